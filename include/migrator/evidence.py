@@ -1,0 +1,143 @@
+"""What was observed, as documents: the snapshot, the proof of its restore, and the dry run on the restored copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from migrator import documents
+from migrator.documents import StrEnum
+
+
+class Verdict(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    UNVERIFIED = "unverified"
+    """A check that could not run. It is never counted as passed."""
+
+
+@dataclass(frozen=True)
+class TableFingerprint:
+    """Content of one table, independent of row order. `hash` is the sum of 64-bit row hashes, as text."""
+
+    table: str
+    rows: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class SnapshotRecord:
+    """A restorable copy of the target and the facts of the very moment it was taken."""
+
+    id: str
+    provider: str
+    location: str
+    """URI of the directory that holds the dump and its manifest."""
+    target: str
+    database: str
+    system_identifier: str
+    server_version_num: int
+    lsn: str
+    taken_at: datetime
+    """The server's clock when the exported snapshot was taken."""
+    finished_at: datetime
+    seconds: float
+    size_bytes: int
+    manifest_digest: str
+    tool: str
+    compression: str
+    schema_fingerprint: str
+    schema: Mapping[str, Any]
+    """schema.Schema as a dict: the state that drift is measured against."""
+    tables: tuple[TableFingerprint, ...]
+    sequences: Mapping[str, int | None]
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked, with what was found."""
+
+    name: str
+    verdict: Verdict
+    detail: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class RestoreEvidence:
+    snapshot_id: str
+    copy_database: str
+    verdict: Verdict
+    checks: tuple[Check, ...]
+    restore_seconds: float
+    """Measured recovery time of this snapshot."""
+    proof_seconds: float
+    tables_compared: int
+    rows_compared: int
+    finished_at: datetime
+
+
+@dataclass(frozen=True)
+class ObservedLock:
+    relation: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class StatementTrace:
+    """One statement as it really ran on the restored copy."""
+
+    step: str
+    statement: int
+    kind: str
+    sql: str
+    line: int
+    seconds: float
+    rows: int
+    wal_bytes: int
+    locks: tuple[ObservedLock, ...]
+    """On relations that existed before the statement's transaction."""
+    rewrites: tuple[str, ...]
+    scans: tuple[str, ...]
+    predicted_locks: tuple[ObservedLock, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DryRunEvidence:
+    plan_digest: str
+    snapshot_id: str
+    verdict: Verdict
+    checks: tuple[Check, ...]
+    """Named: apply, expected_changes, assertions, rollback, rollback_schema_equal, reapply, reapply_schema_equal."""
+    statements: tuple[StatementTrace, ...]
+    rollback_statements: tuple[StatementTrace, ...]
+    schema_diff: tuple[str, ...]
+    """Human-readable lines: `+ table public.message_analytics`, `- index ...`, `~ column ...: a -> b`."""
+    fingerprint_before: str
+    fingerprint_after: str
+    """What verify must find in production after apply."""
+    seconds: float
+    """Duration of apply alone; preflight compares it with the rest of the window."""
+    rollback_seconds: float | None
+    wal_bytes: int
+    role: str
+    finished_at: datetime
+    irreversible: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvidenceBundle:
+    """Everything a reviewer decides on, beside the plan."""
+
+    snapshot: SnapshotRecord
+    restore: RestoreEvidence
+    dry_run: DryRunEvidence
+
+    @property
+    def digest(self) -> str:
+        return documents.digest(self)

@@ -1,0 +1,159 @@
+"""The plan: what analyze produces and every later stage reads, frozen and JSON-able.
+
+Apply, verify and rollback execute the plan, never the files on disk, so an edit after the review cannot
+reach the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from migrator import documents
+from migrator.documents import StrEnum
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Risk(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        return ("low", "medium", "high").index(self.value)
+
+
+class MigrationType(StrEnum):
+    """The runbook's table of migration types."""
+
+    SCHEMA_ADDITION = "schema_addition"
+    SCHEMA_MODIFICATION = "schema_modification"
+    SCHEMA_REMOVAL = "schema_removal"
+    DATA_MIGRATION = "data_migration"
+    MAJOR_UPGRADE = "major_upgrade"
+
+
+class OnFailure(StrEnum):
+    ROLLBACK = "rollback"
+    HOLD = "hold"
+    ASK = "ask"
+
+
+class StepKind(StrEnum):
+    SQL = "sql"
+    CREATE_INDEX = "create_index"
+
+
+@dataclass(frozen=True)
+class PredictedLock:
+    """A lock that a statement will take. `relation` is schema-qualified, `mode` as PostgreSQL's docs write it
+    ("ACCESS EXCLUSIVE", section 13.3.1)."""
+
+    relation: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement with its place. Lines and columns count from 1, columns in characters."""
+
+    index: int
+    sql: str
+    kind: str
+    file: str
+    line: int
+    column: int
+    transactional: bool
+    digest: str
+    """SHA-256 of the normalised statement (parse-tree fingerprint): equal for cosmetic edits."""
+    locks: tuple[PredictedLock, ...] = ()
+    rewrites: tuple[str, ...] = ()
+    scans: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resumable unit. A transactional step is one transaction; others run statement by statement."""
+
+    name: str
+    kind: StepKind
+    transactional: bool
+    statements: tuple[Statement, ...]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule has to say about one statement."""
+
+    rule: str
+    severity: Severity
+    message: str
+    help: str = ""
+    alternative_sql: str | None = None
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    statement: int | None = None
+    allowed_because: str | None = None
+    """The reason given in the metadata's `allow`; an allowed finding never fails analyze."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    version: str
+    target: str
+    environment: str
+    description: str
+    author: str
+    type: MigrationType
+    risk: Risk
+    declared_risk: Risk
+    requires_downtime: bool
+    on_failure: OnFailure
+    dependencies: tuple[str, ...]
+    steps: tuple[Step, ...]
+    rollback_steps: tuple[Step, ...]
+    """Empty when there is no rollback script."""
+    assertions: tuple[str, ...]
+    """The metadata's `verify`: queries that must give exactly one row with one true value."""
+    expected_changes: Mapping[str, Any] | None
+    """schema_changes.yaml as read, or None."""
+    lock_timeout_ms: int
+    statement_timeout_ms: int
+    findings: tuple[Finding, ...]
+    estimated_seconds: float | None
+    server_version_num: int | None
+    content_digest: str
+    """What the database would see: statements, rollback, steps, and the metadata that changes behaviour."""
+    checksums: Mapping[str, str]
+    """sha256 of the raw bytes of each file; may differ while content_digest is equal (a cosmetic edit)."""
+    files: Mapping[str, str]
+    """Text of each file as it was analysed, for the diff in a refusal."""
+    sql_file: str
+    engine_version: str
+    created_at: datetime
+    already_applied: bool = False
+    applied_note: str | None = None
+    reasons: tuple[str, ...] = ()
+    """Why type and risk are what they are."""
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Covers everything that a reviewer decides on; not when or by which engine the plan was made."""
+        data = documents.to_dict(self)
+        for volatile in ("created_at", "engine_version", "checksums", "files", "already_applied", "applied_note"):
+            data.pop(volatile)
+        return documents.digest(data)
+
+    def with_findings(self, findings: tuple[Finding, ...]) -> Plan:
+        return replace(self, findings=findings)

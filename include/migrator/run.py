@@ -1,0 +1,25 @@
+"""Who is running: the identity that every stage writes beside what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+
+def system_clock() -> datetime:
+    """Now, in UTC. Tests and the window calendar pass their own."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One attempt of one stage. `run_id` is Airflow's run id or `cli:<uuid>`; `actor` is a person or a service."""
+
+    run_id: str
+    version: str
+    target: str
+    actor: str
+    run_url: str | None = None
+    try_number: int = 1
+    clock: Callable[[], datetime] = field(default=system_clock, compare=False)
