@@ -1,0 +1,26 @@
+"""Watch statements as they really run: the hook that apply's step code calls around every statement.
+
+Production runs without a tracer; dry_run passes one, so that what it measures is the very code that production runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import psycopg
+
+from migrator.plan import Statement
+
+
+class Tracer(Protocol):
+    """Called by the step kinds around each statement, on the connection that runs it.
+
+    For a transactional step `after` is called while the transaction is still open (its locks are still held). It is
+    not called for a statement that failed.
+    """
+
+    def before(self, step: str, statement: Statement, conn: psycopg.Connection[Any]) -> None:
+        """Just before `statement` of the step named `step` is sent."""
+
+    def after(self, step: str, statement: Statement, conn: psycopg.Connection[Any], *, rows: int) -> None:
+        """Just after it was done; `rows` is the cursor's row count, -1 when the server reported none."""
