@@ -70,7 +70,7 @@ def from_dict(cls: type[T], data: Mapping[str, Any]) -> T:
 
     :raises ValueError: when a required field is missing or has the wrong shape; the message names the field.
     """
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if field.name in data:
