@@ -1,0 +1,154 @@
+"""The command line: `migrator COMMAND`. This file only finds the command, runs it and turns errors into exit codes.
+
+A command is a module with `add_arguments(parser)` and `run(args, out) -> int`. It is imported when it is
+asked for, so `migrator check` pays for neither psycopg nor the SQL grammar of a command that it does not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from migrator import __version__, errors
+from migrator.cli.output import Output
+
+OK = 0
+FINDINGS = 1
+USAGE = 2
+ENVIRONMENT = 3
+INTERRUPTED = 130
+"""128 + SIGINT, what a shell expects of a program stopped with Ctrl-C."""
+
+EXIT_CODES = """exit codes:
+  0  all is well
+  1  findings: a check failed, a file is wrong, or a gate refused
+  2  usage: the command line makes no sense
+  3  environment: a server, a program or a directory is not there
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("new", "migrator.cli.new", "write the files of a new migration"),
+    Command("check", "migrator.cli.check", "check every migration, without a database"),
+    Command("analyze", "migrator.cli.analyze", "say what a migration would do: locks, rewrites, risk, findings"),
+    Command("plan", "migrator.cli.plan", "make the plan of a migration for a target"),
+    Command("test", "migrator.cli.test", "apply, verify, roll back and apply again on an embedded server"),
+    Command("status", "migrator.cli.status", "show what is applied to a target"),
+    Command("baseline", "migrator.cli.baseline", "adopt a database whose migrations were applied by hand"),
+    Command("ledger", "migrator.cli.ledger", "verify, show or repair a target's ledger"),
+    Command("calendar", "migrator.cli.calendar", "print the migration calendar, also as iCalendar"),
+    Command("schema", "migrator.cli.schema", "print the JSON Schema of a YAML file, for editors"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Never raises, so that a person never meets a traceback for a mistake."""
+    try:
+        args = build_parser().parse_args(argv)
+    except SystemExit as stop:  # argparse has already said what is wrong
+        return stop.code if isinstance(stop.code, int) else USAGE
+    except errors.MigratorError as error:
+        return _report(error, Output())
+    out = Output(format=getattr(args, "format", "text"))
+    try:
+        code = args.run(args, out)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `migrator calendar | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        out.error("interrupted")
+        return INTERRUPTED
+    except errors.MigratorError as error:
+        return _report(error, out)
+    except OSError as error:
+        out.error(f"{error.filename or 'operating system'}: {error.strerror or error}")
+        return ENVIRONMENT
+    return int(code)
+
+
+def exit_code(error: errors.MigratorError) -> int:
+    """Which of the documented codes an error of the engine stands for."""
+    if isinstance(error, errors.UsageError):
+        return USAGE
+    if isinstance(error, (errors.EnvironmentFault, errors.TransientError, errors.ProgramFailed)):
+        return ENVIRONMENT
+    return FINDINGS
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="migrator",
+        description="Migrations of live PostgreSQL databases: check, plan, rehearse, apply, prove.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"migrator {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", required=True, parser_class=_LazyParser
+    )
+    for command in COMMANDS:
+        commands.add_parser(
+            command.name,
+            help=command.help,
+            description=command.help[0].upper() + command.help[1:] + ".",
+            command=command,
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    return parser
+
+
+class _LazyParser(argparse.ArgumentParser):
+    """The parser of one command: imports the command's module when its arguments are first needed."""
+
+    def __init__(self, *, command: Command | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._command = command
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._load()
+        return super().parse_known_args(args, namespace)
+
+    def _load(self) -> None:
+        if self._command is None:
+            return
+        module = _import(self._command)
+        self._command = None
+        self.add_argument("--format", choices=("text", "json"), default="text", help="what to print (default: text)")
+        module.add_arguments(self)
+        self.set_defaults(run=module.run)
+
+
+def _import(command: Command) -> ModuleType:
+    try:
+        return importlib.import_module(command.module)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not (command.module + ".").startswith(missing.name + "."):
+            raise errors.EnvironmentFault(
+                f"`migrator {command.name}` needs the Python package {missing.name!r}: pip install -r requirements.txt"
+            ) from missing
+        raise errors.EnvironmentFault(f"`migrator {command.name}` is not part of this installation") from missing
+
+
+def _report(error: errors.MigratorError, out: Output) -> int:
+    problems = error.fields.get("problems", ())
+    if isinstance(error, errors.InvalidInput) and problems:
+        out.problems(problems)
+    elif out.json:
+        out.document({"error": type(error).__name__, "message": str(error)})
+    out.error(str(error).splitlines()[0] if problems else str(error))
+    return exit_code(error)

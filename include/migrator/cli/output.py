@@ -1,0 +1,132 @@
+"""What a command prints: text for people (rich on a terminal, plain when piped) or one JSON document.
+
+Results go to standard output, remarks and errors to standard error. With `--format json` standard output is exactly
+one JSON document, so `line`, `table` and `problems` write nothing there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from migrator import documents
+from migrator.problems import Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+STYLES: Mapping[str, str] = {
+    "error": "bold red",
+    "warning": "yellow",
+    "good": "green",
+    "bad": "red",
+    "faint": "dim",
+    "strong": "bold",
+}
+"""The only styles there are; a style is decoration, never the only carrier of a fact."""
+
+
+class Output:
+    """Where one command writes. `format` is what `--format` says: "text", "json" or a command's own third."""
+
+    def __init__(self, *, format: str = "text", stdout: IO[str] | None = None, stderr: IO[str] | None = None) -> None:
+        self.format = format
+        self._stdout = stdout
+        self._stderr = stderr
+        self._console: Console | None = None
+
+    @property
+    def stdout(self) -> IO[str]:
+        return self._stdout if self._stdout is not None else sys.stdout
+
+    @property
+    def stderr(self) -> IO[str]:
+        return self._stderr if self._stderr is not None else sys.stderr
+
+    @property
+    def json(self) -> bool:
+        return self.format == "json"
+
+    def document(self, value: Any) -> None:
+        """The result, as the one JSON document; nothing in text form. Takes dataclasses, mappings and sequences."""
+        if self.json:
+            json.dump(documents.to_dict(value), self.stdout, indent=2, ensure_ascii=False)
+            self.stdout.write("\n")
+
+    def line(self, text: str = "", *, style: str | None = None) -> None:
+        """One line of the result; nothing in JSON form."""
+        if self.format == "text":
+            self._write(text, style)
+
+    def raw(self, text: str) -> None:
+        """Text that is the result itself (a schema, an iCalendar file), in every format, unaltered."""
+        self.stdout.write(text)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+        """Rows under headings; nothing in JSON form. None is shown as "-"."""
+        if self.format != "text":
+            return
+        cells = [["-" if value is None else printable(str(value)) for value in row] for row in rows]
+        if self._is_terminal():
+            self._rich_table(columns, cells, title)
+            return
+        if title:
+            self._write(title, None)
+        widths = [max(len(row[i]) for row in [list(columns), *cells]) for i in range(len(columns))]
+        for row in [list(columns), ["-" * width for width in widths], *cells]:
+            line = "  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True))
+            self._write(line.rstrip(), None)
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """What is wrong, one problem a line as `file:line:column: key: message (hint)`; in JSON form the result."""
+        if self.json:
+            self.document({"problems": problems})
+        for problem in sorted(problems, key=lambda one: (one.file, one.line or 0, one.column or 0)):
+            self.line(str(problem), style="error")
+
+    def note(self, text: str) -> None:
+        """A remark on standard error, in every format."""
+        self.stderr.write(printable(text) + "\n")
+
+    def error(self, text: str) -> None:
+        """Why the command stops, on standard error, in every format."""
+        self.stderr.write(f"migrator: {printable(text)}\n")
+
+    def _write(self, text: str, style: str | None) -> None:
+        if self._is_terminal():
+            from rich.text import Text
+
+            self._terminal().print(Text(printable(text), style=STYLES.get(style or "", "")), soft_wrap=True)
+        else:
+            self.stdout.write(printable(text) + "\n")
+
+    def _rich_table(self, columns: Sequence[str], cells: list[list[str]], title: str | None) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=title, title_justify="left", header_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in cells:
+            table.add_row(*(Text(value) for value in row))
+        self._terminal().print(table)
+
+    def _is_terminal(self) -> bool:
+        return self.stdout.isatty()
+
+    def _terminal(self) -> Console:
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(file=self.stdout, highlight=False)
+        return self._console
+
+
+def printable(text: str) -> str:
+    """Text from people's files without what could drive a terminal or reorder the line (escapes, bidi marks)."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
