@@ -1,0 +1,97 @@
+"""Walking PostgreSQL's parse tree: the few verbs that kinds, effects and rules need.
+
+A tree is libpg_query's protobuf message. Nothing here imports the parser, so only `statements.py` knows which one it
+is. Walks are iterative: a tree may be deeper than Python's stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Node = Any
+"""A protobuf message of the parse tree (typed as Any: the classes are generated and belong to the parser)."""
+
+
+def name_of(node: Node) -> str:
+    """Which statement or expression a Node holds: "alter_table_stmt", "func_call"; "" for an empty one."""
+    return node.WhichOneof("node") or ""
+
+
+def content(node: Node) -> Node:
+    """The message inside a Node."""
+    name = node.WhichOneof("node")
+    return getattr(node, name) if name else node
+
+
+def enum(message: Node, field: str) -> str:
+    """Symbolic name of an enum field: enum(cmd, "subtype") == "AT_AddColumn"."""
+    return str(message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name)
+
+
+def walk(message: Node) -> Iterator[Node]:
+    """Every message of the tree, parents before children, without the Node envelopes' own level."""
+    stack = [message]
+    while stack:
+        current = stack.pop()
+        yield current
+        children = []
+        for field, value in current.ListFields():
+            if field.message_type is None:
+                continue
+            if field.is_repeated:
+                children.extend(value)
+            else:
+                children.append(value)
+        stack.extend(reversed(children))
+
+
+def find(message: Node, *types: str) -> Iterator[Node]:
+    """Messages of the given protobuf types ("FuncCall", "RangeVar") anywhere below, in source order."""
+    wanted = frozenset(types)
+    for item in walk(message):
+        if item.DESCRIPTOR.name in wanted:
+            yield item
+
+
+def strings(items: Node) -> tuple[str, ...]:
+    """The parts of a dotted name, or a list of column names: repeated Node with String inside."""
+    return tuple(item.string.sval for item in items if item.HasField("string"))
+
+
+def option(items: Node, name: str) -> Node | None:
+    """The value of `name` in a list of DefElem (WITH (...) options); None when it is not given."""
+    for item in items:
+        if item.HasField("def_elem") and item.def_elem.defname.lower() == name:
+            return item.def_elem
+    return None
+
+
+def flag(items: Node, name: str, default: bool) -> bool:
+    """A boolean option of a list of DefElem, read as PostgreSQL's defGetBoolean does."""
+    found = option(items, name)
+    if found is None:
+        return default
+    if not found.HasField("arg"):
+        return True
+    value = content(found.arg)
+    kind = name_of(found.arg)
+    if kind == "integer":
+        return bool(value.ival)
+    if kind == "boolean":
+        return bool(value.boolval)
+    if kind == "string":
+        return str(value.sval).lower() in ("true", "on", "yes", "1", "t", "y")
+    return default
+
+
+def option_text(items: Node, name: str) -> str | None:
+    """A string option of a list of DefElem; None when it is not given or has no text."""
+    found = option(items, name)
+    if found is None or not found.HasField("arg"):
+        return None
+    if name_of(found.arg) == "string":
+        return str(found.arg.string.sval)
+    if name_of(found.arg) == "type_name":
+        return ".".join(strings(found.arg.type_name.names))
+    return None

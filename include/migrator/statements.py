@@ -1,0 +1,245 @@
+"""SQL text to statements with PostgreSQL's own grammar: the one file that knows the parser.
+
+The parser is libpg_query 18 through postgast (BSD-2-Clause). Each statement is parsed by itself, so one that is wrong
+hides nothing behind it. Importing the parser costs 0.1 s, so it happens at the first parse.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from migrator import kinds, lexer
+from migrator.lexer import Segment
+from migrator.nodes import Node, enum, name_of
+from migrator.problems import Problem
+from migrator.sql_text import Lines, decode
+from migrator.syntax_hints import hint_for
+
+GRAMMAR = 18
+"""Major version of PostgreSQL whose grammar this is."""
+
+
+@dataclass(frozen=True)
+class ParsedStatement:
+    """One statement. Lines and columns count from 1 in characters; offsets are characters of `ParsedFile.text`."""
+
+    index: int
+    sql: str
+    kind: str
+    line: int
+    column: int
+    start: int
+    end: int
+    transactional: bool
+    digest: str
+    node: Node = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The parse tree's name of it: "alter_table_stmt"."""
+        return name_of(self.node)
+
+    @property
+    def tree(self) -> Node:
+        """The statement's own message, without the Node around it."""
+        return getattr(self.node, self.name)
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    file: str
+    text: str
+    """As decoded: without byte order mark, line ends LF."""
+    statements: tuple[ParsedStatement, ...]
+    problems: tuple[Problem, ...]
+    """Why the file cannot be run as it is; each has line and column, and says what to write instead."""
+    cosmetic: tuple[str, ...] = ()
+    unparsed: tuple[str, ...] = ()
+    """Fingerprints of what did not parse, in order, so that the digest of a broken file still changes with it."""
+
+    @functools.cached_property
+    def lines(self) -> Lines:
+        return Lines(self.text)
+
+
+def parse(sql: bytes | str, *, file: str) -> ParsedFile:
+    """Everything the file contains. Never raises for any input: what is wrong is in `problems`, ordered by place."""
+    decoded = decode(sql, file=file)
+    text = decoded.text
+    scanned = lexer.scan(text)
+    lines = Lines(text)
+    problems = list(decoded.problems)
+    for issue in scanned.issues:
+        line, column = lines.place(issue.offset)
+        problems.append(Problem(file, issue.message, line, column, hint=issue.hint))
+    unclosed = any(issue.kind == "unclosed" for issue in scanned.issues)
+    statements: list[ParsedStatement] = []
+    unparsed: list[str] = []
+    for segment in scanned.segments:
+        last = segment is scanned.segments[-1]
+        result = _parse_segment(text, segment, file=file, lines=lines, index=len(statements))
+        if isinstance(result, ParsedStatement):
+            statements.append(result)
+            problem = _refusal(result, segment, file=file)
+            problems.extend([problem] if problem else [])
+        else:
+            unparsed.append(segment.fingerprint)
+            if not (unclosed and last):  # the lexer said it better: where the quote opens
+                problems.append(result)
+    problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
+    return ParsedFile(file, text, tuple(statements), tuple(problems), decoded.cosmetic, tuple(unparsed))
+
+
+def _parse_segment(text: str, segment: Segment, *, file: str, lines: Lines, index: int) -> ParsedStatement | Problem:
+    sql = text[segment.start : segment.end]
+    line, column = lines.place(segment.start)
+    if segment.nesting > lexer.MAX_NESTING:
+        return Problem(
+            file,
+            f"the statement nests {segment.nesting} operators; more than {lexer.MAX_NESTING} cannot be analysed",
+            line,
+            column,
+            hint="PostgreSQL itself would run out of stack (max_stack_depth); write it as a list, a join or several statements",
+        )
+    parser = _parser()
+    try:
+        tree = parser.parse(sql)
+    except parser.PgQueryError as exc:
+        offset = segment.start + max(0, exc.cursorpos - 1) if exc.cursorpos else segment.start
+        return _syntax_error(exc.message, text, segment, min(offset, segment.end), file=file, lines=lines)
+    except Exception as exc:  # protobuf's DecodeError: the tree is deeper than it can carry
+        return Problem(file, f"the statement cannot be analysed: {exc}", line, column, hint="write it as several statements")
+    if len(tree.stmts) != 1:
+        return Problem(file, f"{len(tree.stmts)} statements where one was expected", line, column)
+    node = tree.stmts[0].stmt
+    return ParsedStatement(
+        index=index,
+        sql=sql,
+        kind=kinds.kind_of(node),
+        line=line,
+        column=column,
+        start=segment.start,
+        end=segment.end,
+        transactional=kinds.is_transactional(node) and not _commits(node, sql),
+        digest="sha256:" + segment.fingerprint,
+        node=node,
+    )
+
+
+def _syntax_error(message: str, text: str, segment: Segment, offset: int, *, file: str, lines: Lines) -> Problem:
+    line, column = lines.place(offset)
+    hint = hint_for(message, text[segment.start : segment.end], offset - segment.start, segment.words)
+    return Problem(file, message, line, column, hint=hint)
+
+
+def _refusal(statement: ParsedStatement, segment: Segment, *, file: str) -> Problem | None:
+    """COPY through the client: the engine sends SQL, there is nobody who would send or take the rows."""
+    if statement.name != "copy_stmt" or statement.tree.filename:
+        return None
+    if statement.tree.is_from:
+        data = " with inline data" if segment.copy_data else ""
+        return Problem(
+            file,
+            f"COPY ... FROM STDIN{data} is not supported in a migration",
+            statement.line,
+            statement.column,
+            hint="the rows would be psql's to send: use INSERT ... VALUES for a few, and load bulk data outside the migration",
+        )
+    return Problem(
+        file,
+        "COPY ... TO STDOUT has nobody to read it in a migration",
+        statement.line,
+        statement.column,
+        hint="remove it; the snapshot and the evidence already keep what was there before",
+    )
+
+
+def _commits(node: Node, sql: str) -> bool:
+    """A DO block that commits or rolls back by itself must run outside a transaction block (2D000 inside)."""
+    if name_of(node) != "do_stmt" or not re.search(r"\b(commit|rollback)\b", sql, re.IGNORECASE):
+        return False
+    return any(name in ("PLpgSQL_stmt_commit", "PLpgSQL_stmt_rollback") for name, _ in plpgsql_items(node))
+
+
+def plpgsql_items(node: Node) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """The PL/pgSQL statements of a DO block or function, flat and in order, as (name, fields).
+
+    Empty when the language is another one or the body does not parse (the server will say why).
+    """
+    body = block_body(node)
+    if body is None:
+        return ()
+    parser = _parser()
+    tag = "$migrator_body$"
+    try:
+        trees = parser.parse_plpgsql(
+            f"CREATE FUNCTION migrator_body() RETURNS void LANGUAGE plpgsql AS {tag}{body}{tag}"
+        )
+    except (parser.PgQueryError, ValueError):
+        return ()
+    found: list[tuple[str, dict[str, Any]]] = []
+    stack: list[Any] = list(reversed(trees))
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            for key, value in reversed(list(item.items())):
+                stack.append(value)
+                if key.startswith("PLpgSQL_") and isinstance(value, dict):
+                    found.append((key, value))
+        elif isinstance(item, list):
+            stack.extend(reversed(item))
+    return tuple(found)
+
+
+def block_body(node: Node) -> str | None:
+    """Source of a DO block or function in PL/pgSQL; None for anything else."""
+    name = name_of(node)
+    if name == "do_stmt":
+        items = node.do_stmt.args
+    elif name == "create_function_stmt":
+        items = node.create_function_stmt.options
+    else:
+        return None
+    language, body = "plpgsql" if name == "do_stmt" else "sql", None
+    for item in items:
+        element = item.def_elem
+        if element.defname == "language":
+            language = element.arg.string.sval.lower()
+        elif element.defname == "as":
+            parts = element.arg.list.items if element.arg.HasField("list") else [element.arg]
+            body = parts[0].string.sval if len(parts) == 1 else None
+    return body if language == "plpgsql" else None
+
+
+def deparse(node: Node) -> str:
+    """SQL text of a (changed) statement: used to write the safe alternative of this very statement."""
+    parser = _parser()
+    result = parser.ParseResult(version=180000)
+    result.stmts.add().stmt.CopyFrom(node)
+    return str(parser.deparse(result))
+
+
+@functools.cache
+def _parser() -> Any:
+    """postgast, with protobuf's limit of 100 levels lifted: 48 terms of `a || b || ...` already exceed it.
+
+    The lexer's limit on nesting takes its place.
+    """
+    import postgast
+    from google.protobuf.internal import api_implementation
+
+    implementation = getattr(api_implementation, "_c_module", None)
+    if hasattr(implementation, "SetAllowOversizeProtos"):
+        implementation.SetAllowOversizeProtos(True)
+    else:  # the pure Python implementation of protobuf
+        from google.protobuf.internal import decoder
+
+        if hasattr(decoder, "SetRecursionLimit"):
+            decoder.SetRecursionLimit(20 * lexer.MAX_NESTING)
+    return postgast
+
+
+__all__ = ["GRAMMAR", "ParsedFile", "ParsedStatement", "block_body", "deparse", "enum", "parse", "plpgsql_items"]
