@@ -1,0 +1,133 @@
+"""Driver errors in the engine's words: what is transient, what was lost, and where in the file a statement failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from migrator.errors import (
+    CommitUnknown,
+    ConnectionLost,
+    EnvironmentFault,
+    LockNotAvailable,
+    MigratorError,
+    StatementFailed,
+    TransientError,
+)
+from migrator.plan import Statement
+
+LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25P03", "25P04"})
+"""Ended by an administrator, a crash or a timeout, or not let in (PostgreSQL's Appendix A); and all of class 08."""
+
+RETRYABLE = frozenset({"55P03", "40P01", "40001"})
+"""Lock not granted, deadlock, serialization failure: the transaction is gone, the session lives."""
+
+PERMANENT_LOGIN = re.compile(
+    r'password authentication failed|no password supplied|no pg_hba\.conf entry|role ".*" does not exist'
+    r'|database ".*" does not exist|permission denied for database|not permitted to log in'
+    r"|certificate|SSL.*not support|could not translate host name",
+    re.IGNORECASE,
+)
+
+
+def is_transient_sqlstate(sqlstate: str | None) -> bool:
+    """Whether the same call may go through later. None means that the connection broke without a word."""
+    return sqlstate is None or sqlstate in RETRYABLE or _is_lost(sqlstate)
+
+
+def _is_lost(sqlstate: str) -> bool:
+    return sqlstate in LOST or sqlstate.startswith("08")
+
+
+@contextmanager
+def translated(*, statement: Statement | None = None, step: str | None = None) -> Iterator[None]:
+    """Turn psycopg's errors into ours; with `statement` the message carries file, line and column."""
+    try:
+        yield
+    except psycopg.Error as exc:
+        raise to_engine_error(exc, statement=statement, step=step) from exc
+
+
+def commit(connection: psycopg.Connection[Any]) -> None:
+    """COMMIT, telling "refused" from "unknown".
+
+    :raises CommitUnknown: the connection was lost while waiting for the answer: only the ledger can tell.
+    :raises StatementFailed: the server refused (a deferred constraint); nothing was committed.
+    """
+    try:
+        connection.commit()
+    except psycopg.Error as exc:
+        error = to_engine_error(exc)
+        if isinstance(error, ConnectionLost):
+            raise CommitUnknown(
+                f"the connection was lost at COMMIT ({_first_line(exc)}); the ledger tells on the next try whether it "
+                "took effect",
+                sqlstate=exc.sqlstate,
+            ) from exc
+        raise error from exc
+
+
+def to_engine_error(
+    exc: psycopg.Error, *, statement: Statement | None = None, step: str | None = None
+) -> MigratorError:
+    """The decision behind `translated`. Row values stay out: DETAIL of a violated constraint holds them."""
+    state = exc.sqlstate
+    text = exc.diag.message_primary or _first_line(exc)
+    place, fields = _place(exc, statement, step)
+    if state == "55P03":
+        return LockNotAvailable(f"{place}{text}", sqlstate=state, **fields)
+    if (state is None and isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError))) or (
+        state is not None and _is_lost(state)
+    ):
+        return ConnectionLost(f"{place}the connection was lost: {text}", sqlstate=state, **fields)
+    if state in RETRYABLE:
+        return TransientError(f"{place}{text} (SQLSTATE {state})", sqlstate=state, **fields)
+    detail = None if state is None or state.startswith("23") else exc.diag.message_detail
+    extra = "".join(f"; {part}" for part in (detail, exc.diag.message_hint) if part)
+    where = f" (SQLSTATE {state})" if state else ""
+    return StatementFailed(f"{place}{text}{extra}{where}", sqlstate=state, context=exc.diag.context, **fields)
+
+
+def position_in_file(statement: Statement, position: int | None) -> tuple[int, int]:
+    """Line and column in the file of the 1-based character `position` that the server counts within the statement."""
+    if position is None:
+        return statement.line, statement.column
+    before = statement.sql[: position - 1]
+    newlines = before.count("\n")
+    if newlines == 0:
+        return statement.line, statement.column + len(before)
+    return statement.line + newlines, len(before) - before.rindex("\n")
+
+
+def connect_error(exc: psycopg.Error, label: str) -> MigratorError:
+    """A failed login. A malformed connection string is not quoted: libpq's message may repeat the password."""
+    if isinstance(exc, psycopg.ProgrammingError):
+        return EnvironmentFault(f"the connection string of {label} cannot be read; check the quoting of its parts")
+    text = " ".join(str(exc).split())
+    if PERMANENT_LOGIN.search(text):
+        return EnvironmentFault(f"cannot connect to {label}: {text}", sqlstate=exc.sqlstate)
+    return ConnectionLost(f"cannot connect to {label}: {text}", sqlstate=exc.sqlstate)
+
+
+def _place(exc: psycopg.Error, statement: Statement | None, step: str | None) -> tuple[str, dict[str, Any]]:
+    if statement is None:
+        return "", {"step": step} if step else {}
+    raw = exc.diag.statement_position
+    line, column = position_in_file(statement, int(raw) if raw else None)
+    fields = {
+        "file": statement.file,
+        "line": line,
+        "column": column,
+        "sql": statement.sql,
+        "statement": statement.index,
+        "step": step,
+    }
+    return f"{statement.file}:{line}:{column}: ", fields
+
+
+def _first_line(exc: BaseException) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]
