@@ -1,0 +1,37 @@
+-- Content of tables and positions of sequences.
+
+-- name: tables
+-- Everything that holds rows of its own: tables, partitions, filled materialized views. Not the parents of partitions
+-- (their rows are their partitions'), not foreign tables (their rows are elsewhere), not members of extensions.
+select c.oid::regclass::text as name, n.nspname::text as nspname, c.relname::text as relname
+from pg_catalog.pg_class as c
+inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+where
+    c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.relispopulated
+    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and not n.nspname = any(%(exclude)s::text[])
+    and not exists (
+        select from pg_catalog.pg_depend as e
+        where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'
+    )
+order by c.relpages desc, n.nspname collate "C", c.relname collate "C";
+
+-- name: sequences
+-- A sequence that was never used has no last value. Not readable without SELECT or USAGE on it.
+select
+    s.oid::regclass::text as name,
+    case
+        when pg_catalog.has_sequence_privilege(s.oid, 'SELECT, USAGE') then pg_catalog.pg_sequence_last_value(s.oid)
+    end as last_value,
+    pg_catalog.has_sequence_privilege(s.oid, 'SELECT, USAGE') as readable
+from pg_catalog.pg_class as s
+inner join pg_catalog.pg_namespace as n on s.relnamespace = n.oid
+where
+    s.relkind = 'S' and s.relpersistence <> 't'
+    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and not n.nspname = any(%(exclude)s::text[])
+order by 1;
+
+-- name: large_objects
+-- Their number; their content is readable by their owners only.
+select count(*) from pg_catalog.pg_largeobject_metadata;
