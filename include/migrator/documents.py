@@ -15,7 +15,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TypeVar, Union
@@ -53,6 +53,8 @@ def to_dict(value: Any) -> Any:
         return {field.name: to_dict(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, (datetime, date)):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, Mapping):
@@ -123,4 +125,6 @@ def _restore(hint: Any, value: Any) -> Any:
             return datetime.fromisoformat(value)
         if hint is float:
             return float(value)
+        if hint is timedelta:
+            return timedelta(seconds=value)
     return value

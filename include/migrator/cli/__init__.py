@@ -55,7 +55,7 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. Never raises, so that a person never meets a traceback for a mistake."""
+    """Run one command and return its exit code. A person's mistake gives a message, never a traceback."""
     try:
         args = build_parser().parse_args(argv)
     except SystemExit as stop:  # argparse has already said what is wrong

@@ -21,7 +21,11 @@ DEFAULT_TARGETS = Path("include/config/targets.yaml")
 def add_catalogue_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("catalogue")
     group.add_argument(
-        "--migrations", type=Path, default=DEFAULT_MIGRATIONS, metavar="DIR", help="the catalogue (default: %(default)s)"
+        "--migrations",
+        type=Path,
+        default=DEFAULT_MIGRATIONS,
+        metavar="DIR",
+        help="the catalogue (default: %(default)s)",
     )
     group.add_argument("--cache", type=Path, metavar="DIR", help="keep what was read from unchanged files here")
 
@@ -55,7 +59,9 @@ def catalogue_root(args: argparse.Namespace) -> Path:
     """
     root: Path = args.migrations
     if not root.is_dir():
-        raise errors.EnvironmentFault(f"there is no folder {str(root)!r} here: name the catalogue with --migrations DIR")
+        raise errors.EnvironmentFault(
+            f"there is no folder {str(root)!r} here: name it with --migrations DIR"
+        )
     return root
 
 
@@ -114,7 +120,7 @@ def endpoint(args: argparse.Namespace, *, required: bool = True) -> Endpoint | N
     else:
         conninfo = args.dsn or ""
     if chosen is None:
-        return Endpoint(conninfo=conninfo, name=args.dsn and "the database of --dsn" or "")
+        return Endpoint(conninfo=conninfo, name="the database of --dsn")
     return Endpoint(conninfo=conninfo, role=chosen.role, search_path=chosen.search_path, name=chosen.name)
 
 
