@@ -156,3 +156,7 @@ class StatementFailed(MigratorError):
 
 class ProgramFailed(MigratorError):
     """an external program failed; fields: program, exit_code, output"""
+
+
+class Cancelled(MigratorError):
+    """somebody stopped this step; what had been started is undone or repaired by the next attempt"""

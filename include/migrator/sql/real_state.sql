@@ -1,0 +1,102 @@
+-- name: relation_exists
+-- By the name as the statement wrote it, through the session's search_path.
+SELECT to_regclass(%(name)s) IS NOT NULL AS there;
+
+-- name: reindex_leftovers
+-- An interrupted REINDEX CONCURRENTLY leaves invalid copies; the manual says to drop them and start over.
+SELECT
+    n.nspname,
+    c.relname
+FROM pg_index AS i
+INNER JOIN pg_class AS c ON i.indexrelid = c.oid
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE
+    NOT i.indisvalid
+    AND c.relname ~ '_cc(new|old)[0-9]*$'
+    AND (%(schema)s::text IS NULL OR n.nspname = %(schema)s)
+    AND (
+        %(name)s::text IS NULL
+        OR i.indrelid = to_regclass(%(name)s)
+        OR i.indrelid = (SELECT o.indrelid FROM pg_index AS o WHERE o.indexrelid = to_regclass(%(name)s))
+    )
+ORDER BY n.nspname, c.relname;
+
+-- name: partition_state
+-- True while a concurrent detach waits for its second half.
+SELECT inhdetachpending
+FROM pg_inherits
+WHERE inhparent = to_regclass(%(parent)s) AND inhrelid = to_regclass(%(child)s);
+
+-- name: database_exists
+-- By exact name.
+SELECT exists(SELECT FROM pg_database WHERE datname = %(name)s) AS there;
+
+-- name: tablespace_exists
+-- By exact name.
+SELECT exists(SELECT FROM pg_tablespace WHERE spcname = %(name)s) AS there;
+
+-- name: subscription_exists
+-- In this database; the column list avoids the connection string, which only a superuser may read.
+SELECT exists(
+    SELECT FROM pg_subscription
+    WHERE
+        subname = %(name)s
+        AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+) AS there;
+
+-- name: index_by_name
+-- An index lives in its table's schema whatever the search_path says.
+SELECT
+    i.indexrelid::bigint AS oid,
+    n.nspname AS schema_name,
+    c.relname AS index_name,
+    i.indisvalid AND i.indisready AS usable,
+    i.indrelid = t.oid AS same_table,
+    pg_get_indexdef(i.indexrelid) AS definition
+FROM pg_class AS t
+INNER JOIN pg_class AS c ON t.relnamespace = c.relnamespace
+INNER JOIN pg_index AS i ON c.oid = i.indexrelid
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE t.oid = to_regclass(%(table)s) AND c.relname = %(index)s;
+
+-- name: indexes_of_table
+-- For a CREATE INDEX that leaves the name to the server.
+SELECT
+    i.indexrelid::bigint AS oid,
+    n.nspname AS schema_name,
+    c.relname AS index_name,
+    i.indisvalid AND i.indisready AS usable,
+    true AS same_table,
+    pg_get_indexdef(i.indexrelid) AS definition
+FROM pg_index AS i
+INNER JOIN pg_class AS c ON i.indexrelid = c.oid
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE i.indrelid = to_regclass(%(table)s)
+ORDER BY i.indexrelid;
+
+-- name: index_shape
+-- What makes two indexes the same: everything but name, table, attribute numbers and state.
+SELECT
+    to_jsonb(i) - ARRAY[
+        'indexrelid', 'indrelid', 'indkey', 'indexprs', 'indpred', 'indisvalid', 'indisready', 'indislive',
+        'indcheckxmin', 'indisclustered', 'indisreplident'
+    ]
+    || jsonb_build_object(
+        'method', a.amname,
+        'options', c.reloptions,
+        'predicate', pg_get_expr(i.indpred, i.indrelid),
+        'columns', (
+            SELECT jsonb_agg(pg_get_indexdef(i.indexrelid, k::integer, false) ORDER BY k)
+            FROM generate_series(1, i.indnatts) AS k
+        )
+    ) AS shape
+FROM pg_index AS i
+INNER JOIN pg_class AS c ON i.indexrelid = c.oid
+INNER JOIN pg_am AS a ON c.relam = a.oid
+WHERE i.indexrelid = %(oid)s::oid;
+
+-- name: index_builder
+-- Whether some session is building this very index now.
+SELECT pid
+FROM pg_stat_progress_create_index
+WHERE index_relid = %(oid)s::oid AND pid <> pg_backend_pid();

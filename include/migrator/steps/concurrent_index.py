@@ -1,0 +1,187 @@
+"""Build an index without blocking writers, and mend what an interrupted or failed build left behind.
+
+CREATE INDEX CONCURRENTLY is several transactions: whatever stops it leaves an index that is not valid, costs every
+write, and makes a plain retry fail (or, with IF NOT EXISTS, succeed without an index). No timeout may stop it, so
+`lock_timeout` and `statement_timeout` are 0 here; it never makes the application wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from migrator import session, statements
+from migrator.errors import MigratorError, NeedsHuman, StatementFailed, TransientError
+from migrator.nodes import Node
+from migrator.plan import Statement, Step
+from migrator.steps.context import StatementOutcome, StatementResult, StepContext
+from migrator.steps.progress import watching
+from migrator.steps.real_state import QUERIES, Connection, Evidence, State, qualified, relation, tree_of
+from migrator.steps.transaction import execute as send
+from migrator.steps.transaction import roll_back, set_timeouts
+
+KIND = "CREATE INDEX CONCURRENTLY"
+
+TRIES = 3
+"""A deadlock with another session's DDL is worth another build; each try starts from a clean table."""
+
+CLEANUP_TIMEOUT_MS = 60_000
+"""For dropping our own invalid index after a failure; without success the next try drops it."""
+
+
+@dataclass(frozen=True)
+class FoundIndex:
+    oid: int
+    name: str
+    """Quoted and qualified."""
+    usable: bool
+    same_table: bool
+    definition: str
+
+
+def look(statement: Statement, conn: Connection) -> Evidence:
+    """What an interrupted build of this index left."""
+    found = _find(statement, conn)
+    if found is None:
+        return Evidence(State.REPEAT, "the index does not exist and gets built")
+    if not found.usable:
+        return Evidence(State.REPEAT, f"index {found.name} is not valid and gets built again")
+    wanted = _wanted_shape(statement, conn)
+    if found.same_table and wanted is not None and _shape(found.oid, conn) == wanted:
+        return Evidence(State.DONE, f"index {found.name} is valid and is the one that was wanted")
+    return Evidence(
+        State.UNKNOWN, f"a valid index {found.name} exists and is another one than was wanted: {found.definition}"
+    )
+
+
+def build(
+    statement: Statement, step: Step, ctx: StepContext, conn: Connection, *, cursor: dict[str, Any]
+) -> StatementResult:
+    """Build the index; when this returns it is valid.
+
+    :raises StatementFailed: duplicates in a unique index, a bad expression; the invalid index has been dropped again.
+    """
+    note = _clear_invalid(statement, ctx, conn)
+    for attempt in range(1, TRIES + 1):
+        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
+        try:
+            with watching(conn.info.backend_pid, step, ctx, cursor=cursor):
+                result = send(statement, step, ctx, conn)
+            break
+        except MigratorError as exc:
+            _clear_after_failure(statement, ctx, conn)
+            if not isinstance(exc, TransientError) or conn.closed or attempt == TRIES:
+                raise
+            ctx.log.warning("the build failed and is tried again (%s of %s): %s", attempt, TRIES, exc)
+            ctx.handle.sleep(attempt)
+    _require_valid(statement, step, conn)
+    if note:
+        return replace(result, outcome=StatementOutcome.REPAIRED, note=note)
+    return result
+
+
+def _find(statement: Statement, conn: Connection) -> FoundIndex | None:
+    tree = tree_of(statement)
+    table = relation(tree.relation)
+    with session.translated(statement=statement):
+        if tree.idxname:
+            rows = conn.execute(QUERIES["index_by_name"], {"table": table, "index": tree.idxname}).fetchall()
+        else:
+            rows = conn.execute(QUERIES["indexes_of_table"], {"table": table}).fetchall()
+    found = [FoundIndex(int(row[0]), qualified(row[1], row[2]), *row[3:]) for row in rows]
+    if tree.idxname or not found:
+        return found[0] if found else None
+    wanted = _wanted_shape(statement, conn)
+    alike = [index for index in found if wanted is not None and _shape(index.oid, conn) == wanted]
+    # An invalid one first: it is what an interrupted build leaves, beside an older index of the same shape.
+    return min(alike, key=lambda index: index.usable, default=None)
+
+
+def _shape(oid: int, conn: Connection) -> Any:
+    row = conn.execute(QUERIES["index_shape"], {"oid": oid}).fetchone()
+    return row[0] if row else None
+
+
+def _wanted_shape(statement: Statement, conn: Connection) -> Any:
+    """The shape that PostgreSQL itself gives this definition, tried on an empty temporary twin of the table.
+
+    None when the twin cannot be made (no TEMPORARY privilege): then nobody can say whether two indexes are equal.
+    """
+    tree = tree_of(statement)
+    parsed = statements.parse(statement.sql, file=statement.file).statements[0].node
+    twin = type(parsed)()
+    twin.CopyFrom(parsed)
+    index: Node = twin.index_stmt
+    index.concurrent = False
+    index.if_not_exists = False
+    index.idxname = "migrator_twin_index"
+    index.table_space = ""
+    index.relation.schemaname = "pg_temp"
+    source, copy = relation(tree.relation), qualified("pg_temp", tree.relation.relname)
+    try:
+        conn.execute("BEGIN")
+        conn.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {source})".encode())
+        conn.execute(statements.deparse(twin).encode())
+        row = conn.execute(
+            QUERIES["index_by_name"], {"table": copy, "index": "migrator_twin_index"}
+        ).fetchone()
+        return _shape(int(row[0]), conn) if row else None
+    except psycopg.Error:
+        if conn.closed:
+            with session.translated(statement=statement):
+                raise
+        return None
+    finally:
+        roll_back(conn)
+
+
+def _clear_invalid(statement: Statement, ctx: StepContext, conn: Connection) -> str:
+    """Drop an index of this name that some earlier attempt left invalid. Returns what was done, for the record."""
+    found = _find(statement, conn)
+    if found is None or found.usable:
+        return ""
+    builder = conn.execute(QUERIES["index_builder"], {"oid": found.oid}).fetchone()
+    if builder is not None:
+        raise NeedsHuman(
+            f"index {found.name} is being built by backend {builder[0]}, which is not ours; wait for it or cancel it"
+        )
+    set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
+    _drop(found, ctx, conn)
+    return f"index {found.name} was left invalid by an earlier attempt: dropped and built again"
+
+
+def _clear_after_failure(statement: Statement, ctx: StepContext, conn: Connection) -> None:
+    """An invalid unique index still rejects the application's rows, so it goes at once. After a cancel time is short:
+    the next attempt, or the rollback, drops it."""
+    if conn.closed or ctx.handle.cancelled:
+        return
+    try:
+        found = _find(statement, conn)
+        if found is not None and not found.usable:
+            set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=CLEANUP_TIMEOUT_MS)
+            _drop(found, ctx, conn)
+    except (MigratorError, psycopg.Error) as exc:
+        ctx.log.warning("the invalid index stays until the next try: %s", exc)
+
+
+def _drop(found: FoundIndex, ctx: StepContext, conn: Connection) -> None:
+    ctx.log.warning("dropping invalid index %s", found.name)
+    with session.translated():
+        conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {found.name}".encode())
+
+
+def _require_valid(statement: Statement, step: Step, conn: Connection) -> None:
+    found = _find(statement, conn)
+    if found is None or not found.usable:
+        raise StatementFailed(
+            f"{statement.file}:{statement.line}: the server reported success, but the index is not valid",
+            file=statement.file,
+            line=statement.line,
+            column=statement.column,
+            step=step.name,
+            statement=statement.index,
+            sql=statement.sql,
+            sqlstate=None,
+        )

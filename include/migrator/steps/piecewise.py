@@ -1,0 +1,220 @@
+"""Run the statements of a step one by one, so that a crash at any point leaves a state that the next try understands.
+
+What PostgreSQL accepts inside a transaction runs in one of its own together with its cursor, so its outcome is never
+in doubt. For the rest the intent is written before and the result after, on the ledger's own connection, and the
+catalog decides what an interrupted attempt did (see `real_state`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import psycopg
+
+from migrator.errors import ContentChanged, MigratorError, NeedsHuman
+from migrator.ledger import LedgerStep
+from migrator.ledger.rows import STATEMENTS_DONE
+from migrator.locking import with_lock_retries
+from migrator.plan import Statement, Step
+from migrator.steps import concurrent_index, real_state
+from migrator.steps.context import StatementOutcome, StatementResult, StepContext
+from migrator.steps.real_state import Evidence, State
+from migrator.steps.transaction import Connection, backend_of, commit, ddl_connection, roll_back, set_timeouts
+from migrator.steps.transaction import execute as send
+
+T = TypeVar("T")
+
+SESSION_SETTINGS = ("SET", "RESET")
+"""Kinds that only change the session: a resumed step has a new one, so those before the cursor run again."""
+
+MAY_COMMIT = ("CALL",)
+"""PostgreSQL starts these inside a transaction, but they fail there when they commit by themselves."""
+
+
+def execute(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
+    """Go on where the ledger's cursor stands and carry the step to its end; the ledger then says success."""
+    row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
+    done = resume_point(step, row)
+    with ddl_connection(ctx) as conn:
+        ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
+        if done:
+            ctx.log.info("step %s goes on after statement %s of %s", step.name, done, len(step.statements))
+            _replay_settings(step, done, ctx, conn)
+        results = [
+            StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE)
+            for statement in step.statements[:done]
+        ]
+        for position in range(done, len(step.statements)):
+            earlier = earlier_attempt(step.statements[position], position, row) if position == done else None
+            results.append(_run(position, step, ctx, conn, earlier=earlier))
+        ctx.handle.release()
+    ctx.check_lock()
+    rows = sum(result.rows for result in results if result.rows > 0)
+    ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, last=ctx.is_last(step), rows=rows)
+    return tuple(results)
+
+
+def resume_point(step: Step, row: LedgerStep) -> int:
+    """How many leading statements are done. Pure.
+
+    :raises ContentChanged: one of those was edited after it was executed.
+    """
+    done = row.statements_done
+    for position, recorded in enumerate(row.statement_digests[:done]):
+        now = step.statements[position].digest if position < len(step.statements) else None
+        if now != recorded:
+            raise ContentChanged(
+                f"statement {position + 1} of step {step.name!r} was executed and has been changed since; put it back"
+                " as it was (statements after the failed one may be changed), or roll the migration back first",
+                old_digest=recorded,
+                new_digest=now,
+                diff="",
+            )
+    return done
+
+
+def earlier_attempt(statement: Statement, position: int, row: LedgerStep) -> str | None:
+    """How an earlier attempt at this very statement ended: "intent" (unknown), "failed" (reported), or None. Pure.
+
+    :raises NeedsHuman: the interrupted statement was another one than the plan now has in this place.
+    """
+    cursor = row.cursor
+    if cursor.get("statement") != position or cursor.get("state") not in ("intent", "failed"):
+        return None
+    if cursor.get("digest") == statement.digest:
+        return str(cursor["state"])
+    if cursor["state"] == "failed":
+        return None  # a person has seen the error and mended the statement
+    raise NeedsHuman(
+        f"statement {position + 1} of step {row.step!r} ({cursor.get('kind')}) was interrupted with unknown result and"
+        " has been changed since; look whether it took effect, then put it back and go on, or roll the migration back",
+        version=row.version,
+        step=row.step,
+    )
+
+
+def cursor_of(statement: Statement, position: int, state: str, done: int) -> dict[str, Any]:
+    """The document that the ledger keeps for a step that is under way."""
+    return {
+        "statement": position,
+        "state": state,
+        "digest": statement.digest,
+        "kind": statement.kind,
+        STATEMENTS_DONE: done,
+    }
+
+
+def _run(position: int, step: Step, ctx: StepContext, conn: Connection, *, earlier: str | None) -> StatementResult:
+    statement = step.statements[position]
+    ctx.handle.raise_if_cancelled()
+    ctx.check_lock()
+    if statement.transactional and statement.kind not in MAY_COMMIT:
+        return _in_own_transaction(position, step, ctx, conn)
+    found = _look(statement, conn) if earlier else None
+    if found is not None:
+        ctx.log.warning("statement %s of step %s, tried before: %s", position + 1, step.name, found.text)
+        if found.state is State.DONE:
+            _record(ctx, step, cursor_of(statement, position, "done", position + 1))
+            return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=found.text)
+        if found.state is State.UNKNOWN and earlier == "intent":
+            raise NeedsHuman(_question(statement, position, step, found), version=ctx.plan.version, step=step.name)
+    intent = cursor_of(statement, position, "intent", position)
+    _record(ctx, step, intent)
+    try:
+        result = _outside_transaction(statement, step, ctx, conn, found=found, cursor=intent)
+    except MigratorError:
+        _record_known_failure(statement, position, step, ctx, conn)
+        raise
+    _record(ctx, step, cursor_of(statement, position, "done", position + 1))
+    return result
+
+
+def _outside_transaction(
+    statement: Statement, step: Step, ctx: StepContext, conn: Connection, *, found: Evidence | None, cursor: dict[str, Any]
+) -> StatementResult:
+    if statement.kind == concurrent_index.KIND:
+        return concurrent_index.build(statement, step, ctx, conn, cursor=cursor)
+    concurrently = statement.kind.endswith("CONCURRENTLY")
+    if concurrently:  # a timeout would leave a half-made object; these wait without blocking anybody
+        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
+    else:
+        set_timeouts(conn, ctx, local=False)
+    if found is not None:
+        for command in found.cleanup:
+            ctx.log.info("%s", command)
+            conn.execute(command.encode())
+    sent = statement if found is None or found.instead is None else replace(statement, sql=found.instead)
+    result = _patiently(lambda: send(sent, step, ctx, conn), ctx, conn)
+    if found is not None and (found.cleanup or found.instead):
+        return replace(result, outcome=StatementOutcome.REPAIRED, note=found.text)
+    return result
+
+
+def _in_own_transaction(position: int, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
+    """The statement and its cursor commit together: after a crash the ledger alone knows the answer."""
+    statement = step.statements[position]
+    cursor = cursor_of(statement, position, "done", position + 1)
+
+    def attempt() -> StatementResult:
+        conn.execute("BEGIN")
+        try:
+            set_timeouts(conn, ctx, local=True)
+            result = send(statement, step, ctx, conn)
+            ctx.check_lock()
+            ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn)
+        except BaseException:
+            roll_back(conn)
+            raise
+        commit(conn, step, ctx)
+        return result
+
+    return _patiently(attempt, ctx, conn)
+
+
+def _patiently(work: Callable[[], T], ctx: StepContext, conn: Connection) -> T:
+    return with_lock_retries(
+        work,
+        observer_endpoint=ctx.endpoint,
+        pid_of=lambda: conn.info.backend_pid,
+        deadline_seconds=ctx.deadline_seconds,
+        log=ctx.log,
+        sleep=ctx.handle.sleep,
+    )
+
+
+def _look(statement: Statement, conn: Connection) -> Evidence:
+    if statement.kind == concurrent_index.KIND:
+        return concurrent_index.look(statement, conn)
+    return real_state.look(statement, conn)
+
+
+def _question(statement: Statement, position: int, step: Step, found: Evidence) -> str:
+    return (
+        f"{statement.file}:{statement.line}: {statement.kind} was interrupted and nothing tells whether it took effect:"
+        f" {found.text}. look at the database, then either roll the migration back, or say what is true with"
+        f' "migrator ledger settle" for step {step.name!r}, statement {position + 1}, and run the step again'
+    )
+
+
+def _replay_settings(step: Step, done: int, ctx: StepContext, conn: Connection) -> None:
+    for statement in step.statements[:done]:
+        if statement.kind in SESSION_SETTINGS:
+            send(statement, step, ctx, conn)
+
+
+def _record(ctx: StepContext, step: Step, cursor: dict[str, Any]) -> None:
+    ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor)
+
+
+def _record_known_failure(
+    statement: Statement, position: int, step: Step, ctx: StepContext, conn: Connection
+) -> None:
+    """The server said that it failed, so the next try need not wonder. Not after a cancel: that may be half-way."""
+    if conn.closed or ctx.handle.cancelled:
+        return
+    try:
+        _record(ctx, step, cursor_of(statement, position, "failed", position))
+    except (MigratorError, psycopg.Error) as exc:
+        ctx.log.error("the ledger could not be told about the failure: %s", exc)

@@ -1,0 +1,155 @@
+"""What an interrupted statement really did, read from the catalog.
+
+Only for statements that PostgreSQL refuses inside a transaction: all others commit together with their cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from migrator import session, statements
+from migrator.documents import StrEnum
+from migrator.nodes import Node, strings
+from migrator.plan import Statement
+from migrator.sql import load
+
+QUERIES = load("real_state")
+
+Connection = psycopg.Connection[Any]
+
+
+class State(StrEnum):
+    DONE = "done"
+    REPEAT = "repeat"
+    """It did not happen, or doing it again gives the same result."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    state: State
+    text: str
+    cleanup: tuple[str, ...] = ()
+    """Statements that remove what the interrupted attempt left behind."""
+    instead: str | None = None
+    """What to run in place of the statement itself."""
+
+
+IDEMPOTENT = (
+    "VACUUM",
+    "VACUUM FULL",
+    "ANALYZE",
+    "CLUSTER",
+    "CHECKPOINT",
+    "ALTER SYSTEM",
+    "DISCARD ALL",
+    "REINDEX SCHEMA",
+    "REINDEX DATABASE",
+    "REINDEX SYSTEM",
+)
+"""Twice is the same as once."""
+
+
+def look(statement: Statement, conn: Connection) -> Evidence:
+    """Decide from the catalog what the interrupted `statement` did."""
+    if statement.kind in IDEMPOTENT:
+        return Evidence(State.REPEAT, f"{statement.kind} may be repeated")
+    reader = _READERS.get(statement.kind)
+    if reader is None:
+        return Evidence(State.UNKNOWN, f"the catalog does not show the effect of {statement.kind}")
+    with session.translated(statement=statement):
+        return reader(tree_of(statement), conn)
+
+
+def tree_of(statement: Statement) -> Node:
+    """The parse tree of a statement that analyze has accepted."""
+    return statements.parse(statement.sql, file=statement.file).statements[0].tree
+
+
+def qualified(*parts: str) -> str:
+    """A quoted, dotted name; empty parts (no schema given) are left out."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts if part)
+
+
+def relation(node: Node) -> str:
+    return qualified(node.schemaname, node.relname)
+
+
+def _exists(conn: Connection, query: str, **parameters: Any) -> bool:
+    row = conn.execute(QUERIES[query], parameters).fetchone()
+    return bool(row and row[0])
+
+
+def _drop_index(tree: Node, conn: Connection) -> Evidence:
+    names = [qualified(*strings(item.list.items)) for item in tree.objects]
+    left = [name for name in names if _exists(conn, "relation_exists", name=name)]
+    if not left:
+        return Evidence(State.DONE, f"index {', '.join(names)} is gone")
+    return Evidence(State.REPEAT, f"index {', '.join(left)} is still there")
+
+
+def _reindex(tree: Node, conn: Connection) -> Evidence:
+    name = relation(tree.relation) if tree.HasField("relation") else None
+    rows = conn.execute(QUERIES["reindex_leftovers"], {"name": name, "schema": tree.name or None}).fetchall()
+    left = tuple(qualified(str(schema), str(index)) for schema, index in rows)
+    text = f"REINDEX may be repeated; left behind: {', '.join(left) or 'nothing'}"
+    return Evidence(State.REPEAT, text, cleanup=tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {index}" for index in left))
+
+
+def _detach(tree: Node, conn: Connection) -> Evidence:
+    command = next(item.alter_table_cmd for item in tree.cmds if item.HasField("alter_table_cmd"))
+    parent, child = relation(tree.relation), relation(getattr(command, "def").partition_cmd.name)
+    row = conn.execute(QUERIES["partition_state"], {"parent": parent, "child": child}).fetchone()
+    if row is None:
+        return Evidence(State.DONE, f"{child} is no partition of {parent} any more")
+    if row[0]:
+        finish = f"ALTER TABLE {parent} DETACH PARTITION {child} FINALIZE"
+        return Evidence(State.REPEAT, f"the detach of {child} is pending and gets finalized", instead=finish)
+    return Evidence(State.REPEAT, f"{child} is still a partition of {parent}")
+
+
+def _created(query: str, what: str) -> Callable[[Node, Connection], Evidence]:
+    def read(tree: Node, conn: Connection) -> Evidence:
+        name = _object_name(tree)
+        if _exists(conn, query, name=name):
+            return Evidence(State.UNKNOWN, f"{what} {name!r} exists, but not whether this statement finished it")
+        return Evidence(State.REPEAT, f"{what} {name!r} does not exist")
+
+    return read
+
+
+def _dropped(query: str, what: str) -> Callable[[Node, Connection], Evidence]:
+    def read(tree: Node, conn: Connection) -> Evidence:
+        name = _object_name(tree)
+        if _exists(conn, query, name=name):
+            return Evidence(State.REPEAT, f"{what} {name!r} is still there")
+        return Evidence(State.DONE, f"{what} {name!r} is gone")
+
+    return read
+
+
+def _object_name(tree: Node) -> str:
+    for field in ("dbname", "tablespacename", "subname"):
+        if field in tree.DESCRIPTOR.fields_by_name:
+            return str(getattr(tree, field))
+    raise KeyError(tree.DESCRIPTOR.name)
+
+
+_READERS: dict[str, Callable[[Node, Connection], Evidence]] = {
+    "DROP INDEX CONCURRENTLY": _drop_index,
+    "REINDEX INDEX CONCURRENTLY": _reindex,
+    "REINDEX TABLE CONCURRENTLY": _reindex,
+    "REINDEX SCHEMA CONCURRENTLY": _reindex,
+    "REINDEX DATABASE CONCURRENTLY": _reindex,
+    "ALTER TABLE DETACH PARTITION CONCURRENTLY": _detach,
+    "CREATE DATABASE": _created("database_exists", "database"),
+    "DROP DATABASE": _dropped("database_exists", "database"),
+    "CREATE TABLESPACE": _created("tablespace_exists", "tablespace"),
+    "DROP TABLESPACE": _dropped("tablespace_exists", "tablespace"),
+    "CREATE SUBSCRIPTION": _created("subscription_exists", "subscription"),
+    "DROP SUBSCRIPTION": _dropped("subscription_exists", "subscription"),
+}

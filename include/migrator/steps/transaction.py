@@ -1,0 +1,204 @@
+"""Run the statements of a step in one transaction, together with the ledger's row.
+
+Both commit or neither does, so a connection lost at COMMIT is answered by reading the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql as quoting
+from psycopg.pq import TransactionStatus
+
+from migrator import session
+from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
+from migrator.locking import with_lock_retries
+from migrator.plan import Statement, Step
+from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext
+
+Connection = psycopg.Connection[Any]
+
+
+def run_in_transaction(
+    step: Step,
+    ctx: StepContext,
+    *,
+    started: Callable[[tuple[int, datetime]], None],
+    finish: Callable[[Connection, int], None],
+) -> tuple[StatementResult, ...]:
+    """One connection, as many tries as lock timeouts allow, one COMMIT.
+
+    :param started: called once with the backend's pid and start, before anything is executed.
+    :param finish: called with the open transaction and the number of rows, right before COMMIT: writes the ledger.
+    """
+    with ddl_connection(ctx) as conn:
+        started(backend_of(conn, ctx))
+        results = with_lock_retries(
+            lambda: _attempt(step, ctx, conn, finish),
+            observer_endpoint=ctx.endpoint,
+            pid_of=lambda: conn.info.backend_pid,
+            deadline_seconds=ctx.deadline_seconds,
+            log=ctx.log,
+            sleep=ctx.handle.sleep,
+        )
+        ctx.handle.release()
+        return results
+
+
+@contextmanager
+def ddl_connection(
+    ctx: StepContext, *, lock_timeout_ms: int | None = None, statement_timeout_ms: int | None = None
+) -> Iterator[Connection]:
+    """The connection that changes the database; closed whatever happens, so that no lock outlives the step."""
+    conn = session.connect(
+        ctx.endpoint,
+        purpose=ctx.purpose,
+        version=ctx.plan.version,
+        lock_timeout_ms=ctx.plan.lock_timeout_ms if lock_timeout_ms is None else lock_timeout_ms,
+        statement_timeout_ms=ctx.plan.statement_timeout_ms if statement_timeout_ms is None else statement_timeout_ms,
+    )
+    try:
+        yield conn
+    finally:
+        conn.close()
+
+
+def backend_of(conn: Connection, ctx: StepContext) -> tuple[int, datetime]:
+    row = conn.execute(QUERIES["backend_identity"]).fetchone()
+    if row is None:  # a role may always see its own session
+        raise ConnectionLost("the server does not list our own session in pg_stat_activity")
+    pid, backend_start = int(row[0]), row[1]
+    ctx.handle.watch(ctx.endpoint, pid, backend_start)
+    return pid, backend_start
+
+
+def _attempt(
+    step: Step, ctx: StepContext, conn: Connection, finish: Callable[[Connection, int], None]
+) -> tuple[StatementResult, ...]:
+    ctx.handle.raise_if_cancelled()
+    with session.translated(step=step.name):
+        conn.execute("BEGIN")
+    try:
+        set_timeouts(conn, ctx, local=True)
+        results = tuple(execute(statement, step, ctx, conn) for statement in step.statements)
+        ctx.check_lock()
+        with session.translated(step=step.name):
+            finish(conn, sum(result.rows for result in results if result.rows > 0))
+    except BaseException:
+        roll_back(conn)
+        raise
+    commit(conn, step, ctx)
+    return results
+
+
+def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
+    """Send one statement with the simple protocol and collect what the server says while it runs.
+
+    Sent alone so that an error maps to its file, line and column.
+    """
+    ctx.handle.raise_if_cancelled()
+    status = conn.info.transaction_status
+    ctx.log.info("%s:%s %s", statement.file, statement.line, statement.sql)
+    ctx.trace_before(step, statement, conn)
+    started = time.monotonic()
+    with noticing(conn, ctx) as notices, cancellable(ctx), session.translated(statement=statement, step=step.name):
+        cursor = conn.execute(statement.sql.encode())
+    seconds = time.monotonic() - started
+    if conn.info.transaction_status != status:
+        raise StatementFailed(
+            f"{statement.file}:{statement.line}: {statement.kind} ended or began a transaction by itself;"
+            " take transaction control out of the file",
+            file=statement.file,
+            line=statement.line,
+            column=statement.column,
+            step=step.name,
+            statement=statement.index,
+            sql=statement.sql,
+            sqlstate="2D000",
+        )
+    ctx.trace_after(step, statement, conn, cursor.rowcount)
+    return StatementResult(
+        statement=statement.index,
+        kind=statement.kind,
+        outcome=StatementOutcome.EXECUTED,
+        seconds=seconds,
+        rows=cursor.rowcount,
+        notices=tuple(notices),
+    )
+
+
+def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
+    """COMMIT; a deferred constraint that fails here is a failure like any other.
+
+    :raises CommitUnknown: when the connection died before the server's answer.
+    """
+    try:
+        with cancellable(ctx), session.translated(step=step.name):
+            cursor = conn.execute("COMMIT")
+    except ConnectionLost as exc:
+        raise CommitUnknown(f"the connection was lost at COMMIT of step {step.name!r}") from exc
+    except BaseException:
+        roll_back(conn)
+        raise
+    if cursor.statusmessage != "COMMIT":
+        raise StatementFailed(
+            f"the server answered {cursor.statusmessage!r} to COMMIT of step {step.name!r}: nothing was applied",
+            step=step.name,
+            sqlstate="25P02",
+        )
+
+
+def roll_back(conn: Connection) -> None:
+    """Give the locks back at once; with the connection gone the server has done so itself."""
+    if conn.closed or conn.info.transaction_status == TransactionStatus.IDLE:
+        return
+    try:
+        conn.execute("ROLLBACK")
+    except psycopg.Error:
+        conn.close()
+
+
+def set_timeouts(
+    conn: Connection, ctx: StepContext, *, local: bool, lock_ms: int | None = None, statement_ms: int | None = None
+) -> None:
+    """Again before each unit of work: a statement before it may have changed them."""
+    lock = ctx.plan.lock_timeout_ms if lock_ms is None else lock_ms
+    statement = ctx.plan.statement_timeout_ms if statement_ms is None else statement_ms
+    scope = quoting.SQL("LOCAL" if local else "SESSION")
+    with session.translated():
+        conn.execute(quoting.SQL("SET {} lock_timeout = {}").format(scope, quoting.Literal(f"{lock}ms")))
+        conn.execute(quoting.SQL("SET {} statement_timeout = {}").format(scope, quoting.Literal(f"{statement}ms")))
+
+
+@contextmanager
+def noticing(conn: Connection, ctx: StepContext) -> Iterator[list[Notice]]:
+    """Collect NOTICE and WARNING messages; PostgreSQL names the severity untranslated in PG_DIAG_SEVERITY_NONLOCALIZED."""
+    notices: list[Notice] = []
+
+    def listen(diagnostic: psycopg.errors.Diagnostic) -> None:
+        notice = Notice(diagnostic.severity_nonlocalized or "NOTICE", diagnostic.message_primary or "")
+        notices.append(notice)
+        log = ctx.log.warning if notice.severity == "WARNING" else ctx.log.info
+        log("server says %s", notice)
+
+    conn.add_notice_handler(listen)
+    try:
+        yield notices
+    finally:
+        conn.remove_notice_handler(listen)
+
+
+@contextmanager
+def cancellable(ctx: StepContext) -> Iterator[None]:
+    """An error that our own cancel caused is a cancel, not a failure of the statement."""
+    try:
+        yield
+    except Exception as exc:
+        if ctx.handle.cancelled and not isinstance(exc, Cancelled):
+            raise Cancelled() from exc
+        raise
