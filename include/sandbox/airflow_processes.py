@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from migrator.errors import EnvironmentFault
 
+from migrator.errors import EnvironmentFault
 from sandbox.ports import free_port
 from sandbox.processes import Processes, tail
 from sandbox.rest import Airflow
@@ -46,7 +46,9 @@ class Settings:
 def environment(workspace: Workspace, settings: Settings, *, port: int, log_port: int) -> dict[str, str]:
     """The whole configuration of Airflow, as environment variables."""
     base = f"http://127.0.0.1:{port}"
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "MIGRATOR_", "PG"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "MIGRATOR_", "PG"))
+    }
     configuration = {
         "CORE__DAGS_FOLDER": str(settings.dags),
         "CORE__PLUGINS_FOLDER": str(settings.plugins),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from migrator.errors import EnvironmentFault
-
 from sandbox.sessions import Session, stop
 from sandbox.watchdog import Watchdog
 
@@ -82,7 +81,9 @@ class Processes:
                 )
             if time.monotonic() > deadline:
                 ends = "\n".join(f"--- {self.log(name)}\n{tail(self.log(name), 10)}" for name in self._running)
-                raise EnvironmentFault(f"{what} was not ready after {timeout_seconds:.0f} s; the ends of the logs:\n{ends}")
+                raise EnvironmentFault(
+                    f"{what} was not ready after {timeout_seconds:.0f} s; the ends of the logs:\n{ends}"
+                )
             time.sleep(every)
 
     def stop(self, *, grace_seconds: float = 4.0) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+
 from migrator.errors import EnvironmentFault, MigratorError
 
 RUN_ENDED = frozenset({"success", "failed"})
@@ -188,7 +189,7 @@ class Airflow:
         return seen
 
     def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
-        """"Mark task as ..." in the UI."""
+        """ "Mark task as ..." in the UI."""
         self.call(
             "PATCH",
             f"/dags/{dag_id}/dagRuns/{_segment(run_id)}/taskInstances/{task_id}",
@@ -196,7 +197,7 @@ class Airflow:
         )
 
     def clear(self, dag_id: str, run_id: str, tasks: Collection[str], *, downstream: bool = False) -> tuple[str, ...]:
-        """"Clear" in the UI. Returns what was cleared."""
+        """ "Clear" in the UI. Returns what was cleared."""
         answer = self.call(
             "POST",
             f"/dags/{dag_id}/clearTaskInstances",

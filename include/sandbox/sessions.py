@@ -30,7 +30,8 @@ class Session:
     def leader_alive(self) -> bool:
         try:
             process = psutil.Process(self.leader)
-            return abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < 1
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
 
