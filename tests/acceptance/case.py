@@ -1,0 +1,250 @@
+"""One acceptance case at work: its database, its runs, and what must be true of them at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import psycopg
+
+from migrator import schema as schemas
+from migrator.ledger import Ledger, LedgerMigration
+from migrator.session import Endpoint
+from sandbox.rest import Airflow, ApiRefused, wait_until
+from tests.acceptance.specs import Files, Spec, version_of
+
+if TYPE_CHECKING:
+    from tests.acceptance.laboratory import Laboratory
+
+STAGES = ("analyze", "snapshot", "restore_test", "dry_run", "review", "preflight", "apply", "verify", "rollback")
+
+
+class Case:
+    def __init__(self, laboratory: Laboratory, name: str, spec: Spec) -> None:
+        self.laboratory = laboratory
+        self.name = name
+        self.spec = spec
+        self.target = name
+        self.runs: list[Run] = []
+
+    def version(self, name: str = "") -> str:
+        return version_of(self.name, name)
+
+    def dag(self, name: str = "") -> str:
+        return f"migrate_{self.version(name)}"
+
+    def folder(self, name: str = "") -> Path:
+        return self.laboratory.migrations / "2025" / self.version(name)
+
+    def files(self, name: str = "") -> Files:
+        return self.spec.migrations[name]
+
+    # Airflow
+
+    def as_(self, user: str) -> Airflow:
+        return self.laboratory.client(user)
+
+    def trigger(self, name: str = "", *, user: str = "admin", **conf: Any) -> Run:
+        run_id = self.as_(user).trigger(self.dag(name), {"target": self.target, **conf})
+        run = Run(self, name, run_id)
+        self.runs.append(run)
+        return run
+
+    # The target
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """As the migration role."""
+        return Endpoint(self.laboratory.uri(self), name=self.target)
+
+    @contextlib.contextmanager
+    def connect(
+        self, *, application_name: str = "acceptance", autocommit: bool = True
+    ) -> Iterator[psycopg.Connection[Any]]:
+        """As the superuser: sees everything, waits for nothing."""
+        uri = self.laboratory.superuser_uri(self)
+        with psycopg.connect(uri, autocommit=True, application_name=application_name) as connection:
+            yield connection
+
+    def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with self.connect() as connection:
+            cursor = connection.execute(statement, parameters or None)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def value(self, statement: str, *parameters: Any) -> Any:
+        return self.query(statement, *parameters)[0][0]
+
+    def schema(self) -> schemas.Schema:
+        with self.connect() as connection:
+            return schemas.read(connection)
+
+    def expected_schema(self, *names: str) -> schemas.Schema:
+        """The template's schema after the SQL of these migrations, run by hand and undisturbed."""
+        return self.laboratory.schema_after(self, [self.files(name).sql for name in names or ("",)])
+
+    def row(self, name: str = "") -> LedgerMigration | None:
+        with Ledger(self.endpoint) as ledger:
+            return ledger.migration(self.version(name)) if ledger.exists() else None
+
+    def events(self, name: str = "") -> tuple[Any, ...]:
+        with Ledger(self.endpoint) as ledger:
+            return ledger.events(self.version(name)) if ledger.exists() else ()
+
+    # What must be true at the end
+
+    def expect_applied(self, name: str = "", *, others: Collection[str] = ()) -> None:
+        """Applied and verified, the schema as after an undisturbed run, and the chain of events whole."""
+        row = self.row(name)
+        assert row is not None, f"no ledger row of {self.version(name)}"
+        assert (row.status, row.error_message) == ("success", None)
+        assert row.applied_at is not None
+        assert row.verified_at is not None
+        self._expect_schema(self.expected_schema(*others, name))
+        self._expect_whole_ledger()
+
+    def expect_not_applied(self, name: str = "", *, status: Collection[str | None] = (None,)) -> None:
+        """The target as before, and the ledger says so."""
+        row = self.row(name)
+        assert (row.status if row else None) in status, row
+        assert row is None or row.verified_at is None
+        self._expect_schema(self.laboratory.template_schema)
+        self._expect_whole_ledger()
+
+    def expect_rolled_back(self, name: str = "") -> None:
+        self.expect_not_applied(name, status=("rolled_back",))
+
+    def _expect_schema(self, wanted: schemas.Schema) -> None:
+        found = self.schema()
+        assert _flat(found) == _flat(wanted)
+
+    def _expect_whole_ledger(self) -> None:
+        with Ledger(self.endpoint) as ledger:
+            if ledger.exists():
+                assert ledger.verify_chain() == ()
+
+    def backends(self) -> list[tuple[Any, ...]]:
+        """Sessions of migrations in the target's database that are still there."""
+        return self.query(
+            "SELECT pid, application_name, state, query FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE 'migration%%'"
+        )
+
+    def diagnosis(self) -> str:
+        """For the report of a failed case: states of all runs and the ends of the failed tasks' logs."""
+        parts = []
+        admin = self.as_("admin")
+        for run in self.runs:
+            with contextlib.suppress(Exception):
+                states = run.states()
+                parts.append(f"{run.dag_id} {run.run_id}: {run.state()} {json.dumps(states)}")
+                for task in admin.tasks(run.dag_id, run.run_id):
+                    if task["state"] in ("failed", "up_for_retry"):
+                        log = admin.log(run.dag_id, run.run_id, task["task_id"], try_number=task["try_number"])
+                        parts.append(f"--- {task['task_id']} try {task['try_number']}\n{log[-4000:]}")
+        with contextlib.suppress(Exception):
+            parts.append(f"ledger: {self.row()}")
+        return "\n".join(parts)
+
+
+class Run:
+    """One DAG run, and what a person does to it."""
+
+    def __init__(self, case: Case, name: str, run_id: str) -> None:
+        self.case = case
+        self.name = name
+        self.dag_id = case.dag(name)
+        self.run_id = run_id
+
+    @property
+    def admin(self) -> Airflow:
+        return self.case.as_("admin")
+
+    def state(self) -> str:
+        return self.admin.run_state(self.dag_id, self.run_id)
+
+    def states(self) -> dict[str, str | None]:
+        return self.admin.states(self.dag_id, self.run_id)
+
+    def wait(self, *, timeout_seconds: float = 300) -> str:
+        return self.admin.wait_for_run(self.dag_id, self.run_id, timeout_seconds=timeout_seconds)
+
+    def until(self, task_id: str, *states: str, timeout_seconds: float = 300) -> dict[str, Any]:
+        return self.admin.wait_for_task(
+            self.dag_id, self.run_id, task_id, states or ("running",), timeout_seconds=timeout_seconds
+        )
+
+    def log(self, task_id: str, *, try_number: int | None = None) -> str:
+        number = try_number or self.admin.task(self.dag_id, self.run_id, task_id)["try_number"]
+        return self.admin.log(self.dag_id, self.run_id, task_id, try_number=number)
+
+    def clear(self, *tasks: str, downstream: bool = False, user: str = "admin") -> tuple[str, ...]:
+        return self.case.as_(user).clear(self.dag_id, self.run_id, tasks, downstream=downstream)
+
+    def mark_task(self, task_id: str, state: str, *, user: str = "carol") -> None:
+        self.case.as_(user).set_task_state(self.dag_id, self.run_id, task_id, state)
+
+    def mark(self, state: str, *, user: str = "carol") -> None:
+        self.case.as_(user).set_run_state(self.dag_id, self.run_id, state)
+
+    def respond(self, reviewer: int, user: str, choice: str = "Approve", **params: Any) -> None:
+        self.until(f"review.reviewer_{reviewer}", "awaiting_input", "deferred")
+        self.case.as_(user).respond(self.dag_id, self.run_id, f"review.reviewer_{reviewer}", choice, params)
+
+    def kill_task(self, task_id: str) -> int:
+        """kill -9 of the very process that runs the task. Returns its id."""
+        pid = int(self.admin.task(self.dag_id, self.run_id, task_id)["pid"])
+        words = " ".join(psutil.Process(pid).cmdline())
+        assert "airflow" in words.lower() or "python" in words.lower(), words
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def document(self, stage: str) -> Mapping[str, Any]:
+        path = self.case.laboratory.evidence / self.case.target / self.case.version(self.name) / self.run_id
+        return dict(json.loads((path / f"{stage}.json").read_text()))
+
+    def try_document(self, stage: str) -> Mapping[str, Any] | None:
+        with contextlib.suppress(FileNotFoundError):
+            return self.document(stage)
+        return None
+
+
+def _flat(schema: schemas.Schema) -> dict[str, str]:
+    return {f"{kind} {name}": text for kind, names in schema.objects.items() for name, text in names.items()}
+
+
+class Holder:
+    """A session that holds locks in a transaction until told to let go: the forgotten psql of a colleague."""
+
+    def __init__(self, case: Case, statement: str, *, application_name: str = "reporting") -> None:
+        self._uri = case.laboratory.superuser_uri(case)
+        self._statement = statement
+        self._name = application_name
+        self.pid = 0
+
+    def __enter__(self) -> Holder:
+        self._connection = psycopg.connect(self._uri, application_name=self._name)
+        self._connection.execute(self._statement)  # type: ignore[arg-type]
+        self.pid = self._connection.info.backend_pid
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._connection.rollback()
+        self._connection.close()
+
+
+def in_background(work: Any) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+__all__ = ["ApiRefused", "Case", "Holder", "Run", "in_background", "time", "wait_until"]

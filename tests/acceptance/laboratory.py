@@ -1,0 +1,165 @@
+"""The one stack of the suite: two PostgreSQL servers, one Airflow, a database and a DAG for every case."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+from psycopg import sql
+
+from migrator import schema as schemas
+from migrator.embedded import Server
+from migrator.session import Endpoint
+from sandbox.airflow_processes import AirflowProcesses, Settings
+from sandbox.processes import Processes
+from sandbox.rest import Airflow
+from sandbox.seed import seed
+from sandbox.stack import COPIES, OWNER, Stack
+from sandbox.workspace import Workspace, repository
+from tests.acceptance.case import Case
+from tests.acceptance.specs import Spec
+
+TEMPLATE = "acceptance_template"
+MESSAGES = 2_000
+REVIEWERS = {"alice": "alice@wakala.com", "bob": "bob@wakala.com", "dave": "dave@wakala.com"}
+"""Who may review, by Airflow user. carol is an ordinary user who may not; dave is the author of every case."""
+
+
+class Laboratory:
+    def __init__(self, root: Path, specs: Mapping[str, Spec]) -> None:
+        self.workspace = Workspace(root)
+        self.cases = {name: Case(self, name, spec) for name, spec in specs.items()}
+        self.stack = Stack(self.workspace)
+        self.processes = Processes(self.workspace.logs)
+        self.servers: dict[str, Stack] = {}
+        self._clients = threading.local()
+        self._cloning = threading.Lock()
+
+    @property
+    def migrations(self) -> Path:
+        return self.workspace.root / "migrations"
+
+    @property
+    def evidence(self) -> Path:
+        return self.workspace.evidence
+
+    def start(self) -> None:
+        self.workspace.create()
+        self.stack.start()
+        self._make_template(self.stack)
+        for case in self.cases.values():
+            stack = self._stack_of(case)
+            stack.ensure_database(stack.production, case.target, owner=OWNER, template=TEMPLATE)
+            for name, files in case.spec.migrations.items():
+                files.write(self.migrations, case.version(name))
+        targets = self.workspace.root / "targets.yaml"
+        targets.write_text(yaml.safe_dump(self._targets(), sort_keys=False))
+        self.airflow = AirflowProcesses(
+            self.workspace,
+            Settings(
+                metadata_uri=self.stack.copies_uri("airflow", role="airflow", scheme="postgresql+psycopg"),
+                connections={
+                    "migrator_copies": self.stack.copies_uri(role=COPIES),
+                    **{case.target: self.uri(case) for case in self.cases.values()},
+                },
+                migrations=self.migrations,
+                targets=targets,
+                port=0,
+                parallelism=6,
+                extra={
+                    # A worker that was killed is noticed within seconds; the default is five minutes.
+                    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+                    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+                },
+            ),
+            processes=self.processes,
+        )
+        self.airflow.start()
+        dags = [case.dag(name) for case in self.cases.values() for name in case.spec.migrations]
+        self.client("admin").wait_for_dags(dags, timeout_seconds=120)
+        for dag in dags:
+            self.client("admin").unpause(dag)
+
+    def stop(self) -> None:
+        self.processes.stop()
+        for stack in (self.stack, *self.servers.values()):
+            stack.stop("immediate")
+
+    def client(self, user: str) -> Airflow:
+        """One session a user and thread."""
+        known: dict[str, Airflow] = self._clients.__dict__.setdefault("known", {})
+        if user not in known:
+            known[user] = self.airflow.client(user)
+        return known[user]
+
+    def server(self, case: Case) -> Server:
+        return self._stack_of(case).production
+
+    def uri(self, case: Case) -> str:
+        return self._stack_of(case).production_uri(case.target)
+
+    def superuser_uri(self, case: Case, dbname: str | None = None) -> str:
+        stack = self._stack_of(case)
+        return stack.superuser_uri(stack.production, dbname or case.target)
+
+    def schema_after(self, case: Case, scripts: list[str]) -> schemas.Schema:
+        """The schema of a fresh clone of the template after these scripts, statement by statement, as the owner."""
+        stack = self._stack_of(case)
+        clone = f"expected_{uuid.uuid4().hex[:12]}"
+        with self._cloning:
+            stack.ensure_database(stack.production, clone, owner=OWNER, template=TEMPLATE)
+        try:
+            with psycopg.connect(stack.production_uri(clone), autocommit=True) as connection:
+                for script in scripts:
+                    for statement in script.split(";\n"):
+                        if statement.strip():
+                            connection.execute(statement)  # type: ignore[arg-type]
+            with psycopg.connect(self.superuser_uri(case, clone), autocommit=True) as connection:
+                return schemas.read(connection)
+        finally:
+            with psycopg.connect(self.superuser_uri(case, "postgres"), autocommit=True) as connection:
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(clone)))
+
+    def _stack_of(self, case: Case) -> Stack:
+        if not case.spec.own_server:
+            return self.stack
+        if case.name not in self.servers:
+            own = Workspace(self.workspace.root / "servers" / case.name)
+            own.create()
+            stack = Stack(own)
+            stack.start()
+            self.servers[case.name] = stack
+            self._make_template(stack)
+        return self.servers[case.name]
+
+    def _make_template(self, stack: Stack) -> None:
+        stack.ensure_database(stack.production, TEMPLATE, owner=OWNER)
+        uri = stack.production_uri(TEMPLATE)
+        script = repository() / "migrations" / "2025" / "000_initial_schema" / "000_initial_schema.sql"
+        with psycopg.connect(uri, autocommit=True) as connection:
+            connection.execute(script.read_bytes())
+        seed(Endpoint(uri), messages=MESSAGES)
+        with psycopg.connect(stack.superuser_uri(stack.production, TEMPLATE), autocommit=True) as connection:
+            self.template_schema = schemas.read(connection)
+
+    def _targets(self) -> dict[str, Any]:
+        policy = {
+            "environment": "development",
+            "copies_connection": "migrator_copies",
+            "provider": "pg_dump",
+            "storage": self.workspace.snapshots.as_uri(),
+            "evidence": self.workspace.evidence.as_uri(),
+            "reviews": {"low": 0, "medium": 0, "high": 0},
+            "reviewers": REVIEWERS,
+            "notifications": [{"kind": "log"}],
+        }
+        return {
+            "targets": {
+                case.target: {**policy, "connection": case.target, **case.spec.target} for case in self.cases.values()
+            }
+        }

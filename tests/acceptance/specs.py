@@ -1,0 +1,93 @@
+"""What an acceptance case needs before Airflow starts: its migrations, its target's policy, its own server or not.
+
+Airflow reads migrations, targets and connections when it starts, so every case declares them with the decorator
+`scenario`; the laboratory writes them all, starts one Airflow, and runs the cases side by side.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+TEST = TypeVar("TEST", bound=Callable[..., Any])
+
+ADD_TABLE = "CREATE TABLE labels (\n    id bigint PRIMARY KEY,\n    name text NOT NULL\n);\n"
+DROP_TABLE = "DROP TABLE labels;\n"
+
+
+@dataclass(frozen=True)
+class Files:
+    """One migration's files. `metadata` overrides single keys of migration-metadata.yaml."""
+
+    sql: str = ADD_TABLE
+    rollback: str | None = DROP_TABLE
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] | None = None
+
+    def write(self, root: Path, version: str) -> Path:
+        folder = root / "2025" / version
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "version": version,
+            "description": f"Case {version}",
+            "author": "dave@wakala.com",
+            "risk_level": "high",
+            "estimated_duration": "1 minute",
+            "rollback_available": self.rollback is not None,
+            **self.metadata,
+        }
+        (folder / "migration-metadata.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        (folder / f"{version}.sql").write_text(self.sql)
+        if self.rollback is not None:
+            (folder / f"{version}_rollback.sql").write_text(self.rollback)
+        if self.changes is not None:
+            (folder / "schema_changes.yaml").write_text(yaml.safe_dump(dict(self.changes), sort_keys=False))
+        return folder
+
+
+@dataclass(frozen=True)
+class Spec:
+    migrations: Mapping[str, Files] = field(default_factory=lambda: {"": Files()})
+    """By a short name that is part of the version; "" is the case's main one."""
+    target: Mapping[str, Any] = field(default_factory=dict)
+    """Overrides of the target's policy in targets.yaml. Without any: no reviews, any time."""
+    own_server: bool = False
+    """The case stops its server, which nobody else may notice."""
+    role: str = "wakala_migrator"
+    alone: bool = False
+    """Runs when all others have ended: it measures time."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What the decorator leaves on the test function."""
+
+    build: Callable[..., Spec]
+
+    def spec(self, parameters: Mapping[str, Any]) -> Spec:
+        wanted = self.build.__code__.co_varnames[: self.build.__code__.co_argcount]
+        return self.build(**{name: parameters[name] for name in wanted})
+
+
+def scenario(spec: Spec | Callable[..., Spec] | None = None, **fields: Any) -> Callable[[TEST], TEST]:
+    """Declare a case: with a Spec's fields, or with a function from the test's parameters to a Spec."""
+    if spec is None:
+        spec = Spec(**fields)
+    build = spec if callable(spec) else (lambda: spec)
+
+    def mark(test: TEST) -> TEST:
+        test.scenario = Scenario(build)  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def version_of(case: str, name: str = "") -> str:
+    """A version that depends on the case alone, so that the same case has the same DAG in each selection."""
+    words = "_".join(part for part in (case, name) if part)
+    return f"{zlib.crc32(words.encode()) % 10**6:06d}_{words}"
