@@ -114,7 +114,7 @@ def _translate(model: type[InputModel], document: Document, at: Key, detail: Err
         return problem(document, key, "unknown key", nearest(str(key[-1]), _fields_at(model, detail["loc"][:-1])))
     if kind == "missing":
         return problem(document, key, "is missing")
-    if kind == "enum":
+    if kind in ("enum", "literal_error"):
         choices = [choice.strip(" '") for choice in str(context["expected"]).replace(" or ", ", ").split(",")]
         hint = nearest(value, choices) if isinstance(value, str) else None
         return problem(document, key, f"must be one of {', '.join(choices)}, not {_shown(value)}", hint)
