@@ -135,7 +135,7 @@ _TRANSACTION = {
 
 
 def object_name(objtype: str) -> str:
-    """"OBJECT_FOREIGN_TABLE" as SQL says it: "FOREIGN TABLE"."""
+    """ "OBJECT_FOREIGN_TABLE" as SQL says it: "FOREIGN TABLE"."""
     return _OBJECTS.get(objtype) or objtype.removeprefix("OBJECT_").replace("_", " ")
 
 
@@ -263,7 +263,11 @@ def _subscription_refreshes(stmt: Node) -> bool:
     kind = enum(stmt, "kind")
     if kind == "ALTER_SUBSCRIPTION_REFRESH":
         return True
-    if kind in ("ALTER_SUBSCRIPTION_SET_PUBLICATION", "ALTER_SUBSCRIPTION_ADD_PUBLICATION", "ALTER_SUBSCRIPTION_DROP_PUBLICATION"):
+    if kind in (
+        "ALTER_SUBSCRIPTION_SET_PUBLICATION",
+        "ALTER_SUBSCRIPTION_ADD_PUBLICATION",
+        "ALTER_SUBSCRIPTION_DROP_PUBLICATION",
+    ):
         return flag(stmt.options, "refresh", True)
     if kind == "ALTER_SUBSCRIPTION_OPTIONS":
         return any(item.def_elem.defname in ("failover", "two_phase") for item in stmt.options)
@@ -290,4 +294,3 @@ def _renamed(stmt: Node) -> str:
 
 def _concurrently(concurrent: bool) -> str:
     return " CONCURRENTLY" if concurrent else ""
-

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 MAX_NESTING = 1500
 """Operators inside one expression. libpg_query recurses over its tree and a few thousand levels overflow the C stack
-(measured: 20,000 terms are fine to parse, 5,000 crash its deparser); a hand-written migration has less than a hundred."""
+(measured: 20,000 terms are fine to parse, 5,000 crash its deparser); people write less than a hundred."""
 
 _TOKEN = re.compile(
     r"""
@@ -43,10 +43,25 @@ _BLOCK_EDGE = re.compile(r"/\*|\*/")
 _COPY_END = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _NESTING_WORDS = frozenset(
-    "not is collate in between like ilike similar case select with isnull notnull at".split()
+    [
+        "not",
+        "is",
+        "collate",
+        "in",
+        "between",
+        "like",
+        "ilike",
+        "similar",
+        "case",
+        "select",
+        "with",
+        "isnull",
+        "notnull",
+        "at",
+    ]
 )
-_CHAIN_WORDS = frozenset("union intersect except join".split())
-_FLAT_WORDS = frozenset("and or when then else".split())
+_CHAIN_WORDS = frozenset(["union", "intersect", "except", "join"])
+_FLAT_WORDS = frozenset(["and", "or", "when", "then", "else"])
 
 
 @dataclass(frozen=True)
@@ -205,9 +220,7 @@ class _Scanner:
             self.chain += 1
             self.nesting = max(self.nesting, self.chain)
         if self.parens == 0 and self._is_routine():
-            if word == "begin":
-                self.begins += 1
-            elif word == "case" and self.begins:
+            if word == "begin" or (word == "case" and self.begins):
                 self.begins += 1
             elif word == "end" and self.begins:
                 self.begins -= 1
@@ -266,9 +279,7 @@ class _Scanner:
         rest = self.text[token.start : line_end]
         match = re.match(r"\\(?:[A-Za-z_]+\+?|[!?.;]|\S)?", rest)
         name = match.group() if match else "\\"
-        self.issues.append(
-            Issue("meta_command", token.start, f"{name} is a psql command, not SQL", _advice(name))
-        )
+        self.issues.append(Issue("meta_command", token.start, f"{name} is a psql command, not SQL", _advice(name)))
         if self.start >= 0:
             self._finish(None, cut_by=name)
         return line_end if line_end < len(self.text) else -1
@@ -307,10 +318,22 @@ def _advice(name: str) -> str:
 
 
 _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("\\i", "\\ir", "\\include", "\\include_relative"), "put the statements of that file here, or name it as a step of its own under `steps`"),
-    (("\\set", "\\unset", "\\gset", "\\prompt", "\\getenv", "\\bind"), "write the value itself: psql variables do not exist here"),
-    (("\\if", "\\elif", "\\else", "\\endif"), "write one migration for each case, or test inside a DO block: DO $$ BEGIN IF ... THEN ... END IF; END $$"),
-    (("\\gexec",), "write out the statements that it would generate, or: DO $$ DECLARE r record; BEGIN FOR r IN SELECT ... LOOP EXECUTE format(...); END LOOP; END $$"),
+    (
+        ("\\i", "\\ir", "\\include", "\\include_relative"),
+        "put the statements of that file here, or name it as a step of its own under `steps`",
+    ),
+    (
+        ("\\set", "\\unset", "\\gset", "\\prompt", "\\getenv", "\\bind"),
+        "write the value itself: psql variables do not exist here",
+    ),
+    (
+        ("\\if", "\\elif", "\\else", "\\endif"),
+        "write one migration for each case, or test inside a DO block: DO $$ BEGIN IF ... THEN ... END IF; END $$",
+    ),
+    (
+        ("\\gexec",),
+        "write out the statements that it would generate, or: DO $$ DECLARE r record; BEGIN FOR r IN SELECT ... LOOP EXECUTE format(...); END LOOP; END $$",
+    ),
     (("\\g", "\\gx", "\\watch", "\\crosstabview", "\\gdesc", "\\;"), "end the statement with a semicolon"),
     (("\\copy",), "use INSERT ... VALUES for a few rows; load bulk data outside the migration"),
     (("\\connect", "\\c"), "remove it: the target decides which database and role a migration uses"),

@@ -77,7 +77,11 @@ def _tidy(text: str, *, file: str) -> SqlText:
         looks_wide = text[:2000].count("\0") * 3 > len(text[:2000])
         hint = _convert("UTF-16LE", file) if looks_wide else "remove it; PostgreSQL text cannot hold NUL"
         return SqlText("", tuple(cosmetic), (Problem(file, "the file contains a NUL byte", line, column, hint=hint),))
-    lone = next((index for index, char in enumerate(text) if "\ud800" <= char <= "\udfff"), -1) if not text.isascii() else -1
+    lone = (
+        next((index for index, char in enumerate(text) if "\ud800" <= char <= "\udfff"), -1)
+        if not text.isascii()
+        else -1
+    )
     if lone >= 0:
         line, column = Lines(text).place(lone)
         return SqlText("", tuple(cosmetic), (Problem(file, "the text contains half a surrogate pair", line, column),))

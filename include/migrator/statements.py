@@ -7,6 +7,7 @@ hides nothing behind it. Importing the parser costs 0.1 s, so it happens at the 
 from __future__ import annotations
 
 import functools
+import importlib
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -102,7 +103,7 @@ def _parse_segment(text: str, segment: Segment, *, file: str, lines: Lines, inde
             f"the statement nests {segment.nesting} operators; more than {lexer.MAX_NESTING} cannot be analysed",
             line,
             column,
-            hint="PostgreSQL itself would run out of stack (max_stack_depth); write it as a list, a join or several statements",
+            hint="PostgreSQL itself runs out of stack (max_stack_depth); write a list, a join or several statements",
         )
     parser = _parser()
     try:
@@ -111,7 +112,8 @@ def _parse_segment(text: str, segment: Segment, *, file: str, lines: Lines, inde
         offset = segment.start + max(0, exc.cursorpos - 1) if exc.cursorpos else segment.start
         return _syntax_error(exc.message, text, segment, min(offset, segment.end), file=file, lines=lines)
     except Exception as exc:  # protobuf's DecodeError: the tree is deeper than it can carry
-        return Problem(file, f"the statement cannot be analysed: {exc}", line, column, hint="write it as several statements")
+        message = f"the statement cannot be analysed: {exc}"
+        return Problem(file, message, line, column, hint="write it as several statements")
     if len(tree.stmts) != 1:
         return Problem(file, f"{len(tree.stmts)} statements where one was expected", line, column)
     node = tree.stmts[0].stmt
@@ -146,7 +148,7 @@ def _refusal(statement: ParsedStatement, segment: Segment, *, file: str) -> Prob
             f"COPY ... FROM STDIN{data} is not supported in a migration",
             statement.line,
             statement.column,
-            hint="the rows would be psql's to send: use INSERT ... VALUES for a few, and load bulk data outside the migration",
+            hint="psql would send the rows: use INSERT ... VALUES for a few, and load bulk data outside the migration",
         )
     return Problem(
         file,
@@ -228,18 +230,16 @@ def _parser() -> Any:
 
     The lexer's limit on nesting takes its place.
     """
-    import postgast
-    from google.protobuf.internal import api_implementation
-
-    implementation = getattr(api_implementation, "_c_module", None)
-    if hasattr(implementation, "SetAllowOversizeProtos"):
-        implementation.SetAllowOversizeProtos(True)
+    parser = importlib.import_module("postgast")
+    implementation = importlib.import_module("google.protobuf.internal.api_implementation")
+    compiled = getattr(implementation, "_c_module", None)
+    if compiled is not None and hasattr(compiled, "SetAllowOversizeProtos"):
+        compiled.SetAllowOversizeProtos(True)
     else:  # the pure Python implementation of protobuf
-        from google.protobuf.internal import decoder
-
+        decoder = importlib.import_module("google.protobuf.internal.decoder")
         if hasattr(decoder, "SetRecursionLimit"):
             decoder.SetRecursionLimit(20 * lexer.MAX_NESTING)
-    return postgast
+    return parser
 
 
 __all__ = ["GRAMMAR", "ParsedFile", "ParsedStatement", "block_body", "deparse", "enum", "parse", "plpgsql_items"]

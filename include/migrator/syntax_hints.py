@@ -23,8 +23,8 @@ def hint_for(message: str, sql: str, offset: int, words: tuple[str, ...]) -> str
     if first in ("update", "delete") and re.match(r"limit\b|order\b", near, re.IGNORECASE):
         word = near.split(None, 1)[0].upper()
         return (
-            f"PostgreSQL's {first.upper()} has no {word}: choose the rows by key, "
-            f"WHERE id IN (SELECT id FROM t WHERE ... ORDER BY id LIMIT 10000), or by ranges of the key"
+            f"{first.upper()} has no {word} in PostgreSQL: choose the rows by ranges of the key, or by "
+            "WHERE id IN (SELECT id ... ORDER BY id LIMIT 10000)"
         )
     place = max(0, offset - 1)
     around = sql[place : offset + 20]
@@ -51,7 +51,9 @@ def hint_for(message: str, sql: str, offset: int, words: tuple[str, ...]) -> str
     if message.endswith("at end of input"):
         return "the statement is not complete"
     if first in ("create", "alter", "drop", "insert", "update", "delete", "select", "grant", "do"):
-        nested = re.search(r"\n\s*(create|alter|drop|insert|update|delete|select|grant|comment)\b", sql[: offset + 12], re.IGNORECASE)
+        nested = re.search(
+            r"\n\s*(create|alter|drop|insert|update|delete|select|grant|comment)\b", sql[: offset + 12], re.IGNORECASE
+        )
         if nested and abs(nested.start(1) - offset) <= 12:
             return "is the semicolon after the statement before this line missing?"
     return None

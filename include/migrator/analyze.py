@@ -1,0 +1,235 @@
+"""analyze: from a migration's files and what the target's catalog says to the frozen plan.
+
+`analyze` decides; its only effect is to read the migration's files. `run_analyze` is the stage: it reads catalog and
+ledger, and refuses what must not go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from migrator import __version__, content
+from migrator.content import check_disk
+from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
+from migrator.facts import CatalogFacts
+from migrator.inspection import Inspection, inspect
+from migrator.plan import Finding, MigrationType, Plan, Risk, Severity
+from migrator.plan_steps import build_steps, rollback_steps
+from migrator.run import RunContext, system_clock
+from migrator.statements import ParsedFile, parse
+
+if TYPE_CHECKING:
+    from migrator.catalogue import Catalogue, Migration
+    from migrator.ledger import Ledger, LedgerMigration
+    from migrator.metadata import Metadata
+    from migrator.session import Endpoint
+    from migrator.targets import Target
+
+__all__ = ["Parsed", "analyze", "build_steps", "check_disk", "parse_migration", "run_analyze"]
+
+RISK_RULE = "risk-understated"
+TYPE_RULE = "type-mismatch"
+DOWNTIME_RULE = "downtime-not-declared"
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A migration's files, read once."""
+
+    raw: Mapping[str, bytes]
+    sql: Mapping[str, ParsedFile]
+    """In the order in which they run."""
+    rollback: ParsedFile | None
+
+
+def parse_migration(migration: Migration) -> Parsed:
+    """Reads and parses the files. :raises InvalidInput: when one cannot be read."""
+    raw = content.read_files(migration)
+    sql = {name: parse(raw[name], file=name) for name in content.sql_names(migration)}
+    rollback = content.rollback_name(migration)
+    return Parsed(raw, sql, None if rollback is None else parse(raw[rollback], file=rollback))
+
+
+def analyze(
+    migration: Migration,
+    *,
+    target: Target | None = None,
+    facts: CatalogFacts | None = None,
+    parsed: Parsed | None = None,
+    applied: LedgerMigration | None = None,
+    clock: Callable[[], datetime] = system_clock,
+) -> Plan:
+    """The plan, with every finding in it; never refuses. `applied`: what the target's ledger says of this version."""
+    parsed = parsed or parse_migration(migration)
+    metadata, now = migration.metadata, clock()
+    inspection = inspect(
+        tuple(parsed.sql.values()),
+        rollback=parsed.rollback,
+        facts=facts,
+        transaction=metadata.transaction,
+        has_metadata=True,
+        allow=metadata.allow,
+        today=now.date(),
+    )
+    expected = content.expected_changes(migration)
+    classification = inspection.classification
+    risk = max(classification.risk, metadata.risk_level, key=lambda value: value.rank)
+    major = metadata.type is MigrationType.MAJOR_UPGRADE
+    plan = Plan(
+        version=metadata.version,
+        target=target.name if target else "",
+        environment=target.environment if target else "",
+        description=metadata.description,
+        author=metadata.author,
+        type=MigrationType.MAJOR_UPGRADE if major else classification.type,
+        risk=Risk.HIGH if major else risk,
+        declared_risk=metadata.risk_level,
+        requires_downtime=metadata.requires_downtime or classification.requires_downtime,
+        on_failure=metadata.on_failure,
+        dependencies=metadata.dependencies,
+        steps=build_steps(migration, parsed.sql, inspection.effects),
+        rollback_steps=rollback_steps(parsed.rollback, inspection.effects),
+        assertions=metadata.verify,
+        expected_changes=expected,
+        lock_timeout_ms=metadata.lock_timeout_ms,
+        statement_timeout_ms=metadata.statement_timeout_ms,
+        findings=(*inspection.findings, *_declared(metadata, inspection)),
+        estimated_seconds=inspection.estimated_seconds,
+        server_version_num=facts.server_version_num if facts else None,
+        content_digest=content.content_digest(
+            sql=parsed.sql, rollback=parsed.rollback, expected_changes=expected, metadata=metadata
+        ),
+        checksums=content.checksums(parsed.raw),
+        files=content.texts(parsed.raw),
+        sql_file=migration.filename,
+        engine_version=__version__,
+        created_at=now,
+        reasons=classification.reasons,
+        assumptions=inspection.assumptions,
+    )
+    return _with_ledger(plan, applied)
+
+
+def _declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
+    """Where the metadata says less than the statements do."""
+    computed, found = inspection.classification, []
+    why = "; ".join(computed.reasons[:3])
+    if metadata.risk_level.rank < computed.risk.rank:
+        found.append(
+            Finding(
+                RISK_RULE,
+                Severity.ERROR,
+                f"risk_level is {metadata.risk_level.value!r}, the statements make it {computed.risk.value!r} ({why})",
+                f"write risk_level: {computed.risk.value}, or take out what raises it",
+            )
+        )
+    if metadata.type not in (None, MigrationType.MAJOR_UPGRADE, computed.type):
+        found.append(
+            Finding(
+                TYPE_RULE,
+                Severity.ERROR,
+                f"type is {metadata.type.value!r}, the statements make it {computed.type.value!r} ({why})",
+                f"write type: {computed.type.value}, or leave it out: it is computed",
+            )
+        )
+    if computed.requires_downtime and not metadata.requires_downtime:
+        found.append(
+            Finding(
+                DOWNTIME_RULE,
+                Severity.WARNING,
+                "the application will wait: " + "; ".join(r for r in computed.reasons if r.startswith("line ")),
+                "choose the safe alternative of the finding on that statement, or write requires_downtime: true",
+            )
+        )
+    return found
+
+
+def _with_ledger(plan: Plan, applied: LedgerMigration | None) -> Plan:
+    """Marks a plan whose version the target has already, with the same content."""
+    if applied is None or applied.status != "success" or applied.checksum != plan.content_digest:
+        return plan
+    when = f" at {applied.applied_at.isoformat()}" if applied.applied_at else ""
+    return replace(plan, already_applied=True, applied_note=f"applied{when} by {applied.applied_by} ({applied.run_id})")
+
+
+def run_analyze(
+    migration: Migration,
+    *,
+    target: Target | None,
+    catalogue: Catalogue | None,
+    endpoint: Endpoint | None,
+    ledger: Ledger | None,
+    run: RunContext,
+) -> Plan:
+    """The stage.
+
+    :raises AnalysisRefused: error findings that nobody allowed. :raises DependencyMissing: a dependency is not applied.
+    :raises ContentChanged: the ledger has this version with another content.
+    """
+    parsed = parse_migration(migration)
+    facts = _facts(endpoint, parsed) if endpoint is not None else None
+    rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
+    plan = analyze(
+        migration, target=target, facts=facts, parsed=parsed, applied=rows.get(migration.version), clock=run.clock
+    )
+    if ledger is not None:
+        _refuse_changed(plan, rows.get(plan.version))
+        if not plan.already_applied:
+            _refuse_missing(plan, rows, catalogue)
+    if not plan.already_applied:
+        refuse_errors(plan)
+    return plan
+
+
+def _facts(endpoint: Endpoint, parsed: Parsed) -> CatalogFacts:
+    from migrator.facts_query import collect_facts
+    from migrator.session import connect
+
+    files: Sequence[ParsedFile] = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
+    with connect(endpoint, purpose="observe") as conn:
+        return collect_facts(conn, files)
+
+
+def refuse_errors(plan: Plan) -> None:
+    """:raises AnalysisRefused: when the plan has error findings that the metadata does not allow."""
+    errors = tuple(item for item in plan.findings if item.severity is Severity.ERROR and item.allowed_because is None)
+    if not errors:
+        return
+    lines = "\n".join(f"  {_place(item)}{item.message}" + (f" ({item.help})" if item.help else "") for item in errors)
+    what = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+    raise AnalysisRefused(f"the analysis of {plan.version!r} found {what}:\n{lines}", findings=errors)
+
+
+def _place(finding: Finding) -> str:
+    if finding.file is None:
+        return f"{finding.rule}: "
+    line = f":{finding.line}" + (f":{finding.column}" if finding.column else "") if finding.line else ""
+    return f"{finding.file}{line}: {finding.rule}: "
+
+
+def _refuse_changed(plan: Plan, row: LedgerMigration | None) -> None:
+    """An applied migration is history: other content needs another version."""
+    if row is None or row.status != "success" or row.checksum == plan.content_digest:
+        return
+    raise ContentChanged(
+        f"{plan.version!r} is applied with another content ({row.checksum[:19]} then, {plan.content_digest[:19]} now); "
+        "put the change into a new migration",
+        old_digest=row.checksum,
+        new_digest=plan.content_digest,
+        diff="",
+    )
+
+
+def _refuse_missing(plan: Plan, rows: Mapping[str, LedgerMigration], catalogue: Catalogue | None) -> None:
+    wanted = catalogue.dependencies_of(plan.version) if catalogue and catalogue.get(plan.version) else plan.dependencies
+    missing = tuple(name for name in wanted if name not in rows or rows[name].status != "success")
+    if not missing:
+        return
+    states = ", ".join(f"{name} ({rows[name].status if name in rows else 'not applied'})" for name in missing)
+    raise DependencyMissing(
+        f"{plan.version!r} depends on migrations that are not applied to this target: {states}; run them first",
+        missing=missing,
+    )

@@ -1,0 +1,171 @@
+"""Looks at SQL files statement by statement: effects, findings, type and risk. Pure; used with and without metadata."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from migrator.classify import Classification, classify
+from migrator.effects import Effects, World, effects_of
+from migrator.estimate import estimate_seconds
+from migrator.facts import CatalogFacts
+from migrator.plan import Finding, Severity
+from migrator.problems import Problem
+from migrator.rules import BY_ID, RULES
+from migrator.rules.model import Hit, Rule, Script, Subject, Whole
+from migrator.statements import ParsedFile
+
+if TYPE_CHECKING:
+    from migrator.metadata import Allow
+
+NOT_SQL = "not-analysable"
+"""Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
+ALLOW = "allow"
+"""Rule id of what is wrong with the metadata's `allow`."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    scripts: tuple[Script, ...]
+    rollback: Script | None
+    findings: tuple[Finding, ...]
+    classification: Classification
+    estimated_seconds: float | None
+    assumptions: tuple[str, ...]
+
+    @property
+    def effects(self) -> dict[tuple[str, int], Effects]:
+        """By file and statement index."""
+        everything = (*self.scripts, *((self.rollback,) if self.rollback else ()))
+        return {
+            (script.parsed.file, subject.statement.index): subject.effects
+            for script in everything
+            for subject in script.subjects
+        }
+
+    def findings_of(self, file: str, statement: int) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.file == file and finding.statement == statement)
+
+
+def inspect(
+    parsed: Sequence[ParsedFile],
+    *,
+    rollback: ParsedFile | None = None,
+    facts: CatalogFacts | None = None,
+    transaction: bool | None = None,
+    has_metadata: bool = False,
+    allow: Sequence[Allow] = (),
+    today: date | None = None,
+) -> Inspection:
+    """`parsed`: the files in the order in which they run. `today`: for expiry of `allow`; required with `allow`."""
+    world = World(facts)
+    scripts = []
+    for file in parsed:
+        script, world = _walk(file, world, transaction=transaction)
+        scripts.append(script)
+    undo = _walk(rollback, World(facts), transaction=None, rollback=True)[0] if rollback is not None else None
+    whole = Whole(tuple(scripts), undo, has_metadata)
+    findings = _allowed([*_problems(parsed, rollback), *_findings(whole)], allow, today)
+    subjects = [subject for script in scripts for subject in script.subjects]
+    return Inspection(
+        scripts=tuple(scripts),
+        rollback=undo,
+        findings=tuple(findings),
+        classification=classify(subjects),
+        estimated_seconds=estimate_seconds(subjects) if facts is not None else None,
+        assumptions=_assumptions(subjects, facts),
+    )
+
+
+def _walk(
+    parsed: ParsedFile, world: World, *, transaction: bool | None, rollback: bool = False
+) -> tuple[Script, World]:
+    transactional = transaction is not False and all(item.transactional for item in parsed.statements)
+    subjects: list[Subject] = []
+    for item in parsed.statements:
+        effects = effects_of(item.node, world)
+        subjects.append(Subject(item, effects, world, transactional, tuple(subjects)))
+        world = world.after(item.node)
+    return Script(parsed, tuple(subjects), transactional, rollback, transaction), world
+
+
+def _problems(parsed: Sequence[ParsedFile], rollback: ParsedFile | None) -> Iterator[Finding]:
+    for file in (*parsed, *((rollback,) if rollback is not None else ())):
+        for problem in file.problems:
+            yield _from_problem(problem)
+
+
+def _from_problem(problem: Problem) -> Finding:
+    return Finding(
+        rule=NOT_SQL,
+        severity=Severity.ERROR,
+        message=problem.message,
+        help=problem.hint or "",
+        file=problem.file,
+        line=problem.line,
+        column=problem.column,
+    )
+
+
+def _findings(whole: Whole) -> Iterator[Finding]:
+    for script in (*whole.scripts, *((whole.rollback,) if whole.rollback else ())):
+        rules = [rule for rule in RULES if rule.in_rollback or not script.rollback]
+        for rule in rules:
+            if rule.statement is not None:
+                for subject in script.subjects:
+                    for hit in rule.statement(subject):
+                        yield _finding(rule, hit, script, hit.subject or subject)
+            if rule.script is not None:
+                for hit in rule.script(script):
+                    yield _finding(rule, hit, script, hit.subject)
+    for rule in RULES:
+        if rule.whole is not None and whole.scripts:
+            for hit in rule.whole(whole):
+                yield _finding(rule, hit, whole.scripts[0], hit.subject)
+
+
+def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> Finding:
+    return Finding(
+        rule=rule.id,
+        severity=hit.severity or rule.severity,
+        message=hit.message,
+        help=rule.alternative if hit.help is None else hit.help,
+        alternative_sql=hit.alternative_sql,
+        file=script.parsed.file,
+        line=subject.statement.line if subject else None,
+        column=subject.statement.column if subject else None,
+        statement=subject.statement.index if subject else None,
+    )
+
+
+def _allowed(findings: Sequence[Finding], allow: Sequence[Allow], today: date | None) -> list[Finding]:
+    """Marks what the metadata allows; an allowance that is expired, unused or mistyped is itself a finding."""
+    result = list(findings)
+    notes: list[Finding] = []
+    for item in allow:
+        matching = [index for index, finding in enumerate(result) if finding.rule == item.rule]
+        if item.rule not in BY_ID:
+            near = difflib.get_close_matches(item.rule, list(BY_ID), 1)
+            hint = f"did you mean {near[0]!r}?" if near else "see the list of rules in include/migrator/rules/README.md"
+            notes.append(Finding(ALLOW, Severity.ERROR, f"there is no rule {item.rule!r} to allow", hint))
+        elif today is not None and item.until < today:
+            message = f"the allowance for {item.rule!r} expired on {item.until.isoformat()}"
+            notes.append(Finding(ALLOW, Severity.WARNING, message, "decide again: change the SQL, or give a new date"))
+        elif not matching:
+            notes.append(
+                Finding(ALLOW, Severity.WARNING, f"nothing needs the allowance for {item.rule!r}", "remove it")
+            )
+        else:
+            for index in matching:
+                result[index] = replace(result[index], allowed_because=item.reason)
+    return result + notes
+
+
+def _assumptions(subjects: Sequence[Subject], facts: CatalogFacts | None) -> tuple[str, ...]:
+    texts = dict.fromkeys(text for subject in subjects for text in subject.effects.assumptions)
+    if facts is None and subjects:
+        texts = {"no connection: sizes, types and constraints of existing tables are unknown": None, **texts}
+    return tuple(texts)
