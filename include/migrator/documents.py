@@ -123,6 +123,8 @@ def _restore(hint: Any, value: Any) -> Any:
             return hint(value)
         if issubclass(hint, datetime):
             return datetime.fromisoformat(value)
+        if hint is date:
+            return date.fromisoformat(value)
         if hint is float:
             return float(value)
         if hint is timedelta:
