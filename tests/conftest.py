@@ -1,0 +1,52 @@
+"""What all rings share: markers by folder, an Airflow home of our own, and the choice of the PostgreSQL major."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RINGS = {"unit", "integration", "acceptance", "browser"}
+
+# Before anything imports Airflow: a person's own Airflow home must not be read, let alone written.
+_AIRFLOW_HOME = tempfile.mkdtemp(prefix="migrator-airflow-")
+os.environ["AIRFLOW_HOME"] = _AIRFLOW_HOME
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__UNIT_TEST_MODE"] = "False"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(REPOSITORY / "dags")
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(REPOSITORY / "plugins")
+os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{_AIRFLOW_HOME}/airflow.db"
+for _name in [name for name in os.environ if name.startswith(("PG", "MIGRATOR_"))]:
+    del os.environ[_name]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres-major",
+        type=int,
+        default=None,
+        choices=(14, 15, 16, 17, 18),
+        help="PostgreSQL major to test with (default: the newest one here; missing ones are downloaded)",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test's ring is the folder that it lies in."""
+    for item in items:
+        ring = item.path.relative_to(REPOSITORY / "tests").parts[0]
+        if ring in RINGS:
+            item.add_marker(ring)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The repository's root."""
+    return REPOSITORY

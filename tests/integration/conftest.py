@@ -1,0 +1,150 @@
+"""Real PostgreSQL for the integration tests: one server per xdist worker, one fresh database per test."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from migrator.embedded import FAST, Programs, Server, find_programs
+from migrator.embedded.download import download
+from migrator.errors import EnvironmentFault
+from migrator.session import Endpoint
+
+TEMPLATE = "template_of_tests"
+OWNER = "migrator"  # owns each test's database: may log in and watch and end sessions, no superuser
+RESTORER = "restorer"  # on the server of copies: may log in and create databases, no superuser
+PASSWORD = "only on 127.0.0.1 and only for a test"
+
+_numbers = itertools.count(1)
+
+
+class MakeDatabase(Protocol):
+    """The type of the fixture `make_database`."""
+
+    def __call__(self, name: str = "extra", *, script: str = "") -> Endpoint: ...
+
+
+@pytest.fixture(scope="session")
+def programs(request: pytest.FixtureRequest) -> Programs:
+    """PostgreSQL's programs of the major under test."""
+    major = request.config.getoption("--postgres-major")
+    try:
+        return find_programs(major)
+    except EnvironmentFault:
+        return download(major)
+
+
+@pytest.fixture(scope="session")
+def server(programs: Programs) -> Iterator[Server]:
+    """The server that holds the tests' databases. A test that stops or kills a server takes `own_server`."""
+    with Server.temporary(programs=programs, settings={**FAST, "max_connections": 200}) as started:
+        _prepare(started)
+        yield started
+
+
+@pytest.fixture(scope="session")
+def copies_server(programs: Programs) -> Iterator[Server]:
+    """The server for restored copies, another one than the source's."""
+    with Server.temporary(programs=programs) as started:
+        with _admin(started) as conn:
+            _login(conn, RESTORER, "CREATEDB")
+        yield started
+
+
+@pytest.fixture
+def own_server(programs: Programs) -> Iterator[Server]:
+    """A server for one test alone, which may kill it. Its databases are made by `database_on`."""
+    with Server.temporary(programs=programs) as started:
+        _prepare(started)
+        yield started
+
+
+@pytest.fixture
+def make_database(server: Server, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
+    """Make more databases, owned by `migrator`; they go away with the test."""
+    names: list[str] = []
+
+    def make(name: str = "extra", *, script: str = "") -> Endpoint:
+        stem = re.sub(r"[^a-z0-9]+", "_", f"{name}_{request.node.name}".lower())[:50]
+        names.append(f"{stem}_{next(_numbers)}")
+        return database_on(server, names[-1], script=script)
+
+    yield make
+    with _admin(server) as conn:
+        for name in names:
+            conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase) -> Endpoint:
+    """A fresh, empty database; its owner is no superuser."""
+    return make_database("test")
+
+
+@pytest.fixture
+def superuser(server: Server, database: Endpoint) -> str:
+    """A superuser's connection string to the test's database."""
+    return server.conninfo(str(conninfo_to_dict(database.conninfo)["dbname"]))
+
+
+@pytest.fixture
+def copies(copies_server: Server) -> Iterator[Endpoint]:
+    """Where copies are restored: a role that may create databases; what it leaves is dropped after the test."""
+    yield Endpoint(conninfo=_conninfo(copies_server, "postgres", RESTORER), name="copies")
+    with _admin(copies_server) as conn:
+        left = conn.execute("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")
+        for (name,) in left.fetchall():
+            conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def database_on(server: Server, name: str, *, script: str = "") -> Endpoint:
+    """A new database `name` on a server that `_prepare` has seen; `script` runs in it as its owner."""
+    with _admin(server) as conn:
+        conn.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE), sql.Identifier(OWNER)
+            )
+        )
+    endpoint = Endpoint(conninfo=_conninfo(server, name, OWNER), name=name)
+    if script:
+        with psycopg.connect(endpoint.conninfo) as conn:
+            conn.execute(script)
+    return endpoint
+
+
+def _prepare(server: Server) -> None:
+    with _admin(server) as conn:
+        _login(conn, OWNER, "")
+        conn.execute(sql.SQL("GRANT pg_monitor, pg_signal_backend TO {}").format(sql.Identifier(OWNER)))
+        conn.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {} IS_TEMPLATE true").format(
+                sql.Identifier(TEMPLATE), sql.Identifier(OWNER)
+            )
+        )
+    with psycopg.connect(server.conninfo(TEMPLATE)) as conn:
+        # PostgreSQL 14 gives `public` to everybody, 15 and later to the database's owner: the same on all of them.
+        conn.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+        conn.execute(sql.SQL("ALTER SCHEMA public OWNER TO {}").format(sql.Identifier(OWNER)))
+
+
+def _login(conn: psycopg.Connection, role: str, attributes: str) -> None:
+    conn.execute(
+        sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}").format(
+            sql.Identifier(role), sql.SQL(attributes), sql.Literal(PASSWORD)
+        )
+    )
+
+
+def _admin(server: Server) -> psycopg.Connection:
+    return psycopg.connect(server.conninfo(), autocommit=True)
+
+
+def _conninfo(server: Server, dbname: str, user: str) -> str:
+    return make_conninfo(host="127.0.0.1", port=server.port, dbname=dbname, user=user, password=PASSWORD)
