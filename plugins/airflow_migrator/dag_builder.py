@@ -1,0 +1,130 @@
+"""From a migration's metadata to its DAG. Nothing here reads SQL, a database, a Variable or a Connection.
+
+The graph is the runbook: analyze, snapshot, restore_test, dry_run, review, preflight, apply, verify, rollback, outcome.
+preflight is the setup of apply, so that clearing apply checks everything again; rollback and outcome are its teardowns,
+so that they run after success, after failure, and after someone marked the run or a task in the UI.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Label, TaskGroup
+
+from airflow_migrator.dag_docs import document
+from airflow_migrator.early_failure import notify_early_failure
+from airflow_migrator.failures import GATE, RETRYING
+from airflow_migrator.operators.analyze import PgMigrationAnalyzeOperator
+from airflow_migrator.operators.apply import PgMigrationApplyOperator
+from airflow_migrator.operators.drop_copy import PgMigrationDropCopyOperator
+from airflow_migrator.operators.dry_run import PgMigrationDryRunOperator
+from airflow_migrator.operators.outcome import PgMigrationOutcomeOperator
+from airflow_migrator.operators.preflight import PgMigrationPreflightOperator
+from airflow_migrator.operators.restore_test import PgMigrationRestoreTestOperator
+from airflow_migrator.operators.review import PgMigrationReviewOperator
+from airflow_migrator.operators.rollback import PgMigrationRollbackOperator
+from airflow_migrator.operators.snapshot import PgMigrationSnapshotOperator
+from airflow_migrator.operators.verify import PgMigrationVerifyOperator
+from airflow_migrator.params import default_target, migration_params, review_params
+from airflow_migrator.timetable import MaintenanceWindowTimetable
+
+if TYPE_CHECKING:
+    from migrator.catalogue import Migration
+    from migrator.metadata import Schedule
+    from migrator.targets import Target
+
+DAG_PREFIX = "migrate_"
+
+
+def build_dag(migration: Migration, targets: tuple[Target, ...], *, docs: bool = True) -> DAG:
+    """
+    :param docs: False in a worker, which shows nothing: leaves the doc tab's files unread.
+    """
+    metadata = migration.metadata
+    version = metadata.version
+    with DAG(
+        DAG_PREFIX + version,
+        description=metadata.description,
+        doc_md=document(migration) if docs else None,
+        schedule=timetable(metadata.schedule),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        rerun_with_latest_version=False,
+        tags=tags(migration, targets),
+        params=migration_params(metadata, targets),
+        default_args={"owner": metadata.author},
+    ) as dag:
+        _wire(version, [step.name for step in metadata.steps], reviewers_asked(migration, targets))
+    return dag
+
+
+def _wire(version: str, declared_steps: list[str], reviewers: int) -> None:
+    who: dict[str, Any] = {"version": version, "target": "{{ params.target }}"}
+    early: dict[str, Any] = {**who, "on_failure_callback": notify_early_failure}
+
+    analyze = PgMigrationAnalyzeOperator(task_id="analyze", **early, **RETRYING)
+    snapshot = PgMigrationSnapshotOperator(task_id="snapshot", **early, **RETRYING)
+    restore_test = PgMigrationRestoreTestOperator(task_id="restore_test", **early, **RETRYING).as_setup()
+    dry_run = PgMigrationDryRunOperator(task_id="dry_run", **early, **RETRYING)
+    drop_copy = PgMigrationDropCopyOperator(task_id="drop_copy", **who, **RETRYING).as_teardown(setups=restore_test)
+
+    with TaskGroup("review", tooltip="People decide on the plan and the evidence; their answers go into the ledger"):
+        asked = [
+            PgMigrationReviewOperator(
+                task_id=f"reviewer_{number}", number=number, params=review_params(), **early, **GATE
+            )
+            for number in range(1, reviewers + 1)
+        ]
+    preflight = PgMigrationPreflightOperator(task_id="preflight", **early, **RETRYING).as_setup()
+    with TaskGroup("apply", tooltip="One task a step; each re-checks reviews and digests inside the lock") as apply:
+        steps = [
+            PgMigrationApplyOperator(task_id=name, step=name if declared_steps else None, **who, **RETRYING)
+            for name in declared_steps or [version]
+        ]
+    verify = PgMigrationVerifyOperator(task_id="verify", **who, **RETRYING)
+    rollback = PgMigrationRollbackOperator(task_id="rollback", **who, **RETRYING).as_teardown(setups=preflight)
+    outcome = PgMigrationOutcomeOperator(task_id="outcome", **who, **RETRYING).as_teardown(
+        setups=preflight, on_failure_fail_dagrun=True
+    )
+
+    analyze >> Label("plan") >> snapshot >> Label("snapshot") >> restore_test >> Label("proven copy") >> dry_run
+    dry_run >> Label("done with the copy") >> drop_copy
+    dry_run >> Label("evidence") >> asked[0]
+    for earlier, later in pairwise(asked):
+        earlier >> later
+    asked[-1] >> Label("approved") >> preflight >> Label("in the window") >> steps[0]
+    for first, second in pairwise(steps):
+        first >> second
+    apply >> Label("applied") >> verify >> Label("undo unless verified") >> rollback >> outcome
+
+
+def timetable(schedule: Schedule | None) -> MaintenanceWindowTimetable | None:
+    if schedule is None:
+        return None
+    return MaintenanceWindowTimetable(
+        window_start=schedule.window_start.isoformat(),
+        window_end=schedule.window_end.isoformat(),
+        run_at=schedule.run_at.isoformat(),
+        timezone_name=schedule.timezone,
+    )
+
+
+def tags(migration: Migration, targets: tuple[Target, ...]) -> list[str]:
+    metadata = migration.metadata
+    found = ["migration", f"risk:{metadata.risk_level.value}", f"target:{default_target(metadata, targets)}"]
+    if metadata.type is not None:
+        found.append(f"type:{metadata.type.value}")
+    if migration.year:
+        found.append(f"year:{migration.year}")
+    return found
+
+
+def reviewers_asked(migration: Migration, targets: tuple[Target, ...]) -> int:
+    """How many review tasks the graph shows: what the strictest target may want. Those not needed pass at once.
+
+    The engine wants one more for what no script can undo (`review.required`).
+    """
+    strictest = max([0, *(count for target in targets for count in target.reviews.values())])
+    return max(1, strictest + (1 if strictest and migration.rollback_path is None else 0))

@@ -1,0 +1,63 @@
+"""Large documents of a run: JSON files on object storage, named by run and stage; XCom carries where and which digest.
+
+An operator that reads a document compares its digest with the one in XCom, so a file that was exchanged between two
+tasks is noticed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from migrator import documents
+from migrator.errors import NeedsHuman
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EvidenceStore:
+    root: str
+    """URI or absolute path: the target's `evidence`."""
+    target: str
+    version: str
+    run_id: str
+
+    def put(self, stage: str, document: Any, **summary: Any) -> dict[str, Any]:
+        """Write the document of a stage; gives what goes to XCom."""
+        path = self._folder() / f"{stage}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(documents.canonical_json(document) + "\n", encoding="utf-8")
+        return {"uri": str(path), "digest": documents.digest(document), **summary}
+
+    @staticmethod
+    def get(reference: dict[str, Any] | None, cls: type[T], *, stage: str) -> T:
+        """Read back the document that the XCom `reference` names.
+
+        :raises NeedsHuman: the stage left no reference, the document is gone, or it is another one than was written.
+        """
+        if not reference:
+            raise NeedsHuman(f"stage {stage!r} left no document in this run; clear {stage!r} with downstream")
+        from airflow.sdk import ObjectStoragePath
+
+        try:
+            data = json.loads(ObjectStoragePath(reference["uri"]).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise NeedsHuman(
+                f"{reference['uri']!r} is gone; clear {stage!r} with downstream to make it again"
+            ) from None
+        found = documents.digest(data)
+        if found != reference["digest"]:
+            raise NeedsHuman(
+                f"{reference['uri']!r} is not the document that stage {stage!r} wrote: digest {found}, expected"
+                f" {reference['digest']}; find out who changed it, then clear {stage!r} with downstream"
+            )
+        return documents.from_dict(cls, data)
+
+    def _folder(self) -> Any:
+        from airflow.sdk import ObjectStoragePath
+
+        root = self.root if "://" in self.root else f"file://{self.root}"
+        return ObjectStoragePath(root) / self.target / self.version / re.sub(r"[^A-Za-z0-9_.:+-]", "_", self.run_id)

@@ -1,0 +1,1 @@
+"""Airflow connections and policies as what the engine takes."""

@@ -1,0 +1,82 @@
+"""A target as the engine takes it: endpoints from Airflow connections, the policy from targets.yaml."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.hook import BaseHook
+
+from airflow_migrator.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from migrator.catalogue import Catalogue, Migration
+    from migrator.ledger import Ledger
+    from migrator.session import Endpoint
+    from migrator.targets import Target, Targets
+
+
+class PgMigrationHook(BaseHook):
+    """
+    :param target: name of a target in targets.yaml.
+    """
+
+    def __init__(self, target: str, *, settings: Settings | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target_name = target
+        self.settings = settings or read_settings()
+
+    def targets(self) -> Targets:
+        from migrator.targets import load_targets
+
+        return load_targets(self.settings.targets)
+
+    def target(self) -> Target:
+        """:raises UsageError: there is no target of that name."""
+        from migrator.errors import UsageError
+
+        known = self.targets().targets
+        if self.target_name not in known:
+            raise UsageError(
+                f"there is no target {self.target_name!r} in {self.settings.targets.name}; known: {', '.join(known)}"
+            )
+        return known[self.target_name]
+
+    def migration(self, version: str) -> Migration:
+        from migrator.catalogue import load_one
+
+        return load_one(self.settings.migrations, version)
+
+    def catalogue(self) -> Catalogue:
+        from migrator.catalogue import load_catalogue
+
+        return load_catalogue(self.settings.migrations, cache=self.settings.cache)
+
+    def endpoint(self) -> Endpoint:
+        """The target's own database."""
+        target = self.target()
+        return self._endpoint(target.connection, role=target.role, search_path=target.search_path)
+
+    def copies(self) -> Endpoint:
+        """The server on which throw-away copies are restored."""
+        target = self.target()
+        if not target.copies_connection:
+            from migrator.errors import UsageError
+
+            raise UsageError(f"target {target.name!r} has no copies_connection: nothing to restore its snapshot onto")
+        return self._endpoint(target.copies_connection, role=None, search_path=target.search_path)
+
+    def ledger(self) -> Ledger:
+        from migrator.ledger import Ledger
+
+        return Ledger(self.endpoint())
+
+    def _endpoint(self, connection_id: str, *, role: str | None, search_path: str) -> Endpoint:
+        from airflow_migrator.hooks.conninfo import conninfo_of
+        from migrator.session import Endpoint
+
+        return Endpoint(
+            conninfo=conninfo_of(self.get_connection(connection_id)),
+            role=role,
+            search_path=search_path,
+            name=self.target_name,
+        )

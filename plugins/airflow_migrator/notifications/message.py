@@ -1,0 +1,55 @@
+"""What people are told: one headline, one text, one link. The same for every channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow.sdk import conf
+
+from airflow_migrator.links import task_page
+
+if TYPE_CHECKING:
+    from migrator.outcome import Outcome
+
+    from migrator.run import RunContext
+
+
+@dataclass(frozen=True)
+class Message:
+    event: str
+    """As targets.yaml names it: applied, failed, rolled_back, rollback_failed or review."""
+    version: str
+    target: str
+    text: str
+    url: str | None = None
+
+    @property
+    def headline(self) -> str:
+        return f"migration {self.version} on {self.target}: {self.event.replace('_', ' ')}"
+
+    @property
+    def bad(self) -> bool:
+        return self.event in ("failed", "rolled_back", "rollback_failed")
+
+
+EVENTS_BY_STATUS = {"success": "applied", "rolled_back": "rolled_back", "rollback_failed": "rollback_failed"}
+
+
+def from_outcome(outcome: Outcome, run: RunContext) -> Message:
+    event = "applied" if outcome.ok else EVENTS_BY_STATUS.get(str(outcome.status), "failed")
+    return Message(
+        event if event != "applied" or outcome.ok else "failed", run.version, run.target, outcome.text, run.run_url
+    )
+
+
+def from_early_failure(*, dag_id: str, run_id: str, stage: str, target: str, reason: str) -> Message:
+    """A run that died before anything could be applied."""
+    base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return Message(
+        "failed",
+        dag_id.removeprefix("migrate_"),
+        target,
+        f"stage {stage} failed, nothing was applied: {reason}",
+        base_url + task_page(dag_id, run_id, stage) if base_url else None,
+    )

@@ -1,0 +1,27 @@
+"""Slack, through the provider's API notifier."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_migrator.notifications.provider import notifier
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_migrator.notifications.message import Message
+    from migrator.targets import Notification
+
+
+def send(message: Message, notification: Notification, context: Context) -> None:
+    """:raises ProviderMissing: the Slack provider is not installed."""
+    slack = notifier(
+        "airflow.providers.slack.notifications.slack", "SlackNotifier", package="apache-airflow-providers-slack"
+    )
+    mark = ":red_circle:" if message.bad else ":large_green_circle:"
+    link = f"\n<{message.url}|open the run>" if message.url else ""
+    slack(
+        slack_conn_id=notification.connection or "slack_api_default",
+        text=f"{mark} *{message.headline}*\n{message.text}{link}",
+        channel=notification.channel or "general",
+    ).notify(context)

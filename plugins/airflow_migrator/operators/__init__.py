@@ -1,0 +1,1 @@
+"""One operator per stage: hook, one engine call, a small document for XCom."""

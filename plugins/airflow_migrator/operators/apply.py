@@ -1,0 +1,51 @@
+"""apply: one step of the plan, under the lock, with reviews and digests checked again inside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_migrator.failures import in_airflow_words
+from airflow_migrator.operators.base import PgMigrationOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+
+class PgMigrationApplyOperator(PgMigrationOperator):
+    """
+    :param step: a step that the metadata declares; None executes all steps of the plan in order, for a migration that
+        declares none.
+    """
+
+    stage = "apply"
+    template_fields: Sequence[str] = ("version", "target", "step")
+    ui_color = "#d2e3fc"
+
+    def __init__(self, *, step: str | None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.step = step
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from migrator import apply, documents
+
+        with in_airflow_words():
+            hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
+            names = [self.step] if self.step else [step.name for step in plan.steps]
+            with hook.ledger() as ledger:
+                results = [
+                    apply.run_step(
+                        plan,
+                        name,
+                        endpoint=hook.endpoint(),
+                        ledger=ledger,
+                        run=self.run_context(context),
+                        evidence_digest=bundle.digest,
+                        target=hook.target(),
+                        migration=hook.migration(self.version),
+                        log=self.log,
+                    )
+                    for name in names
+                ]
+            return {"plan_digest": plan.digest, "steps": [documents.to_dict(result) for result in results]}

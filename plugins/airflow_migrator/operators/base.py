@@ -1,0 +1,119 @@
+"""What all stages share: where the target is, who runs, where documents lie, how a task is stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator, conf
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_migrator.links import EvidenceLink, LedgerLink, task_page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_migrator.evidence_store import EvidenceStore
+    from airflow_migrator.hooks.pg_migration import PgMigrationHook
+    from migrator.evidence import EvidenceBundle
+    from migrator.plan import Plan
+    from migrator.run import RunContext
+
+
+class TaskStopped(KeyboardInterrupt):
+    """Someone stopped the task. A KeyboardInterrupt, because that is what makes psycopg cancel the running statement on
+    the server and subprocess kill its child before the exception travels on."""
+
+
+class MigrationTask:
+    """Mixin of all stage operators, so that the review can also be one of Airflow's human-in-the-loop operators."""
+
+    version: str
+    target: str
+    document_uri: str | None = None
+
+    def migration_hook(self) -> PgMigrationHook:
+        from airflow_migrator.hooks.pg_migration import PgMigrationHook
+
+        return PgMigrationHook(self.target)
+
+    def run_context(self, context: Context) -> RunContext:
+        """Who does this, for the ledger. The actor of a scheduled run is `airflow`."""
+        from migrator.run import RunContext
+
+        run, ti = context["dag_run"], context["ti"]
+        base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+        return RunContext(
+            run_id=run.run_id,
+            version=self.version,
+            target=self.target,
+            actor=getattr(run, "triggering_user_name", None) or "airflow",
+            run_url=base_url + task_page(run.dag_id, run.run_id, ti.task_id).partition("/tasks/")[0]
+            if base_url
+            else None,
+            try_number=ti.try_number,
+        )
+
+    def store(self, context: Context) -> EvidenceStore:
+        from airflow_migrator.evidence_store import EvidenceStore
+
+        hook = self.migration_hook()
+        root = hook.settings.location(hook.target().evidence)
+        return EvidenceStore(root, self.target, self.version, context["dag_run"].run_id)
+
+    def put(self, context: Context, document: Any, **summary: Any) -> dict[str, Any]:
+        """Keep this stage's document; gives what goes to XCom."""
+        reference = self.store(context).put(self.stage, document, **summary)
+        self.document_uri = reference["uri"]
+        return reference
+
+    def read(self, context: Context, stage: str, cls: type[Any]) -> Any:
+        """The document that an earlier stage of this run left.
+
+        :raises NeedsHuman: it is missing or was changed.
+        """
+        from airflow_migrator.evidence_store import EvidenceStore
+
+        return EvidenceStore.get(context["ti"].xcom_pull(task_ids=stage), cls, stage=stage)
+
+    def plan(self, context: Context) -> Plan:
+        from migrator.plan import Plan
+
+        return self.read(context, "analyze", Plan)
+
+    def evidence(self, context: Context) -> EvidenceBundle:
+        from migrator.evidence import DryRunEvidence, EvidenceBundle, RestoreEvidence, SnapshotRecord
+
+        return EvidenceBundle(
+            snapshot=self.read(context, "snapshot", SnapshotRecord),
+            restore=self.read(context, "restore_test", RestoreEvidence),
+            dry_run=self.read(context, "dry_run", DryRunEvidence),
+        )
+
+    stage: ClassVar[str] = ""
+
+    def on_kill(self) -> None:
+        """Airflow's SIGTERM handler calls this in the main thread, inside whatever the stage is waiting for."""
+        raise TaskStopped(f"stage {self.stage!r} was stopped from outside")
+
+
+class PgMigrationOperator(MigrationTask, BaseOperator):
+    """
+    :param version: the migration.
+    :param target: name of the target in targets.yaml.
+    """
+
+    template_fields: Sequence[str] = ("version", "target")
+    operator_extra_links = (EvidenceLink(), LedgerLink())
+
+    def __init__(self, *, version: str, target: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.version = version
+        self.target = target
+
+
+def skip_if_applied(plan: Plan) -> None:
+    """:raises AirflowSkipException: the target has this migration, applied and verified; the rest is skipped too."""
+    if plan.already_applied:
+        raise AirflowSkipException(plan.applied_note or f"{plan.version} is already applied on {plan.target}")

@@ -1,0 +1,45 @@
+"""dry_run: the plan, its rollback and the plan again on the restored copy, everything observed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_migrator.failures import in_airflow_words
+from airflow_migrator.operators.base import PgMigrationOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PgMigrationDryRunOperator(PgMigrationOperator):
+    """A failed dry run keeps its evidence too: that is what its author needs."""
+
+    stage = "dry_run"
+    ui_color = "#fef7e0"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from migrator import dry_run
+        from migrator.errors import DryRunFailed
+        from migrator.evidence import RestoreEvidence, SnapshotRecord
+
+        with in_airflow_words():
+            try:
+                evidence = dry_run.run(
+                    self.plan(context),
+                    self.read(context, "snapshot", SnapshotRecord),
+                    self.read(context, "restore_test", RestoreEvidence),
+                    copies=self.migration_hook().copies(),
+                    run=self.run_context(context),
+                )
+            except DryRunFailed as exc:
+                if found := exc.fields.get("evidence"):
+                    self.log.info("evidence: %s", self.put(context, found)["uri"])
+                raise
+            return self.put(
+                context,
+                evidence,
+                verdict=evidence.verdict.value,
+                seconds=evidence.seconds,
+                rollback_seconds=evidence.rollback_seconds,
+                wal_bytes=evidence.wal_bytes,
+            )

@@ -1,0 +1,120 @@
+"""review: one person's decision on the plan and its evidence, recorded in the ledger with the digests of both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import conf
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_migrator.failures import in_airflow_words
+from airflow_migrator.links import EvidenceLink, LedgerLink
+from airflow_migrator.operators.base import MigrationTask
+from airflow_migrator.params import REHEARSAL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_migrator.hooks.pg_migration import PgMigrationHook
+    from migrator.evidence import EvidenceBundle
+    from migrator.plan import Plan
+
+APPROVE, REJECT = "Approve", "Reject"
+
+
+class PgMigrationReviewOperator(MigrationTask, HITLOperator):
+    """Asks when the target's policy wants this many reviews, and returns at once when it does not.
+
+    There are no defaults and no time-out: silence approves nothing. The answer is judged by the engine (author, same
+    person twice, not a reviewer) and a refused or rejected one fails the task.
+
+    :param version: the migration.
+    :param target: name of the target in targets.yaml.
+    :param number: which review of this run it is, counted from 1.
+    """
+
+    stage = "review"
+    template_fields: Sequence[str] = ("version", "target", "subject", "body")
+    operator_extra_links = (EvidenceLink(), LedgerLink())
+    ui_color = "#fce8e6"
+
+    def __init__(self, *, version: str, target: str, number: int, **kwargs: Any) -> None:
+        super().__init__(
+            subject=f"Review {number} of {version}",
+            options=[APPROVE, REJECT],
+            **kwargs,
+        )
+        self.version = version
+        self.target = target
+        self.number = number
+
+    def execute(self, context: Context) -> Any:
+        from migrator import review
+
+        if context["params"].get("until") == REHEARSAL:
+            raise AirflowSkipException("a rehearsal: the dry run was the last stage")
+        with in_airflow_words():
+            hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
+            wanted = review.required(hook.target(), plan.risk, review.irreversible(plan))
+            approvers = approved_by(hook, plan, bundle)
+            if self.number > wanted or self.number <= len(approvers):
+                return {"asked": False, "wanted": wanted, "approved_by": approvers}
+            self.subject = f"{plan.version} on {plan.target}: review {self.number} of {wanted} (risk {plan.risk.value})"
+            self.body = review.card(plan, bundle)
+            self.assigned_users = known_reviewers(hook.target().reviewers)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        from migrator import review
+
+        answer = super().execute_complete(context, event)
+        with in_airflow_words():
+            hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
+            target, run = hook.target(), self.run_context(context)
+            reviewer = reviewer_of(answer["responded_by_user"], target.reviewers)
+            with hook.ledger() as ledger:
+                ledger.install()
+                judgement = review.record(
+                    ledger,
+                    plan,
+                    bundle.digest,
+                    target=target,
+                    responder=reviewer,
+                    decision="approved" if answer["chosen_options"] == [APPROVE] else "rejected",
+                    comment=(answer["params_input"] or {}).get("reason") or "",
+                    now=run.clock(),
+                    run=run,
+                )
+        self.log.info("%s", judgement.reason)
+        return {"asked": True, "reviewer": reviewer, "decision": judgement.decision.value, "plan_digest": plan.digest}
+
+
+def approved_by(hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> list[str]:
+    """Who has approved this very plan and evidence already: a cleared task does not ask for what the ledger has."""
+    from migrator import review
+    from migrator.run import system_clock
+
+    now = system_clock()
+    with hook.ledger() as ledger:
+        found = review.current(ledger.reviews(plan.version), plan.digest, bundle.digest) if ledger.exists() else ()
+    return [
+        one.reviewer for one in found if one.decision == "approved" and (one.expires_at is None or one.expires_at > now)
+    ]
+
+
+def reviewer_of(user: dict[str, Any] | None, reviewers: dict[str, str]) -> str:
+    """The responder as targets.yaml knows them: FAB's user id is a number, the simple auth manager's is the name."""
+    if not user:
+        return "nobody"
+    return next((user[key] for key in ("name", "id") if user.get(key) in reviewers), user.get("name") or user["id"])
+
+
+def known_reviewers(reviewers: dict[str, str]) -> list[dict[str, str]]:
+    """Whom Airflow lets answer. Only the simple auth manager's user ids are the names that targets.yaml has; with the
+    others, roles decide who may answer and the engine decides which answer counts."""
+    if "SimpleAuthManager" not in conf.get("core", "auth_manager", fallback=""):
+        return []
+    return [{"id": name, "name": name} for name in reviewers]

@@ -1,0 +1,27 @@
+"""snapshot: a restorable copy of the target, with the facts of the moment it was taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_migrator.failures import in_airflow_words
+from airflow_migrator.operators.base import PgMigrationOperator, skip_if_applied
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PgMigrationSnapshotOperator(PgMigrationOperator):
+    """Skipped, with all that follows, when the target already has the migration."""
+
+    stage = "snapshot"
+    ui_color = "#e6f4ea"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from migrator import snapshot
+
+        with in_airflow_words():
+            plan, hook = self.plan(context), self.migration_hook()
+            skip_if_applied(plan)
+            record = snapshot.run(plan, endpoint=hook.endpoint(), target=hook.target(), run=self.run_context(context))
+            return self.put(context, record, snapshot=record.id, size_bytes=record.size_bytes, seconds=record.seconds)

@@ -1,0 +1,29 @@
+"""verify: the ledger, the schema and the migration's own assertions. Only this stage sets the status success."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_migrator.failures import in_airflow_words
+from airflow_migrator.operators.base import PgMigrationOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PgMigrationVerifyOperator(PgMigrationOperator):
+    """Reads the ledger, never task states: a step that someone marked success in the UI was not applied."""
+
+    stage = "verify"
+    ui_color = "#e6f4ea"
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from migrator import verify
+
+        with in_airflow_words():
+            hook, plan = self.migration_hook(), self.plan(context)
+            with hook.ledger() as ledger:
+                report = verify.run(
+                    plan, self.evidence(context), endpoint=hook.endpoint(), ledger=ledger, run=self.run_context(context)
+                )
+            return self.put(context, report)
