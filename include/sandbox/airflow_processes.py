@@ -110,6 +110,10 @@ class AirflowProcesses:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def users(self) -> Mapping[str, str]:
+        return self._settings.users
+
     def start(self, *, timeout_seconds: float = 120) -> None:
         """Bring the metadata database up to date and start all components.
 

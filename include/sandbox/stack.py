@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
 
-from migrator.embedded import Server, find_programs
-from sandbox.ports import free_port
+from migrator.embedded import DURABLE, FAST, Server, find_programs, server_account
+from migrator.embedded.places import data_home
 from sandbox.workspace import Workspace
 
 OWNER = "wakala_migrator"
@@ -21,13 +22,12 @@ COPIES = "wakala_copies"
 AIRFLOW = "airflow"
 """Owns Airflow's own database, which lives on the copies server: production holds nothing but production."""
 
-SETTINGS: Mapping[str, str] = {
-    "max_connections": "200",
-    "shared_buffers": "128MB",
-    "fsync": "on",
-    "log_lock_waits": "on",
-    "deadlock_timeout": "1s",
-}
+PRODUCTION: Mapping[str, str | int] = {"max_connections": 200, "shared_buffers": "128MB", "deadlock_timeout": "1s"}
+
+
+def home(workspace: Workspace) -> Path:
+    """Where the data directories are: in the workspace if the server's account can reach it."""
+    return data_home(workspace.root / "postgresql", server_account())
 
 
 class Stack:
@@ -35,12 +35,12 @@ class Stack:
 
     def __init__(self, workspace: Workspace, *, detached: bool = False, major: int | None = None) -> None:
         self.workspace = workspace
-        programs = find_programs(major)
+        programs, place = find_programs(major), home(workspace)
         self.production = Server(
-            workspace.production, programs=programs, port=free_port(), settings=SETTINGS, detached=detached
+            place / "production", programs=programs, settings={**DURABLE, **PRODUCTION}, detached=detached
         )
         self.copies = Server(
-            workspace.copies, programs=programs, port=free_port(), settings=SETTINGS, detached=detached
+            place / "copies", programs=programs, settings={**FAST, "max_connections": 200}, detached=detached
         )
 
     def start(self) -> None:

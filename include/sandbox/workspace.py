@@ -32,14 +32,6 @@ class Workspace:
         return self.root / "logs"
 
     @property
-    def production(self) -> Path:
-        return self.root / "production"
-
-    @property
-    def copies(self) -> Path:
-        return self.root / "copies"
-
-    @property
     def snapshots(self) -> Path:
         return self.root / "snapshots"
 
