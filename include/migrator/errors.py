@@ -138,6 +138,10 @@ class LedgerNewer(Refused):
     """the ledger was written by a newer engine"""
 
 
+class LedgerOlder(Refused):
+    """the ledger has an older layout; `migrator ledger upgrade` brings it up to date"""
+
+
 class LedgerForeign(Refused):
     """the ledger was written by another database: this one is a restored backup or a clone"""
 
@@ -148,6 +152,10 @@ class LedgerTampered(Refused):
 
 class LedgerMissing(Refused):
     """the database has no ledger yet"""
+
+
+class BaselineMissing(Refused):
+    """the database has objects that no migration made: say with `migrator baseline` what is in it already"""
 
 
 class StatementFailed(MigratorError):

@@ -17,13 +17,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from migrator import sql
 from migrator.errors import EnvironmentFault, MigratorError
 from migrator.pooler import detect_pooler, is_direct
-from migrator.translate import commit, connect_error, is_transient_sqlstate, translated
+from migrator.translate import connect_error, is_transient_sqlstate, translated
 
 __all__ = [
     "Connection",
     "Endpoint",
     "backend_of",
-    "commit",
     "connect",
     "detect_pooler",
     "is_transient_sqlstate",

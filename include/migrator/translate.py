@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 
 from migrator.errors import (
-    CommitUnknown,
     ConnectionLost,
     EnvironmentFault,
     LockNotAvailable,
@@ -50,25 +49,6 @@ def translated(*, statement: Statement | None = None, step: str | None = None) -
         yield
     except psycopg.Error as exc:
         raise to_engine_error(exc, statement=statement, step=step) from exc
-
-
-def commit(connection: psycopg.Connection[Any]) -> None:
-    """COMMIT, telling "refused" from "unknown".
-
-    :raises CommitUnknown: the connection was lost while waiting for the answer: only the ledger can tell.
-    :raises StatementFailed: the server refused (a deferred constraint); nothing was committed.
-    """
-    try:
-        connection.commit()
-    except psycopg.Error as exc:
-        error = to_engine_error(exc)
-        if isinstance(error, ConnectionLost):
-            raise CommitUnknown(
-                f"the connection was lost at COMMIT ({_first_line(exc)}); the ledger tells on the next try whether it "
-                "took effect",
-                sqlstate=exc.sqlstate,
-            ) from exc
-        raise error from exc
 
 
 def to_engine_error(

@@ -1,0 +1,93 @@
+"""The ledger's own connection: autocommit, apart from the one that executes DDL, renewed when it was lost.
+
+Because it is a second connection, what it writes survives the rollback of the DDL; because it holds no transaction
+between two calls, CREATE INDEX CONCURRENTLY never waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import dict_row
+
+from migrator import session, sql
+from migrator.errors import ConnectionLost
+from migrator.session import Connection, Endpoint
+
+LOCK_TIMEOUT_MS = 10_000
+"""Writers of events wait for each other, a few milliseconds each."""
+
+Self = TypeVar("Self", bound="LedgerConnection")
+
+
+class LedgerConnection:
+    """What reader and writer stand on. One thread at a time."""
+
+    def __init__(self, endpoint: Endpoint, *, schema: str = "migrator") -> None:
+        self.endpoint = endpoint
+        self.schema = schema
+        self._connection: Connection | None = None
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def connection(self) -> Connection:
+        """The kept connection, opened on first use and again after it broke."""
+        if self._connection is None or self._connection.closed:
+            self._connection = session.connect(self.endpoint, purpose="ledger", lock_timeout_ms=LOCK_TIMEOUT_MS)
+        return self._connection
+
+    def query(self, name: str) -> psycopg.sql.Composed:
+        """A query of sql/ledger.sql with the schema's name put in."""
+        return psycopg.sql.SQL(sql.load("ledger")[name]).format(schema=psycopg.sql.Identifier(self.schema))
+
+    def read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        """All rows of a query. Asked again once on a new connection when the kept one turns out to be dead."""
+        try:
+            return fetch(self.connection, self.query(name), parameters)
+        except ConnectionLost:
+            self.close()
+            return fetch(self.connection, self.query(name), parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One short transaction. A dead connection is renewed before anything was sent, never after."""
+        with session.translated(), ExitStack() as stack:
+            yield self._begin(stack)
+
+    def execute(self, connection: Connection, name: str, **parameters: Any) -> int:
+        """Run a query of the ledger on the given connection; the number of rows that it met."""
+        with session.translated():
+            return connection.execute(self.query(name), parameters).rowcount
+
+    def fetch(self, connection: Connection, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        return fetch(connection, self.query(name), parameters)
+
+    def _begin(self, stack: ExitStack) -> Connection:
+        try:
+            stack.enter_context(self.connection.transaction())
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            self.close()
+            stack.enter_context(self.connection.transaction())
+        return self.connection
+
+
+def fetch(connection: Connection, query: psycopg.sql.Composed, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows as dictionaries; driver errors in our words."""
+    with session.translated(), connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, parameters).fetchall()

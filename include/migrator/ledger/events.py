@@ -1,0 +1,65 @@
+"""Appending to the chain of events, in the transaction of the change that the event tells of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from migrator import documents
+from migrator.errors import LedgerMissing
+from migrator.ledger import chain
+from migrator.ledger.connection import LedgerConnection
+from migrator.run import RunContext
+from migrator.session import Connection
+
+
+def append(
+    ledger: LedgerConnection,
+    connection: Connection,
+    kind: str,
+    *,
+    version: str | None,
+    run: RunContext,
+    detail: Mapping[str, Any],
+) -> tuple[int, datetime]:
+    """Write one event and move the head; the event's id and time. Other writers wait until this transaction ends."""
+    heads = ledger.fetch(connection, "take_head", detail=as_json(detail))
+    if not heads:
+        raise LedgerMissing(f"the ledger in schema {ledger.schema!r} has lost its identity row")
+    head = heads[0]
+    event: dict[str, Any] = {
+        "id": head["head_count"] + 1,
+        "at": head["at"],
+        "kind": kind,
+        "version": version,
+        "run_id": clean(run.run_id),
+        "actor": clean(run.actor),
+        "detail_text": head["detail_text"],
+        "prev_hash": head["head_hash"],
+    }
+    event["hash"] = chain.link(**event)
+    ledger.execute(connection, "insert_event", **event)
+    ledger.execute(connection, "move_head", id=event["id"], hash=event["hash"])
+    return event["id"], event["at"]
+
+
+def as_json(detail: Mapping[str, Any]) -> str:
+    """JSON that jsonb accepts: no NUL, no lone surrogates."""
+    return json.dumps(_clean_all(documents.to_dict(detail)), ensure_ascii=False)
+
+
+def clean(text: str) -> str:
+    """Text as PostgreSQL can store it: what it cannot becomes U+FFFD."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def _clean_all(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_clean_all(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(key): _clean_all(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,90 @@
+"""Creating the ledger, and bringing an older one to this engine's layout, one numbered file at a time."""
+
+from __future__ import annotations
+
+import hashlib
+
+import psycopg
+
+import migrator
+from migrator import session, sql
+from migrator.errors import EnvironmentFault, LedgerNewer
+from migrator.ledger import chain, events, identity
+from migrator.ledger.connection import LedgerConnection
+from migrator.ledger.version import SCHEMA_VERSION
+from migrator.run import RunContext
+from migrator.session import Connection
+
+
+def install(ledger: LedgerConnection, *, upto: int = SCHEMA_VERSION) -> None:
+    """`Ledger.install`. `upto` is for tests of the upgrade: they stop at, or go beyond, a layout."""
+    if version_of(ledger) == upto:
+        return
+    here = identity.of_database(ledger.connection)
+    with ledger.transaction() as connection:
+        ledger.execute(connection, "installer_lock", key=_key(ledger.schema))
+        found = version_of(ledger)
+        if found > upto:
+            raise LedgerNewer(f"the ledger has layout {found}, this engine knows {upto}: upgrade the engine")
+        if found == upto:
+            return
+        if found == 0:
+            _create_schema(ledger, connection)
+        for number in range(found + 1, upto + 1):
+            _run_layout(ledger, connection, number)
+            if number == 1:
+                ledger.execute(
+                    connection,
+                    "insert_identity",
+                    schema_version=number,
+                    engine_version=migrator.__version__,
+                    head_hash=chain.GENESIS,
+                    **vars(here),
+                )
+        ledger.execute(connection, "set_schema_version", schema_version=upto, engine_version=migrator.__version__)
+        detail = {"from": found, "to": upto, "engine_version": migrator.__version__, "database": here.database_name}
+        run = RunContext(run_id="install", version="", target=ledger.endpoint.name, actor=_user(connection))
+        events.append(ledger, connection, "install" if found == 0 else "upgrade", version=None, run=run, detail=detail)
+
+
+def version_of(ledger: LedgerConnection) -> int:
+    """The layout's number, 0 for none."""
+    if not ledger.read("exists", schema=ledger.schema)[0]["found"]:
+        return 0
+    rows = ledger.read("schema_version")
+    return int(rows[0]["schema_version"]) if rows else 0
+
+
+def _create_schema(ledger: LedgerConnection, connection: Connection) -> None:
+    if ledger.fetch(connection, "schema_exists", schema=ledger.schema)[0]["found"]:
+        return
+    name = psycopg.sql.Identifier(ledger.schema)
+    try:
+        connection.execute(psycopg.sql.SQL("CREATE SCHEMA {}").format(name))
+    except psycopg.errors.InsufficientPrivilege as exc:
+        user = _quoted(ledger.endpoint.role or connection.info.user)
+        raise EnvironmentFault(
+            f"the role may not create schema {_quoted(ledger.schema)} ({exc.diag.message_primary}); an administrator "
+            f"can: CREATE SCHEMA {_quoted(ledger.schema)} AUTHORIZATION {user}",
+            sqlstate=exc.sqlstate,
+        ) from exc
+
+
+def _run_layout(ledger: LedgerConnection, connection: Connection, number: int) -> None:
+    for text in sql.load(f"ledger_schema_{number}").values():
+        with session.translated():
+            connection.execute(psycopg.sql.SQL(text).format(schema=psycopg.sql.Identifier(ledger.schema)))
+
+
+def _key(schema: str) -> int:
+    """Advisory locks are per database; the key only has to differ from those of others."""
+    return int.from_bytes(hashlib.sha256(f"migrator ledger install {schema}".encode()).digest()[:8], "big", signed=True)
+
+
+def _user(connection: Connection) -> str:
+    row = connection.execute("SELECT session_user").fetchone()
+    return str(row[0]) if row else "unknown"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

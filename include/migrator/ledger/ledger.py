@@ -1,0 +1,99 @@
+"""The ledger of one database: everything that reader and writer can do, and its own upkeep."""
+
+from __future__ import annotations
+
+import migrator
+from migrator.errors import LedgerForeign, LedgerOlder, UsageError
+from migrator.ledger import events, identity, install, states
+from migrator.ledger.rows import MigrationStatus, StepStatus
+from migrator.ledger.version import SCHEMA_VERSION
+from migrator.ledger.writer import LedgerWriter
+from migrator.run import RunContext
+
+REPAIRED = {
+    MigrationStatus.SUCCESS: (StepStatus.SUCCESS, tuple(StepStatus)),
+    MigrationStatus.FAILED: (StepStatus.FAILED, (StepStatus.RUNNING,)),
+    MigrationStatus.ROLLED_BACK: (StepStatus.ROLLED_BACK, tuple(StepStatus)),
+}
+"""Status that a person may declare -> what becomes of which steps."""
+
+
+class Ledger(LedgerWriter):
+    """The only truth about what was reviewed and applied. It lives in a schema of its own in the target itself, so that
+    a swap of `public` does not carry it away. A context manager; not for several threads."""
+
+    def install(self) -> None:
+        """Create the ledger or bring it to this engine's layout. Any number of callers at once; a second time it writes
+        nothing. Needs no superuser: CREATE on the database, or the schema owned by the role.
+
+        :raises LedgerNewer: it has a newer layout. :raises EnvironmentFault: the role may not create the schema.
+        """
+        install.install(self)
+
+    def check(self) -> None:
+        """Before anything relies on it.
+
+        :raises LedgerMissing, LedgerNewer, LedgerOlder: it cannot be used. :raises LedgerForeign: restored or cloned.
+        :raises LedgerTampered: the end of the chain is not the recorded one.
+        """
+        known = self.identity()
+        if known.schema_version < SCHEMA_VERSION:
+            raise LedgerOlder(
+                f"the ledger has layout {known.schema_version}, this engine writes {SCHEMA_VERSION}; upgrade it with: "
+                "migrator ledger upgrade"
+            )
+        found = identity.differences(known, identity.of_database(self.connection))
+        if found:
+            raise LedgerForeign(
+                f"{'; '.join(found)}. If it shall go on with this history here: migrator ledger adopt --reason ...",
+                differences=found,
+            )
+        self.check_head()
+
+    def adopt(self, *, run: RunContext, reason: str) -> None:
+        """Bind a restored or cloned ledger to the database in which it lies now; an event says who decided so. Writes
+        nothing when it belongs here already."""
+        known, here = self.identity(), identity.of_database(self.connection)
+        found = identity.differences(known, here)
+        if not found:
+            return
+        with self.transaction() as connection:
+            detail = {"reason": events.clean(reason), "differences": found, "engine_version": migrator.__version__}
+            events.append(self, connection, "adopt", version=None, run=run, detail=detail)
+            self.execute(connection, "rebind_identity", **vars(here))
+
+    def repair(self, version: str, *, status: MigrationStatus | str, run: RunContext, reason: str) -> None:
+        """A person says what is true in the database. Never silent: the event keeps actor, reason and the state before.
+
+        :raises UsageError: no reason, an unknown version, or a status that nobody can declare.
+        """
+        if status not in REPAIRED:
+            raise UsageError(f"cannot repair to {str(status)!r}; choose one of: {', '.join(map(str, REPAIRED))}")
+        if not reason.strip():
+            raise UsageError("a repair needs a reason: it is the only trace of what was looked at")
+        to = MigrationStatus(status)
+        with self.transaction() as connection:
+            self.fetch(connection, "take_head", detail="{}")
+            self.fetch(connection, "lock_migration", version=version)
+            row = self._row(connection, version)
+            if row is None:
+                raise UsageError(f"the ledger has no migration {version!r}; it has: {self._versions()}")
+            detail = {
+                states.STATUS: to.value,
+                "before": row.status.value,
+                "held_by": row.run_id,
+                "reason": events.clean(reason),
+            }
+            events.append(self, connection, "repair", version=version, run=run, detail=detail)
+            self.execute(connection, "repaired", version=version, status=to.value, reason=events.clean(reason))
+            step_status, affected = REPAIRED[to]
+            self.execute(
+                connection,
+                "steps_repaired",
+                version=version,
+                to_status=step_status.value,
+                from_status=[one.value for one in affected],
+            )
+
+    def _versions(self) -> str:
+        return ", ".join(row.version for row in self.migrations()) or "none"

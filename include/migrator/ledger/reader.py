@@ -1,0 +1,129 @@
+"""Reading the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from migrator.errors import LedgerMissing, LedgerNewer, LedgerTampered
+from migrator.ledger import chain, review_backing
+from migrator.ledger.connection import LedgerConnection
+from migrator.ledger.rows import (
+    LedgerEvent,
+    LedgerIdentity,
+    LedgerMigration,
+    LedgerReview,
+    LedgerStep,
+    MigrationStatus,
+    StepStatus,
+)
+from migrator.ledger.states import LastStates
+from migrator.ledger.version import SCHEMA_VERSION
+
+PAGE = 1000
+
+
+class LedgerReader(LedgerConnection):
+    """Questions only. Nothing here writes, so a no-op run leaves no trace."""
+
+    def exists(self) -> bool:
+        return bool(self.read("exists", schema=self.schema)[0]["found"])
+
+    def identity(self) -> LedgerIdentity:
+        """:raises LedgerMissing: no ledger. :raises LedgerNewer: its layout is not ours to read."""
+        if not self.exists():
+            raise LedgerMissing(
+                f"the database has no ledger in schema {self.schema!r}; the first apply or "
+                '"migrator baseline" installs it'
+            )
+        versions = self.read("schema_version")
+        if not versions:
+            raise LedgerTampered(f"the ledger in schema {self.schema!r} has lost its identity row")
+        if versions[0]["schema_version"] > SCHEMA_VERSION:
+            raise LedgerNewer(
+                f"the ledger has layout {versions[0]['schema_version']}, this engine knows {SCHEMA_VERSION}: "
+                "upgrade the engine"
+            )
+        return LedgerIdentity(**self.read("identity")[0])
+
+    def head(self) -> tuple[int, str]:
+        """Number of events and the last hash. Written down elsewhere, it proves the chain even against the owner."""
+        identity = self.identity()
+        return identity.head_count, identity.head_hash
+
+    def migration(self, version: str) -> LedgerMigration | None:
+        rows = self._migrations(version=version)
+        return rows[0] if rows else None
+
+    def migrations(self) -> tuple[LedgerMigration, ...]:
+        """In the order in which they were applied; those that are not, last."""
+        return self._migrations()
+
+    def running(self) -> LedgerMigration | None:
+        """The one that holds the database between its steps."""
+        rows = self._migrations(status=MigrationStatus.RUNNING.value)
+        return rows[0] if rows else None
+
+    def steps(self, version: str) -> tuple[LedgerStep, ...]:
+        return tuple(step_of(row) for row in self.read("steps", version=version, step=None))
+
+    def reviews(self, version: str | None, *, plan_digest: str | None = None) -> tuple[LedgerReview, ...]:
+        """Oldest first.
+
+        :raises LedgerTampered: a review that no event of the chain backs; it must not count, nor be passed over.
+        """
+        rows = self.read("reviews", version=version, plan_digest=plan_digest)
+        found = review_backing.problems(rows)
+        if found:
+            raise LedgerTampered("; ".join(found), problems=found)
+        return tuple(review_backing.review_of(row) for row in rows)
+
+    def events(self, version: str | None = None) -> tuple[LedgerEvent, ...]:
+        """Oldest first; of one version, or all."""
+        return tuple(self.iterate_events(version))
+
+    def iterate_events(self, version: str | None = None) -> Iterator[LedgerEvent]:
+        """The same, a page at a time."""
+        after = 0
+        while rows := self.read("events", after=after, version=version, limit=PAGE):
+            for row in rows:
+                yield LedgerEvent(**row)
+            after = rows[-1]["id"]
+
+    def verify_chain(self) -> tuple[str, ...]:
+        """Every problem of the chain, of the reviews' backing, and of states that no event explains; empty = intact.
+
+        One snapshot for all, so that a writer at work is no problem; it lives as long as the events take to read.
+        """
+        with self.transaction() as connection:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            count, head = self.head()
+            states = LastStates()
+            found = list(chain.problems(states.watch(self.iterate_events()), head_count=count, head_hash=head))
+            found += review_backing.problems(self.read("reviews", version=None, plan_digest=None))
+            found += states.problems(self.migrations())
+        return tuple(found)
+
+    def check_head(self) -> None:
+        """:raises LedgerTampered: the last event is not the recorded head. Cheap: one query, two rows."""
+        row = self.read("head_and_last_event")[0]
+        last = (row["id"], row["hash"]) if row["id"] is not None else (0, chain.GENESIS)
+        if last != (row["head_count"], row["head_hash"]):
+            raise LedgerTampered(
+                f"the ledger's events end at number {last[0]}, but {row['head_count']} were written (or the last one "
+                "was replaced); look with: migrator ledger verify",
+                problems=(f"head is {row['head_count']} {row['head_hash']}, last event is {last[0]} {last[1]}",),
+            )
+
+    def _migrations(self, version: str | None = None, status: str | None = None) -> tuple[LedgerMigration, ...]:
+        return tuple(migration_of(row) for row in self.read("migrations", version=version, status=status))
+
+
+def migration_of(row: dict[str, Any]) -> LedgerMigration:
+    return LedgerMigration(**{**row, "status": MigrationStatus(row["status"])})
+
+
+def step_of(row: dict[str, Any]) -> LedgerStep:
+    return LedgerStep(
+        **{**row, "status": StepStatus(row["status"]), "statement_digests": tuple(row["statement_digests"])}
+    )

@@ -1,0 +1,94 @@
+-- name: blockers
+-- Who keeps `pid` waiting: holders of what it waits for, and waiters ahead of it in the queue. pid 0 is a prepared
+-- transaction. Other roles' queries are visible to members of pg_read_all_stats only.
+WITH wanted AS (
+    SELECT *
+    FROM pg_locks
+    WHERE pid = %(pid)s AND NOT granted
+    LIMIT 1
+),
+
+blocking AS (
+    SELECT DISTINCT b.pid
+    FROM unnest(pg_blocking_pids(%(pid)s)) AS b (pid)
+),
+
+held AS (
+    SELECT DISTINCT ON (l.pid)
+        l.pid,
+        l.mode,
+        l.granted
+    FROM wanted AS w
+    INNER JOIN pg_locks AS l
+        ON
+            w.locktype = l.locktype
+            AND (w.database, w.relation, w.page, w.tuple, w.virtualxid, w.transactionid, w.classid, w.objid, w.objsubid)
+            IS NOT DISTINCT FROM
+            (l.database, l.relation, l.page, l.tuple, l.virtualxid, l.transactionid, l.classid, l.objid, l.objsubid)
+    WHERE l.pid IS DISTINCT FROM %(pid)s
+    ORDER BY l.pid, l.granted DESC
+)
+
+SELECT
+    b.pid,
+    a.usename AS user_name,
+    a.application_name,
+    a.state,
+    extract(EPOCH FROM clock_timestamp() - a.xact_start)::float8 AS xact_age_seconds,
+    a.backend_start,
+    h.mode,
+    coalesce(h.granted, true) AS holds,
+    (SELECT w.relation::regclass::text FROM wanted AS w) AS relation,
+    left(a.query, 200) AS query
+FROM blocking AS b
+LEFT JOIN pg_stat_activity AS a ON b.pid = a.pid
+LEFT JOIN held AS h ON b.pid = h.pid
+ORDER BY a.xact_start NULLS LAST, b.pid;
+
+-- name: backend
+-- One row while the session lives. backend_start is NULL when we may not see it.
+SELECT backend_start
+FROM pg_stat_activity
+WHERE pid = %(pid)s;
+
+-- name: terminate
+-- Exactly this session: a pid that was given to another one since is left alone. Never ourselves.
+SELECT pg_terminate_backend(pid) AS sent
+FROM pg_stat_activity
+WHERE pid = %(pid)s AND backend_start = %(backend_start)s AND pid <> pg_backend_pid();
+
+-- name: try_lock
+-- Never waits, so that nobody waits for our snapshot.
+SELECT pg_try_advisory_lock(%(key)s) AS locked;
+
+-- name: unlock
+-- False when this session does not hold it.
+SELECT pg_advisory_unlock(%(key)s) AS unlocked;
+
+-- name: holds_lock
+-- Asked on the lock's own session.
+SELECT EXISTS (
+    SELECT 1
+    FROM pg_locks
+    WHERE
+        locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND objsubid = 1
+        AND classid = ((%(key)s::bigint >> 32) & 4294967295)::oid
+        AND objid = (%(key)s::bigint & 4294967295)::oid
+) AS holds;
+
+-- name: lock_holder
+-- A bigint key appears as two halves in pg_locks, with objsubid 1.
+SELECT
+    l.pid,
+    a.usename AS user_name,
+    a.application_name,
+    a.client_addr::text AS client,
+    a.backend_start
+FROM pg_locks AS l
+LEFT JOIN pg_stat_activity AS a ON l.pid = a.pid
+WHERE
+    l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    AND l.classid = ((%(key)s::bigint >> 32) & 4294967295)::oid
+    AND l.objid = (%(key)s::bigint & 4294967295)::oid
+LIMIT 1;

@@ -1,0 +1,433 @@
+-- name: exists
+-- Catalog only: works without any privilege on the schema.
+SELECT EXISTS (
+    SELECT 1
+    FROM pg_catalog.pg_class AS c
+    INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+    WHERE n.nspname = %(schema)s AND c.relname = 'ledger_identity'
+) AS found;
+
+-- name: schema_exists
+-- CREATE SCHEMA IF NOT EXISTS wants the privilege to create even when it exists.
+SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s) AS found;
+
+-- name: installer_lock
+-- One installer at a time; released at the end of the transaction.
+SELECT pg_catalog.pg_advisory_xact_lock(%(key)s);
+
+-- name: insert_identity
+-- The one row; later versions of the layout only change its number.
+INSERT INTO {schema}.ledger_identity (
+    schema_version, engine_version, system_identifier, database_oid, database_name, timeline, head_hash
+)
+VALUES (
+    %(schema_version)s, %(engine_version)s, %(system_identifier)s, %(database_oid)s, %(database_name)s, %(timeline)s,
+    %(head_hash)s
+);
+
+-- name: set_schema_version
+-- After a numbered layout file has run.
+UPDATE {schema}.ledger_identity
+SET schema_version = %(schema_version)s, engine_version = %(engine_version)s;
+
+-- name: rebind_identity
+-- A restored or cloned ledger is told where it lives now.
+UPDATE {schema}.ledger_identity
+SET
+    system_identifier = %(system_identifier)s,
+    database_oid = %(database_oid)s,
+    database_name = %(database_name)s,
+    timeline = %(timeline)s;
+
+-- name: schema_version
+-- Read alone first: a newer layout may have renamed everything else.
+SELECT schema_version FROM {schema}.ledger_identity;
+
+-- name: identity
+-- Who wrote this ledger, and where its chain ends.
+SELECT
+    schema_version,
+    engine_version,
+    system_identifier,
+    database_oid,
+    database_name,
+    timeline,
+    head_count,
+    head_hash,
+    created_at
+FROM {schema}.ledger_identity;
+
+-- name: head_and_last_event
+-- Compared on every check: cheap, and finds a cut-off or replaced tail. One statement, so one snapshot.
+SELECT
+    i.head_count,
+    i.head_hash,
+    e.id,
+    e.hash
+FROM {schema}.ledger_identity AS i
+LEFT JOIN {schema}.schema_migration_events AS e
+    ON e.id = (SELECT max(m.id) FROM {schema}.schema_migration_events AS m);
+
+-- name: take_head
+-- Serialises the writers of events: each holds the head until its own commit. The detail comes back as PostgreSQL prints
+-- it, because that text is what the hash covers.
+SELECT
+    head_count,
+    head_hash,
+    clock_timestamp() AS at,
+    %(detail)s::jsonb::text AS detail_text
+FROM {schema}.ledger_identity
+FOR UPDATE;
+
+-- name: insert_event
+-- id and hash are computed by the engine.
+INSERT INTO {schema}.schema_migration_events (id, at, kind, version, run_id, actor, detail, prev_hash, hash)
+VALUES (
+    %(id)s, %(at)s, %(kind)s, %(version)s, %(run_id)s, %(actor)s, %(detail_text)s::jsonb, %(prev_hash)s, %(hash)s
+);
+
+-- name: move_head
+-- In the transaction of the event.
+UPDATE {schema}.ledger_identity
+SET head_count = %(id)s, head_hash = %(hash)s;
+
+-- name: events
+-- Keyset pages, so that a long history is read in constant memory.
+SELECT
+    id,
+    at,
+    kind,
+    version,
+    run_id,
+    actor,
+    detail,
+    prev_hash,
+    hash,
+    detail::text AS detail_text
+FROM {schema}.schema_migration_events
+WHERE id > %(after)s AND (%(version)s::text IS NULL OR version = %(version)s)
+ORDER BY id
+LIMIT %(limit)s;
+
+-- name: migrations
+-- All, or one, or the one that is running.
+SELECT
+    version,
+    filename,
+    checksum,
+    description,
+    type,
+    risk,
+    status,
+    started_at,
+    applied_at,
+    verified_at,
+    failed_at,
+    rolled_back_at,
+    error_message,
+    duration_ms,
+    applied_by,
+    run_id,
+    run_url,
+    engine_version,
+    plan_digest
+FROM {schema}.schema_migrations
+WHERE
+    (%(version)s::text IS NULL OR version = %(version)s)
+    AND (%(status)s::text IS NULL OR status = %(status)s)
+ORDER BY applied_at NULLS LAST, started_at, version;
+
+-- name: steps
+-- In the order of the plan.
+SELECT
+    version,
+    step,
+    position,
+    kind,
+    status,
+    attempts,
+    cursor,
+    statement_digests,
+    rows_done,
+    rows_total,
+    backend_pid,
+    backend_start,
+    run_id,
+    started_at,
+    finished_at,
+    sqlstate,
+    error
+FROM {schema}.schema_migration_steps
+WHERE version = %(version)s AND (%(step)s::text IS NULL OR step = %(step)s)
+ORDER BY position, step;
+
+-- name: reviews
+-- Oldest first; with the event that backs each, to be compared by the engine.
+SELECT
+    r.id,
+    r.version,
+    r.plan_digest,
+    r.evidence_digest,
+    r.reviewer,
+    r.reviewer_email,
+    r.decision,
+    r.reason,
+    r.decided_at,
+    r.expires_at,
+    r.run_id,
+    r.event_id,
+    e.detail AS event_detail
+FROM {schema}.schema_migration_reviews AS r
+LEFT JOIN {schema}.schema_migration_events AS e
+    ON r.event_id = e.id AND e.kind = 'review' AND r.version = e.version
+WHERE
+    (%(version)s::text IS NULL OR r.version = %(version)s)
+    AND (%(plan_digest)s::text IS NULL OR r.plan_digest = %(plan_digest)s)
+ORDER BY r.id;
+
+-- name: insert_review
+-- In the transaction of its event.
+INSERT INTO {schema}.schema_migration_reviews (
+    version, plan_digest, evidence_digest, reviewer, reviewer_email, decision, reason, decided_at, expires_at, run_id,
+    event_id
+)
+VALUES (
+    %(version)s, %(plan_digest)s, %(evidence_digest)s, %(reviewer)s, %(reviewer_email)s, %(decision)s, %(reason)s,
+    %(decided_at)s, %(expires_at)s, %(run_id)s, %(event_id)s
+);
+
+-- name: begin_migration
+-- A new version, or a new run of one that failed or was rolled back: what is of the past goes to the events.
+INSERT INTO {schema}.schema_migrations (
+    version, filename, checksum, description, type, risk, status, started_at, applied_by, run_id, run_url,
+    engine_version, plan_digest
+)
+VALUES (
+    %(version)s, %(filename)s, %(checksum)s, %(description)s, %(type)s, %(risk)s, 'running', clock_timestamp(),
+    %(actor)s, %(run_id)s, %(run_url)s, %(engine_version)s, %(plan_digest)s
+)
+ON CONFLICT (version) DO UPDATE
+SET
+    filename = excluded.filename,
+    checksum = excluded.checksum,
+    description = excluded.description,
+    type = excluded.type,
+    risk = excluded.risk,
+    status = excluded.status,
+    started_at = excluded.started_at,
+    applied_at = NULL,
+    verified_at = NULL,
+    failed_at = NULL,
+    rolled_back_at = NULL,
+    error_message = NULL,
+    duration_ms = NULL,
+    applied_by = excluded.applied_by,
+    run_id = excluded.run_id,
+    run_url = excluded.run_url,
+    engine_version = excluded.engine_version,
+    plan_digest = excluded.plan_digest;
+
+-- name: keep_applied
+-- A resumed migration whose last step is done stays applied.
+UPDATE {schema}.schema_migrations
+SET applied_at = %(applied_at)s
+WHERE version = %(version)s;
+
+-- name: plan_step
+-- A step of which nothing is done, as the plan of this run has it. Attempts are kept.
+INSERT INTO {schema}.schema_migration_steps (version, step, position, kind, status, statement_digests)
+VALUES (%(version)s, %(step)s, %(position)s, %(kind)s, 'pending', %(statement_digests)s)
+ON CONFLICT (version, step) DO UPDATE
+SET
+    position = excluded.position,
+    kind = excluded.kind,
+    status = excluded.status,
+    statement_digests = excluded.statement_digests,
+    cursor = excluded.cursor,
+    rows_done = NULL,
+    rows_total = NULL;
+
+-- name: replan_step
+-- A step that is done in part: what is done stays, what is still to do may have changed.
+UPDATE {schema}.schema_migration_steps
+SET
+    position = %(position)s,
+    kind = %(kind)s,
+    statement_digests = %(statement_digests)s
+WHERE version = %(version)s AND step = %(step)s;
+
+-- name: forget_steps
+-- Steps of an earlier plan that never took effect and are not in this one.
+DELETE FROM {schema}.schema_migration_steps
+WHERE version = %(version)s AND step <> ALL(%(steps)s);
+
+-- name: hold_migration
+-- Locks the row of a migration that this run holds; every write of a step passes here first.
+SELECT status
+FROM {schema}.schema_migrations
+WHERE version = %(version)s AND run_id = %(run_id)s AND status = 'running'
+FOR UPDATE;
+
+-- name: step_started
+-- backend_pid and backend_start name the session that executes, for the fence.
+UPDATE {schema}.schema_migration_steps
+SET
+    status = 'running',
+    attempts = attempts + 1,
+    run_id = %(run_id)s,
+    backend_pid = %(backend_pid)s,
+    backend_start = %(backend_start)s,
+    started_at = clock_timestamp(),
+    finished_at = NULL,
+    sqlstate = NULL,
+    error = NULL
+WHERE version = %(version)s AND step = %(step)s AND status <> 'success';
+
+-- name: step_progress
+-- Frequent and small; leaves no event.
+UPDATE {schema}.schema_migration_steps
+SET
+    cursor = %(cursor)s,
+    rows_done = coalesce(%(rows_done)s, rows_done),
+    rows_total = coalesce(%(rows_total)s, rows_total)
+WHERE version = %(version)s AND step = %(step)s AND status = 'running';
+
+-- name: step_succeeded
+-- May run in the transaction of the DDL itself.
+UPDATE {schema}.schema_migration_steps
+SET
+    status = 'success',
+    finished_at = clock_timestamp(),
+    rows_done = coalesce(%(rows)s, rows_done),
+    sqlstate = NULL,
+    error = NULL
+WHERE version = %(version)s AND step = %(step)s AND status = 'running';
+
+-- name: applied
+-- The last step is done; verified it is not yet.
+UPDATE {schema}.schema_migrations
+SET
+    applied_at = coalesce(applied_at, clock_timestamp()),
+    duration_ms = coalesce(
+        %(duration_ms)s, (extract(EPOCH FROM clock_timestamp() - started_at) * 1000)::bigint
+    )
+WHERE version = %(version)s;
+
+-- name: step_failed
+-- Written on a connection of its own: the rollback of the DDL cannot take it along.
+UPDATE {schema}.schema_migration_steps
+SET
+    status = 'failed',
+    finished_at = clock_timestamp(),
+    sqlstate = %(sqlstate)s,
+    error = %(error)s
+WHERE version = %(version)s AND step = %(step)s AND status <> 'success';
+
+-- name: step_rolled_back
+-- Undone, by the rollback script.
+UPDATE {schema}.schema_migration_steps
+SET status = 'rolled_back', finished_at = clock_timestamp()
+WHERE version = %(version)s AND (%(step)s::text IS NULL OR step = %(step)s) AND status <> 'pending';
+
+-- name: steps_repaired
+-- A person says what is true.
+UPDATE {schema}.schema_migration_steps
+SET status = %(to_status)s, finished_at = coalesce(finished_at, clock_timestamp())
+WHERE version = %(version)s AND status = ANY(%(from_status)s);
+
+-- name: lock_migration
+-- Before a change of status: waits for a transaction that is just committing a step of this version.
+SELECT version
+FROM {schema}.schema_migrations
+WHERE version = %(version)s
+FOR UPDATE;
+
+-- name: untold_successes
+-- Steps that committed together with their DDL: their event is still to be written.
+SELECT s.step
+FROM {schema}.schema_migration_steps AS s
+WHERE
+    s.version = %(version)s
+    AND s.status = 'success'
+    AND NOT EXISTS (
+        SELECT 1
+        FROM {schema}.schema_migration_events AS e
+        WHERE
+            e.version = s.version
+            AND e.kind = 'step_succeeded'
+            AND e.detail ->> 'step' = s.step
+            AND e.detail ->> 'attempt' = s.attempts::text
+    )
+ORDER BY s.position;
+
+-- name: verified
+-- Only after this a migration counts as applied for its dependants.
+UPDATE {schema}.schema_migrations
+SET
+    status = 'success',
+    verified_at = clock_timestamp(),
+    failed_at = NULL,
+    error_message = NULL,
+    duration_ms = coalesce(%(duration_ms)s, duration_ms)
+WHERE version = %(version)s;
+
+-- name: failed
+-- The runbook's "mark migration as failed".
+UPDATE {schema}.schema_migrations
+SET status = 'failed', failed_at = clock_timestamp(), error_message = %(error_message)s
+WHERE version = %(version)s;
+
+-- name: rolled_back
+-- Nothing of this version is left in the database.
+UPDATE {schema}.schema_migrations
+SET
+    status = 'rolled_back',
+    rolled_back_at = clock_timestamp(),
+    applied_at = NULL,
+    verified_at = NULL,
+    error_message = coalesce(error_message, %(error_message)s)
+WHERE version = %(version)s;
+
+-- name: rollback_failed
+-- Half undone: only a person may go on.
+UPDATE {schema}.schema_migrations
+SET
+    status = 'rollback_failed',
+    failed_at = coalesce(failed_at, clock_timestamp()),
+    error_message = %(error_message)s
+WHERE version = %(version)s;
+
+-- name: repaired
+-- A person's word; the event beside it says whose and why.
+UPDATE {schema}.schema_migrations
+SET
+    status = %(status)s,
+    applied_at = CASE %(status)s
+        WHEN 'success' THEN coalesce(applied_at, clock_timestamp())
+        WHEN 'rolled_back' THEN NULL
+        ELSE applied_at
+    END,
+    failed_at = CASE %(status)s
+        WHEN 'failed' THEN coalesce(failed_at, clock_timestamp())
+        WHEN 'success' THEN NULL
+        ELSE failed_at
+    END,
+    rolled_back_at = CASE %(status)s
+        WHEN 'rolled_back' THEN coalesce(rolled_back_at, clock_timestamp())
+        ELSE rolled_back_at
+    END,
+    verified_at = CASE %(status)s WHEN 'success' THEN verified_at END,
+    error_message = CASE %(status)s WHEN 'success' THEN NULL ELSE coalesce(error_message, %(reason)s) END
+WHERE version = %(version)s;
+
+-- name: adopt_version
+-- A version that was applied before this ledger existed. verified_at stays empty: nobody proved it.
+INSERT INTO {schema}.schema_migrations (
+    version, filename, checksum, description, type, risk, status, applied_at, applied_by, run_id, run_url,
+    engine_version
+)
+VALUES (
+    %(version)s, %(filename)s, %(checksum)s, %(description)s, %(type)s, %(risk)s, 'success',
+    coalesce(%(applied_at)s, clock_timestamp()), %(actor)s, %(run_id)s, %(run_url)s, %(engine_version)s
+)
+ON CONFLICT (version) DO NOTHING;
