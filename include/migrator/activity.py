@@ -61,13 +61,13 @@ def fence(
     wait_seconds: float = 10,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Make sure that the session `pid`, started at `backend_start`, executes nothing any more. When this returns, it
-    is gone: True when we terminated it, False when it was gone before.
+    """Make sure that the session `pid`, started at `backend_start`, executes nothing any more.
 
-    Only that very session is terminated: when the server gave the pid to another one since, there is nothing to do.
-    The connection must be in autocommit.
+    True when it is gone, whether we ended it or not; False when it is still there after `wait_seconds` (it may wait
+    for a disk or a standby): then nothing else may start. Only that very session is terminated: when the server gave
+    the pid to another one since, there is nothing to do. The connection must be in autocommit.
 
-    :raises NeedsHuman: it is still there after `wait_seconds`, or our role may not see or terminate it.
+    :raises NeedsHuman: our role may not see or may not terminate it.
     """
     deadline = time.monotonic() + wait_seconds
     parameters = {"pid": pid, "backend_start": backend_start}
@@ -75,22 +75,19 @@ def fence(
     while True:
         rows = _as_login_role(connection, "backend", parameters)
         if not rows:
-            return sent
+            return True
         if rows[0][0] is None:
             raise NeedsHuman(
                 f"a session with pid {pid} exists, but this role may not see when it started; grant it "
                 "pg_read_all_stats, or end the session by hand if it still executes the migration"
             )
         if rows[0][0] != backend_start:
-            return sent
+            return True
         if not sent:
             _as_login_role(connection, "terminate", parameters)
             sent = True
         if time.monotonic() >= deadline:
-            raise NeedsHuman(
-                f"the session with pid {pid} was told to end {wait_seconds:g} s ago and is still there; do not start "
-                "anything else on this database before it is gone"
-            )
+            return False
         sleep(POLL_SECONDS)
 
 
