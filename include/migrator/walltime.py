@@ -19,12 +19,14 @@ _INSTANT = re.compile(
 
 
 def zone(name: str) -> tzinfo:
-    """The time zone of the IANA database called `name`.
+    """The time zone of the IANA database called `name`, or the one of an offset such as "+01:00".
 
     :raises ValueError: when there is none; the message names the mistake.
     """
     if name in ("UTC", "Z"):
         return timezone.utc
+    if name[:1] in ("+", "-"):
+        return _offset(name)
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError) as exc:  # ZoneInfoNotFoundError is a KeyError
@@ -68,7 +70,7 @@ def parse_instant(text: str, *, default_zone: str | None = None) -> tuple[dateti
     name = match["zone"] or default_zone
     if name is None:
         raise ValueError(f"{text!r} has no time zone: add one, like '{text.strip()} UTC' or 'Europe/Berlin'")
-    where = _offset(name) if name[0] in "+-" else zone(name)
+    where = zone(name)
     try:
         return at_wall_time(wall, where), "UTC" if name == "Z" else name
     except OverflowError as exc:
@@ -76,8 +78,9 @@ def parse_instant(text: str, *, default_zone: str | None = None) -> tuple[dateti
 
 
 def _offset(text: str) -> tzinfo:
-    hours, minutes = int(text[1:3]), int(text[-2:])
-    if hours > 23 or minutes > 59:
+    match = re.match(r"[+-]([01][0-9]|2[0-3]):?([0-5][0-9])\Z", text)
+    if match is None:
         raise ValueError(f"{text!r} is no UTC offset")
+    hours, minutes = int(match[1]), int(match[2])
     offset = timedelta(hours=hours, minutes=minutes)
     return timezone(-offset if text[0] == "-" else offset)

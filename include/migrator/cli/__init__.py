@@ -1,6 +1,7 @@
 """The command line: `migrator COMMAND`. This file only finds the command, runs it and turns errors into exit codes.
 
-A command is a module with `add_arguments(parser)` and `run(args, out) -> int`. It is imported when it is
+A command is a module with `add_arguments(parser)` and `run(args, out) -> int` (and `FORMATS`, when it prints more than
+text and JSON). It is imported when it is
 asked for, so `migrator check` pays for neither psycopg nor the SQL grammar of a command that it does not run.
 """
 
@@ -128,7 +129,8 @@ class _LazyParser(argparse.ArgumentParser):
             return
         module = _import(self._command)
         self._command = None
-        self.add_argument("--format", choices=("text", "json"), default="text", help="what to print (default: text)")
+        formats = getattr(module, "FORMATS", ("text", "json"))
+        self.add_argument("--format", choices=formats, default="text", help="what to print (default: text)")
         module.add_arguments(self)
         self.set_defaults(run=module.run)
 

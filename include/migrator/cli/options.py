@@ -43,8 +43,8 @@ def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
     add_target_arguments(parser)
     group = parser.add_argument_group(
         "connection",
-        "Without --dsn and --connections libpq decides: its service file and its PG* variables. Prefer these or a "
-        "password file to a password in --dsn, which other users of this machine can see.",
+        "Without --dsn and --connections libpq decides: its service file and its PG* variables.\n"
+        "Prefer these, or a password file, to a password in --dsn: other users of the machine see it.",
     )
     group.add_argument("--dsn", metavar="DSN", help="libpq connection string or URI of the target's database")
     group.add_argument(
@@ -59,9 +59,7 @@ def catalogue_root(args: argparse.Namespace) -> Path:
     """
     root: Path = args.migrations
     if not root.is_dir():
-        raise errors.EnvironmentFault(
-            f"there is no folder {str(root)!r} here: name it with --migrations DIR"
-        )
+        raise errors.EnvironmentFault(f"there is no folder {str(root)!r} here: name it with --migrations DIR")
     return root
 
 
