@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -22,18 +21,17 @@ from psycopg.conninfo import make_conninfo
 
 from migrator.embedded import watchdog
 from migrator.embedded.accounts import Account, barrier, server_account
-from migrator.embedded.places import lock, make_directory, socket_directory
+from migrator.embedded.cluster import SETTINGS_FILE, SUPERUSER, check_major, create_cluster, is_cluster, lock_file
+from migrator.embedded.places import lock, socket_directory
 from migrator.embedded.ports import free_port, is_free
 from migrator.embedded.postmaster import read_postmaster, serves, set_aside
 from migrator.embedded.programs import Programs
 from migrator.embedded.relocate import runnable_by
 from migrator.embedded.settings import COMMON, DURABLE, FAST, Setting, render
-from migrator.errors import EnvironmentFault, ProgramFailed
+from migrator.errors import EnvironmentFault
 
 log = logging.getLogger(__name__)
 
-SUPERUSER = "postgres"
-SETTINGS_FILE = "migrator.conf"
 STOP_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 START_TRIES = 5  # with a port of our own choice, which another process may take before the server does
 
@@ -126,7 +124,7 @@ class Server:
 
     def exists(self) -> bool:
         """Whether the data directory holds a cluster."""
-        return (self.data_dir / "PG_VERSION").is_file()
+        return is_cluster(self.data_dir)
 
     def running(self) -> bool:
         """Whether this directory's server lives, whoever started it."""
@@ -137,75 +135,10 @@ class Server:
 
         :raises EnvironmentFault: when the account cannot reach the directory, or something else is in it.
         """
-        make_directory(self.data_dir.parent)
-        closed = barrier(self.account, self.data_dir.parent)
-        if closed is not None:
-            raise EnvironmentFault(
-                f'the account "{self.account.name}" runs the server and cannot reach "{self.data_dir}": "{closed}" is '
-                "closed to it; use a data directory elsewhere (migrator.embedded.places.data_home finds one)"
-            )
-        with lock(self.data_dir.with_name(self.data_dir.name + ".lock")):
-            if self.exists():
-                return
-            if self.data_dir.exists() and any(self.data_dir.iterdir()):
-                raise EnvironmentFault(f'"{self.data_dir}" is not empty and holds no PostgreSQL data; name another one')
-            self._initdb()
-
-    def _initdb(self) -> None:
-        began = time.monotonic()
-        place = self.data_dir.with_name(self.data_dir.name + ".new")
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(mode=0o700)
-        password = secrets.token_urlsafe(24)
-        password_file = place.with_name(place.name + ".password")
-        try:
-            self.account.own(place)
-            descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(password + "\n")
-            self.account.own(password_file)
-            arguments: list[str | Path] = [
-                "-D",
-                place,
-                "-U",
-                SUPERUSER,
-                "--pwfile",
-                password_file,
-                "--encoding=UTF8",
-                "--data-checksums",
-            ]
-            arguments += ["--auth-local=trust", "--auth-host=scram-sha-256"]
-            if self._settings.get("fsync") is False:
-                arguments.append("--no-sync")
-            self._run_initdb(arguments)
-            with (place / "postgresql.conf").open("a") as file:
-                file.write(f"\ninclude_if_exists = '{SETTINGS_FILE}'\n")
-            password_file.rename(self._password_file)
-            os.chown(self._password_file, os.geteuid(), os.getegid())
-            if self.data_dir.exists():
-                self.data_dir.rmdir()
-            place.rename(self.data_dir)
-        except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
-            password_file.unlink(missing_ok=True)
-            raise
-        log.info("created PostgreSQL %s in %s (%.1f s)", self._found.version, self.data_dir, time.monotonic() - began)
-
-    def _run_initdb(self, arguments: list[str | Path]) -> None:
-        # C.UTF-8 sorts by code point everywhere and still knows letters outside ASCII. PostgreSQL 17 brings its own;
-        # before that it is the host's, if it has one.
-        if self.programs.major >= 17:
-            locales = [["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]]
-        else:
-            locales = [["--locale=C.UTF-8"], ["--locale=C"]]
-        for locale in locales:
-            try:
-                self.programs.run("initdb", *arguments, *locale, account=self.account)
-            except ProgramFailed as exc:
-                if "invalid locale name" in exc.output and locale is not locales[-1]:
-                    continue
-                raise EnvironmentFault(f'no cluster could be made in "{self.data_dir}": {exc}') from exc
-            return
+        sync = self._settings.get("fsync") is not False
+        create_cluster(
+            self.data_dir, self._password_file, programs=lambda: self.programs, account=self.account, sync=sync
+        )
 
     def start(self, *, timeout: float = 60.0) -> None:
         """Start the server and wait until it takes connections; crash recovery, where needed, happens here.
@@ -216,20 +149,27 @@ class Server:
         """
         if not self.exists():
             raise EnvironmentFault(f'there is no cluster in "{self.data_dir}"; create it first')
+        check_major(self.data_dir, self._found)
         began = time.monotonic()
-        deadline = began + timeout
-        with lock(self.data_dir.with_name(self.data_dir.name + ".lock")):
-            tries = 0
-            while not self.running():
-                self._configure(avoid_stored=tries > 0)
-                offset = self.log_file.stat().st_size if self.log_file.exists() else 0
-                pid = self._spawn()
-                if self._wait_ready(pid, deadline):
-                    break
-                self._reap()
-                tries += 1
-                self._consider_again(self._log_since(offset), tries=tries, deadline=deadline)
+        with lock(lock_file(self.data_dir)):
+            try:
+                self._start_until(began + timeout)
+            except BaseException:
+                self.kill()  # Ctrl-C while it starts: the caller has nothing to stop yet
+                raise
         log.info("started PostgreSQL %s on port %s (%.1f s)", self._found.version, self.port, time.monotonic() - began)
+
+    def _start_until(self, deadline: float) -> None:
+        tries = 0
+        while not self.running():
+            self._configure(avoid_stored=tries > 0)
+            offset = self.log_file.stat().st_size if self.log_file.exists() else 0
+            pid = self._spawn()
+            if self._wait_ready(pid, deadline):
+                return
+            self._reap()
+            tries += 1
+            self._consider_again(self._log_since(offset), tries=tries, deadline=deadline)
 
     def _consider_again(self, output: str, *, tries: int, deadline: float) -> None:
         """Return when another try may succeed; raise otherwise."""
