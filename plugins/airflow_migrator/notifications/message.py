@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from migrator.run import RunContext
 
+EVENT_OF_STATUS = {"rolled_back": "rolled_back", "rollback_failed": "rollback_failed"}
+
 
 @dataclass(frozen=True)
 class Message:
@@ -23,24 +25,21 @@ class Message:
     target: str
     text: str
     url: str | None = None
+    title: str = ""
+    """Instead of the event's name."""
 
     @property
     def headline(self) -> str:
-        return f"migration {self.version} on {self.target}: {self.event.replace('_', ' ')}"
+        return f"migration {self.version} on {self.target}: {self.title or self.event.replace('_', ' ')}"
 
     @property
     def bad(self) -> bool:
         return self.event in ("failed", "rolled_back", "rollback_failed")
 
 
-EVENTS_BY_STATUS = {"success": "applied", "rolled_back": "rolled_back", "rollback_failed": "rollback_failed"}
-
-
 def from_outcome(outcome: Outcome, run: RunContext) -> Message:
-    event = "applied" if outcome.ok else EVENTS_BY_STATUS.get(str(outcome.status), "failed")
-    return Message(
-        event if event != "applied" or outcome.ok else "failed", run.version, run.target, outcome.text, run.run_url
-    )
+    event = "applied" if outcome.ok else EVENT_OF_STATUS.get(str(outcome.status), "failed")
+    return Message(event, run.version, run.target, outcome.text, run.run_url)
 
 
 def from_early_failure(*, dag_id: str, run_id: str, stage: str, target: str, reason: str) -> Message:

@@ -31,9 +31,9 @@ class PgMigrationApplyOperator(PgMigrationOperator):
         from migrator import apply, documents
 
         with in_airflow_words():
-            hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
+            hook, plan, evidence = self.migration_hook(), self.plan(context), self.evidence(context)
             names = [self.step] if self.step else [step.name for step in plan.steps]
-            with hook.ledger() as ledger:
+            with hook.ledger() as ledger, self.stoppable() as handle:
                 results = [
                     apply.run_step(
                         plan,
@@ -41,9 +41,10 @@ class PgMigrationApplyOperator(PgMigrationOperator):
                         endpoint=hook.endpoint(),
                         ledger=ledger,
                         run=self.run_context(context),
-                        evidence_digest=bundle.digest,
                         target=hook.target(),
+                        evidence=evidence,
                         migration=hook.migration(self.version),
+                        handle=handle,
                         log=self.log,
                     )
                     for name in names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
@@ -10,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_migrator.links import EvidenceLink, LedgerLink, task_page
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow.sdk import Context
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from migrator.evidence import EvidenceBundle
     from migrator.plan import Plan
     from migrator.run import RunContext
+    from migrator.steps import StepHandle
 
 
 class TaskStopped(KeyboardInterrupt):
@@ -31,7 +33,9 @@ class MigrationTask:
 
     version: str
     target: str
+    stage: ClassVar[str] = ""
     document_uri: str | None = None
+    _handle: StepHandle | None = None
 
     def migration_hook(self) -> PgMigrationHook:
         from airflow_migrator.hooks.pg_migration import PgMigrationHook
@@ -91,10 +95,24 @@ class MigrationTask:
             dry_run=self.read(context, "dry_run", DryRunEvidence),
         )
 
-    stage: ClassVar[str] = ""
+    @contextmanager
+    def stoppable(self) -> Iterator[StepHandle]:
+        """While a step executes, a kill cancels its backend and lets the engine record what became of it."""
+        from migrator.steps import StepHandle
+
+        self._handle = StepHandle()
+        try:
+            yield self._handle
+        finally:
+            self._handle = None
 
     def on_kill(self) -> None:
-        """Airflow's SIGTERM handler calls this in the main thread, inside whatever the stage is waiting for."""
+        """Airflow's SIGTERM handler calls this in the main thread, inside whatever the stage is waiting for.
+
+        :raises TaskStopped: unless a backend was there to cancel; then the engine raises by itself.
+        """
+        if self._handle is not None and self._handle.cancel():
+            return
         raise TaskStopped(f"stage {self.stage!r} was stopped from outside")
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
 from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
@@ -12,22 +13,79 @@ from airflow_migrator.operators.base import PgMigrationOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-NOTHING_TO_UNDO = ("nothing", "kept_verified")
+    from migrator.plan import Plan
+    from migrator.rollback import RollbackReport
+
+UNDO, KEEP = "Roll back", "Leave as it is"
 
 
 class PgMigrationRollbackOperator(PgMigrationOperator):
-    """Asks the ledger, fences the recorded backends, takes the lock, then undoes; skipped when nothing is to be undone."""
+    """Asks the ledger, fences the recorded backends, takes the lock, then undoes; skipped when nothing is to be undone.
+
+    With `on_failure: ask` a person decides, and is only asked when something is applied that a script can undo.
+    """
 
     stage = "rollback"
     ui_color = "#fad2cf"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from migrator import rollback
+        from migrator.plan import OnFailure
+        from migrator.rollback import Action
 
         with in_airflow_words():
-            hook, plan = self.migration_hook(), self.plan(context)
-            with hook.ledger() as ledger:
-                report = rollback.run(plan, endpoint=hook.endpoint(), ledger=ledger, run=self.run_context(context))
-            if report.action in NOTHING_TO_UNDO:
-                raise AirflowSkipException(f"{report.action}: nothing to undo for {self.version}")
-            return self.put(context, report, action=str(report.action))
+            plan = self.plan(context)
+            report = self._run(context, plan)
+            if report.action in (Action.NOTHING, Action.KEPT_VERIFIED):
+                raise AirflowSkipException(f"nothing to undo for {self.version}: {report.reason}")
+            if report.action is Action.HELD and plan.on_failure is OnFailure.ASK and plan.rollback_steps:
+                ask(context, plan, report)
+                raise TaskAwaitingInput(method_name="execute_complete", timeout=None)
+            return self.put(context, report, action=report.action.value)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """The person's answer; the ledger is asked again, because anything may have happened meanwhile."""
+        from migrator.plan import OnFailure
+
+        with in_airflow_words():
+            plan, answer = self.plan(context), (event.get("chosen_options") or [KEEP])[0]
+            detail = {"decision": answer, "by": (event.get("responded_by_user") or {}).get("name")}
+            with self.migration_hook().ledger() as ledger:
+                ledger.append_event(
+                    "rollback_decided", version=self.version, run=self.run_context(context), detail=detail
+                )
+            wanted = OnFailure.ROLLBACK if answer == UNDO else OnFailure.HOLD
+            report = self._run(context, replace(plan, on_failure=wanted))
+            return self.put(context, report, action=report.action.value)
+
+    def _run(self, context: Context, plan: Plan) -> RollbackReport:
+        from migrator import rollback
+        from migrator.evidence import SnapshotRecord
+
+        hook = self.migration_hook()
+        with hook.ledger() as ledger, self.stoppable() as handle:
+            return rollback.run(
+                plan,
+                endpoint=hook.endpoint(),
+                ledger=ledger,
+                run=self.run_context(context),
+                snapshot=self.read(context, "snapshot", SnapshotRecord),
+                handle=handle,
+                log=self.log,
+            )
+
+
+def ask(context: Context, plan: Plan, report: RollbackReport) -> None:
+    """Put the question into Airflow's list of required actions."""
+    from airflow.sdk.execution_time.hitl import upsert_hitl_detail
+
+    upsert_hitl_detail(
+        ti_id=context["ti"].id,
+        options=[UNDO, KEEP],
+        subject=f"{plan.version} on {plan.target} failed: roll back?",
+        body=f"{report.reason}\n\nThe migration is applied in part or without being verified. Its rollback script was"
+        " executed on the restored copy. Until somebody answers, it stays as it is.",
+        defaults=None,
+        multiple=False,
+        params={},
+        assigned_users=[],
+    )

@@ -1,0 +1,61 @@
+"""Documents between tasks: what was written is what is read, or nobody goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from airflow_migrator.evidence_store import EvidenceStore
+from migrator.errors import NeedsHuman
+
+
+@dataclass(frozen=True)
+class Paper:
+    text: str
+    numbers: tuple[int, ...] = ()
+
+
+def store(tmp_path: Path) -> EvidenceStore:
+    return EvidenceStore(str(tmp_path), "production", "001_one", "manual__2026-01-01T00:00:00+00:00")
+
+
+def test_comes_back_equal(tmp_path: Path) -> None:
+    reference = store(tmp_path).put("analyze", Paper("ä", (1, 2)), risk="low")
+    assert reference["risk"] == "low"
+    assert EvidenceStore.get(reference, Paper, stage="analyze") == Paper("ä", (1, 2))
+
+
+def test_lies_where_people_look_for_it(tmp_path: Path) -> None:
+    store(tmp_path).put("dry_run", Paper("x"))
+    expected = tmp_path / "production" / "001_one" / "manual__2026-01-01T00:00:00+00:00" / "dry_run.json"
+    assert expected.read_text() == '{"numbers":[],"text":"x"}\n'
+
+
+def test_a_run_id_cannot_leave_the_folder(tmp_path: Path) -> None:
+    EvidenceStore(str(tmp_path / "in"), "t", "v", "../../../out").put("analyze", Paper("x"))
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_changed_document_is_noticed(tmp_path: Path) -> None:
+    reference = store(tmp_path).put("analyze", Paper("reviewed"))
+    path = next(tmp_path.rglob("analyze.json"))
+    path.write_text(path.read_text().replace("reviewed", "other"))
+    with pytest.raises(NeedsHuman, match="not the document that stage 'analyze' wrote"):
+        EvidenceStore.get(reference, Paper, stage="analyze")
+
+
+def test_another_layout_of_the_same_document_is_the_same(tmp_path: Path) -> None:
+    reference = store(tmp_path).put("analyze", Paper("x"))
+    next(tmp_path.rglob("analyze.json")).write_text('{ "text": "x",\n "numbers": [] }')
+    assert EvidenceStore.get(reference, Paper, stage="analyze") == Paper("x")
+
+
+def test_a_missing_document_says_what_to_clear(tmp_path: Path) -> None:
+    reference = store(tmp_path).put("snapshot", Paper("x"))
+    next(tmp_path.rglob("snapshot.json")).unlink()
+    with pytest.raises(NeedsHuman, match="is gone; clear 'snapshot' with downstream"):
+        EvidenceStore.get(reference, Paper, stage="snapshot")
+    with pytest.raises(NeedsHuman, match="left no document"):
+        EvidenceStore.get(None, Paper, stage="snapshot")

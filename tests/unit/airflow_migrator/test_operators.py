@@ -1,0 +1,86 @@
+"""What Airflow expects of every operator of ours."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from airflow_migrator.operators.analyze import PgMigrationAnalyzeOperator
+from airflow_migrator.operators.apply import PgMigrationApplyOperator
+from airflow_migrator.operators.base import TaskStopped
+from airflow_migrator.operators.drop_copy import PgMigrationDropCopyOperator
+from airflow_migrator.operators.dry_run import PgMigrationDryRunOperator
+from airflow_migrator.operators.outcome import PgMigrationOutcomeOperator
+from airflow_migrator.operators.preflight import PgMigrationPreflightOperator
+from airflow_migrator.operators.restore_test import PgMigrationRestoreTestOperator
+from airflow_migrator.operators.review import PgMigrationReviewOperator, reviewer_of
+from airflow_migrator.operators.rollback import PgMigrationRollbackOperator
+from airflow_migrator.operators.snapshot import PgMigrationSnapshotOperator
+from airflow_migrator.operators.verify import PgMigrationVerifyOperator
+
+OPERATORS = {
+    PgMigrationAnalyzeOperator: {},
+    PgMigrationSnapshotOperator: {},
+    PgMigrationRestoreTestOperator: {},
+    PgMigrationDropCopyOperator: {},
+    PgMigrationDryRunOperator: {},
+    PgMigrationReviewOperator: {"number": 1},
+    PgMigrationPreflightOperator: {},
+    PgMigrationApplyOperator: {"step": None},
+    PgMigrationVerifyOperator: {},
+    PgMigrationRollbackOperator: {},
+    PgMigrationOutcomeOperator: {},
+}
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_template_fields_exist(operator: type) -> None:
+    made = operator(task_id="t", version="001_one", target="{{ params.target }}", **OPERATORS[operator])
+    assert {"version", "target"} <= set(made.template_fields)
+    for field in made.template_fields:
+        assert hasattr(made, field)
+    assert made.version == "001_one"
+    assert made.target == "{{ params.target }}"
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_named_after_its_stage_and_file(operator: type) -> None:
+    assert operator.stage == operator.__module__.rpartition(".")[2]
+    assert operator.__name__.lower() == f"pgmigration{operator.stage.replace('_', '')}operator"
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_constructor_takes_keywords_only(operator: type) -> None:
+    kinds = {parameter.kind for parameter in inspect.signature(operator.__init__).parameters.values()}
+    assert inspect.Parameter.POSITIONAL_ONLY not in kinds
+    with pytest.raises(Exception, match="keyword arguments"):
+        operator("t", "001_one", "production")
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_execute_stays_small(operator: type) -> None:
+    lines = inspect.getsource(operator.execute).splitlines()
+    assert len(lines) <= 40, "an operator calls the engine; it does not do the work"
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_kill_interrupts_what_the_stage_waits_for(operator: type) -> None:
+    made = operator(task_id="t", version="001_one", target="production", **OPERATORS[operator])
+    with pytest.raises(TaskStopped):
+        made.on_kill()
+    assert issubclass(TaskStopped, KeyboardInterrupt), "psycopg cancels the running statement only for that"
+
+
+@pytest.mark.parametrize(
+    "user, expected",
+    [
+        ({"id": "alice", "name": "alice"}, "alice"),
+        ({"id": "7", "name": "alice"}, "alice"),
+        ({"id": "alice", "name": "Alice Doe"}, "alice"),
+        ({"id": "9", "name": "mallory"}, "mallory"),
+        (None, "nobody"),
+    ],
+)
+def test_the_responder_is_found_by_name_or_id(user: dict[str, str] | None, expected: str) -> None:
+    assert reviewer_of(user, {"alice": "senior-dba@wakala.com"}) == expected

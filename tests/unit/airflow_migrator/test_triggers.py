@@ -1,0 +1,39 @@
+"""The contract of a trigger is what it serialises, and when it fires."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from airflow.sdk.module_loading import import_string
+
+from airflow_migrator.triggers import window
+from airflow_migrator.triggers.window import WindowOpenTrigger
+
+
+async def first_event(trigger: WindowOpenTrigger) -> dict[str, str]:
+    async for event in trigger.run():
+        return event.payload
+    raise AssertionError("the trigger ended without an event")
+
+
+def test_round_trip() -> None:
+    moment = "2026-03-10T02:00:00+00:00"
+    path, arguments = WindowOpenTrigger(moment).serialize()
+    assert path == "airflow_migrator.triggers.window.WindowOpenTrigger"
+    assert arguments == {"moment": moment}
+    again = import_string(path)(**arguments)
+    assert again.serialize() == (path, arguments)
+
+
+def test_fires_at_once_when_the_moment_has_passed() -> None:
+    past = (datetime.now(timezone.utc) - timedelta(days=1)).isoformat()
+    assert asyncio.run(asyncio.wait_for(first_event(WindowOpenTrigger(past)), timeout=5))["status"] == "open"
+
+
+def test_does_not_fire_early_however_long_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "LONGEST_SLEEP_SECONDS", 0.05)
+    opens = datetime.now(timezone.utc) + timedelta(seconds=0.3)
+    asyncio.run(asyncio.wait_for(first_event(WindowOpenTrigger(opens.isoformat())), timeout=5))
+    assert datetime.now(timezone.utc) >= opens
