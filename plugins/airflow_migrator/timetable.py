@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pendulum
 from airflow.timetables.base import DagRunInfo, DataInterval, Timetable
 
 if TYPE_CHECKING:
     from airflow.timetables.base import TimeRestriction
+
+MINUTE = "%Y-%m-%d %H:%M %Z"
 
 
 class MaintenanceWindowTimetable(Timetable):
@@ -33,12 +36,14 @@ class MaintenanceWindowTimetable(Timetable):
         self.window_end = window_end
         self.run_at = run_at
         self.timezone_name = timezone_name
-        self.description = f"Once at {self._local(run_at)}, for the maintenance window {self.summary}"
+
+    @property
+    def description(self) -> str:  # type: ignore[override]
+        return f"Once at {self._local(self.run_at):{MINUTE}}, for the maintenance window {self.summary}"
 
     @property
     def summary(self) -> str:
-        closes = pendulum.parse(self.window_end).in_timezone(self.timezone_name)
-        return f"{self._local(self.window_start)} to {closes:HH:mm}"
+        return f"{self._local(self.window_start):{MINUTE}} to {self._local(self.window_end):%H:%M}"
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
@@ -74,5 +79,5 @@ class MaintenanceWindowTimetable(Timetable):
     def deserialize(cls, data: dict[str, Any]) -> MaintenanceWindowTimetable:
         return cls(**data)
 
-    def _local(self, instant: str) -> str:
-        return pendulum.parse(instant).in_timezone(self.timezone_name).format("YYYY-MM-DD HH:mm zz")
+    def _local(self, instant: str) -> datetime:
+        return datetime.fromisoformat(instant).astimezone(ZoneInfo(self.timezone_name))
