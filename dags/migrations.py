@@ -6,4 +6,5 @@ from airflow.sdk import get_parsing_context
 
 from airflow_migrator.catalogue_dags import build_dags
 
-globals().update(build_dags(get_parsing_context().dag_id))
+wanted = get_parsing_context()
+globals().update(build_dags(wanted.dag_id, task_id=wanted.task_id))

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_migrator.dag_builder import DAG_PREFIX, build_dag
 from airflow_migrator.settings import Settings, read_settings
-from migrator.catalogue import load_catalogue, load_one
+from migrator.catalogue import Migration, load_catalogue, load_one
+from migrator.errors import InvalidInput, UsageError
+from migrator.metadata import Metadata, StepSpec
+from migrator.plan import Risk, StepKind
 from migrator.targets import load_targets
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+LOG = logging.getLogger(__name__)
 
-def build_dags(wanted: str | None, *, settings: Settings | None = None) -> dict[str, DAG]:
+
+def build_dags(wanted: str | None, *, task_id: str | None = None, settings: Settings | None = None) -> dict[str, DAG]:
     """The DAGs by id. `wanted` is the parsing context's DAG id: a worker builds only that, and reads no other folder.
 
     Broken migrations are left out: `raise_problems` reports them from a file of its own, because an import error marks
@@ -27,19 +33,43 @@ def build_dags(wanted: str | None, *, settings: Settings | None = None) -> dict[
         return {}
     targets = tuple(load_targets(settings.targets).targets.values())
     if wanted is not None:
-        migration = load_one(settings.migrations, wanted[len(DAG_PREFIX) :], cache=settings.cache)
+        migration = _for_worker(wanted.removeprefix(DAG_PREFIX), settings, task_id)
         return {wanted: build_dag(migration, targets, docs=False)}
     found = load_catalogue(settings.migrations, cache=settings.cache).migrations
     with _collector_paused():
         return {DAG_PREFIX + migration.version: build_dag(migration, targets) for migration in found}
 
 
+def _for_worker(version: str, settings: Settings, task_id: str | None) -> Migration:
+    """The migration, or enough of one for its tasks to start when its files are broken or gone.
+
+    Somebody may break the metadata while a run is under way. The stages read the frozen plan, so the rollback must be
+    able to start all the same; those that read the files say what is wrong with them.
+    """
+    try:
+        return load_one(settings.migrations, version, cache=settings.cache)
+    except (InvalidInput, UsageError) as exc:
+        LOG.warning("the files of %s cannot be used now: %s", version, exc)
+    name = (task_id or "").removeprefix("apply.")
+    declared = name not in (task_id, version)
+    return Migration(
+        folder=settings.migrations / version,
+        relative=version,
+        metadata=Metadata(
+            version=version,
+            description="its files cannot be read",
+            author="unknown",
+            risk_level=Risk.HIGH,
+            steps=(StepSpec(name, StepKind.SQL),) if declared else (),
+        ),
+        sql_path=settings.migrations / version / f"{version}.sql",
+    )
+
+
 def raise_problems(*, settings: Settings | None = None) -> None:
     """
     :raises InvalidInput: every problem of every broken migration, one a line, with file, line and key.
     """
-    from migrator.errors import InvalidInput
-
     settings = settings or read_settings()
     catalogue = load_catalogue(settings.migrations, cache=settings.cache)
     if catalogue.problems:

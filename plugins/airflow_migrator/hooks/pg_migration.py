@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.hook import BaseHook
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from migrator.catalogue import Catalogue, Migration
     from migrator.ledger import Ledger
     from migrator.session import Endpoint
-    from migrator.targets import Target, Targets
+    from migrator.targets import Target
 
 
 class PgMigrationHook(BaseHook):
@@ -25,21 +26,18 @@ class PgMigrationHook(BaseHook):
         self.target_name = target
         self.settings = settings or read_settings()
 
-    def targets(self) -> Targets:
+    @cached_property
+    def _target(self) -> Target:
         from migrator.targets import load_targets
 
-        return load_targets(self.settings.targets)
+        return load_targets(self.settings.targets).get(self.target_name)
 
     def target(self) -> Target:
-        """:raises UsageError: there is no target of that name."""
-        from migrator.errors import UsageError
+        """The policy, read once.
 
-        known = self.targets().targets
-        if self.target_name not in known:
-            raise UsageError(
-                f"there is no target {self.target_name!r} in {self.settings.targets.name}; known: {', '.join(known)}"
-            )
-        return known[self.target_name]
+        :raises UsageError: there is no target of that name.
+        """
+        return self._target
 
     def migration(self, version: str) -> Migration:
         from migrator.catalogue import load_one

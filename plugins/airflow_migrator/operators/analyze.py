@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from migrator.analyze import run_analyze
 
-        with in_airflow_words():
+        with self.running(context):
             hook, run = self.migration_hook(), self.run_context(context)
             migration = hook.migration(self.version)
             refuse_missed_window(context, migration.metadata.schedule, datetime.now(timezone.utc))

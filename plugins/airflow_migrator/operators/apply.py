@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class PgMigrationApplyOperator(PgMigrationOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from migrator import apply, documents
 
-        with in_airflow_words():
+        with self.running(context):
             hook, plan, evidence = self.migration_hook(), self.plan(context), self.evidence(context)
             names = [self.step] if self.step else [step.name for step in plan.steps]
             with hook.ledger() as ledger, self.stoppable() as handle:

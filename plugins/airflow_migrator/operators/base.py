@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.links import EvidenceLink, LedgerLink, task_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from logging import Logger
 
     from airflow.sdk import Context
 
@@ -31,11 +34,25 @@ class TaskStopped(KeyboardInterrupt):
 class MigrationTask:
     """Mixin of all stage operators, so that the review can also be one of Airflow's human-in-the-loop operators."""
 
+    log: Logger
     version: str
     target: str
     stage: ClassVar[str] = ""
     document_uri: str | None = None
     _handle: StepHandle | None = None
+
+    @contextmanager
+    def running(self, context: Context) -> Iterator[None]:
+        """One line when the stage starts and one when it ends; engine errors become Airflow's.
+
+        :raises AirflowFailException: a retry cannot change it. TransientError passes, for the retry policy.
+        """
+        what = f"{self.stage} of {self.version} on {self.target} (run {context['dag_run'].run_id})"
+        started = time.monotonic()
+        self.log.info("%s starts, attempt %s", what, context["ti"].try_number)
+        with in_airflow_words():
+            yield
+        self.log.info("%s done in %.3f s", what, time.monotonic() - started)
 
     def migration_hook(self) -> PgMigrationHook:
         from airflow_migrator.hooks.pg_migration import PgMigrationHook

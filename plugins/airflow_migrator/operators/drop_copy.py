@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -21,6 +20,6 @@ class PgMigrationDropCopyOperator(PgMigrationOperator):
         from migrator import restore_test
         from migrator.evidence import RestoreEvidence
 
-        with in_airflow_words():
+        with self.running(context):
             evidence = self.read(context, "restore_test", RestoreEvidence)
             restore_test.drop_copy(evidence, copies=self.migration_hook().copies())

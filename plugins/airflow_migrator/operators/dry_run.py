@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ class PgMigrationDryRunOperator(PgMigrationOperator):
         from migrator.errors import DryRunFailed
         from migrator.evidence import RestoreEvidence, SnapshotRecord
 
-        with in_airflow_words():
+        with self.running(context):
             try:
                 evidence = dry_run.run(
                     self.plan(context),

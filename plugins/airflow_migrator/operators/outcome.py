@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class PgMigrationOutcomeOperator(PgMigrationOperator):
         from migrator import documents, outcome
         from migrator.errors import NeedsHuman
 
-        with in_airflow_words():
+        with self.running(context):
             hook, run = self.migration_hook(), self.run_context(context)
             try:
                 plan = self.plan(context)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         from airflow_migrator.triggers.window import WindowOpenTrigger
         from migrator import preflight
 
-        with in_airflow_words():
+        with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
             target, run, migration = hook.target(), self.run_context(context), hook.migration(self.version)
             schedule = migration.metadata.schedule

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class PgMigrationRestoreTestOperator(PgMigrationOperator):
         from migrator import restore_test
         from migrator.evidence import SnapshotRecord
 
-        with in_airflow_words():
+        with self.running(context):
             hook = self.migration_hook()
             evidence = restore_test.run(
                 self.read(context, "snapshot", SnapshotRecord),

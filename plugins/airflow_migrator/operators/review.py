@@ -8,7 +8,6 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.links import EvidenceLink, LedgerLink
 from airflow_migrator.operators.base import MigrationTask
 from airflow_migrator.params import REHEARSAL
@@ -56,7 +55,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
 
         if context["params"].get("until") == REHEARSAL:
             raise AirflowSkipException("a rehearsal: the dry run was the last stage")
-        with in_airflow_words():
+        with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
             wanted = review.required(hook.target(), plan.risk, review.irreversible(plan))
             approvers = approved_by(hook, plan, bundle)
@@ -71,7 +70,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
         from migrator import review
 
         answer = super().execute_complete(context, event)
-        with in_airflow_words():
+        with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
             target, run = hook.target(), self.run_context(context)
             reviewer = reviewer_of(answer["responded_by_user"], target.reviewers)

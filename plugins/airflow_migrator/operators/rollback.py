@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
         from migrator.plan import OnFailure
         from migrator.rollback import Action
 
-        with in_airflow_words():
+        with self.running(context):
             plan = self.plan(context)
             report = self._run(context, plan)
             if report.action in (Action.NOTHING, Action.KEPT_VERIFIED):
@@ -46,7 +45,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
         """The person's answer; the ledger is asked again, because anything may have happened meanwhile."""
         from migrator.plan import OnFailure
 
-        with in_airflow_words():
+        with self.running(context):
             plan, answer = self.plan(context), (event.get("chosen_options") or [KEEP])[0]
             detail = {"decision": answer, "by": (event.get("responded_by_user") or {}).get("name")}
             with self.migration_hook().ledger() as ledger:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator, skip_if_applied
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ class PgMigrationSnapshotOperator(PgMigrationOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from migrator import snapshot
 
-        with in_airflow_words():
+        with self.running(context):
             plan, hook = self.plan(context), self.migration_hook()
             skip_if_applied(plan)
             record = snapshot.run(plan, endpoint=hook.endpoint(), target=hook.target(), run=self.run_context(context))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ class PgMigrationVerifyOperator(PgMigrationOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from migrator import verify
 
-        with in_airflow_words():
+        with self.running(context):
             hook, plan = self.migration_hook(), self.plan(context)
             with hook.ledger() as ledger:
                 report = verify.run(

@@ -14,7 +14,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_migrator.catalogue_dags import build_dags, raise_problems
 from airflow_migrator.settings import Settings
-from migrator.errors import InvalidInput, UsageError
+from migrator.errors import InvalidInput
 from tests.unit.airflow_migrator.conftest import Write
 
 RUNBOOK = {
@@ -167,8 +167,20 @@ def test_a_worker_builds_one_and_reads_no_other(settings: Settings, write: Write
     write("002_two", risk_level="no such risk")
     assert list(build_dags("migrate_001_one", settings=settings)) == ["migrate_001_one"]
     assert build_dags("missed_windows", settings=settings) == {}
-    with pytest.raises(UsageError, match="999_none"):
-        build_dags("migrate_999_none", settings=settings)
+
+
+@pytest.mark.parametrize("task_id", ["rollback", "outcome", "verify", "apply.expand", "apply.002_two"])
+def test_a_worker_can_start_a_task_whose_files_were_broken_meanwhile(
+    settings: Settings, write: Write, task_id: str
+) -> None:
+    write("002_two", risk_level="no such risk")
+    for version in ("002_two", "999_gone"):
+        dag = build_dags(f"migrate_{version}", task_id=task_id, settings=settings)[f"migrate_{version}"]
+        assert task_id in dag.task_dict or (version, task_id) == ("999_gone", "apply.002_two")
+    steps = build_dags("migrate_002_two", task_id="apply.expand", settings=settings)["migrate_002_two"]
+    assert steps.task_dict["apply.expand"].step == "expand"
+    whole = build_dags("migrate_002_two", task_id="apply.002_two", settings=settings)["migrate_002_two"]
+    assert whole.task_dict["apply.002_two"].step is None
 
 
 def test_a_broken_migration_hides_no_other(settings: Settings, write: Write) -> None:
