@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from migrator.catalogue import Migration
 
 LOOK_BACK = timedelta(days=7)
-"""How far the first report reaches back."""
+"""How far a report without a predecessor reaches back."""
 
 
 class MissedWindowsOperator(BaseOperator):
-    """Each window is reported once: those that closed since this task last succeeded."""
+    """Each window is reported once: those that closed since this task last succeeded. A run that a person triggers has no
+    predecessor and looks back a week."""
 
     ui_color = "#fce8e6"
 

@@ -8,7 +8,8 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_migrator.links import EvidenceLink, LedgerLink
+from airflow_migrator.links import EvidenceLink, LedgerLink, task_page
+from airflow_migrator.notifications.message import Message
 from airflow_migrator.operators.base import MigrationTask
 from airflow_migrator.params import REHEARSAL
 
@@ -51,6 +52,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
         self.number = number
 
     def execute(self, context: Context) -> Any:
+        from airflow_migrator.notifications import notify
         from migrator import review
 
         if context["params"].get("until") == REHEARSAL:
@@ -64,7 +66,15 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
             self.subject = f"{plan.version} on {plan.target}: review {self.number} of {wanted} (risk {plan.risk.value})"
             self.body = review.card(plan, bundle)
             self.assigned_users = known_reviewers(hook.target().reviewers)
+            notify(self.question(context), hook.target().notifications, context)
         return super().execute(context)
+
+    def question(self, context: Context) -> Message:
+        """What reviewers are told, with a link to the card."""
+        ti, base_url = context["ti"], (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+        page = task_page(ti.dag_id, ti.run_id, ti.task_id, "required_actions")
+        title = f"review {self.number} is needed"
+        return Message("review", self.version, self.target, self.subject, base_url + page if base_url else None, title)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         from migrator import review
