@@ -20,7 +20,7 @@ LOOK_BACK = timedelta(days=7)
 
 
 class MissedWindowsOperator(BaseOperator):
-    """Each window is reported once: those that closed since this task last succeeded. A run that a person triggers has no
+    """Each window is reported once: those that closed since this task last succeeded. A run triggered by hand has no
     predecessor and looks back a week."""
 
     ui_color = "#fce8e6"
