@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowFailException
@@ -24,14 +25,14 @@ RETRY_POLICY = ExceptionRetryPolicy(
 )
 """Without a `retry_delay` of its own, so the task's exponential back-off applies."""
 
-RETRYING = {
+RETRYING: dict[str, Any] = {
     "retries": 4,
     "retry_delay": timedelta(seconds=15),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=5),
     "retry_policy": RETRY_POLICY,
 }
-GATE = {"retries": 0}
+GATE: dict[str, Any] = {"retries": 0}
 """A gate asks once: what was refused stays refused until a person clears it."""
 
 

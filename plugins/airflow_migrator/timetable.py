@@ -55,12 +55,12 @@ class MaintenanceWindowTimetable(Timetable):
         tasks back whose logical date is in the future, and its end tells whether this window had its run: editing the
         lead time or the duration makes no second run, a new window does.
         """
-        run_at, opens = pendulum.parse(self.run_at), pendulum.parse(self.window_start)
+        run_at, opens = _instant(self.run_at), _instant(self.window_start)
         if last_automated_data_interval is not None and last_automated_data_interval.end == opens:
             return None
         if restriction.latest is not None and run_at > restriction.latest:
             return None
-        if datetime.now(timezone.utc) >= pendulum.parse(self.window_end):
+        if datetime.now(timezone.utc) >= _instant(self.window_end):
             return None
         return DagRunInfo(run_after=run_at, data_interval=DataInterval(start=run_at, end=opens))
 
@@ -81,3 +81,7 @@ class MaintenanceWindowTimetable(Timetable):
 
     def _local(self, instant: str) -> datetime:
         return datetime.fromisoformat(instant).astimezone(ZoneInfo(self.timezone_name))
+
+
+def _instant(text: str) -> pendulum.DateTime:
+    return pendulum.instance(datetime.fromisoformat(text)).in_timezone("UTC")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.exceptions import AirflowSkipException
@@ -14,7 +14,6 @@ from airflow_migrator.links import EvidenceLink, LedgerLink, task_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from logging import Logger
 
     from airflow.sdk import Context
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from migrator.run import RunContext
     from migrator.steps import StepHandle
 
+T = TypeVar("T")
+
 
 class TaskStopped(KeyboardInterrupt):
     """Someone stopped the task. A KeyboardInterrupt, because that is what makes psycopg cancel the running statement on
@@ -34,7 +35,7 @@ class TaskStopped(KeyboardInterrupt):
 class MigrationTask:
     """Mixin of all stage operators, so that the review can also be one of Airflow's human-in-the-loop operators."""
 
-    log: Logger
+    log: Any
     version: str
     target: str
     stage: ClassVar[str] = ""
@@ -89,7 +90,7 @@ class MigrationTask:
         self.document_uri = reference["uri"]
         return reference
 
-    def read(self, context: Context, stage: str, cls: type[Any]) -> Any:
+    def read(self, context: Context, stage: str, cls: type[T]) -> T:
         """The document that an earlier stage of this run left.
 
         :raises NeedsHuman: it is missing or was changed.

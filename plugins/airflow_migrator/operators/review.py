@@ -14,9 +14,10 @@ from airflow_migrator.operators.base import MigrationTask
 from airflow_migrator.params import REHEARSAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
+    from airflow.sdk.execution_time.hitl import HITLUser
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
     from migrator.evidence import EvidenceBundle
@@ -114,16 +115,17 @@ def approved_by(hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> li
     ]
 
 
-def reviewer_of(user: dict[str, Any] | None, reviewers: dict[str, str]) -> str:
+def reviewer_of(user: Mapping[str, Any] | None, reviewers: Mapping[str, str]) -> str:
     """The responder as targets.yaml knows them: FAB's user id is a number, the simple auth manager's is the name."""
-    if not user:
-        return "nobody"
-    return next((user[key] for key in ("name", "id") if user.get(key) in reviewers), user.get("name") or user["id"])
+    names = [str(user[key]) for key in ("name", "id") if user.get(key)] if user else []
+    return next((name for name in names if name in reviewers), names[0] if names else "nobody")
 
 
-def known_reviewers(reviewers: dict[str, str]) -> list[dict[str, str]]:
+def known_reviewers(reviewers: Mapping[str, str]) -> list[HITLUser]:
     """Whom Airflow lets answer. Only the simple auth manager's user ids are the names that targets.yaml has; with the
     others, roles decide who may answer and the engine decides which answer counts."""
+    from airflow.sdk.execution_time.hitl import HITLUser
+
     if "SimpleAuthManager" not in conf.get("core", "auth_manager", fallback=""):
         return []
-    return [{"id": name, "name": name} for name in reviewers]
+    return [HITLUser(id=name, name=name) for name in reviewers]
