@@ -75,6 +75,9 @@ def environment(workspace: Workspace, settings: Settings, *, port: int, log_port
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
+        # A supervisor that misses its task's exit looks again only after this many seconds (default 5). Until then the
+        # scheduler takes a task that waited and was resumed meanwhile (a review, a window) for dead and fails it.
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     return {

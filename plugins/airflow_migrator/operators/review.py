@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -83,8 +84,9 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
         answer = super().execute_complete(context, event)
         with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
-            target, run = hook.target(), self.run_context(context)
+            target = hook.target()
             reviewer = reviewer_of(answer["responded_by_user"], target.reviewers)
+            run = replace(self.run_context(context), actor=reviewer)
             with hook.ledger() as ledger:
                 ledger.install()
                 judgement = review.record(

@@ -47,11 +47,10 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
 
         with self.running(context):
             plan, answer = self.plan(context), (event.get("chosen_options") or [KEEP])[0]
-            detail = {"decision": answer, "by": (event.get("responded_by_user") or {}).get("name")}
+            person = (event.get("responded_by_user") or {}).get("name") or "nobody"
+            run = replace(self.run_context(context), actor=person)
             with self.migration_hook().ledger() as ledger:
-                ledger.append_event(
-                    "rollback_decided", version=self.version, run=self.run_context(context), detail=detail
-                )
+                ledger.append_event("rollback_decided", version=self.version, run=run, detail={"decision": answer})
             wanted = OnFailure.ROLLBACK if answer == UNDO else OnFailure.HOLD
             report = self._run(context, replace(plan, on_failure=wanted))
             return self.put(context, report, action=report.action.value)

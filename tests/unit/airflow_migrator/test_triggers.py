@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -27,13 +28,23 @@ def test_round_trip() -> None:
     assert again.serialize() == (path, arguments)
 
 
-def test_fires_at_once_when_the_moment_has_passed() -> None:
+def test_fires_soon_but_not_before_the_scheduler_knows_that_the_task_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "shortest_wait_seconds", lambda: 0.2)
     past = (datetime.now(timezone.utc) - timedelta(days=1)).isoformat()
-    assert asyncio.run(asyncio.wait_for(first_event(WindowOpenTrigger(past)), timeout=5))["status"] == "open"
+    started = time.monotonic()
+    event = asyncio.run(asyncio.wait_for(first_event(WindowOpenTrigger(past)), timeout=5))
+    assert event["status"] == "open"
+    assert time.monotonic() - started >= 0.2
 
 
 def test_does_not_fire_early_however_long_it_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "LONGEST_SLEEP_SECONDS", 0.05)
+    monkeypatch.setattr(window, "shortest_wait_seconds", lambda: 0.0)
     opens = datetime.now(timezone.utc) + timedelta(seconds=0.3)
     asyncio.run(asyncio.wait_for(first_event(WindowOpenTrigger(opens.isoformat())), timeout=5))
     assert datetime.now(timezone.utc) >= opens
+
+
+def test_the_shortest_wait_follows_airflows_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "11")
+    assert window.shortest_wait_seconds() > 11
