@@ -1,8 +1,8 @@
 """The command line: `migrator COMMAND`. This file only finds the command, runs it and turns errors into exit codes.
 
 A command is a module with `add_arguments(parser)` and `run(args, out) -> int` (and `FORMATS`, when it prints more than
-text and JSON). It is imported when it is
-asked for, so `migrator check` pays for neither psycopg nor the SQL grammar of a command that it does not run.
+text and JSON). It is imported when it is asked for, so `migrator check` pays for neither psycopg nor the SQL grammar of
+a command that it does not run.
 """
 
 from __future__ import annotations

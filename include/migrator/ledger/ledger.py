@@ -5,7 +5,7 @@ from __future__ import annotations
 import migrator
 from migrator.errors import LedgerForeign, LedgerOlder, UsageError
 from migrator.ledger import events, identity, install, states
-from migrator.ledger.rows import MigrationStatus, StepStatus
+from migrator.ledger.rows import STATEMENTS_DONE, MigrationStatus, StepStatus
 from migrator.ledger.version import SCHEMA_VERSION
 from migrator.ledger.writer import LedgerWriter
 from migrator.run import RunContext
@@ -94,6 +94,32 @@ class Ledger(LedgerWriter):
                 to_status=step_status.value,
                 from_status=[one.value for one in affected],
             )
+
+    def settle(
+        self, version: str, step: str, *, statement: int, took_effect: bool, run: RunContext, reason: str
+    ) -> None:
+        """A person looked whether an interrupted statement (counted from 1) took effect; the next run goes on.
+
+        :raises UsageError: no reason, or this statement is not the one that was interrupted.
+        """
+        if not reason.strip():
+            raise UsageError("settling a statement needs a reason: it is the only trace of what was looked at")
+        with self.transaction() as connection:
+            self.fetch(connection, "take_head", detail="{}")
+            self.fetch(connection, "lock_migration", version=version)
+            rows = self.fetch(connection, "steps", version=version, step=step)
+            cursor = rows[0]["cursor"] if rows else {}
+            if cursor.get("state") != "intent" or cursor.get("statement") != statement - 1:
+                at = f"; interrupted is statement {cursor['statement'] + 1}" if cursor.get("state") == "intent" else ""
+                raise UsageError(f"statement {statement} of step {step!r} of {version!r} was not interrupted{at}")
+            settled = {
+                **cursor,
+                "state": "done" if took_effect else "failed",
+                STATEMENTS_DONE: statement if took_effect else statement - 1,
+            }
+            detail = {"step": step, "statement": statement, "took_effect": took_effect, "reason": events.clean(reason)}
+            events.append(self, connection, "settle", version=version, run=run, detail=detail)
+            self.execute(connection, "settle_step", version=version, step=step, cursor=events.as_json(settled))
 
     def _versions(self) -> str:
         return ", ".join(row.version for row in self.migrations()) or "none"

@@ -51,6 +51,10 @@ class LedgerReader(LedgerConnection):
         identity = self.identity()
         return identity.head_count, identity.head_hash
 
+    def baselined(self) -> bool:
+        """Whether this ledger has a history: a migration, or a person's word on what was there before."""
+        return bool(self.read("baselined")[0]["found"])
+
     def migration(self, version: str) -> LedgerMigration | None:
         rows = self._migrations(version=version)
         return rows[0] if rows else None

@@ -431,3 +431,15 @@ VALUES (
     coalesce(%(applied_at)s, clock_timestamp()), %(actor)s, %(run_id)s, %(run_url)s, %(engine_version)s
 )
 ON CONFLICT (version) DO NOTHING;
+
+-- name: baselined
+-- Has somebody said what was in the database before the ledger, or has the ledger a history of its own?
+SELECT
+    EXISTS (SELECT 1 FROM {schema}.schema_migrations)
+    OR EXISTS (SELECT 1 FROM {schema}.schema_migration_events WHERE kind = 'baseline') AS found;
+
+-- name: settle_step
+-- A person looked whether an interrupted statement took effect.
+UPDATE {schema}.schema_migration_steps
+SET cursor = %(cursor)s
+WHERE version = %(version)s AND step = %(step)s;

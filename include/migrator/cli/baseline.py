@@ -1,0 +1,90 @@
+"""`migrator baseline`: adopt a database whose migrations were applied by hand."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from migrator.cli import options
+from migrator.cli.output import Output
+from migrator.cli.person import add_person_arguments, run_context
+from migrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from migrator.baseline import Known
+    from migrator.catalogue import Catalogue
+    from migrator.ledger import Ledger
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "versions",
+        nargs="*",
+        metavar="VERSION",
+        help="what is applied although public.schema_migrations does not say so; none at all records that what is in "
+        "the database belongs to no migration",
+    )
+    parser.add_argument("--schema", default="migrator", help="where the ledger lies (default: %(default)s)")
+    parser.add_argument(
+        "--ignore-table", action="store_true", help="do not read public.schema_migrations, only what is named here"
+    )
+    options.add_catalogue_arguments(parser)
+    options.add_connection_arguments(parser)
+    add_person_arguments(parser)
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    from migrator import baseline, catalogue
+    from migrator.ledger import Ledger
+
+    endpoint = options.endpoint(args)
+    if endpoint is None:  # unreachable: options.endpoint() raises when a database is required
+        raise UsageError("which database?")
+    found = catalogue.load_catalogue(options.catalogue_root(args), cache=args.cache)
+    with Ledger(endpoint, schema=args.schema) as ledger:
+        _refuse_gaps(found, tuple(args.versions), ledger)
+        report = baseline.adopt(
+            endpoint,
+            ledger,
+            run=run_context(args),
+            reason=args.reason,
+            versions=tuple(args.versions),
+            known=_known(found),
+            from_table=not args.ignore_table,
+        )
+    out.document(report)
+    out.table(("version", "adopted from", "note"), ((one.version, one.source, one.note) for one in report.adopted))
+    for version, why in report.skipped:
+        out.line(f"{version} not adopted: {why}", style="faint")
+    count = len(report.adopted)
+    out.line(f"{count} version{'' if count == 1 else 's'} adopted, {report.objects} objects in the database")
+    return 0
+
+
+def _known(catalogue: Catalogue) -> dict[str, Known]:
+    """What the files say, for every migration of the catalogue."""
+    from migrator import content
+    from migrator.baseline import Known
+
+    known: dict[str, Known] = {}
+    for migration in catalogue.migrations:
+        metadata = migration.metadata
+        known[migration.version] = Known(
+            filename=migration.filename,
+            checksum=content.current_digest(migration, content.read_files(migration)),
+            description=metadata.description,
+            type=str(metadata.type) if metadata.type else None,
+            risk=str(metadata.risk_level),
+            raw=migration.read_sql(),
+        )
+    return known
+
+
+def _refuse_gaps(catalogue: Catalogue, versions: tuple[str, ...], ledger: Ledger) -> None:
+    """A named version whose dependency is nowhere would be a history that cannot have happened."""
+    present = {row.version for row in ledger.migrations()} if ledger.exists() else set()
+    for version in versions:
+        catalogue.require(version)
+        missing = [name for name in catalogue.dependencies_of(version) if name not in {*versions, *present}]
+        if missing:
+            raise UsageError(f"{version!r} depends on {', '.join(missing)}: name these too, or adopt them first")
