@@ -1,22 +1,23 @@
 -- name: cancel_backend
 -- Only the very backend that was recorded: a pid may be in use again.
-select pg_catalog.pg_cancel_backend(pid)
-from pg_catalog.pg_stat_activity
-where pid = %(pid)s and backend_start = %(backend_start)s
+SELECT pg_catalog.pg_cancel_backend(pid)
+FROM pg_catalog.pg_stat_activity
+WHERE pid = %(pid)s AND backend_start = %(backend_start)s;
 
 -- name: terminate_backend
-select pg_catalog.pg_terminate_backend(pid)
-from pg_catalog.pg_stat_activity
-where pid = %(pid)s and backend_start = %(backend_start)s
+-- For a backend that does not obey a cancel.
+SELECT pg_catalog.pg_terminate_backend(pid)
+FROM pg_catalog.pg_stat_activity
+WHERE pid = %(pid)s AND backend_start = %(backend_start)s;
 
--- name: wait_until_idle
--- True while the backend still executes something.
-select pg_catalog.bool_or(state = 'active' or state like 'fastpath%%')
-from pg_catalog.pg_stat_activity
-where pid = %(pid)s and backend_start = %(backend_start)s
+-- name: is_busy
+-- Whether the backend still executes something.
+SELECT pg_catalog.bool_or(state IN ('active', 'fastpath function call')) AS busy
+FROM pg_catalog.pg_stat_activity
+WHERE pid = %(pid)s AND backend_start = %(backend_start)s;
 
--- name: backend_identity
+-- name: backend_start
 -- pid and start together name a backend for ever; a pid alone is reused.
-select pid, backend_start
-from pg_catalog.pg_stat_activity
-where pid = pg_catalog.pg_backend_pid()
+SELECT backend_start
+FROM pg_catalog.pg_stat_activity
+WHERE pid = %(pid)s;

@@ -13,10 +13,11 @@ import psycopg
 
 from migrator import session
 from migrator.activity import fence
-from migrator.errors import CommitUnknown, ConnectionLost, MigratorError, NeedsHuman
-from migrator.ledger import LedgerStep
+from migrator.errors import CommitUnknown, ConnectionLost, MigratorError, NeedsHuman, UsageError
+from migrator.ledger import STATEMENTS_DONE, Ledger, LedgerStep
 from migrator.plan import Plan, Step, StepKind
-from migrator.steps import create_index, sql
+from migrator.run import RunContext
+from migrator.steps import create_index, piecewise, sql
 from migrator.steps.context import (
     Notice,
     StatementOutcome,
@@ -37,8 +38,10 @@ __all__ = [
     "StepResult",
     "describe",
     "find",
+    "piecewise",
     "reconcile",
     "run",
+    "settle",
 ]
 
 
@@ -58,7 +61,7 @@ STEPS: tuple[StepModule, ...] = (sql, create_index)
 
 def kind_of(step: Step) -> StepModule:
     for module in STEPS:
-        if module.KIND == step.kind:
+        if step.kind == module.KIND:
             return module
     raise NeedsHuman(f"step {step.name!r} is of kind {step.kind!r}, which this engine does not know; upgrade it")
 
@@ -105,12 +108,39 @@ def run(step: Step, ctx: StepContext) -> StepResult:
 def reconcile(step: Step, ctx: StepContext) -> LedgerStep:
     """The ledger's row of this step once nothing of an earlier attempt is alive any more."""
     row = _row(step, ctx)
-    if row.status == "success" or row.backend_pid is None or row.backend_start is None:
+    if row.status == "success":
+        ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)  # a crash may have come before its event
         return row
-    with session.connect(login_of(ctx.endpoint), purpose="fence", version=ctx.plan.version) as conn:
-        if fence(conn, pid=row.backend_pid, backend_start=row.backend_start):
-            ctx.log.warning("terminated backend %s of an earlier attempt at step %s", row.backend_pid, step.name)
+    if row.backend_pid is None or row.backend_start is None:
+        return row
+    with session.connect(login_of(ctx.endpoint), purpose="observe", version=ctx.plan.version) as conn:
+        if not fence(conn, pid=row.backend_pid, backend_start=row.backend_start):
+            raise ConnectionLost(
+                f"backend {row.backend_pid} of an earlier attempt at step {step.name!r} does not end; it may be waiting"
+                " for a disk or a standby: look at it and try again"
+            )
     return _row(step, ctx)
+
+
+def settle(
+    ledger: Ledger, version: str, step: str, *, statement: int, done: bool, run: RunContext, reason: str
+) -> None:
+    """A person has looked whether an interrupted statement took effect, and says so; the next run goes on from there.
+
+    :param statement: counted from 1, as in messages.
+    :raises UsageError: that statement of that step is not in doubt.
+    """
+    row = next((row for row in ledger.steps(version) if row.step == step), None)
+    position = statement - 1
+    if row is None or row.cursor.get("state") != "intent" or row.cursor.get("statement") != position:
+        raise UsageError(f"statement {statement} of step {step!r} of {version!r} is not in doubt; look at the ledger")
+    if not reason.strip():
+        raise UsageError("settling needs a reason: it is the only trace of what was looked at")
+    detail = {"step": step, "statement": statement, "done": done, "reason": reason}
+    ledger.append_event("settled", version=version, run=run, detail=detail)
+    state = "done" if done else "failed"
+    count = statement if done else position
+    ledger.step_progress(version, step, cursor={**row.cursor, "state": state, STATEMENTS_DONE: count})
 
 
 def _row(step: Step, ctx: StepContext) -> LedgerStep:
@@ -130,14 +160,14 @@ def _resolve_commit(
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            row = reconcile(step, ctx)
+            reconcile(step, ctx)
             break
         except (ConnectionLost, psycopg.OperationalError) as exc:
             if time.monotonic() >= deadline:
                 raise lost from exc
             ctx.log.info("the server does not answer yet: %s", exc)
             ctx.handle.sleep(0.5)
-    if row.status == "success":
+    if ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run):
         ctx.log.warning("the connection was lost at COMMIT of step %s; the ledger says it took effect", step.name)
         return ()
     # Not executed again here: whoever fenced us may have rolled back already. The next try takes the lock anew.

@@ -57,10 +57,11 @@ def look(statement: Statement, conn: Connection) -> Evidence:
 
 
 def build(
-    statement: Statement, step: Step, ctx: StepContext, conn: Connection, *, cursor: dict[str, Any]
+    statement: Statement, step: Step, ctx: StepContext, conn: Connection, *, cursor: dict[str, Any] | None
 ) -> StatementResult:
     """Build the index; when this returns it is valid.
 
+    :param cursor: what the step's ledger row keeps while progress is written into it; None writes no progress.
     :raises StatementFailed: duplicates in a unique index, a bad expression; the invalid index has been dropped again.
     """
     note = _clear_invalid(statement, ctx, conn)
@@ -124,9 +125,7 @@ def _wanted_shape(statement: Statement, conn: Connection) -> Any:
         conn.execute("BEGIN")
         conn.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {source})".encode())
         conn.execute(statements.deparse(twin).encode())
-        row = conn.execute(
-            QUERIES["index_by_name"], {"table": copy, "index": "migrator_twin_index"}
-        ).fetchone()
+        row = conn.execute(QUERIES["index_by_name"], {"table": copy, "index": "migrator_twin_index"}).fetchone()
         return _shape(int(row[0]), conn) if row else None
     except psycopg.Error:
         if conn.closed:

@@ -132,11 +132,11 @@ def _cancel_backend(conn: psycopg.Connection[Any], pid: int, backend_start: date
     row = conn.execute(QUERIES["cancel_backend"], parameters).fetchone()
     if row is None or not row[0]:
         return False
-    busy = conn.execute(QUERIES["wait_until_idle"], parameters).fetchone()
+    busy = conn.execute(QUERIES["is_busy"], parameters).fetchone()
     while busy is not None and busy[0] and grace > 0:
         conn.execute("select pg_catalog.pg_sleep(0.1)")
         grace -= 0.1
-        busy = conn.execute(QUERIES["wait_until_idle"], parameters).fetchone()
+        busy = conn.execute(QUERIES["is_busy"], parameters).fetchone()
     if busy is not None and busy[0]:
         conn.execute(QUERIES["terminate_backend"], parameters)
     return True

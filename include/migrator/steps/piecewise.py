@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from migrator import session
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman
 from migrator.ledger import LedgerStep
 from migrator.ledger.rows import STATEMENTS_DONE
@@ -132,24 +133,35 @@ def _run(position: int, step: Step, ctx: StepContext, conn: Connection, *, earli
 
 
 def _outside_transaction(
-    statement: Statement, step: Step, ctx: StepContext, conn: Connection, *, found: Evidence | None, cursor: dict[str, Any]
+    statement: Statement,
+    step: Step,
+    ctx: StepContext,
+    conn: Connection,
+    *,
+    found: Evidence | None,
+    cursor: dict[str, Any],
 ) -> StatementResult:
     if statement.kind == concurrent_index.KIND:
         return concurrent_index.build(statement, step, ctx, conn, cursor=cursor)
-    concurrently = statement.kind.endswith("CONCURRENTLY")
-    if concurrently:  # a timeout would leave a half-made object; these wait without blocking anybody
-        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
-    else:
-        set_timeouts(conn, ctx, local=False)
     if found is not None:
         for command in found.cleanup:
+            set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
             ctx.log.info("%s", command)
-            conn.execute(command.encode())
+            with session.translated(statement=statement, step=step.name):
+                conn.execute(command.encode())
     sent = statement if found is None or found.instead is None else replace(statement, sql=found.instead)
-    result = _patiently(lambda: send(sent, step, ctx, conn), ctx, conn)
+    result = send_alone(sent, step, ctx, conn)
     if found is not None and (found.cleanup or found.instead):
         return replace(result, outcome=StatementOutcome.REPAIRED, note=found.text)
     return result
+
+
+def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
+    """One statement in autocommit. What works CONCURRENTLY gets no timeout: that would leave a half-made object, and it
+    waits without blocking anybody."""
+    timeout = 0 if statement.kind.endswith("CONCURRENTLY") else None
+    set_timeouts(conn, ctx, local=False, lock_ms=timeout, statement_ms=timeout)
+    return _patiently(lambda: send(statement, step, ctx, conn), ctx, conn)
 
 
 def _in_own_transaction(position: int, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
@@ -158,7 +170,8 @@ def _in_own_transaction(position: int, step: Step, ctx: StepContext, conn: Conne
     cursor = cursor_of(statement, position, "done", position + 1)
 
     def attempt() -> StatementResult:
-        conn.execute("BEGIN")
+        with session.translated(step=step.name):
+            conn.execute("BEGIN")
         try:
             set_timeouts(conn, ctx, local=True)
             result = send(statement, step, ctx, conn)
@@ -208,9 +221,7 @@ def _record(ctx: StepContext, step: Step, cursor: dict[str, Any]) -> None:
     ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor)
 
 
-def _record_known_failure(
-    statement: Statement, position: int, step: Step, ctx: StepContext, conn: Connection
-) -> None:
+def _record_known_failure(statement: Statement, position: int, step: Step, ctx: StepContext, conn: Connection) -> None:
     """The server said that it failed, so the next try need not wonder. Not after a cancel: that may be half-way."""
     if conn.closed or ctx.handle.cancelled:
         return

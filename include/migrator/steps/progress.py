@@ -61,7 +61,7 @@ class Sample:
 
 
 @contextmanager
-def watching(pid: int, step: Step, ctx: StepContext, *, cursor: dict[str, Any]) -> Iterator[None]:
+def watching(pid: int, step: Step, ctx: StepContext, *, cursor: dict[str, Any] | None) -> Iterator[None]:
     """Sample backend `pid` until the block ends. A watcher that fails never disturbs the build.
 
     The ledger belongs to the watcher meanwhile: the caller waits for the server and must not write.
@@ -78,7 +78,7 @@ def watching(pid: int, step: Step, ctx: StepContext, *, cursor: dict[str, Any]) 
         thread.join(timeout=10)
 
 
-def _watch(pid: int, step: Step, ctx: StepContext, cursor: dict[str, Any], ended: threading.Event) -> None:
+def _watch(pid: int, step: Step, ctx: StepContext, cursor: dict[str, Any] | None, ended: threading.Event) -> None:
     query = load("progress")["create_index"]
     said, said_at, written = "", 0.0, (-1, -1)
     if ended.wait(ctx.progress_seconds):
@@ -88,8 +88,8 @@ def _watch(pid: int, step: Step, ctx: StepContext, cursor: dict[str, Any], ended
             while True:
                 row = conn.execute(query, {"pid": pid}).fetchone()
                 if row is not None and row[0] is not None:
-                    sample = Sample(*(value if value is not None else 0 for value in row))
-                    if sample.rows != written:
+                    sample = Sample(str(row[0]), *(int(value or 0) for value in row[1:]))
+                    if cursor is not None and sample.rows != written:
                         done, total = written = sample.rows
                         ctx.ledger.step_progress(
                             ctx.plan.version,
@@ -108,9 +108,7 @@ def _watch(pid: int, step: Step, ctx: StepContext, cursor: dict[str, Any], ended
         ctx.log.warning("the progress of step %s is not watched any more: %s", step.name, exc)
 
 
-def _name_blockers(
-    conn: psycopg.Connection[Any], pid: int, step: Step, ctx: StepContext, sample: Sample
-) -> None:
+def _name_blockers(conn: psycopg.Connection[Any], pid: int, step: Step, ctx: StepContext, sample: Sample) -> None:
     if not sample.waiting:
         return
     for blocker in blockers_of(conn, pid):

@@ -32,8 +32,8 @@ def execute(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend)
 
     def finish(conn: Connection, rows: int) -> None:
-        ctx.ledger.step_succeeded(
-            ctx.plan.version, step.name, run=ctx.run, on=conn, last=ctx.is_last(step), rows=rows
-        )
+        ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, on=conn, last=ctx.is_last(step), rows=rows)
 
-    return run_in_transaction(step, ctx, started=started, finish=finish)
+    results = run_in_transaction(step, ctx, started=started, finish=finish)
+    ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)
+    return results

@@ -19,7 +19,7 @@ from migrator import session
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
 from migrator.locking import with_lock_retries
 from migrator.plan import Statement, Step
-from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext
+from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext, login_of
 
 Connection = psycopg.Connection[Any]
 
@@ -69,10 +69,19 @@ def ddl_connection(
 
 
 def backend_of(conn: Connection, ctx: StepContext) -> tuple[int, datetime]:
-    row = conn.execute(QUERIES["backend_identity"]).fetchone()
-    if row is None:  # a role may always see its own session
-        raise ConnectionLost("the server does not list our own session in pg_stat_activity")
-    pid, backend_start = int(row[0]), row[1]
+    """pid and start of the session, and from now on a cancel reaches it.
+
+    Asked from a login session: after SET ROLE, pg_stat_activity hides our own start from us.
+    """
+    pid = conn.info.backend_pid
+    if ctx.endpoint.role is None:
+        _, backend_start = session.backend_of(conn)
+    else:
+        with session.connect(login_of(ctx.endpoint), purpose="observe") as observer, session.translated():
+            row = observer.execute(QUERIES["backend_start"], {"pid": pid}).fetchone()
+        if row is None or row[0] is None:
+            raise ConnectionLost(f"the server does not list our own session {pid} in pg_stat_activity")
+        backend_start = row[0]
     ctx.handle.watch(ctx.endpoint, pid, backend_start)
     return pid, backend_start
 
@@ -177,7 +186,7 @@ def set_timeouts(
 
 @contextmanager
 def noticing(conn: Connection, ctx: StepContext) -> Iterator[list[Notice]]:
-    """Collect NOTICE and WARNING messages; PostgreSQL names the severity untranslated in PG_DIAG_SEVERITY_NONLOCALIZED."""
+    """Collect NOTICE and WARNING messages, with the severity untranslated (PG_DIAG_SEVERITY_NONLOCALIZED)."""
     notices: list[Notice] = []
 
     def listen(diagnostic: psycopg.errors.Diagnostic) -> None:
