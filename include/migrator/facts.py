@@ -63,18 +63,33 @@ class RelationFacts:
 
 
 @dataclass(frozen=True)
+class FunctionFacts:
+    volatility: str
+    """pg_proc.provolatile: i, s or v."""
+    least: int
+    """Fewest and most arguments that it takes."""
+    most: int
+
+
+@dataclass(frozen=True)
+class DomainFacts:
+    constrained: bool
+    """A column of a constrained domain is checked row by row when it is added, and so is every row when the domain
+    gets another constraint."""
+    tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class CatalogFacts:
     server_version_num: int
     timezone: str = "UTC"
     schema: str = "public"
     """Where an unqualified name is looked up first."""
     relations: Mapping[str, RelationFacts] = field(default_factory=dict)
-    volatile: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """provolatile of every function of that name: {"now": {"s"}}."""
-    constrained_domains: frozenset[str] = frozenset()
-    """Domains with a constraint (a column of one is checked, so it rewrites), qualified and bare."""
-    complete: bool = True
-    """False when the facts were given by hand: an absent relation then means nothing."""
+    functions: Mapping[str, tuple[FunctionFacts, ...]] = field(default_factory=dict)
+    """By bare name, all schemas."""
+    domains: Mapping[str, DomainFacts] = field(default_factory=dict)
+    """By bare and by qualified name."""
 
     @property
     def major(self) -> int:

@@ -7,6 +7,7 @@ kind of an entry without asking the file system again, so a thousand folders tak
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from migrator.problems import Problem
 
 DEEPEST = 6
 """Levels of folders below the root; by convention there are two, the year and the migration."""
+
+_LIKE_A_VERSION = re.compile(r"[0-9]{3,}_")
 
 
 @dataclass(frozen=True)
@@ -57,42 +60,37 @@ def scan(root: Path) -> Scan:
 
 
 def find(root: Path, version: str) -> list[Found]:
-    """The folders called `version`; opens the folders that may contain it, but no migration."""
+    """The folders called `version`. Opens no folder that looks like another migration, unless there is no other way."""
     if not version or "/" in version or "\\" in version or version.startswith("."):
         return []
+    places = list(_named(root, "", version, 0, everywhere=False)) or list(_named(root, "", version, 0, everywhere=True))
     result = Scan()
-    for path, relative in _named(root, "", version, 0):
+    for path, relative in places:
         _scan(path, relative, root.resolve(), DEEPEST, result)
     return [found for found in result.found if found.path.name == version]
 
 
-def _named(path: Path, relative: str, name: str, depth: int) -> Iterator[tuple[Path, str]]:
-    entries = _entries(path)
-    for entry in entries:
-        if entry.name == name and entry.is_dir(follow_symlinks=False):
-            yield path / name, f"{relative}{name}"
-    if depth < DEEPEST and not any(entry.name == METADATA_FILE for entry in entries):
-        for entry in entries:
-            # A migration's folder begins with three digits and '_'; a year's folder does not.
-            if entry.name[3:4] != "_" and entry.name != name and entry.is_dir(follow_symlinks=False):
-                yield from _named(path / entry.name, f"{relative}{entry.name}/", name, depth + 1)
-
-
-def _entries(path: Path) -> list[os.DirEntry[str]]:
+def _named(path: Path, relative: str, name: str, depth: int, *, everywhere: bool) -> Iterator[tuple[Path, str]]:
     try:
-        with os.scandir(path) as entries:
-            return sorted(
-                (one for one in entries if not one.name.startswith(".") and one.name != "__pycache__"),
-                key=lambda one: one.name,
-            )
+        with os.scandir(path) as listing:
+            folders = sorted(one.name for one in listing if one.is_dir(follow_symlinks=False) and not _is_hidden(one))
     except OSError:
-        return []
+        return
+    if name in folders:
+        yield path / name, f"{relative}{name}"
+    for folder in folders if depth < DEEPEST else ():
+        if folder != name and (everywhere or not _LIKE_A_VERSION.match(folder)):
+            yield from _named(path / folder, f"{relative}{folder}/", name, depth + 1, everywhere=everywhere)
+
+
+def _is_hidden(entry: os.DirEntry[str]) -> bool:
+    return entry.name.startswith(".") or entry.name == "__pycache__"
 
 
 def _scan(path: Path, relative: str, root: Path, depth: int, result: Scan) -> None:
     try:
         with os.scandir(path) as listing:
-            entries = [one for one in listing if not one.name.startswith(".") and one.name != "__pycache__"]
+            entries = [one for one in listing if not _is_hidden(one)]
     except OSError as exc:
         result.problems.append(Problem(str(path), f"cannot be read: {exc.strerror or exc}"))
         return
