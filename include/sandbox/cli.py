@@ -114,7 +114,9 @@ def _status(args: argparse.Namespace, console: Console) -> int:
     for user, role in state["users"].items():
         console.print(f"  user: {user}  password: {workspace.secret(f'user_{user}')}  ({role})", markup=False)
     console.print(f"production: {state['production']}", markup=False, soft_wrap=True)
-    console.print(f"logs: {workspace.logs}; a shell for it: . {workspace.root}/airflow.env", markup=False, soft_wrap=True)
+    console.print(
+        f"logs: {workspace.logs}; a shell for it: . {workspace.root}/airflow.env", markup=False, soft_wrap=True
+    )
     return OK
 
 

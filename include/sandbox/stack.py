@@ -48,12 +48,12 @@ class Stack:
         for server in (self.production, self.copies):
             server.create()
             server.start()
-        self._role(self.production, OWNER, "LOGIN CREATEDB")
-        self._role(self.production, APPLICATION, "LOGIN")
-        self._role(self.copies, COPIES, "LOGIN CREATEDB")
-        self._role(self.copies, AIRFLOW, "LOGIN")
+        self.ensure_role(self.production, OWNER, "LOGIN CREATEDB")
+        self.ensure_role(self.production, APPLICATION, "LOGIN")
+        self.ensure_role(self.copies, COPIES, "LOGIN CREATEDB")
+        self.ensure_role(self.copies, AIRFLOW, "LOGIN")
         # GRANTs in a dump name this role.
-        self._role(self.copies, APPLICATION, "NOLOGIN")
+        self.ensure_role(self.copies, APPLICATION, "NOLOGIN")
         with self._superuser(self.production) as connection:
             connection.execute(sql.SQL("GRANT pg_monitor TO {}").format(sql.Identifier(OWNER)))
         with self._superuser(self.copies) as connection:
@@ -92,7 +92,8 @@ class Stack:
     def _superuser(self, server: Server, dbname: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(server.conninfo(dbname), autocommit=True)
 
-    def _role(self, server: Server, name: str, attributes: str) -> None:
+    def ensure_role(self, server: Server, name: str, attributes: str) -> None:
+        """Create or change a role; its password is the workspace's secret of that role."""
         with self._superuser(server) as connection:
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone()
             verb = "ALTER" if known else "CREATE"

@@ -6,20 +6,17 @@ import contextlib
 import json
 import os
 import signal
-import threading
-import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import psycopg
 
 from migrator import schema as schemas
 from migrator.ledger import Ledger, LedgerMigration
 from migrator.session import Endpoint
 from sandbox.rest import Airflow, ApiRefused, wait_until
-from tests.acceptance.specs import Files, Spec, version_of
+from tests.acceptance.specs import GATE_KEY, Files, Spec, version_of
 
 if TYPE_CHECKING:
     from tests.acceptance.laboratory import Laboratory
@@ -40,6 +37,10 @@ class Case:
 
     def dag(self, name: str = "") -> str:
         return f"migrate_{self.version(name)}"
+
+    def step(self, name: str = "") -> str:
+        """The task of a migration that declares no steps."""
+        return f"apply.{self.version(name)}"
 
     def folder(self, name: str = "") -> Path:
         return self.laboratory.migrations / "2025" / self.version(name)
@@ -200,10 +201,16 @@ class Run:
 
     def kill_task(self, task_id: str) -> int:
         """kill -9 of the very process that runs the task. Returns its id."""
+        return self._signal(task_id, signal.SIGKILL)
+
+    def stop_task(self, task_id: str) -> int:
+        """SIGTERM to the process that runs the task: what a worker's shutdown sends."""
+        return self._signal(task_id, signal.SIGTERM)
+
+    def _signal(self, task_id: str, number: signal.Signals) -> int:
         pid = int(self.admin.task(self.dag_id, self.run_id, task_id)["pid"])
-        words = " ".join(psutil.Process(pid).cmdline())
-        assert "airflow" in words.lower() or "python" in words.lower(), words
-        os.kill(pid, signal.SIGKILL)
+        assert os.getsid(pid) == self.case.laboratory.processes.pid("scheduler"), "not a process of our scheduler"
+        os.kill(pid, number)
         return pid
 
     def document(self, stage: str) -> Mapping[str, Any]:
@@ -236,15 +243,50 @@ class Holder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
         with contextlib.suppress(psycopg.Error):
             self._connection.rollback()
         self._connection.close()
 
 
-def in_background(work: Any) -> threading.Thread:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
+class Gate:
+    """Holds up a migration that has `GATE` in its SQL, without an open transaction of its own."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    def __enter__(self) -> Gate:
+        self._connection = psycopg.connect(
+            self._case.laboratory.superuser_uri(self._case), autocommit=True, application_name="gate"
+        )
+        self._connection.execute("SELECT pg_advisory_lock(%s)", (GATE_KEY,))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open()
+
+    def wait_for_waiter(self, *, timeout_seconds: float = 240) -> int:
+        """Until the migration stands before the gate. Returns the id of its backend."""
+        found: list[int] = []
+
+        def there() -> bool:
+            found[:] = [row[0] for row in self._case.query(WAITING, GATE_KEY)]
+            return bool(found)
+
+        wait_until(
+            there, timeout_seconds=timeout_seconds, what=lambda: f"the gate: {self._case.diagnosis()}", every=0.1
+        )
+        return found[0]
+
+    def open(self) -> None:
+        self._connection.close()
 
 
-__all__ = ["ApiRefused", "Case", "Holder", "Run", "in_background", "time", "wait_until"]
+WAITING = """
+SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+__all__ = ["ApiRefused", "Case", "Gate", "Holder", "Run", "wait_until"]

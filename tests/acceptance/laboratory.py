@@ -24,6 +24,7 @@ from sandbox.workspace import Workspace, repository
 from tests.acceptance.case import Case
 from tests.acceptance.specs import Spec
 
+POWERLESS = "powerless"
 TEMPLATE = "acceptance_template"
 MESSAGES = 2_000
 REVIEWERS = {"alice": "alice@wakala.com", "bob": "bob@wakala.com", "dave": "dave@wakala.com"}
@@ -51,6 +52,7 @@ class Laboratory:
     def start(self) -> None:
         self.workspace.create()
         self.stack.start()
+        self.stack.ensure_role(self.stack.copies, POWERLESS, "LOGIN")
         self._make_template(self.stack)
         for case in self.cases.values():
             stack = self._stack_of(case)
@@ -65,6 +67,8 @@ class Laboratory:
                 metadata_uri=self.stack.copies_uri("airflow", role="airflow", scheme="postgresql+psycopg"),
                 connections={
                     "migrator_copies": self.stack.copies_uri(role=COPIES),
+                    # May log in there and nothing else.
+                    "migrator_powerless": self.stack.copies_uri(role=POWERLESS),
                     **{case.target: self.uri(case) for case in self.cases.values()},
                 },
                 migrations=self.migrations,

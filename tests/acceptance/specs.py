@@ -18,6 +18,22 @@ TEST = TypeVar("TEST", bound=Callable[..., Any])
 
 ADD_TABLE = "CREATE TABLE labels (\n    id bigint PRIMARY KEY,\n    name text NOT NULL\n);\n"
 DROP_TABLE = "DROP TABLE labels;\n"
+GATE_KEY = 4711
+GATE = f"SELECT pg_advisory_xact_lock({GATE_KEY});\n"
+"""Waits while a `Gate` of the test is shut in the same database; on a restored copy nobody shuts it."""
+PATIENT: Mapping[str, Any] = {"lock_timeout": "5 minutes"}
+"""For a migration with a gate: waiting there counts as waiting for a lock."""
+REVIEWED: Mapping[str, Any] = {"environment": "production", "reviews": {"low": 2, "medium": 2, "high": 2}}
+"""A target that wants two reviews of everything."""
+
+
+SABOTEUR = "saboteur"
+PRESENT = (
+    f"EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{SABOTEUR}')"
+)
+"""True while the test holds a connection of that name: never on a restored copy, and gone when the test wants it so."""
+SABOTAGED = f"DO $$ BEGIN IF {PRESENT} THEN RAISE EXCEPTION 'sabotaged'; END IF; END $$;\n"
+NOT_SABOTAGED = {"verify": [f"SELECT NOT {PRESENT}"]}
 
 
 @dataclass(frozen=True)
@@ -28,6 +44,8 @@ class Files:
     rollback: str | None = DROP_TABLE
     metadata: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further SQL files of the folder, by name."""
 
     def write(self, root: Path, version: str) -> Path:
         folder = root / "2025" / version
@@ -45,6 +63,8 @@ class Files:
         (folder / f"{version}.sql").write_text(self.sql)
         if self.rollback is not None:
             (folder / f"{version}_rollback.sql").write_text(self.rollback)
+        for name, text in self.more.items():
+            (folder / name).write_text(text)
         if self.changes is not None:
             (folder / "schema_changes.yaml").write_text(yaml.safe_dump(dict(self.changes), sort_keys=False))
         return folder

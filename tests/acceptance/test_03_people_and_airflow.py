@@ -1,0 +1,175 @@
+"""Case 3: what people and Airflow itself do to a run (managers.md 4.3, cases 1 to 24; the numbers are in the names).
+
+For each: nothing is applied without a valid review, nothing is left applied and unverified, and the run is red unless
+the migration is applied and verified. Cases 1, 4 and 5 are in test_02, 20 and 21 in test_06, 22 and 23 in test_04.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.acceptance.case import ApiRefused, Case, Gate, wait_until
+from tests.acceptance.specs import (
+    ADD_TABLE,
+    GATE,
+    PATIENT,
+    REVIEWED,
+    SABOTAGED,
+    SABOTEUR,
+    Files,
+    scenario,
+)
+
+GATED = Files(sql=ADD_TABLE + GATE, metadata=PATIENT)
+
+
+@scenario(
+    migrations={
+        "": Files(
+            sql=ADD_TABLE,
+            metadata={
+                "steps": [{"name": "first", "kind": "sql"}, {"name": "second", "kind": "sql", "file": "second.sql"}]
+            },
+            more={"second.sql": SABOTAGED},
+        )
+    }
+)
+def test_c02_second_step_fails(case: Case) -> None:
+    with case.connect(application_name=SABOTEUR):
+        run = case.trigger()
+        assert run.wait() == "failed"
+    states = run.states()
+    assert (states["apply.first"], states["apply.second"]) == ("success", "failed")
+    assert states["rollback"] == "success"
+    case.expect_rolled_back()
+
+
+@scenario(migrations={"": Files(sql=ADD_TABLE + SABOTAGED)})
+def test_c06_c07_c08_clear_apply_after_rollback(case: Case) -> None:
+    """Clearing apply alone runs it again, and without verify it is undone; with downstream, the cause gone, it passes."""
+    with case.connect(application_name=SABOTEUR):
+        run = case.trigger()
+        assert run.wait() == "failed"
+        case.expect_rolled_back()
+        apply = run.admin.task(run.dag_id, run.run_id, case.step())
+        assert apply["try_number"] == 1, "what failed for good is not repeated by itself"
+
+    cleared = run.clear(case.step())
+    assert {"preflight", "rollback", "outcome"} <= set(cleared)
+    assert run.wait() == "failed"
+    case.expect_rolled_back()
+    assert "downstream" in run.log("outcome")
+
+    run.clear(case.step(), downstream=True)
+    assert run.wait() == "success"
+    case.expect_applied()
+
+
+@scenario()
+def test_c09_no_dagrun_timeout(case: Case) -> None:
+    details = case.as_("admin").dag_details(case.dag())
+    assert details["dag_run_timeout"] is None
+    assert details["max_active_runs"] == 1
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+@scenario(migrations={"": GATED})
+def test_c10_c11_run_is_marked_while_applying(case: Case, state: str) -> None:
+    run = case.trigger()
+    with Gate(case) as gate:
+        gate.wait_for_waiter()
+        run.mark(state)
+        wait_until(lambda: run.states()["outcome"] == "failed", timeout_seconds=120, what=lambda: str(run.states()))
+    assert run.wait() == "failed"
+    case.expect_not_applied(status=("rolled_back", "failed"))
+
+
+@scenario(migrations={"": GATED})
+def test_c12_apply_is_marked_success_while_applying(case: Case) -> None:
+    run = case.trigger()
+    with Gate(case) as gate:
+        gate.wait_for_waiter()
+        run.mark_task(case.step(), "success")
+        wait_until(lambda: run.states()["verify"] == "failed", timeout_seconds=120, what=lambda: str(run.states()))
+    assert run.wait() == "failed"
+    case.expect_not_applied(status=("rolled_back", "failed"))
+
+
+@scenario(target=REVIEWED)
+def test_c13_reviews_are_marked_success(case: Case) -> None:
+    run = case.trigger()
+    for number in (1, 2):
+        run.until(f"review.reviewer_{number}", "awaiting_input", "deferred")
+        run.mark_task(f"review.reviewer_{number}", "success")
+    assert run.wait() == "failed"
+    assert "review" in run.log("preflight").lower()
+    case.expect_not_applied()
+
+    # The one who marked the reviews marks the check as well.
+    run.clear("preflight")
+    run.wait()
+    run.mark_task("preflight", "success")
+    run.clear(case.step())
+    assert run.wait() == "failed"
+    case.expect_not_applied(status=(None, "failed", "rolled_back"))
+
+
+@scenario(target=REVIEWED)
+def test_c14_c15_c16_rejection_ends_the_run(case: Case) -> None:
+    run = case.trigger()
+    run.respond(1, "alice")
+    run.respond(2, "bob", "Reject")
+    assert run.wait() == "failed"
+    states = run.states()
+    assert states["review.reviewer_2"] == "failed"
+    assert states[case.step()] == "upstream_failed"
+    assert run.admin.task(run.dag_id, run.run_id, "review.reviewer_2")["try_number"] == 1, "nobody is asked twice"
+    case.expect_not_applied()
+
+
+@scenario(target=REVIEWED)
+def test_c17_c18_c19_silence_second_answer_and_clear(case: Case) -> None:
+    run = case.trigger()
+    run.until("review.reviewer_1", "awaiting_input", "deferred")
+    card = run.admin.card(run.dag_id, run.run_id, "review.reviewer_1")
+    assert not card["defaults"]
+    time.sleep(5)
+    assert run.states()["review.reviewer_1"] in ("awaiting_input", "deferred")
+
+    with pytest.raises(ApiRefused) as refused:
+        case.as_("carol").respond(run.dag_id, run.run_id, "review.reviewer_1", "Approve")
+    assert refused.value.status == 403
+
+    run.respond(1, "bob")
+    with pytest.raises(ApiRefused) as again:
+        case.as_("bob").respond(run.dag_id, run.run_id, "review.reviewer_1", "Approve")
+    assert again.value.status == 409
+
+    # A cleared review does not count twice for one person.
+    run.until("review.reviewer_2", "awaiting_input", "deferred")
+    run.respond(2, "alice")
+    assert run.wait() == "success"
+    case.expect_applied()
+
+
+@scenario(migrations={"": GATED})
+def test_c24_worker_is_told_to_stop(case: Case) -> None:
+    run = case.trigger()
+    with Gate(case) as gate:
+        backend = gate.wait_for_waiter()
+        run.stop_task(case.step())
+        wait_until(
+            lambda: not case.query("SELECT 1 FROM pg_stat_activity WHERE pid = %s", backend),
+            timeout_seconds=15,
+            what="the backend of the stopped task to end",
+            every=0.2,
+        )
+    state = run.wait()
+    row = case.row()
+    assert row is not None
+    if state == "success":
+        case.expect_applied()
+    else:
+        case.expect_not_applied(status=("rolled_back", "failed"))
