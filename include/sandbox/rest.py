@@ -114,6 +114,9 @@ class Airflow:
             body["dag_run_id"] = run_id
         return str(self.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
+    def runs(self, dag_id: str) -> tuple[dict[str, Any], ...]:
+        return tuple(self.call("GET", f"/dags/{dag_id}/dagRuns", limit=100)["dag_runs"])
+
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         return dict(self.call("GET", f"/dags/{dag_id}/dagRuns/{_segment(run_id)}"))
 

@@ -7,9 +7,11 @@ import json
 import os
 import signal
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import psycopg
 
 from migrator import schema as schemas
@@ -58,6 +60,29 @@ class Case:
         run = Run(self, name, run_id)
         self.runs.append(run)
         return run
+
+    def only_run(self, name: str = "") -> Run:
+        """The run that the scheduler began by itself."""
+        admin = self.as_("admin")
+        wait_until(
+            lambda: bool(admin.runs(self.dag(name))), timeout_seconds=180, what=f"a run of {self.dag(name)} to begin"
+        )
+        (begun,) = admin.runs(self.dag(name))
+        assert begun["run_type"] == "scheduled"
+        run = Run(self, name, begun["dag_run_id"])
+        self.runs.append(run)
+        return run
+
+    # The files
+
+    def set_policy(self, **policy: Any) -> None:
+        """Somebody edits targets.yaml; without arguments, takes the edit back."""
+        self.laboratory.set_policy(self, policy)
+
+    def rewrite(self, name: str = "", **fields: Any) -> None:
+        """Somebody edits the migration."""
+        files = replace(self.files(name), **fields)
+        files.write(self.laboratory.migrations, self.version(name), target=self.target)
 
     # The target
 
@@ -207,9 +232,21 @@ class Run:
         """SIGTERM to the process that runs the task: what a worker's shutdown sends."""
         return self._signal(task_id, signal.SIGTERM)
 
-    def _signal(self, task_id: str, number: signal.Signals) -> int:
+    def kill_worker(self, task_id: str) -> None:
+        """kill -9 of the task and, before it, of the executor's process that would have reported its end."""
+        pid = self._pid(task_id)
+        worker = psutil.Process(pid).ppid()
+        assert worker != self.case.laboratory.processes.pid("scheduler"), "the scheduler itself stays"
+        os.kill(worker, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+
+    def _pid(self, task_id: str) -> int:
         pid = int(self.admin.task(self.dag_id, self.run_id, task_id)["pid"])
         assert os.getsid(pid) == self.case.laboratory.processes.pid("scheduler"), "not a process of our scheduler"
+        return pid
+
+    def _signal(self, task_id: str, number: signal.Signals) -> int:
+        pid = self._pid(task_id)
         os.kill(pid, number)
         return pid
 
@@ -284,9 +321,42 @@ class Gate:
         self._connection.close()
 
 
+class Brake:
+    """Holds up what has `paused` or `braked` in its SQL, by being connected under that name."""
+
+    def __init__(self, case: Case, name: str, *, copies: bool = False) -> None:
+        laboratory = case.laboratory
+        stack = laboratory.stack
+        self._uri = stack.superuser_uri(stack.copies) if copies else laboratory.superuser_uri(case)
+        self._name = name
+
+    def __enter__(self) -> Brake:
+        self._connection = psycopg.connect(self._uri, autocommit=True, application_name=self._name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def wait_for_stop(self, *, timeout_seconds: float = 240) -> int:
+        """Until the statement stands still. Returns its backend."""
+        found: list[int] = []
+
+        def there() -> bool:
+            found[:] = [row[0] for row in self._connection.execute(SLEEPING, {"name": self._name}).fetchall()]
+            return bool(found)
+
+        wait_until(there, timeout_seconds=timeout_seconds, what=f"something to stop for {self._name!r}", every=0.05)
+        return found[0]
+
+
+SLEEPING = """
+SELECT pid FROM pg_stat_activity
+WHERE wait_event = 'PgSleep' AND query LIKE '%%' || %(name)s || '%%' AND pid <> pg_backend_pid()
+"""
+
 WAITING = """
 SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
-__all__ = ["ApiRefused", "Case", "Gate", "Holder", "Run", "wait_until"]
+__all__ = ["ApiRefused", "Brake", "Case", "Gate", "Holder", "Run", "wait_until"]

@@ -53,7 +53,7 @@ class Parallel:
 def name_of(item: pytest.Function) -> str:
     """`test_a_b[c-d]` is the case `a_b_c_d`: the name of its target, database and connection."""
     words = item.name.removeprefix("test_")
-    return "".join(letter if letter.isalnum() else "_" for letter in words).strip("_")
+    return "".join(letter if letter.isalnum() else "_" for letter in words).strip("_").lower()
 
 
 def parameters_of(item: pytest.Function) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class Laboratory:
         self.servers: dict[str, Stack] = {}
         self._clients = threading.local()
         self._cloning = threading.Lock()
+        self._writing = threading.Lock()
+        self._policies: dict[str, Mapping[str, Any]] = {}
 
     @property
     def migrations(self) -> Path:
@@ -58,9 +60,8 @@ class Laboratory:
             stack = self._stack_of(case)
             stack.ensure_database(stack.production, case.target, owner=OWNER, template=TEMPLATE)
             for name, files in case.spec.migrations.items():
-                files.write(self.migrations, case.version(name))
-        targets = self.workspace.root / "targets.yaml"
-        targets.write_text(yaml.safe_dump(self._targets(), sort_keys=False))
+                files.write(self.migrations, case.version(name), target=case.target)
+        self.write_targets()
         self.airflow = AirflowProcesses(
             self.workspace,
             Settings(
@@ -72,7 +73,7 @@ class Laboratory:
                     **{case.target: self.uri(case) for case in self.cases.values()},
                 },
                 migrations=self.migrations,
-                targets=targets,
+                targets=self.workspace.root / "targets.yaml",
                 port=0,
                 parallelism=6,
                 extra={
@@ -100,6 +101,23 @@ class Laboratory:
         if user not in known:
             known[user] = self.airflow.client(user)
         return known[user]
+
+    def set_policy(self, case: Case, policy: Mapping[str, Any]) -> None:
+        """From now on the target of the case has this beside what its Spec says."""
+        with self._writing:
+            self._policies[case.target] = policy
+            self.write_targets()
+
+    def write_targets(self) -> None:
+        """Whole or not at all: Airflow reads the file at any moment."""
+        targets = self.workspace.root / "targets.yaml"
+        draft = targets.with_suffix(".new")
+        draft.write_text(yaml.safe_dump(self._targets(), sort_keys=False))
+        draft.replace(targets)
+
+    def databases_of_copies(self) -> tuple[str, ...]:
+        with psycopg.connect(self.stack.superuser_uri(self.stack.copies), autocommit=True) as connection:
+            return tuple(row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall())
 
     def server(self, case: Case) -> Server:
         return self._stack_of(case).production
@@ -164,6 +182,12 @@ class Laboratory:
         }
         return {
             "targets": {
-                case.target: {**policy, "connection": case.target, **case.spec.target} for case in self.cases.values()
+                case.target: {
+                    **policy,
+                    "connection": case.target,
+                    **case.spec.target,
+                    **self._policies.get(case.target, {}),
+                }
+                for case in self.cases.values()
             }
         }

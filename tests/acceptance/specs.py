@@ -36,6 +36,23 @@ SABOTAGED = f"DO $$ BEGIN IF {PRESENT} THEN RAISE EXCEPTION 'sabotaged'; END IF;
 NOT_SABOTAGED = {"verify": [f"SELECT NOT {PRESENT}"]}
 
 
+def paused(name: str) -> str:
+    """A query that takes a minute while the test holds a `Brake` of that name in the same database."""
+    return (
+        "SELECT pg_sleep(60) WHERE EXISTS (SELECT FROM pg_stat_activity"
+        f" WHERE datname = current_database() AND application_name = '{name}')"
+    )
+
+
+def braked(name: str) -> str:
+    """A statement that ends when no `Brake` of that name is connected to the server any more, whatever the database."""
+    return (
+        "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity"
+        f" WHERE application_name = '{name}') LOOP PERFORM pg_sleep(0.1); PERFORM pg_stat_clear_snapshot();"
+        " END LOOP; END $$;\n"
+    )
+
+
 @dataclass(frozen=True)
 class Files:
     """One migration's files. `metadata` overrides single keys of migration-metadata.yaml."""
@@ -46,8 +63,10 @@ class Files:
     changes: Mapping[str, Any] | None = None
     more: Mapping[str, str] = field(default_factory=dict)
     """Further SQL files of the folder, by name."""
+    schedule: Mapping[str, str] = field(default_factory=dict)
+    """window_start, duration and lead_time; the target is the case's."""
 
-    def write(self, root: Path, version: str) -> Path:
+    def write(self, root: Path, version: str, *, target: str) -> Path:
         folder = root / "2025" / version
         folder.mkdir(parents=True, exist_ok=True)
         content = {
@@ -57,6 +76,7 @@ class Files:
             "risk_level": "high",
             "estimated_duration": "1 minute",
             "rollback_available": self.rollback is not None,
+            **({"schedule": {"target": target, **self.schedule}} if self.schedule else {}),
             **self.metadata,
         }
         (folder / "migration-metadata.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

@@ -1,0 +1,109 @@
+"""Case 10: scenarios of a team's daily work that need a whole run; what one server can prove is in tests/integration.
+
+Ledger: an applied migration is edited. Failure: statement by statement, at COMMIT, irreversible. Statements outside a
+transaction: progress, and going on where it stopped. Concurrency is in test_04 and test_05.
+"""
+
+from __future__ import annotations
+
+from tests.acceptance.case import Case
+from tests.acceptance.specs import ADD_TABLE, NOT_SABOTAGED, PRESENT, SABOTAGED, SABOTEUR, Files, scenario
+
+ONE_REVIEW = {"environment": "production", "reviews": {"low": 1, "medium": 1, "high": 1}}
+SECOND_INDEX = "CREATE INDEX CONCURRENTLY messages_by_status ON messages (direction, created_at);\n"
+
+
+@scenario()
+def test_a02_a03_applied_file_is_edited(case: Case) -> None:
+    assert case.trigger().wait() == "success"
+    row, script = case.row(), case.folder() / f"{case.version()}.sql"
+
+    script.write_bytes(b"-- in other words\r\n" + script.read_bytes().replace(b"\n", b"\r\n"))
+    cosmetic = case.trigger()
+    assert cosmetic.wait() == "success"
+    assert case.row() == row
+
+    script.write_text(script.read_text().replace("name text", "title text"))
+    edited = case.trigger()
+    assert edited.wait() == "failed"
+    assert edited.states()["analyze"] == "failed"
+    assert edited.log("analyze").count("sha256:") >= 2, "old and new digest"
+    assert case.row() == row
+    case.expect_applied()
+
+
+@scenario(
+    migrations={
+        "": Files(
+            sql="CREATE INDEX CONCURRENTLY messages_by_direction ON messages (direction);\n"
+            "DO $$ BEGIN RAISE WARNING 'half way'; END $$;\n" + SABOTAGED + SECOND_INDEX,
+            rollback="DROP INDEX IF EXISTS messages_by_status;\nDROP INDEX IF EXISTS messages_by_direction;\n",
+            metadata={"on_failure": "hold"},
+        )
+    }
+)
+def test_b12_b17_goes_on_where_it_stopped(case: Case) -> None:
+    with case.connect(application_name=SABOTEUR):
+        run = case.trigger()
+        assert run.wait() == "failed"
+    row, log = case.row(), run.log(case.step())
+    assert row is not None
+    assert row.status == "failed"
+    assert "half way" in log, "warnings of the server are kept"
+    assert case.value("SELECT cursor ->> 'statements_done' FROM migrator.schema_migration_steps") == "2"
+    before = case.value("SELECT 'messages_by_direction'::regclass::oid")
+
+    run.clear(case.step(), downstream=True)
+    assert run.wait() == "success"
+    case.expect_applied()
+    assert case.value("SELECT 'messages_by_direction'::regclass::oid") == before, "what was done is not done again"
+
+
+@scenario(
+    target=ONE_REVIEW, migrations={"": Files(rollback=None, metadata=NOT_SABOTAGED), "next": Files(sql="SELECT 1;\n")}
+)
+def test_b15_irreversible_wants_one_more_and_stays(case: Case) -> None:
+    with case.connect(application_name=SABOTEUR):
+        run = case.trigger()
+        run.respond(1, "alice")
+        run.respond(2, "bob")
+        assert run.wait() == "failed"
+    row = case.row()
+    assert row is not None
+    assert row.status == "failed"
+    assert case.value("SELECT to_regclass('labels') IS NOT NULL"), "nobody invents a rollback"
+    assert "forward" in run.log("rollback") + run.log("outcome")
+
+    following = case.trigger("next")
+    following.respond(1, "alice")
+    assert following.wait() == "failed", "nothing is built on a half-applied migration"
+    assert case.row("next") is None
+
+
+@scenario(
+    migrations={
+        "": Files(
+            sql="CREATE TABLE labels (id bigint PRIMARY KEY, parent bigint REFERENCES labels DEFERRABLE"
+            " INITIALLY DEFERRED);\n"
+            f"INSERT INTO labels SELECT 1, 99 WHERE {PRESENT};\n",
+            rollback="DROP TABLE labels;\n",
+        )
+    }
+)
+def test_b16_constraint_fails_at_commit(case: Case) -> None:
+    with case.connect(application_name=SABOTEUR):
+        run = case.trigger()
+        assert run.wait() == "failed"
+    assert run.states()[case.step()] == "failed"
+    assert "violates foreign key" in run.log(case.step())
+    assert case.value("SELECT sqlstate FROM migrator.schema_migration_steps") == "23503"
+    case.expect_not_applied(status=("failed", "rolled_back"))
+
+
+@scenario(migrations={"": Files(sql="BEGIN;\n" + ADD_TABLE + "COMMIT;\n")})
+def test_b18_transaction_control_is_refused(case: Case) -> None:
+    run = case.trigger()
+    assert run.wait() == "failed"
+    assert run.states()["analyze"] == "failed"
+    assert f"{case.version()}.sql:1" in run.log("analyze")
+    case.expect_not_applied()
