@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from migrator import content, review, rollback, schema, schema_diff, session, steps, windows
 from migrator.errors import DependencyMissing, DriftDetected, NeedsHuman, OutsideWindow, Refused
-from migrator.evidence import EvidenceBundle, Verdict
+from migrator.evidence import EvidenceBundle, SnapshotRecord, Verdict
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.locking import migration_lock
 from migrator.plan import Plan, Step
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from migrator.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
+
+LEFT_BEHIND = frozenset({MigrationStatus.FAILED, MigrationStatus.ROLLBACK_FAILED})
+"""Statuses in which something of a migration may be in the database although nobody works on it."""
 
 SAFETY_FACTOR = 1.5
 """Production may be this much slower than the restored copy; measured durations are multiplied by it."""
@@ -58,7 +61,7 @@ def run_step(
     step = steps.find(plan, step_name)
     _require_match(plan, target, run, evidence, evidence_digest)
     row = ledger.migration(plan.version) if ledger.exists() else None
-    if _is_applied(plan, row):
+    if is_applied(plan, row):
         log.info("%s is applied and verified on %s: nothing to do", plan.version, target.name)
         return StepResult(step.name, step.kind, "success", 0.0, (), 0, reconciled=True)
     handle = handle or StepHandle()
@@ -92,11 +95,18 @@ def begin(plan: Plan, *, ledger: Ledger, run: RunContext) -> None:
     :raises HeldByOther: another migration, or another run, is between its steps.
     :raises NeedsHuman: an earlier migration was left half applied.
     """
+    require_clear_way(plan, ledger)
+    ledger.begin(plan, run=run)
+
+
+def require_clear_way(plan: Plan, ledger: Ledger) -> None:
+    """:raises NeedsHuman: an earlier migration was left half applied."""
     for other in ledger.migrations():
-        reason = in_the_way(other, ledger.steps(other.version)) if other.version != plan.version else None
+        if other.version == plan.version or other.status not in LEFT_BEHIND:
+            continue
+        reason = in_the_way(other, ledger.steps(other.version))
         if reason is not None:
             raise NeedsHuman(reason, version=other.version)
-    ledger.begin(plan, run=run)
 
 
 def in_the_way(row: LedgerMigration, its_steps: Sequence[LedgerStep]) -> str | None:
@@ -118,6 +128,35 @@ def missing_dependencies(plan: Plan, rows: Sequence[LedgerMigration]) -> tuple[s
     """Dependencies that are not applied and verified (or adopted by a baseline). Pure."""
     there = {row.version for row in rows if row.status is MigrationStatus.SUCCESS}
     return tuple(version for version in plan.dependencies if version not in there)
+
+
+def require_dependencies(plan: Plan, rows: Sequence[LedgerMigration], target: Target) -> None:
+    """:raises DependencyMissing: names all of them. Pure."""
+    missing = missing_dependencies(plan, rows)
+    if missing:
+        raise DependencyMissing(
+            f"{plan.version!r} needs {', '.join(map(repr, missing))}, which the ledger of {target.name!r} does not have"
+            " as applied and verified; apply them first",
+            missing=missing,
+        )
+
+
+def partly_applied(plan: Plan, ledger: Ledger) -> bool:
+    """Whether anything of this migration may be in the database: then its schema is no longer the snapshot's."""
+    return any(rollback.took_effect(item) for item in ledger.steps(plan.version))
+
+
+def require_no_drift(now: schema.Schema, snapshot: SnapshotRecord) -> None:
+    """:raises DriftDetected: with the difference. Pure."""
+    if now.fingerprint == snapshot.schema_fingerprint:
+        return
+    lines = schema_diff.diff(schema.Schema.from_dict(snapshot.schema), now).lines()
+    raise DriftDetected(
+        "the schema changed since the snapshot, so what was rehearsed is not what would happen now:\n"
+        + "\n".join(lines)
+        + "\nfind out who did it, then run again from snapshot",
+        differences=lines,
+    )
 
 
 def evidence_problems(plan: Plan, evidence: EvidenceBundle) -> tuple[str, ...]:
@@ -162,7 +201,8 @@ def _require_match(
         raise Refused(f"the evidence does not support this plan: {'; '.join(problems)}. run it again from snapshot")
 
 
-def _is_applied(plan: Plan, row: LedgerMigration | None) -> bool:
+def is_applied(plan: Plan, row: LedgerMigration | None) -> bool:
+    """Applied and verified with this very content. Pure."""
     return row is not None and row.status is MigrationStatus.SUCCESS and row.checksum == plan.content_digest
 
 
@@ -189,13 +229,7 @@ def _gates(
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)
     review.require(ledger, plan, evidence_digest, target, ctx.run.clock())
-    missing = missing_dependencies(plan, ledger.migrations())
-    if missing:
-        raise DependencyMissing(
-            f"{plan.version!r} needs {', '.join(map(repr, missing))}, which the ledger of {target.name!r} does not have"
-            " as applied and verified; apply them first",
-            missing=missing,
-        )
+    require_dependencies(plan, ledger.migrations(), target)
     states = {item.step: item.status for item in ledger.steps(plan.version)}
     before = [item.name for item in plan.steps[: [one.name for one in plan.steps].index(step.name)]]
     undone = [name for name in before if states.get(name) is not StepStatus.SUCCESS]
@@ -237,16 +271,8 @@ def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     """Before anything of the migration is in the database its schema must be the one that was rehearsed on."""
     if step.name != ctx.plan.steps[0].name:
         return
-    if any(rollback.took_effect(item) for item in ctx.ledger.steps(ctx.plan.version)):
+    if partly_applied(ctx.plan, ctx.ledger):
         return
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,))
-    if now.fingerprint == evidence.snapshot.schema_fingerprint:
-        return
-    lines = schema_diff.diff(schema.Schema.from_dict(evidence.snapshot.schema), now).lines()
-    raise DriftDetected(
-        "the schema changed since the snapshot, so what was rehearsed is not what would happen now:\n"
-        + "\n".join(lines)
-        + "\nfind out who did it, then run again from snapshot",
-        differences=lines,
-    )
+    require_no_drift(now, evidence.snapshot)

@@ -63,6 +63,10 @@ class HeldByOther(TransientError):
     """another migration run holds this database; fields: holder"""
 
 
+class PreflightBusy(TransientError):
+    """the target is too busy to be changed now; fields: checks"""
+
+
 class ConnectionLost(TransientError):
     """the connection to the database was lost; fields: sqlstate"""
 

@@ -180,7 +180,8 @@ def require(ledger: Ledger, plan: Plan, evidence_digest: str | None, target: Tar
             " have reviewed; run the whole pipeline",
             reasons=("no evidence",),
         )
-    reasons = problems(plan, evidence_digest, ledger.reviews(plan.version), target=target, now=now)
+    reviews = ledger.reviews(plan.version) if ledger.exists() else ()
+    reasons = problems(plan, evidence_digest, reviews, target=target, now=now)
     if reasons:
         raise ReviewMissing(
             f"{plan.version!r} is not covered by reviews: {'; '.join(reasons)}. clear the review tasks with Downstream",

@@ -1,0 +1,119 @@
+"""Evidence for tests: real schemas and digests, with only the uninteresting fields filled in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from migrator import schema, schema_diff
+from migrator.evidence import (
+    DryRunEvidence,
+    EvidenceBundle,
+    RestoreEvidence,
+    SnapshotRecord,
+    StatementTrace,
+    Verdict,
+)
+from migrator.plan import Plan
+from migrator.schema import Schema
+from migrator.session import Endpoint
+from tests.factories import NOW
+
+EMPTY = Schema({})
+
+
+def make_snapshot(before: Schema = EMPTY, **over: Any) -> SnapshotRecord:
+    """A snapshot of a database with the schema `before`, taken ten minutes before NOW."""
+    record = SnapshotRecord(
+        id="snapshot-1",
+        provider="pg_dump",
+        location="file:///snapshots/snapshot-1",
+        target="test",
+        database="test",
+        system_identifier="1",
+        server_version_num=160000,
+        lsn="0/1",
+        taken_at=NOW - timedelta(minutes=10),
+        finished_at=NOW - timedelta(minutes=9),
+        seconds=60.0,
+        size_bytes=1000,
+        manifest_digest="sha256:0",
+        tool="pg_dump",
+        compression="none",
+        schema_fingerprint=before.fingerprint,
+        schema=before.to_dict(),
+        tables=(),
+        sequences={},
+    )
+    return replace(record, **over)
+
+
+def make_bundle(plan: Plan, before: Schema = EMPTY, after: Schema = EMPTY, **over: Any) -> EvidenceBundle:
+    """What a good dry run of `plan` leaves, which took the schema from `before` to `after`. `over` replaces fields of
+    the dry run, and `snapshot` the snapshot."""
+    snapshot = over.pop("snapshot", make_snapshot(before, target=plan.target))
+    restore = RestoreEvidence(
+        snapshot_id=snapshot.id,
+        copy_database="copy",
+        verdict=Verdict.PASSED,
+        checks=(),
+        restore_seconds=1.0,
+        proof_seconds=1.0,
+        tables_compared=0,
+        rows_compared=0,
+        finished_at=NOW,
+    )
+    traces = tuple(
+        StatementTrace(
+            step=step.name,
+            statement=statement.index,
+            kind=statement.kind,
+            sql=statement.sql,
+            line=statement.line,
+            seconds=0.5,
+            rows=0,
+            wal_bytes=1000,
+            locks=(),
+            rewrites=(),
+            scans=(),
+        )
+        for step in plan.steps
+        for statement in step.statements
+    )
+    dry_run = DryRunEvidence(
+        plan_digest=plan.digest,
+        snapshot_id=snapshot.id,
+        verdict=Verdict.PASSED,
+        checks=(),
+        statements=traces,
+        rollback_statements=(),
+        schema_diff=schema_diff.diff(before, after).lines(),
+        fingerprint_before=before.fingerprint,
+        fingerprint_after=after.fingerprint,
+        seconds=0.5 * len(traces),
+        rollback_seconds=0.5,
+        wal_bytes=1000 * len(traces),
+        role="migrator",
+        finished_at=NOW,
+        irreversible=not plan.rollback_steps,
+    )
+    return EvidenceBundle(snapshot=snapshot, restore=restore, dry_run=replace(dry_run, **over))
+
+
+def read_schema(endpoint: Endpoint) -> Schema:
+    with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
+        return schema.read(conn)
+
+
+def rehearse(plan: Plan, source: Endpoint, twin: Endpoint, **over: Any) -> EvidenceBundle:
+    """Run the plan's SQL on `twin`, a database with the schema of `source`, and tell what came of it."""
+    before = read_schema(source)
+    assert read_schema(twin).fingerprint == before.fingerprint, "the twin is no twin"
+    with psycopg.connect(twin.conninfo, autocommit=True) as conn:
+        for step in plan.steps:
+            for statement in step.statements:
+                conn.execute(statement.sql.encode())
+    return make_bundle(plan, before, read_schema(twin), **over)
