@@ -31,25 +31,32 @@ SETTINGS: Mapping[str, str] = {
 }
 """The text of a value must not depend on who asks. row_security off: refuse rather than silently read a part."""
 
-_ROWS = pgsql.SQL("select count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text from only {} as t")
+_ROWS = pgsql.SQL("select count(*), coalesce(sum(hashtextextended({}::text, 0)::numeric), 0)::text from only {} as t")
 
 
 def tables(
     conn: psycopg.Connection[Any],
     *,
     exclude: Collection[str] = (),
+    only: Collection[str] | None = None,
+    by_name: bool = False,
     observe: Callable[[TableFingerprint], None] | None = None,
 ) -> tuple[TableFingerprint, ...]:
     """Fingerprint every table, sorted by name. Reads everything: time grows with the size of the database.
 
-    Run it inside a REPEATABLE READ transaction to have all tables of one moment. `exclude` names schemas. `observe`
-    is called after each table, largest first.
+    Run it inside a REPEATABLE READ transaction to have all tables of one moment. `exclude` names schemas, `only`
+    the tables to read. `by_name` takes the columns in the order of their names: equal for tables that differ in the
+    order of columns alone. `observe` is called after each table, largest first.
     """
     found = []
     with _settings(conn):
         known = conn.execute(sql.load("fingerprint")["tables"], {"exclude": list(exclude)}).fetchall()
         for name, nspname, relname in known:
-            rows = conn.execute(_ROWS.format(pgsql.Identifier(nspname, relname))).fetchall()
+            if only is not None and name not in only:
+                continue
+            relation = pgsql.Identifier(nspname, relname)
+            row = _row_by_name(conn, name) if by_name else pgsql.SQL("t")
+            rows = conn.execute(_ROWS.format(row, relation)).fetchall()
             found.append(TableFingerprint(name, int(rows[0][0]), str(rows[0][1])))
             if observe is not None:
                 observe(found[-1])
@@ -72,6 +79,11 @@ def sequences(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -
 def large_objects(conn: psycopg.Connection[Any]) -> int:
     row = conn.execute(sql.load("fingerprint")["large_objects"]).fetchone()
     return int(row[0]) if row else 0
+
+
+def _row_by_name(conn: psycopg.Connection[Any], table: str) -> pgsql.Composable:
+    columns = conn.execute(sql.load("fingerprint")["columns"], {"table": table}).fetchall()
+    return pgsql.SQL("row({})").format(pgsql.SQL(", ").join(pgsql.Identifier("t", name) for (name,) in columns))
 
 
 @contextmanager

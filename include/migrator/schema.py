@@ -19,6 +19,9 @@ from migrator import documents, sql
 
 LEDGER_SCHEMA = "migrator"
 
+ROLE_KINDS = ("owner", "owner_grant", "default_privileges")
+"""Kinds that tell which role made an object. On another server another role makes it."""
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -39,6 +42,12 @@ class Schema:
     def tolerant_fingerprint(self) -> str:
         """As `fingerprint`, but blind to the order of columns: a column dropped and added again comes last."""
         return documents.digest(self.without("column_order").objects)
+
+    @functools.cached_property
+    def portable(self) -> Schema:
+        """What the same migration must produce on every server, whichever role executes it. Where default privileges
+        are set, grants are those of the creating role too."""
+        return self.without(*ROLE_KINDS, *(("grant",) if self.objects.get("default_privileges") else ()))
 
     def without(self, *kinds: str) -> Schema:
         return Schema(

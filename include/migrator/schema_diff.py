@@ -115,6 +115,26 @@ def diff(before: Schema, after: Schema) -> SchemaDiff:
     return SchemaDiff(tuple(sorted(changes, key=_place)))
 
 
+def patch(schema: Schema, changes: SchemaDiff) -> Schema:
+    """`schema` with the same things changed: what a migration that was tried on a copy makes of the original. Pure."""
+    objects = {kind: dict(names) for kind, names in schema.objects.items()}
+    part_of = dict(schema.part_of)
+    for change in changes.changes:
+        names = objects.setdefault(change.kind, {})
+        key = f"{change.kind} {change.name}"
+        if change.after is None:
+            names.pop(change.name, None)
+            part_of.pop(key, None)
+            continue
+        names[change.name] = change.after
+        if change.part_of is not None:
+            part_of[key] = change.part_of
+    return Schema(
+        MappingProxyType({kind: dict(sorted(objects[kind].items())) for kind in sorted(objects) if objects[kind]}),
+        MappingProxyType(dict(sorted(part_of.items()))),
+    )
+
+
 def _place(change: Change) -> tuple[str, bool, str, str]:
     whole = f"{change.kind} {change.name}"
     return (change.part_of or whole, change.part_of is not None, change.kind, change.name)

@@ -16,6 +16,13 @@ where
     )
 order by c.relpages desc, n.nspname collate "C", c.relname collate "C";
 
+-- name: columns
+-- In the order of their names, for two tables that have the same columns in another order.
+select a.attname::text
+from pg_catalog.pg_attribute as a
+where a.attrelid = %(table)s::regclass and a.attnum > 0 and not a.attisdropped
+order by a.attname collate "C";
+
 -- name: sequences
 -- A sequence that was never used has no last value. Not readable without SELECT or USAGE on it.
 select

@@ -1,0 +1,79 @@
+"""Sample the locks of another session while it works, from a connection of our own."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+
+import psycopg
+
+from migrator import session, sql
+from migrator.errors import MigratorError
+from migrator.session import Connection, Endpoint
+
+LOG = logging.getLogger(__name__)
+
+EAGER_SECONDS = 0.25
+"""So long samples follow each other without a pause: a small index is built in a few milliseconds."""
+PAUSE_SECONDS = 0.01
+
+
+class LockSampler:
+    """`start` returns when the first sample has been taken, so that no statement is over before anybody looks."""
+
+    def __init__(self, endpoint: Endpoint, *, version: str) -> None:
+        self._endpoint = endpoint
+        self._version = version
+        self._connection: Connection | None = None
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._seen: set[tuple[int, str]] = set()
+
+    def start(self, pid: int) -> None:
+        """Watch backend `pid` until `stop`."""
+        self.stop()
+        if self._connection is None or self._connection.closed:
+            self._connection = session.connect(self._endpoint, purpose="observe", version=self._version)
+        self._seen, self._ended = set(), threading.Event()
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self._watch, args=(self._connection, pid, ready), name=f"locks of {pid}", daemon=True
+        )
+        self._thread.start()
+        ready.wait(timeout=10)
+
+    def stop(self) -> frozenset[tuple[int, str]]:
+        """Everything that was seen since `start`; nothing without one."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return frozenset()
+        self._ended.set()
+        thread.join(timeout=10)
+        return frozenset(self._seen)
+
+    def close(self) -> None:
+        self.stop()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _watch(self, conn: Connection, pid: int, ready: threading.Event) -> None:
+        query, started = sql.load("observe")["locks"], time.monotonic()
+        try:
+            while True:
+                rows = conn.execute(query, {"pid": pid}).fetchall()
+                self._seen.update((int(oid), mode_name(mode)) for oid, mode in rows)
+                ready.set()
+                if self._ended.wait(0 if time.monotonic() - started < EAGER_SECONDS else PAUSE_SECONDS):
+                    return
+        except (MigratorError, psycopg.Error) as exc:
+            LOG.warning("the locks of session %s are not watched any more: %s", pid, exc)
+        finally:
+            ready.set()
+
+
+def mode_name(mode: str) -> str:
+    """pg_locks says "AccessExclusiveLock", the documentation "ACCESS EXCLUSIVE"."""
+    return " ".join(re.findall("[A-Z][a-z]+", mode.removesuffix("Lock"))).upper()

@@ -1,0 +1,58 @@
+-- What a statement does to relations that were there before it: read around each statement of a dry run.
+
+-- name: relations
+-- Everything that holds a lock or a file of its own, without the ledger, system and temporary ones. An index goes with
+-- its table.
+SELECT
+    c.oid::bigint AS oid,
+    quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
+    c.relkind::text AS kind,
+    c.relfilenode::bigint AS file,
+    i.indrelid::bigint AS table_oid
+FROM pg_catalog.pg_class AS c
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+LEFT JOIN pg_catalog.pg_index AS i ON c.oid = i.indexrelid
+WHERE
+    c.relkind IN ('r', 'p', 'm', 'v', 'S', 'f', 'i', 'I') AND c.relpersistence <> 't'
+    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    AND NOT n.nspname = any(%(exclude)s::text []);
+
+-- name: locks
+-- Locks that a session has now; the view shows every session's.
+SELECT
+    l.relation::bigint AS oid,
+    l.mode
+FROM pg_catalog.pg_locks AS l
+WHERE
+    l.pid = %(pid)s AND l.granted AND l.locktype = 'relation'
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database());
+
+-- name: scans_of_transaction
+-- Full reads that this transaction has begun; index builds and checks of constraints count.
+SELECT
+    relid::bigint AS oid,
+    seq_scan::bigint AS scans
+FROM pg_catalog.pg_stat_xact_user_tables
+WHERE seq_scan > 0;
+
+-- name: scans_so_far
+-- The same since the statistics began, for statements that have transactions of their own.
+SELECT
+    relid::bigint AS oid,
+    seq_scan::bigint AS scans
+FROM pg_catalog.pg_stat_user_tables
+WHERE seq_scan > 0;
+
+-- name: flush_statistics
+-- PostgreSQL 15 and later: the next report is not held back.
+SELECT pg_catalog.pg_stat_force_next_flush();
+
+-- name: transaction
+-- pid and start name a transaction.
+SELECT
+    pg_backend_pid() AS pid,
+    transaction_timestamp() AS started;
+
+-- name: wal_position
+-- Bytes of WAL that the whole server has written; what others write meanwhile is in it.
+SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS bytes;
