@@ -107,10 +107,10 @@ def ledger_check(plan: Plan, row: LedgerMigration | None, steps: Sequence[Ledger
 
 
 def schema_check(now: Schema, before: Schema, bundle: EvidenceBundle) -> Check:
-    """The schema must be the very one that the dry run produced. Pure."""
-    if now.fingerprint == bundle.dry_run.fingerprint_after:
+    """The schema must be the very one that the dry run produced, whichever role owns it here. Pure."""
+    if now.portable.fingerprint == bundle.dry_run.fingerprint_after:
         return Check("schema", Verdict.PASSED, "as the dry run left it")
-    happened, rehearsed = diff(before, now).lines(), bundle.dry_run.schema_diff
+    happened, rehearsed = diff(before.portable, now.portable).lines(), bundle.dry_run.schema_diff
     problems = [f"not rehearsed: {line}" for line in happened if line not in rehearsed]
     problems += [f"rehearsed, but not there: {line}" for line in rehearsed if line not in happened]
     return _verdict("schema", problems or ["the fingerprint differs from the dry run's in the order of columns"])
