@@ -1,0 +1,65 @@
+# Everything a person types. `make demo` and `make test` need nothing but Python 3.10 to 3.13 and this checkout.
+
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.10 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help setup demo up down status test test-unit test-integration test-acceptance bench lint format clean
+
+help:
+	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
+	@echo "make up      start the local stack and leave it running; make down stops it"
+	@echo "make test    run all tests"
+	@echo "make lint    check style, types, layers and SQL"
+	@echo "make bench   measure, and compare with the naive way or a peer"
+
+setup: $(STAMP)
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.10 to 3.13 is needed and none was found; set PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/sandbox demo
+
+up: $(STAMP)
+	@$(BIN)/sandbox up
+
+down: $(STAMP)
+	@$(BIN)/sandbox down
+
+status: $(STAMP)
+	@$(BIN)/sandbox status
+
+test: test-unit test-integration test-acceptance
+
+test-unit: $(STAMP)
+	$(PYTEST) tests/unit -q -n 2
+
+test-integration: $(STAMP)
+	$(PYTEST) tests/integration -q -n 2
+
+test-acceptance: $(STAMP)
+	$(PYTEST) tests/acceptance -q
+
+bench: $(STAMP)
+	@set -e; for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=plugins $(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .local .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
