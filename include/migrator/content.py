@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_DIFF_LINES = 200
+COSMETIC = "what the database would see is the same"
 
 
 def read_files(migration: Migration) -> dict[str, bytes]:
@@ -34,10 +35,8 @@ def read_files(migration: Migration) -> dict[str, bytes]:
 
     :raises InvalidInput: when one cannot be read.
     """
-    names = [
-        *sql_names(migration),
-        *(_name(migration, path) for path in (migration.rollback_path, migration.changes_path) if path),
-    ]
+    others = (migration.metadata_path, migration.rollback_path, migration.changes_path)
+    names = [*sql_names(migration), *(_name(migration, path) for path in others if path)]
     files = {}
     for name in sorted(names):
         path = migration.folder / name
@@ -158,15 +157,15 @@ def check_disk(plan: Plan, migration: Migration) -> tuple[str, ...]:
     changed = sorted(name for name in now.keys() | plan.checksums.keys() if now.get(name) != plan.checksums.get(name))
     if digest != plan.content_digest:
         difference = diff(plan.files, texts(files))
-        what = ", ".join(changed) or "migration-metadata.yaml"
+        what = ", ".join(changed) or "something in its metadata"
         raise ContentChanged(
-            f"the migration differs from what was analysed: {what} changed "
-            f"(digest {plan.content_digest[:19]} then, {digest[:19]} now); run it again from analyze",
+            f"the migration differs from what was analysed: {what} changed (digest {plan.content_digest[:19]} then, "
+            f"{digest[:19]} now); put it back, or run it again from analyze and have it reviewed again:\n{difference}",
             old_digest=plan.content_digest,
             new_digest=digest,
             diff=difference,
         )
-    notes = tuple(f"{name} was edited since the plan was made, in layout or comments only" for name in changed)
+    notes = tuple(f"{name} was edited since the plan was made; the edit is cosmetic: {COSMETIC}" for name in changed)
     for note in notes:
         logger.info("%s", note)
     return notes

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import Context
+
+    from migrator.catalogue import Migration
+    from migrator.evidence import EvidenceBundle
+    from migrator.plan import Plan
+    from migrator.targets import Target
 
 
 class PgMigrationPreflightOperator(PgMigrationOperator):
@@ -21,28 +28,35 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
     ui_color = "#fef7e0"
 
     def execute(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        from airflow_migrator.triggers.window import WindowOpenTrigger
         from migrator import preflight
-        from migrator.errors import OutsideWindow
 
         with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
             target, run, migration = hook.target(), self.run_context(context), hook.migration(self.version)
-            schedule = migration.metadata.schedule
-            window = preflight.decide_window(
-                plan,
-                target,
-                schedule if schedule is not None and schedule.target == self.target else None,
-                bundle.dry_run.seconds,
-                run.clock(),
-            )
-            self.log.info("window: %s, %s", window.state, window.reason)
-            if window.state == "wait":
-                self.defer(trigger=WindowOpenTrigger(window.opens_at.isoformat()), method_name="execute")
-            if window.state != "open":
-                raise OutsideWindow(window.reason, opens_at=window.opens_at, closes_at=window.closes_at)
             with hook.ledger() as ledger:
+                if not preflight.is_applied(plan, ledger):
+                    self.wait_for_window(plan, target, migration, bundle, run.clock())
                 report = preflight.run_checks(
                     plan, bundle, endpoint=hook.endpoint(), ledger=ledger, target=target, migration=migration, run=run
                 )
-            return self.put(context, report, checks=len(report.checks), window=window.reason)
+            return self.put(context, report, checks=len(report.checks))
+
+    def wait_for_window(
+        self, plan: Plan, target: Target, migration: Migration, bundle: EvidenceBundle, now: datetime
+    ) -> None:
+        """Goes on when the window is open; gives the worker back until it opens.
+
+        :raises OutsideWindow: it will not.
+        """
+        from airflow_migrator.triggers.window import WindowOpenTrigger
+        from migrator import preflight
+        from migrator.errors import OutsideWindow
+
+        schedule = migration.metadata.schedule
+        own = schedule if schedule is not None and schedule.target == self.target else None
+        window = preflight.decide_window(plan, target, own, bundle.dry_run.seconds, now)
+        self.log.info("window: %s, %s", window.state, window.reason)
+        if window.state == "wait" and window.opens_at is not None:
+            self.defer(trigger=WindowOpenTrigger(window.opens_at.isoformat()), method_name="execute")
+        if window.state != "open":
+            raise OutsideWindow(window.reason, opens_at=window.opens_at, closes_at=window.closes_at)
