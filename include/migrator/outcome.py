@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from migrator import rollback
+from migrator import rollback, session, sql
 from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.plan import Plan
 from migrator.run import RunContext
@@ -65,9 +65,10 @@ def run(
     :param plan: this run's plan; None when it is not known any more, then the content is not compared.
     """
     if not ledger.exists():
-        return describe(plan, None, (), (), run=run, version=version, target=endpoint.name or run.target)
+        return describe(plan, None, (), (), run=run, version=version, target=run.target)
     row, steps, events = ledger.migration(version), ledger.steps(version), ledger.events(version)
-    result = describe(plan, row, steps, events, run=run, version=version, target=endpoint.name or run.target)
+    alive = () if row is None or row.status is MigrationStatus.SUCCESS else still_there(endpoint, version)
+    result = describe(plan, row, steps, events, run=run, version=version, target=run.target, alive=alive)
     if is_news(result, events, run_id=run.run_id):
         detail = {"ok": result.ok, "result": result.status, "next": result.next_step}
         ledger.append_event(EVENT, version=version, run=run, detail=detail)
@@ -84,6 +85,7 @@ def describe(
     run: RunContext,
     version: str,
     target: str,
+    alive: Sequence[str] = (),
 ) -> Outcome:
     """The judgement and its words. Pure."""
     mine = tuple(event for event in events if event.run_id == run.run_id and event.kind != EVENT)
@@ -91,7 +93,7 @@ def describe(
     same = plan is None or row is None or row.checksum in (None, plan.content_digest)
     ok = ok and same
     todo = "" if ok else next_step(plan, row, steps, mine, run=run, version=version, same_content=same)
-    story = _story(row, steps, mine, run=run, ok=ok, same_content=same)
+    story = [*_story(row, steps, mine, ok=ok, same_content=same), *alive]
     text = f"{version} on {target}: {_headline(row, steps, run=run, ok=ok, same_content=same, mine=mine)}"
     text += "".join(f"\n- {line}" for line in story)
     if todo:
@@ -111,6 +113,14 @@ def describe(
         duration_ms=row.duration_ms if row is not None else None,
         actor=run.actor,
     )
+
+
+def still_there(endpoint: Endpoint, version: str) -> tuple[str, ...]:
+    """Sessions that execute this migration although its run is at its end."""
+    names = [session.application_name(purpose, version) for purpose in ("apply", "rollback")]
+    with session.connect(endpoint, purpose="observe", version=version) as connection, session.translated():
+        rows = connection.execute(sql.load("activity")["sessions_named"], {"names": names}).fetchall()
+    return tuple(f"pid {pid} ({name}, {state or 'state hidden'}) is still there" for pid, name, state in rows)
 
 
 def is_news(result: Outcome, events: Sequence[LedgerEvent], *, run_id: str) -> bool:
@@ -202,7 +212,6 @@ def _story(
     steps: Sequence[LedgerStep],
     mine: Sequence[LedgerEvent],
     *,
-    run: RunContext,
     ok: bool,
     same_content: bool,
 ) -> list[str]:

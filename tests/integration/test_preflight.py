@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from migrator import apply, documents, preflight, verify
+from migrator import documents, preflight
 from migrator.errors import DriftDetected, PreflightBusy, PreflightRefused, ReviewMissing
 from migrator.evidence import Check, Verdict
 from migrator.ledger import Ledger
 from migrator.plan import Plan, Risk
-from migrator.run import RunContext
 from migrator.session import Endpoint
 from migrator.targets import Limits, SnapshotPolicy, Target
 from tests.evidence import make_bundle, read_schema, rehearse
-from tests.factories import NOW, make_plan
+from tests.factories import make_plan
 from tests.integration.conftest import MakeDatabase
-
-BASE = "CREATE TABLE parent (id bigint PRIMARY KEY, name text);"
-
-
-def run_of(plan: Plan, run_id: str = "run-1", **over: Any) -> RunContext:
-    return replace(
-        RunContext(run_id=run_id, version=plan.version, target=plan.target, actor="tester", clock=lambda: NOW), **over
-    )
-
-
-def make_target(**over: Any) -> Target:
-    target = Target(
-        name="test",
-        environment="development",
-        connection="test",
-        copies_connection="copies",
-        reviews={risk: 0 for risk in Risk},
-        limits=Limits(min_free_connections=1),
-    )
-    return replace(target, **over)
+from tests.integration.stages import apply_all, make_target, run_of, traces, verify_it
 
 
 def check(plan: Plan, endpoint: Endpoint, *, target: Target | None = None, bundle: Any = None, **over: Any) -> Any:
@@ -133,14 +112,11 @@ def test_too_few_connections(database: Endpoint) -> None:
 def test_an_applied_migration_needs_no_checks(database: Endpoint, make_database: MakeDatabase) -> None:
     plan = make_plan()
     bundle = rehearse(plan, database, make_database("twin"))
-    with Ledger(database) as ledger:
-        common: dict[str, Any] = {"endpoint": database, "ledger": ledger, "run": run_of(plan)}
-        apply.run_step(plan, plan.steps[0].name, target=make_target(), evidence=bundle, **common)
-        verify.run(plan, bundle, **common)
-        before = ledger.head()
+    apply_all(plan, database, bundle)
+    verify_it(plan, database, bundle)
+    before = traces(database)
     impossible = make_target(limits=Limits(min_free_connections=100_000))
     report = check(plan, database, bundle=bundle, target=impossible, run_id="run-2")
     assert report.already_applied
     assert [one.verdict for one in report.checks] == [Verdict.PASSED]
-    with Ledger(database) as ledger:
-        assert ledger.head() == before
+    assert traces(database) == before

@@ -92,3 +92,13 @@ WHERE
     AND l.classid = ((%(key)s::bigint >> 32) & 4294967295)::oid
     AND l.objid = (%(key)s::bigint & 4294967295)::oid
 LIMIT 1;
+
+-- name: sessions_named
+-- By application_name: the sessions that execute a migration, whoever started them.
+SELECT
+    pid,
+    application_name,
+    state
+FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = ANY(%(names)s)
+ORDER BY pid;
