@@ -35,6 +35,9 @@ class Airflow:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._http.close()
 
     def call(self, method: str, path: str, body: Any = None, **params: Any) -> Any:

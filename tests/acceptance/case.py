@@ -102,7 +102,7 @@ class Case:
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with self.connect() as connection:
-            cursor = connection.execute(statement, parameters or None)  # type: ignore[arg-type]
+            cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def value(self, statement: str, *parameters: Any) -> Any:
@@ -275,7 +275,7 @@ class Holder:
 
     def __enter__(self) -> Holder:
         self._connection = psycopg.connect(self._uri, application_name=self._name)
-        self._connection.execute(self._statement)  # type: ignore[arg-type]
+        self._connection.execute(self._statement)
         self.pid = self._connection.info.backend_pid
         return self
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import yaml
 from psycopg import sql
 
 from migrator import schema as schemas
@@ -22,7 +21,7 @@ from sandbox.seed import seed
 from sandbox.stack import COPIES, OWNER, Stack
 from sandbox.workspace import Workspace, repository
 from tests.acceptance.case import Case
-from tests.acceptance.specs import Spec
+from tests.acceptance.specs import Spec, to_yaml
 
 POWERLESS = "powerless"
 TEMPLATE = "acceptance_template"
@@ -39,6 +38,7 @@ class Laboratory:
         self.processes = Processes(self.workspace.logs)
         self.servers: dict[str, Stack] = {}
         self._clients = threading.local()
+        self._opened: list[Airflow] = []
         self._cloning = threading.Lock()
         self._writing = threading.Lock()
         self._policies: dict[str, Mapping[str, Any]] = {}
@@ -91,6 +91,8 @@ class Laboratory:
             self.client("admin").unpause(dag)
 
     def stop(self) -> None:
+        for client in self._opened:
+            client.close()
         self.processes.stop()
         for stack in (self.stack, *self.servers.values()):
             stack.stop("immediate")
@@ -100,6 +102,7 @@ class Laboratory:
         known: dict[str, Airflow] = self._clients.__dict__.setdefault("known", {})
         if user not in known:
             known[user] = self.airflow.client(user)
+            self._opened.append(known[user])
         return known[user]
 
     def set_policy(self, case: Case, policy: Mapping[str, Any]) -> None:
@@ -112,7 +115,7 @@ class Laboratory:
         """Whole or not at all: Airflow reads the file at any moment."""
         targets = self.workspace.root / "targets.yaml"
         draft = targets.with_suffix(".new")
-        draft.write_text(yaml.safe_dump(self._targets(), sort_keys=False))
+        draft.write_text(to_yaml(self._targets()))
         draft.replace(targets)
 
     def databases_of_copies(self) -> tuple[str, ...]:
@@ -140,7 +143,7 @@ class Laboratory:
                 for script in scripts:
                     for statement in script.split(";\n"):
                         if statement.strip():
-                            connection.execute(statement)  # type: ignore[arg-type]
+                            connection.execute(statement)
             with psycopg.connect(self.superuser_uri(case, clone), autocommit=True) as connection:
                 return schemas.read(connection)
         finally:
@@ -181,13 +184,13 @@ class Laboratory:
             "notifications": [{"kind": "log"}],
         }
         return {
+            "defaults": policy,
             "targets": {
                 case.target: {
-                    **policy,
                     "connection": case.target,
                     **case.spec.target,
                     **self._policies.get(case.target, {}),
                 }
                 for case in self.cases.values()
-            }
+            },
         }

@@ -36,6 +36,17 @@ SABOTAGED = f"DO $$ BEGIN IF {PRESENT} THEN RAISE EXCEPTION 'sabotaged'; END IF;
 NOT_SABOTAGED = {"verify": [f"SELECT NOT {PRESENT}"]}
 
 
+class _Plain(yaml.SafeDumper):
+    """Without anchors and aliases, which are refused in files that people write."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def to_yaml(content: Any) -> str:
+    return yaml.dump(content, Dumper=_Plain, sort_keys=False)
+
+
 def paused(name: str) -> str:
     """A query that takes a minute while the test holds a `Brake` of that name in the same database."""
     return (
@@ -79,14 +90,14 @@ class Files:
             **({"schedule": {"target": target, **self.schedule}} if self.schedule else {}),
             **self.metadata,
         }
-        (folder / "migration-metadata.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        (folder / "migration-metadata.yaml").write_text(to_yaml(content))
         (folder / f"{version}.sql").write_text(self.sql)
         if self.rollback is not None:
             (folder / f"{version}_rollback.sql").write_text(self.rollback)
         for name, text in self.more.items():
             (folder / name).write_text(text)
         if self.changes is not None:
-            (folder / "schema_changes.yaml").write_text(yaml.safe_dump(dict(self.changes), sort_keys=False))
+            (folder / "schema_changes.yaml").write_text(to_yaml(dict(self.changes)))
         return folder
 
 
