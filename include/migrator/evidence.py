@@ -53,7 +53,10 @@ class SnapshotRecord:
     """schema.Schema as a dict: the state that drift is measured against."""
     tables: tuple[TableFingerprint, ...]
     sequences: Mapping[str, int | None]
+    """Positions when the snapshot was exported. Sequences are not transactional: the dump saw these or later ones."""
     expires_at: datetime | None = None
+    sequences_after: Mapping[str, int | None] = field(default_factory=dict)
+    """Positions after the dump, where they differ."""
 
 
 @dataclass(frozen=True)

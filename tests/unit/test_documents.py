@@ -71,7 +71,7 @@ def test_unknown_keys_are_ignored_and_missing_ones_take_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "place"),
+    "data, place",
     [
         ({"leaves": []}, "Tree"),
         ({"leaves": [], "at": "yesterday"}, "Tree.at"),

@@ -1,0 +1,117 @@
+"""Run PostgreSQL's client programs as children that never outlive us."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from migrator.embedded.programs import CLIENT_PROGRAMS, KNOWN_MAJORS, Programs, find_programs
+from migrator.errors import ConnectionLost, EnvironmentFault, ProgramFailed
+from migrator.session import Endpoint
+
+TRANSIENT = re.compile(
+    r"could not connect|connection to server .* failed|server closed the connection|terminating connection"
+    r"|the database system is (starting up|shutting down|in recovery)|too many clients|canceling statement due to lock"
+    r"|could not obtain lock",
+    re.IGNORECASE,
+)
+"""What the programs print when the server, not the request, was the trouble."""
+TAIL_LINES = 12
+
+
+def client_programs(major: int, *, configured: Path | None = None) -> Programs:
+    """pg_dump and pg_restore for a server of `major`: of that very version, else of the next newer one.
+
+    pg_dump refuses a server of a newer major, and a dump of 17 or later cannot be restored with --exit-on-error into
+    a server before 17 (it sets transaction_timeout), so newer than needed is the second choice.
+
+    :raises EnvironmentFault: there are none.
+    """
+    if configured is not None:
+        found = find_programs(configured=configured, needs=CLIENT_PROGRAMS)
+        if found.major < major:
+            raise EnvironmentFault(
+                f'"{configured}" has PostgreSQL {found.version}, the server is of version {major}: pg_dump must not be'
+                " older than the server"
+            )
+        return found
+    for candidate in range(major, max(KNOWN_MAJORS) + 1):
+        try:
+            return find_programs(candidate, needs=CLIENT_PROGRAMS)
+        except EnvironmentFault as exc:
+            missing = exc
+    raise EnvironmentFault(f"no pg_dump for a server of version {major}: {missing}") from None
+
+
+def connection_environment(endpoint: Endpoint) -> tuple[str, dict[str, str]]:
+    """The connection string without the password, for the command line, and the password, for the environment."""
+    parts = conninfo_to_dict(endpoint.conninfo)
+    password = parts.pop("password", None)
+    shown = make_conninfo("", **{**parts, "application_name": "migration snapshot"})
+    return shown, {"PGPASSWORD": str(password)} if password else {}
+
+
+def run(
+    programs: Programs,
+    program: str,
+    *arguments: str,
+    env: Mapping[str, str],
+    while_waiting: Callable[[], None] | None = None,
+) -> float:
+    """Run `program` to its end; returns the seconds it took.
+
+    `while_waiting` is called once, after the start: work that can go side by side.
+
+    :raises ConnectionLost: the server went away or was busy; try again. :raises ProgramFailed: anything else.
+    """
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(
+            [str(programs.path(program)), *arguments],
+            cwd="/",
+            env={**programs.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            if while_waiting is not None:
+                while_waiting()
+            code = child.wait()
+        except BaseException:
+            _kill(child)
+            raise
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    if code != 0:
+        tail = "\n".join(text.strip().splitlines()[-TAIL_LINES:]) or "no output"
+        if TRANSIENT.search(text):
+            raise ConnectionLost(f"{program} lost the server or did not get to it: {tail}", sqlstate=None)
+        raise ProgramFailed(
+            f"{program} ended with exit code {code}: {tail}", program=program, exit_code=code, output=text
+        )
+    return time.monotonic() - started
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """The whole session of the child: parallel jobs are processes of their own."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            child.wait(timeout=5)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    child.wait()

@@ -1,0 +1,117 @@
+"""Restored copies: throw-away databases with production's data, marked so that what was forgotten can be found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg import sql as pgsql
+
+from migrator import session, sql
+from migrator.errors import EnvironmentFault, Refused
+from migrator.run import RunContext
+from migrator.session import Connection, Endpoint
+from migrator.trial import trial_name
+
+LOG = logging.getLogger(__name__)
+
+LIFETIME = timedelta(days=2)
+"""A copy that is older belongs to nobody; a review that takes longer does not need it."""
+
+
+@dataclass(frozen=True)
+class CopyMark:
+    """The comment on a copy's database."""
+
+    database: str
+    run_id: str
+    version: str
+    target: str
+    expires_at: datetime
+
+
+def copy_name(run: RunContext) -> str:
+    """The same for every attempt of one run, and no other run's."""
+    unique = hashlib.sha256(f"{run.target}/{run.version}/{run.run_id}".encode()).hexdigest()[:10]
+    stem = re.sub(r"[^a-z0-9]+", "_", f"copy_{run.target}_{run.version}".lower())[:46]
+    return f"{stem}_{unique}"
+
+
+def create(conn: Connection, name: str, *, run: RunContext, encoding: str, lc_collate: str, lc_ctype: str) -> None:
+    """An empty database with the source's encoding and locale; one that an earlier attempt left is dropped before.
+
+    :raises EnvironmentFault: the role may not create databases, or the locale is not on this server.
+    """
+    drop(conn, name)
+    command = pgsql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
+        pgsql.Identifier(name), pgsql.Literal(encoding), pgsql.Literal(lc_collate), pgsql.Literal(lc_ctype)
+    )
+    try:
+        with session.translated():
+            conn.execute(command)
+            mark = {
+                "migrator_copy": 1,
+                "run_id": run.run_id,
+                "version": run.version,
+                "target": run.target,
+                "expires_at": (run.clock() + LIFETIME).isoformat(),
+            }
+            conn.execute(
+                pgsql.SQL("COMMENT ON DATABASE {} IS {}").format(
+                    pgsql.Identifier(name), pgsql.Literal(json.dumps(mark))
+                )
+            )
+    except EnvironmentFault:
+        raise
+    except Exception as exc:
+        if getattr(exc, "fields", {}).get("sqlstate") not in ("42501", "22023"):
+            raise
+        raise EnvironmentFault(
+            f"cannot create a database for the restored copy: {exc}. the copies connection needs a role with LOGIN and"
+            " CREATEDB on a server that knows the source's locale"
+        ) from None
+
+
+def drop(conn: Connection, name: str) -> bool:
+    """Drop a copy and the clone that a killed dry run left of it. Whether there was one.
+
+    :raises Refused: the database is there, but is not marked as a copy.
+    """
+    with session.translated():
+        rows = conn.execute(sql.load("backups")["mark"], {"database": name}).fetchall()
+        if rows and parse_mark(name, rows[0][0]) is None and rows[0][0] is not None:
+            raise Refused(f'database "{name}" is not marked as a restored copy: it is not dropped')
+        for one in (trial_name(name), name):
+            conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(one)))
+    return bool(rows)
+
+
+def reap(copies: Endpoint, *, now: datetime, log: logging.Logger = LOG) -> tuple[str, ...]:
+    """Drop all copies on this server whose time is over; their names."""
+    dropped = []
+    with session.connect(copies, purpose="reaper") as conn:
+        with session.translated():
+            rows = conn.execute(sql.load("backups")["copies"]).fetchall()
+        for name, comment in rows:
+            mark = parse_mark(name, comment)
+            if mark is not None and mark.expires_at < now:
+                log.info('dropping the copy "%s" of run %s of %s: nobody needs it', name, mark.run_id, mark.version)
+                drop(conn, name)
+                dropped.append(name)
+    return tuple(dropped)
+
+
+def parse_mark(database: str, comment: str | None) -> CopyMark | None:
+    """None: this database is not one of ours. Pure."""
+    try:
+        data = json.loads(comment or "")
+        if data["migrator_copy"] != 1:
+            return None
+        expires = datetime.fromisoformat(data["expires_at"])
+        return CopyMark(database, data["run_id"], data["version"], data["target"], expires)
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,41 @@
+-- The moment of a snapshot, and the bookkeeping of restored copies.
+
+-- name: moment
+-- Everything that is dumped and hashed is of this very snapshot. A standby has no current insert position.
+select
+    pg_catalog.pg_export_snapshot() as snapshot,
+    pg_catalog.clock_timestamp() as taken_at,
+    case
+        when pg_catalog.pg_is_in_recovery() then pg_catalog.pg_last_wal_replay_lsn()
+        else pg_catalog.pg_current_wal_lsn()
+    end::text as lsn,
+    pg_catalog.current_database()::text as dbname;
+
+-- name: locale
+-- A copy with another encoding or locale sorts and compares differently.
+select
+    pg_catalog.pg_encoding_to_char(d.encoding)::text as encoding,
+    d.datcollate::text as lc_collate,
+    d.datctype::text as lc_ctype
+from pg_catalog.pg_database as d
+where d.datname = pg_catalog.current_database();
+
+-- name: missing_roles
+-- Which of these roles are not on this server.
+select r.name
+from pg_catalog.unnest(%(roles)s::text []) as r (name)
+where not exists (select from pg_catalog.pg_roles as p where p.rolname = r.name) and r.name <> 'public'
+order by r.name;
+
+-- name: mark
+-- What our restored copies say about themselves; NULL for a database that has no comment, no row for one that is absent.
+select pg_catalog.shobj_description(d.oid, 'pg_database')
+from pg_catalog.pg_database as d
+where d.datname = %(database)s;
+
+-- name: copies
+-- All databases that say that they are restored copies.
+select d.datname::text, pg_catalog.shobj_description(d.oid, 'pg_database')
+from pg_catalog.pg_database as d
+where pg_catalog.shobj_description(d.oid, 'pg_database') like '{"migrator_copy"%%'
+order by d.datname;
