@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -60,7 +60,7 @@ def test_digest_does_not_depend_on_the_order_of_keys(tree: Tree) -> None:
     assert documents.digest(turned) == documents.digest(tree)
 
 
-@pytest.mark.parametrize("value", [{1, 2}, b"x", float("nan"), float("inf"), timedelta(1), object()])
+@pytest.mark.parametrize("value", [{1, 2}, b"x", float("nan"), float("inf"), object()])
 def test_values_without_a_json_form_are_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="no JSON form"):
         documents.to_dict(value)

@@ -10,6 +10,7 @@ from airflow.sdk.bases.hook import BaseHook
 from airflow_migrator.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from migrator.backups.storage import Storage
     from migrator.catalogue import Catalogue, Migration
     from migrator.ledger import Ledger
     from migrator.session import Endpoint
@@ -62,6 +63,12 @@ class PgMigrationHook(BaseHook):
 
             raise UsageError(f"target {target.name!r} has no copies_connection: nothing to restore its snapshot onto")
         return self._endpoint(target.copies_connection, role=None, search_path=target.search_path)
+
+    def snapshot_storage(self) -> Storage:
+        """Where the target's snapshots are kept."""
+        from airflow_migrator.snapshot_storage import storage_at
+
+        return storage_at(self.settings.location(self.target().storage))
 
     def ledger(self) -> Ledger:
         from migrator.ledger import Ledger

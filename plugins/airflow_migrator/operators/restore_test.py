@@ -27,6 +27,9 @@ class PgMigrationRestoreTestOperator(PgMigrationOperator):
                 copies=hook.copies(),
                 target=hook.target(),
                 run=self.run_context(context),
+                storage=hook.snapshot_storage(),
+                programs=hook.settings.programs,
+                log=self.log,
             )
             return self.put(
                 context,

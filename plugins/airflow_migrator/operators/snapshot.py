@@ -22,5 +22,15 @@ class PgMigrationSnapshotOperator(PgMigrationOperator):
         with self.running(context):
             plan, hook = self.plan(context), self.migration_hook()
             skip_if_applied(plan)
-            record = snapshot.run(plan, endpoint=hook.endpoint(), target=hook.target(), run=self.run_context(context))
+            target, storage = hook.target(), hook.snapshot_storage()
+            record = snapshot.run(
+                plan,
+                endpoint=hook.endpoint(),
+                target=target,
+                run=self.run_context(context),
+                storage=storage,
+                programs=hook.settings.programs,
+                log=self.log,
+            )
+            snapshot.expire(target, now=record.finished_at, storage=storage, log=self.log)
             return self.put(context, record, snapshot=record.id, size_bytes=record.size_bytes, seconds=record.seconds)
