@@ -227,7 +227,8 @@ def _close(plan: Plan, ledger: Ledger, run: RunContext, decision: Decision) -> N
     if decision.action is Action.HELD:
         ledger.append_event("held", version=plan.version, run=run, detail={"reason": decision.reason})
     if decision.close:
-        ledger.mark_failed(plan.version, run=run, error_message=decision.reason)
+        errors = [f"step {step.step}: {step.error}" for step in ledger.steps(plan.version) if step.error]
+        ledger.mark_failed(plan.version, run=run, error_message="; ".join(errors) or decision.reason)
 
 
 def _undo(ctx: StepContext, decision: Decision) -> tuple[StatementResult, ...]:

@@ -79,12 +79,15 @@ def test_preflight_finds_too_few_connections(case: Case) -> None:
 def test_apply_fails_in_production(case: Case) -> None:
     with case.connect(application_name=SABOTEUR):
         run = case.trigger()
-        states = expect_red(case, run, case.step(), rollback="success")
+        states = expect_red(case, run, case.step(), rollback="skipped")
     assert states["outcome"] == "failed"
     log = run.log(case.step())
     assert "sabotaged" in log
     assert f"{case.version()}.sql:5" in log, "the message names file and line of the statement"
-    case.expect_rolled_back()
+    case.expect_not_applied(status=("failed",))
+    row = case.row()
+    assert row is not None
+    assert "sabotaged" in (row.error_message or "")
 
 
 @scenario(migrations={"": Files(metadata=NOT_SABOTAGED)})
