@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -159,26 +160,10 @@ class Demo:
         return root
 
     def _report(self, local: Local, results: tuple[Result, ...], traffic: Traffic) -> tuple[str, ...]:
-        table = Table(title="What happened", title_justify="left", show_lines=False)
-        table.add_column("stage", no_wrap=True)
-        table.add_column("state", no_wrap=True)
-        table.add_column("seconds", justify="right", no_wrap=True)
-        table.add_column("what was proved")
         faults = []
         for result in results:
-            as_expected = "as expected" if not result.faults else "[red]NOT as expected[/red]"
-            table.add_section()
-            table.add_row(
-                f"[bold]{result.act.version}[/bold]",
-                _coloured(result.run_state),
-                f"{result.seconds:.1f}",
-                f"[bold]{escape(result.act.note)}[/bold]; ledger: {result.ledger_status}; {as_expected}",
-            )
-            for stage in result.stages:
-                seconds = "" if stage.seconds is None else f"{stage.seconds:.1f}"
-                table.add_row(f"  {stage.stage}", _coloured(stage.state), seconds, escape(stage.proved))
+            self._console.print(_table(result))
             faults += [f"{result.act.version}: {fault}" for fault in result.faults]
-        self._console.print(table)
         self._console.print(
             f"Meanwhile the application made {traffic.queries:,} queries, {traffic.failures} failed; the longest took"
             f" {traffic.longest_seconds:.2f} s ({traffic.longest_query})."
@@ -195,6 +180,30 @@ class Demo:
 
     def _say(self, text: str) -> None:
         self._console.print(f"[dim]{time.monotonic() - self._started:6.1f}[/dim] {text}")
+
+
+def _table(result: Result) -> Table:
+    """What one act's stages did, narrow enough for a terminal of 80 columns."""
+    verdict = "as expected" if not result.faults else "[red]NOT as expected[/red]"
+    table = Table(
+        title=f"\n[bold]{result.act.version}[/bold] {_coloured(result.run_state)}, ledger: {result.ledger_status},"
+        f" {result.seconds:.1f} s: {verdict}\n{escape(result.act.note)}",
+        title_justify="left",
+        title_style="",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        expand=False,
+    )
+    table.add_column("stage", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("s", justify="right", no_wrap=True)
+    table.add_column("what was proved", overflow="fold")
+    for stage in result.stages:
+        seconds = "" if stage.seconds is None else f"{stage.seconds:.1f}"
+        # The step of a migration that declares none is named like the migration.
+        name = stage.stage.removesuffix(f".{result.act.version}")
+        table.add_row(name, _coloured(stage.state), seconds, escape(stage.proved))
+    return table
 
 
 def _coloured(state: str | None) -> str:

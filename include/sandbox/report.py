@@ -12,6 +12,20 @@ from urllib.parse import urlsplit
 
 from sandbox.rest import Airflow, ApiRefused
 
+LOCKS = (
+    "ACCESS SHARE",
+    "ROW SHARE",
+    "ROW EXCLUSIVE",
+    "SHARE UPDATE EXCLUSIVE",
+    "SHARE",
+    "SHARE ROW EXCLUSIVE",
+    "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)
+"""From the weakest to the strongest."""
+FAILED_WITH = "Task failed with exception | "
+LONGEST_REASON = 200
+
 ORDER = (
     "analyze",
     "snapshot",
@@ -44,7 +58,9 @@ def stages(airflow: Airflow, dag_id: str, run_id: str) -> tuple[StageReport, ...
             stage=task["task_id"],
             state=str(task["state"]),
             seconds=_seconds(task),
-            proved=_proved(task["task_id"], _result(airflow, dag_id, run_id, task["task_id"])),
+            proved=_failure(airflow, dag_id, run_id, task)
+            if task["state"] == "failed"
+            else _proved(task["task_id"], _result(airflow, dag_id, run_id, task["task_id"])),
         )
         for task in tasks
     )
@@ -60,6 +76,19 @@ def _seconds(task: Mapping[str, Any]) -> float | None:
         return None
     started, ended = (datetime.fromisoformat(task[key].replace("Z", "+00:00")) for key in ("start_date", "end_date"))
     return (ended - started).total_seconds()
+
+
+def _failure(airflow: Airflow, dag_id: str, run_id: str, task: Mapping[str, Any]) -> str:
+    """Why a task failed: the first lines of the engine's own message, from the end of its log."""
+    try:
+        log = airflow.log(dag_id, run_id, task["task_id"], try_number=task["try_number"])
+    except ApiRefused:
+        return ""
+    _, found, reason = log.rpartition(FAILED_WITH)
+    if not found:
+        return ""
+    lines = reason.partition(": ")[2].splitlines()
+    return " ".join(line.strip() for line in lines[:2])[:LONGEST_REASON]
 
 
 def _result(airflow: Airflow, dag_id: str, run_id: str, task_id: str) -> Mapping[str, Any]:
@@ -105,15 +134,15 @@ def _proved(task_id: str, result: Mapping[str, Any]) -> str:
 def _analyze(plan: Mapping[str, Any]) -> str:
     if plan.get("already_applied"):
         return str(plan.get("applied_note") or "already applied")
-    statements = sum(len(step["statements"]) for step in plan["steps"])
-    findings = len(plan["findings"])
-    return f"{plan['type']}, risk {plan['risk']}; {statements} statements, {findings} findings"
+    statements = _count(sum(len(step["statements"]) for step in plan["steps"]), "statement")
+    findings = _count(len(plan["findings"]), "finding")
+    return f"{str(plan['type']).replace('_', ' ')}, risk {plan['risk']}; {statements}, {findings}"
 
 
 def _snapshot(record: Mapping[str, Any]) -> str:
     tables = record["tables"]
     rows = sum(table["rows"] for table in tables)
-    return f"{len(tables)} tables, {rows:,} rows, {record['size_bytes'] / 1e6:.1f} MB at {record['lsn']}"
+    return f"{_count(len(tables), 'table')}, {rows:,} rows, {record['size_bytes'] / 1e6:.1f} MB at {record['lsn']}"
 
 
 def _restore(evidence: Mapping[str, Any]) -> str:
@@ -124,13 +153,11 @@ def _restore(evidence: Mapping[str, Any]) -> str:
 
 
 def _dry_run(evidence: Mapping[str, Any]) -> str:
-    passed = sum(check["verdict"] == "passed" for check in evidence["checks"])
     locks = {lock["mode"] for trace in evidence["statements"] for lock in trace["locks"]}
-    strongest = max(locks, key=len) if locks else "none on existing tables"
-    return (
-        f"applied in {evidence['seconds']:.2f} s, {passed}/{len(evidence['checks'])} checks"
-        f" (rollback gives the old schema back); locks: {strongest}"
-    )
+    strongest = max(locks, key=LOCKS.index) if locks else "none on existing tables"
+    passed = {check["name"] for check in evidence["checks"] if check["verdict"] == "passed"}
+    undone = "; rollback gives the old schema back" if "rollback_schema_equal" in passed else ""
+    return f"applied in {evidence['seconds']:.2f} s{undone}; strongest lock: {strongest}"
 
 
 def _review(answer: Mapping[str, Any]) -> str:
@@ -139,14 +166,22 @@ def _review(answer: Mapping[str, Any]) -> str:
 
 
 def _apply(result: Mapping[str, Any]) -> str:
-    attempts = result.get("attempts", 1)
-    again = f", attempt {attempts}" if attempts != 1 else ""
-    return f"{result.get('statements', '?')} statements in {float(result.get('seconds', 0)):.2f} s{again}"
+    statements = sum(len(step["statements"]) for step in result["steps"])
+    seconds = sum(step["seconds"] for step in result["steps"])
+    attempts = max(step["attempts"] for step in result["steps"])
+    again = f", attempt {attempts}" if attempts > 1 else ""
+    return f"{_count(statements, 'statement')} in {seconds:.2f} s{again}"
 
 
 def _checks(report: Mapping[str, Any]) -> str:
     checks = report.get("checks")
     if isinstance(checks, list) and checks:
         passed = sum(check["verdict"] == "passed" for check in checks)
-        return f"{passed}/{len(checks)} checks: " + ", ".join(str(check["name"]) for check in checks)
-    return str(report.get("text") or report.get("detail") or report.get("action") or "")
+        other = [f"{check['name']} {check['verdict']}" for check in checks if check["verdict"] != "passed"]
+        return "; ".join([f"{_count(passed, 'check')} passed", *other])
+    text = str(report.get("text") or report.get("reason") or report.get("action") or "")
+    return text.partition("\n")[0]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
