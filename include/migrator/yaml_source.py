@@ -200,7 +200,8 @@ def _char_at(text: str, line: int, column: int) -> str:
 
 
 def _place(event: Event) -> Place:
-    return Place(event.start_mark.line + 1, event.start_mark.column + 1)
+    mark = event.start_mark
+    return Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
 
 
 def _scalar(event: ScalarEvent) -> Any:

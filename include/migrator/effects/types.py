@@ -101,12 +101,7 @@ def needs_rewrite(old: SqlType, new: SqlType, *, timezone: str) -> bool:
         return False
     if set(pair) == {"timestamp without time zone", "timestamp with time zone"}:
         return timezone not in ("UTC", "Etc/UTC", "GMT", "Etc/GMT") or _less_precise(old, new)
-    if (
-        set(pair) <= {"integer", "oid", "regclass", "regtype", "regproc", "regrole", "regnamespace"}
-        and len(set(pair)) == 2
-    ):
-        return False
-    return True
+    return not set(pair) <= {"integer", "oid", "regclass", "regtype", "regproc", "regrole", "regnamespace"}
 
 
 def _narrows(old: SqlType, new: SqlType) -> bool:
@@ -118,7 +113,7 @@ def _narrows(old: SqlType, new: SqlType) -> bool:
             return False
         if not old.mods:
             return True
-        scale, new_scale = (old.mods + (0,))[1], (new.mods + (0,))[1]
+        scale, new_scale = (*old.mods, 0)[1], (*new.mods, 0)[1]
         return new_scale != scale or new.mods[0] < old.mods[0]
     if name in _TIMES or name == "interval":
         return _less_precise(old, new)

@@ -86,9 +86,9 @@ class World:
         if facts is not None and facts.not_null:
             return True
         for item in relation.constraints:
-            if item.kind in ("c", "n") and (item.validated or (table, item.name) in self.validated):
-                if column in not_null_columns(item.definition):
-                    return True
+            valid = item.validated or (table, item.name) in self.validated
+            if item.kind in ("c", "n") and valid and column in not_null_columns(item.definition):
+                return True
         return False
 
     def after(self, node: Node) -> World:
@@ -180,7 +180,8 @@ def proven_not_null(expression: Node) -> Iterator[str]:
         if name == "bool_expr" and enum(current.bool_expr, "boolop") == "AND_EXPR":
             stack.extend(current.bool_expr.args)
         elif name == "null_test" and enum(current.null_test, "nulltesttype") == "IS_NOT_NULL":
-            if name_of(current.null_test.arg) == "column_ref":
+            column = name_of(current.null_test.arg) == "column_ref"
+            if column:
                 yield from strings(current.null_test.arg.column_ref.fields)[-1:]
 
 
