@@ -277,7 +277,7 @@ def in_background(work: object) -> Iterator[list[BaseException]]:
     try:
         yield raised
     finally:
-        thread.join(timeout=60)
+        thread.join(timeout=90)
         assert not thread.is_alive()
 
 
