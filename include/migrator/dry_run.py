@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from migrator import dry_run_checks, fingerprint, ledger, rollback, schema, session, steps, verify
+from migrator import dry_run_checks, fingerprint, ledger, rollback, schema, session, steps, verify, wording
 from migrator.errors import DryRunFailed, EnvironmentFault, MigratorError, Refused, RestoreNotProven, TransientError
 from migrator.evidence import (
     Check,
@@ -212,7 +212,7 @@ class _Rehearsal:
             )
             book.begin(self.plan, run=self.run)
             results = [steps.run(step, ctx) for step in self.plan.steps]
-        return f"{sum(len(result.statements) for result in results)} statements"
+        return wording.count(sum(len(result.statements) for result in results), "statement")
 
     def _roll_back(self, book: ledger.Ledger, tracer: Observer) -> str:
         report = rollback.run(
@@ -226,7 +226,7 @@ class _Rehearsal:
             tracer=tracer,
             log=self.log,
         )
-        return f"{len(report.statements)} statements; {report.reason}"
+        return f"{wording.count(len(report.statements), 'statement')}, {report.reason}"
 
     def _judge_result(self) -> None:
         if self.plan.expected_changes is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from migrator import expected_changes
+from migrator import expected_changes, wording
 from migrator.evidence import Check, StatementTrace, TableFingerprint, Verdict
 from migrator.schema import Schema
 from migrator.schema_diff import SchemaDiff, diff
@@ -92,7 +92,12 @@ def data_equal(
     if gone:
         text = "what was dropped is in the snapshot only, the rollback gives back the structure: " + "; ".join(gone)
         return Check("rollback_data", Verdict.UNVERIFIED, text)
-    return Check("rollback_data", Verdict.PASSED, f"{len(wanted)} tables that were written have their rows again")
+    good = (
+        f"{wording.count(len(wanted), 'table')} with rows as before"
+        if wanted
+        else "no row of an older table was touched"
+    )
+    return Check("rollback_data", Verdict.PASSED, good)
 
 
 def surprises(traces: Iterable[StatementTrace]) -> tuple[str, ...]:
