@@ -214,8 +214,9 @@ def _refuse_changed(plan: Plan, row: LedgerMigration | None) -> None:
     """An applied migration is history: other content needs another version."""
     if row is None or row.status != "success" or row.checksum == plan.content_digest:
         return
+    then = (row.checksum or "unknown")[:19]
     raise ContentChanged(
-        f"{plan.version!r} is applied with another content ({(row.checksum or 'unknown')[:19]} then, {plan.content_digest[:19]} now); "
+        f"{plan.version!r} is applied with another content ({then} then, {plan.content_digest[:19]} now); "
         "put the change into a new migration",
         old_digest=row.checksum,
         new_digest=plan.content_digest,

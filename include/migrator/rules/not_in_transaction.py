@@ -1,0 +1,32 @@
+"""A statement that cannot run in a transaction, where one was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.model import DOCS, Hit, Rule, Script
+
+
+def check(script: Script) -> Iterator[Hit]:
+    if script.transaction_wanted is not True:
+        return
+    for subject in script.subjects:
+        if not subject.statement.transactional:
+            yield Hit(
+                f"{subject.statement.kind} cannot run inside a transaction block, and the metadata says transaction:"
+                " true",
+                subject=subject,
+            )
+
+
+RULE = Rule(
+    id="not-in-transaction",
+    severity=Severity.ERROR,
+    condition="a statement that PostgreSQL refuses inside a transaction block, in a file that must be one transaction",
+    effect="the migration fails with SQLSTATE 25001 when it reaches this statement",
+    alternative="take `transaction: true` out of the metadata, or move the statement into a migration of its own",
+    source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
+    aliases=("squawk:ban-concurrent-index-creation-in-transaction", "strong_migrations:add_index"),
+    script=check,
+)

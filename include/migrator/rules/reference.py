@@ -1,0 +1,37 @@
+"""The reference page of the rules, written from the rules' own data: `python -m migrator.rules.reference`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from migrator.rules import RULES, Rule
+
+HEAD = """# Rules
+
+What `migrator analyze` looks for. Severity depends on the table's size where a connection tells it: below 10,000 rows
+it is `info`, from a million rows on it is an `error`, which fails analyze. A rule is allowed for one migration with
+`allow` in its metadata: the rule's id, a reason, and a date until which the allowance is valid.
+
+This page is written by `python -m migrator.rules.reference`; a test compares it with the rules.
+"""
+
+
+def page() -> str:
+    return "\n".join([HEAD, *(_section(rule) for rule in RULES)])
+
+
+def _section(rule: Rule) -> str:
+    aliases = f"- Elsewhere: {', '.join(f'`{alias}`' for alias in rule.aliases)}\n" if rule.aliases else ""
+    return (
+        f"## {rule.id}\n\n"
+        f"- Severity: {rule.severity.value}\n"
+        f"- When: {rule.condition}\n"
+        f"- Effect: {rule.effect}\n"
+        f"- Instead: {rule.alternative}\n"
+        f"{aliases}"
+        f"- Source: <{rule.source}>\n"
+    )
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("README.md").write_text(page(), encoding="utf-8")

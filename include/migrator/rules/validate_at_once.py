@@ -1,0 +1,42 @@
+"""VALIDATE CONSTRAINT in the transaction that added it NOT VALID: the lock of the first is held during the second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.effects.world import commands
+from migrator.nodes import enum
+from migrator.plan import Severity
+from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    if subject.statement.name != "alter_table_stmt" or not subject.transactional:
+        return
+    table = subject.world.name(subject.statement.tree.relation)
+    if subject.world.is_new(table):
+        return
+    for command in commands(subject.statement.tree):
+        if enum(command, "subtype") != "AT_ValidateConstraint":
+            continue
+        if any(
+            (table, command.name) in earlier.world.after(earlier.statement.node).not_valid
+            for earlier in subject.earlier
+        ):
+            yield Hit(
+                f"{command.name} was added earlier in the same transaction, so its lock on {table} is held while all"
+                " rows are read",
+                severity=severity_by_size(subject, table),
+            )
+
+
+RULE = Rule(
+    id="validate-in-same-transaction",
+    severity=Severity.WARNING,
+    condition="VALIDATE CONSTRAINT in the same transaction as ADD CONSTRAINT ... NOT VALID",
+    effect="the strong lock of ADD CONSTRAINT is held until the end of the transaction: NOT VALID wins nothing",
+    alternative="put VALIDATE CONSTRAINT into a migration of its own",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-VALIDATE-CONSTRAINT",
+    aliases=("squawk:constraint-missing-not-valid", "eugene:E1"),
+    statement=check,
+)

@@ -1,0 +1,31 @@
+"""UPDATE and DELETE of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    if subject.statement.name not in ("update_stmt", "delete_stmt") or subject.statement.tree.HasField("where_clause"):
+        return
+    table = subject.world.name(subject.statement.tree.relation)
+    if not subject.world.is_new(table):
+        yield Hit(
+            f"{subject.statement.kind} without WHERE touches all rows of {table}{size_text(subject, table)}",
+            severity=severity_by_size(subject, table),
+        )
+
+
+RULE = Rule(
+    id="change-without-where",
+    severity=Severity.WARNING,
+    condition="UPDATE or DELETE without WHERE on an existing table",
+    effect="every row is locked until the end, written again, and left to vacuum; standbys fall behind",
+    alternative="add WHERE, or change the rows in batches, each in a transaction of its own",
+    source=DOCS + "sql-update.html",
+    aliases=("strong_migrations:backfill", "pgfence:update-without-where"),
+    statement=check,
+)

@@ -1,0 +1,1 @@
+ALTER TABLE messages ADD COLUMN token uuid DEFAULT gen_random_uuid();

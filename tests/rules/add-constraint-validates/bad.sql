@@ -1,0 +1,1 @@
+ALTER TABLE messages ADD CONSTRAINT positive CHECK (size > 0);

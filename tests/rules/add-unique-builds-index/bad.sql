@@ -1,0 +1,1 @@
+ALTER TABLE messages ADD CONSTRAINT one_key UNIQUE (tenant_id);

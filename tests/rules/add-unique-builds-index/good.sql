@@ -1,0 +1,1 @@
+ALTER TABLE messages ADD CONSTRAINT one_key UNIQUE USING INDEX one_key;

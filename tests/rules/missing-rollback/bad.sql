@@ -1,0 +1,2 @@
+-- no rollback
+CREATE TABLE t (id bigint);

@@ -1,0 +1,2 @@
+-- transaction: true
+CREATE INDEX CONCURRENTLY i ON messages (tenant_id);

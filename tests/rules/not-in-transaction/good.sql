@@ -1,0 +1,2 @@
+-- transaction: true
+CREATE TABLE t (id bigint);

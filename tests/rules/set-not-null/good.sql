@@ -1,0 +1,2 @@
+ALTER TABLE messages ADD CONSTRAINT body_there CHECK (body IS NOT NULL);
+ALTER TABLE messages ALTER COLUMN body SET NOT NULL;

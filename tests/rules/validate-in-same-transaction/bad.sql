@@ -1,0 +1,2 @@
+ALTER TABLE messages ADD CONSTRAINT positive CHECK (size > 0) NOT VALID;
+ALTER TABLE messages VALIDATE CONSTRAINT positive;
