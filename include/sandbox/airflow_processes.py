@@ -16,7 +16,7 @@ import httpx
 from migrator.errors import EnvironmentFault
 from sandbox.ports import free_port
 from sandbox.processes import Processes, tail
-from sandbox.rest import Airflow
+from sandbox.rest import Airflow, wait_until
 from sandbox.workspace import Workspace, repository
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
@@ -137,6 +137,24 @@ class AirflowProcesses:
 
     def client(self, user: str = "admin") -> Airflow:
         return Airflow(self.url, user=user, password=self.passwords()[user])
+
+    def wait_until_parked(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> None:
+        """Until the scheduler has heard that the worker of a task that waits for a person has let it go.
+
+        A person who answers is never that fast, a program is. Airflow 3.3.2 takes a task that is resumed before that
+        for dead ("finished with state success, but the task instance's state attribute is queued") and fails it.
+        """
+        log = self._processes.log("scheduler")
+        heard = (
+            f"Received executor event with state success for task instance TaskInstanceKey(dag_id='{dag_id}',"
+            f" task_id='{task_id}', run_id='{run_id}', try_number={try_number},"
+        )
+        wait_until(
+            lambda: heard in log.read_text(errors="replace"),
+            timeout_seconds=60,
+            what=f"the scheduler to hear that {task_id} of {dag_id} waits",
+            every=0.5,
+        )
 
     def passwords(self) -> dict[str, str]:
         return {name: self._workspace.secret(f"user_{name}") for name in self._settings.users}

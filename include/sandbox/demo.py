@@ -142,6 +142,7 @@ class Demo:
                     self._say(f"  {task_id} {_coloured(state)}")
                 if task_id.startswith("review.") and state in ("awaiting_input", "deferred") and waiting:
                     user = waiting.pop(0)
+                    local.airflow.wait_until_parked(dag_id, run_id, task_id)
                     local.airflow.client(user).respond(
                         dag_id, run_id, task_id, "Approve", {"reason": "read the evidence, looks right"}
                     )

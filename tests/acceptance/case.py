@@ -221,7 +221,11 @@ class Run:
         self.case.as_(user).set_run_state(self.dag_id, self.run_id, state)
 
     def respond(self, reviewer: int, user: str, choice: str = "Approve", **params: Any) -> None:
-        self.until(f"review.reviewer_{reviewer}", "awaiting_input", "deferred")
+        task = f"review.reviewer_{reviewer}"
+        asked = self.until(task, "awaiting_input", "deferred")
+        self.case.laboratory.airflow.wait_until_parked(
+            self.dag_id, self.run_id, task, try_number=int(asked["try_number"])
+        )
         self.case.as_(user).respond(self.dag_id, self.run_id, f"review.reviewer_{reviewer}", choice, params)
 
     def kill_task(self, task_id: str) -> int:

@@ -174,10 +174,10 @@ def test_c17_c18_c19_silence_second_answer_and_clear(case: Case) -> None:
     assert again.value.status == 409
 
     # A cleared review is not asked again: the ledger has the answer to it.
+    run.until("review.reviewer_2", "awaiting_input", "deferred")
     run.clear("review.reviewer_1")
     run.until("review.reviewer_1", "success")
     assert case.value("SELECT count(*) FROM migrator.schema_migration_reviews") == 1
-    run.until("review.reviewer_2", "awaiting_input", "deferred")
     run.respond(2, "alice")
     assert run.wait() == "success"
     case.expect_applied()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.acceptance.case import Case, Holder, wait_until
+from tests.acceptance.case import Case, Holder
 from tests.acceptance.specs import Files, scenario
 from tests.acceptance.test_04_killed import BUILD, BUILD_ROLLBACK, wait_for_build
 
+REVIEWED_ONCE = {"environment": "production", "reviews": {"low": 1, "medium": 1, "high": 1}}
 WRITES = "SELECT count(*) FROM migrator.schema_migration_events WHERE kind = 'begin'"
 
 
@@ -20,32 +21,58 @@ def test_two_runs_of_one_migration(case: Case) -> None:
 
 
 @scenario(
+    target=REVIEWED_ONCE,
     migrations={
         "index": Files(sql=BUILD, rollback=BUILD_ROLLBACK),
         "table": Files(),
-    }
+    },
 )
-def test_two_migrations_one_builds_an_index(case: Case) -> None:
-    """The second waits for the lock without a snapshot, so the build of the first can end. What the second rehearsed is
-    stale by then: it stops before it has done anything, and passes once it is rehearsed again."""
+def test_one_waits_while_the_other_builds_an_index(case: Case) -> None:
+    """The one that waits holds no snapshot, so the build can end. What the second rehearsed is stale by then: it stops
+    before it has done anything, and passes once it is rehearsed again."""
+    index, table = case.trigger("index"), case.trigger("table")
+    for run in (index, table):
+        run.until("review.reviewer_1", "awaiting_input", "deferred")
     with Holder(case, "LOCK TABLE messages IN ROW EXCLUSIVE MODE"):
-        index, table = case.trigger("index"), case.trigger("table")
+        index.respond(1, "alice")
         wait_for_build(case)
-        table.until(case.step("table"), "running")
-        wait_until(
-            lambda: any("lock" in row[1] and case.version("table") in row[1] for row in case.backends()),
-            timeout_seconds=60,
-            what=lambda: f"the second to ask for the lock: {case.backends()}",
-            every=0.1,
-        )
-        row = case.row("table")
-        assert row is None, "one applies at a time"
+        table.respond(1, "alice")
+        table.until("preflight", "up_for_retry")
+        assert case.row("table") is None, "one applies at a time"
     assert index.wait() == "success"
-    case_row = case.row("index")
-    assert case_row is not None
-    assert case_row.status == "success"
-    if table.wait() != "success":
-        assert "messages_by_direction" in table.log(case.step("table"))
-        table.clear("snapshot", downstream=True)
-        assert table.wait() == "success"
+    assert table.wait() == "failed"
+    assert "messages_by_direction" in table.log("preflight")
+    table.clear("snapshot", downstream=True)
+    table.respond(1, "alice")
+    assert table.wait() == "success"
     case.expect_applied("table", others=("index",))
+
+
+@scenario(
+    target=REVIEWED_ONCE,
+    migrations={
+        "one": Files(sql="CREATE TABLE one (id bigint PRIMARY KEY);\n", rollback="DROP TABLE one;\n"),
+        "two": Files(sql="CREATE TABLE two (id bigint PRIMARY KEY);\n", rollback="DROP TABLE two;\n"),
+    },
+)
+def test_two_migrations_at_the_same_moment(case: Case) -> None:
+    runs = {name: case.trigger(name) for name in ("one", "two")}
+    for run in runs.values():
+        run.until("review.reviewer_1", "awaiting_input", "deferred")
+    for run in runs.values():
+        run.respond(1, "alice")
+    ended = {name: run.wait() for name, run in runs.items()}
+    assert "success" in ended.values()
+    for name, state in ended.items():
+        if state != "success":
+            runs[name].clear("snapshot", downstream=True)
+            runs[name].respond(1, "alice")
+            assert runs[name].wait() == "success"
+    first, second = sorted(runs, key=lambda name: case.row(name).started_at)  # type: ignore[union-attr,arg-type,return-value]
+    case.expect_applied(second, others=(first,))
+    earlier, later = case.row(first), case.row(second)
+    assert earlier is not None
+    assert later is not None
+    assert earlier.verified_at is not None
+    assert later.started_at is not None
+    assert earlier.verified_at <= later.started_at, "one after the other"
