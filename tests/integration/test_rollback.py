@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator.errors import NeedsHuman, RollbackFailed, StatementFailed, VerifyFailed
+from migrator.errors import LockNotAvailable, NeedsHuman, RollbackFailed, StatementFailed, VerifyFailed
 from migrator.ledger import Ledger
 from migrator.plan import OnFailure
 from migrator.rollback import Action
@@ -13,7 +13,7 @@ from migrator.session import Endpoint
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase
-from tests.integration.stages import apply_all, query, roll_back, row_of, traces, verify_it
+from tests.integration.stages import apply_all, query, roll_back, row_of, run_of, traces, verify_it
 
 
 def test_applied_but_unverified_is_undone_and_compared(database: Endpoint, make_database: MakeDatabase) -> None:
@@ -116,8 +116,6 @@ def test_a_failed_rollback_is_not_repeated(database: Endpoint) -> None:
     with pytest.raises(NeedsHuman, match="ledger repair"):
         apply_all(make_plan(version="002_next"), database, run_id="run-2")
     query(database, "DROP TABLE a")
-    from tests.integration.stages import run_of
-
     with Ledger(database) as ledger:
         ledger.repair(plan.version, status="rolled_back", run=run_of(plan), reason="dropped by hand")
     apply_all(make_plan(version="002_next"), database, run_id="run-2")
@@ -155,8 +153,6 @@ def test_the_rollback_waits_its_turn_in_short_tries(database: Endpoint) -> None:
     apply_all(plan, database)
     with psycopg.connect(database.conninfo) as reader:
         reader.execute("SELECT * FROM a")
-        from migrator.errors import LockNotAvailable
-
         with pytest.raises(LockNotAvailable):
             roll_back(plan, database, deadline_seconds=1.0)
     row = row_of(plan, database)

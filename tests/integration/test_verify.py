@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from migrator import verify
 from migrator.errors import NeedsHuman, VerifyFailed
 from migrator.ledger import Ledger
 from migrator.session import Endpoint
@@ -95,8 +96,6 @@ def test_expected_changes(database: Endpoint, make_database: MakeDatabase) -> No
 
 
 def test_evidence_is_asked_for(database: Endpoint) -> None:
-    from migrator import verify
-
     plan = make_plan()
     apply_all(plan, database)
     with Ledger(database) as ledger, pytest.raises(NeedsHuman, match="there is none"):

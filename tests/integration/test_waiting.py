@@ -1,0 +1,115 @@
+"""Case 11: readers and a forgotten session hold the table while the application works. Nobody waits long because of us.
+
+The application is pgbench; each of its transactions is logged with its duration.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from migrator.embedded import Programs
+from migrator.errors import LockNotAvailable
+from migrator.plan import Plan
+from migrator.session import Endpoint
+from tests.factories import plan_from_sql
+from tests.integration.stages import apply_all, query
+from tests.integration.test_apply import in_background
+
+LOCK_TIMEOUT = 1.0
+SECONDS = 9
+CLIENTS = 4
+SETUP = "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT g, g FROM generate_series(1, 10000) g;"
+WORK = "\\set id random(1, 10000)\nSELECT v FROM t WHERE id = :id;\nUPDATE t SET v = v + 1 WHERE id = :id;\n"
+
+
+@contextmanager
+def application(programs: Programs, endpoint: Endpoint, folder: Path) -> Iterator[list[float]]:
+    """Traffic for the time of the block; then the list holds the seconds that each transaction took."""
+    script = folder / "work.sql"
+    script.write_text(WORK)
+    where = conninfo_to_dict(endpoint.conninfo)
+    process = subprocess.Popen(
+        [
+            str(programs.path("pgbench")), "--no-vacuum", f"--client={CLIENTS}", "--jobs=1", f"--time={SECONDS}",
+            "--rate=200", "--log", "--log-prefix=traffic", f"--file={script}",
+            f"--host={where['host']}", f"--port={where['port']}", f"--username={where['user']}", str(where["dbname"]),
+        ],
+        cwd=folder,
+        env={**programs.env, "PGPASSWORD": str(where["password"])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    durations: list[float] = []
+    try:
+        time.sleep(1)
+        yield durations
+        said, _ = process.communicate(timeout=SECONDS + 30)
+        assert process.returncode == 0, said.decode()
+    finally:
+        process.kill()
+        process.wait()
+    for log in folder.glob("traffic*"):
+        for line in log.read_text().splitlines():
+            # client, number, latency and lag in microseconds: pgbench's own lateness is not the server's doing
+            fields = line.split()
+            durations.append((int(fields[2]) - int(fields[6])) / 1e6)
+
+
+@pytest.fixture
+def table(database: Endpoint) -> Endpoint:
+    query(database, SETUP)
+    return database
+
+
+@pytest.mark.parametrize("held", ["reader", "idle in transaction"])
+def test_the_application_is_never_stalled(
+    table: Endpoint, programs: Programs, tmp_path: Path, caplog: pytest.LogCaptureFixture, held: str
+) -> None:
+    plan = plan_from_sql("ALTER TABLE t ADD COLUMN w int", lock_timeout_ms=int(LOCK_TIMEOUT * 1000))
+    with caplog.at_level(logging.WARNING), application(programs, table, tmp_path) as durations:
+        if held == "reader":
+            with in_background(lambda: long_report(table)):
+                time.sleep(0.3)
+                expect_patience(plan, table)
+        else:
+            with psycopg.connect(table.conninfo, application_name="forgotten psql") as holder:
+                holder.execute("SELECT count(*) FROM t")
+                expect_patience(plan, table)
+        apply_all(plan, table)
+    assert len(durations) > 500
+    assert max(durations) < LOCK_TIMEOUT + 1.0, "an application's transaction waited too long"
+    assert max(durations) > LOCK_TIMEOUT * 0.5, "nobody waited at all: the test proves nothing"
+    name = "report" if held == "reader" else "forgotten psql"
+    assert re.search(rf"next try in .* in the way: .*\({name}", caplog.text)
+    assert query(table, "SELECT count(w) FROM t") == [(0,)]
+
+
+def expect_patience(plan: Plan, endpoint: Endpoint) -> None:
+    with pytest.raises(LockNotAvailable, match="no lock after"):
+        apply_all(plan, endpoint, deadline_seconds=3.0)
+
+
+def long_report(endpoint: Endpoint) -> None:
+    with psycopg.connect(endpoint.conninfo, application_name="report") as conn:
+        conn.execute("SELECT count(*), pg_sleep(5.5) FROM t")
+
+
+def test_a_concurrent_build_stalls_nobody(table: Endpoint, programs: Programs, tmp_path: Path) -> None:
+    """It waits for an open transaction as long as that takes, and no statement of the application waits with it."""
+    plan = plan_from_sql("CREATE INDEX CONCURRENTLY t_v ON t (v)", lock_timeout_ms=100)
+    with application(programs, table, tmp_path) as durations, in_background(lambda: long_report(table)) as failed:
+        time.sleep(0.3)
+        apply_all(plan, table)
+    assert not failed
+    assert max(durations) < 1.0
+    assert query(table, "SELECT indisvalid FROM pg_index WHERE indexrelid = 't_v'::regclass") == [(True,)]
