@@ -1,0 +1,79 @@
+"""`migrator plan`: the frozen plan of a migration for a target: steps, statements, locks, what rolls it back."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from migrator.cli import options
+from migrator.plan import Severity
+
+if TYPE_CHECKING:
+    from migrator.cli.output import Output
+    from migrator.plan import Plan, Step
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("version", metavar="VERSION")
+    options.add_catalogue_arguments(parser)
+    options.add_connection_arguments(parser)
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    from migrator.analyze import analyze, parse_migration
+    from migrator.facts_query import collect_facts
+    from migrator.ledger import Ledger
+    from migrator.session import connect
+
+    migration = options.migration(args, args.version)
+    endpoint = options.endpoint(args, required=False)
+    facts, applied = None, None
+    parsed = parse_migration(migration)
+    if endpoint is not None:
+        files = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
+        with connect(endpoint, purpose="observe") as conn:
+            facts = collect_facts(conn, files)
+        with Ledger(endpoint) as ledger:
+            applied = ledger.migration(migration.version) if ledger.exists() else None
+    plan = analyze(migration, target=options.target(args), facts=facts, parsed=parsed, applied=applied)
+    out.document(plan)
+    _print(out, plan)
+    errors = [item for item in plan.findings if item.severity is Severity.ERROR and item.allowed_because is None]
+    return 1 if errors else 0
+
+
+def _print(out: Output, plan: Plan) -> None:
+    from migrator.durations import format_duration
+
+    out.line(f"{plan.version}: {plan.description}", style="strong")
+    out.line(f"  {plan.type.value.replace('_', ' ')}, risk {plan.risk.value}, by {plan.author}")
+    if plan.applied_note:
+        out.line(f"  {plan.applied_note}: nothing would be executed", style="good")
+    if plan.dependencies:
+        out.line(f"  after {', '.join(plan.dependencies)}")
+    if plan.estimated_seconds is not None:
+        out.line(f"  about {format_duration(timedelta(seconds=plan.estimated_seconds))}, without waiting for locks")
+    out.line(f"  lock_timeout {plan.lock_timeout_ms} ms, statement_timeout {plan.statement_timeout_ms or 'none'}")
+    for step in plan.steps:
+        _print_step(out, step)
+    if plan.rollback_steps:
+        out.line(f"rollback: {sum(len(step.statements) for step in plan.rollback_steps)} statements", style="strong")
+        for step in plan.rollback_steps:
+            _print_step(out, step)
+    else:
+        out.line("rollback: none", style="warning")
+    for finding in plan.findings:
+        note = f" (allowed because {finding.allowed_because})" if finding.allowed_because else ""
+        place = f"{finding.file}:{finding.line}: " if finding.file and finding.line else ""
+        out.line(f"{place}{finding.severity}: {finding.rule}: {finding.message}{note}", style=str(finding.severity))
+    out.line(f"content {plan.content_digest}", style="faint")
+
+
+def _print_step(out: Output, step: Step) -> None:
+    how = "in one transaction" if step.transactional else "outside a transaction, resumable"
+    out.line(f"step {step.name} ({step.kind.value}), {how}")
+    for statement in step.statements:
+        out.line(f"  {statement.file}:{statement.line} {statement.kind}")
+        for lock in statement.locks:
+            out.line(f"      {lock.mode} on {lock.relation}", style="faint")
