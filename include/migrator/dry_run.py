@@ -176,7 +176,7 @@ class _Rehearsal:
             role=self.role,
             finished_at=self.run.clock(),
             irreversible=not self.plan.rollback_steps,
-            extra={"surprises": dry_run_checks.surprises(forwards)},
+            extra={"surprises": list(dry_run_checks.surprises(forwards))},
         )
 
     def _open(self, book: ledger.Ledger) -> Schema:

@@ -29,7 +29,13 @@ QUERIES = sql.load("observe")
 WRITING_MODES = frozenset({RX, X, AX})
 """Whoever changes rows holds one of these."""
 
+COMMITS_BY_ITSELF = ("CALL", "DO")
+"""Outside a transaction these have many of their own: what they write may be over between two samples."""
+
 INDEXES = ("i", "I")
+TABLES = ("r", "p")
+MOST_HELD = 50
+"""Where nothing is predicted, all tables are held for a moment, unless they are this many."""
 FLUSH_SECONDS = 1.5
 """PostgreSQL 14 reports statistics through a process of its own: this long one may wait for it."""
 
@@ -107,7 +113,7 @@ class Observer:
             wal = _wal(conn)
         relations = {oid: relation for oid, relation in now.items() if oid in self._base}
         if not transactional:
-            self._sampler.start(pid)
+            self._sampler.start(pid, held=_to_hold(statement, relations))
         before = Before(pid, transactional, relations, locks, scans, wal, time.monotonic())
         self._before = before
         self._listen(conn, before.notices)
@@ -124,9 +130,7 @@ class Observer:
             held = self._locks(conn, before.pid) if before.transactional else sampled
             scans = _scans(conn, before.transactional, before.scans, wait=True)
             now = self._relations(conn)
-        self._written |= {
-            before.relations[oid].name for oid, mode in held if mode in WRITING_MODES and oid in before.relations
-        }
+        self._written |= _written(statement, before, held)
         trace = StatementTrace(
             step=step,
             statement=statement.index,
@@ -192,6 +196,22 @@ def _observed(statement: Statement, before: Before, held: frozenset[Lock]) -> tu
                 continue
         found.append(ObservedLock(relation.name, shown))
     return tuple(sorted(found, key=lambda lock: (-strength(lock.mode), lock.relation)))
+
+
+def _written(statement: Statement, before: Before, held: frozenset[Lock]) -> set[str]:
+    if not before.transactional and statement.kind in COMMITS_BY_ITSELF:
+        return {relation.name for relation in before.relations.values()}
+    return {before.relations[oid].name for oid, mode in held if mode in WRITING_MODES and oid in before.relations}
+
+
+def _to_hold(statement: Statement, relations: Mapping[int, Relation]) -> dict[int, str]:
+    """The tables that a statement outside a transaction is expected to lock; with an index, its table."""
+    tables = {oid: relation.name for oid, relation in relations.items() if relation.kind in TABLES}
+    predicted = {lock.relation for lock in statement.locks}
+    expected = {oid for oid, relation in relations.items() if relation.name in predicted}
+    expected |= {relations[oid].table_oid or oid for oid in expected}
+    found = {oid: name for oid, name in tables.items() if oid in expected}
+    return found or (tables if len(tables) <= MOST_HELD else {})
 
 
 def _strongest(locks: Iterable[Lock], relations: Mapping[int, Relation]) -> dict[int, str]:

@@ -1,20 +1,34 @@
-"""The dry run on a real server: every verdict, and what is left behind."""
+"""The dry run on a real server: every verdict, what it refuses, and what it leaves behind."""
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migrator import dry_run
-from migrator.errors import DryRunFailed, Refused
-from migrator.evidence import DryRunEvidence, Verdict
-from migrator.plan import Plan
+from migrator import documents, dry_run
+from migrator.embedded import Server
+from migrator.errors import Cancelled, DryRunFailed, EnvironmentFault, Refused, RestoreNotProven, TransientError
+from migrator.evidence import Check, DryRunEvidence, Verdict
+from migrator.ledger import Ledger
+from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
+from migrator.schema import Schema
 from migrator.session import Endpoint
+from migrator.steps import StepHandle
+from migrator.trial import trial_database, trial_name
 from tests.factories import plan_from_sql
 from tests.factories_evidence import record_of, restore_of
 
+COPY = "copy_of_shop"
 SHOP = """
 CREATE TABLE tenants (id bigint PRIMARY KEY, name text NOT NULL);
 CREATE TABLE messages (id bigint PRIMARY KEY, tenant_id bigint, body text, stars int NOT NULL DEFAULT 0);
@@ -22,30 +36,54 @@ CREATE INDEX messages_tenant ON messages (tenant_id);
 INSERT INTO tenants SELECT g, 'tenant ' || g FROM generate_series(1, 10) AS g;
 INSERT INTO messages SELECT g, g % 10 + 1, 'body ' || g, g % 5 FROM generate_series(1, 500) AS g;
 """
+ALL_CHECKS = ("apply", "rollback", "rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
 
 
-def make_copy(copies: Endpoint, script: str = SHOP, name: str = "copy_of_shop") -> Endpoint:
+@pytest.fixture
+def copy(copies: Endpoint) -> Endpoint:
     """A database that the copies' role owns, as a restore leaves it."""
+    return make_copy(copies)
+
+
+def make_copy(copies: Endpoint, script: str = SHOP) -> Endpoint:
     with psycopg.connect(copies.conninfo, autocommit=True) as conn:
-        conn.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
-    endpoint = copies.with_database(name)
+        conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(COPY)))
+    endpoint = copies.with_database(COPY)
     with psycopg.connect(endpoint.conninfo) as conn:
         conn.execute(script.encode())
     return endpoint
 
 
-def rehearse(plan: Plan, copies: Endpoint, script: str = SHOP) -> DryRunEvidence:
-    copy = make_copy(copies, script)
+def run_of(plan: Plan, run_id: str = "run-1") -> RunContext:
+    return RunContext(run_id=run_id, version=plan.version, target=plan.target, actor="tester")
+
+
+def rehearse(plan: Plan, copies: Endpoint, copy: Endpoint, handle: StepHandle | None = None) -> DryRunEvidence:
     record = record_of(copy)
-    run = RunContext(run_id="run-1", version=plan.version, target=plan.target, actor="tester")
-    return dry_run.run(plan, record, restore_of(record, "copy_of_shop"), copies=copies, run=run)
+    return dry_run.run(plan, record, restore_of(record, COPY), copies=copies, run=run_of(plan), handle=handle)
 
 
-def verdicts(evidence: DryRunEvidence) -> dict[str, Verdict]:
-    return {check.name: check.verdict for check in evidence.checks}
+def failed(plan: Plan, copies: Endpoint, copy: Endpoint) -> DryRunFailed:
+    with pytest.raises(DryRunFailed) as caught:
+        rehearse(plan, copies, copy)
+    assert caught.value.evidence.verdict is Verdict.FAILED
+    return caught.value
 
 
-def test_everything_is_proved(copies: Endpoint) -> None:
+def verdicts(evidence: DryRunEvidence) -> dict[str, str]:
+    return {check.name: check.verdict.value for check in evidence.checks}
+
+
+def check_of(evidence: DryRunEvidence, name: str) -> Check:
+    return next(check for check in evidence.checks if check.name == name)
+
+
+def databases(copies: Endpoint) -> set[str]:
+    with psycopg.connect(copies.conninfo) as conn:
+        return {name for (name,) in conn.execute("SELECT datname FROM pg_database WHERE NOT datistemplate").fetchall()}
+
+
+def test_everything_is_proved(copies: Endpoint, copy: Endpoint) -> None:
     plan = plan_from_sql(
         "CREATE TABLE analytics (id bigint PRIMARY KEY, message_id bigint REFERENCES messages);"
         "CREATE INDEX analytics_message ON analytics (message_id);",
@@ -53,16 +91,294 @@ def test_everything_is_proved(copies: Endpoint) -> None:
         assertions=("SELECT count(*) = 0 FROM analytics",),
         expected_changes={"added": {"table": ["public.analytics"]}},
     )
-    evidence = rehearse(plan, copies)
-    assert verdicts(evidence) == {
-        "apply": "passed",
-        "expected_changes": "passed",
-        "assertions": "passed",
-        "rollback": "passed",
-        "rollback_schema_equal": "passed",
-        "rollback_data": "passed",
-        "reapply": "passed",
-        "reapply_schema_equal": "passed",
-    }
+    before = record_of(copy)
+    evidence = rehearse(plan, copies, copy)
+    assert verdicts(evidence) == dict.fromkeys((*ALL_CHECKS, "expected_changes", "assertions"), "passed")
     assert evidence.verdict is Verdict.PASSED
     assert "+ table public.analytics" in evidence.schema_diff
+    assert not any("owner" in line for line in evidence.schema_diff)
+    assert (evidence.plan_digest, evidence.snapshot_id) == (plan.digest, before.id)
+    assert evidence.role == conninfo_to_dict(copies.conninfo)["user"]
+    assert evidence.seconds > 0
+    assert (evidence.rollback_seconds or 0) > 0
+    assert evidence.wal_bytes == sum(trace.wal_bytes for trace in evidence.statements) > 0
+    assert [trace.kind for trace in evidence.statements] == ["CREATE TABLE", "CREATE INDEX"]
+    assert [trace.kind for trace in evidence.rollback_statements] == ["DROP TABLE"]
+    assert record_of(copy) == before, "the proved copy itself is never touched"
+    assert databases(copies) == {"postgres", COPY}, "the clone is gone"
+    assert documents.from_dict(DryRunEvidence, documents.to_dict(evidence)) == evidence
+
+
+def test_the_prediction_is_what_production_will_look_like(copies: Endpoint, copy: Endpoint, database: Endpoint) -> None:
+    """The copy belongs to another role than production; that must not make verify fail."""
+    with psycopg.connect(database.conninfo) as conn:
+        conn.execute(SHOP.encode())
+    record = record_of(database)
+    plan = plan_from_sql("CREATE TABLE a (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)", "DROP TABLE a")
+    evidence = dry_run.run(plan, record, restore_of(record, COPY), copies=copies, run=run_of(plan))
+    assert evidence.fingerprint_before == Schema.from_dict(record.schema).portable.fingerprint
+    with psycopg.connect(database.conninfo) as conn:
+        conn.execute("CREATE TABLE a (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)")
+    assert Schema.from_dict(record_of(database).schema).portable.fingerprint == evidence.fingerprint_after
+    with psycopg.connect(database.conninfo) as conn:
+        conn.execute("CREATE INDEX ON messages (stars)")
+    assert Schema.from_dict(record_of(database).schema).portable.fingerprint != evidence.fingerprint_after
+
+
+def test_a_failing_statement_is_named_with_its_place(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql("CREATE TABLE a (id int);\nALTER TABLE messages\n  ADD COLUMN body text;", "DROP TABLE a;")
+    error = failed(plan, copies, copy)
+    assert (error.file, error.line, error.sqlstate) == ("001_test.sql", 2, "42701")
+    assert '001_test.sql:2:1: column "body"' in str(error)
+    assert verdicts(error.evidence) == {"apply": "failed", **dict.fromkeys(ALL_CHECKS[1:], "unverified")}
+    assert [trace.kind for trace in error.evidence.statements] == ["CREATE TABLE"]
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.evidence, str(again)) == (error.evidence, str(error))
+    assert databases(copies) == {"postgres", COPY}
+
+
+def test_a_change_that_nobody_declared(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql(
+        "CREATE TABLE a (id int); CREATE INDEX messages_stars ON messages (stars);",
+        "DROP INDEX messages_stars; DROP TABLE a;",
+        expected_changes={"added": {"table": ["public.a", "public.b"]}},
+    )
+    check = check_of(failed(plan, copies, copy).evidence, "expected_changes")
+    assert check.verdict is Verdict.FAILED
+    assert "declared, but did not happen: + table public.b" in check.detail
+    assert "happened, but is not declared: + index public.messages_stars" in check.detail
+
+
+def test_an_assertion_that_is_not_true(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql(
+        "CREATE TABLE a (id int)", "DROP TABLE a", assertions=("SELECT true", "SELECT count(*) = 1 FROM a")
+    )
+    evidence = failed(plan, copies, copy).evidence
+    assert check_of(evidence, "assertions").verdict is Verdict.FAILED
+    assert "assertion 2" in check_of(evidence, "assertions").detail
+    assert check_of(evidence, "reapply_schema_equal").verdict is Verdict.PASSED, "the author sees the rest, too"
+
+
+def test_a_rollback_that_forgets_an_index(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql(
+        "CREATE INDEX messages_stars ON messages (stars); ALTER TABLE tenants ADD COLUMN note text;",
+        "ALTER TABLE tenants DROP COLUMN note;",
+    )
+    evidence = failed(plan, copies, copy).evidence
+    check = check_of(evidence, "rollback_schema_equal")
+    assert check.verdict is Verdict.FAILED
+    assert check.detail.startswith("+ index public.messages_stars")
+    assert check_of(evidence, "reapply").verdict is Verdict.FAILED, "and a second run would have failed on it"
+
+
+def test_a_rollback_that_fails(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql("CREATE TABLE a (id int)", "SELECT 1;\nDROP TABLE nothing;")
+    error = failed(plan, copies, copy)
+    assert (error.file, error.line, error.sqlstate) == ("001_test_rollback.sql", 2, "42P01")
+    assert verdicts(error.evidence) == {
+        "apply": "passed",
+        "rollback": "failed",
+        **dict.fromkeys(ALL_CHECKS[2:], "unverified"),
+    }
+
+
+def test_another_column_order_is_told_and_does_not_fail(copies: Endpoint, copy: Endpoint) -> None:
+    """The values come back, only the place of the column cannot."""
+    plan = plan_from_sql(
+        "ALTER TABLE messages ADD COLUMN text text; UPDATE messages SET text = body;"
+        "ALTER TABLE messages DROP COLUMN body;",
+        "ALTER TABLE messages ADD COLUMN body text; UPDATE messages SET body = text;"
+        "ALTER TABLE messages DROP COLUMN text;",
+    )
+    evidence = rehearse(plan, copies, copy)
+    check = check_of(evidence, "rollback_schema_equal")
+    assert check.verdict is Verdict.PASSED
+    assert "order of columns" in check.detail
+    assert "id, tenant_id, body, stars -> id, tenant_id, stars, body" in check.detail
+    assert check_of(evidence, "rollback_data").verdict is Verdict.PASSED, "compared column by column"
+
+
+def test_a_dropped_column_comes_back_empty(copies: Endpoint, copy: Endpoint) -> None:
+    """No script can do better, so it is told to the reviewers, and does not fail."""
+    plan = plan_from_sql("ALTER TABLE messages DROP COLUMN body", "ALTER TABLE messages ADD COLUMN body text")
+    evidence = rehearse(plan, copies, copy)
+    assert evidence.verdict is Verdict.PASSED
+    check = check_of(evidence, "rollback_data")
+    assert check.verdict is Verdict.UNVERIFIED
+    assert "public.messages has other content in its 500 rows" in check.detail
+
+
+def test_a_rollback_that_loses_data(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql(
+        "UPDATE messages SET stars = stars + 1; DELETE FROM tenants WHERE id = 1;", "UPDATE messages SET stars = 0;"
+    )
+    check = check_of(failed(plan, copies, copy).evidence, "rollback_data")
+    assert check.verdict is Verdict.FAILED
+    assert "public.messages has other content in its 500 rows" in check.detail
+    assert "public.tenants has 9 rows, had 10 rows" in check.detail
+
+
+def test_a_procedure_that_commits_by_itself_is_watched_too(copies: Endpoint, copy: Endpoint) -> None:
+    with psycopg.connect(copy.conninfo) as conn:
+        conn.execute(
+            "CREATE PROCEDURE more_stars() LANGUAGE plpgsql AS"
+            " $$BEGIN UPDATE messages SET stars = stars + 1; COMMIT; PERFORM pg_sleep(0.1); END$$"
+        )
+    plan = plan_from_sql("CALL more_stars();", "SELECT 1;", transaction=False)
+    check = check_of(failed(plan, copies, copy).evidence, "rollback_data")
+    assert "public.messages has other content" in check.detail
+
+
+def test_without_a_rollback_script(copies: Endpoint, copy: Endpoint) -> None:
+    evidence = rehearse(plan_from_sql("CREATE TABLE a (id int)"), copies, copy)
+    assert evidence.irreversible
+    assert evidence.verdict is Verdict.PASSED
+    assert evidence.rollback_seconds is None
+    assert verdicts(evidence) == {"apply": "passed", **dict.fromkeys(ALL_CHECKS[1:], "unverified")}
+    assert "cannot be undone" in check_of(evidence, "rollback").detail
+
+
+def test_the_rollback_is_tried_whatever_happens_on_failure(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql("CREATE TABLE a (id int)", "DROP TABLE a", on_failure=OnFailure.HOLD)
+    assert check_of(rehearse(plan, copies, copy), "rollback_schema_equal").verdict is Verdict.PASSED
+
+
+def test_statements_outside_a_transaction(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql(
+        "CREATE INDEX CONCURRENTLY messages_stars ON messages (stars);",
+        "DROP INDEX CONCURRENTLY IF EXISTS messages_stars;",
+    )
+    evidence = rehearse(plan, copies, copy)
+    assert evidence.verdict is Verdict.PASSED
+    (built,), (dropped,) = evidence.statements, evidence.rollback_statements
+    assert [(lock.relation, lock.mode) for lock in built.locks] == [("public.messages", "SHARE UPDATE EXCLUSIVE")]
+    assert ("public.messages", "SHARE UPDATE EXCLUSIVE") in [(lock.relation, lock.mode) for lock in dropped.locks]
+
+
+def test_the_copy_carries_the_ledger_of_production(copies: Endpoint, copy: Endpoint) -> None:
+    """Its identity is another cluster's, and another migration was in progress when the snapshot was taken."""
+    earlier = plan_from_sql("CREATE TABLE earlier (id int)", version="000_earlier")
+    with Ledger(copy) as ledger:
+        ledger.install()
+        ledger.begin(earlier, run=run_of(earlier, "another run"))
+    with psycopg.connect(copy.conninfo) as conn:
+        conn.execute("UPDATE migrator.ledger_identity SET system_identifier = '123', database_oid = 1")
+    plan = plan_from_sql("CREATE TABLE a (id int)", "DROP TABLE a")
+    assert rehearse(plan, copies, copy).verdict is Verdict.PASSED
+    with Ledger(copy) as ledger:
+        assert [row.version for row in ledger.migrations()] == ["000_earlier"]
+        assert (ledger.running() or earlier).version == "000_earlier", "the copy's own ledger is as it was"
+        assert ledger.identity().system_identifier == "123"
+
+
+def test_a_superuser_is_refused(copies_server: Server, copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql("CREATE TABLE a (id int)", "DROP TABLE a")
+    admin = Endpoint(conninfo=copies_server.conninfo())
+    with pytest.raises(Refused, match="is a superuser"):
+        rehearse(plan, admin, copy)
+    # SET ROLE hides it only: the SQL could say RESET ROLE.
+    with pytest.raises(Refused, match="is a superuser"):
+        rehearse(plan, replace(admin, role=str(conninfo_to_dict(copies.conninfo)["user"])), copy)
+    assert databases(copies) == {"postgres", COPY}
+
+
+def test_a_role_that_starts_programs_is_refused(copies_server: Server, copies: Endpoint, copy: Endpoint) -> None:
+    with psycopg.connect(copies_server.conninfo(), autocommit=True) as admin:
+        admin.execute("CREATE ROLE runner LOGIN CREATEDB PASSWORD 'x'; GRANT pg_execute_server_program TO runner")
+        try:
+            with pytest.raises(Refused, match="programs of the server"):
+                rehearse(
+                    plan_from_sql("CREATE TABLE a (id int)"),
+                    Endpoint(conninfo=make_conninfo(copies.conninfo, user="runner", password="x")),
+                    copy,
+                )
+        finally:
+            admin.execute("DROP ROLE runner")
+
+
+def test_evidence_of_another_snapshot_is_refused(copies: Endpoint, copy: Endpoint) -> None:
+    plan = plan_from_sql("CREATE TABLE a (id int)")
+    record = record_of(copy)
+    for restore in (
+        restore_of(record, COPY, snapshot_id="other"),
+        restore_of(record, COPY, verdict=Verdict.UNVERIFIED),
+    ):
+        with pytest.raises(RestoreNotProven):
+            dry_run.run(plan, record, restore, copies=copies, run=run_of(plan))
+    with pytest.raises(Refused, match="target"):
+        dry_run.run(
+            plan, replace(record, target="elsewhere"), restore_of(record, COPY), copies=copies, run=run_of(plan)
+        )
+    with pytest.raises(EnvironmentFault, match="no restored copy"):
+        dry_run.run(plan, record, restore_of(record, "gone"), copies=copies, run=run_of(plan))
+
+
+def test_somebody_looks_at_the_copy(copies: Endpoint, copy: Endpoint) -> None:
+    with psycopg.connect(copy.conninfo, application_name="psql of anna"):
+        trial = trial_database(copies, COPY, patience_seconds=0.1)
+        with pytest.raises(TransientError, match="psql of anna"):
+            trial.__enter__()
+    with trial_database(copies, COPY) as endpoint:
+        assert conninfo_to_dict(endpoint.conninfo)["dbname"] == trial_name(COPY)
+
+
+def test_a_cancel_leaves_no_clone(copies: Endpoint, copy: Endpoint) -> None:
+    class Stopped(StepHandle):
+        def raise_if_cancelled(self) -> None:
+            self._stopped.set()
+            super().raise_if_cancelled()
+
+    with pytest.raises(Cancelled):
+        rehearse(plan_from_sql("CREATE TABLE a (id int)"), copies, copy, Stopped())
+    assert databases(copies) == {"postgres", COPY}
+
+
+KILLED = """
+import sys
+from migrator import documents, dry_run
+from migrator.session import Endpoint
+sys.path.insert(0, {root!r})
+from tests.factories_evidence import record_of, restore_of
+from tests.integration.test_dry_run import KILL_PLAN, run_of
+copies = Endpoint(conninfo={conninfo!r})
+record = record_of(copies.with_database("copy_of_shop"))
+dry_run.run(KILL_PLAN, record, restore_of(record, "copy_of_shop"), copies=copies, run=run_of(KILL_PLAN))
+"""
+KILL_PLAN = plan_from_sql(
+    "CREATE TABLE a (id int);\nVACUUM messages;\nDO $$BEGIN PERFORM pg_sleep(1.5); END$$;\nCREATE TABLE b (id int);",
+    "DROP TABLE IF EXISTS b; DROP TABLE IF EXISTS a;",
+)
+
+
+def test_killed_in_the_middle_and_run_again(copies: Endpoint, copy: Endpoint, repository: object) -> None:
+    """kill -9 while the third statement runs: two have taken effect on the clone."""
+    undisturbed = rehearse(KILL_PLAN, copies, copy)
+    before = record_of(copy)
+    program = textwrap.dedent(KILLED).format(root=str(repository), conninfo=copies.conninfo)
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=str(repository), stderr=subprocess.PIPE, text=True)
+    try:
+        _wait_for_table(copies.with_database(trial_name(COPY)), "a", process)
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+    assert trial_name(COPY) in databases(copies), "this is what a killed attempt leaves"
+    again = rehearse(KILL_PLAN, copies, copy)
+    assert verdicts(again) == verdicts(undisturbed)
+    assert again.fingerprint_after == undisturbed.fingerprint_after
+    assert again.schema_diff == undisturbed.schema_diff
+    assert record_of(copy) == before
+    assert databases(copies) == {"postgres", COPY}
+
+
+def _wait_for_table(endpoint: Endpoint, table: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()[1]
+        try:
+            with psycopg.connect(endpoint.conninfo) as conn:
+                if conn.execute("SELECT to_regclass(%s)", [table]).fetchone() != (None,):
+                    return
+        except psycopg.OperationalError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"table {table} never appeared")

@@ -27,6 +27,17 @@ WHERE
     l.pid = %(pid)s AND l.granted AND l.locktype = 'relation'
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database());
 
+-- name: locks_and_waits
+-- The same with the locks that it still waits for.
+SELECT
+    l.relation::bigint AS oid,
+    l.mode,
+    l.granted
+FROM pg_catalog.pg_locks AS l
+WHERE
+    l.pid = %(pid)s AND l.locktype = 'relation'
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database());
+
 -- name: scans_of_transaction
 -- Full reads that this transaction has begun; index builds and checks of constraints count.
 SELECT
