@@ -41,7 +41,6 @@ def append(
     }
     event["hash"] = chain.link(**event)
     ledger.execute(connection, "insert_event", **event)
-    ledger.execute(connection, "move_head", id=event["id"], hash=event["hash"])
     return event["id"], event["at"]
 
 

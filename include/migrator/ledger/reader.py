@@ -26,8 +26,13 @@ PAGE = 1000
 class LedgerReader(LedgerConnection):
     """Questions only. Nothing here writes, so a no-op run leaves no trace."""
 
+    _seen = False
+
     def exists(self) -> bool:
-        return bool(self.read("exists", schema=self.schema)[0]["found"])
+        """Asked until it is there: nobody takes a ledger away under a stage that works."""
+        if not self._seen:
+            self._seen = bool(self.read("exists", schema=self.schema)[0]["found"])
+        return self._seen
 
     def identity(self) -> LedgerIdentity:
         """:raises LedgerMissing: no ledger. :raises LedgerNewer: its layout is not ours to read."""

@@ -80,14 +80,14 @@ FROM {schema}.ledger_identity
 FOR UPDATE;
 
 -- name: insert_event
--- id and hash are computed by the engine.
-INSERT INTO {schema}.schema_migration_events (id, at, kind, version, run_id, actor, detail, prev_hash, hash)
-VALUES (
-    %(id)s, %(at)s, %(kind)s, %(version)s, %(run_id)s, %(actor)s, %(detail_text)s::jsonb, %(prev_hash)s, %(hash)s
-);
+-- The event and the head of the chain in one round trip. id and hash are computed by the engine.
+WITH added AS (
+    INSERT INTO {schema}.schema_migration_events (id, at, kind, version, run_id, actor, detail, prev_hash, hash)
+    VALUES (
+        %(id)s, %(at)s, %(kind)s, %(version)s, %(run_id)s, %(actor)s, %(detail_text)s::jsonb, %(prev_hash)s, %(hash)s
+    )
+)
 
--- name: move_head
--- In the transaction of the event.
 UPDATE {schema}.ledger_identity
 SET head_count = %(id)s, head_hash = %(hash)s;
 

@@ -22,7 +22,7 @@ from migrator.plan import Statement, Step
 from migrator.steps import concurrent_index, real_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.real_state import Evidence, State
-from migrator.steps.transaction import Connection, backend_of, commit, ddl_connection, roll_back, set_timeouts
+from migrator.steps.transaction import Connection, backend_of, begin, commit, ddl_connection, roll_back, set_timeouts
 from migrator.steps.transaction import execute as send
 
 T = TypeVar("T")
@@ -170,10 +170,8 @@ def _in_own_transaction(position: int, step: Step, ctx: StepContext, conn: Conne
     cursor = cursor_of(statement, position, "done", position + 1)
 
     def attempt() -> StatementResult:
-        with session.translated(step=step.name):
-            conn.execute("BEGIN")
+        begin(conn, step, ctx)
         try:
-            set_timeouts(conn, ctx, local=True)
             result = send(statement, step, ctx, conn)
             ctx.check_lock()
             ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn)

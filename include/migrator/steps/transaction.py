@@ -90,10 +90,8 @@ def _attempt(
     step: Step, ctx: StepContext, conn: Connection, finish: Callable[[Connection, int], None]
 ) -> tuple[StatementResult, ...]:
     ctx.handle.raise_if_cancelled()
-    with session.translated(step=step.name):
-        conn.execute("BEGIN")
+    begin(conn, step, ctx)
     try:
-        set_timeouts(conn, ctx, local=True)
         results = tuple(execute(statement, step, ctx, conn) for statement in step.statements)
         ctx.check_lock()
         with session.translated(step=step.name):
@@ -162,6 +160,13 @@ def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
         )
 
 
+def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
+    """Open a transaction with the plan's timeouts, in one round trip: in a string of several statements, BEGIN begins
+    a transaction for those after the string as well."""
+    with session.translated(step=step.name):
+        conn.execute(quoting.SQL("BEGIN; {}").format(_timeouts(ctx, local=True)))
+
+
 def roll_back(conn: Connection) -> None:
     """Give the locks back at once; with the connection gone the server has done so itself."""
     if conn.closed or conn.info.transaction_status == TransactionStatus.IDLE:
@@ -176,12 +181,20 @@ def set_timeouts(
     conn: Connection, ctx: StepContext, *, local: bool, lock_ms: int | None = None, statement_ms: int | None = None
 ) -> None:
     """Again before each unit of work: a statement before it may have changed them."""
+    with session.translated():
+        conn.execute(_timeouts(ctx, local=local, lock_ms=lock_ms, statement_ms=statement_ms))
+
+
+def _timeouts(
+    ctx: StepContext, *, local: bool, lock_ms: int | None = None, statement_ms: int | None = None
+) -> quoting.Composed:
     lock = ctx.plan.lock_timeout_ms if lock_ms is None else lock_ms
     statement = ctx.plan.statement_timeout_ms if statement_ms is None else statement_ms
-    scope = quoting.SQL("LOCAL" if local else "SESSION")
-    with session.translated():
-        conn.execute(quoting.SQL("SET {} lock_timeout = {}").format(scope, quoting.Literal(f"{lock}ms")))
-        conn.execute(quoting.SQL("SET {} statement_timeout = {}").format(scope, quoting.Literal(f"{statement}ms")))
+    return quoting.SQL("SET {scope} lock_timeout = {lock}; SET {scope} statement_timeout = {statement}").format(
+        scope=quoting.SQL("LOCAL" if local else "SESSION"),
+        lock=quoting.Literal(f"{lock}ms"),
+        statement=quoting.Literal(f"{statement}ms"),
+    )
 
 
 @contextmanager
