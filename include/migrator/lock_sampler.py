@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import psycopg
 
 from migrator import session, sql
+from migrator.effects.model import AS, RS
 from migrator.errors import MigratorError
 from migrator.session import Connection, Endpoint
 
@@ -19,12 +20,13 @@ LOG = logging.getLogger(__name__)
 EAGER_SECONDS = 0.25
 """So long samples follow each other without a pause: a small index is built in a few milliseconds."""
 PAUSE_SECONDS = 0.01
+READING_MODES = (AS, RS)
 
 
 class LockSampler:
     """Two things keep a statement of a millisecond from being over before anybody looks: `start` returns when the first
-    sample has been taken, and the tables that are `held` are locked in ACCESS SHARE mode until a lock was seen. Who
-    needs them alone (DROP INDEX CONCURRENTLY, VACUUM FULL) waits that long; nobody else notices.
+    sample has been taken, and the tables that are `held` are locked, so that whoever does more than read them waits
+    until its lock was seen. A lock that is waited for counts: a statement that has succeeded has got it.
     """
 
     def __init__(self, endpoint: Endpoint, *, version: str) -> None:
@@ -65,10 +67,7 @@ class LockSampler:
 
     def _watch(self, conn: Connection, pid: int, held: Mapping[int, str], ready: threading.Event) -> None:
         try:
-            if held:
-                conn.execute("BEGIN")
-                conn.execute(f"LOCK TABLE ONLY {', ONLY '.join(held.values())} IN ACCESS SHARE MODE".encode())
-            self._sample(conn, pid, frozenset(held), ready)
+            self._sample(conn, pid, _hold(conn, held), ready)
         except (MigratorError, psycopg.Error) as exc:
             LOG.warning("the locks of session %s are not watched any more: %s", pid, exc)
             conn.close()  # whatever it held is free again
@@ -79,17 +78,32 @@ class LockSampler:
         query, started = sql.load("observe")["locks_and_waits"], time.monotonic()
         while True:
             rows = conn.execute(query, {"pid": pid}).fetchall()
-            self._seen.update((int(oid), mode_name(mode)) for oid, mode, granted in rows if granted)
+            now = {(int(oid), mode_name(mode)) for oid, mode in rows}
+            self._seen |= now
             ready.set()
             eager = time.monotonic() - started < EAGER_SECONDS
             over = self._ended.is_set()
-            if held and (over or not eager or not held.isdisjoint(oid for oid, _, _ in rows)):
+            found = any(oid in held and mode not in READING_MODES for oid, mode in now)
+            if held and (over or not eager or found):
                 conn.execute("COMMIT")
                 held = frozenset()
-            if over or self._ended.wait(0 if eager else PAUSE_SECONDS):
-                if held:
-                    conn.execute("COMMIT")
+            if over:
                 return
+            self._ended.wait(0 if eager else PAUSE_SECONDS)
+
+
+def _hold(conn: Connection, tables: Mapping[int, str]) -> frozenset[int]:
+    """Lock the tables against everything but reading; those that are locked. None where the role may not."""
+    if not tables:
+        return frozenset()
+    conn.execute("BEGIN")
+    try:
+        conn.execute(f"LOCK TABLE ONLY {', ONLY '.join(tables.values())} IN SHARE ROW EXCLUSIVE MODE".encode())
+    except psycopg.Error as exc:
+        conn.execute("ROLLBACK")
+        LOG.info("tables are not held for the observer: %s", exc.diag.message_primary or exc)
+        return frozenset()
+    return frozenset(tables)
 
 
 def mode_name(mode: str) -> str:

@@ -131,6 +131,7 @@ class Observer:
             scans = _scans(conn, before.transactional, before.scans, wait=True)
             now = self._relations(conn)
         self._written |= _written(statement, before, held)
+        emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         trace = StatementTrace(
             step=step,
             statement=statement.index,
@@ -141,8 +142,8 @@ class Observer:
             rows=rows,
             wal_bytes=max(0, wal),
             locks=_observed(statement, before, held),
-            rewrites=() if statement.kind.startswith("TRUNCATE") else _rewritten(before.relations, now),
-            scans=_names(before, {oid for oid, count in scans.items() if count > before.scans.get(oid, 0)}),
+            rewrites=() if emptied else _rewritten(before.relations, now),
+            scans=() if emptied else _names(before, {i for i, n in scans.items() if n > before.scans.get(i, 0)}),
             predicted_locks=tuple(ObservedLock(lock.relation, lock.mode) for lock in statement.locks),
             notices=tuple(before.notices),
         )

@@ -31,8 +31,7 @@ WHERE
 -- The same with the locks that it still waits for.
 SELECT
     l.relation::bigint AS oid,
-    l.mode,
-    l.granted
+    l.mode
 FROM pg_catalog.pg_locks AS l
 WHERE
     l.pid = %(pid)s AND l.locktype = 'relation'
