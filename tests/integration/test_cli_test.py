@@ -1,0 +1,142 @@
+"""`migrator test` as a person types it: a process of its own, a server of its own, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SHIPPED = ("000_initial_schema", "001_add_analytics_tables", "003_index_messages_tenant_created")
+
+METADATA = """
+version: "{version}"
+description: "Made for a test"
+author: "author@example.com"
+risk_level: "high"
+estimated_duration: "1 minute"
+requires_downtime: true
+rollback_available: true
+dependencies: {dependencies}
+"""
+
+
+def command(repository: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "migrator", "test", *arguments]
+
+
+def call(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(repository, *arguments), cwd=repository, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def write(root: Path, version: str, sql: str, rollback: str, *, dependencies: str = "[]") -> None:
+    folder = root / "2025" / version
+    folder.mkdir(parents=True)
+    (folder / "migration-metadata.yaml").write_text(METADATA.format(version=version, dependencies=dependencies))
+    (folder / f"{version}.sql").write_text(sql)
+    (folder / f"{version}_rollback.sql").write_text(rollback)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Servers live in the directory for temporary files: it must be empty again, and no process may name it."""
+    temporary = Path("/tmp") / f"migrator-test-{os.getpid()}-{tmp_path.name}"
+    temporary.mkdir(mode=0o711)
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    yield
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and (processes_of(temporary) or list(temporary.glob("migrator-*"))):
+        time.sleep(0.1)
+    assert processes_of(temporary) == []
+    assert list(temporary.glob("migrator-*")) == []
+    for rest in temporary.iterdir():
+        rest.unlink()
+    temporary.rmdir()
+
+
+def processes_of(folder: Path) -> list[str]:
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listing.splitlines() if str(folder) in line]
+
+
+@pytest.mark.parametrize("version", SHIPPED)
+def test_the_shipped_migrations_pass(repository: Path, version: str) -> None:
+    done = call(repository, version)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"reapply_schema_equal +passed", done.stdout)
+    assert done.stdout.rstrip().endswith(f"{version}: passed")
+
+
+def test_json_is_one_document(repository: Path) -> None:
+    done = call(repository, "001_add_analytics_tables", "--format", "json")
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "passed"
+    assert document["dependencies"] == ["000_initial_schema"]
+    locks = [lock for statement in document["evidence"]["statements"] for lock in statement["locks"]]
+    assert {"relation": "public.messages", "mode": "SHARE ROW EXCLUSIVE"} in locks
+
+
+def test_a_rollback_that_forgets_something_is_a_finding(repository: Path, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "001_a",
+        "CREATE TABLE a (id bigint PRIMARY KEY);\nCREATE TABLE b (id bigint PRIMARY KEY);\n",
+        "DROP TABLE b;\n",
+    )
+    done = call(repository, "001_a", "--migrations", str(tmp_path))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"rollback_schema_equal +failed .*\+ table public\.a", done.stdout)
+
+
+def test_a_dependency_that_fails_is_named(repository: Path, tmp_path: Path) -> None:
+    write(tmp_path, "001_a", "CREATE TABLE a (id nonsense);\n", "DROP TABLE a;\n")
+    write(tmp_path, "002_b", "CREATE TABLE b (id int);\n", "DROP TABLE b;\n", dependencies='["001_a"]')
+    done = call(repository, "002_b", "--migrations", str(tmp_path))
+    assert done.returncode == 1
+    assert "'001_a', which comes first, cannot be applied: 001_a.sql:1:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_usage_and_environment(repository: Path, tmp_path: Path) -> None:
+    assert call(repository, "999_nothing").returncode == 2
+    assert call(repository).returncode == 2
+    assert call(repository, "000_initial_schema", "--migrations", str(tmp_path / "nowhere")).returncode == 3
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
+def test_stopped_in_the_middle(repository: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """Ctrl-C, a supervisor's stop, or a kill: the fixture sees that no server and no directory is left."""
+    write(tmp_path, "001_a", "SELECT pg_sleep(60);\nCREATE TABLE a (id int);\n", "DROP TABLE a;\n")
+    process = subprocess.Popen(
+        command(repository, "001_a", "--migrations", str(tmp_path)),
+        cwd=repository,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    temporary = Path(os.environ["TMPDIR"])
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not any("dry_run" in line for line in processes_of_server(temporary)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+
+
+def processes_of_server(folder: Path) -> list[str]:
+    """Backends of the server whose directory lies in `folder`: PostgreSQL writes what they do into their title."""
+    parents = [line.split()[0] for line in processes_of(folder) if "postgres" in line]
+    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    backends = [line for line in listing.splitlines() if line.split()[1] in parents]
+    return ["dry_run" for line in backends if "trial_try" in line and "SELECT" in line]
