@@ -39,6 +39,8 @@ class Settings:
     users: Mapping[str, str] = field(default_factory=lambda: dict(USERS))
     port: int = 8080
     parallelism: int = 8
+    parse_seconds: int = 5
+    """How often each DAG file is parsed again; a parse costs about a second of a core."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further environment variables; they win."""
 
@@ -71,8 +73,8 @@ def environment(workspace: Workspace, settings: Settings, *, port: int, log_port
         "LOGGING__BASE_LOG_FOLDER": str(workspace.logs / "tasks"),
         "LOGGING__WORKER_LOG_SERVER_PORT": str(log_port),
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
-        "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": str(settings.parse_seconds),
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(settings.parse_seconds),
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
         # A supervisor that misses its task's exit looks again only after this many seconds (default 5). Until then the

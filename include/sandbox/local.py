@@ -48,6 +48,8 @@ class Local:
                 },
                 migrations=self._migrations,
                 targets=policy.write(self.workspace),
+                # Only who leaves it running edits migrations meanwhile.
+                parse_seconds=5 if self._detached else 300,
             ),
             processes=self.processes,
         )

@@ -8,8 +8,9 @@ own result. Most of a case is waiting for the scheduler, so this is what makes t
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.acceptance.case import Case
 from tests.acceptance.laboratory import Laboratory
 from tests.acceptance.specs import Scenario
 
-SIDE_BY_SIDE = int(os.environ.get("ACCEPTANCE_SIDE_BY_SIDE", "10"))
+SIDE_BY_SIDE = int(os.environ.get("ACCEPTANCE_SIDE_BY_SIDE", "16"))
 
 
 class Parallel:
@@ -29,9 +30,9 @@ class Parallel:
         self.laboratory = laboratory
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="case")
         self._results: dict[str, Future[None]] = {}
+        self.seconds: dict[str, float] = {}
         for item in items:
-            if not self.case(item).spec.alone:
-                self._results[item.nodeid] = self._pool.submit(item.obj, **self.arguments(item))
+            self._results[item.nodeid] = self._pool.submit(self._timed, item)
 
     def case(self, item: pytest.Function) -> Case:
         return self.laboratory.cases[name_of(item)]
@@ -40,14 +41,20 @@ class Parallel:
         return {"case": self.case(item), **parameters_of(item)}
 
     def run(self, item: pytest.Function) -> None:
-        if item.nodeid in self._results:
-            self._results[item.nodeid].result()
-        else:
-            wait(self._results.values())
+        self._results[item.nodeid].result()
+
+    def _timed(self, item: pytest.Function) -> None:
+        started = time.monotonic()
+        try:
             item.obj(**self.arguments(item))
+        finally:
+            self.seconds[item.nodeid] = time.monotonic() - started
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+RESULTS = pytest.StashKey[Parallel]()
 
 
 def name_of(item: pytest.Function) -> str:
@@ -84,12 +91,24 @@ def parallel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     results = None
     try:
         laboratory.start()
-        results = Parallel(laboratory, items)
+        # The slow ones first, so that the suite does not wait for one of them at its end.
+        results = Parallel(laboratory, sorted(items, key=lambda item: not item.obj.scenario.slow))
+        request.config.stash[RESULTS] = results
         yield results
     finally:
         if results is not None:
             results.close()
         laboratory.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How long each case took; pytest's own durations count the waiting for the cases before it."""
+    results = config.stash.get(RESULTS, None)
+    if results is None:
+        return
+    terminalreporter.section("slowest acceptance cases")
+    for nodeid, seconds in sorted(results.seconds.items(), key=lambda one: -one[1])[:12]:
+        terminalreporter.write_line(f"{seconds:6.1f} s  {nodeid.rpartition('::')[2]}")
 
 
 @pytest.fixture

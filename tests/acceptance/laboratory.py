@@ -75,7 +75,8 @@ class Laboratory:
                 migrations=self.migrations,
                 targets=self.workspace.root / "targets.yaml",
                 port=0,
-                parallelism=6,
+                parallelism=8,
+                parse_seconds=300,
                 extra={
                     # A worker that was killed is noticed within seconds; the default is five minutes.
                     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",

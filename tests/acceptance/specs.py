@@ -110,8 +110,6 @@ class Spec:
     own_server: bool = False
     """The case stops its server, which nobody else may notice."""
     role: str = "wakala_migrator"
-    alone: bool = False
-    """Runs when all others have ended: it measures time."""
 
 
 @dataclass(frozen=True)
@@ -119,20 +117,24 @@ class Scenario:
     """What the decorator leaves on the test function."""
 
     build: Callable[..., Spec]
+    slow: bool = False
+    """Waits for a retry, a window, or people: begins before the others."""
 
     def spec(self, parameters: Mapping[str, Any]) -> Spec:
         wanted = self.build.__code__.co_varnames[: self.build.__code__.co_argcount]
         return self.build(**{name: parameters[name] for name in wanted})
 
 
-def scenario(spec: Spec | Callable[..., Spec] | None = None, **fields: Any) -> Callable[[TEST], TEST]:
+def scenario(
+    spec: Spec | Callable[..., Spec] | None = None, *, slow: bool = False, **fields: Any
+) -> Callable[[TEST], TEST]:
     """Declare a case: with a Spec's fields, or with a function from the test's parameters to a Spec."""
     if spec is None:
         spec = Spec(**fields)
     build = spec if callable(spec) else (lambda: spec)
 
     def mark(test: TEST) -> TEST:
-        test.scenario = Scenario(build)  # type: ignore[attr-defined]
+        test.scenario = Scenario(build, slow)  # type: ignore[attr-defined]
         return test
 
     return mark

@@ -71,7 +71,7 @@ def test_c02_second_step_fails(case: Case) -> None:
     case.expect_rolled_back()
 
 
-@scenario(migrations={"": Files(sql=ADD_TABLE + SABOTAGED)})
+@scenario(slow=True, migrations={"": Files(sql=ADD_TABLE + SABOTAGED)})
 def test_c06_c07_c08_clear_apply_after_rollback(case: Case) -> None:
     """Clearing apply alone runs it again, and without verify it is undone; with downstream it passes."""
     with case.connect(application_name=SABOTEUR):

@@ -125,6 +125,7 @@ def test_killed_in_verify(case: Case) -> None:
 
 
 @scenario(
+    slow=True,
     migrations={"": Files(rollback=paused("brake_rollback") + ";\n" + DROP_TABLE, metadata=NOT_SABOTAGED)},
 )
 def test_killed_in_rollback(case: Case) -> None:
@@ -143,7 +144,7 @@ def test_killed_in_rollback(case: Case) -> None:
     case.expect_applied()
 
 
-@scenario(own_server=True, migrations={"": Files(sql=ADD_TABLE + GATE, metadata=PATIENT)})
+@scenario(slow=True, own_server=True, migrations={"": Files(sql=ADD_TABLE + GATE, metadata=PATIENT)})
 def test_postgresql_stops_at_once_while_applying(case: Case) -> None:
     server = case.laboratory.server(case)
     run = case.trigger()
@@ -158,7 +159,7 @@ def test_postgresql_stops_at_once_while_applying(case: Case) -> None:
     case.expect_applied()
 
 
-@scenario(migrations={"": Files(sql=ADD_TABLE + GATE, metadata=PATIENT)})
+@scenario(slow=True, migrations={"": Files(sql=ADD_TABLE + GATE, metadata=PATIENT)})
 def test_c23_worker_is_lost(case: Case) -> None:
     """The task and the process that watches it die together, so nobody tells Airflow; it notices by the heartbeat."""
     run = case.trigger()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+from migrator.locking import migration_lock
+from migrator.run import RunContext
 from tests.acceptance.case import Case, Holder
 from tests.acceptance.specs import Files, scenario
 from tests.acceptance.test_04_killed import BUILD, BUILD_ROLLBACK, wait_for_build
@@ -21,6 +25,7 @@ def test_two_runs_of_one_migration(case: Case) -> None:
 
 
 @scenario(
+    slow=True,
     target=REVIEWED_ONCE,
     migrations={
         "index": Files(sql=BUILD, rollback=BUILD_ROLLBACK),
@@ -28,27 +33,39 @@ def test_two_runs_of_one_migration(case: Case) -> None:
     },
 )
 def test_one_waits_while_the_other_builds_an_index(case: Case) -> None:
-    """The one that waits holds no snapshot, so the build can end. What the second rehearsed is stale by then: it stops
-    before it has done anything, and passes once it is rehearsed again."""
+    """A second runner that waits for the lock holds no snapshot, so the build can end. The second migration stops
+    before it has done anything, because what it rehearsed is stale, and passes once it is rehearsed again."""
     index, table = case.trigger("index"), case.trigger("table")
     for run in (index, table):
         run.until("review.reviewer_1", "awaiting_input", "deferred")
-    with Holder(case, "LOCK TABLE messages IN ROW EXCLUSIVE MODE"):
-        index.respond(1, "alice")
-        wait_for_build(case)
-        table.respond(1, "alice")
-        table.until("preflight", "up_for_retry")
-        assert case.row("table") is None, "one applies at a time"
-    assert index.wait() == "success"
-    assert table.wait() == "failed"
-    assert "messages_by_direction" in table.log("preflight")
+    with ThreadPoolExecutor(1) as pool:
+        with Holder(case, "LOCK TABLE messages IN ROW EXCLUSIVE MODE"):
+            index.respond(1, "alice")
+            wait_for_build(case)
+            second = pool.submit(take_lock, case)
+            table.respond(1, "alice")
+            assert table.wait() == "failed"
+            assert case.row("table") is None, "one applies at a time"
+            assert "holds this database" in table.log("preflight")
+            assert not second.done()
+        assert index.wait() == "success"
+        assert case.version("index")[:50] in second.result(timeout=60)
     table.clear("snapshot", downstream=True)
     table.respond(1, "alice")
     assert table.wait() == "success"
     case.expect_applied("table", others=("index",))
 
 
+def take_lock(case: Case) -> str:
+    """What a second runner does. Returns whom it had to wait for."""
+    holders: list[str] = []
+    run = RunContext(run_id="second runner", version=case.version("table"), target=case.target, actor="acceptance")
+    with migration_lock(case.endpoint, run=run, deadline_seconds=240, on_wait=lambda held: holders.append(str(held))):
+        return holders[0]
+
+
 @scenario(
+    slow=True,
     target=REVIEWED_ONCE,
     migrations={
         "one": Files(sql="CREATE TABLE one (id bigint PRIMARY KEY);\n", rollback="DROP TABLE one;\n"),

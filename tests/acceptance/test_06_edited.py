@@ -22,7 +22,7 @@ def test_sql_edited_after_review(case: Case) -> None:
     case.expect_not_applied()
 
 
-@scenario(target=REVIEWED)
+@scenario(slow=True, target=REVIEWED)
 def test_yaml_edited_after_review(case: Case) -> None:
     run = case.trigger()
     run.respond(1, "alice")

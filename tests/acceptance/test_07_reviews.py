@@ -31,7 +31,7 @@ def test_same_person_twice(case: Case) -> None:
     case.expect_not_applied()
 
 
-@scenario(target={**REVIEWED, "review_ttl": "15 seconds"})
+@scenario(slow=True, target={**REVIEWED, "review_ttl": "15 seconds"})
 def test_expired_review(case: Case) -> None:
     run = case.trigger()
     run.respond(1, "alice")

@@ -33,7 +33,7 @@ def unattended() -> Spec:
     return Spec(migrations={"": Files(schedule=schedule)})
 
 
-@scenario(unattended)
+@scenario(unattended, slow=True)
 def test_scheduler_runs_it_in_its_window(case: Case) -> None:
     """Nobody triggers it: the run begins by itself, waits for the window without a worker, and applies inside it."""
     opens = datetime.fromisoformat(case.files().schedule["window_start"].replace(" UTC", "+00:00"))
@@ -95,7 +95,7 @@ def test_freeze_is_declared_while_the_review_waits(case: Case) -> None:
     case.expect_applied()
 
 
-@scenario(target=REVIEWED_ONCE)
+@scenario(slow=True, target=REVIEWED_ONCE)
 def test_window_is_not_open_yet(case: Case) -> None:
     run = case.trigger()
     run.until("review.reviewer_1", "awaiting_input", "deferred")

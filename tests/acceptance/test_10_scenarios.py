@@ -9,6 +9,7 @@ from __future__ import annotations
 from tests.acceptance.case import Case
 from tests.acceptance.specs import ADD_TABLE, NOT_SABOTAGED, PRESENT, SABOTAGED, SABOTEUR, Files, scenario
 
+NEXT = Files(sql="CREATE TABLE following (id bigint PRIMARY KEY);\n", rollback="DROP TABLE following;\n")
 ONE_REVIEW = {"environment": "production", "reviews": {"low": 1, "medium": 1, "high": 1}}
 SECOND_INDEX = "CREATE INDEX CONCURRENTLY messages_by_status ON messages (direction, created_at);\n"
 
@@ -59,9 +60,7 @@ def test_b12_b17_goes_on_where_it_stopped(case: Case) -> None:
     assert case.value("SELECT 'messages_by_direction'::regclass::oid") == before, "what was done is not done again"
 
 
-@scenario(
-    target=ONE_REVIEW, migrations={"": Files(rollback=None, metadata=NOT_SABOTAGED), "next": Files(sql="SELECT 1;\n")}
-)
+@scenario(target=ONE_REVIEW, migrations={"": Files(rollback=None, metadata=NOT_SABOTAGED), "next": NEXT})
 def test_b15_irreversible_wants_one_more_and_stays(case: Case) -> None:
     with case.connect(application_name=SABOTEUR):
         run = case.trigger()
