@@ -79,29 +79,31 @@ def run_step(
         if not ledger.exists():
             ledger.install()
         ledger.check()
-        if not _is_done(step, plan, ledger, run):
+        rows = ledger.migrations()
+        if not _is_done(step, plan, rows, ledger, run):
             digest = evidence.digest if evidence is not None else evidence_digest
-            _gates(step, ctx, target=target, evidence_digest=digest, migration=migration)
+            _gates(step, ctx, rows, target=target, evidence_digest=digest, migration=migration)
             if evidence is not None:
                 _window(step, ctx, target, migration, evidence, emergency=emergency)
                 _drift(step, ctx, evidence)
-            begin(plan, ledger=ledger, run=run)
+            begin(plan, ledger=ledger, run=run, rows=rows)
         return steps.run(step, ctx)
 
 
-def begin(plan: Plan, *, ledger: Ledger, run: RunContext) -> None:
+def begin(plan: Plan, *, ledger: Ledger, run: RunContext, rows: Sequence[LedgerMigration] | None = None) -> None:
     """Take the database for this plan and run; a second time it writes nothing. Called with the lock held.
 
+    :param rows: what the ledger holds, when it was read since the lock was taken.
     :raises HeldByOther: another migration, or another run, is between its steps.
     :raises NeedsHuman: an earlier migration was left half applied.
     """
-    require_clear_way(plan, ledger)
+    require_clear_way(plan, ledger.migrations() if rows is None else rows, ledger)
     ledger.begin(plan, run=run)
 
 
-def require_clear_way(plan: Plan, ledger: Ledger) -> None:
+def require_clear_way(plan: Plan, rows: Sequence[LedgerMigration], ledger: Ledger) -> None:
     """:raises NeedsHuman: an earlier migration was left half applied."""
-    for other in ledger.migrations():
+    for other in rows:
         if other.version == plan.version or other.status not in LEFT_BEHIND:
             continue
         reason = in_the_way(other, ledger.steps(other.version))
@@ -206,9 +208,9 @@ def is_applied(plan: Plan, row: LedgerMigration | None) -> bool:
     return row is not None and row.status is MigrationStatus.SUCCESS and row.checksum == plan.content_digest
 
 
-def _is_done(step: Step, plan: Plan, ledger: Ledger, run: RunContext) -> bool:
+def _is_done(step: Step, plan: Plan, rows: Sequence[LedgerMigration], ledger: Ledger, run: RunContext) -> bool:
     """A retry of a step that this run has done executes nothing, so no gate may fail it."""
-    row = ledger.migration(plan.version)
+    row = next((row for row in rows if row.version == plan.version), None)
     if row is None or row.status is not MigrationStatus.RUNNING:
         return False
     if (row.run_id, row.plan_digest) != (run.run_id, plan.digest):
@@ -219,6 +221,7 @@ def _is_done(step: Step, plan: Plan, ledger: Ledger, run: RunContext) -> bool:
 def _gates(
     step: Step,
     ctx: StepContext,
+    rows: Sequence[LedgerMigration],
     *,
     target: Target,
     evidence_digest: str | None,
@@ -229,7 +232,7 @@ def _gates(
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)
     review.require(ledger, plan, evidence_digest, target, ctx.run.clock())
-    require_dependencies(plan, ledger.migrations(), target)
+    require_dependencies(plan, rows, target)
     states = {item.step: item.status for item in ledger.steps(plan.version)}
     before = [item.name for item in plan.steps[: [one.name for one in plan.steps].index(step.name)]]
     undone = [name for name in before if states.get(name) is not StepStatus.SUCCESS]

@@ -54,7 +54,7 @@ class PreflightReport:
 
 
 @dataclass(frozen=True)
-class _Made:
+class Made:
     """One check that was made, and the error that it would be alone."""
 
     check: Check
@@ -138,7 +138,7 @@ def run_checks(
 _LEVELS = {Verdict.PASSED: logging.INFO, Verdict.UNVERIFIED: logging.WARNING, Verdict.FAILED: logging.ERROR}
 
 
-def verdict(report: PreflightReport, made: Sequence[_Made]) -> MigratorError | None:
+def verdict(report: PreflightReport, made: Sequence[Made]) -> MigratorError | None:
     """What to raise: the one specific reason as itself, several together, or that it is worth another try. Pure."""
     failed = [one for one in made if one.error is not None]
     lasting = [one for one in failed if not isinstance(one.error, TransientError)]
@@ -159,21 +159,21 @@ def verdict(report: PreflightReport, made: Sequence[_Made]) -> MigratorError | N
     return PreflightRefused(text, checks=checks)
 
 
-def _gate(name: str, look: Callable[[], str]) -> _Made:
+def _gate(name: str, look: Callable[[], str]) -> Made:
     """A refusal is a failed check. Anything else, such as a lost connection, ends the stage: it may be retried."""
     started = time.monotonic()
     try:
         detail = look()
     except (Refused, HeldByOther) as exc:
-        return _Made(Check(name, Verdict.FAILED, str(exc), time.monotonic() - started), exc)
-    return _Made(Check(name, Verdict.PASSED, detail, time.monotonic() - started))
+        return Made(Check(name, Verdict.FAILED, str(exc), time.monotonic() - started), exc)
+    return Made(Check(name, Verdict.PASSED, detail, time.monotonic() - started))
 
 
-def _health(finding: preflight_checks.Finding, seconds: float) -> _Made:
+def _health(finding: preflight_checks.Finding, seconds: float) -> Made:
     check = replace(finding.check, seconds=seconds if finding.check.name != "snapshot" else 0.0)
     if check.verdict is not Verdict.FAILED:
-        return _Made(check)
-    return _Made(check, (PreflightBusy if finding.busy else PreflightRefused)(f"{check.name}: {check.detail}"))
+        return Made(check)
+    return Made(check, (PreflightBusy if finding.busy else PreflightRefused)(f"{check.name}: {check.detail}"))
 
 
 def _evidence(plan: Plan, bundle: EvidenceBundle) -> str:
@@ -194,7 +194,7 @@ def _holder(plan: Plan, ledger: Ledger, there: bool, run: RunContext) -> str:
     """The very questions that apply asks when it begins."""
     if not there:
         return "no other migration is in the way"
-    apply.require_clear_way(plan, ledger)
+    apply.require_clear_way(plan, ledger.migrations(), ledger)
     resume.decide(
         plan,
         run_id=run.run_id,

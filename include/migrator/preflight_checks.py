@@ -7,6 +7,7 @@ asked for in short tries. But it is said each time, with the grant that would en
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.plan import Plan
 from migrator.preflight_facts import Connections, InvalidIndex, OpenTransaction, ServerFacts
 from migrator.targets import Limits
-from migrator.wording import size
+from migrator.wording import count, size
 
 GRANT = "grant pg_monitor to the role of the connection"
 AGAIN = "clear snapshot with downstream"
@@ -84,9 +85,9 @@ def transactions(facts: ServerFacts, limit: float) -> Finding:
         )
     hidden = [one for one in facts.transactions if one.seconds is None]
     if hidden and not facts.sees_all:
+        pids = ", ".join(str(one.pid) for one in hidden)
         return _unverified(
-            "transactions",
-            f"{len(hidden)} sessions are hidden (pid {', '.join(str(one.pid) for one in hidden)}); {GRANT}",
+            "transactions", f"{count(len(hidden), 'session')} cannot be looked into (pid {pids}); {GRANT}"
         )
     ages = [one.seconds for one in facts.transactions if one.seconds is not None]
     ages += [one.seconds for one in facts.prepared]
@@ -115,8 +116,8 @@ def connections(facts: Connections, wanted: int) -> Finding:
 
 def invalid_indexes(found: Sequence[InvalidIndex], plan: Plan) -> Finding:
     """Left over by somebody's failed build. Those that the plan itself builds or drops are its own business."""
-    texts = " ".join(statement.sql for step in plan.steps for statement in step.statements)
-    left = [one for one in found if one.bare_name not in texts]
+    texts = "\n".join(statement.sql for step in plan.steps for statement in step.statements)
+    left = [one for one in found if not re.search(rf"(?<!\w){re.escape(one.bare_name)}(?!\w)", texts)]
     if left:
         text = "; ".join(f"{one.index_name} on {one.table_name}" for one in left)
         return _failed(

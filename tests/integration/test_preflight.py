@@ -10,15 +10,23 @@ import psycopg
 import pytest
 
 from migrator import documents, preflight
-from migrator.errors import DriftDetected, PreflightBusy, PreflightRefused, ReviewMissing
+from migrator.embedded import Server
+from migrator.errors import (
+    DriftDetected,
+    HeldByOther,
+    PreflightBusy,
+    PreflightRefused,
+    ReviewMissing,
+    StatementFailed,
+)
 from migrator.evidence import Check, Verdict
 from migrator.ledger import Ledger
 from migrator.plan import Plan, Risk
 from migrator.session import Endpoint
-from migrator.targets import Limits, SnapshotPolicy, Target
+from migrator.targets import Limits, SnapshotPolicy, Target, WindowRule
 from tests.evidence import make_bundle, read_schema, rehearse
-from tests.factories import make_plan
-from tests.integration.conftest import MakeDatabase
+from tests.factories import NOW, make_plan, plan_from_sql
+from tests.integration.conftest import MakeDatabase, database_on
 from tests.integration.stages import apply_all, make_target, run_of, traces, verify_it
 
 
@@ -120,3 +128,93 @@ def test_an_applied_migration_needs_no_checks(database: Endpoint, make_database:
     assert report.already_applied
     assert [one.verdict for one in report.checks] == [Verdict.PASSED]
     assert traces(database) == before
+
+
+def test_a_prepared_transaction_is_named(own_server: Server) -> None:
+    """It holds its locks without a session, so nobody would find it in pg_stat_activity."""
+    with psycopg.connect(own_server.conninfo(), autocommit=True) as conn:
+        conn.execute("ALTER SYSTEM SET max_prepared_transactions = 2")
+    own_server.stop()
+    own_server.start()
+    database = database_on(own_server, "prepared", script="CREATE TABLE t (id int)")
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        conn.execute("BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'order-42'")
+    target = make_target(limits=Limits(max_transaction_age_seconds=0.0))
+    with pytest.raises(PreflightBusy, match="prepared transaction 'order-42' of migrator"):
+        check(make_plan(), database, target=target)
+
+
+def test_a_slot_without_its_standby_lags(own_server: Server) -> None:
+    database = database_on(own_server, "slots")
+    target = make_target(limits=Limits(max_replication_lag_bytes=1000, min_free_connections=1))
+    with psycopg.connect(own_server.conninfo(), autocommit=True) as conn:
+        conn.execute("SELECT pg_create_physical_replication_slot('standby_1', true)")
+        report = check(make_plan(), database)
+        assert "standby_1" in named(report, "replication").detail, "within the limit it is told all the same"
+        conn.execute("CREATE TABLE noise AS SELECT generate_series(1, 1000)")
+        with pytest.raises(PreflightBusy, match="'standby_1' is an inactive physical slot"):
+            check(make_plan(), database, target=target)
+
+
+def test_a_standby_is_refused(own_server: Server) -> None:
+    """Asked of a server in recovery: nothing else of it matters."""
+    database = database_on(own_server, "primary")
+    plan = make_plan()
+    bundle = make_bundle(plan, before := read_schema(database), before)
+    (own_server.data_dir / "standby.signal").touch(mode=0o666)
+    own_server.stop()
+    own_server.start()
+    with pytest.raises(PreflightRefused, match="this server is a standby and read-only"):
+        check(plan, database, bundle=bundle)
+
+
+def test_sessions_that_nobody_may_see(own_server: Server) -> None:
+    """Without pg_monitor it goes on, and says what it could not see and which grant would change that."""
+    database = database_on(own_server, "blind")
+    with psycopg.connect(own_server.conninfo(), autocommit=True) as conn:
+        conn.execute("REVOKE pg_monitor FROM migrator")
+        with psycopg.connect(own_server.conninfo("blind")) as other:
+            other.execute("SELECT 1")
+            report = check(make_plan(), database)
+    assert [one.name for one in report.unverified] == ["transactions", "autovacuum", "disk"]
+    assert "grant pg_monitor" in named(report, "transactions").detail
+
+
+def test_an_invalid_index_on_a_touched_table(database: Endpoint) -> None:
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        conn.execute("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (1)")
+        conn.execute("CREATE TABLE u (id int)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            conn.execute("CREATE UNIQUE INDEX CONCURRENTLY t_id ON t (id)")
+    touching = plan_from_sql("ALTER TABLE public.t ADD COLUMN v int")
+    with pytest.raises(PreflightRefused, match=r"t_id on (public\.)?t"):
+        check(touching, database)
+    check(plan_from_sql("ALTER TABLE public.u ADD COLUMN v int"), database)
+    check(plan_from_sql("DROP INDEX CONCURRENTLY public.t_id"), database)
+
+
+def test_another_run_holds_the_database(database: Endpoint) -> None:
+    apply_all(make_plan(version="000_other"), database)
+    with pytest.raises(HeldByOther, match="migration 000_other holds this database: run run-1 by tester"):
+        check(make_plan(), database, run_id="run-2")
+
+
+def test_going_on_after_a_failure_is_no_drift(database: Endpoint) -> None:
+    """Cleared in the middle: a part is applied, so the schema cannot be the snapshot's."""
+    sql = "CREATE TABLE a (id int); VACUUM; SELECT nonsense;"
+    plan = plan_from_sql(sql)
+    bundle = make_bundle(plan, before := read_schema(database), before)
+    with pytest.raises(StatementFailed):
+        apply_all(plan, database, bundle)
+    report = check(plan, database, bundle=bundle)
+    assert "apply goes on from there" in named(report, "drift").detail
+
+
+def test_window_with_the_safety_factor() -> None:
+    """Pure: half as much again as on the restored copy must fit."""
+    target = make_target(windows=(WindowRule(days=("wed",), start="01:00", duration=timedelta(minutes=90)),))
+    fits = preflight.decide_window(make_plan(), target, None, 20 * 60.0, NOW)
+    assert (fits.state, fits.closes_at) == ("open", NOW + timedelta(minutes=30))
+    late = preflight.decide_window(make_plan(), target, None, 20 * 60.0 + 1, NOW)
+    assert late.state == "wait"
+    assert "are needed" in late.reason
