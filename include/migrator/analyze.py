@@ -33,6 +33,7 @@ __all__ = ["Parsed", "analyze", "build_steps", "check_disk", "parse_migration", 
 RISK_RULE = "risk-understated"
 TYPE_RULE = "type-mismatch"
 DOWNTIME_RULE = "downtime-not-declared"
+EMPTY_RULE = "nothing-to-do"
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def analyze(
         expected_changes=expected,
         lock_timeout_ms=metadata.lock_timeout_ms,
         statement_timeout_ms=metadata.statement_timeout_ms,
-        findings=(*inspection.findings, *_declared(metadata, inspection)),
+        findings=(*inspection.findings, *_declared(metadata, inspection), *_empty(parsed)),
         estimated_seconds=inspection.estimated_seconds,
         server_version_num=facts.server_version_num if facts else None,
         content_digest=content.content_digest(
@@ -145,6 +146,15 @@ def _declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
             )
         )
     return found
+
+
+def _empty(parsed: Parsed) -> list[Finding]:
+    """A file of comments would be recorded as applied, and everybody would believe that something was done."""
+    return [
+        Finding(EMPTY_RULE, Severity.ERROR, "has no statement", "write what is to be done, or remove it", file=name)
+        for name, file in parsed.sql.items()
+        if not file.statements and not file.unparsed
+    ]
 
 
 def _with_ledger(plan: Plan, applied: LedgerMigration | None) -> Plan:
