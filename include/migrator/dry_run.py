@@ -132,6 +132,8 @@ class _Rehearsal:
     seconds: float = 0.0
     rollback_seconds: float | None = None
     role: str = ""
+    resumed: bool = False
+    """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
     error: MigratorError | None = None
     """The first failure of the SQL itself."""
 
@@ -143,7 +145,9 @@ class _Rehearsal:
         self.seconds = self.checks[-1].seconds
         after = self._schema()
         self.changes = diff(before.portable, after.portable)
-        self._judge_result()
+        self._judge_assertions()
+        if not self.resumed:
+            self._judge_changes(self.changes)
         if not self.plan.rollback_steps:
             self._not_reached(*dry_run_checks.ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
             return
@@ -152,8 +156,12 @@ class _Rehearsal:
             return
         self.rollback_seconds = self.checks[-1].seconds
         restored = self._schema()
-        self.checks.append(dry_run_checks.schema_equal("rollback_schema_equal", before, restored))
-        self._timed_check(lambda: self._data(before, restored, forwards.written | backwards.written))
+        if self.resumed:
+            self._not_reached("rollback_schema_equal", "rollback_data", reason=dry_run_checks.RESUMED)
+            self._judge_changes(diff(restored.portable, after.portable))
+        else:
+            self.checks.append(dry_run_checks.schema_equal("rollback_schema_equal", before, restored))
+            self._timed_check(lambda: self._data(before, restored, forwards.written | backwards.written))
         if not self._timed("reapply", lambda: self._apply(book, None)):
             self._not_reached("reapply_schema_equal")
             return
@@ -163,7 +171,9 @@ class _Rehearsal:
         return DryRunEvidence(
             plan_digest=self.plan.digest,
             snapshot_id=self.original.snapshot_id,
-            verdict=dry_run_checks.verdict(self.checks, irreversible=not self.plan.rollback_steps),
+            verdict=dry_run_checks.verdict(
+                self.checks, irreversible=not self.plan.rollback_steps, resumed=self.resumed
+            ),
             checks=tuple(self.checks),
             statements=forwards,
             rollback_statements=backwards,
@@ -176,7 +186,7 @@ class _Rehearsal:
             role=self.role,
             finished_at=self.run.clock(),
             irreversible=not self.plan.rollback_steps,
-            extra={"surprises": list(dry_run_checks.surprises(forwards))},
+            extra={"surprises": list(dry_run_checks.surprises(forwards)), "resumed": self.resumed},
         )
 
     def _open(self, book: ledger.Ledger) -> Schema:
@@ -192,6 +202,7 @@ class _Rehearsal:
         held = book.running()
         if held is not None:
             book.repair(held.version, status="failed", run=self.run, reason=f"was running at the snapshot; {reason}")
+        self.resumed = any(rollback.took_effect(step) for step in book.steps(self.plan.version))
         return self._schema()
 
     def _apply(self, book: ledger.Ledger, tracer: Observer | None) -> str:
@@ -228,9 +239,11 @@ class _Rehearsal:
         )
         return f"{wording.count(len(report.statements), 'statement')}, {report.reason}"
 
-    def _judge_result(self) -> None:
+    def _judge_changes(self, changes: SchemaDiff) -> None:
         if self.plan.expected_changes is not None:
-            self.checks.append(dry_run_checks.expected(self.plan.expected_changes, self.changes))
+            self.checks.append(dry_run_checks.expected(self.plan.expected_changes, changes))
+
+    def _judge_assertions(self) -> None:
         if self.plan.assertions:
             with session.connect(self.endpoint, purpose="verify", version=self.plan.version) as conn:
                 found = [verify.assertion(conn, i, q, self.plan) for i, q in enumerate(self.plan.assertions, start=1)]

@@ -12,21 +12,27 @@ from migrator.schema_diff import SchemaDiff, diff
 
 NO_SCRIPT = "there is no rollback script: this migration cannot be undone"
 
+RESUMED = "a part of it was applied before the snapshot, so the rollback goes back further than to the snapshot"
+
 ROLLBACK_CHECKS = ("rollback", "rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
 """In the order in which they are made."""
 NOT_REQUIRED = frozenset({"rollback_data"})
 """Unverified is told to the reviewers and decides nothing: no script can bring back what was dropped."""
+NOT_REQUIRED_RESUMED = frozenset({"rollback_schema_equal"})
 
 
-def verdict(checks: Sequence[Check], *, irreversible: bool) -> Verdict:
+def verdict(checks: Sequence[Check], *, irreversible: bool, resumed: bool = False) -> Verdict:
     """Failed when one check is; passed only when every check that could be asked for is.
 
     A migration without a rollback script has declared so (`rollback_available: false`), and its reviewers read it: then
-    the checks of the rollback are unverified, and the rest decides.
+    the checks of the rollback are unverified, and the rest decides. A resumed one was applied in part before the
+    snapshot, so nothing can be compared with what was there before it.
     """
     if any(check.verdict is Verdict.FAILED for check in checks):
         return Verdict.FAILED
     waived = NOT_REQUIRED | frozenset(ROLLBACK_CHECKS if irreversible else ())
+    if resumed:
+        waived |= NOT_REQUIRED_RESUMED
     decisive = [check for check in checks if check.name not in waived]
     if not decisive or any(check.verdict is not Verdict.PASSED for check in decisive):
         return Verdict.UNVERIFIED

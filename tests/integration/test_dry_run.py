@@ -14,16 +14,24 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migrator import documents, dry_run
+from migrator import documents, dry_run, steps
 from migrator.embedded import Server
-from migrator.errors import Cancelled, DryRunFailed, EnvironmentFault, Refused, RestoreNotProven, TransientError
+from migrator.errors import (
+    Cancelled,
+    DryRunFailed,
+    EnvironmentFault,
+    Refused,
+    RestoreNotProven,
+    StatementFailed,
+    TransientError,
+)
 from migrator.evidence import Check, DryRunEvidence, Verdict
 from migrator.ledger import Ledger
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
 from migrator.schema import Schema
 from migrator.session import Endpoint
-from migrator.steps import StepHandle
+from migrator.steps import StepContext, StepHandle
 from migrator.trial import trial_database, trial_name
 from tests.factories import plan_from_sql
 from tests.factories_evidence import record_of, restore_of
@@ -271,6 +279,37 @@ def test_the_copy_carries_the_ledger_of_production(copies: Endpoint, copy: Endpo
         assert ledger.identity().system_identifier == "123"
 
 
+@pytest.mark.parametrize("table, verdict", [("b", Verdict.PASSED), ("c", Verdict.FAILED)])
+def test_a_migration_that_is_resumed(copies: Endpoint, copy: Endpoint, table: str, verdict: Verdict) -> None:
+    """An earlier run got half-way and was held; its SQL was mended, and the snapshot has the first half in it."""
+    rollback = "DROP TABLE IF EXISTS b; DROP TABLE IF EXISTS c; DROP TABLE IF EXISTS a;"
+    first = plan_from_sql("CREATE TABLE a (id int); VACUUM a; CREATE TABLE b (id nonsense);", rollback)
+    with Ledger(copy) as ledger:
+        ledger.install()
+        ledger.begin(first, run=run_of(first, "earlier"))
+        with pytest.raises(StatementFailed):
+            steps.run(
+                first.steps[0], StepContext(endpoint=copy, ledger=ledger, plan=first, run=run_of(first, "earlier"))
+            )
+        ledger.mark_failed(first.version, run=run_of(first, "earlier"), error_message="held")
+    mended = plan_from_sql(
+        f"CREATE TABLE a (id int); VACUUM a; CREATE TABLE {table} (id int);",
+        rollback,
+        expected_changes={"added": {"table": ["public.a", "public.b"]}},
+    )
+    if verdict is Verdict.FAILED:
+        assert check_of(failed(mended, copies, copy).evidence, "expected_changes").verdict is Verdict.FAILED
+        return
+    evidence = rehearse(mended, copies, copy)
+    assert evidence.verdict is Verdict.PASSED
+    assert evidence.extra["resumed"]
+    assert [trace.kind for trace in evidence.statements] == ["CREATE TABLE"], "what is done is not done again"
+    assert not any("public.a" in line for line in evidence.schema_diff)
+    assert check_of(evidence, "expected_changes").verdict is Verdict.PASSED, "of the whole migration"
+    assert check_of(evidence, "rollback_schema_equal").verdict is Verdict.UNVERIFIED
+    assert check_of(evidence, "reapply_schema_equal").verdict is Verdict.PASSED
+
+
 def test_a_superuser_is_refused(copies_server: Server, copies: Endpoint, copy: Endpoint) -> None:
     plan = plan_from_sql("CREATE TABLE a (id int)", "DROP TABLE a")
     admin = Endpoint(conninfo=copies_server.conninfo())
@@ -335,7 +374,7 @@ def test_a_cancel_leaves_no_clone(copies: Endpoint, copy: Endpoint) -> None:
 
 KILLED = """
 import sys
-from migrator import documents, dry_run
+from migrator import documents, dry_run, steps
 from migrator.session import Endpoint
 sys.path.insert(0, {root!r})
 from tests.factories_evidence import record_of, restore_of
