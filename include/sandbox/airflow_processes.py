@@ -24,6 +24,10 @@ USERS: Mapping[str, str] = {"admin": "admin", "alice": "user", "bob": "user", "c
 """Airflow user name to SimpleAuthManager role. dave is the author of the changes, the others may review."""
 
 
+RECENT_BYTES = 2**21
+"""So far back in the scheduler's log may lie what happened just now."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What differs from one stack to the next."""
@@ -151,12 +155,20 @@ class AirflowProcesses:
             f"Received executor event with state success for task instance TaskInstanceKey(dag_id='{dag_id}',"
             f" task_id='{task_id}', run_id='{run_id}', try_number={try_number},"
         )
-        wait_until(
-            lambda: heard in log.read_text(errors="replace"),
-            timeout_seconds=60,
-            what=f"the scheduler to hear that {task_id} of {dag_id} waits",
-            every=0.5,
-        )
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - RECENT_BYTES))
+            recent = bytearray()
+
+            def there() -> bool:
+                recent.extend(file.read())
+                return heard.encode() in recent
+
+            wait_until(
+                there,
+                timeout_seconds=120,
+                what=f"the scheduler to hear that {task_id} of {dag_id} waits",
+                every=0.5,
+            )
 
     def passwords(self) -> dict[str, str]:
         return {name: self._workspace.secret(f"user_{name}") for name in self._settings.users}

@@ -20,7 +20,7 @@ from tests.acceptance.case import Case
 from tests.acceptance.laboratory import Laboratory
 from tests.acceptance.specs import Scenario
 
-SIDE_BY_SIDE = int(os.environ.get("ACCEPTANCE_SIDE_BY_SIDE", "16"))
+SIDE_BY_SIDE = int(os.environ.get("ACCEPTANCE_SIDE_BY_SIDE", "12"))
 
 
 class Parallel:

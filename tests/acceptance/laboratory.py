@@ -16,11 +16,11 @@ from migrator.embedded import Server
 from migrator.session import Endpoint
 from sandbox.airflow_processes import AirflowProcesses, Settings
 from sandbox.processes import Processes
-from sandbox.rest import Airflow
 from sandbox.seed import seed
-from sandbox.stack import COPIES, OWNER, Stack
+from sandbox.stack import AIRFLOW, COPIES, OWNER, Stack
 from sandbox.workspace import Workspace, repository
 from tests.acceptance.case import Case
+from tests.acceptance.observer import Observer
 from tests.acceptance.specs import Spec, to_yaml
 
 POWERLESS = "powerless"
@@ -38,7 +38,7 @@ class Laboratory:
         self.processes = Processes(self.workspace.logs)
         self.servers: dict[str, Stack] = {}
         self._clients = threading.local()
-        self._opened: list[Airflow] = []
+        self._opened: list[Observer] = []
         self._cloning = threading.Lock()
         self._writing = threading.Lock()
         self._policies: dict[str, Mapping[str, Any]] = {}
@@ -65,7 +65,7 @@ class Laboratory:
         self.airflow = AirflowProcesses(
             self.workspace,
             Settings(
-                metadata_uri=self.stack.copies_uri("airflow", role="airflow", scheme="postgresql+psycopg"),
+                metadata_uri=self.stack.copies_uri("airflow", role=AIRFLOW, scheme="postgresql+psycopg"),
                 connections={
                     "migrator_copies": self.stack.copies_uri(role=COPIES),
                     # May log in there and nothing else.
@@ -75,7 +75,7 @@ class Laboratory:
                 migrations=self.migrations,
                 targets=self.workspace.root / "targets.yaml",
                 port=0,
-                parallelism=8,
+                parallelism=6,
                 parse_seconds=300,
                 extra={
                     # A worker that was killed is noticed within seconds; the default is five minutes.
@@ -98,11 +98,12 @@ class Laboratory:
         for stack in (self.stack, *self.servers.values()):
             stack.stop("immediate")
 
-    def client(self, user: str) -> Airflow:
+    def client(self, user: str) -> Observer:
         """One session a user and thread."""
-        known: dict[str, Airflow] = self._clients.__dict__.setdefault("known", {})
+        known: dict[str, Observer] = self._clients.__dict__.setdefault("known", {})
         if user not in known:
-            known[user] = self.airflow.client(user)
+            metadata = self.stack.copies_uri("airflow", role=AIRFLOW)
+            known[user] = Observer(self.airflow.url, user, self.airflow.passwords()[user], metadata)
             self._opened.append(known[user])
         return known[user]
 

@@ -99,7 +99,7 @@ def test_freeze_is_declared_while_the_review_waits(case: Case) -> None:
 def test_window_is_not_open_yet(case: Case) -> None:
     run = case.trigger()
     run.until("review.reviewer_1", "awaiting_input", "deferred")
-    opens = (now() + timedelta(seconds=80)).replace(second=0, microsecond=0)
+    opens = (now() + timedelta(seconds=120)).replace(second=0, microsecond=0)
     case.set_policy(windows=[{"days": EVERY_DAY, "start": f"{opens:%H:%M}", "duration": "1 hour"}])
     run.respond(1, "alice")
     run.until("preflight", "deferred")
