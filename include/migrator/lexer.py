@@ -332,7 +332,7 @@ _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("\\gexec",),
-                "write out what it would generate, or use a DO block with FOR ... LOOP EXECUTE format(...); END LOOP",
+        "write out what it would generate, or use a DO block with FOR ... LOOP EXECUTE format(...); END LOOP",
     ),
     (("\\g", "\\gx", "\\watch", "\\crosstabview", "\\gdesc", "\\;"), "end the statement with a semicolon"),
     (("\\copy",), "use INSERT ... VALUES for a few rows; load bulk data outside the migration"),

@@ -11,7 +11,6 @@ from airflow_migrator.links import task_page
 
 if TYPE_CHECKING:
     from migrator.outcome import Outcome
-
     from migrator.run import RunContext
 
 EVENT_OF_STATUS = {"rolled_back": "rolled_back", "rollback_failed": "rollback_failed"}
