@@ -8,12 +8,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo up down status test test-unit test-integration test-acceptance bench lint format clean
+.PHONY: help setup demo up down status test test-all test-unit test-integration test-core test-acceptance bench lint format clean
 
 help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
 	@echo "make up      start the local stack and leave it running; make down stops it"
-	@echo "make test    run all tests"
+	@echo "make test    run the tests; make test-all also the long acceptance cases"
 	@echo "make lint    check style, types, layers and SQL"
 	@echo "make bench   measure, and compare with the naive way or a peer"
 
@@ -37,13 +37,22 @@ down: $(STAMP)
 status: $(STAMP)
 	@$(BIN)/sandbox status
 
-test: test-unit test-integration test-acceptance
+# The cases that go through every stage, its failure included. `make test-all` adds people, kills, drift, calendar and
+# traffic: more than fifty cases, a quarter of an hour on two cores.
+CORE := tests/acceptance/test_01_happy_path.py tests/acceptance/test_02_failing_stages.py
+
+test: test-unit test-integration test-core
+
+test-all: test-unit test-integration test-acceptance
 
 test-unit: $(STAMP)
 	$(PYTEST) tests/unit -q -n 2
 
 test-integration: $(STAMP)
 	$(PYTEST) tests/integration -q -n 2
+
+test-core: $(STAMP)
+	ACCEPTANCE_SIDE_BY_SIDE=6 $(PYTEST) $(CORE) -q
 
 test-acceptance: $(STAMP)
 	$(PYTEST) tests/acceptance -q
