@@ -214,5 +214,7 @@ def test_new_writes_what_check_accepts(tmp_path: Path, capsys: pytest.CaptureFix
         extra = ["--concurrent-index"] if name.startswith("index") else []
         assert main(["new", name, "--author", "a@b.example", "--migrations", str(root), *extra]) == 0
     assert len(load_catalogue(root).migrations) == 2
-    assert main(["check", "--strict", "--migrations", str(root)]) == 0
     capsys.readouterr()
+    assert main(["check", "--migrations", str(root)]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert sum("error" in line for line in told[:-1]) == sum("nothing-to-do" in line for line in told[:-1]) == 2
