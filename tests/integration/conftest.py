@@ -12,8 +12,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migrator.embedded import FAST, Programs, Server, find_programs
-from migrator.embedded.download import download
+from migrator.embedded import FAST, Programs, Server, find_or_download
+from migrator.embedded.programs import KNOWN_MAJORS
 from migrator.errors import EnvironmentFault
 from migrator.session import Endpoint
 
@@ -34,11 +34,22 @@ class MakeDatabase(Protocol):
 @pytest.fixture(scope="session")
 def programs(request: pytest.FixtureRequest) -> Programs:
     """PostgreSQL's programs of the major under test."""
-    major = request.config.getoption("--postgres-major")
+    return find_or_download(request.config.getoption("--postgres-major"))
+
+
+@pytest.fixture(scope="session", params=KNOWN_MAJORS, ids=lambda major: f"pg{major}")
+def each_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of each major in turn, for what differs between them; one that cannot be had is skipped, saying why.
+
+    Its databases are made by `database_on`; `server.conninfo()` is a superuser's.
+    """
     try:
-        return find_programs(major)
-    except EnvironmentFault:
-        return download(major)
+        found = find_or_download(request.param)
+    except EnvironmentFault as exc:
+        pytest.skip(f"PostgreSQL {request.param} cannot be had: {exc}")
+    with Server.temporary(programs=found) as started:
+        _prepare(started)
+        yield started
 
 
 @pytest.fixture(scope="session")

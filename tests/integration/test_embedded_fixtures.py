@@ -43,3 +43,9 @@ def test_superuser_reaches_the_same_database(database: Endpoint, superuser: str)
 def test_a_wrong_password_is_refused(server: Server) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(server.conninfo(password="wrong")).close()
+
+
+def test_every_supported_major_runs(each_server: Server, request: pytest.FixtureRequest) -> None:
+    with psycopg.connect(each_server.conninfo()) as conn:
+        assert conn.info.server_version // 10000 == each_server.programs.major
+        assert f"pg{each_server.programs.major}" in request.node.name

