@@ -14,7 +14,7 @@ from migrator.estimate import estimate_seconds
 from migrator.facts import CatalogFacts
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
-from migrator.rules import BY_ID, RULES
+from migrator.rules import BY_ID, RULES, rules_on
 from migrator.rules.model import Hit, Rule, Script, Subject, Whole
 from migrator.statements import ParsedFile
 
@@ -111,14 +111,15 @@ def _from_problem(problem: Problem) -> Finding:
 
 
 def _findings(whole: Whole) -> Iterator[Finding]:
+    """Statement by statement, then what concerns a whole file, then the whole migration."""
     for script in (*whole.scripts, *((whole.rollback,) if whole.rollback else ())):
-        rules = [rule for rule in RULES if rule.in_rollback or not script.rollback]
-        for rule in rules:
-            if rule.statement is not None:
-                for subject in script.subjects:
+        for subject in script.subjects:
+            for rule in rules_on(subject.statement.name, rollback=script.rollback):
+                if rule.statement is not None:
                     for hit in rule.statement(subject):
                         yield _finding(rule, hit, script, hit.subject or subject)
-            if rule.script is not None:
+        for rule in RULES:
+            if rule.script is not None and (rule.in_rollback or not script.rollback):
                 for hit in rule.script(script):
                     yield _finding(rule, hit, script, hit.subject)
     for rule in RULES:

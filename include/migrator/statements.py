@@ -38,12 +38,12 @@ class ParsedStatement:
     digest: str
     node: Node = field(compare=False, repr=False)
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """The parse tree's name of it: "alter_table_stmt"."""
         return name_of(self.node)
 
-    @property
+    @functools.cached_property
     def tree(self) -> Node:
         """The statement's own message, without the Node around it."""
         return getattr(self.node, self.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from migrator.rules import (
     add_column,
     add_constraint,
@@ -43,4 +45,17 @@ RULES: tuple[Rule, ...] = (
 
 BY_ID = {rule.id: rule for rule in RULES}
 
-__all__ = ["BY_ID", "RULES", "Rule"]
+
+@functools.cache
+def rules_on(statement: str, *, rollback: bool) -> tuple[Rule, ...]:
+    """The rules that look at statements of this parse-tree name ("index_stmt"), in their order."""
+    return tuple(
+        rule
+        for rule in RULES
+        if rule.statement is not None
+        and (not rule.on or statement in rule.on)
+        and (rule.in_rollback or not rollback)
+    )
+
+
+__all__ = ["BY_ID", "RULES", "Rule", "rules_on"]

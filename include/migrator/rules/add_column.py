@@ -42,4 +42,5 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:adding-field-with-default", "eugene:E5", "strong_migrations:add_column_default"),
     statement=check,
+    on=("alter_table_stmt",),
 )

@@ -62,4 +62,5 @@ RULE = Rule(
         "strong_migrations:add_check_constraint",
     ),
     statement=check,
+    on=("alter_table_stmt",),
 )

@@ -48,4 +48,5 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
     aliases=("squawk:disallowed-unique-constraint", "eugene:E7", "strong_migrations:add_unique_constraint"),
     statement=check,
+    on=("alter_table_stmt",),
 )

@@ -34,4 +34,5 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:changing-column-type", "eugene:E5", "strong_migrations:change_column"),
     statement=check,
+    on=("alter_table_stmt",),
 )

@@ -42,4 +42,5 @@ RULE = Rule(
         "strong_migrations:add_index",
     ),
     statement=check,
+    on=("index_stmt",),
 )

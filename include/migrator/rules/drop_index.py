@@ -33,4 +33,5 @@ RULE = Rule(
     source=DOCS + "sql-dropindex.html",
     aliases=("squawk:require-concurrent-index-deletion", "eugene:E9", "strong_migrations:remove_index"),
     statement=check,
+    on=("drop_stmt",),
 )

@@ -47,4 +47,5 @@ RULE = Rule(
         "strong_migrations:drop_table",
     ),
     statement=check,
+    on=("drop_stmt", "alter_table_stmt"),
 )

@@ -91,6 +91,9 @@ class Rule:
     in_rollback: bool = False
     """Whether it looks at rollback scripts, too."""
     versions: str = "all"
+    on: tuple[str, ...] = ()
+    """Parse-tree names of the statements that `statement` looks at ("index_stmt"), so that it is not called for others;
+    () is every statement."""
 
 
 def rows_of(subject: Subject, relation: str) -> int | None:

@@ -37,4 +37,5 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html",
     aliases=("squawk:renaming-column", "squawk:renaming-table", "strong_migrations:rename_column"),
     statement=check,
+    on=("rename_stmt",),
 )

@@ -43,4 +43,5 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
     aliases=("squawk:adding-not-nullable-field", "eugene:E2", "strong_migrations:change_column_null"),
     statement=check,
+    on=("alter_table_stmt",),
 )

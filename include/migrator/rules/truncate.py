@@ -29,4 +29,5 @@ RULE = Rule(
     source=DOCS + "sql-truncate.html",
     aliases=("squawk:ban-truncate-cascade",),
     statement=check,
+    on=("truncate_stmt",),
 )

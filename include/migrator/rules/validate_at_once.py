@@ -39,4 +39,5 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-VALIDATE-CONSTRAINT",
     aliases=("squawk:constraint-missing-not-valid", "eugene:E1"),
     statement=check,
+    on=("alter_table_stmt",),
 )

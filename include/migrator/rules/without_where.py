@@ -28,4 +28,5 @@ RULE = Rule(
     source=DOCS + "sql-update.html",
     aliases=("strong_migrations:backfill", "pgfence:update-without-where"),
     statement=check,
+    on=("update_stmt", "delete_stmt"),
 )
