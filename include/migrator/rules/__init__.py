@@ -1,46 +1,22 @@
-"""The rules of the analyser, in the order in which their findings are shown. One rule a file; the tuple is explicit."""
+"""The rules of the analyser, in the order in which their findings are shown.
+
+One rule a file, the files by subject; each subject's package ends in one explicit ordered tuple.
+"""
 
 from __future__ import annotations
 
 import functools
 
-from migrator.rules import (
-    add_column,
-    add_constraint,
-    add_unique,
-    alter_type,
-    create_index,
-    drop_index,
-    drop_object,
-    mixed_transaction,
-    no_rollback,
-    not_in_transaction,
-    rename,
-    set_not_null,
-    transaction_control,
-    truncate,
-    validate_at_once,
-    without_where,
-)
+from migrator.rules import columns, constraints, indexes, style, tables, transaction
 from migrator.rules.model import Rule
 
 RULES: tuple[Rule, ...] = (
-    transaction_control.RULE,
-    not_in_transaction.RULE,
-    mixed_transaction.RULE,
-    create_index.RULE,
-    drop_index.RULE,
-    add_column.RULE,
-    alter_type.RULE,
-    set_not_null.RULE,
-    add_constraint.RULE,
-    validate_at_once.RULE,
-    add_unique.RULE,
-    drop_object.RULE,
-    truncate.RULE,
-    without_where.RULE,
-    rename.RULE,
-    no_rollback.RULE,
+    *transaction.RULES,
+    *indexes.RULES,
+    *columns.RULES,
+    *constraints.RULES,
+    *tables.RULES,
+    *style.RULES,
 )
 
 BY_ID = {rule.id: rule for rule in RULES}

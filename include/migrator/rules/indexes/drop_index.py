@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.effects.indexes import dotted_names
-from migrator.nodes import enum
+from migrator.nodes import enum, strings
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.rewrite import build, script
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -16,11 +16,13 @@ def check(subject: Subject) -> Iterator[Hit]:
     tree = subject.statement.tree
     if enum(tree, "remove_type") != "OBJECT_INDEX" or tree.concurrent:
         return
-    for name in dotted_names(tree, subject.world):
+    for item in tree.objects:
+        parts = strings(item.list.items)
+        name = subject.world.dotted(parts)
         if not subject.world.is_new(name):
             yield Hit(
                 f"dropping {name} locks its table ACCESS EXCLUSIVE: everybody waits, and queues behind us meanwhile",
-                alternative_sql=f"DROP INDEX CONCURRENTLY IF EXISTS {name}",
+                alternative_sql=script((build("DROP INDEX CONCURRENTLY IF EXISTS idx", idx=parts),)),
             )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.effects.world import commands
-from migrator.nodes import enum
+from migrator.nodes import Node, enum
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
-from migrator.statements import deparse
+from migrator.rules.rewrite import build, copy_of, script, single, without
 
 KINDS = {"CONSTR_FOREIGN": "foreign key", "CONSTR_CHECK": "check", "CONSTR_NOTNULL": "not-null constraint"}
 
@@ -31,20 +31,18 @@ def check(subject: Subject) -> Iterator[Hit]:
         yield Hit(
             f"adding this {kind} reads all rows of {table}{size_text(subject, table)} while {blocked}",
             severity=severity_by_size(subject, table),
-            alternative_sql=_alternative(subject, table, constraint.conname) if len(tree.cmds) == 1 else None,
+            alternative_sql=_alternative(subject, command) if constraint.conname else None,
         )
 
 
-def _alternative(subject: Subject, table: str, name: str) -> str | None:
-    node = type(subject.statement.node)()
-    node.CopyFrom(subject.statement.node)
-    for command in commands(node.alter_table_stmt):
-        constraint = getattr(command, "def").constraint
-        constraint.skip_validation = True
-        constraint.initially_valid = False
-    if not name:
-        return f"{deparse(node)};\n-- in a migration after that one: VALIDATE CONSTRAINT, with the name it got"
-    return f"{deparse(node)};\n-- in a migration after that one:\nALTER TABLE {table} VALIDATE CONSTRAINT {name}"
+def _alternative(subject: Subject, command: Node) -> str:
+    statement, tree = subject.statement.node, subject.statement.tree
+    unchecked = copy_of(command)
+    constraint = getattr(unchecked, "def").constraint
+    constraint.skip_validation = True
+    constraint.initially_valid = False
+    validate = build("ALTER TABLE tbl VALIDATE CONSTRAINT con", tbl=tree.relation, con=constraint.conname)
+    return script((*without(statement, command), single(statement, unchecked)), (validate,))
 
 
 RULE = Rule(

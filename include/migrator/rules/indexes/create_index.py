@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
-from migrator.statements import deparse
+from migrator.rules.rewrite import copy_of, script
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -18,10 +18,9 @@ def check(subject: Subject) -> Iterator[Hit]:
     facts = subject.world.relation(table)
     alternative = None
     if facts is None or facts.kind != "p":
-        node = type(subject.statement.node)()
-        node.CopyFrom(subject.statement.node)
+        node = copy_of(subject.statement.node)
         node.index_stmt.concurrent = True
-        alternative = deparse(node)
+        alternative = script((node,))
     yield Hit(
         f"nobody can write to {table}{size_text(subject, table)} while this index is built",
         severity=severity_by_size(subject, table),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.effects.world import commands
-from migrator.nodes import enum, strings
+from migrator.nodes import Node, enum, strings
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
+from migrator.rules.names import object_name
+from migrator.rules.rewrite import build, copy_of, script, single, without
 
 KINDS = {"CONSTR_UNIQUE": ("UNIQUE", "key"), "CONSTR_PRIMARY": ("PRIMARY KEY", "pkey")}
 
@@ -25,18 +27,34 @@ def check(subject: Subject) -> Iterator[Hit]:
         kind = KINDS.get(enum(constraint, "contype"))
         if kind is None or constraint.indexname:
             continue
-        columns = strings(constraint.keys)
-        bare = table.rsplit(".", 1)[1]
-        name = constraint.conname or "_".join((bare, *(columns if kind[1] == "key" else ()), kind[1]))
         yield Hit(
             f"{kind[0]} builds an index on {table}{size_text(subject, table)} while nobody can read or write it",
             severity=severity_by_size(subject, table),
-            alternative_sql=(
-                f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({', '.join(columns)});\n"
-                f"-- in a migration after that one:\n"
-                f"ALTER TABLE {table} ADD CONSTRAINT {name} {kind[0]} USING INDEX {name}"
-            ),
+            alternative_sql=_alternative(subject, command, kind[1]),
         )
+
+
+def _alternative(subject: Subject, command: Node, label: str) -> str:
+    statement, tree = subject.statement.node, subject.statement.tree
+    using = copy_of(command)
+    constraint = getattr(using, "def").constraint
+    columns = strings(constraint.keys)
+    named = "_".join(columns) if label == "key" else ""
+    name = constraint.conname or object_name(tree.relation.relname, named, label)
+    index = build(
+        "CREATE UNIQUE INDEX CONCURRENTLY idx ON tbl (keys) INCLUDE (more)",
+        idx=name,
+        tbl=tree.relation,
+        keys=columns,
+        more=strings(constraint.including),
+    )
+    index.index_stmt.nulls_not_distinct = constraint.nulls_not_distinct
+    index.index_stmt.options.extend(constraint.options)
+    index.index_stmt.table_space = constraint.indexspace
+    for field in ("keys", "including", "options", "indexspace", "nulls_not_distinct"):
+        constraint.ClearField(field)
+    constraint.conname = constraint.indexname = name
+    return script((index,), (*without(statement, command), single(statement, using)))
 
 
 RULE = Rule(

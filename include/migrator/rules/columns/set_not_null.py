@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.effects.world import commands
-from migrator.nodes import enum
+from migrator.nodes import Node, enum
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
+from migrator.rules.names import object_name
+from migrator.rules.rewrite import build, script, single, without
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -19,19 +21,23 @@ def check(subject: Subject) -> Iterator[Hit]:
     for command in commands(subject.statement.tree):
         if enum(command, "subtype") != "AT_SetNotNull" or subject.world.proves_not_null(table, command.name):
             continue
-        name = f"{table.rsplit('.', 1)[1]}_{command.name}_not_null"
         yield Hit(
             f"all rows of {table}{size_text(subject, table)} are read under ACCESS EXCLUSIVE to see that"
             f" {command.name} has no NULL",
             severity=severity_by_size(subject, table),
-            alternative_sql=(
-                f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({command.name} IS NOT NULL) NOT VALID;\n"
-                f"-- in a migration after that one:\n"
-                f"ALTER TABLE {table} VALIDATE CONSTRAINT {name};\n"
-                f"ALTER TABLE {table} ALTER COLUMN {command.name} SET NOT NULL;\n"
-                f"ALTER TABLE {table} DROP CONSTRAINT {name}"
-            ),
+            alternative_sql=_alternative(subject, command),
         )
+
+
+def _alternative(subject: Subject, command: Node) -> str:
+    statement, table = subject.statement.node, subject.statement.tree.relation
+    name = object_name(table.relname, command.name, "not_null")
+    add = build(
+        "ALTER TABLE tbl ADD CONSTRAINT con CHECK (col IS NOT NULL) NOT VALID", tbl=table, con=name, col=command.name
+    )
+    validate = build("ALTER TABLE tbl VALIDATE CONSTRAINT con", tbl=table, con=name)
+    drop = build("ALTER TABLE tbl DROP CONSTRAINT con", tbl=table, con=name)
+    return script((*without(statement, command), add), (validate,), (single(statement, command), drop))
 
 
 RULE = Rule(
