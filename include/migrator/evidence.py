@@ -105,8 +105,10 @@ class StatementTrace:
     """On relations that existed before the statement's transaction."""
     rewrites: tuple[str, ...]
     scans: tuple[str, ...]
+    """Read in full and not rewritten."""
     predicted_locks: tuple[ObservedLock, ...] = ()
     notices: tuple[str, ...] = ()
+    indexes_rebuilt: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import kwargs_row
 
 from migrator import session, sql
-from migrator.effects.model import AX, MODES, RX, X, strength
+from migrator.effects.model import AX, MODES, RX, SUX, X, strength
 from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_sampler import LockSampler, mode_name
 from migrator.plan import Statement
@@ -47,6 +47,9 @@ Lock = tuple[int, str]
 class Relation:
     oid: int
     name: str
+    """Quoted, as SQL wants it."""
+    plain: str
+    """Not quoted, as predictions have it."""
     kind: str
     file: int
     table_oid: int | None
@@ -132,6 +135,8 @@ class Observer:
             now = self._relations(conn)
         self._written |= _written(statement, before, held)
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
+        rewritten = () if emptied else _rewritten(before.relations, now)
+        read = {oid for oid, count in scans.items() if count > before.scans.get(oid, 0)}
         trace = StatementTrace(
             step=step,
             statement=statement.index,
@@ -142,8 +147,9 @@ class Observer:
             rows=rows,
             wal_bytes=max(0, wal),
             locks=_observed(statement, before, held),
-            rewrites=() if emptied else _rewritten(before.relations, now),
-            scans=() if emptied else _names(before, {i for i, n in scans.items() if n > before.scans.get(i, 0)}),
+            rewrites=rewritten,
+            scans=() if emptied else tuple(name for name in _names(before, read) if name not in rewritten),
+            indexes_rebuilt=() if emptied else _rebuilt(before.relations, now),
             predicted_locks=tuple(ObservedLock(lock.relation, lock.mode) for lock in statement.locks),
             notices=tuple(before.notices),
         )
@@ -176,7 +182,7 @@ class Observer:
 def _observed(statement: Statement, before: Before, held: frozenset[Lock]) -> tuple[ObservedLock, ...]:
     """The strongest lock per relation that this statement took, and those that it needs and an earlier one had taken.
 
-    An index is mentioned only where its lock is stronger than the one on its table: a query locks both alike.
+    An index is mentioned from SHARE UPDATE EXCLUSIVE on: whoever reads or writes a table locks its indexes alike.
     """
     relations = before.relations
     strongest = _strongest(held, relations)
@@ -186,16 +192,12 @@ def _observed(statement: Statement, before: Before, held: frozenset[Lock]) -> tu
     for oid, mode in strongest.items():
         relation = relations[oid]
         shown = new.get(oid)
-        wanted = predicted.get(relation.name)
+        wanted = predicted.get(relation.plain)
         if wanted in MODES and (shown is None or strength(shown) < strength(wanted) <= strength(mode)):
             shown = wanted if strength(wanted) <= strength(mode) else shown
-        if shown is None:
+        if shown is None or (relation.kind in INDEXES and strength(shown) < strength(SUX)):
             continue
-        if relation.kind in INDEXES and relation.table_oid is not None:
-            on_table = strongest.get(relation.table_oid)
-            if on_table is not None and strength(on_table) >= strength(shown):
-                continue
-        found.append(ObservedLock(relation.name, shown))
+        found.append(ObservedLock(relation.plain, shown))
     return tuple(sorted(found, key=lambda lock: (-strength(lock.mode), lock.relation)))
 
 
@@ -209,7 +211,7 @@ def _to_hold(statement: Statement, relations: Mapping[int, Relation]) -> dict[in
     """The tables that a statement outside a transaction is expected to lock; with an index, its table."""
     tables = {oid: relation.name for oid, relation in relations.items() if relation.kind in TABLES}
     predicted = {lock.relation for lock in statement.locks}
-    expected = {oid for oid, relation in relations.items() if relation.name in predicted}
+    expected = {oid for oid, relation in relations.items() if relation.plain in predicted}
     expected |= {relations[oid].table_oid or oid for oid in expected}
     found = {oid: name for oid, name in tables.items() if oid in expected}
     return found or (tables if len(tables) <= MOST_HELD else {})
@@ -224,15 +226,20 @@ def _strongest(locks: Iterable[Lock], relations: Mapping[int, Relation]) -> dict
 
 
 def _rewritten(before: Mapping[int, Relation], now: Mapping[int, Relation]) -> tuple[str, ...]:
-    """Relations that are still there with another file. An index that followed its table is not mentioned."""
-    changed = {oid for oid, old in before.items() if oid in now and now[oid].file != old.file}
-    return tuple(
-        sorted(now[oid].name for oid in changed if now[oid].kind not in INDEXES or now[oid].table_oid not in changed)
-    )
+    """Tables and materialized views that are still there with another file."""
+    changed = (old for oid, old in before.items() if oid in now and now[oid].file != old.file)
+    return tuple(sorted(old.plain for old in changed if old.kind not in INDEXES))
+
+
+def _rebuilt(before: Mapping[int, Relation], now: Mapping[int, Relation]) -> tuple[str, ...]:
+    """Indexes with another file. A change of type drops an index and makes it anew, with the old file if it can."""
+    files = {index.plain: index.file for index in now.values() if index.kind in INDEXES}
+    old = (index for index in before.values() if index.kind in INDEXES and index.table_oid in now)
+    return tuple(sorted(index.plain for index in old if files.get(index.plain, index.file) != index.file))
 
 
 def _names(before: Before, oids: Iterable[int]) -> tuple[str, ...]:
-    return tuple(sorted(before.relations[oid].name for oid in oids if oid in before.relations))
+    return tuple(sorted(before.relations[oid].plain for oid in oids if oid in before.relations))
 
 
 def _scans(

@@ -77,6 +77,9 @@ class Statement:
     locks: tuple[PredictedLock, ...] = ()
     rewrites: tuple[str, ...] = ()
     scans: tuple[str, ...] = ()
+    indexes_rebuilt: tuple[str, ...] = ()
+    known: bool = True
+    """False: nobody can say before it runs what it does (DO, CALL)."""
 
 
 @dataclass(frozen=True)

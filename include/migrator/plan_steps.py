@@ -100,6 +100,8 @@ def to_statement(item: ParsedStatement, *, file: str, index: int, effects: Effec
         locks=effects.locks,
         rewrites=effects.rewrites,
         scans=effects.scans,
+        indexes_rebuilt=effects.indexes_rebuilt,
+        known=effects.known,
     )
 
 

@@ -60,7 +60,7 @@ def alter_table(stmt: Node, world: World, out: Recorder) -> None:
         if handler is not None:
             handler(command, table, world, out)
         elif subtype in REWRITES:
-            out.rewrite(table)
+            _rewrite(table, world, out)
 
 
 def _constraint_mode(command: Node) -> str:
@@ -180,9 +180,14 @@ def _inherit(command: Node, table: str, world: World, out: Recorder) -> None:
 
 
 def _rewrite(table: str, world: World, out: Recorder) -> None:
+    """The table, or each of its partitions, gets a new file, and so does every index of it."""
     facts = world.relation(table)
     for name in world.leaves(table) if facts is not None and facts.kind == "p" else (table,):
         out.rewrite(name)
+        found = world.relation(name)
+        for index in found.indexes if found is not None else ():
+            out.lock(index.name, AX)
+            out.rebuild(index.name)
 
 
 def _scan(table: str, world: World, out: Recorder) -> None:

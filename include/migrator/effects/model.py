@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from migrator.plan import PredictedLock
+
+T = TypeVar("T")
 
 # The eight table-level modes, weakest first: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES
 MODES = (
@@ -50,7 +53,7 @@ def blocks_writes(mode: str) -> bool:
 
 @dataclass(frozen=True)
 class Failure:
-    """The statement cannot succeed."""
+    """Why a statement cannot succeed, or may not, with the SQLSTATE that the server answers."""
 
     sqlstate: str
     message: str
@@ -64,13 +67,21 @@ class Effects:
     locks: tuple[PredictedLock, ...] = ()
     rewrites: tuple[str, ...] = ()
     scans: tuple[str, ...] = ()
-    """Relations read in full, by a check of every row or an index build."""
+    """Relations read in full, by a check of every row or an index build, and not rewritten."""
     waits_for_old_transactions: bool = False
     fails: Failure | None = None
     assumptions: tuple[str, ...] = ()
     """What was taken for granted because there was no catalog to ask."""
     known: bool = True
     """False: nothing is known about this statement; never read it as harmless."""
+    indexes_rebuilt: tuple[str, ...] = ()
+    """Existing indexes that get a new file. A rewritten table's are among them."""
+    transactional: bool = True
+    """Whether PostgreSQL takes the statement inside a transaction block."""
+    may_fail: tuple[Failure, ...] = ()
+    """What the rows, or sessions at the same time, may make of it: a duplicate, a NULL, an orphan."""
+    versions: tuple[str, ...] = ()
+    """Where other majors do it differently, one sentence each: "before 14 the partition is locked ..."."""
 
     def mode_on(self, relation: str) -> str | None:
         return next((lock.mode for lock in self.locks if lock.relation == relation), None)
@@ -91,6 +102,10 @@ class Recorder:
     fails: Failure | None = None
     waits: bool = False
     known: bool = True
+    indexes_rebuilt: list[str] = field(default_factory=list)
+    transactional: bool = True
+    may_fail: list[Failure] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
 
     def lock(self, relation: str | None, mode: str) -> None:
         if relation is None:
@@ -107,6 +122,11 @@ class Recorder:
         if relation not in self.scans:
             self.scans.append(relation)
 
+    def rebuild(self, index: str) -> None:
+        """An index gets a new file."""
+        if index not in self.indexes_rebuilt:
+            self.indexes_rebuilt.append(index)
+
     def assume(self, text: str) -> None:
         if text not in self.assumptions:
             self.assumptions.append(text)
@@ -114,17 +134,32 @@ class Recorder:
     def fail(self, sqlstate: str, message: str) -> None:
         self.fails = self.fails or Failure(sqlstate, message)
 
+    def risk(self, sqlstate: str, message: str) -> None:
+        """It fails when the rows are not as they should be."""
+        failure = Failure(sqlstate, message)
+        if failure not in self.may_fail:
+            self.may_fail.append(failure)
+
+    def differs(self, text: str) -> None:
+        """What another major does."""
+        if text not in self.versions:
+            self.versions.append(text)
+
     def done(self, *, without: Iterable[str] = ()) -> Effects:
         """The result, without the relations that the migration itself created."""
         hidden = frozenset(without)
         return Effects(
             locks=tuple(PredictedLock(name, mode) for name, mode in self.locks.items() if name not in hidden),
             rewrites=tuple(name for name in self.rewrites if name not in hidden),
-            scans=tuple(name for name in self.scans if name not in hidden),
+            scans=tuple(name for name in self.scans if name not in hidden and name not in self.rewrites),
             waits_for_old_transactions=self.waits,
             fails=self.fails,
             assumptions=tuple(self.assumptions),
             known=self.known,
+            indexes_rebuilt=tuple(name for name in self.indexes_rebuilt if name not in hidden),
+            transactional=self.transactional,
+            may_fail=tuple(self.may_fail),
+            versions=tuple(self.versions),
         )
 
 
@@ -136,13 +171,20 @@ def merged(first: Effects, second: Effects) -> Effects:
     recorder = Recorder()
     for lock in (*first.locks, *second.locks):
         recorder.lock(lock.relation, lock.mode)
-    combined = recorder.done()
-    return replace(
-        combined,
-        rewrites=tuple(dict.fromkeys(first.rewrites + second.rewrites)),
-        scans=tuple(dict.fromkeys(first.scans + second.scans)),
+    return Effects(
+        locks=recorder.done().locks,
+        rewrites=_both(first.rewrites, second.rewrites),
+        scans=_both(first.scans, second.scans),
         waits_for_old_transactions=first.waits_for_old_transactions or second.waits_for_old_transactions,
         fails=first.fails or second.fails,
-        assumptions=tuple(dict.fromkeys(first.assumptions + second.assumptions)),
+        assumptions=_both(first.assumptions, second.assumptions),
         known=first.known and second.known,
+        indexes_rebuilt=_both(first.indexes_rebuilt, second.indexes_rebuilt),
+        transactional=first.transactional and second.transactional,
+        may_fail=_both(first.may_fail, second.may_fail),
+        versions=_both(first.versions, second.versions),
     )
+
+
+def _both(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(first + second))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from migrator.effects import alter_table, indexes, objects, rows
 from migrator.effects.model import Effects, Recorder
 from migrator.effects.world import World
+from migrator.kinds import is_transactional
 from migrator.nodes import Node, name_of
 
 HARMLESS = (
@@ -41,7 +42,7 @@ Handler = Callable[[Node, World, Recorder], None]
 def effects_of(node: Node, world: World) -> Effects:
     """What the statement does in this world. Unknown statements say so (`known` is False)."""
     handler = HANDLERS.get(name_of(node))
-    recorder = Recorder()
+    recorder = Recorder(transactional=is_transactional(node))
     if handler is None:
         recorder.known = False
     else:

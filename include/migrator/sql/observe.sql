@@ -6,6 +6,7 @@
 SELECT
     c.oid::bigint AS oid,
     quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
+    n.nspname || '.' || c.relname AS plain,
     c.relkind::text AS kind,
     c.relfilenode::bigint AS file,
     i.indrelid::bigint AS table_oid

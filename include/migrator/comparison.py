@@ -1,0 +1,58 @@
+"""What was predicted for a statement beside what was observed: one sentence per difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from migrator.documents import StrEnum
+from migrator.evidence import StatementTrace
+from migrator.plan import Statement
+
+BY_PLAN = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE TABLE AS", "SELECT INTO", "COPY")
+"""Whether these read a table in full is the planner's choice, with the statistics of the day."""
+
+
+class Match(StrEnum):
+    CONFIRMED = "confirmed"
+    MISMATCH = "mismatch"
+    NOT_PREDICTED = "not predicted"
+    """Nobody could say before it ran: DO, CALL, dynamic SQL."""
+    NOT_OBSERVED = "not observed"
+
+
+def judge(statement: Statement, trace: StatementTrace | None) -> Match:
+    if trace is None:
+        return Match.NOT_OBSERVED
+    if not statement.known:
+        return Match.NOT_PREDICTED
+    return Match.MISMATCH if differences(statement, trace) else Match.CONFIRMED
+
+
+def differences(statement: Statement, trace: StatementTrace) -> tuple[str, ...]:
+    """Where prediction and observation part. Locks are compared as the strongest mode per relation."""
+    return tuple(_differences(statement, trace))
+
+
+def _differences(statement: Statement, trace: StatementTrace) -> Iterator[str]:
+    predicted = {lock.relation: lock.mode for lock in statement.locks}
+    observed = {lock.relation: lock.mode for lock in trace.locks}
+    for relation in sorted(predicted.keys() | observed.keys()):
+        before, after = predicted.get(relation), observed.get(relation)
+        if before is None:
+            yield f"took {after} on {relation}, which was not predicted"
+        elif after is None:
+            yield f"took no lock on {relation}, {before} was predicted"
+        elif before != after:
+            yield f"took {after} on {relation}, {before} was predicted"
+    yield from _names("rewrote", statement.rewrites, trace.rewrites)
+    chosen = statement.kind in BY_PLAN
+    yield from _names("read all of", () if chosen else statement.scans, () if chosen else trace.scans)
+    yield from _names("rebuilt index", statement.indexes_rebuilt, trace.indexes_rebuilt)
+
+
+def _names(did: str, predicted: Iterable[str], observed: Iterable[str]) -> Iterator[str]:
+    before, after = set(predicted), set(observed)
+    for name in sorted(after - before):
+        yield f"{did} {name}, which was not predicted"
+    for name in sorted(before - after):
+        yield f"was to have {did.replace('wrote', 'written')} {name}, and has not"
