@@ -49,7 +49,7 @@ test-unit: $(STAMP)
 	$(PYTEST) tests/unit -q -n 2
 
 test-integration: $(STAMP)
-	$(PYTEST) tests/integration -q -n 2
+	$(PYTEST) tests/integration tests/effects -q -n 2
 
 test-core: $(STAMP)
 	ACCEPTANCE_SIDE_BY_SIDE=6 $(PYTEST) $(CORE) -q

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-RINGS = {"unit", "integration", "acceptance", "browser"}
+RINGS = {"unit": "unit", "integration": "integration", "effects": "integration"}
+RINGS |= {"acceptance": "acceptance", "browser": "browser"}
 
 # Before anything imports Airflow: a person's own Airflow home must not be read, let alone written.
 _AIRFLOW_HOME = tempfile.mkdtemp(prefix="migrator-airflow-")
@@ -32,6 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=(14, 15, 16, 17, 18),
         help="PostgreSQL major to test with (default: the newest one here; missing ones are downloaded)",
     )
+    parser.addoption(
+        "--every-major",
+        action="store_true",
+        help="prove the effects of statements on PostgreSQL 14 to 18, not only on 16 and 18",
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         ring = item.path.relative_to(REPOSITORY / "tests").parts[0]
         if ring in RINGS:
-            item.add_marker(ring)
+            item.add_marker(RINGS[ring])
 
 
 def pytest_unconfigure() -> None:

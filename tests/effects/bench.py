@@ -1,0 +1,229 @@
+"""Predict what a statement does, run it on a real server, and see what it did."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+
+import psycopg
+
+from migrator import session
+from migrator.comparison import differences
+from migrator.effects import Effects, World, effects_of
+from migrator.evidence import StatementTrace
+from migrator.facts_query import collect_facts
+from migrator.observer import Observer
+from migrator.plan import Statement
+from migrator.plan_steps import to_statement
+from migrator.session import Connection, Endpoint
+from migrator.statements import ParsedFile, parse
+from tests.effects.corpus import Case
+
+NOT_IN_TRANSACTION = "25001"
+POLL_SECONDS = 0.005
+
+EMPTY = """
+DO $$
+DECLARE victim text;
+BEGIN
+    FOR victim IN SELECT format('DROP EVENT TRIGGER %I', evtname) FROM pg_event_trigger LOOP EXECUTE victim; END LOOP;
+    FOR victim IN SELECT format('DROP PUBLICATION %I', pubname) FROM pg_publication LOOP EXECUTE victim; END LOOP;
+    FOR victim IN SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace
+        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP EXECUTE victim; END LOOP;
+    FOR victim IN SELECT format('DROP EXTENSION %I CASCADE', extname) FROM pg_extension
+        WHERE extname <> 'plpgsql' LOOP EXECUTE victim; END LOOP;
+END
+$$;
+CREATE SCHEMA public AUTHORIZATION migrator;
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One statement: what was predicted and what happened."""
+
+    statement: Statement
+    effects: Effects
+    trace: StatementTrace | None
+    sqlstate: str | None
+    """None: it succeeded."""
+    message: str
+    transactional: bool
+    waited: bool
+
+    def problems(self, case: Case) -> Iterator[str]:
+        """Every difference between prediction and observation, as a sentence."""
+        predicted = self.effects
+        if not predicted.known:
+            if not case.unknown:
+                yield "the prediction says that nothing is known"
+            return
+        if predicted.assumptions and not case.assumes:
+            yield f"the prediction assumes in spite of the catalog: {'; '.join(predicted.assumptions)}"
+        yield from self._failure()
+        if self.transactional != predicted.transactional:
+            yield f"transactional is {self.transactional}, predicted {predicted.transactional}"
+        if self.sqlstate is None and self.waited != predicted.waits_for_old_transactions:
+            yield f"waits for old transactions: {self.waited}, predicted {predicted.waits_for_old_transactions}"
+        if self.trace is not None:
+            yield from differences(self.statement, self.trace)
+
+    def _failure(self) -> Iterator[str]:
+        fails, may_fail = self.effects.fails, {failure.sqlstate for failure in self.effects.may_fail}
+        if self.sqlstate is None and fails is not None:
+            yield f"succeeded, failure with {fails.sqlstate} ({fails.message}) was predicted"
+        elif self.sqlstate is not None and fails is not None and fails.sqlstate != self.sqlstate:
+            yield f"failed with {self.sqlstate} ({self.message}), {fails.sqlstate} ({fails.message}) was predicted"
+        elif self.sqlstate is not None and fails is None and self.sqlstate not in may_fail:
+            yield f"failed with {self.sqlstate} ({self.message}), which was not predicted"
+
+
+class Bench:
+    """One database of one server, used for one case after the other."""
+
+    def __init__(self, endpoint: Endpoint, superuser: str) -> None:
+        self._endpoint = endpoint
+        self._conn = session.connect(endpoint, purpose="dry_run", lock_timeout_ms=20_000)
+        self._admin = psycopg.connect(superuser, autocommit=True)
+        self._old = psycopg.connect(superuser, autocommit=True)
+        self._observer = Observer(endpoint, version="effects")
+        self._there: tuple[str, str] | None = None
+        """Superuser's and owner's set-up that the database has now; None: something else may be in it."""
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._observer.__exit__(kind, error, traceback)
+        for conn in (self._conn, self._admin, self._old):
+            conn.close()
+
+    def run(self, case: Case) -> list[Run]:
+        """All statements of a case; the first failing one is the last."""
+        self._prepare(case)
+        with self._settings(case):
+            parsed = parse(case.sql, file=case.id)
+            assert not parsed.problems, parsed.problems
+            predicted = self._predict(parsed)
+            runs = self._in_transaction(predicted)
+            if runs[-1].sqlstate != NOT_IN_TRANSACTION:
+                return runs
+            self._there = None
+            return self._one_by_one(predicted)
+
+    def _prepare(self, case: Case) -> None:
+        wanted = (case.superuser, case.setup)
+        if self._there == wanted:
+            return
+        self._there = None
+        self._admin.execute(EMPTY)
+        if case.superuser:
+            self._admin.execute(case.superuser.encode())
+        self._conn.execute(case.setup.encode() or b"SELECT")
+        self._there = wanted
+
+    @contextmanager
+    def _settings(self, case: Case) -> Iterator[None]:
+        before = {}
+        for name, value in case.settings.items():
+            before[name], *_ = self._conn.execute("SELECT current_setting(%s)", (name,)).fetchone() or ("",)
+            self._conn.execute("SELECT set_config(%s, %s, false)", (name, value))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                self._conn.execute("SELECT set_config(%s, %s, false)", (name, value))
+
+    def _predict(self, parsed: ParsedFile) -> list[tuple[Statement, Effects]]:
+        world = World(collect_facts(self._conn, parsed))
+        found = []
+        for item in parsed.statements:
+            effects = effects_of(item.node, world)
+            found.append((to_statement(item, file=parsed.file, index=item.index, effects=effects), effects))
+            world = world.after(item.node)
+        return found
+
+    def _in_transaction(self, predicted: list[tuple[Statement, Effects]]) -> list[Run]:
+        self._conn.execute("BEGIN")
+        try:
+            return self._each(predicted, transactional=True, waited=lambda: False)
+        finally:
+            self._conn.execute("ROLLBACK")
+
+    def _one_by_one(self, predicted: list[tuple[Statement, Effects]]) -> list[Run]:
+        """Outside a transaction, beside one that is older and has looked at every table."""
+        runs = []
+        for item in predicted:
+            with OldTransaction(self._old, self._admin, self._conn) as old:
+                runs += self._each([item], transactional=False, waited=partial(getattr, old, "waited"))
+        return runs
+
+    def _each(
+        self, predicted: Sequence[tuple[Statement, Effects]], *, transactional: bool, waited: Callable[[], bool]
+    ) -> list[Run]:
+        runs = []
+        for statement, effects in predicted:
+            self._observer.before("effects", statement, self._conn)
+            trace, sqlstate, message = None, None, ""
+            try:
+                cursor = self._conn.execute(statement.sql.encode())
+                self._observer.after("effects", statement, self._conn, rows=max(0, cursor.rowcount))
+                trace = self._observer.traces[-1]
+            except psycopg.Error as exc:
+                sqlstate, message = exc.sqlstate or "?????", exc.diag.message_primary or str(exc)
+            runs.append(Run(statement, effects, trace, sqlstate, message, transactional, waited()))
+            if sqlstate is not None:
+                break
+        return runs
+
+
+class OldTransaction:
+    """A transaction that has a snapshot and has read every table. It ends when the statement waits for it."""
+
+    def __init__(self, conn: psycopg.Connection, watcher: psycopg.Connection, watched: Connection) -> None:
+        self._conn, self._watcher, self._pid = conn, watcher, watched.info.backend_pid
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.waited = False
+
+    def __enter__(self) -> OldTransaction:
+        self._conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        names = self._conn.execute(
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n"
+            " ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_'"
+            " AND n.nspname <> 'information_schema'"
+        ).fetchall()
+        if names:
+            self._conn.execute(f"LOCK TABLE {', '.join(name for (name,) in names)} IN ACCESS SHARE MODE".encode())
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(timeout=10)
+        if self._conn.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._conn.execute("ROLLBACK")
+
+    def _watch(self) -> None:
+        """Let go once the statement waits for us: for our end (virtualxid), or, like anybody, for a lock of ours."""
+        mine = self._conn.info.backend_pid
+        while not self._ended.is_set():
+            rows = self._watcher.execute(
+                "SELECT locktype FROM pg_locks WHERE pid = %(pid)s AND NOT granted AND"
+                " %(mine)s = ANY (pg_blocking_pids(%(pid)s))",
+                {"pid": self._pid, "mine": mine},
+            ).fetchall()
+            if rows:
+                self.waited = any(kind == "virtualxid" for (kind,) in rows)
+                self._conn.execute("ROLLBACK")
+                return
+            time.sleep(POLL_SECONDS)
