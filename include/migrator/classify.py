@@ -150,7 +150,8 @@ def _judge(subject: Subject) -> Iterator[_Verdict]:
     ):
         yield _Verdict(_REMOVAL, kind)
     elif name in ("do_stmt", "call_stmt", "execute_stmt"):
-        yield _Verdict(_MODIFICATION, f"{kind} can do anything; it is not followed in detail")
+        if not subject.effects.known:  # else what is inside is judged by itself
+            yield _Verdict(_MODIFICATION, f"{kind} can do anything; it is not followed in detail")
     elif name in ("create_trig_stmt", "rule_stmt", "create_policy_stmt"):
         relation = tree.table if name == "create_policy_stmt" else tree.relation
         table = world.name(relation)

@@ -9,7 +9,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from migrator.classify import Classification, classify
-from migrator.effects import Effects, World, effects_of
+from migrator.coverage import Coverage, coverage_of
+from migrator.effects import Effects, World
 from migrator.estimate import estimate_seconds
 from migrator.facts import CatalogFacts
 from migrator.plan import Finding, Severity
@@ -17,6 +18,7 @@ from migrator.problems import Problem
 from migrator.rules import BY_ID, RULES, rules_on
 from migrator.rules.model import Hit, Rule, Script, Subject, Whole
 from migrator.statements import ParsedFile
+from migrator.walk import walk
 
 if TYPE_CHECKING:
     from migrator.metadata import Allow
@@ -35,13 +37,15 @@ class Inspection:
     classification: Classification
     estimated_seconds: float | None
     assumptions: tuple[str, ...]
+    coverage: Coverage
+    """How much of the files, the rollback script included, was analysed."""
 
     @property
     def effects(self) -> dict[tuple[str, int], Effects]:
         """By file and statement index."""
         everything = (*self.scripts, *((self.rollback,) if self.rollback else ()))
         return {
-            (script.parsed.file, subject.statement.index): subject.effects
+            (script.parsed.file, subject.statement.index): subject.all_effects
             for script in everything
             for subject in script.subjects
         }
@@ -64,12 +68,12 @@ def inspect(
     world = World(facts)
     scripts = []
     for file in parsed:
-        script, world = _walk(file, world, transaction=transaction)
+        script, world = walk(file, world, wanted=transaction)
         scripts.append(script)
-    undo = _walk(rollback, World(facts), transaction=None, rollback=True)[0] if rollback is not None else None
+    undo = walk(rollback, World(facts), wanted=None, rollback=True)[0] if rollback is not None else None
     whole = Whole(tuple(scripts), undo, has_metadata)
-    findings = _allowed([*_problems(parsed, rollback), *_findings(whole)], allow, today)
-    subjects = [subject for script in scripts for subject in script.subjects]
+    findings = _allowed([*_problems(whole), *_findings(whole)], allow, today)
+    subjects = [subject for script in scripts for subject in script.everything()]
     return Inspection(
         scripts=tuple(scripts),
         rollback=undo,
@@ -77,25 +81,18 @@ def inspect(
         classification=classify(subjects),
         estimated_seconds=estimate_seconds(subjects) if facts is not None else None,
         assumptions=_assumptions(subjects, facts),
+        coverage=coverage_of(whole.all_scripts),
     )
 
 
-def _walk(
-    parsed: ParsedFile, world: World, *, transaction: bool | None, rollback: bool = False
-) -> tuple[Script, World]:
-    transactional = transaction is not False and all(item.transactional for item in parsed.statements)
-    subjects: list[Subject] = []
-    for item in parsed.statements:
-        effects = effects_of(item.node, world)
-        subjects.append(Subject(item, effects, world, transactional, tuple(subjects)))
-        world = world.after(item.node)
-    return Script(parsed, tuple(subjects), transactional, rollback, transaction), world
-
-
-def _problems(parsed: Sequence[ParsedFile], rollback: ParsedFile | None) -> Iterator[Finding]:
-    for file in (*parsed, *((rollback,) if rollback is not None else ())):
-        for problem in file.problems:
+def _problems(whole: Whole) -> Iterator[Finding]:
+    for script in whole.all_scripts:
+        for problem in script.parsed.problems:
             yield _from_problem(problem)
+        for fault in dict.fromkeys(script.faults):
+            line, column = script.parsed.lines.place(fault.offset)
+            finding = _from_problem(Problem(script.parsed.file, fault.message, line, column, hint=fault.hint))
+            yield replace(finding, alternative_sql=fault.alternative)
 
 
 def _from_problem(problem: Problem) -> Finding:
@@ -112,8 +109,8 @@ def _from_problem(problem: Problem) -> Finding:
 
 def _findings(whole: Whole) -> Iterator[Finding]:
     """Statement by statement, then what concerns a whole file, then the whole migration."""
-    for script in (*whole.scripts, *((whole.rollback,) if whole.rollback else ())):
-        for subject in script.subjects:
+    for script in whole.all_scripts:
+        for subject in script.everything():
             for rule in rules_on(subject.statement.name, rollback=script.rollback):
                 if rule.statement is not None:
                     for hit in rule.statement(subject):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,9 @@ from migrator.syntax_hints import hint_for
 
 GRAMMAR = 18
 """Major version of PostgreSQL whose grammar this is."""
+
+_BROKEN_DATUM = re.compile(r"(?<=[\[,])\{\}\}(?=[,\]])")
+_TYPE_OF = re.compile(r"[\w$\".]+\s*%\s*(?:row)?type\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -174,13 +178,8 @@ def plpgsql_items(node: Node) -> tuple[tuple[str, dict[str, Any]], ...]:
     body = block_body(node)
     if body is None:
         return ()
-    parser = _parser()
-    tag = "$migrator_body$"
-    try:
-        trees = parser.parse_plpgsql(
-            f"CREATE FUNCTION migrator_body() RETURNS void LANGUAGE plpgsql AS {tag}{body}{tag}"
-        )
-    except (parser.PgQueryError, ValueError):
+    trees = plpgsql_tree(_as_function(body))
+    if isinstance(trees, str):
         return ()
     found: list[tuple[str, dict[str, Any]]] = []
     stack: list[Any] = list(reversed(trees))
@@ -194,6 +193,32 @@ def plpgsql_items(node: Node) -> tuple[tuple[str, dict[str, Any]], ...]:
         elif isinstance(item, list):
             stack.extend(reversed(item))
     return tuple(found)
+
+
+def plpgsql_tree(sql: str) -> list[Any] | str:
+    """A DO block, or CREATE FUNCTION or PROCEDURE in PL/pgSQL, as nested dictionaries; the parser's message when it
+    cannot be parsed. Its names are those of plpgsql.h: {"PLpgSQL_stmt_if": {"lineno": 4, "cond": {...}, ...}}.
+    """
+    parser = _parser()
+    try:
+        return list(parser.parse_plpgsql(sql))
+    except parser.PgQueryError as exc:
+        return str(exc.message)
+    except json.JSONDecodeError as exc:
+        # libpg_query writes TG_OP and its like, which every trigger function has, as "{}}"
+        return list(json.loads(_BROKEN_DATUM.sub("{}", exc.doc)))
+    except (ValueError, RecursionError) as exc:
+        return str(exc) or "nested too deep"
+
+
+def plpgsql_tree_of_body(body: str) -> list[Any] | str:
+    """The same for a body whose signature the parser does not understand: parameters are unknown names then."""
+    return plpgsql_tree(_as_function(_TYPE_OF.sub("record", body)))
+
+
+def _as_function(body: str) -> str:
+    tag = "$migrator_body$"
+    return f"CREATE FUNCTION migrator_body() RETURNS void LANGUAGE plpgsql AS {tag}{body}{tag}"
 
 
 def block_body(node: Node) -> str | None:
@@ -242,4 +267,15 @@ def _parser() -> Any:
     return parser
 
 
-__all__ = ["GRAMMAR", "ParsedFile", "ParsedStatement", "block_body", "deparse", "enum", "parse", "plpgsql_items"]
+__all__ = [
+    "GRAMMAR",
+    "ParsedFile",
+    "ParsedStatement",
+    "block_body",
+    "deparse",
+    "enum",
+    "parse",
+    "plpgsql_items",
+    "plpgsql_tree",
+    "plpgsql_tree_of_body",
+]

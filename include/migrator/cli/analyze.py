@@ -136,7 +136,7 @@ def _document(analysis: Analysis) -> dict[str, Any]:
     inspection, statements = analysis.inspection, []
     for script in inspection.scripts:
         for subject in script.subjects:
-            statement, effects = subject.statement, subject.effects
+            statement, effects = subject.statement, subject.all_effects
             found = inspection.findings_of(script.parsed.file, statement.index)
             statements.append(
                 {

@@ -28,9 +28,7 @@ def rules_on(statement: str, *, rollback: bool) -> tuple[Rule, ...]:
     return tuple(
         rule
         for rule in RULES
-        if rule.statement is not None
-        and (not rule.on or statement in rule.on)
-        and (rule.in_rollback or not rollback)
+        if rule.statement is not None and (not rule.on or statement in rule.on) and (rule.in_rollback or not rollback)
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from migrator.effects import Effects, World
+from migrator.effects.model import merged
 from migrator.plan import Severity
+from migrator.routines import Fault, Gap
 from migrator.statements import ParsedFile, ParsedStatement
+from migrator.timeline import Timeline, timeline_of
+from migrator.transactions import Held, Issue, Setting, State
 
 DOCS = "https://www.postgresql.org/docs/current/"
 
@@ -27,10 +32,57 @@ class Subject:
     """What is known before the statement runs."""
     transactional: bool
     """Whether it will share one transaction with the other statements of its step."""
-    earlier: tuple[Subject, ...] = ()
-    """The statements before it in the same step."""
+    previous: Subject | None = None
+    """The statement before it in the same step."""
+    state: State | None = None
+    """What the session has when the statement begins: its transaction, held locks, settings."""
+    inner: tuple[Subject, ...] = ()
+    """What runs inside of it: the statements of a DO block, of a function that it calls, of a trigger."""
     nested: bool = False
-    """Found inside a DO block: runs there, at a place that the analyser does not follow in detail."""
+    """Whether it runs inside of another statement."""
+    conditional: bool = False
+    """Inside IF, CASE or an exception handler: it may not run."""
+    looped: bool = False
+    """Inside a loop: it may run many times."""
+
+    @property
+    def earlier(self) -> tuple[Subject, ...]:
+        """The statements before it in the same step, in their order."""
+        found = []
+        subject = self.previous
+        while subject is not None:
+            found.append(subject)
+            subject = subject.previous
+        return tuple(reversed(found))
+
+    @property
+    def transaction(self) -> int:
+        """Statements with the same number share a transaction."""
+        return self.state.transaction if self.state else 0
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """Locks that earlier statements of its transaction took and that are held while it runs."""
+        return self.state.held if self.state else ()
+
+    @property
+    def settings(self) -> Mapping[str, Setting]:
+        """What the file has set before it, by lower-case name."""
+        return self.state.settings if self.state else {}
+
+    @property
+    def all_effects(self) -> Effects:
+        """Its own and those of everything inside of it."""
+        effects = self.effects
+        for subject in self.inner:
+            effects = merged(effects, subject.all_effects)
+        return effects
+
+    def with_inner(self) -> Iterator[Subject]:
+        """The statement, then what runs inside of it."""
+        yield self
+        for subject in self.inner:
+            yield from subject.with_inner()
 
 
 @dataclass(frozen=True)
@@ -43,6 +95,22 @@ class Script:
     rollback: bool = False
     transaction_wanted: bool | None = None
     """The metadata's `transaction`."""
+    issues: tuple[Issue, ...] = ()
+    """Transaction commands that do not do what they say."""
+    gaps: tuple[Gap, ...] = ()
+    """What runs but was not analysed; offsets in `parsed.text`."""
+    faults: tuple[Fault, ...] = ()
+    """Bodies that the server refuses."""
+
+    def everything(self) -> Iterator[Subject]:
+        """All statements in the order in which they run, those inside of others included."""
+        for subject in self.subjects:
+            yield from subject.with_inner()
+
+    @functools.cached_property
+    def timeline(self) -> Timeline:
+        """What is held while what runs."""
+        return timeline_of(self.everything())
 
 
 @dataclass(frozen=True)
@@ -53,6 +121,10 @@ class Whole:
     rollback: Script | None
     has_metadata: bool
     """False for a bare SQL file, which has no rollback script beside it."""
+
+    @property
+    def all_scripts(self) -> tuple[Script, ...]:
+        return (*self.scripts, *((self.rollback,) if self.rollback else ()))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,46 @@
+"""The SQL statements that a body runs, and what of it cannot be known before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One SQL statement of a body. `offset` is its place in the file, in characters."""
+
+    sql: str
+    offset: int
+    conditional: bool = False
+    """Inside IF, CASE or an exception handler: it may not run."""
+    looped: bool = False
+    """Inside a loop: it may run many times."""
+    value: bool = False
+    """Not a statement: SELECT of an expression that the language evaluates (a condition, an assignment)."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that runs but was not analysed."""
+
+    offset: int
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The body cannot be right. `alternative`: the statement as PostgreSQL takes it, where that is known."""
+
+    offset: int
+    message: str
+    hint: str = ""
+    alternative: str | None = None
+
+
+@dataclass(frozen=True)
+class Contents:
+    pieces: tuple[Piece, ...] = ()
+    """In the order of the text."""
+    gaps: tuple[Gap, ...] = ()
+    faults: tuple[Fault, ...] = ()

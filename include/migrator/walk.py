@@ -1,0 +1,199 @@
+"""Walks through a file as the server would run it: effects, transaction, and what DO blocks and functions run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from migrator.effects import NOTHING, World, effects_of
+from migrator.effects.builtin_functions import AGGREGATES, STEADY, VOLATILE
+from migrator.nodes import Node, find, name_of, strings
+from migrator.routines import Body, Contents, Fault, Gap, Piece, body_of, contents_of
+from migrator.rules.model import Script, Subject
+from migrator.statements import ParsedFile, ParsedStatement, parse
+from migrator.transactions import Session, State, begins, hold
+
+MAX_DEPTH = 8
+"""Functions that call functions; deeper ones are not followed."""
+_CALLERS = frozenset(
+    ["select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "call_stmt", "create_table_as_stmt"]
+)
+_WRITERS = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "truncate_stmt", "copy_stmt"])
+
+
+def walk(parsed: ParsedFile, world: World, *, wanted: bool | None, rollback: bool = False) -> tuple[Script, World]:
+    """The file's statements with their surroundings, and the world after it. `wanted`: the metadata's `transaction`."""
+    alone = wanted is False or any(not item.transactional for item in parsed.statements)
+    session = Session(world, one=not alone and not any(begins(item.node) for item in parsed.statements))
+    walker = _Walker(parsed, session)
+    subjects: list[Subject] = []
+    for item in parsed.statements:
+        state = session.before()
+        subject, world = walker.visit(item, state, subjects[-1] if subjects else None, state.world)
+        subjects.append(subject)
+        session.after(item, subject.all_effects, world)
+    after = session.finish()
+    script = Script(
+        parsed,
+        tuple(subjects),
+        not alone,
+        rollback,
+        wanted,
+        issues=tuple(session.issues),
+        gaps=tuple(walker.gaps),
+        faults=tuple(walker.faults),
+    )
+    return script, after
+
+
+@dataclass
+class _Walker:
+    parsed: ParsedFile
+    session: Session
+    gaps: list[Gap] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    functions: dict[str, Body] = field(default_factory=dict)
+    """By bare name: functions and procedures that the file makes."""
+    triggers: dict[str, list[str]] = field(default_factory=dict)
+    """By table: functions of triggers that the file makes."""
+    running: list[Body] = field(default_factory=list)
+
+    def visit(
+        self,
+        statement: ParsedStatement,
+        state: State,
+        previous: Subject | None,
+        world: World,
+        piece: Piece | None = None,
+    ) -> tuple[Subject, World]:
+        node = statement.node
+        effects = effects_of(node, world)
+        gaps, faults = len(self.gaps), len(self.faults)
+        bodies = list(self._bodies(statement, world))
+        subject = Subject(
+            statement,
+            effects,
+            world,
+            state.in_block or piece is not None,
+            previous,
+            state=replace(state, world=world),
+            nested=piece is not None,
+            conditional=bool(piece and piece.conditional),
+            looped=bool(piece and piece.looped),
+        )
+        if statement.name in ("do_stmt", "call_stmt") and bodies:
+            effects = NOTHING
+        inner, world = self._inner(subject, bodies, state, world)
+        unread = [f"{gap.what}: {gap.why}" for gap in self.gaps[gaps:]]
+        unread += [fault.message for fault in self.faults[faults:]]
+        if not effects.known:
+            self._gap(statement, "; ".join(effects.assumptions) or f"nothing is known about {statement.kind}")
+        elif unread:
+            effects = replace(effects, known=False, assumptions=(*effects.assumptions, *unread))
+        self._define(statement)
+        return replace(subject, effects=effects, inner=inner), world.after(node)
+
+    def _bodies(self, statement: ParsedStatement, world: World) -> Iterator[Body]:
+        """What runs when the statement runs."""
+        if statement.name == "do_stmt":
+            body = body_of(statement)
+            if body is not None:
+                yield body
+        elif statement.name in _CALLERS:
+            for name, arguments in _calls(statement.node):
+                if name in self.functions:
+                    yield self.functions[name]
+                elif statement.name != "call_stmt" and not _harmless(name, arguments, world):
+                    self._gap(statement, f"it calls {name}(), whose body is not in this file")
+        if statement.name in _WRITERS:
+            for table in _targets(statement, world):
+                for name in self.triggers.get(table, ()):
+                    if name in self.functions:
+                        yield self.functions[name]
+                    else:
+                        self._gap(statement, f"a trigger of {table} calls {name}(), whose body is not in this file")
+
+    def _inner(
+        self, subject: Subject, bodies: list[Body], state: State, world: World
+    ) -> tuple[tuple[Subject, ...], World]:
+        inner: list[Subject] = []
+        held = hold(state.held, subject.effects if bodies else NOTHING, subject.statement.index, subject.statement.line)
+        for body in bodies:
+            if body in self.running or len(self.running) >= MAX_DEPTH:
+                self._gap(subject.statement, "the functions that it calls call each other")
+                continue
+            self.running.append(body)
+            contents = self._contents(body)
+            for piece in contents.pieces:
+                for statement in self._statements(piece, subject.statement.index):
+                    here = replace(state, held=held, world=world)
+                    found, world = self.visit(statement, here, inner[-1] if inner else None, world, piece)
+                    effects = found.all_effects
+                    if piece.value and not effects.locks and effects.known:
+                        continue
+                    inner.append(found)
+                    held = hold(held, effects, statement.index, statement.line)
+                    if statement.name == "transaction_stmt":
+                        held, state = (), replace(state, transaction=self.session.another())
+            self.running.pop()
+        return tuple(inner), world
+
+    def _contents(self, body: Body) -> Contents:
+        contents = contents_of(body)
+        self.gaps += contents.gaps
+        if body.statement.name == "do_stmt":
+            self.faults += contents.faults
+        return contents
+
+    def _statements(self, piece: Piece, index: int) -> Iterator[ParsedStatement]:
+        """The piece as a statement of the file, at its own place."""
+        parsed = parse(piece.sql, file=self.parsed.file)
+        if parsed.problems or not parsed.statements:
+            if not piece.value:
+                message = parsed.problems[0].message if parsed.problems else "it is empty"
+                self.gaps.append(Gap(piece.offset, "statement", message))
+            return
+        line, column = self.parsed.lines.place(piece.offset)
+        for item in parsed.statements:
+            start = piece.offset + item.start
+            yield replace(item, index=index, line=line, column=column, start=start, end=piece.offset + item.end)
+
+    def _define(self, statement: ParsedStatement) -> None:
+        if statement.name == "create_function_stmt":
+            body, name = body_of(statement), strings(statement.tree.funcname)[-1:]
+            if body is not None and name:
+                self.functions[name[0]] = body
+                self.faults += contents_of(body).faults
+        elif statement.name == "create_trig_stmt":
+            table = self.session.world.name(statement.tree.relation)
+            self.triggers.setdefault(table, []).extend(strings(statement.tree.funcname)[-1:])
+
+    def _gap(self, statement: ParsedStatement, why: str) -> None:
+        self.gaps.append(Gap(statement.start, statement.kind, why))
+
+
+def _calls(node: Node) -> Iterator[tuple[str, int]]:
+    """Bare names and numbers of arguments of the functions that a statement calls, each once."""
+    seen = set()
+    for call in find(node, "FuncCall"):
+        name = strings(call.funcname)[-1:]
+        if name and name[0] not in seen:
+            seen.add(name[0])
+            yield name[0], len(call.args)
+
+
+def _harmless(name: str, arguments: int, world: World) -> bool:
+    """Built in, or a function that the catalog says changes nothing."""
+    known = world.facts.functions.get(name, ()) if world.facts is not None else ()
+    fitting = [item for item in known if item.least <= arguments <= item.most]
+    if fitting and all(item.volatility != "v" for item in fitting):
+        return True
+    return name in STEADY or name in VOLATILE or name in AGGREGATES
+
+
+def _targets(statement: ParsedStatement, world: World) -> Iterator[str]:
+    tree = statement.tree
+    if statement.name == "truncate_stmt":
+        yield from (world.name(item.range_var) for item in tree.relations)
+    elif tree.HasField("relation") and (name_of(statement.node) != "copy_stmt" or tree.is_from):
+        yield world.name(tree.relation)

@@ -1,0 +1,127 @@
+"""What is read out of DO blocks and function bodies: every SQL statement, where it stands, and what cannot be known."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from migrator.routines import Contents, body_of, contents_of
+from migrator.statements import ParsedFile, parse
+
+BLOCK = """SELECT 1;
+DO $é$
+DECLARE
+  n integer := 0;
+  c CURSOR FOR SELECT * FROM in_cursor;
+BEGIN
+  LOOP
+    UPDATE in_loop SET x = 1 WHERE x IS NULL;
+    EXIT WHEN NOT FOUND;
+    PERFORM pg_notify('a', 'update nothing');
+    n := (SELECT count(*) FROM in_assignment);
+  END LOOP;
+  IF EXISTS (SELECT FROM in_condition) THEN
+    ALTER TABLE in_branch ADD COLUMN y int;  -- UPDATE in_comment
+    EXECUTE format('DROP TABLE %I', n);
+    EXECUTE 'TRUNCATE ' || 'in_constant';
+  END IF;
+  FOR n IN
+    SELECT id FROM in_query LOOP
+    DELETE FROM in_query_loop WHERE id = n;
+  END LOOP;
+  SELECT 1 INTO n FROM in_into;
+  COMMIT;
+EXCEPTION WHEN OTHERS THEN
+  INSERT INTO in_handler VALUES (1);
+END $é$;
+"""
+
+
+def read(sql: str, index: int = 0) -> tuple[ParsedFile, Contents]:
+    parsed = parse(sql, file="x.sql")
+    body = body_of(parsed.statements[index])
+    assert body is not None
+    return parsed, contents_of(body)
+
+
+def test_every_statement_of_a_block_with_its_place() -> None:
+    parsed, contents = read(BLOCK, 1)
+    found = {}
+    for piece in contents.pieces:
+        name = re.search(r"in_\w+", piece.sql)
+        if name:
+            found[name.group()] = (parsed.lines.place(piece.offset), piece.conditional, piece.looped)
+    assert found == {
+        "in_cursor": ((5, 16), False, False),
+        "in_loop": ((8, 5), False, True),
+        "in_assignment": ((11, 5), False, True),
+        "in_condition": ((13, 3), False, False),
+        "in_branch": ((14, 5), True, False),
+        "in_constant": ((16, 5), True, False),
+        "in_query": ((19, 5), False, False),
+        "in_query_loop": ((20, 5), False, True),
+        "in_into": ((22, 3), False, False),
+        "in_handler": ((25, 3), True, False),
+    }
+    assert "COMMIT" in [piece.sql for piece in contents.pieces]
+    assert [(gap.what, parsed.lines.place(gap.offset)) for gap in contents.gaps] == [("EXECUTE", (15, 5))]
+    assert contents.faults == ()
+
+
+@pytest.mark.parametrize(
+    "sql, expected",
+    [
+        (
+            "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'UPDATE a SET b = ''1''; TRUNCATE c'",
+            ["UPDATE a", "TRUNCAT"],
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC DELETE FROM a; SELECT 1; END",
+            ["DELETE F", "SELECT 1"],
+        ),
+        ("CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql RETURN (SELECT max(x) FROM b)", ["SELECT ("]),
+        ("DO LANGUAGE plpgsql 'BEGIN TRUNCATE a; END'", ["TRUNCATE"]),
+        (
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF TG_OP = 'UPDATE' THEN NEW.a := 1;"
+            " END IF; INSERT INTO log VALUES (NEW.id, TG_TABLE_NAME); RETURN NEW; END$$",
+            ["INSERT I"],
+        ),
+        (
+            "CREATE FUNCTION f(a app.thing, OUT r app.other.id%TYPE) LANGUAGE plpgsql AS $$DECLARE x app.t%ROWTYPE;"
+            " BEGIN DELETE FROM app.thing; END$$",
+            ["DELETE F"],
+        ),
+        ("CREATE PROCEDURE f() LANGUAGE plpgsql AS $$BEGIN UPDATE a SET b = 1; COMMIT; END$$", ["UPDATE a", "COMMIT"]),
+    ],
+)
+def test_bodies_in_all_forms(sql: str, expected: list[str]) -> None:
+    _, contents = read(sql)
+    assert [piece.sql[: len(text)] for piece, text in zip(contents.pieces, expected, strict=True)] == expected
+    assert (contents.gaps, contents.faults) == ((), ())
+
+
+def test_a_body_in_another_language_is_a_gap() -> None:
+    _, contents = read("CREATE FUNCTION f() RETURNS int LANGUAGE plpython3u AS 'return 1'")
+    assert "plpython3u" in contents.gaps[0].why
+
+
+def test_a_function_in_a_library_has_no_body() -> None:
+    sql = "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'lib', 'symbol'"
+    assert body_of(parse(sql, file="x.sql").statements[0]) is None
+
+
+def test_update_with_limit_is_answered_with_what_postgresql_takes() -> None:
+    sql = "DO $$\nBEGIN\n  LOOP\n    UPDATE t SET done = false WHERE done IS NULL\n    LIMIT 10;\n  END LOOP;\nEND $$"
+    parsed, contents = read(sql)
+    fault = contents.faults[0]
+    assert parsed.lines.place(fault.offset) == (5, 5)
+    assert fault.message == 'syntax error at or near "LIMIT"'
+    assert fault.alternative == (
+        "UPDATE t SET done = false WHERE ctid IN (SELECT ctid FROM t WHERE done IS NULL LIMIT 10)"
+    )
+
+
+def test_a_body_that_is_no_plpgsql_is_never_taken_for_read() -> None:
+    _, contents = read("DO $$ BEGIN nonsense here; UPDATE t SET a = 1; END $$")
+    assert contents.gaps or contents.faults
