@@ -200,7 +200,7 @@ def _facts(endpoint: Endpoint, parsed: Parsed) -> CatalogFacts:
 
     files: Sequence[ParsedFile] = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
     with connect(endpoint, purpose="observe") as conn:
-        return collect_facts(conn, files)
+        return collect_facts(conn, files, role=endpoint.role)
 
 
 def refuse_errors(plan: Plan) -> None:

@@ -1,7 +1,8 @@
 """What the target's catalog says about the objects that a migration touches.
 
-Collected once per analysis with one query per kind of fact; everything that decides from it is pure. Sizes are
-`reltuples` scaled to the present number of pages, never `n_live_tup`, which is 0 on a standby.
+Collected once per analysis with one query per kind of fact (facts_query.py); everything that decides from it is pure.
+Names are qualified and not quoted ("public.users"). Sizes are `reltuples` scaled to the present number of pages, never
+`n_live_tup`, which is 0 on a standby.
 """
 
 from __future__ import annotations
@@ -16,6 +17,16 @@ class ColumnFacts:
     """As format_type() writes it: "character varying(20)"."""
     not_null: bool
     collation: str = ""
+    default: str | None = None
+    """As pg_get_expr() writes it; of a generated column, how it is computed."""
+    generated: str = ""
+    """pg_attribute.attgenerated: s stored, v virtual."""
+    identity: str = ""
+    """pg_attribute.attidentity: a always, d by default."""
+    domain: bool = False
+    """Whether its type is a domain."""
+    sequences: tuple[str, ...] = ()
+    """Sequences that its default or identity takes values from."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,14 @@ class ConstraintFacts:
     columns: tuple[str, ...] = ()
     referenced: str | None = None
     """The table a foreign key points to."""
+    index: str | None = None
+    """The index that backs a key, or that a foreign key relies on."""
+    on_delete: str = "a"
+    """pg_constraint.confdeltype: a no action, r restrict, c cascade, n set null, d set default."""
+    on_update: str = "a"
+    inherited: bool = False
+    """It belongs to the constraint of a partitioned parent, or to an inheritance parent's."""
+    enforced: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,52 @@ class IndexFacts:
     columns: tuple[str, ...] = ()
     """Plain columns; an expression counts as ""."""
     constraint: bool = False
+    """It backs a constraint, so that only DROP CONSTRAINT removes it."""
+    primary: bool = False
+    method: str = "btree"
+    predicate: str | None = None
+    definition: str = ""
+    """As pg_get_indexdef() writes it."""
+    partitioned: bool = False
+    parent: str | None = None
+    """The index of the partitioned table that it is part of."""
+    clustered: bool = False
+    """CLUSTER without USING takes this one."""
+    immediate: bool = True
+    replica_identity: bool = False
+    bytes: int = 0
+
+    @property
+    def expressions(self) -> bool:
+        return "" in self.columns
+
+
+@dataclass(frozen=True)
+class TriggerFacts:
+    name: str
+    function: str
+    """Qualified, without arguments."""
+    events: frozenset[str] = frozenset()
+    """INSERT, UPDATE, DELETE, TRUNCATE."""
+    enabled: str = "O"
+    """pg_trigger.tgenabled: O origin, D disabled, R replica, A always."""
+    inherited: bool = False
+
+
+@dataclass(frozen=True)
+class RuleFacts:
+    name: str
+    event: str
+    """INSERT, UPDATE, DELETE. The rule that makes a view is not listed."""
+    instead: bool
+
+
+@dataclass(frozen=True)
+class ViewUse:
+    """A view that reads a table."""
+
+    name: str
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,14 +117,54 @@ class RelationFacts:
     constraints: tuple[ConstraintFacts, ...] = ()
     indexes: tuple[IndexFacts, ...] = ()
     partitions: tuple[str, ...] = ()
-    """All descendants in the partition tree, the table itself not included."""
+    """All descendants, of a partition tree or of inheritance; the table itself not included."""
     parent: str | None = None
+    """Of a partition: its partitioned table; of an inheritance child: its first parent."""
     default_partition: str | None = None
     referenced_by: tuple[str, ...] = ()
     """Tables whose foreign keys point here."""
     table: str | None = None
     """Of an index: the table it belongs to."""
     persistence: str = "p"
+    oid: int = 0
+    children: tuple[str, ...] = ()
+    """Direct descendants."""
+    is_partition: bool = False
+    bound: str | None = None
+    """Of a partition, as pg_get_expr() writes it: "FOR VALUES IN ('a')"."""
+    partition_key: str | None = None
+    """As pg_get_partkeydef() writes it: "RANGE (created)"."""
+    pending_detach: str | None = None
+    """A partition that DETACH CONCURRENTLY left half way."""
+    triggers: tuple[TriggerFacts, ...] = ()
+    """The users' own, without those of foreign keys."""
+    rules: tuple[RuleFacts, ...] = ()
+    policies: tuple[str, ...] = ()
+    row_security: bool = False
+    force_row_security: bool = False
+    views: tuple[ViewUse, ...] = ()
+    """Views and materialized views that read this relation directly."""
+    reads: tuple[str, ...] = ()
+    """Of a view: the relations that it reads directly."""
+    publications: tuple[str, ...] = ()
+    """Those that name this table; those for all tables are in `CatalogFacts.publications_for_all`."""
+    replica_identity: str = "d"
+    """pg_class.relreplident: d primary key, n nothing, f full, i index."""
+    owner: str = ""
+    owned: bool = True
+    """Whether the migration's role is the owner, or a member of the owner."""
+    privileges: frozenset[str] | None = None
+    """What the migration's role may do: SELECT, INSERT, ...; None: not asked."""
+    access_method: str | None = None
+    tablespace: str | None = None
+    """None: the database's own."""
+    of_type: str | None = None
+    populated: bool = True
+    """False for a materialized view WITH NO DATA."""
+    owned_by: str | None = None
+    """Of a sequence: the table whose column owns it."""
+    statistics: tuple[str, ...] = ()
+    """Qualified names of its extended statistics."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +174,18 @@ class FunctionFacts:
     least: int
     """Fewest and most arguments that it takes."""
     most: int
+    schema: str = "pg_catalog"
+    arguments: tuple[str, ...] = ()
+    """Types of the input arguments, as format_type() writes them."""
+    position: int | None = 0
+    """Where its schema stands in the search path; None: not on it."""
+    language: str = "internal"
+    kind: str = "f"
+    """pg_proc.prokind: f function, p procedure, a aggregate, w window function."""
+    body: str = ""
+    """Source of SQL and PL/pgSQL functions outside pg_catalog."""
+    oid: int = 0
+    owned: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,6 +194,85 @@ class DomainFacts:
     """A column of a constrained domain is checked row by row when it is added, and so is every row when the domain
     gets another constraint."""
     tables: tuple[str, ...] = ()
+    """Tables and materialized views with a column of it, also by way of other domains and composite types."""
+    type: str = ""
+    """The type below it."""
+    not_null: bool = False
+    constraints: tuple[ConstraintFacts, ...] = ()
+
+
+@dataclass(frozen=True)
+class TypeFacts:
+    name: str
+    """Qualified."""
+    kind: str
+    """pg_type.typtype: b base, c composite, d domain, e enum, m multirange, r range."""
+    labels: tuple[str, ...] = ()
+    """Of an enum, in its order."""
+    tables: tuple[str, ...] = ()
+    """Tables and materialized views with a column of it, also inside arrays, domains and composite types."""
+    typed_tables: tuple[str, ...] = ()
+    """Of a composite type: tables made OF it."""
+    oid: int = 0
+    owned: bool = True
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One object depends on another."""
+
+    key: str
+    """Of the dependent object, in `CatalogFacts.objects`."""
+    kind: str
+    """pg_depend.deptype: n normal (stops DROP without CASCADE), a auto, i internal, P and S partition, e extension."""
+
+
+@dataclass(frozen=True)
+class ObjectFacts:
+    """An object that a DROP of the migration reaches, and what depends on it."""
+
+    key: str
+    """Catalog, oid and number of the column."""
+    catalog: str
+    """"pg_class", "pg_constraint", ..."""
+    name: str
+    """Of a column, constraint, trigger, ...: its own name; of a relation, its qualified one."""
+    relation: str | None = None
+    """The relation it is, or belongs to."""
+    column: int = 0
+    """pg_depend's objsubid."""
+    dependents: tuple[Edge, ...] = ()
+    needed_by: tuple[tuple[str, str], ...] = ()
+    """What it is part of, with the kind of the dependency: an index of its constraint, a member of its extension. It
+    cannot be dropped without that."""
+
+
+@dataclass(frozen=True)
+class ExtensionFacts:
+    name: str
+    installed: str | None
+    """Version, when it is."""
+    available: bool
+    versions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SchemaFacts:
+    name: str
+    owned: bool = True
+    create: bool = True
+    usage: bool = True
+    relations: tuple[str, ...] = ()
+    """Tables, materialized views, views, sequences and foreign tables in it; only where a statement is about them."""
+
+
+@dataclass(frozen=True)
+class EventTrigger:
+    name: str
+    event: str
+    function: str
+    tags: tuple[str, ...] = ()
+    """Command tags that fire it; empty: all."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +280,33 @@ class CatalogFacts:
     server_version_num: int
     timezone: str = "UTC"
     schema: str = "public"
-    """Where an unqualified name is looked up first."""
+    """Where an unqualified name is created."""
     relations: Mapping[str, RelationFacts] = field(default_factory=dict)
     functions: Mapping[str, tuple[FunctionFacts, ...]] = field(default_factory=dict)
     """By bare name, all schemas."""
     domains: Mapping[str, DomainFacts] = field(default_factory=dict)
     """By bare and by qualified name."""
+    resolved: Mapping[str, str] = field(default_factory=dict)
+    """Unqualified names of the files as the search path finds them: "users" is "app.users"."""
+    types: Mapping[str, TypeFacts] = field(default_factory=dict)
+    """By bare (as the search path finds it) and by qualified name."""
+    objects: Mapping[str, ObjectFacts] = field(default_factory=dict)
+    """What the DROPs reach, by key."""
+    roots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Keys of what is no relation, type or function: "schema other", "extension x", "owned by somebody"."""
+    schemas: Mapping[str, SchemaFacts] = field(default_factory=dict)
+    extensions: Mapping[str, ExtensionFacts] = field(default_factory=dict)
+    event_triggers: tuple[EventTrigger, ...] = ()
+    publications: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tables by publication, for those that list them."""
+    publications_for_all: tuple[str, ...] = ()
+    role: str = ""
+    """Whose privileges these are."""
+    superuser: bool = True
+    standby: bool = False
+    complete: bool = False
+    """The catalog was asked: what is not listed does not exist. False for facts made by hand, as for
+    `--server-version`."""
 
     @property
     def major(self) -> int:

@@ -5,202 +5,120 @@ Works on a standby and in a read-only session. Permissions on the tables are not
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrator import sql
-from migrator.facts import (
-    CatalogFacts,
-    ColumnFacts,
-    ConstraintFacts,
-    DomainFacts,
-    FunctionFacts,
-    IndexFacts,
-    RelationFacts,
-)
-from migrator.nodes import Node, content, enum, find, name_of, strings
+from migrator import facts_rows, sql
+from migrator.facts import CatalogFacts
+from migrator.facts_names import Mentioned, Name
+from migrator.facts_rows import Found, Row
 from migrator.statements import ParsedFile
 
 if TYPE_CHECKING:
     from migrator.session import Connection
 
+OF_RELATIONS = (
+    "columns",
+    "column_numbers",
+    "constraints",
+    "indexes",
+    "sequences",
+    "triggers",
+    "rules",
+    "policies",
+    "views",
+)
 
-def collect_facts(conn: Connection, parsed: ParsedFile | Sequence[ParsedFile]) -> CatalogFacts:
-    """What the catalog says about everything that these files name."""
+
+def collect_facts(
+    conn: Connection, parsed: ParsedFile | Sequence[ParsedFile], *, role: str | None = None
+) -> CatalogFacts:
+    """What the catalog says about everything that these files name.
+
+    :param role: whose privileges are asked for; None: the session's own role. A session that watches keeps the login
+        role, while the migration runs as another.
+    """
     files = (parsed,) if isinstance(parsed, ParsedFile) else tuple(parsed)
-    wanted = _Names()
+    wanted = Mentioned()
     for file in files:
         for statement in file.statements:
             wanted.add(statement.node)
-    server = _rows(conn, "server", {})[0]
-    domains = _rows(conn, "domains", {"names": sorted(wanted.types)}) if wanted.types else []
-    found = _rows(
-        conn,
+    ask = _Asker(conn)
+    server = ask("server", role=role)[0]
+    role = str(server["role"])
+    oids = {(row["asked_schema"], row["asked_name"]): int(row["oid"]) for row in _names(ask, wanted)}
+    types = ask("types", names=sorted(wanted.types | wanted.dropped_types), role=role) if wanted.types else []
+    objects = _objects(ask, wanted, oids)
+    members = ask("publication_members", names=sorted(wanted.publications)) if wanted.publications else []
+    reached = {row["relation_oid"] for row in objects} | {row["oid"] for row in members}
+    reached |= {oid for row in types for oid in (*row["tables"], *row["typed_tables"])}
+    relations = ask(
         "closure",
-        {
-            "names": sorted(wanted.relations),
-            "schemas": sorted(wanted.schemas),
-            "domains": sorted({row["name"] for row in domains}),
-            "constraints": [],
-        },
+        oids=sorted({*oids.values(), *reached} - {None}),
+        far=sorted(oids[name] for name in wanted.emptied if name in oids),
+        schemas=sorted(wanted.whole_schemas),
+        role=role,
     )
-    names = {row["oid"]: f"{row['schema']}.{row['name']}" for row in found}
-    functions = _rows(conn, "functions", {"names": sorted(wanted.functions)}) if wanted.functions else []
+    found = Found(relations)
+    everything = sorted(found.names)
+    details = {query: ask(query, oids=everything) if everything else [] for query in OF_RELATIONS}
+    details["statistics"] = ask("statistics", oids=everything, names=sorted(wanted.statistics))
+    details["publications"] = ask("publications", oids=everything, names=sorted(wanted.publications))
+    domains = [row["oid"] for row in types if row["kind"] == "d"]
+    schemas = sorted(wanted.schemas | wanted.whole_schemas | {str(server["schema"])})
+    extensions = sorted(wanted.extensions)
+    functions = sorted(wanted.functions)
     return CatalogFacts(
         server_version_num=server["server_version_num"],
         timezone=server["timezone"],
         schema=server["schema"],
-        relations=_relations(conn, found, names),
-        functions=_functions(functions),
-        domains=_domains(domains, names),
+        relations=facts_rows.relations(found, details),
+        functions=facts_rows.functions(ask("functions", names=functions, role=role) if functions else []),
+        domains=facts_rows.domains(types, ask("domain_constraints", oids=domains) if domains else [], found),
+        resolved={name: found.names[oid] for (schema, name), oid in oids.items() if schema is None},
+        types=facts_rows.types(types, found),
+        objects=facts_rows.objects(objects, found),
+        roots=facts_rows.roots(objects),
+        schemas=facts_rows.schemas(ask("schemas", names=schemas, role=role), wanted.whole_schemas, found),
+        extensions=facts_rows.extensions(ask("extensions", names=extensions) if extensions else []),
+        event_triggers=facts_rows.event_triggers(ask("event_triggers")),
+        publications=facts_rows.publications(details["publications"], found),
+        publications_for_all=tuple(dict.fromkeys(row["name"] for row in details["publications"] if row["for_all"])),
+        role=role,
+        superuser=server["superuser"],
+        standby=server["standby"],
+        complete=True,
     )
 
 
-class _Names:
-    """Names of objects that statements mention, as the server is to look them up."""
+class _Asker:
+    """Runs a query of facts.sql."""
 
-    def __init__(self) -> None:
-        self.relations: set[str] = set()
-        self.schemas: set[str] = set()
-        self.types: set[str] = set()
-        self.functions: set[str] = set()
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._queries = sql.load("facts")
 
-    def add(self, node: Node) -> None:
-        for item in find(node, "RangeVar", "FuncCall", "TypeName", "DropStmt", "CommentStmt"):
-            kind = item.DESCRIPTOR.name
-            if kind == "RangeVar":
-                self._relation(tuple(part for part in (item.schemaname, item.relname) if part))
-            elif kind == "FuncCall":
-                self.functions.update(strings(item.funcname)[-1:])
-            elif kind == "TypeName":
-                self.types.update(strings(item.names)[-1:])
-            elif kind == "DropStmt":
-                self._dropped(item)
-            elif item.object.HasField("list"):
-                self._relation(strings(item.object.list.items))
-                self._relation(strings(item.object.list.items)[:-1])
-        if name_of(node) in ("alter_domain_stmt",):
-            self.types.update(strings(node.alter_domain_stmt.type_name)[-1:])
-        if name_of(node) == "reindex_stmt" and enum(node.reindex_stmt, "kind") == "REINDEX_OBJECT_SCHEMA":
-            self.schemas.add(node.reindex_stmt.name)
-
-    def _dropped(self, stmt: Node) -> None:
-        for item in stmt.objects:
-            if enum(stmt, "remove_type") == "OBJECT_SCHEMA":
-                self.schemas.add(content(item).sval)
-            elif item.HasField("list"):
-                parts = strings(item.list.items)
-                self._relation(parts)
-                self._relation(parts[:-1])  # DROP TRIGGER t ON table: the table is all but the last part
-
-    def _relation(self, parts: tuple[str, ...]) -> None:
-        if parts:
-            self.relations.add(".".join('"' + part.replace('"', '""') + '"' for part in parts[-2:]))
+    def __call__(self, query: str, **values: Any) -> list[Row]:
+        with self._conn.cursor() as cursor:
+            cursor.execute(self._queries[query].encode(), values)
+            columns = [column.name for column in cursor.description or ()]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _rows(conn: Connection, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    with conn.cursor() as cursor:
-        cursor.execute(sql.load("facts")[query].encode(), values)
-        columns = [column.name for column in cursor.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+def _names(ask: _Asker, wanted: Mentioned) -> list[Row]:
+    names = sorted(wanted.relations, key=lambda name: (name[0] or "", name[1]))
+    return ask("names", schemas=[schema for schema, _ in names], names=[name for _, name in names]) if names else []
 
 
-def _relations(
-    conn: Connection, found: Sequence[Mapping[str, Any]], names: Mapping[int, str]
-) -> dict[str, RelationFacts]:
-    oids = [row["oid"] for row in found]
-    if not oids:
-        return {}
-    columns = _grouped(_rows(conn, "columns", {"oids": oids}), "oid")
-    constraints = _grouped(_rows(conn, "constraints", {"oids": oids}), "oid")
-    indexes = _grouped(_rows(conn, "indexes", {"oids": oids}), "table_oid")
-    children: dict[int, list[int]] = defaultdict(list)
-    referencing: dict[int, list[int]] = defaultdict(list)
-    for row in found:
-        if row["parent_oid"] is not None:
-            children[row["parent_oid"]].append(row["oid"])
-        for constraint in constraints[row["oid"]]:
-            if constraint["kind"] == "f":
-                referencing[constraint["referenced_oid"]].append(row["oid"])
-    result = {}
-    for row in found:
-        oid = row["oid"]
-        result[names[oid]] = RelationFacts(
-            name=names[oid],
-            kind=row["kind"],
-            rows=_row_count(row),
-            bytes=row["bytes"],
-            columns={
-                item["name"]: ColumnFacts(item["type"], item["not_null"], item["collation"]) for item in columns[oid]
-            },
-            constraints=tuple(_constraint(item, names) for item in constraints[oid]),
-            indexes=tuple(
-                IndexFacts(
-                    names.get(item["oid"], ""),
-                    item["is_unique"],
-                    item["is_valid"],
-                    tuple(item["columns"]),
-                    item["backs_constraint"],
-                )
-                for item in indexes[oid]
-            ),
-            partitions=tuple(names[child] for child in _descendants(oid, children)),
-            parent=names.get(row["parent_oid"]),
-            default_partition=names.get(row["default_oid"]),
-            referenced_by=tuple(dict.fromkeys(names[item] for item in referencing[oid])),
-            table=names.get(row["table_oid"]),
-            persistence=row["persistence"],
-        )
-    return result
-
-
-def _constraint(item: Mapping[str, Any], names: Mapping[int, str]) -> ConstraintFacts:
-    return ConstraintFacts(
-        name=item["name"],
-        kind=item["kind"],
-        validated=item["validated"],
-        definition=item["definition"],
-        columns=tuple(item["columns"]),
-        referenced=names.get(item["referenced_oid"]),
-    )
-
-
-def _row_count(row: Mapping[str, Any]) -> int:
-    """reltuples scaled to the present size; a table that was never analysed is guessed as 100 bytes a row."""
-    pages = row["bytes"] / row["block_size"]
-    if row["reltuples"] < 0 or (row["relpages"] == 0 and pages > 0):
-        return int(row["bytes"] / 100)
-    if row["relpages"] == 0:
-        return int(row["reltuples"])
-    return int(row["reltuples"] * pages / row["relpages"])
-
-
-def _descendants(oid: int, children: Mapping[int, list[int]]) -> Iterable[int]:
-    stack = list(reversed(children.get(oid, [])))
-    while stack:
-        current = stack.pop()
-        yield current
-        stack.extend(reversed(children.get(current, [])))
-
-
-def _grouped(rows: Iterable[Mapping[str, Any]], key: str) -> dict[int, list[Mapping[str, Any]]]:
-    groups: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row[key]].append(row)
-    return groups
-
-
-def _functions(rows: Iterable[Mapping[str, Any]]) -> dict[str, tuple[FunctionFacts, ...]]:
-    groups: dict[str, list[FunctionFacts]] = defaultdict(list)
-    for row in rows:
-        groups[row["name"]].append(FunctionFacts(row["volatility"], row["least"], row["most"]))
-    return {name: tuple(items) for name, items in groups.items()}
-
-
-def _domains(rows: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> dict[str, DomainFacts]:
-    result = {}
-    for row in rows:
-        facts = DomainFacts(row["constrained"], tuple(names[oid] for oid in row["tables"] if oid in names))
-        result[row["name"]] = result[f"{row['schema']}.{row['name']}"] = facts
-    return result
+def _objects(ask: _Asker, wanted: Mentioned, oids: Mapping[Name, int]) -> list[Row]:
+    roots: dict[str, list[Any]] = {
+        "relations": sorted(oids[name] for name in wanted.dropped if name in oids),
+        "types": sorted(wanted.dropped_types),
+        "functions": sorted(wanted.dropped_functions),
+        "schemas": sorted(wanted.whole_schemas),
+        "extensions": sorted(wanted.extensions),
+        "servers": sorted(wanted.dropped_servers),
+        "wrappers": sorted(wanted.dropped_wrappers),
+        "roles": sorted(wanted.roles),
+    }
+    return ask("objects", **roots) if any(roots.values()) else []

@@ -127,7 +127,7 @@ def _facts(endpoint: Any, files: Sequence[ParsedFile], args: argparse.Namespace)
     if args.server_version is not None:
         raise UsageError("--server-version is for an analysis without a connection: the server says its own version")
     with connect(endpoint, purpose="observe") as conn:
-        return collect_facts(conn, files)
+        return collect_facts(conn, files, role=endpoint.role)
 
 
 def _document(analysis: Analysis) -> dict[str, Any]:

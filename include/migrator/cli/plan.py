@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if endpoint is not None:
         files = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
         with connect(endpoint, purpose="observe") as conn:
-            facts = collect_facts(conn, files)
+            facts = collect_facts(conn, files, role=endpoint.role)
         with Ledger(endpoint) as ledger:
             applied = ledger.migration(migration.version) if ledger.exists() else None
     plan = analyze(migration, target=options.target(args), facts=facts, parsed=parsed, applied=applied)

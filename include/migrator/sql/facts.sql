@@ -1,151 +1,605 @@
+-- What the catalog says about a migration's objects: one query per kind of fact. All of them only read, take no lock
+-- on the relations (pg_relation_size() would, so what is locked exclusively is not measured), and work on a standby.
+
 -- name: server
 -- What every fact depends on: version, session settings, and where an unqualified name is looked up.
-SELECT current_setting('server_version_num')::int AS server_version_num,
-       current_setting('TimeZone') AS timezone,
-       coalesce(current_schema(), 'public') AS schema
+SELECT
+    current_setting('server_version_num')::int AS server_version_num,
+    current_setting('TimeZone') AS timezone,
+    coalesce(current_schema(), 'public') AS schema,
+    pg_catalog.pg_is_in_recovery() AS standby,
+    coalesce(%(role)s::text, current_user::text) AS role,
+    coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = coalesce(%(role)s, current_user::text)), false)
+        AS superuser
+
+-- name: event_triggers
+-- They run code of their own at each DDL statement.
+SELECT
+    e.evtname AS name,
+    e.evtevent AS event,
+    s.nspname || '.' || p.proname AS function,
+    coalesce(e.evttags, '{}') AS tags
+FROM pg_catalog.pg_event_trigger AS e
+INNER JOIN pg_catalog.pg_proc AS p ON e.evtfoid = p.oid
+INNER JOIN pg_catalog.pg_namespace AS s ON p.pronamespace = s.oid
+WHERE e.evtenabled <> 'D'
+ORDER BY e.evtname
+
+-- name: names
+-- Relations as the search path finds them. Not to_regclass(): it fails on a schema that one may not use.
+SELECT
+    w.schema AS asked_schema,
+    w.name AS asked_name,
+    found.oid::bigint AS oid
+FROM unnest(%(schemas)s::text [], %(names)s::text []) AS w (schema, name)
+CROSS JOIN LATERAL (
+    SELECT c.oid
+    FROM pg_catalog.pg_class AS c
+    INNER JOIN pg_catalog.pg_namespace AS s ON c.relnamespace = s.oid
+    WHERE
+        c.relname = w.name
+        AND (s.nspname = w.schema OR (w.schema IS NULL AND s.nspname = any(pg_catalog.current_schemas(true))))
+    ORDER BY array_position(pg_catalog.current_schemas(true), s.nspname)
+    LIMIT 1
+) AS found
+
+-- name: objects
+-- Everything that depends on what is dropped, however far away; what is needed by something that stays is in `needs`.
+WITH RECURSIVE roots AS (
+    SELECT
+        'pg_catalog.pg_class'::regclass::oid AS classid,
+        o AS objid,
+        null::text AS label
+    FROM unnest(%(relations)s::oid []) AS o
+    UNION ALL
+    SELECT
+        'pg_catalog.pg_type'::regclass,
+        t.oid,
+        null
+    FROM pg_catalog.pg_type AS t WHERE t.typname = any(%(types)s::text [])
+    UNION ALL
+    SELECT
+        'pg_catalog.pg_proc'::regclass,
+        p.oid,
+        null
+    FROM pg_catalog.pg_proc AS p WHERE p.proname = any(%(functions)s::text []) AND p.pronamespace <> 11
+    UNION ALL
+    SELECT
+        'pg_catalog.pg_namespace'::regclass,
+        n.oid,
+        'schema ' || n.nspname
+    FROM pg_catalog.pg_namespace AS n WHERE n.nspname = any(%(schemas)s::text [])
+    UNION ALL
+    SELECT
+        'pg_catalog.pg_extension'::regclass,
+        e.oid,
+        'extension ' || e.extname
+    FROM pg_catalog.pg_extension AS e WHERE e.extname = any(%(extensions)s::text [])
+    UNION ALL
+    SELECT
+        'pg_catalog.pg_foreign_server'::regclass,
+        f.oid,
+        'server ' || f.srvname
+    FROM pg_catalog.pg_foreign_server AS f WHERE f.srvname = any(%(servers)s::text [])
+    UNION ALL
+    SELECT
+        'pg_catalog.pg_foreign_data_wrapper'::regclass,
+        f.oid,
+        'fdw ' || f.fdwname
+    FROM pg_catalog.pg_foreign_data_wrapper AS f WHERE f.fdwname = any(%(wrappers)s::text [])
+    UNION ALL
+    SELECT
+        d.classid,
+        d.objid,
+        CASE d.deptype WHEN 'o' THEN 'owned by ' ELSE 'granted to ' END || r.rolname
+    FROM pg_catalog.pg_shdepend AS d
+    INNER JOIN pg_catalog.pg_roles AS r ON d.refobjid = r.oid
+    WHERE
+        r.rolname = any(%(roles)s::text []) AND d.refclassid = 'pg_catalog.pg_authid'::regclass
+        AND d.deptype IN ('o', 'a', 'r') AND d.objsubid = 0
+        AND d.dbid = (SELECT b.oid FROM pg_catalog.pg_database AS b WHERE b.datname = current_database())
+),
+reached AS (
+    SELECT
+        classid,
+        objid,
+        0 AS objsubid
+    FROM roots
+    UNION
+    SELECT
+        d.classid,
+        d.objid,
+        d.objsubid
+    FROM reached AS r
+    INNER JOIN pg_catalog.pg_depend AS d
+        ON r.classid = d.refclassid AND r.objid = d.refobjid AND r.objsubid IN (0, d.refobjsubid)
+    WHERE r.classid <> 'pg_catalog.pg_namespace'::regclass OR r.objid >= 16384 OR r.objid = 2200
+),
+distinct_roots AS (
+    SELECT
+        classid,
+        objid,
+        array_agg(label) FILTER (WHERE label IS NOT null) AS labels
+    FROM roots
+    GROUP BY classid, objid
+),
+named AS (
+    SELECT
+        r.classid,
+        r.objid,
+        r.objsubid,
+        coalesce(
+            CASE r.classid WHEN 'pg_catalog.pg_class'::regclass THEN r.objid END, con.conrelid, def.adrelid, tg.tgrelid,
+            rw.ev_class, pol.polrelid, st.stxrelid, pr.prrelid
+        ) AS relation_oid,
+        coalesce(
+            a.attname, con.conname, tg.tgname, rw.rulename, pol.polname, st.stxname, ty.typname, fn.proname
+        )::text AS name
+    FROM reached AS r
+    LEFT JOIN pg_catalog.pg_attribute AS a
+        ON r.classid = 'pg_catalog.pg_class'::regclass AND r.objsubid <> 0 AND r.objid = a.attrelid AND r.objsubid = a.attnum
+    LEFT JOIN pg_catalog.pg_constraint AS con ON r.classid = 'pg_catalog.pg_constraint'::regclass AND r.objid = con.oid
+    LEFT JOIN pg_catalog.pg_attrdef AS def ON r.classid = 'pg_catalog.pg_attrdef'::regclass AND r.objid = def.oid
+    LEFT JOIN pg_catalog.pg_trigger AS tg ON r.classid = 'pg_catalog.pg_trigger'::regclass AND r.objid = tg.oid
+    LEFT JOIN pg_catalog.pg_rewrite AS rw ON r.classid = 'pg_catalog.pg_rewrite'::regclass AND r.objid = rw.oid
+    LEFT JOIN pg_catalog.pg_policy AS pol ON r.classid = 'pg_catalog.pg_policy'::regclass AND r.objid = pol.oid
+    LEFT JOIN pg_catalog.pg_statistic_ext AS st ON r.classid = 'pg_catalog.pg_statistic_ext'::regclass AND r.objid = st.oid
+    LEFT JOIN pg_catalog.pg_publication_rel AS pr
+        ON r.classid = 'pg_catalog.pg_publication_rel'::regclass AND r.objid = pr.oid
+    LEFT JOIN pg_catalog.pg_type AS ty ON r.classid = 'pg_catalog.pg_type'::regclass AND r.objid = ty.oid
+    LEFT JOIN pg_catalog.pg_proc AS fn ON r.classid = 'pg_catalog.pg_proc'::regclass AND r.objid = fn.oid
+)
+SELECT
+    k.relname AS catalog,
+    n.objid::bigint AS oid,
+    n.objsubid AS subid,
+    n.relation_oid::bigint AS relation_oid,
+    coalesce(n.name, '') AS name,
+    coalesce(x.labels, '{}') AS labels,
+    ARRAY(
+        SELECT format('%%s:%%s:%%s:%%s', d.deptype, dk.relname, d.objid, d.objsubid)
+        FROM pg_catalog.pg_depend AS d
+        INNER JOIN pg_catalog.pg_class AS dk ON d.classid = dk.oid
+        WHERE n.classid = d.refclassid AND n.objid = d.refobjid AND n.objsubid IN (0, d.refobjsubid)
+    ) AS dependents,
+    ARRAY(
+        SELECT format('%%s:%%s:%%s:%%s', d.deptype, dk.relname, d.refobjid, d.refobjsubid)
+        FROM pg_catalog.pg_depend AS d
+        INNER JOIN pg_catalog.pg_class AS dk ON d.refclassid = dk.oid
+        WHERE n.classid = d.classid AND n.objid = d.objid AND n.objsubid = d.objsubid AND d.deptype IN ('i', 'P', 'S', 'e')
+    ) AS needed_by
+FROM named AS n
+INNER JOIN pg_catalog.pg_class AS k ON n.classid = k.oid
+LEFT JOIN distinct_roots AS x ON n.classid = x.classid AND n.objid = x.objid AND n.objsubid = 0
+ORDER BY k.relname, n.objid, n.objsubid
 
 -- name: closure
 -- Relations that a migration names, and those that its statements can reach: tables of indexes, partition trees,
--- both ends of foreign keys, columns of domains, everything in a schema. Sizes from pages, never from n_live_tup.
-WITH RECURSIVE named AS (
-    SELECT pg_catalog.to_regclass(n)::oid AS oid FROM unnest(%(names)s::text[]) AS n
+-- both ends of foreign keys, what views read, columns of domains, everything in a schema. `far`: TRUNCATE CASCADE
+-- follows foreign keys to the end. Sizes from pages, never from n_live_tup.
+WITH RECURSIVE locked AS MATERIALIZED (
+    SELECT DISTINCT l.relation FROM pg_catalog.pg_locks AS l WHERE l.mode = 'AccessExclusiveLock' AND l.locktype = 'relation'
+),
+far AS (
+    SELECT o AS oid FROM unnest(%(far)s::oid []) AS o
+    UNION
+    SELECT next.oid
+    FROM far AS f
+    CROSS JOIN LATERAL (
+        SELECT con.conrelid AS oid FROM pg_catalog.pg_constraint AS con WHERE con.confrelid = f.oid AND con.contype = 'f'
+        UNION ALL
+        SELECT h.inhrelid FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = f.oid
+    ) AS next
+),
+named AS (
+    SELECT o AS oid FROM unnest(%(oids)s::oid []) AS o
+    UNION
+    SELECT oid FROM far
     UNION
     SELECT c.oid
     FROM pg_catalog.pg_class AS c
-    INNER JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
-    WHERE s.nspname = ANY(%(schemas)s::text[]) AND c.relkind IN ('r', 'p', 'm', 'v', 'S', 'f')
-    UNION
-    SELECT a.attrelid
-    FROM pg_catalog.pg_attribute AS a
-    INNER JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-    INNER JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-    WHERE t.typtype = 'd' AND t.typname = ANY(%(domains)s::text[]) AND c.relkind IN ('r', 'p', 'm') AND NOT a.attisdropped
-    UNION
-    SELECT con.conrelid
-    FROM pg_catalog.pg_constraint AS con
-    WHERE con.conname = ANY(%(constraints)s::text[]) AND con.conrelid <> 0
+    INNER JOIN pg_catalog.pg_namespace AS s ON c.relnamespace = s.oid
+    WHERE s.nspname = any(%(schemas)s::text []) AND c.relkind IN ('r', 'p', 'm', 'v', 'S', 'f')
 ),
 tables AS (
     SELECT coalesce(i.indrelid, n.oid) AS oid
     FROM named AS n
-    LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = n.oid
-    WHERE n.oid IS NOT NULL
+    LEFT JOIN pg_catalog.pg_index AS i ON n.oid = i.indexrelid
 ),
-ancestors AS (
+viewed AS (
     SELECT oid FROM tables
     UNION
-    SELECT h.inhparent FROM pg_catalog.pg_inherits AS h INNER JOIN ancestors AS a ON a.oid = h.inhrelid
+    SELECT d.refobjid
+    FROM viewed AS v
+    INNER JOIN pg_catalog.pg_rewrite AS r ON v.oid = r.ev_class
+    INNER JOIN pg_catalog.pg_depend AS d ON r.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::regclass
+    WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> v.oid
+),
+ancestors AS (
+    SELECT oid FROM viewed
+    UNION
+    SELECT h.inhparent FROM pg_catalog.pg_inherits AS h INNER JOIN ancestors AS a ON h.inhrelid = a.oid
 ),
 trees AS (
     SELECT oid FROM ancestors
     UNION
-    SELECT h.inhrelid FROM pg_catalog.pg_inherits AS h INNER JOIN trees AS t ON t.oid = h.inhparent
+    SELECT h.inhrelid FROM pg_catalog.pg_inherits AS h INNER JOIN trees AS t ON h.inhparent = t.oid
 ),
 linked AS (
     SELECT oid FROM trees
     UNION
-    SELECT con.confrelid FROM pg_catalog.pg_constraint AS con INNER JOIN trees AS t ON t.oid = con.conrelid WHERE con.contype = 'f'
+    SELECT con.confrelid FROM pg_catalog.pg_constraint AS con INNER JOIN trees AS t ON con.conrelid = t.oid
+    WHERE con.contype = 'f'
     UNION
-    SELECT con.conrelid FROM pg_catalog.pg_constraint AS con INNER JOIN trees AS t ON t.oid = con.confrelid WHERE con.contype = 'f'
+    SELECT con.conrelid FROM pg_catalog.pg_constraint AS con INNER JOIN trees AS t ON con.confrelid = t.oid
+    WHERE con.contype = 'f'
 ),
-everything AS (
+beyond AS (
     SELECT oid FROM linked
     UNION
-    SELECT i.indexrelid FROM pg_catalog.pg_index AS i INNER JOIN linked AS l ON l.oid = i.indrelid
+    SELECT h.inhrelid FROM pg_catalog.pg_inherits AS h INNER JOIN beyond AS b ON h.inhparent = b.oid
+),
+everything AS (
+    SELECT oid FROM beyond
     UNION
-    SELECT h.inhrelid FROM pg_catalog.pg_inherits AS h INNER JOIN linked AS l ON l.oid = h.inhparent
+    SELECT i.indexrelid FROM pg_catalog.pg_index AS i INNER JOIN beyond AS b ON i.indrelid = b.oid
+    UNION
+    SELECT d.objid
+    FROM pg_catalog.pg_depend AS d
+    INNER JOIN beyond AS b ON d.refobjid = b.oid
+    INNER JOIN pg_catalog.pg_class AS q ON d.objid = q.oid AND q.relkind = 'S'
+    WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.classid = 'pg_catalog.pg_class'::regclass AND d.refobjsubid <> 0
+    UNION
+    SELECT d.refobjid
+    FROM pg_catalog.pg_attrdef AS f
+    INNER JOIN beyond AS b ON f.adrelid = b.oid
+    INNER JOIN pg_catalog.pg_depend AS d
+        ON f.oid = d.objid AND d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+    INNER JOIN pg_catalog.pg_class AS q ON d.refobjid = q.oid AND q.relkind = 'S'
 )
-SELECT c.oid::bigint AS oid,
-       s.nspname AS schema,
-       c.relname AS name,
-       c.relkind AS kind,
-       c.relpersistence AS persistence,
-       greatest(c.reltuples, -1)::float8 AS reltuples,
-       c.relpages AS relpages,
-       CASE WHEN c.relkind IN ('r', 'm', 'i', 'S', 't') THEN pg_catalog.pg_relation_size(c.oid) ELSE 0 END AS bytes,
-       current_setting('block_size')::int AS block_size,
-       i.indrelid::bigint AS table_oid,
-       (SELECT h.inhparent::bigint FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid = c.oid ORDER BY h.inhseqno LIMIT 1) AS parent_oid,
-       pt.partdefid::bigint AS default_oid
+SELECT
+    c.oid::bigint AS oid,
+    s.nspname AS schema,
+    c.relname AS name,
+    c.relkind::text AS kind,
+    c.relpersistence::text AS persistence,
+    greatest(c.reltuples, -1)::float8 AS reltuples,
+    c.relpages AS relpages,
+    CASE
+        WHEN c.relkind NOT IN ('r', 'm', 'i', 'S', 't') THEN 0
+        WHEN c.oid IN (SELECT l.relation FROM locked AS l) THEN c.relpages::bigint * current_setting('block_size')::int
+        ELSE coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+    END AS bytes,
+    current_setting('block_size')::int AS block_size,
+    i.indrelid::bigint AS table_oid,
+    c.relispartition AS is_partition,
+    (SELECT h.inhparent::bigint FROM pg_catalog.pg_inherits AS h WHERE h.inhrelid = c.oid ORDER BY h.inhseqno LIMIT 1) AS parent_oid,
+    pt.partdefid::bigint AS default_oid,
+    CASE WHEN c.relispartition THEN pg_catalog.pg_get_expr(c.relpartbound, c.oid) END AS bound,
+    CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END AS partition_key,
+    CASE WHEN c.relkind = 'p' THEN (
+        SELECT h.inhrelid::bigint FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid AND h.inhdetachpending LIMIT 1
+    ) END AS pending_oid,
+    c.relrowsecurity AS row_security,
+    c.relforcerowsecurity AS force_row_security,
+    c.relreplident::text AS replica_identity,
+    c.relispopulated AS populated,
+    o.rolname AS owner,
+    am.amname AS access_method,
+    ts.spcname AS tablespace,
+    CASE WHEN c.reloftype <> 0 THEN pg_catalog.format_type(c.reloftype, null) END AS of_type,
+    pg_catalog.pg_has_role(%(role)s, c.relowner, 'USAGE') AS owned,
+    CASE
+        WHEN c.relkind IN ('r', 'p', 'm', 'v', 'f') THEN ARRAY(
+            SELECT p
+            FROM unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text []) AS p
+            WHERE pg_catalog.has_table_privilege(%(role)s, c.oid, p)
+        )
+        WHEN c.relkind = 'S' THEN ARRAY(
+            SELECT p
+            FROM unnest('{SELECT,USAGE,UPDATE}'::text []) AS p
+            WHERE pg_catalog.has_sequence_privilege(%(role)s, c.oid, p)
+        )
+    END AS privileges
 FROM everything AS e
-INNER JOIN pg_catalog.pg_class AS c ON c.oid = e.oid
-INNER JOIN pg_catalog.pg_namespace AS s ON s.oid = c.relnamespace
-LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid
-LEFT JOIN pg_catalog.pg_partitioned_table AS pt ON pt.partrelid = c.oid
+INNER JOIN pg_catalog.pg_class AS c ON e.oid = c.oid
+INNER JOIN pg_catalog.pg_namespace AS s ON c.relnamespace = s.oid
+INNER JOIN pg_catalog.pg_roles AS o ON c.relowner = o.oid
+LEFT JOIN pg_catalog.pg_am AS am ON c.relam = am.oid
+LEFT JOIN pg_catalog.pg_tablespace AS ts ON c.reltablespace = ts.oid
+LEFT JOIN pg_catalog.pg_index AS i ON c.oid = i.indexrelid
+LEFT JOIN pg_catalog.pg_partitioned_table AS pt ON c.oid = pt.partrelid
+WHERE s.nspname <> 'pg_toast'
 ORDER BY c.oid
 
 -- name: columns
 -- Types as format_type() writes them, so that a change of type can be judged.
-SELECT a.attrelid::bigint AS oid,
-       a.attname AS name,
-       pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
-       a.attnotnull AS not_null,
-       coalesce(co.collname, '') AS collation
+SELECT
+    a.attrelid::bigint AS oid,
+    a.attname AS name,
+    pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+    a.attnotnull AS not_null,
+    coalesce(co.collname, '') AS collation,
+    CASE WHEN a.atthasdef THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS default,
+    a.attgenerated::text AS generated,
+    a.attidentity::text AS identity,
+    a.atttypid IN (SELECT t.oid FROM pg_catalog.pg_type AS t WHERE t.typtype = 'd') AS domain
 FROM pg_catalog.pg_attribute AS a
-LEFT JOIN pg_catalog.pg_collation AS co ON co.oid = a.attcollation
-WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_collation AS co ON a.attcollation = co.oid
+LEFT JOIN pg_catalog.pg_attrdef AS d ON a.atthasdef AND a.attrelid = d.adrelid AND a.attnum = d.adnum
+WHERE a.attrelid = any(%(oids)s::oid []) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
+
+-- name: sequences
+-- Which column takes its values from which sequence, and which sequence goes away with which column.
+SELECT
+    d.refobjid::bigint AS table_oid,
+    a.attname AS column,
+    d.objid::bigint AS oid,
+    true AS owned,
+    d.deptype = 'i' AS used
+FROM pg_catalog.pg_depend AS d
+INNER JOIN pg_catalog.pg_class AS q ON d.objid = q.oid AND q.relkind = 'S'
+INNER JOIN pg_catalog.pg_attribute AS a ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum
+WHERE
+    d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+    AND d.refobjid = any(%(oids)s::oid []) AND d.deptype IN ('a', 'i')
+UNION ALL
+SELECT
+    f.adrelid::bigint,
+    a.attname,
+    d.refobjid::bigint,
+    false,
+    true
+FROM pg_catalog.pg_attrdef AS f
+INNER JOIN pg_catalog.pg_depend AS d
+    ON f.oid = d.objid AND d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+INNER JOIN pg_catalog.pg_class AS q ON d.refobjid = q.oid AND q.relkind = 'S'
+INNER JOIN pg_catalog.pg_attribute AS a ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+WHERE f.adrelid = any(%(oids)s::oid [])
 
 -- name: constraints
 -- Validity decides whether SET NOT NULL scans; the referenced table of a foreign key is locked as well.
-SELECT con.conrelid::bigint AS oid,
-       con.conname AS name,
-       con.contype AS kind,
-       con.convalidated AS validated,
-       pg_catalog.pg_get_constraintdef(con.oid) AS definition,
-       con.confrelid::bigint AS referenced_oid,
-       con.conindid::bigint AS index_oid,
-       ARRAY(
-           SELECT a.attname::text
-           FROM unnest(con.conkey) WITH ORDINALITY AS k (attnum, position)
-           INNER JOIN pg_catalog.pg_attribute AS a ON a.attrelid = con.conrelid AND a.attnum = k.attnum
-           ORDER BY k.position
-       ) AS columns
+SELECT
+    con.conrelid::bigint AS oid,
+    con.conname AS name,
+    con.contype::text AS kind,
+    con.convalidated AS validated,
+    coalesce((to_jsonb(con) ->> 'conenforced')::bool, true) AS enforced,
+    pg_catalog.pg_get_constraintdef(con.oid) AS definition,
+    con.confrelid::bigint AS referenced_oid,
+    con.conindid::bigint AS index_oid,
+    con.confdeltype::text AS on_delete,
+    con.confupdtype::text AS on_update,
+    con.conparentid <> 0 OR con.coninhcount > 0 AS inherited,
+    con.conkey AS numbers
 FROM pg_catalog.pg_constraint AS con
-WHERE con.conrelid = ANY(%(oids)s::oid[]) AND con.contype IN ('c', 'f', 'p', 'u', 'x', 'n')
+WHERE con.conrelid = any(%(oids)s::oid []) AND con.contype IN ('c', 'f', 'p', 'u', 'x', 'n')
 ORDER BY con.conrelid, con.conname
 
 -- name: indexes
 -- An invalid index is the rest of a failed CREATE INDEX CONCURRENTLY.
-SELECT i.indrelid::bigint AS table_oid,
-       i.indexrelid::bigint AS oid,
-       i.indisunique AS is_unique,
-       i.indisvalid AS is_valid,
-       EXISTS (
-           SELECT FROM pg_catalog.pg_constraint AS con WHERE con.conindid = i.indexrelid AND con.contype IN ('p', 'u', 'x')
-       ) AS backs_constraint,
-       ARRAY(
-           SELECT coalesce(a.attname::text, '')
-           FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k (attnum, position)
-           LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum > 0
-           ORDER BY k.position
-       ) AS columns
+SELECT
+    i.indrelid::bigint AS table_oid,
+    i.indexrelid::bigint AS oid,
+    i.indisunique AS is_unique,
+    i.indisvalid AS is_valid,
+    i.indisprimary AS is_primary,
+    i.indisclustered AS is_clustered,
+    i.indimmediate AS is_immediate,
+    i.indisreplident AS is_replica_identity,
+    i.indkey::int [] AS numbers,
+    i.indnkeyatts AS key_columns,
+    am.amname AS method,
+    c.relkind = 'I' AS is_partitioned,
+    CASE WHEN i.indpred IS NOT null THEN pg_catalog.pg_get_expr(i.indpred, i.indrelid) END AS predicate,
+    pg_catalog.pg_get_indexdef(i.indexrelid) AS definition,
+    h.inhparent::bigint AS parent_oid,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+        WHERE
+            d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid AND d.deptype = 'i'
+            AND d.refclassid = 'pg_catalog.pg_constraint'::regclass
+    ) AS backs_constraint
 FROM pg_catalog.pg_index AS i
-WHERE i.indrelid = ANY(%(oids)s::oid[])
+INNER JOIN pg_catalog.pg_class AS c ON i.indexrelid = c.oid
+INNER JOIN pg_catalog.pg_am AS am ON c.relam = am.oid
+LEFT JOIN pg_catalog.pg_inherits AS h ON c.relispartition AND i.indexrelid = h.inhrelid
+WHERE i.indrelid = any(%(oids)s::oid [])
 ORDER BY i.indrelid, i.indexrelid
 
--- name: functions
--- Volatility by name and number of arguments: a volatile default rewrites the table, a stable one does not.
-SELECT p.proname AS name,
-       s.nspname AS schema,
-       p.provolatile AS volatility,
-       p.pronargs - p.pronargdefaults AS least,
-       CASE WHEN p.provariadic <> 0 THEN 1000 ELSE p.pronargs END AS most
-FROM pg_catalog.pg_proc AS p
-INNER JOIN pg_catalog.pg_namespace AS s ON s.oid = p.pronamespace
-WHERE p.proname = ANY(%(names)s::text[]) AND pg_catalog.pg_function_is_visible(p.oid) IS NOT NULL
+-- name: column_numbers
+-- Names by number, dropped columns included: keys of indexes and constraints are numbers.
+SELECT
+    a.attrelid::bigint AS oid,
+    a.attnum AS number,
+    a.attname AS name
+FROM pg_catalog.pg_attribute AS a
+WHERE a.attrelid = any(%(oids)s::oid []) AND a.attnum > 0
 
--- name: domains
--- A column of a constrained domain is checked row by row when it is added.
-SELECT t.typname AS name,
-       s.nspname AS schema,
-       t.typnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS con WHERE con.contypid = t.oid) AS constrained,
-       ARRAY(
-           SELECT DISTINCT a.attrelid::bigint
-           FROM pg_catalog.pg_attribute AS a
-           INNER JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
-           WHERE a.atttypid = t.oid AND c.relkind IN ('r', 'p', 'm') AND NOT a.attisdropped
-       ) AS tables
-FROM pg_catalog.pg_type AS t
-INNER JOIN pg_catalog.pg_namespace AS s ON s.oid = t.typnamespace
-WHERE t.typtype = 'd' AND t.typname = ANY(%(names)s::text[])
+-- name: triggers
+-- The users' own; a foreign key's are implied by it. tgtype: TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h.
+SELECT
+    t.tgrelid::bigint AS oid,
+    t.tgname AS name,
+    s.nspname || '.' || p.proname AS function,
+    t.tgtype::int AS type,
+    t.tgenabled::text AS enabled,
+    t.tgparentid <> 0 AS inherited
+FROM pg_catalog.pg_trigger AS t
+INNER JOIN pg_catalog.pg_proc AS p ON t.tgfoid = p.oid
+INNER JOIN pg_catalog.pg_namespace AS s ON p.pronamespace = s.oid
+WHERE t.tgrelid = any(%(oids)s::oid []) AND NOT t.tgisinternal
+ORDER BY t.tgrelid, t.tgname
+
+-- name: rules
+-- ev_type: 1 SELECT, 2 UPDATE, 3 INSERT, 4 DELETE.
+SELECT
+    r.ev_class::bigint AS oid,
+    r.rulename AS name,
+    r.ev_type::text AS type,
+    r.is_instead AS instead
+FROM pg_catalog.pg_rewrite AS r
+WHERE r.ev_class = any(%(oids)s::oid []) AND r.ev_type <> '1'
+ORDER BY r.ev_class, r.rulename
+
+-- name: policies
+SELECT
+    p.polrelid::bigint AS oid,
+    p.polname AS name
+FROM pg_catalog.pg_policy AS p
+WHERE p.polrelid = any(%(oids)s::oid [])
+ORDER BY p.polrelid, p.polname
+
+-- name: views
+-- Views that read the relations, and with which columns; a change of such a column's type fails.
+SELECT
+    d.refobjid::bigint AS oid,
+    v.oid::bigint AS view_oid,
+    s.nspname || '.' || v.relname AS name,
+    array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attname IS NOT null) AS columns
+FROM pg_catalog.pg_depend AS d
+INNER JOIN pg_catalog.pg_rewrite AS r ON d.objid = r.oid
+INNER JOIN pg_catalog.pg_class AS v ON r.ev_class = v.oid
+INNER JOIN pg_catalog.pg_namespace AS s ON v.relnamespace = s.oid
+LEFT JOIN pg_catalog.pg_attribute AS a ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.refobjsubid > 0
+WHERE
+    d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
+    AND d.refobjid = any(%(oids)s::oid []) AND v.oid <> d.refobjid AND v.relkind IN ('v', 'm')
+GROUP BY d.refobjid, v.oid, s.nspname, v.relname
+ORDER BY d.refobjid, v.oid
+
+-- name: statistics
+SELECT
+    t.stxrelid::bigint AS oid,
+    s.nspname || '.' || t.stxname AS name
+FROM pg_catalog.pg_statistic_ext AS t
+INNER JOIN pg_catalog.pg_namespace AS s ON t.stxnamespace = s.oid
+WHERE t.stxrelid = any(%(oids)s::oid []) OR t.stxname = any(%(names)s::text [])
+ORDER BY t.oid
+
+-- name: publications
+-- A table may be in one by name, by its schema (PostgreSQL 15 and later) or because the publication is for all.
+SELECT
+    p.pubname AS name,
+    p.puballtables AS for_all,
+    r.prrelid::bigint AS oid
+FROM pg_catalog.pg_publication AS p
+LEFT JOIN pg_catalog.pg_publication_rel AS r ON p.oid = r.prpubid
+WHERE p.puballtables OR r.prrelid = any(%(oids)s::oid []) OR p.pubname = any(%(names)s::text [])
+ORDER BY p.pubname
+
+-- name: publication_members
+-- Tables of the publications that statements name.
+SELECT r.prrelid::bigint AS oid
+FROM pg_catalog.pg_publication AS p
+INNER JOIN pg_catalog.pg_publication_rel AS r ON p.oid = r.prpubid
+WHERE p.pubname = any(%(names)s::text [])
+
+-- name: functions
+-- Volatility by name, arguments and place on the search path: a volatile default rewrites the table.
+SELECT
+    p.proname AS name,
+    s.nspname AS schema,
+    p.oid::bigint AS oid,
+    p.provolatile::text AS volatility,
+    p.prokind::text AS kind,
+    p.pronargs - p.pronargdefaults AS least,
+    CASE WHEN p.provariadic <> 0 THEN 1000 ELSE p.pronargs END AS most,
+    array_position(pg_catalog.current_schemas(true), s.nspname) AS position,
+    l.lanname AS language,
+    CASE WHEN l.lanname IN ('sql', 'plpgsql') AND s.nspname <> 'pg_catalog' THEN p.prosrc ELSE '' END AS body,
+    pg_catalog.pg_has_role(%(role)s, p.proowner, 'USAGE') AS owned,
+    ARRAY(
+        SELECT pg_catalog.format_type(t.oid, null)
+        FROM unnest(p.proargtypes::oid []) WITH ORDINALITY AS t (oid, position)
+        ORDER BY t.position
+    ) AS arguments
+FROM pg_catalog.pg_proc AS p
+INNER JOIN pg_catalog.pg_namespace AS s ON p.pronamespace = s.oid
+INNER JOIN pg_catalog.pg_language AS l ON p.prolang = l.oid
+WHERE p.proname = any(%(names)s::text [])
+ORDER BY array_position(pg_catalog.current_schemas(true), s.nspname) NULLS LAST, p.oid
+
+-- name: types
+-- Types outside pg_catalog, and the tables that have columns of them, however deep inside arrays, domains, composites.
+WITH RECURSIVE wanted AS (
+    SELECT t.oid FROM pg_catalog.pg_type AS t WHERE t.typname = any(%(names)s::text []) AND t.typtype IN ('c', 'd', 'e', 'r', 'b', 'm')
+    AND t.typnamespace <> 11 AND NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = t.typrelid AND c.relkind <> 'c')
+    AND t.typelem = 0
+),
+made_of AS (
+    SELECT
+        w.oid AS root,
+        w.oid
+    FROM wanted AS w
+    UNION
+    SELECT
+        m.root,
+        next.oid
+    FROM made_of AS m
+    CROSS JOIN LATERAL (
+        SELECT t.oid FROM pg_catalog.pg_depend AS d INNER JOIN pg_catalog.pg_type AS t ON d.objid = t.oid
+        WHERE
+            d.classid = 'pg_catalog.pg_type'::regclass AND d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid = m.oid
+            AND (t.typbasetype = m.oid OR t.typelem = m.oid)
+        UNION ALL
+        SELECT t.oid FROM pg_catalog.pg_depend AS d INNER JOIN pg_catalog.pg_class AS c ON d.objid = c.oid AND c.relkind = 'c'
+        INNER JOIN pg_catalog.pg_type AS t ON c.reltype = t.oid
+        WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_type'::regclass AND d.refobjid = m.oid
+    ) AS next
+)
+SELECT
+    t.oid::bigint AS oid,
+    s.nspname AS schema,
+    t.typname AS name,
+    t.typtype::text AS kind,
+    t.typnotnull AS not_null,
+    CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) ELSE '' END AS base,
+    array_position(pg_catalog.current_schemas(true), s.nspname) AS position,
+    pg_catalog.pg_has_role(%(role)s, t.typowner, 'USAGE') AS owned,
+    ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels,
+    ARRAY(
+        SELECT DISTINCT a.attrelid::bigint
+        FROM made_of AS m
+        INNER JOIN pg_catalog.pg_depend AS d
+            ON m.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_type'::regclass
+            AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid > 0
+        INNER JOIN pg_catalog.pg_attribute AS a ON d.objid = a.attrelid AND d.objsubid = a.attnum AND m.oid = a.atttypid
+        INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid
+        WHERE m.root = t.oid AND c.relkind IN ('r', 'm') AND NOT a.attisdropped
+    ) AS tables,
+    ARRAY(SELECT c.oid::bigint FROM pg_catalog.pg_class AS c WHERE t.typtype = 'c' AND c.reloftype = t.oid) AS typed_tables
+FROM wanted AS w
+INNER JOIN pg_catalog.pg_type AS t ON w.oid = t.oid
+INNER JOIN pg_catalog.pg_namespace AS s ON t.typnamespace = s.oid
+ORDER BY array_position(pg_catalog.current_schemas(true), s.nspname) NULLS LAST
+
+-- name: domain_constraints
+SELECT
+    con.contypid::bigint AS oid,
+    con.conname AS name,
+    con.contype::text AS kind,
+    con.convalidated AS validated,
+    pg_catalog.pg_get_constraintdef(con.oid) AS definition
+FROM pg_catalog.pg_constraint AS con
+WHERE con.contypid = any(%(oids)s::oid [])
+ORDER BY con.contypid, con.conname
+
+-- name: schemas
+SELECT
+    s.nspname AS name,
+    pg_catalog.pg_has_role(%(role)s, s.nspowner, 'USAGE') AS owned,
+    pg_catalog.has_schema_privilege(%(role)s, s.oid, 'CREATE') AS may_create,
+    pg_catalog.has_schema_privilege(%(role)s, s.oid, 'USAGE') AS may_use
+FROM pg_catalog.pg_namespace AS s
+WHERE s.nspname = any(%(names)s::text [])
+
+-- name: extensions
+SELECT
+    w.name,
+    e.extversion AS installed,
+    EXISTS (SELECT FROM pg_catalog.pg_available_extensions AS a WHERE a.name = w.name) AS available,
+    ARRAY(SELECT v.version FROM pg_catalog.pg_available_extension_versions AS v WHERE v.name = w.name) AS versions
+FROM unnest(%(names)s::text []) AS w (name)
+LEFT JOIN pg_catalog.pg_extension AS e ON w.name = e.extname
