@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -13,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -296,6 +296,8 @@ class Server:
         if process is None:
             return
         assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it saw the server's end before we came here
+            os.write(process.stdin.fileno(), watchdog.DISMISS)
         process.stdin.close()
         process.wait(watchdog.FAST_SECONDS + 20.0)
 
@@ -320,7 +322,7 @@ class Server:
             self.kill()
 
     @classmethod
-    @contextmanager
+    @contextlib.contextmanager
     def temporary(
         cls, *, programs: Programs, settings: Mapping[str, Setting] = FAST, cache: Path | None = None
     ) -> Iterator[Server]:

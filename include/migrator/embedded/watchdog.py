@@ -3,7 +3,8 @@
     python -I -S watchdog.py '{"command": [...], "owner": 123, ...}'
 
 The owner holds the other end of our standard input. It closes when the owner dies, however it dies; a process that
-the owner forked may hold it too, so we watch our parent's id as well.
+the owner forked may hold it too, so we watch our parent's id as well. An owner that has stopped the server itself
+writes DISMISS before it closes: then what the server left on disk stays.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 FAST_SECONDS = 10.0  # how long a fast shutdown may take after the owner's death, before an immediate one
 LOOK_SECONDS = 0.5  # how often we look at our parent's id
 PR_SET_PDEATHSIG = 1
+DISMISS = b"."
 
 
 def main(order: dict[str, Any]) -> int:
@@ -63,9 +65,10 @@ def _guard(server: subprocess.Popen[bytes], *, owner: int, remove: str | None) -
         ready, _, _ = select.select([0, wake_read], [], [], LOOK_SECONDS)
         if wake_read in ready:
             os.read(wake_read, 4096)
-        if stopping or os.getppid() != owner or (0 in ready and not os.read(0, 4096)):
+        dismissed = 0 in ready and os.read(0, 4096) == DISMISS
+        if dismissed or stopping or os.getppid() != owner or 0 in ready:
             _stop(server)
-            if remove:
+            if remove and not dismissed:
                 shutil.rmtree(remove, ignore_errors=True)
             break
     return server.returncode or 0
