@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from migrator import documents
+from migrator import documents, suppressions
 from migrator.errors import ContentChanged, InvalidInput
 from migrator.problems import Problem
 from migrator.sql_text import decode
@@ -58,8 +58,14 @@ def texts(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def file_digest(parsed: ParsedFile) -> str:
-    """One SQL file without its layout. What does not parse counts by its tokens."""
-    return documents.digest([*(statement.digest for statement in parsed.statements), *parsed.unparsed])
+    """One SQL file without its layout. What does not parse counts by its tokens, and of the comments those by which
+    its author allows a finding: reviewers decide on them, too."""
+    allowed = [
+        {"statement": item.statement, "rule": item.rule, "reason": item.reason, "until": item.until}
+        for item in suppressions.read(parsed).valid
+    ]
+    sql = [*(statement.digest for statement in parsed.statements), *parsed.unparsed]
+    return documents.digest([*sql, {"allowed": allowed}] if allowed else sql)
 
 
 def content_digest(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from migrator.allowances import settled
 from migrator.classify import Classification, classify
 from migrator.coverage import Coverage, coverage_of
-from migrator.effects import Effects, World
+from migrator.effects import ASSUMED, Assumed, Effects, World
 from migrator.estimate import estimate_seconds
 from migrator.facts import CatalogFacts
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
-from migrator.rules import BY_ID, RULES, rules_on
+from migrator.rules import RULES, rules_on
 from migrator.rules.model import Hit, Rule, Script, Subject, Whole
 from migrator.statements import ParsedFile
 from migrator.walk import walk
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 NOT_SQL = "not-analysable"
 """Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
-ALLOW = "allow"
-"""Rule id of what is wrong with the metadata's `allow`."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class Inspection:
     assumptions: tuple[str, ...]
     coverage: Coverage
     """How much of the files, the rollback script included, was analysed."""
+    facts: CatalogFacts | None = None
+    """None: without a connection."""
 
     @property
     def effects(self) -> dict[tuple[str, int], Effects]:
@@ -50,9 +50,6 @@ class Inspection:
             for subject in script.subjects
         }
 
-    def findings_of(self, file: str, statement: int) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.file == file and finding.statement == statement)
-
 
 def inspect(
     parsed: Sequence[ParsedFile],
@@ -63,16 +60,19 @@ def inspect(
     has_metadata: bool = False,
     allow: Sequence[Allow] = (),
     today: date | None = None,
+    assumed: Assumed = ASSUMED,
 ) -> Inspection:
-    """`parsed`: the files in the order in which they run. `today`: for expiry of `allow`; required with `allow`."""
-    world = World(facts)
+    """`parsed`: the files in the order in which they run. `today`: None means that no allowance ever expires.
+    `assumed`: what to take for granted without `facts`."""
+    world = World(facts, assumed)
     scripts = []
     for file in parsed:
         script, world = walk(file, world, wanted=transaction)
         scripts.append(script)
-    undo = walk(rollback, World(facts), wanted=None, rollback=True)[0] if rollback is not None else None
+    undo = walk(rollback, World(facts, assumed), wanted=None, rollback=True)[0] if rollback is not None else None
     whole = Whole(tuple(scripts), undo, has_metadata)
-    findings = _allowed([*_problems(whole), *_findings(whole)], allow, today)
+    files = tuple(script.parsed for script in whole.all_scripts)
+    findings = settled([*_problems(whole), *_findings(whole)], files, allow, today)
     subjects = [subject for script in scripts for subject in script.everything()]
     return Inspection(
         scripts=tuple(scripts),
@@ -82,6 +82,7 @@ def inspect(
         estimated_seconds=estimate_seconds(subjects) if facts is not None else None,
         assumptions=_assumptions(subjects, facts),
         coverage=coverage_of(whole.all_scripts),
+        facts=facts,
     )
 
 
@@ -137,29 +138,6 @@ def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> F
         column=subject.statement.column if subject else None,
         statement=subject.statement.index if subject else None,
     )
-
-
-def _allowed(findings: Sequence[Finding], allow: Sequence[Allow], today: date | None) -> list[Finding]:
-    """Marks what the metadata allows; an allowance that is expired, unused or mistyped is itself a finding."""
-    result = list(findings)
-    notes: list[Finding] = []
-    for item in allow:
-        matching = [index for index, finding in enumerate(result) if finding.rule == item.rule]
-        if item.rule not in BY_ID:
-            near = difflib.get_close_matches(item.rule, list(BY_ID), 1)
-            hint = f"did you mean {near[0]!r}?" if near else "see the list of rules in include/migrator/rules/README.md"
-            notes.append(Finding(ALLOW, Severity.ERROR, f"there is no rule {item.rule!r} to allow", hint))
-        elif today is not None and item.until < today:
-            message = f"the allowance for {item.rule!r} expired on {item.until.isoformat()}"
-            notes.append(Finding(ALLOW, Severity.WARNING, message, "decide again: change the SQL, or give a new date"))
-        elif not matching:
-            notes.append(
-                Finding(ALLOW, Severity.WARNING, f"nothing needs the allowance for {item.rule!r}", "remove it")
-            )
-        else:
-            for index in matching:
-                result[index] = replace(result[index], allowed_because=item.reason)
-    return result + notes
 
 
 def _assumptions(subjects: Sequence[Subject], facts: CatalogFacts | None) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ VERSION_PATTERN = r"^[0-9]{3,17}_[A-Za-z0-9]+(_[A-Za-z0-9]+)*$"
 LONGEST_VERSION = 100
 """Airflow's task and DAG ids, file names and PostgreSQL's application_name all carry it."""
 STEP_PATTERN = r"^[a-z][a-z0-9_]{0,59}$"
-RULE_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+RULE_PATTERN = r"^([a-z_]+:)?[A-Za-z0-9][A-Za-z0-9_-]*$"
 FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.sql$"
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?\s*(Z|[+-]\d{2}:?\d{2}|[A-Za-z][A-Za-z0-9_+/-]*)$"
 

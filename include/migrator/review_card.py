@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from migrator import wording
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, StatementTrace, Verdict
 from migrator.plan import Finding, Plan, PredictedLock, Severity, Statement
+from migrator.reports.markdown import SEVERITY, fenced, table, text
 
 MARK = {Verdict.PASSED: "✅ passed", Verdict.FAILED: "❌ FAILED", Verdict.UNVERIFIED: "⚠️ not verified"}
-SEVERITY = {Severity.ERROR: "❌ error", Severity.WARNING: "⚠️ warning", Severity.INFO: "ℹ️ info"}
 
 SHOWN_DIFF_LINES = 200
 SHOWN_SQL_CHARACTERS = 20_000
@@ -178,25 +178,3 @@ def _sql(plan: Plan) -> Iterator[str]:
             continue
         cut = content if len(content) <= SHOWN_SQL_CHARACTERS else content[:SHOWN_SQL_CHARACTERS] + "\n-- cut here"
         yield f"## {text(name)}\n\n" + fenced(cut, "sql")
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(text(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def text(value: str) -> str:
-    """One line without anything that markdown or HTML would take for its own; `**` stays, we write it ourselves."""
-    flat = " ".join(value.split())
-    for character, escaped in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\["), ("_", "\\_")):
-        flat = flat.replace(character, escaped)
-    return flat
-
-
-def fenced(content: str, language: str) -> str:
-    """A code block whose fence is longer than any in the content."""
-    fence = "```"
-    while fence in content:
-        fence += "`"
-    return f"{fence}{language}\n{content.rstrip()}\n{fence}"

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from migrator import documents
 from migrator.cli import options
 from migrator.errors import EnvironmentFault, UsageError
-from migrator.plan import Finding, Severity
 
 if TYPE_CHECKING:
+    from migrator.batch import Outcome, Settings
     from migrator.cli.output import Output
+    from migrator.effects import Assumed
     from migrator.facts import CatalogFacts
-    from migrator.inspection import Inspection
-    from migrator.rules.model import Subject
+    from migrator.reports.document import Analysis
+    from migrator.reports.forms import Form
+    from migrator.reports.text import Look
+    from migrator.session import Endpoint
     from migrator.statements import ParsedFile
 
-
-@dataclass(frozen=True)
-class Analysis:
-    """One file, or the files of one migration."""
-
-    name: str
-    inspection: Inspection
-    facts: CatalogFacts | None
-    extra: tuple[Finding, ...] = ()
-    """What the metadata adds: a risk or type that the statements contradict."""
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        return (*self.inspection.findings, *self.extra)
+FORMATS = ("text", "json", "sarif", "github", "gitlab", "markdown")
+OLDEST, NEWEST = 12, 18
+"""Major versions of PostgreSQL whose behaviour the effects know."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,65 +32,137 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what", nargs="*", metavar="VERSION|FILE|DIR", help="a migration of the catalogue, or SQL files and folders"
     )
     parser.add_argument("--file", action="append", default=[], metavar="FILE", help="one more SQL file")
-    parser.add_argument("--estimate-time", action="store_true", help="print the estimated seconds of each statement")
+    parser.add_argument("--estimate-time", action="store_true", help="print the estimated time of each statement")
     parser.add_argument("--check-locks", action="store_true", help="print the locks of each statement, all of them")
-    parser.add_argument("--validate-syntax", action="store_true", help="print what was parsed, with its kind")
-    parser.add_argument("--server-version", type=int, metavar="N", help="analyse for this major; default: the target's")
-    parser.add_argument("--strict", action="store_true", help="warnings count as findings, too")
+    parser.add_argument(
+        "--validate-syntax",
+        action="store_true",
+        help="let the server of --target or --dsn parse every statement and look up its names, without running any",
+    )
+    parser.add_argument(
+        "--server-version",
+        type=int,
+        metavar="N",
+        help=f"analyse for this major, {OLDEST} to {NEWEST}; default: the target's, or {NEWEST}",
+    )
+    parser.add_argument("--schema", metavar="NAME", help="where unqualified names are looked up; default: the target's")
+    parser.add_argument("--strict", action="store_true", help="warnings fail, too")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processes for many files (default: one a core)")
     options.add_catalogue_arguments(parser)
     options.add_connection_arguments(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
+    from migrator.batch import Settings
+    from migrator.run import system_clock
+
+    items = _items(args)
+    single = len(items) == 1 and not any(Path(item).is_dir() for item in (*args.what, *args.file))
+    settings = Settings(_form(args, single), _look(args, out, len(items)), _assumed(args), system_clock().date())
+    counts = {"files": 0, "errors": 0, "warnings": 0, "allowed": 0}
+
+    def pieces() -> Iterator[str]:
+        for outcome in _outcomes(items, settings, args):
+            counts["files"] += 1
+            counts["errors"] += outcome.errors
+            counts["warnings"] += outcome.warnings
+            counts["allowed"] += outcome.allowed
+            yield from outcome.pieces
+
+    for part in settings.form.joined(pieces()):
+        out.raw(part)
+    if out.format == "text":
+        from migrator.reports import text
+
+        out.raw(text.total(**counts, look=settings.look))
+    return 1 if counts["errors"] or (args.strict and counts["warnings"]) else 0
+
+
+def _items(args: argparse.Namespace) -> list[Path | str]:
+    """Files, and versions of the catalogue as plain strings."""
     if not args.what and not args.file:
         raise UsageError("analyze what? give a version, a file or a folder")
-    analyses = list(_analyses(args))
-    documents_ = [_document(analysis) for analysis in analyses]
-    single = len(analyses) == 1 and not any(Path(item).is_dir() for item in args.what)
-    out.document(documents_[0] if single else documents_)
-    bad = 0
-    for analysis in analyses:
-        _print(out, analysis, args)
-        open_ = [item for item in analysis.findings if item.allowed_because is None]
-        bad += sum(
-            item.severity is Severity.ERROR or (args.strict and item.severity is Severity.WARNING) for item in open_
-        )
-    return 1 if bad else 0
-
-
-def _analyses(args: argparse.Namespace) -> Iterator[Analysis]:
-    endpoint = options.endpoint(args, required=False)
+    items: list[Path | str] = []
     for item in [*args.what, *args.file]:
         path = Path(item)
         if path.is_dir():
             files = sorted(path.rglob("*.sql"))
             if not files:
                 raise UsageError(f"there is no .sql file in {item!r}")
-            for file in files:
-                yield _file(file, endpoint, args)
+            items.extend(files)
         elif path.is_file():
-            yield _file(path, endpoint, args)
+            items.append(path)
         elif item in args.file or path.suffix == ".sql":
             raise EnvironmentFault(f"there is no file {item!r}")
         else:
-            yield _migration(item, endpoint, args)
+            items.append(item)
+    return items
 
 
-def _file(path: Path, endpoint: Any, args: argparse.Namespace) -> Analysis:
+def _form(args: argparse.Namespace, single: bool) -> Form:
+    from migrator.reports.forms import BY_NAME, ONE_JSON
+
+    return ONE_JSON if single and args.format == "json" else BY_NAME[args.format]
+
+
+def _look(args: argparse.Namespace, out: Output, count: int) -> Look:
+    from migrator.reports.paint import coloured, plain
+    from migrator.reports.text import Look
+
+    terminal = out.is_terminal
+    return Look(
+        paint=coloured if terminal else plain,
+        width=min(shutil.get_terminal_size().columns, 120) if terminal else None,
+        every_statement=count == 1 or args.check_locks,
+        every_lock=args.check_locks,
+        times=args.estimate_time,
+    )
+
+
+def _assumed(args: argparse.Namespace) -> Assumed:
+    from migrator.effects import ASSUMED, Assumed
+
+    major: int | None = args.server_version
+    if major is not None and not OLDEST <= major <= NEWEST:
+        raise UsageError(f"--server-version {major}: give a major version from {OLDEST} to {NEWEST}")
+    version = ASSUMED.server_version_num if major is None else major * 10000
+    return Assumed(version, args.schema or ASSUMED.schema)
+
+
+def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Namespace) -> Iterator[Outcome]:
+    from migrator import batch
+
+    endpoint = options.endpoint(args, required=False)
+    if endpoint is not None and args.server_version is not None:
+        raise UsageError("--server-version is for an analysis without a connection: the server says its own version")
+    files = [item for item in items if isinstance(item, Path)]
+    if endpoint is None and not args.validate_syntax and len(files) == len(items):
+        yield from batch.outcomes(files, settings, jobs=args.jobs)
+        return
+    for item in items:
+        analysis = (_file if isinstance(item, Path) else _migration)(item, endpoint, settings, args)
+        yield batch.outcome_of(analysis, settings)
+
+
+def _file(path: Path | str, endpoint: Endpoint | None, settings: Settings, args: argparse.Namespace) -> Analysis:
     from migrator.inspection import inspect
+    from migrator.reports.building import analysis_of
     from migrator.statements import parse
 
-    parsed = parse(path.read_bytes(), file=str(path))
+    parsed = parse(Path(path).read_bytes(), file=str(path))
     facts = _facts(endpoint, [parsed], args)
-    return Analysis(str(path), inspect((parsed,), facts=facts), facts)
+    inspection = inspect((parsed,), facts=facts, today=settings.today, assumed=settings.assumed)
+    return analysis_of(str(path), inspection)
 
 
-def _migration(version: str, endpoint: Any, args: argparse.Namespace) -> Analysis:
+def _migration(
+    version: Path | str, endpoint: Endpoint | None, settings: Settings, args: argparse.Namespace
+) -> Analysis:
     from migrator.analyze import analyze, parse_migration
     from migrator.inspection import inspect
-    from migrator.run import system_clock
+    from migrator.reports.building import analysis_of
 
-    migration = options.migration(args, version)
+    migration = options.migration(args, str(version))
     parsed = parse_migration(migration)
     files = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
     facts = _facts(endpoint, files, args)
@@ -110,127 +173,22 @@ def _migration(version: str, endpoint: Any, args: argparse.Namespace) -> Analysi
         transaction=migration.metadata.transaction,
         has_metadata=True,
         allow=migration.metadata.allow,
-        today=system_clock().date(),
+        today=settings.today,
+        assumed=settings.assumed,
     )
     plan = analyze(migration, target=options.target(args), facts=facts, parsed=parsed)
-    extra = plan.findings[len(inspection.findings) :]
-    return Analysis(version, inspection, facts, extra)
+    return analysis_of(str(version), inspection, extra=plan.findings[len(inspection.findings) :])
 
 
-def _facts(endpoint: Any, files: Sequence[ParsedFile], args: argparse.Namespace) -> CatalogFacts | None:
-    from migrator.facts import CatalogFacts
+def _facts(endpoint: Endpoint | None, files: Sequence[ParsedFile], args: argparse.Namespace) -> CatalogFacts | None:
+    from dataclasses import replace
+
     from migrator.facts_query import collect_facts
     from migrator.session import connect
 
     if endpoint is None:
-        return None if args.server_version is None else CatalogFacts(server_version_num=args.server_version * 10000)
-    if args.server_version is not None:
-        raise UsageError("--server-version is for an analysis without a connection: the server says its own version")
+        return None
+    if args.schema:
+        endpoint = replace(endpoint, search_path=args.schema)
     with connect(endpoint, purpose="observe") as conn:
         return collect_facts(conn, files, role=endpoint.role)
-
-
-def _document(analysis: Analysis) -> dict[str, Any]:
-    from migrator.estimate import estimate_statement
-
-    inspection, statements = analysis.inspection, []
-    for script in inspection.scripts:
-        for subject in script.subjects:
-            statement, effects = subject.statement, subject.all_effects
-            found = inspection.findings_of(script.parsed.file, statement.index)
-            statements.append(
-                {
-                    "index": statement.index,
-                    "file": script.parsed.file,
-                    "line": statement.line,
-                    "column": statement.column,
-                    "sql": statement.sql,
-                    "kind": statement.kind,
-                    "transactional": statement.transactional,
-                    "locks": [{"relation": lock.relation, "mode": lock.mode} for lock in effects.locks],
-                    "rewrites": list(effects.rewrites),
-                    "scans": list(effects.scans),
-                    "waits_for_old_transactions": effects.waits_for_old_transactions,
-                    "known": effects.known,
-                    "fails": documents.to_dict(effects.fails),
-                    "estimate": {"seconds": estimate_statement(subject) if analysis.facts is not None else None},
-                    "findings": [documents.to_dict(finding) for finding in found],
-                }
-            )
-    verdict = inspection.classification
-    return {
-        "name": analysis.name,
-        "statements": statements,
-        "findings": [documents.to_dict(item) for item in analysis.findings if item.statement is None],
-        "summary": {
-            "type": verdict.type.value,
-            "risk": verdict.risk.value,
-            "requires_downtime": verdict.requires_downtime,
-            "reasons": list(verdict.reasons),
-            "estimated_seconds": inspection.estimated_seconds,
-            "assumptions": list(inspection.assumptions),
-        },
-    }
-
-
-def _print(out: Output, analysis: Analysis, args: argparse.Namespace) -> None:
-    inspection, verdict = analysis.inspection, analysis.inspection.classification
-    downtime = "the application waits" if verdict.requires_downtime else "no downtime"
-    title = f"{analysis.name}: {verdict.type.value.replace('_', ' ')}, risk {verdict.risk.value}, {downtime}"
-    out.line(title, style="strong")
-    for reason in verdict.reasons:
-        out.line(f"  {reason}", style="faint")
-    for script in inspection.scripts:
-        how = "one transaction" if script.transactional else "statement by statement, outside a transaction"
-        out.line(f"  {script.parsed.file}: {len(script.subjects)} statements, {how}")
-        for subject in script.subjects:
-            _print_statement(out, subject, args, with_time=analysis.facts is not None)
-    for finding in analysis.findings:
-        _print_finding(out, finding)
-    unknown = sum(not subject.effects.known for script in inspection.scripts for subject in script.subjects)
-    total = sum(len(script.subjects) for script in inspection.scripts)
-    if unknown:
-        out.line(
-            f"  {unknown} of {total} statements could not be looked into: not analysed is not safe", style="warning"
-        )
-    for text in inspection.assumptions:
-        out.line(f"  assumed: {text}", style="faint")
-    if inspection.estimated_seconds is not None and args.estimate_time:
-        out.line(f"  estimated: {inspection.estimated_seconds:.2f} s, without waiting for locks")
-    elif args.estimate_time:
-        out.line(
-            "  estimated: nothing, without a connection nobody knows the sizes (--target or --dsn)", style="warning"
-        )
-
-
-def _print_statement(out: Output, subject: Subject, args: argparse.Namespace, *, with_time: bool) -> None:
-    from migrator.estimate import estimate_statement
-
-    parts = [f"line {subject.statement.line}: {subject.statement.kind}"]
-    for relation in subject.effects.rewrites:
-        parts.append(f"rewrites {relation}")
-    for relation in subject.effects.scans:
-        parts.append(f"reads all of {relation}")
-    if subject.effects.waits_for_old_transactions:
-        parts.append("waits for old transactions")
-    if with_time and args.estimate_time:
-        parts.append(f"about {estimate_statement(subject):.2f} s")
-    out.line("    " + "; ".join(parts))
-    strong = [lock for lock in subject.effects.locks if args.check_locks or lock.mode not in ("ACCESS SHARE",)]
-    for lock in strong:
-        out.line(f"      {lock.mode} on {lock.relation}")
-
-
-def _print_finding(out: Output, finding: Finding) -> None:
-    place = ":".join(str(part) for part in (finding.file, finding.line, finding.column) if part is not None)
-    style = str(finding.severity)
-    if finding.allowed_because is not None:
-        out.line(
-            f"{place}: allowed: {finding.rule}: {finding.message} (because {finding.allowed_because})", style="faint"
-        )
-        return
-    out.line(f"{place}: {finding.severity}: {finding.rule}: {finding.message}", style=style)
-    if finding.help:
-        out.line(f"    {finding.help}", style="faint")
-    for line in (finding.alternative_sql or "").splitlines():
-        out.line(f"    > {line}", style="good")

@@ -7,18 +7,16 @@ one JSON document, so `line`, `table` and `problems` write nothing there.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from migrator import documents
 from migrator.problems import Problem
+from migrator.reports.paint import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 STYLES: Mapping[str, str] = {
     "error": "bold red",
@@ -72,7 +70,7 @@ class Output:
         if self.format != "text":
             return
         cells = [["-" if value is None else printable(str(value)) for value in row] for row in rows]
-        if self._is_terminal():
+        if self.is_terminal:
             self._rich_table(columns, cells, title)
             return
         if title:
@@ -98,7 +96,7 @@ class Output:
         self.stderr.write(f"migrator: {printable(text)}\n")
 
     def _write(self, text: str, style: str | None) -> None:
-        if self._is_terminal():
+        if self.is_terminal:
             from rich.text import Text
 
             self._terminal().print(Text(printable(text), style=STYLES.get(style or "", "")), soft_wrap=True)
@@ -116,7 +114,8 @@ class Output:
             table.add_row(*(Text(value) for value in row))
         self._terminal().print(table)
 
-    def _is_terminal(self) -> bool:
+    @property
+    def is_terminal(self) -> bool:
         return self.stdout.isatty()
 
     def _terminal(self) -> Console:
@@ -125,8 +124,3 @@ class Output:
 
             self._console = Console(file=self.stdout, highlight=False)
         return self._console
-
-
-def printable(text: str) -> str:
-    """Text from people's files without what could drive a terminal or reorder the line (escapes, bidi marks)."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

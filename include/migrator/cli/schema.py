@@ -1,4 +1,4 @@
-"""`migrator schema`: the JSON Schema of the files that people write, so that editors complete and check them."""
+"""`migrator schema`: the JSON Schema of the files that people write, for editors, and of what analyze prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from migrator.cli.output import Output
 
-FILES = ("metadata", "targets", "changes")
+FILES = ("metadata", "targets", "changes", "analysis")
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=FILES,
         default="metadata",
-        help="of migration-metadata.yaml (metadata, the default), of targets.yaml (targets), or of "
-        "schema_changes.yaml (changes)",
+        help="of migration-metadata.yaml (metadata, the default), of targets.yaml (targets), of "
+        "schema_changes.yaml (changes), or of what `migrator analyze --format json` prints (analysis)",
     )
 
 
@@ -35,6 +35,10 @@ def json_schema(file: str) -> dict[str, Any]:
         from migrator.targets_model import json_schema as targets_schema
 
         name, schema = "targets.yaml", targets_schema()
+    elif file == "analysis":
+        from migrator.reports.json_text import json_schema as analysis_schema
+
+        name, schema = "migrator analyze --format json", analysis_schema()
     elif file == "changes":
         from migrator.expected_changes_model import ExpectedChangesModel
 

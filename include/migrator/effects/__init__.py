@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from migrator.effects.model import NOTHING, Effects, Failure
 from migrator.effects.table import effects_of
-from migrator.effects.world import World
+from migrator.effects.world import ASSUMED, Assumed, World
 
-__all__ = ["NOTHING", "Effects", "Failure", "World", "effects_of"]
+__all__ = ["ASSUMED", "NOTHING", "Assumed", "Effects", "Failure", "World", "effects_of"]

@@ -13,10 +13,23 @@ UNKNOWN_VERSION = 180000
 
 
 @dataclass(frozen=True)
+class Assumed:
+    """What is taken for granted without a connection."""
+
+    server_version_num: int = UNKNOWN_VERSION
+    schema: str = "public"
+    """Where unqualified names are looked up."""
+
+
+ASSUMED = Assumed()
+
+
+@dataclass(frozen=True)
 class World:
     """Facts of the catalog plus what earlier statements of the same migration did."""
 
     facts: CatalogFacts | None = None
+    assumed: Assumed = ASSUMED
     created: frozenset[str] = frozenset()
     """Relations that this migration created: nobody else uses them, so locks on them harm nobody."""
     dropped: frozenset[str] = frozenset()
@@ -31,17 +44,20 @@ class World:
 
     @property
     def major(self) -> int:
-        return (self.facts.server_version_num if self.facts else UNKNOWN_VERSION) // 10000
+        return (self.facts or self.assumed).server_version_num // 10000
+
+    @property
+    def schema(self) -> str:
+        """Where an unqualified name is looked up first."""
+        return (self.facts or self.assumed).schema
 
     def name(self, range_var: Node) -> str:
         """Qualified name of a RangeVar."""
-        default = self.facts.schema if self.facts else "public"
-        return f"{range_var.schemaname or default}.{range_var.relname}"
+        return f"{range_var.schemaname or self.schema}.{range_var.relname}"
 
     def dotted(self, parts: tuple[str, ...]) -> str:
         """Qualified name of a dotted name given as its parts."""
-        default = self.facts.schema if self.facts else "public"
-        return ".".join(parts[-2:]) if len(parts) >= 2 else f"{default}.{parts[-1] if parts else ''}"
+        return ".".join(parts[-2:]) if len(parts) >= 2 else f"{self.schema}.{parts[-1] if parts else ''}"
 
     def is_new(self, relation: str) -> bool:
         return relation in self.created

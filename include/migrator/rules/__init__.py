@@ -32,4 +32,10 @@ def rules_on(statement: str, *, rollback: bool) -> tuple[Rule, ...]:
     )
 
 
-__all__ = ["BY_ID", "RULES", "Rule", "rules_on"]
+@functools.cache
+def rules_called(name: str) -> tuple[str, ...]:
+    """Ids of the rules that other tools call `name`: "squawk:ban-drop-table", or "ban-drop-table" alone."""
+    return tuple(rule.id for rule in RULES if any(name in (alias, alias.partition(":")[2]) for alias in rule.aliases))
+
+
+__all__ = ["BY_ID", "RULES", "Rule", "rules_called", "rules_on"]
