@@ -91,6 +91,12 @@ def fence(
         sleep(POLL_SECONDS)
 
 
+def is_alive(connection: Connection, *, pid: int, backend_start: datetime) -> bool:
+    """Whether that very session is still there; True as well when our role may not see when it started."""
+    rows = _as_login_role(connection, "backend", {"pid": pid})
+    return bool(rows) and rows[0][0] in (None, backend_start)
+
+
 def _as_login_role(connection: Connection, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """pg_stat_activity is read once per transaction, so each look is one; after SET ROLE it would hide our sessions."""
     try:

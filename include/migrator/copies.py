@@ -6,13 +6,14 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from psycopg import sql as pgsql
 
 from migrator import session, sql
-from migrator.errors import EnvironmentFault, Refused
+from migrator.errors import EnvironmentFault, MigratorError, Refused
 from migrator.run import RunContext
 from migrator.session import Connection, Endpoint
 from migrator.trial import trial_name
@@ -90,18 +91,31 @@ def drop(conn: Connection, name: str) -> bool:
     return bool(rows)
 
 
-def reap(copies: Endpoint, *, now: datetime, log: logging.Logger = LOG) -> tuple[str, ...]:
-    """Drop all copies on this server whose time is over; their names."""
-    dropped = []
+def reap(copies: Endpoint, *, now: datetime, spare: Collection[str] = (), log: logging.Logger = LOG) -> tuple[str, ...]:
+    """Drop the copies on this server whose time is over; their names. One that cannot be dropped stops none of the
+    others.
+
+    :param spare: targets whose copies are somebody else's business.
+    :raises EnvironmentFault: what could not be dropped, and why.
+    """
+    dropped, failed = [], []
     with session.connect(copies, purpose="reaper") as conn:
         with session.translated():
             rows = conn.execute(sql.load("backups")["copies"]).fetchall()
         for name, comment in rows:
             mark = parse_mark(name, comment)
-            if mark is not None and mark.expires_at < now:
-                log.info('dropping the copy "%s" of run %s of %s: nobody needs it', name, mark.run_id, mark.version)
+            if mark is None or mark.expires_at >= now or mark.target in spare:
+                continue
+            log.info('dropping the copy "%s" of run %s of %s: nobody needs it', name, mark.run_id, mark.version)
+            try:
                 drop(conn, name)
                 dropped.append(name)
+            except MigratorError as exc:
+                failed.append(f'"{name}": {exc}')
+    if failed:
+        raise EnvironmentFault(
+            f"{len(dropped)} restored copies were dropped, {len(failed)} could not be: {'; '.join(failed)}"
+        )
     return tuple(dropped)
 
 

@@ -27,6 +27,8 @@ from migrator.targets import Target
 LOG = logging.getLogger(__name__)
 
 KEY = re.compile(r"(?P<time>\d{8}T\d{6}Z)-")
+LEFTOVER_DAYS = 7
+"""No dump takes that long: what is incomplete then was left by one that was killed."""
 
 
 @dataclass
@@ -144,13 +146,18 @@ def snapshot_name(version: str, run_id: str, taken_at: datetime) -> str:
 def expire(
     target: Target, *, now: datetime, storage: Storage | None = None, log: logging.Logger = LOG
 ) -> tuple[str, ...]:
-    """Delete snapshots of the target that are older than its retention, but never the newest `keep`; their keys."""
+    """Delete snapshots of the target that are older than its retention, but never the newest `keep`, and what killed
+    dumps left behind; the keys of all."""
     keeper = storage or local_storage(target.storage)
     old = expired(keeper.keys(target.name), now=now, days=target.snapshot.retention_days, keep=target.snapshot.keep)
     for key in old:
         log.info("snapshot %s is older than %s days: deleted", key, target.snapshot.retention_days)
         keeper.delete(key)
-    return old
+    left = expired(keeper.leftovers(target.name), now=now, days=LEFTOVER_DAYS, keep=0)
+    for key in left:
+        log.info("snapshot %s was never completed: deleted", key)
+        keeper.delete(key)
+    return (*old, *left)
 
 
 def expired(keys: tuple[str, ...], *, now: datetime, days: int, keep: int) -> tuple[str, ...]:

@@ -129,6 +129,10 @@ class Airflow:
     def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
         self.call("PATCH", f"/dags/{dag_id}/dagRuns/{_segment(run_id)}", {"state": state})
 
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """ "Delete" in the UI: the run's tasks are ended, and its teardowns never run."""
+        self.call("DELETE", f"/dags/{dag_id}/dagRuns/{_segment(run_id)}")
+
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout_seconds: float = 180) -> str:
         """Until the run has ended and its teardowns too. Returns its state."""
 

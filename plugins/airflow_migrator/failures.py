@@ -32,6 +32,8 @@ RETRYING: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
     "retry_policy": RETRY_POLICY,
 }
+ONCE_MORE: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(minutes=1), "retry_policy": RETRY_POLICY}
+"""For what runs again in an hour anyway."""
 GATE: dict[str, Any] = {"retries": 0}
 """A gate asks once: what was refused stays refused until a person clears it."""
 

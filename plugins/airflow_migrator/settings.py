@@ -23,6 +23,9 @@ class Settings:
     programs: Path | None = None
     """Directory of PostgreSQL's client programs (MIGRATOR_PG_BIN); None looks for them."""
 
+    housekeeping: str | None = "@hourly"
+    """When the housekeeping runs (MIGRATOR_HOUSEKEEPING, a cron expression; "none": when somebody triggers it)."""
+
     def location(self, uri: str) -> str:
         """An absolute URI or path for `uri`; what targets.yaml gives as a relative path counts from home."""
         if "://" in uri or Path(uri).is_absolute():
@@ -32,6 +35,7 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environment is None else environment
+    housekeeping = env.get("MIGRATOR_HOUSEKEEPING") or "@hourly"
     home = Path(env.get("MIGRATOR_HOME") or HOME)
     return Settings(
         home=home,
@@ -39,4 +43,5 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         targets=Path(env.get("MIGRATOR_TARGETS") or home / "include" / "config" / "targets.yaml"),
         cache=Path(env["MIGRATOR_CACHE"]) if env.get("MIGRATOR_CACHE") else None,
         programs=Path(env["MIGRATOR_PG_BIN"]) if env.get("MIGRATOR_PG_BIN") else None,
+        housekeeping=None if housekeeping == "none" else housekeeping,
     )

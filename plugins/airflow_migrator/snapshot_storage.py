@@ -65,6 +65,13 @@ class ObjectStorage:
         found = (path.name for path in base.iterdir() if (path / manifest.NAME).exists())
         return tuple(f"{target}/{name}" for name in sorted(found))
 
+    def leftovers(self, target: str) -> tuple[str, ...]:
+        base, complete = self._path(target), set(self.keys(target))
+        if not base.exists():
+            return ()
+        found = (f"{target}/{path.name}" for path in base.iterdir())
+        return tuple(sorted(key for key in found if key not in complete))
+
     def delete(self, key: str) -> None:
         path = self._path(key)
         if path.exists():

@@ -16,6 +16,7 @@ import psycopg
 
 from migrator import schema as schemas
 from migrator.ledger import Ledger, LedgerMigration
+from migrator.run import RunContext
 from migrator.session import Endpoint
 from sandbox.rest import Airflow, ApiRefused, wait_until
 from tests.acceptance.specs import GATE_KEY, Files, Spec, version_of
@@ -123,6 +124,12 @@ class Case:
     def events(self, name: str = "") -> tuple[Any, ...]:
         with Ledger(self.endpoint) as ledger:
             return ledger.events(self.version(name)) if ledger.exists() else ()
+
+    def repair(self, status: str, *, reason: str, name: str = "") -> None:
+        """ "migrator ledger repair", as the person on call types it."""
+        run = RunContext(run_id="cli:repair", version=self.version(name), target=self.target, actor="carol")
+        with Ledger(self.endpoint) as ledger:
+            ledger.repair(self.version(name), status=status, run=run, reason=reason)
 
     # What must be true at the end
 

@@ -78,6 +78,8 @@ class Laboratory:
                 parallelism=6,
                 parse_seconds=300,
                 extra={
+                    # A case that wants it triggers it, for its own target.
+                    "MIGRATOR_HOUSEKEEPING": "none",
                     # A worker that was killed is noticed within seconds; the default is five minutes.
                     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
                     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",

@@ -208,6 +208,35 @@ def test_retention_keeps_the_newest(source: Endpoint, target: Target) -> None:
     assert sorted(path.name for path in (Path(target.storage) / target.name).iterdir()) == there[1:]
 
 
+def test_what_a_killed_dump_left_goes_too(source: Endpoint, target: Target) -> None:
+    """kill -9 runs no clean-up: the directory has no manifest, and nobody lists it."""
+    kept = take(source, target)
+    root = Path(target.storage) / target.name
+    for name in (".partial-20250101T020000Z-001_test-killed", "20250101T030000Z-001_test-old", "notes"):
+        (root / name).mkdir()
+    (root / f".partial-{kept.taken_at:%Y%m%dT%H%M%SZ}-001_test-now").mkdir()
+    gone = snapshot.expire(target, now=kept.finished_at)
+    assert gone == ("test/20250101T020000Z-001_test-killed", "test/20250101T030000Z-001_test-old")
+    left = {path.name for path in root.iterdir()}
+    assert left == {kept.id, "notes", f".partial-{kept.taken_at:%Y%m%dT%H%M%SZ}-001_test-now"}
+
+
+def test_one_copy_that_cannot_be_dropped_hides_no_other(
+    source: Endpoint, copies: Endpoint, target: Target, copies_server: Any
+) -> None:
+    record = take(source, target)
+    first = restore_test.run(record, copies=copies, target=target, run=RUN)
+    second = restore_test.run(record, copies=copies, target=target, run=replace(RUN, run_id="manual__2"))
+    stubborn = min(first.copy_database, second.copy_database)
+    with psycopg.connect(copies_server.conninfo(), autocommit=True) as conn:
+        conn.execute(f'ALTER DATABASE "{stubborn}" OWNER TO postgres')
+    now = second.finished_at + timedelta(days=3)
+    assert restored.reap(copies, now=now, spare={"test"}) == ()
+    with pytest.raises(EnvironmentFault, match=stubborn):
+        restored.reap(copies, now=now)
+    assert copy_databases(copies) == [stubborn]
+
+
 def test_forgotten_copies_are_reaped(source: Endpoint, copies: Endpoint, target: Target) -> None:
     record = take(source, target)
     evidence = restore_test.run(record, copies=copies, target=target, run=RUN)

@@ -32,6 +32,9 @@ class Storage(Protocol):
     def keys(self, target: str) -> tuple[str, ...]:
         """Complete snapshots of a target, oldest first: their names begin with the time."""
 
+    def leftovers(self, target: str) -> tuple[str, ...]:
+        """Keys of what is being made now, or was left by somebody who was killed while making it."""
+
     def delete(self, key: str) -> None:
         """Remove a snapshot, complete or not."""
 
@@ -72,6 +75,11 @@ class LocalStorage:
     def keys(self, target: str) -> tuple[str, ...]:
         found = sorted((self.root / target).glob(f"*/{manifest.NAME}"))
         return tuple(f"{target}/{path.parent.name}" for path in found if not path.parent.name.startswith("."))
+
+    def leftovers(self, target: str) -> tuple[str, ...]:
+        complete = set(self.keys(target))
+        found = sorted(path.name.removeprefix(self.PARTIAL) for path in (self.root / target).glob("*/"))
+        return tuple(key for key in (f"{target}/{name}" for name in found) if key not in complete)
 
     def delete(self, key: str) -> None:
         final = self.root / key

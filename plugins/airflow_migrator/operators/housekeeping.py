@@ -1,0 +1,127 @@
+"""What has to be looked after between migrations: one mapped task a target, so that one that is down hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_migrator.failures import in_airflow_words
+from airflow_migrator.settings import read_settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_migrator.hooks.pg_migration import PgMigrationHook
+    from migrator.reconcile import Report, RunState
+
+RUNS_THAT_GO_ON = ("queued", "running")
+
+
+class HousekeepingTargetsOperator(BaseOperator):
+    """The names of all targets, read when the run starts: an edit of targets.yaml needs no new DAG.
+
+    :param only: the form's list of targets; empty means all.
+    """
+
+    template_fields: Sequence[str] = ("only",)
+    ui_color = "#f1f3f4"
+
+    def __init__(self, *, only: list[str] | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.only = only
+
+    def execute(self, context: Context) -> list[str]:
+        from migrator.targets import load_targets
+
+        with in_airflow_words():
+            targets = load_targets(read_settings().targets)
+            return [targets.get(name).name for name in self.only or targets.targets]
+
+
+class TargetTask(BaseOperator):
+    """
+    :param target: name of the target in targets.yaml.
+    """
+
+    template_fields: Sequence[str] = ("target",)
+    ui_color = "#f1f3f4"
+
+    def __init__(self, *, target: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target = target
+
+    @contextmanager
+    def working(self) -> Iterator[PgMigrationHook]:
+        from airflow_migrator.hooks.pg_migration import PgMigrationHook
+
+        with in_airflow_words():
+            yield PgMigrationHook(self.target)
+
+
+class ReapCopiesOperator(TargetTask):
+    """Drop the restored copies whose run never did. Copies of targets that are not in targets.yaml (any more) belong to
+    everybody who shares their server."""
+
+    def execute(self, context: Context) -> list[str]:
+        from migrator import copies
+        from migrator.targets import load_targets
+
+        with self.working() as hook:
+            others = set(load_targets(hook.settings.targets).targets) - {self.target}
+            return list(copies.reap(hook.copies(), now=datetime.now(timezone.utc), spare=others, log=self.log))
+
+
+class ExpireSnapshotsOperator(TargetTask):
+    """Delete the snapshots that are older than the target's retention, also when nothing is migrated any more."""
+
+    def execute(self, context: Context) -> list[str]:
+        from migrator import snapshot
+
+        with self.working() as hook:
+            storage, now = hook.snapshot_storage(), datetime.now(timezone.utc)
+            return list(snapshot.expire(hook.target(), now=now, storage=storage, log=self.log))
+
+
+class ReconcileLedgerOperator(TargetTask):
+    """Compare the row that says `running` with Airflow and with the server. Fails for as long as a person is needed;
+    tells people once."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_migrator.notifications import notify
+        from airflow_migrator.notifications.message import Message
+        from migrator import documents, reconcile
+        from migrator.run import RunContext
+
+        me = context["dag_run"].run_id
+        run = RunContext(run_id=me, version="", target=self.target, actor="housekeeping")
+        with self.working() as hook, hook.ledger() as ledger:
+            report: Report = reconcile.run(
+                endpoint=hook.endpoint(), ledger=ledger, run=run, state_of=_asking(context["ti"]), log=self.log
+            )
+            if report.news and report.version is not None:
+                title = "needs a person" if report.wants_a_person else "its run vanished"
+                message = Message("failed", report.version, self.target, report.text, title=title)
+                notify(message, hook.target().notifications, context)
+        self.log.info("%s: %s", report.state, report.text)
+        if report.wants_a_person:
+            raise AirflowFailException(report.text)
+        return documents.to_dict(report)
+
+
+def _asking(ti: Any) -> Any:
+    """What Airflow knows of a run of ours."""
+    from airflow_migrator.dag_builder import DAG_PREFIX
+    from migrator.reconcile import RunState
+
+    def state_of(version: str, run_id: str) -> RunState:
+        dag_id = DAG_PREFIX + version
+        if ti.get_dr_count(dag_id, run_ids=[run_id], states=list(RUNS_THAT_GO_ON)):
+            return RunState.ACTIVE
+        return RunState.OVER if ti.get_dr_count(dag_id, run_ids=[run_id]) else RunState.GONE
+
+    return state_of

@@ -1,0 +1,77 @@
+"""What happens when a run's teardowns never get to run: the housekeeping finds what it left."""
+
+from __future__ import annotations
+
+from sandbox.rest import RUN_ENDED
+from tests.acceptance.case import Case, Gate, Run, wait_until
+from tests.acceptance.specs import ADD_TABLE, DROP_TABLE, GATE, PATIENT, Files, scenario
+
+STEPS = [{"name": "first", "kind": "sql"}, {"name": "second", "kind": "sql", "file": "second.sql"}]
+
+
+def get_rid_of(run: Run) -> None:
+    """Somebody marks the run failed and deletes it at once, before its teardowns begin; its task is ended."""
+    run.mark("failed", user="admin")
+    run.admin.delete_run(run.dag_id, run.run_id)
+    run.case.runs.remove(run)
+    wait_until(lambda: not run.case.backends(), timeout_seconds=60, what="the deleted run's session to end")
+
+
+def tidy(case: Case) -> tuple[str, dict[str, str | None]]:
+    """Somebody triggers the housekeeping for this target alone: the run's state, and its tasks'."""
+    admin = case.as_("admin")
+    run = admin.trigger("housekeeping", {"targets": [case.target]})
+    wait_until(
+        lambda: admin.run_state("housekeeping", run) in RUN_ENDED, timeout_seconds=240, what="the housekeeping's end"
+    )
+    return admin.run_state("housekeeping", run), admin.states("housekeeping", run)
+
+
+@scenario(migrations={"": Files(sql=ADD_TABLE + GATE, metadata=PATIENT)})
+def test_run_is_deleted_before_anything_is_applied(case: Case) -> None:
+    """Nothing took effect, so the row is closed, and the next run finds the way free."""
+    run = case.trigger()
+    with Gate(case) as gate:
+        gate.wait_for_waiter()
+        get_rid_of(run)
+    row = case.row()
+    assert row is not None
+    assert row.status == "running"
+
+    state, tasks = tidy(case)
+    assert (state, tasks["ledger"]) == ("success", "success")
+    case.expect_not_applied(status=("failed",))
+    assert case.trigger().wait() == "success"
+    case.expect_applied()
+
+
+@scenario(
+    slow=True,
+    migrations={
+        "": Files(
+            rollback="DROP TABLE IF EXISTS marks;\n" + DROP_TABLE,
+            metadata={**PATIENT, "steps": STEPS},
+            more={"second.sql": GATE + "CREATE TABLE marks (id bigint PRIMARY KEY);\n"},
+        )
+    },
+)
+def test_run_is_deleted_half_way(case: Case) -> None:
+    """The first step is applied: that is for a person, and the housekeeping is red until one has decided."""
+    run = case.trigger()
+    with Gate(case) as gate:
+        gate.wait_for_waiter()
+        get_rid_of(run)
+
+    state, tasks = tidy(case)
+    assert (state, tasks["ledger"], tasks["copies"], tasks["snapshots"]) == ("failed", "failed", "success", "success")
+    row = case.row()
+    assert row is not None
+    assert row.status == "running", "nothing is decided for a person"
+    assert [event.kind for event in case.events()].count("reconcile") == 1
+
+    case.repair("failed", reason="looked: the first step is there")
+    assert case.trigger().wait() == "success", "it goes on where it stopped"
+    row = case.row()
+    assert row is not None
+    assert row.status == "success"
+    assert case.value("SELECT to_regclass('labels') IS NOT NULL AND to_regclass('marks') IS NOT NULL")
