@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo up down status test test-all test-unit test-integration test-core test-acceptance bench lint format clean
+.PHONY: help setup demo up down status test test-all test-unit test-integration test-core test-acceptance bench lint format constraints clean
 
 help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
@@ -69,6 +69,14 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Keeps what is pinned already; delete a line of constraints.txt to have that package resolved anew.
+constraints: $(STAMP)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-annotate --no-header requirements-dev.txt \
+		-o constraints.txt >/dev/null
+	@printf '%s\n' "# Everything that requirements.txt and requirements-dev.txt bring along, pinned for Python 3.10 to 3.13 on Linux and" \
+		"# macOS. Made by \`make constraints\`; do not edit." | cat - constraints.txt > constraints.new
+	@mv constraints.new constraints.txt
 
 clean:
 	rm -rf $(VENV) .local .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

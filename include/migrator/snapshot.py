@@ -97,7 +97,7 @@ def run(
             manifest.write(listing, folder)
             keeper.keep(key, folder)
         except BaseException:
-            keeper.delete(key)
+            _give_up(keeper, key, log)
             raise
         with session.translated():
             conn.execute("ROLLBACK")
@@ -177,6 +177,14 @@ def _remove_leftovers(keeper: Storage, target: str, name: str) -> None:
     for key in keeper.keys(target):
         if KEY.sub("", key.rpartition("/")[2]) == tail:
             keeper.delete(key)
+
+
+def _give_up(keeper: Storage, key: str, log: logging.Logger) -> None:
+    """What cannot be removed now is an incomplete snapshot for `expire`; the reason of the failure counts more."""
+    try:
+        keeper.delete(key)
+    except Exception as exc:
+        log.warning("what there is of snapshot %s could not be removed: %s", key, exc)
 
 
 def _read(conn: Connection, log: logging.Logger) -> _Facts:
