@@ -130,7 +130,7 @@ class Airflow:
         self.call("PATCH", f"/dags/{dag_id}/dagRuns/{_segment(run_id)}", {"state": state})
 
     def delete_run(self, dag_id: str, run_id: str) -> None:
-        """ "Delete" in the UI: the run's tasks are ended, and its teardowns never run."""
+        """ "Delete" in the UI, which Airflow refuses while the run goes on."""
         self.call("DELETE", f"/dags/{dag_id}/dagRuns/{_segment(run_id)}")
 
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout_seconds: float = 180) -> str:

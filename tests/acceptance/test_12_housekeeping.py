@@ -1,4 +1,4 @@
-"""What happens when a run's teardowns never get to run: the housekeeping finds what it left."""
+"""What is left when a run's rollback never gets to run: the housekeeping finds it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tests.acceptance.specs import ADD_TABLE, DROP_TABLE, GATE, PATIENT, Files, 
 STEPS = [{"name": "first", "kind": "sql"}, {"name": "second", "kind": "sql", "file": "second.sql"}]
 
 
-def get_rid_of(run: Run) -> None:
-    """Somebody marks the run failed and deletes it at once, before its teardowns begin; its task is ended."""
-    run.mark("failed", user="admin")
-    run.admin.delete_run(run.dag_id, run.run_id)
-    run.case.runs.remove(run)
-    wait_until(lambda: not run.case.backends(), timeout_seconds=60, what="the deleted run's session to end")
+def abandon(run: Run, step: str) -> None:
+    """Somebody marks the rollback as done and then fails the step: nothing ends what was begun."""
+    run.mark_task("rollback", "success")
+    run.mark_task(step, "failed")
+    assert run.wait() == "failed"
+    wait_until(lambda: not run.case.backends(), timeout_seconds=60, what="the session of the failed step to end")
 
 
 def tidy(case: Case) -> tuple[str, dict[str, str | None]]:
@@ -28,12 +28,14 @@ def tidy(case: Case) -> tuple[str, dict[str, str | None]]:
 
 
 @scenario(migrations={"": Files(sql=ADD_TABLE + GATE, metadata=PATIENT)})
-def test_run_is_deleted_before_anything_is_applied(case: Case) -> None:
+def test_run_is_abandoned_and_deleted(case: Case) -> None:
     """Nothing took effect, so the row is closed, and the next run finds the way free."""
     run = case.trigger()
     with Gate(case) as gate:
         gate.wait_for_waiter()
-        get_rid_of(run)
+        abandon(run, case.step())
+    run.admin.delete_run(run.dag_id, run.run_id)
+    case.runs.remove(run)
     row = case.row()
     assert row is not None
     assert row.status == "running"
@@ -55,12 +57,12 @@ def test_run_is_deleted_before_anything_is_applied(case: Case) -> None:
         )
     },
 )
-def test_run_is_deleted_half_way(case: Case) -> None:
+def test_run_is_abandoned_half_way(case: Case) -> None:
     """The first step is applied: that is for a person, and the housekeeping is red until one has decided."""
     run = case.trigger()
     with Gate(case) as gate:
         gate.wait_for_waiter()
-        get_rid_of(run)
+        abandon(run, "apply.second")
 
     state, tasks = tidy(case)
     assert (state, tasks["ledger"], tasks["copies"], tasks["snapshots"]) == ("failed", "failed", "success", "success")
