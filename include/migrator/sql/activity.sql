@@ -82,7 +82,7 @@ SELECT
     l.pid,
     a.usename AS user_name,
     a.application_name,
-    a.client_addr::text AS client,
+    host(a.client_addr) AS client,
     a.backend_start
 FROM pg_locks AS l
 LEFT JOIN pg_stat_activity AS a ON l.pid = a.pid
