@@ -16,6 +16,7 @@ from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, Migra
 from migrator.plan import Plan
 from migrator.run import RunContext
 from migrator.session import Endpoint
+from migrator.verify import FAILED as VERIFY_FAILED
 from migrator.wording import count, seconds
 
 if TYPE_CHECKING:
@@ -222,7 +223,8 @@ def _story(
     lines += [_step_line(step) for step in steps]
     for event in mine:
         lines.append(_event_line(event))
-    if row.error_message and not ok:
+    told = any(event.kind in (VERIFY_FAILED, "rollback_failed") for event in mine) or any(step.error for step in steps)
+    if row.error_message and not ok and not told:
         lines.append(f"error: {row.error_message}")
     if row.duration_ms is not None and ok:
         lines.append(f"applied in {seconds(row.duration_ms / 1000)}, verified at {_iso(row.verified_at)}")
@@ -266,8 +268,12 @@ def _event_line(event: LedgerEvent) -> str:
     """The events that a person wants to know of; the others are in the steps already."""
     detail: Mapping[str, Any] = event.detail
     at = event.at.strftime("%H:%M:%S")
+    if event.kind == "begin" and detail.get("reason"):
+        return f"begun by {event.actor} at {at}: {detail['reason']}"
+    if event.kind == VERIFY_FAILED:
+        return f"verify failed at {at}: {'; '.join(map(str, detail.get('problems', ())))}"
     if event.kind == "rolled_back":
-        return f"rolled back at {at}: {detail.get('error_message', '')}"
+        return f"rolled back at {at}"
     if event.kind == "rollback_failed":
         return f"rollback failed at {at}: {detail.get('error_message', '')}"
     if event.kind == "rollback_differs":

@@ -34,6 +34,7 @@ from migrator.run import RunContext
 from migrator.session import Endpoint
 from migrator.steps import undo
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
+from migrator.verify import FAILED as VERIFY_FAILED
 
 if TYPE_CHECKING:
     from migrator.ledger import Ledger
@@ -223,18 +224,29 @@ def _fence_all(plan: Plan, endpoint: Endpoint, ledger: Ledger) -> None:
                 )
 
 
+def cause(ledger: Ledger, version: str, run: RunContext) -> str:
+    """Why this run failed, by the ledger: the error of its last step, or what verify found. Empty when nobody wrote it
+    down, as when somebody marked the run failed."""
+    for event in reversed(ledger.events(version)):
+        if event.run_id == run.run_id and event.kind == "step_failed":
+            return f"step {event.detail.get('step')}: {event.detail.get('error')}"
+        if event.run_id == run.run_id and event.kind == VERIFY_FAILED:
+            return "; ".join(f"verify: {problem}" for problem in event.detail.get("problems", ()))
+    return ""
+
+
 def _close(plan: Plan, ledger: Ledger, run: RunContext, decision: Decision) -> None:
     if decision.action is Action.HELD:
         ledger.append_event("held", version=plan.version, run=run, detail={"reason": decision.reason})
     if decision.close:
-        errors = [f"step {step.step}: {step.error}" for step in ledger.steps(plan.version) if step.error]
-        ledger.mark_failed(plan.version, run=run, error_message="; ".join(errors) or decision.reason)
+        reason = cause(ledger, plan.version, run) or decision.reason
+        ledger.mark_failed(plan.version, run=run, error_message=reason)
 
 
 def _undo(ctx: StepContext, decision: Decision) -> tuple[StatementResult, ...]:
     version = ctx.plan.version
     try:
-        return undo.execute(ctx, reason=decision.reason)
+        return undo.execute(ctx, reason=cause(ctx.ledger, version, ctx.run) or decision.reason)
     except CommitUnknown as exc:
         return _resolve(ctx, exc)
     except (TransientError, HeldByOther, Cancelled):

@@ -22,4 +22,6 @@ class RunContext:
     actor: str
     run_url: str | None = None
     try_number: int = 1
+    reason: str = ""
+    """Why it was started, in the words of the person who did; the ledger keeps it with the beginning of the run."""
     clock: Callable[[], datetime] = field(default=system_clock, compare=False)

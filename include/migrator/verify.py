@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+FAILED = "verify_failed"
+"""The event that remembers what was not as promised, for the rollback and the outcome to say."""
+
 ASSERTION_TIMEOUT_MS = 60_000
 """An assertion that takes longer has no place in a maintenance window; the metadata's statement_timeout overrides."""
 
@@ -78,6 +81,8 @@ def run(
             log.info("verify %s: %s %s", check.name, check.verdict, check.detail)
         if report.failed:
             problems = tuple(f"{check.name}: {check.detail}" for check in report.failed)
+            if row is not None and row.run_id == run.run_id:
+                ledger.append_event(FAILED, version=plan.version, run=run, detail={"problems": problems})
             raise VerifyFailed(
                 f"{plan.version!r} is not what was promised:\n" + "\n".join(problems), problems=problems, report=report
             )

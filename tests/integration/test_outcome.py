@@ -12,7 +12,7 @@ from migrator.outcome import Outcome
 from migrator.plan import OnFailure
 from migrator.session import Endpoint
 from tests.factories import make_plan, plan_from_sql
-from tests.integration.stages import apply_all, outcome_of, roll_back, traces, verify_it
+from tests.integration.stages import apply_all, outcome_of, roll_back, run_of, traces, verify_it
 
 BROKEN = "CREATE TABLE a (id int);\nSELECT nonsense;"
 
@@ -65,6 +65,21 @@ def test_failed_and_rolled_back_is_no_success(database: Endpoint) -> None:
     assert (result.ok, result.status) == (False, "rolled_back")
     for part in ("it failed and was rolled back", "nonsense", "the database is as before", "downstream"):
         assert part in result.text
+
+
+def test_says_what_verify_found_before_it_was_rolled_back(database: Endpoint) -> None:
+    plan = plan_from_sql("CREATE TABLE a (id int);", "DROP TABLE a;", assertions=("SELECT false",))
+    apply_all(plan, database)
+    with pytest.raises(VerifyFailed):
+        verify_it(plan, database)
+    roll_back(plan, database)
+    result = outcome_of(plan, database)
+    assert (result.status, result.error) == ("rolled_back", "verify: assertion 1: gave false, not true: SELECT false")
+    lines = result.text.splitlines()
+    assert [line for line in lines if "verify failed at" in line and line.endswith("not true: SELECT false")]
+    assert not [line for line in lines if line.startswith("- error:")], "told twice"
+    with Ledger(database) as ledger:
+        assert ledger.verify_chain() == ()
 
 
 def test_failed_in_its_transaction_left_nothing(database: Endpoint) -> None:
@@ -128,3 +143,11 @@ def test_applied_but_not_verified(database: Endpoint) -> None:
     result = outcome_of(plan, database)
     assert not result.ok
     assert "clear verify with downstream" in result.next_step
+
+
+def test_says_why_the_run_was_started(database: Endpoint) -> None:
+    plan = make_plan()
+    apply_all(plan, database, run=run_of(plan, reason="ticket 4711"))
+    verify_it(plan, database)
+    assert "begun by tester at " in outcome_of(plan, database).text
+    assert "ticket 4711" in outcome_of(plan, database).text

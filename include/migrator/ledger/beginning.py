@@ -22,6 +22,8 @@ def write(ledger: LedgerConnection, connection: Connection, plan: Plan, beginnin
         "done": beginning.done,
         "resumed_from": beginning.resumed_from,
     }
+    if run.reason:
+        detail["reason"] = run.reason
     events.append(ledger, connection, "begin", version=plan.version, run=run, detail=detail)
     ledger.execute(
         connection,

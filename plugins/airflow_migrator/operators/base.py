@@ -75,6 +75,7 @@ class MigrationTask:
             if base_url
             else None,
             try_number=ti.try_number,
+            reason=(context.get("params") or {}).get("reason") or "",
         )
 
     def store(self, context: Context) -> EvidenceStore:
