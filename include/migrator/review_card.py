@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from migrator import wording
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, StatementTrace, Verdict
+from migrator.markdown import bullets, fenced, table, text
 from migrator.plan import Finding, Plan, PredictedLock, Severity, Statement
 from migrator.reports.markdown import SEVERITY, fenced, table, text
 
@@ -16,43 +17,104 @@ SHOWN_SQL_CHARACTERS = 20_000
 """A form is no place for a megabyte of SQL; the plan document has all of it."""
 
 
-def card(plan: Plan, bundle: EvidenceBundle) -> str:
-    """What will happen, what was proved about it, and what to look at twice; the most important first."""
-    return "\n\n".join(part for part in _parts(plan, bundle) if part) + "\n"
+def card(plan: Plan, bundle: EvidenceBundle | None, *, answers: Sequence[str] = (), when: str = "") -> str:
+    """What will happen, what was proved about it, and what to look at twice; the most important first.
+
+    :param bundle: None while nothing is proved yet; then it is the plan's page.
+    :param answers: what people have said already, one line each.
+    :param when: when it will be applied, in words.
+    """
+    return "\n\n".join(part for part in _parts(plan, bundle, answers, when) if part) + "\n"
 
 
-def _parts(plan: Plan, bundle: EvidenceBundle) -> Iterator[str]:
-    yield f"# {text(plan.version)} on {text(plan.target)}"
+def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], when: str) -> Iterator[str]:
     yield text(plan.description)
-    yield _facts(plan)
-    yield "## What was proved\n\n" + _proof(plan, bundle)
+    if bundle is not None:
+        yield _summary(plan, bundle)
+    yield "### Answered already\n\n" + bullets(answers) if answers else ""
+    yield _facts(plan, bundle, when)
+    if bundle is not None:
+        yield "## What was proved\n\n" + _proof(plan, bundle)
+        yield _failed_checks(bundle)
     yield "## Findings\n\n" + (_findings(plan.findings) or "None.")
-    yield "## Statements: predicted and observed\n\n" + _statements(plan, bundle)
-    yield "## Schema changes on the restored copy\n\n" + _diff(bundle.dry_run.schema_diff)
-    yield _failed_checks(bundle)
+    yield from _alternatives(plan.findings)
+    if bundle is None:
+        yield "## Statements\n\n" + _planned(plan)
+    else:
+        yield "## Statements: predicted and observed\n\n" + _statements(plan, bundle)
+        yield "## Schema changes on the restored copy\n\n" + _diff(bundle.dry_run.schema_diff)
     yield from _sql(plan)
-    yield (
-        "---\n\nYour answer covers exactly this:\n\n"
-        f"- plan `{plan.digest}`\n- evidence `{bundle.digest}`\n\n"
-        "A changed file, plan or evidence makes it void."
-    )
+    if bundle is not None:
+        yield (
+            "---\n\nAn answer covers exactly this:\n\n"
+            f"- plan `{plan.digest}`\n- evidence `{bundle.digest}`\n\n"
+            "A changed file, plan or evidence makes it void."
+        )
 
 
-def _facts(plan: Plan) -> str:
+def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[str, ...]:
+    """What a reviewer should not overlook, the worst first."""
+    found = []
+    checks = [*bundle.restore.checks, *bundle.dry_run.checks]
+    for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
+        if names := [check.name for check in checks if check.verdict is verdict]:
+            found.append(f"**{words}**: {', '.join(names)}")
+    if not plan.rollback_steps:
+        found.append("**cannot be undone**: there is no rollback script")
+    for severity in (Severity.ERROR, Severity.WARNING):
+        findings = [finding for finding in plan.findings if finding.severity is severity]
+        if findings:
+            allowed = sum(1 for finding in findings if finding.allowed_because)
+            excused = f", {allowed} of them allowed by the author" if allowed else ""
+            found.append(f"{wording.count(len(findings), severity.value)} of the analysis{excused}")
+    traces = bundle.dry_run.statements
+    if rewritten := sorted({name for trace in traces for name in trace.rewrites}):
+        found.append(f"**rewritten**, and locked meanwhile: {', '.join(rewritten)}")
+    surprised = [trace.line for trace in traces if _surprises(trace.predicted_locks, trace)]
+    if surprised:
+        found.append(f"locks that nobody predicted, by the statement in line {', '.join(map(str, surprised))}")
+    if plan.requires_downtime:
+        found.append("**downtime** is required, says the author")
+    return tuple(found)
+
+
+def _summary(plan: Plan, bundle: EvidenceBundle) -> str:
+    took, undone = bundle.dry_run.seconds, bundle.dry_run.rollback_seconds
+    proved = f"Applied to a restored copy in **{wording.seconds(took)}**"
+    proved += "." if undone is None else f"; undone in **{wording.seconds(undone)}**."
+    worries = concerns(plan, bundle)
+    if not worries:
+        return f"{proved} Everything that was checked passed, and the analysis has no warning."
+    return f"{proved}\n\n⚠️ **Look twice at this**\n\n{bullets(worries)}"
+
+
+def _facts(plan: Plan, bundle: EvidenceBundle | None, when: str) -> str:
     declared = "" if plan.declared_risk is plan.risk else f" (declared {plan.declared_risk.value})"
     rows = [
         ("Type", plan.type.value.replace("_", " ")),
         ("Risk", plan.risk.value + declared),
         ("Author", plan.author),
+        ("Duration", _duration(plan, bundle)),
         ("Downtime", "required" if plan.requires_downtime else "none"),
         ("When it fails", _on_failure(plan)),
         ("Depends on", ", ".join(plan.dependencies) or "nothing"),
         ("Lock timeout", wording.seconds(plan.lock_timeout_ms / 1000)),
         ("Why this type and risk", "; ".join(plan.reasons) or "-"),
     ]
+    if when:
+        rows.insert(0, ("Will be applied", when))
     if plan.assumptions:
         rows.append(("Assumed", "; ".join(plan.assumptions)))
     return table(("", ""), rows)
+
+
+def _duration(plan: Plan, bundle: EvidenceBundle | None) -> str:
+    parts = []
+    if bundle is not None:
+        parts.append(f"{wording.seconds(bundle.dry_run.seconds)} on the restored copy")
+    if plan.estimated_seconds is not None:
+        parts.append(f"{wording.seconds(plan.estimated_seconds)} estimated by the analysis")
+    return ", ".join(parts) or "not known yet"
 
 
 def _on_failure(plan: Plan) -> str:
@@ -66,12 +128,14 @@ def _on_failure(plan: Plan) -> str:
 def _proof(plan: Plan, bundle: EvidenceBundle) -> str:
     snapshot, restore, dry_run = bundle.snapshot, bundle.restore, bundle.dry_run
     verdicts = {check.name: check for check in dry_run.checks}
+    assertions = _verdict(verdicts, "assertions") if plan.assertions else "– none"
+    expected = _verdict(verdicts, "expected_changes") if plan.expected_changes is not None else "– none"
     rows = [
         (
             "Snapshot",
             MARK[Verdict.PASSED],
-            f"{snapshot.id}, {wording.size(snapshot.size_bytes)} in {wording.seconds(snapshot.seconds)},"
-            f" taken {snapshot.taken_at:%Y-%m-%d %H:%M %Z}",
+            f"{wording.size(snapshot.size_bytes)} in {wording.seconds(snapshot.seconds)},"
+            f" taken {snapshot.taken_at:%Y-%m-%d %H:%M %Z}: {snapshot.id}",
         ),
         (
             "Restore",
@@ -87,10 +151,10 @@ def _proof(plan: Plan, bundle: EvidenceBundle) -> str:
         ),
         ("Rollback", _verdict(verdicts, "rollback", "rollback_schema_equal"), _rollback(plan, bundle)),
         ("Apply again", _verdict(verdicts, "reapply", "reapply_schema_equal"), "after the rollback"),
-        ("Expected changes", _verdict(verdicts, "expected_changes"), _detail(verdicts, "expected_changes")),
-        ("Assertions", _verdict(verdicts, "assertions"), wording.count(len(plan.assertions), "assertion")),
+        ("Expected changes", expected, _detail(verdicts, "expected_changes")),
+        ("Assertions", assertions, wording.count(len(plan.assertions), "assertion")),
     ]
-    return table(("What", "Result", ""), rows)
+    return table(("What", "Result", ""), rows, solid=(0, 1))
 
 
 def _verdict(checks: dict[str, Check], *names: str) -> str:
@@ -103,7 +167,7 @@ def _verdict(checks: dict[str, Check], *names: str) -> str:
 
 
 def _detail(checks: dict[str, Check], name: str) -> str:
-    return checks[name].detail if name in checks else "nothing declared"
+    return checks[name].detail if name in checks else "nothing declared in schema_changes.yaml"
 
 
 def _rollback(plan: Plan, bundle: EvidenceBundle) -> str:
@@ -116,12 +180,33 @@ def _rollback(plan: Plan, bundle: EvidenceBundle) -> str:
 
 def _findings(findings: Iterable[Finding]) -> str:
     rows = []
-    for finding in sorted(findings, key=lambda item: tuple(Severity).index(item.severity)):
+    for finding in _worst_first(findings):
         where = "" if finding.line is None else f"{finding.file}:{finding.line}"
-        allowed = f" (allowed: {finding.allowed_because})" if finding.allowed_because else ""
+        allowed = f" **Allowed by the author**: {finding.allowed_because}" if finding.allowed_because else ""
         advice = f" {finding.help}" if finding.help else ""
         rows.append((SEVERITY[finding.severity], finding.rule, where, finding.message + advice + allowed))
-    return table(("Severity", "Rule", "Where", "What"), rows) if rows else ""
+    return table(("Severity", "Rule", "Where", "What"), rows, solid=(0,)) if rows else ""
+
+
+def _alternatives(findings: Iterable[Finding]) -> Iterator[str]:
+    """What to write instead, where a rule knows it."""
+    for finding in _worst_first(findings):
+        if finding.alternative_sql:
+            where = "" if finding.line is None else f" in line {finding.line}"
+            yield f"Instead{where} ({text(finding.rule)}):\n\n" + fenced(finding.alternative_sql, "sql")
+
+
+def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda item: tuple(Severity).index(item.severity))
+
+
+def _planned(plan: Plan) -> str:
+    rows = [
+        (step.name, f"{one.line}: {one.kind}", _locks(one.locks) or "none", ", ".join(one.rewrites) or "none")
+        for step in plan.steps
+        for one in step.statements
+    ]
+    return table(("Step", "Line", "Predicted locks", "Rewrites"), rows)
 
 
 def _statements(plan: Plan, bundle: EvidenceBundle) -> str:
@@ -141,16 +226,20 @@ def _statements(plan: Plan, bundle: EvidenceBundle) -> str:
                     "-" if trace is None else wording.size(trace.wal_bytes),
                 )
             )
-    return table(("Step", "Line", "Predicted locks", "Observed locks", "Rewritten", "Took", "WAL"), rows)
+    head = ("Step", "Line", "Predicted locks", "Observed locks", "Rewritten", "Took", "WAL")
+    return table(head, rows, solid=(5, 6))
 
 
 def _observed(statement: Statement, trace: StatementTrace | None) -> str:
     if trace is None:
         return "⚠️ not observed"
-    predicted = {(lock.relation, lock.mode) for lock in statement.locks}
-    surprises = {(lock.relation, lock.mode) for lock in trace.locks} - predicted
-    mark = "⚠️ " if surprises else ""
+    mark = "⚠️ " if _surprises(statement.locks, trace) else ""
     return mark + (_locks(trace.locks) or "none")
+
+
+def _surprises(predicted: Sequence[PredictedLock | ObservedLock], trace: StatementTrace) -> bool:
+    known = {(lock.relation, lock.mode) for lock in predicted}
+    return any((lock.relation, lock.mode) not in known for lock in trace.locks)
 
 
 def _locks(locks: Sequence[PredictedLock | ObservedLock]) -> str:
@@ -169,7 +258,7 @@ def _diff(lines: Sequence[str]) -> str:
 def _failed_checks(bundle: EvidenceBundle) -> str:
     checks = [*bundle.restore.checks, *bundle.dry_run.checks]
     rows = [(MARK[check.verdict], check.name, check.detail) for check in checks if check.verdict is not Verdict.PASSED]
-    return "## Not passed\n\n" + table(("Result", "Check", "Detail"), rows) if rows else ""
+    return "## Not passed\n\n" + table(("Result", "Check", "Detail"), rows, solid=(0,)) if rows else ""
 
 
 def _sql(plan: Plan) -> Iterator[str]:

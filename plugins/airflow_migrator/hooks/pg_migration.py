@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from migrator.backups.storage import Storage
     from migrator.catalogue import Catalogue, Migration
     from migrator.ledger import Ledger
+    from migrator.metadata import Schedule
     from migrator.session import Endpoint
     from migrator.targets import Target
 
@@ -44,6 +45,11 @@ class PgMigrationHook(BaseHook):
         from migrator.catalogue import load_one
 
         return load_one(self.settings.migrations, version)
+
+    def window_of(self, migration: Migration) -> Schedule | None:
+        """The migration's own window, if it is one of this target."""
+        schedule = migration.metadata.schedule
+        return schedule if schedule is not None and schedule.target == self.target_name else None
 
     def catalogue(self) -> Catalogue:
         from migrator.catalogue import load_catalogue

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from migrator.catalogue import Migration
     from migrator.evidence import EvidenceBundle
+    from migrator.metadata import Schedule
     from migrator.plan import Plan
     from migrator.targets import Target
 
@@ -35,14 +35,14 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
             target, run, migration = hook.target(), self.run_context(context), hook.migration(self.version)
             with hook.ledger() as ledger:
                 if not preflight.is_applied(plan, ledger):
-                    self.wait_for_window(plan, target, migration, bundle, run.clock())
+                    self.wait_for_window(plan, target, hook.window_of(migration), bundle, run.clock())
                 report = preflight.run_checks(
                     plan, bundle, endpoint=hook.endpoint(), ledger=ledger, target=target, migration=migration, run=run
                 )
             return self.put(context, report, checks=len(report.checks))
 
     def wait_for_window(
-        self, plan: Plan, target: Target, migration: Migration, bundle: EvidenceBundle, now: datetime
+        self, plan: Plan, target: Target, own: Schedule | None, bundle: EvidenceBundle, now: datetime
     ) -> None:
         """Goes on when the window is open; gives the worker back until it opens.
 
@@ -52,8 +52,6 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         from migrator import preflight
         from migrator.errors import OutsideWindow
 
-        schedule = migration.metadata.schedule
-        own = schedule if schedule is not None and schedule.target == self.target else None
         window = preflight.decide_window(plan, target, own, bundle.dry_run.seconds, now)
         self.log.info("window: %s, %s", window.state, window.reason)
         if window.state == "wait" and window.opens_at is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
     from migrator.evidence import EvidenceBundle
+    from migrator.ledger.rows import LedgerReview
     from migrator.plan import Plan
 
 APPROVE, REJECT = "Approve", "Reject"
@@ -62,14 +63,27 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
         with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
             wanted = review.required(hook.target(), plan.risk, review.irreversible(plan))
-            approvers = approved_by(hook, plan, bundle)
-            if self.number > wanted or self.number <= len(approvers):
-                return {"asked": False, "wanted": wanted, "approved_by": approvers}
+            given = approvals(hook, plan, bundle)
+            if self.number > wanted or self.number <= len(given):
+                return {"asked": False, "wanted": wanted, "approved_by": [one.reviewer for one in given]}
             self.subject = f"{plan.version} on {plan.target}: review {self.number} of {wanted} (risk {plan.risk.value})"
-            self.body = review.card(plan, bundle)
+            self.body = review.card(
+                plan, bundle, answers=[answer_line(one) for one in given], when=self.when(hook, plan, bundle)
+            )
             self.assigned_users = known_reviewers(hook.target().reviewers)
             notify(self.question(context), hook.target().notifications, context)
         return super().execute(context)
+
+    def when(self, hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> str:
+        """When preflight would let it pass, as things are now."""
+        from migrator import preflight
+        from migrator.run import system_clock
+
+        own = hook.window_of(hook.migration(self.version))
+        window = preflight.decide_window(plan, hook.target(), own, bundle.dry_run.seconds, system_clock())
+        if window.state == "open":
+            return f"as soon as the reviews are complete ({window.reason})"
+        return window.reason
 
     def question(self, context: Context) -> Message:
         """What reviewers are told, with a link to the card."""
@@ -104,17 +118,24 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
         return {"asked": True, "reviewer": reviewer, "decision": judgement.decision.value, "plan_digest": plan.digest}
 
 
-def approved_by(hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> list[str]:
+def approvals(hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> tuple[LedgerReview, ...]:
     """Who has approved this very plan and evidence already: a cleared task does not ask for what the ledger has."""
     from migrator import review
     from migrator.run import system_clock
 
     now = system_clock()
     with hook.ledger() as ledger:
-        found = review.current(ledger.reviews(plan.version), plan.digest, bundle.digest) if ledger.exists() else ()
-    return [
-        one.reviewer for one in found if one.decision == "approved" and (one.expires_at is None or one.expires_at > now)
-    ]
+        found = ledger.reviews(plan.version) if ledger.exists() else ()
+    return tuple(
+        one
+        for one in review.current(found, plan.digest, bundle.digest)
+        if one.decision == "approved" and (one.expires_at is None or one.expires_at > now)
+    )
+
+
+def answer_line(given: LedgerReview) -> str:
+    """One earlier approval, for the card of the next reviewer."""
+    return f"{given.decided_at:%Y-%m-%d %H:%M %Z}, **{given.reviewer}**: {given.reason}"
 
 
 def reviewer_of(user: Mapping[str, Any] | None, reviewers: Mapping[str, str]) -> str:
