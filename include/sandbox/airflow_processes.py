@@ -72,6 +72,8 @@ def environment(workspace: Workspace, settings: Settings, *, port: int, log_port
         "API__HOST": "127.0.0.1",
         "API__PORT": str(port),
         "API__BASE_URL": base,
+        # Messages say what to do next: nobody should have to scroll sideways for it.
+        "API__DEFAULT_WRAP": "True",
         "API__SECRET_KEY": workspace.secret("api_secret_key"),
         "API_AUTH__JWT_SECRET": workspace.secret("jwt_secret"),
         "LOGGING__BASE_LOG_FOLDER": str(workspace.logs / "tasks"),

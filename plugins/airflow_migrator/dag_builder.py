@@ -7,7 +7,9 @@ so that they run after success, after failure, and after someone marked the run 
 
 from __future__ import annotations
 
+from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.sdk import DAG, TaskGroup, chain
 
@@ -26,6 +28,7 @@ from airflow_migrator.operators.rollback import PgMigrationRollbackOperator
 from airflow_migrator.operators.snapshot import PgMigrationSnapshotOperator
 from airflow_migrator.operators.verify import PgMigrationVerifyOperator
 from airflow_migrator.params import default_target, migration_params, review_params
+from airflow_migrator.stage_docs import STAGES
 from airflow_migrator.timetable import MaintenanceWindowTimetable
 
 if TYPE_CHECKING:
@@ -52,8 +55,12 @@ def build_dag(migration: Migration, targets: tuple[Target, ...], *, docs: bool =
         is_paused_upon_creation=False,
         rerun_with_latest_version=False,
         tags=tags(migration, targets),
+        owner_links=owner_links(metadata.author),
     ) as dag:
         _wire(dag, metadata, reviewers_asked(migration, targets))
+    if docs:
+        for task in dag.tasks:
+            task.doc_md = STAGES[task.stage]
     # After the tasks, into each of which Airflow would deep-copy them several times, and into the dict, because
     # assigning it compiles each JSON Schema again: 3 ms a DAG together. The trigger form validates what it gets anyway.
     dag.params.update(migration_params(metadata, targets))
@@ -62,7 +69,7 @@ def build_dag(migration: Migration, targets: tuple[Target, ...], *, docs: bool =
 
 def _wire(dag: DAG, metadata: Metadata, reviewers: int) -> None:
     version, declared_steps = metadata.version, [step.name for step in metadata.steps]
-    who: dict[str, Any] = {"version": version, "target": "{{ params.target }}", "owner": metadata.author}
+    who: dict[str, Any] = {"version": version, "target": "{{ params.target }}", "owner": owner(metadata.author)}
     early: dict[str, Any] = {**who, "on_failure_callback": notify_early_failure}
 
     analyze = PgMigrationAnalyzeOperator(task_id="analyze", **early, **RETRYING)
@@ -116,6 +123,17 @@ def timetable(schedule: Schedule | None) -> MaintenanceWindowTimetable | None:
         run_at=schedule.run_at.isoformat(),
         timezone_name=schedule.timezone,
     )
+
+
+def owner(author: str) -> str:
+    """The address alone: of `Dave <dave@wakala.com>` Airflow could make no link."""
+    return parseaddr(author)[1] or author
+
+
+def owner_links(author: str) -> dict[str, str]:
+    """From the owner in the UI to a mail to them."""
+    address = parseaddr(author)[1]
+    return {address: f"mailto:{quote(address, safe='@+')}"} if "@" in address else {}
 
 
 def tags(migration: Migration, targets: tuple[Target, ...]) -> list[str]:

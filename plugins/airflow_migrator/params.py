@@ -8,6 +8,7 @@ from airflow.sdk import Param
 
 if TYPE_CHECKING:
     from migrator.metadata import Metadata
+    from migrator.plan import Risk
     from migrator.targets import Target
 
 APPLY = "apply"
@@ -22,7 +23,7 @@ def migration_params(metadata: Metadata, targets: tuple[Target, ...]) -> dict[st
             enum=[target.name for target in targets],
             title="Target",
             description="The database that is to be changed.",
-            values_display={target.name: f"{target.name} ({target.environment})" for target in targets},
+            values_display={target.name: described(target, metadata.risk_level) for target in targets},
         ),
         "until": Param(
             APPLY,
@@ -30,13 +31,17 @@ def migration_params(metadata: Metadata, targets: tuple[Target, ...]) -> dict[st
             enum=[APPLY, REHEARSAL],
             title="How far",
             values_display={
-                APPLY: "the whole runbook: review, apply, verify",
+                APPLY: "the whole runbook: rehearse, review, apply, verify",
                 REHEARSAL: "rehearsal: stop after the dry run on the restored copy",
             },
-            description="A rehearsal changes nothing in the target.",
+            description="A rehearsal proves everything on a copy and changes nothing in the target.",
         ),
         "reason": Param(
-            None, type=["null", "string"], maxLength=500, title="Reason", description="Kept in the ledger's events."
+            None,
+            type=["null", "string"],
+            maxLength=500,
+            title="Reason",
+            description="Why now, for those who read it later: a ticket, an incident.",
         ),
     }
 
@@ -46,6 +51,15 @@ def review_params() -> dict[str, Param]:
     return {
         "reason": Param(None, type=["null", "string"], maxLength=500, title="Reason", description="Kept in the ledger.")
     }
+
+
+def described(target: Target, risk: Risk) -> str:
+    """A target as the form offers it: what stands between it and a change of the declared risk."""
+    environment = "" if target.environment == target.name else f"{target.environment}, "
+    wanted = target.reviews.get(risk, 0)
+    reviews = f"{wanted} review{'' if wanted == 1 else 's'}" if wanted else "no review"
+    when = ", in its maintenance windows" if target.windows else ""
+    return f"{target.name} ({environment}{reviews}{when})"
 
 
 def default_target(metadata: Metadata, targets: tuple[Target, ...]) -> str:
