@@ -8,7 +8,7 @@ from migrator import wording
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, StatementTrace, Verdict
 from migrator.markdown import bullets, fenced, table, text
 from migrator.plan import Finding, Plan, PredictedLock, Severity, Statement
-from migrator.reports.markdown import SEVERITY, fenced, table, text
+from migrator.reports.markdown import SEVERITY
 
 MARK = {Verdict.PASSED: "✅ passed", Verdict.FAILED: "❌ FAILED", Verdict.UNVERIFIED: "⚠️ not verified"}
 

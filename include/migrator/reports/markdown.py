@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from migrator import wording
+from migrator.markdown import fenced, table, text
 from migrator.plan import Severity
 from migrator.reports.document import Analysis, FindingEntry, StatementEntry
 
@@ -77,25 +78,3 @@ def _statements(statements: Sequence[StatementEntry]) -> str:
     shown = table(("Where", "Statement", "Locks", "Work"), rows)
     left = len(statements) - SHOWN_STATEMENTS
     return shown if left <= 0 else f"{shown}\n\n... and {left} more"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    lines += ["| " + " | ".join(text(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def text(value: str) -> str:
-    """One line without anything that markdown or HTML would take for its own; `**` stays, we write it ourselves."""
-    flat = " ".join(value.split())
-    for character, escaped in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\["), ("_", "\\_")):
-        flat = flat.replace(character, escaped)
-    return flat
-
-
-def fenced(content: str, language: str) -> str:
-    """A code block whose fence is longer than any in the content."""
-    fence = "```"
-    while fence in content:
-        fence += "`"
-    return f"{fence}{language}\n{content.rstrip()}\n{fence}"
