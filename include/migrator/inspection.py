@@ -123,7 +123,12 @@ def _findings(whole: Whole) -> Iterator[Finding]:
     for rule in RULES:
         if rule.whole is not None and whole.scripts:
             for hit in rule.whole(whole):
-                yield _finding(rule, hit, whole.scripts[0], hit.subject)
+                yield _finding(rule, hit, _script_of(hit.subject, whole), hit.subject)
+
+
+def _script_of(subject: Subject | None, whole: Whole) -> Script:
+    holds = (script for script in whole.all_scripts if any(item is subject for item in script.everything()))
+    return next(holds, whole.scripts[0])
 
 
 def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> Finding:

@@ -43,7 +43,7 @@ def test_a_bare_file_gives_the_documented_document(tmp_path: Path, capsys: pytes
     assert (statement["line"], statement["column"], statement["kind"]) == (1, 1, "ALTER TABLE")
     assert statement["locks"] == [{"relation": "lm.messages", "mode": "ACCESS EXCLUSIVE"}]
     assert statement["scans"] == ["lm.messages"]
-    assert statement["findings"][0]["rule"] == "add-constraint-validates"
+    assert statement["findings"][0]["rule"] == "add-check"
     assert "NOT VALID" in statement["findings"][0]["alternative_sql"]
     assert document["summary"]["risk"] == "medium"
 

@@ -110,7 +110,7 @@ def test_sarif_has_regions_fixes_and_suppressions() -> None:
         result["ruleId"]: result
         for result in json.loads(whole(BY_NAME["sarif"], analysis(MIXED)))["runs"][0]["results"]
     }
-    check = results["add-constraint-validates"]
+    check = results["add-check"]
     region = {"startLine": 1, "startColumn": 1, "endLine": 2, "endColumn": 36}
     assert check["locations"][0]["physicalLocation"]["region"] == region
     replacement = check["fixes"][0]["artifactChanges"][0]["replacements"][0]

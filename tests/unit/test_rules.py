@@ -1,4 +1,4 @@
-"""Each rule fires on its bad.sql and is silent on its good.sql; a rule without the pair fails."""
+"""Each rule fires on its bad examples and is silent on its good ones; a rule without both fails."""
 
 from __future__ import annotations
 
@@ -6,45 +6,44 @@ from pathlib import Path
 
 import pytest
 
-from migrator.inspection import inspect
-from migrator.plan import Finding
+from migrator.plan import Severity
 from migrator.rules import BY_ID, RULES
 from migrator.rules.reference import page
+from migrator.rules.rewrite import migrations_of
 from migrator.statements import parse
+from tests.rule_examples import Example, examples
 
-EXAMPLES = Path(__file__).parents[1] / "rules"
 PAGE = Path(__file__).parents[2] / "include" / "migrator" / "rules" / "README.md"
+EXAMPLES = examples()
+BAD = [item for item in EXAMPLES if item.bad and not item.needs_catalog]
+GOOD = [item for item in EXAMPLES if not item.bad]
 
 
-def findings(path: Path) -> tuple[Finding, ...]:
-    """A first line "-- transaction: true" stands for the metadata, "-- no rollback" for a folder without the script."""
-    text = path.read_text()
-    rollback = None if text.startswith("-- no rollback") else parse("SELECT 1;", file="rollback.sql")
-    wanted = True if text.startswith("-- transaction: true") else None
-    return inspect((parse(text, file=path.name),), rollback=rollback, transaction=wanted, has_metadata=True).findings
-
-
-@pytest.mark.parametrize("rule", sorted(BY_ID))
-def test_bad_example_is_found(rule: str) -> None:
-    found = [finding for finding in findings(EXAMPLES / rule / "bad.sql") if finding.rule == rule]
+@pytest.mark.parametrize("example", BAD, ids=str)
+def test_bad_example_is_found_without_a_connection(example: Example) -> None:
+    found = [finding for finding in example.findings() if finding.rule == example.rule]
     assert found
     assert all(finding.message and finding.help for finding in found)
 
 
-@pytest.mark.parametrize("rule", sorted(BY_ID))
-def test_good_example_is_not(rule: str) -> None:
-    assert rule not in {finding.rule for finding in findings(EXAMPLES / rule / "good.sql")}
+@pytest.mark.parametrize("example", GOOD, ids=str)
+def test_good_example_is_no_warning_without_a_connection(example: Example) -> None:
+    """What only the catalog can tell is `info` at most."""
+    found = [finding for finding in example.findings() if finding.rule == example.rule]
+    assert [finding for finding in found if finding.severity is not Severity.INFO] == []
 
 
-@pytest.mark.parametrize("rule", sorted(BY_ID))
-def test_alternative_is_sql(rule: str) -> None:
-    for finding in findings(EXAMPLES / rule / "bad.sql"):
-        if finding.alternative_sql:
-            assert parse(finding.alternative_sql, file="alternative.sql").problems == ()
+@pytest.mark.parametrize("example", BAD, ids=str)
+def test_alternative_is_sql(example: Example) -> None:
+    for finding in example.findings():
+        for text in migrations_of(finding.alternative_sql or ""):
+            assert parse(text, file="alternative.sql").problems == ()
 
 
-def test_no_example_without_a_rule() -> None:
-    assert {path.name for path in EXAMPLES.iterdir()} == set(BY_ID)
+def test_each_rule_has_examples_and_each_example_a_rule() -> None:
+    assert {example.rule for example in EXAMPLES} == set(BY_ID)
+    for rule in BY_ID:
+        assert {example.bad for example in EXAMPLES if example.rule == rule} == {True, False}, rule
     assert len(BY_ID) == len(RULES)
 
 

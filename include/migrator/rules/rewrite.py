@@ -66,6 +66,39 @@ def range_var(relation: str) -> Node:
     return build("TABLE x.y", x=schema, y=name).select_stmt.from_clause[0].range_var
 
 
+def expression_text(expression: Node) -> str:
+    """An expression as SQL, for the body of a function, which is text."""
+    return deparse(build("SELECT val", val=expression)).removeprefix("SELECT ")
+
+
+def name_text(name: str) -> str:
+    """A name, quoted when it must be."""
+    return deparse(build("SELECT col", col=name)).removeprefix("SELECT ")
+
+
+def relation_text(relation: Node) -> str:
+    """The name of a RangeVar, quoted when it must be."""
+    return deparse(build("SELECT FROM tbl", tbl=relation)).removeprefix("SELECT FROM ").removeprefix("ONLY ")
+
+
+def literal_text(text: str) -> str:
+    """A string constant."""
+    return deparse(build("SELECT 'lit'", lit=text)).removeprefix("SELECT ")
+
+
+def beside(relation: Node, name: str) -> Node:
+    """The RangeVar of `name` in the schema of another relation, as far as the statement names it."""
+    result = copy_of(relation)
+    result.relname = name
+    result.inh = True
+    return result
+
+
+def parts_of(relation: Node) -> tuple[str, ...]:
+    """A RangeVar as the list of names that some statements want."""
+    return tuple(part for part in (relation.schemaname, relation.relname) if part)
+
+
 def script(*migrations: Iterable[Node]) -> str:
     """Each migration's statements, one a line; between migrations stands `NEXT`."""
     written = ("\n".join(f"{deparse(node)};" for node in nodes) for nodes in migrations)

@@ -1,1 +1,2 @@
+CREATE UNIQUE INDEX CONCURRENTLY one_key ON messages (tenant_id);
 ALTER TABLE messages ADD CONSTRAINT one_key UNIQUE USING INDEX one_key;

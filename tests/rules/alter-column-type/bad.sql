@@ -1,1 +1,1 @@
-ALTER TABLE messages ALTER COLUMN id TYPE bigint;
+ALTER TABLE messages ALTER COLUMN size TYPE bigint;

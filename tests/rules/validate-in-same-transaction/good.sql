@@ -1,1 +1,1 @@
-ALTER TABLE messages VALIDATE CONSTRAINT positive;
+ALTER TABLE messages VALIDATE CONSTRAINT code_there;

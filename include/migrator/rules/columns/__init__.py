@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from migrator.rules.columns import add_column, alter_type, set_not_null
+from migrator.rules.columns import (
+    add_column_check,
+    add_column_default,
+    add_column_identity,
+    add_column_not_null,
+    add_column_references,
+    add_column_serial,
+    add_column_unique,
+    alter_type,
+    set_not_null,
+)
 from migrator.rules.model import Rule
 
-RULES: tuple[Rule, ...] = (add_column.RULE, alter_type.RULE, set_not_null.RULE)
+RULES: tuple[Rule, ...] = (
+    add_column_default.RULE,
+    add_column_serial.RULE,
+    add_column_identity.RULE,
+    add_column_check.RULE,
+    add_column_unique.RULE,
+    add_column_references.RULE,
+    add_column_not_null.RULE,
+    alter_type.RULE,
+    set_not_null.RULE,
+)

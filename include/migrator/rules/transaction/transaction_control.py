@@ -9,7 +9,7 @@ from migrator.rules.model import DOCS, Hit, Rule, Subject
 
 
 def check(subject: Subject) -> Iterator[Hit]:
-    if subject.statement.name == "transaction_stmt":
+    if subject.statement.name == "transaction_stmt" and not subject.nested:  # COMMIT inside a block ends its own batch
         yield Hit(f"{subject.statement.kind} in a migration: the engine opens and closes the transaction itself")
 
 

@@ -1,0 +1,37 @@
+"""ADD COLUMN with a CHECK of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.nodes import enum
+from migrator.plan import Severity
+from migrator.rules.alteration import alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
+from migrator.rules.online.columns import take_apart
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_AddColumn"):
+        checks = [part for part in take_apart(item.column_def).tables if enum(part, "contype") == "CONSTR_CHECK"]
+        if any(part.is_enforced for part in checks) and item.effects.scans:
+            yield Hit(
+                f"the CHECK of the new column {item.column_def.colname} reads all rows of {item.table}{item.size} while"
+                " nobody can read or write the table",
+                severity=item.severity_of(assumed=False),
+                alternative_sql=safely(subject),
+            )
+
+
+RULE = Rule(
+    id="add-column-check",
+    severity=Severity.WARNING,
+    condition="ADD COLUMN ... CHECK (...), with or without a default",
+    effect="ACCESS EXCLUSIVE lock while every row is checked, although all have the same value",
+    alternative="add the column alone, then the CHECK as NOT VALID, then VALIDATE CONSTRAINT in a later transaction",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+    aliases=("eugene:E1", "strong_migrations:add_check_constraint"),
+    on=("alter_table_stmt",),
+    statement=check,
+)

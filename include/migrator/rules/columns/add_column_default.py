@@ -1,0 +1,43 @@
+"""ADD COLUMN with a default that differs from row to row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.effects.volatility import volatile_functions
+from migrator.plan import Severity
+from migrator.rules.alteration import alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
+from migrator.rules.online.columns import take_apart
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_AddColumn"):
+        default = take_apart(item.column_def).default
+        if default is None or not item.effects.rewrites:
+            continue
+        sure, assumed = volatile_functions(default, item.world)
+        if not sure and not assumed:
+            continue
+        why = " and ".join(f"{name}()" for name in (*sure, *assumed))
+        yield Hit(
+            f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because {why} is volatile: it must be"
+            f" computed for every row, and nobody can read or write the table meanwhile{'' if sure else item.doubt}",
+            severity=item.severity_of(assumed=not sure),
+            alternative_sql=safely(subject),
+        )
+
+
+RULE = Rule(
+    id="add-column-volatile-default",
+    severity=Severity.WARNING,
+    condition="ADD COLUMN with a volatile default: random(), clock_timestamp(), gen_random_uuid(), nextval()",
+    effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew; a constant or a stable"
+    " function such as now() is computed once, and costs nothing",
+    alternative="add the column without a default, set the default in a second statement, fill old rows in batches",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+    aliases=("squawk:adding-field-with-default", "eugene:E11", "strong_migrations:add_column_default"),
+    on=("alter_table_stmt",),
+    statement=check,
+)

@@ -1,0 +1,36 @@
+"""ADD COLUMN ... GENERATED AS IDENTITY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.alteration import alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
+from migrator.rules.online.columns import take_apart
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_AddColumn"):
+        if take_apart(item.column_def).identity is not None and item.effects.rewrites:
+            yield Hit(
+                f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because every row gets a number"
+                " of its own; nobody can read or write the table meanwhile",
+                severity=item.severity_of(assumed=False),
+                alternative_sql=safely(subject),
+            )
+
+
+RULE = Rule(
+    id="add-column-identity",
+    severity=Severity.WARNING,
+    condition="ADD COLUMN ... GENERATED ALWAYS or BY DEFAULT AS IDENTITY",
+    effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
+    alternative="add a plain column with a sequence as its default, fill old rows in batches, make it NOT NULL, and"
+    " turn it into an identity column in the end, which is instant",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+    aliases=("squawk:adding-field-with-default", "eugene:E11", "strong_migrations:add_column_auto_incrementing"),
+    on=("alter_table_stmt",),
+    statement=check,
+)

@@ -1,0 +1,49 @@
+"""ADD COLUMN with REFERENCES."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.nodes import enum
+from migrator.plan import Severity
+from migrator.rules.alteration import Alteration, alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
+from migrator.rules.online.columns import take_apart
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_AddColumn"):
+        for part in take_apart(item.column_def).tables:
+            if enum(part, "contype") == "CONSTR_FOREIGN":
+                yield _hit(item, item.world.name(part.pktable), enforced=part.is_enforced)
+
+
+def _hit(item: Alteration, other: str, *, enforced: bool) -> Hit:
+    column = item.column_def.colname
+    if item.heavy and enforced:
+        return Hit(
+            f"the foreign key of the new column {column} reads {item.table}{item.size} and {other} while nobody can"
+            f" read or write {item.table}, and nobody can write {other}",
+            severity=item.severity_of(assumed=False),
+            alternative_sql=safely(item.subject),
+        )
+    return Hit(
+        f"adding {column} locks {other}, too (SHARE ROW EXCLUSIVE: writes to it wait), for an instant, but only once"
+        f" {item.table} is locked ACCESS EXCLUSIVE, so that everybody waits for whoever holds {other}",
+        severity=Severity.INFO,
+        alternative_sql=safely(item.subject) if enforced else None,
+    )
+
+
+RULE = Rule(
+    id="add-column-references",
+    severity=Severity.WARNING,
+    condition="ADD COLUMN ... REFERENCES; with a default every row is looked up, without one nothing is read (info)",
+    effect="ACCESS EXCLUSIVE lock on the table and SHARE ROW EXCLUSIVE on the referenced one in one transaction",
+    alternative="add the column alone, then the foreign key NOT VALID, then VALIDATE CONSTRAINT, each by itself",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+    aliases=("squawk:adding-foreign-key-constraint", "eugene:E1", "strong_migrations:add_reference"),
+    on=("alter_table_stmt",),
+    statement=check,
+)

@@ -1,0 +1,40 @@
+"""ADD COLUMN with UNIQUE or PRIMARY KEY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.nodes import enum
+from migrator.plan import Severity
+from migrator.rules.alteration import alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
+from migrator.rules.online.columns import take_apart
+
+KEYS = {"CONSTR_UNIQUE": "UNIQUE", "CONSTR_PRIMARY": "PRIMARY KEY"}
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_AddColumn"):
+        for part in take_apart(item.column_def).tables:
+            key = KEYS.get(enum(part, "contype"))
+            if key is not None and item.heavy:
+                yield Hit(
+                    f"{key} on the new column {item.column_def.colname} builds an index on {item.table}{item.size}"
+                    " while nobody can read or write the table",
+                    severity=item.severity_of(assumed=False),
+                    alternative_sql=safely(subject),
+                )
+
+
+RULE = Rule(
+    id="add-column-unique",
+    severity=Severity.WARNING,
+    condition="ADD COLUMN ... UNIQUE or PRIMARY KEY",
+    effect="ACCESS EXCLUSIVE lock for the whole index build",
+    alternative="add the column alone, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
+    aliases=("squawk:disallowed-unique-constraint", "squawk:adding-serial-primary-key-field", "eugene:E7"),
+    on=("alter_table_stmt",),
+    statement=check,
+)

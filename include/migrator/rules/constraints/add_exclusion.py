@@ -1,0 +1,33 @@
+"""EXCLUDE constraints: there is no way to build their index concurrently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.alteration import added_constraints
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in added_constraints(subject, "EXCLUSION"):
+        if item.effects.scans:
+            yield Hit(
+                f"this exclusion constraint builds an index on {item.table}{item.size} while nobody can read or write"
+                " the table",
+                severity=item.severity_of(assumed=False),
+            )
+
+
+RULE = Rule(
+    id="add-exclusion",
+    severity=Severity.WARNING,
+    condition="ADD CONSTRAINT ... EXCLUDE on an existing table",
+    effect="ACCESS EXCLUSIVE lock for the whole index build and a check of every row",
+    alternative="there is no way online: take a window that is long enough, or move the rows to a new table that has"
+    " the constraint from the start",
+    source=DOCS + "sql-createtable.html#SQL-CREATETABLE-EXCLUDE",
+    aliases=("eugene:E8", "strong_migrations:add_exclusion_constraint"),
+    on=("alter_table_stmt",),
+    statement=check,
+)

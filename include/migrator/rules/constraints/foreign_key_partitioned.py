@@ -1,0 +1,32 @@
+"""ADD FOREIGN KEY ... NOT VALID on a partitioned table before PostgreSQL 18."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.alteration import added_constraints
+from migrator.rules.model import Hit, Rule, Subject
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in added_constraints(subject, "FOREIGN"):
+        if item.constraint.skip_validation and item.is_partitioned and item.world.major < 18:
+            yield Hit(
+                f"{item.table} is partitioned, and PostgreSQL {item.world.major} cannot add a foreign key to a"
+                " partitioned table as NOT VALID (42809)"
+            )
+
+
+RULE = Rule(
+    id="foreign-key-not-valid-partitioned",
+    severity=Severity.ERROR,
+    condition="ADD FOREIGN KEY ... NOT VALID on a partitioned table",
+    effect="fails with SQLSTATE 42809",
+    alternative="add the foreign key NOT VALID to each partition and validate it there; then add it to the partitioned"
+    " table, which takes over the partitions' own constraints without reading them",
+    source="https://www.postgresql.org/docs/17/sql-altertable.html#SQL-ALTERTABLE-NOTES",
+    versions="before 18",
+    on=("alter_table_stmt",),
+    statement=check,
+)

@@ -1,0 +1,35 @@
+"""The same change without a lock that blocks: an ALTER TABLE as steps, each of which lets everybody work.
+
+`safely` answers for a whole statement, so that its alternative is clean whichever of its parts was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from migrator.rules.alteration import Alteration, alterations
+from migrator.rules.model import Subject
+from migrator.rules.online.columns import add_column
+from migrator.rules.online.constraints import add_constraint, set_not_null, validated
+from migrator.rules.online.steps import Steps
+
+Handler = Callable[[Alteration], "Steps | None"]
+
+HANDLERS: Mapping[str, Handler] = {
+    "AT_AddColumn": add_column,
+    "AT_SetNotNull": set_not_null,
+    "AT_AddConstraint": add_constraint,
+    "AT_ValidateConstraint": validated,
+}
+
+
+def safely(subject: Subject) -> str | None:
+    """The whole ALTER TABLE as migrations that block nobody; None when one of its parts has no such way."""
+    total = Steps()
+    for item in alterations(subject):
+        handler = HANDLERS.get(item.subtype)
+        steps = handler(item) if handler is not None else None if item.heavy else Steps(expand=(item.alone,))
+        if steps is None:
+            return None
+        total += steps
+    return total.script()

@@ -1,0 +1,156 @@
+"""Constraints added without reading the table under a lock that blocks: NOT VALID first, or an index built before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from migrator.effects.world import ASSUMED
+from migrator.nodes import Node, enum, find, strings
+from migrator.rules.alteration import Alteration
+from migrator.rules.names import object_name
+from migrator.rules.online.steps import Steps
+from migrator.rules.rewrite import beside, build, copy_of
+
+NOT_NULL_CONSTRAINTS = 18
+"""From this major on NOT NULL is a constraint that can be added NOT VALID."""
+
+
+def add_constraint(alteration: Alteration) -> Steps | None:
+    """ADD CONSTRAINT; None where there is no way online."""
+    return constrained(alteration, alteration.constraint)
+
+
+def constrained(alteration: Alteration, constraint: Node, *, filled: bool = False) -> Steps | None:
+    """The steps for one table constraint. `filled`: its columns are new, so everything waits until they are filled."""
+    kind = enum(constraint, "contype")
+    add = build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=alteration.relation, con=constraint)
+    if constraint.skip_validation or constraint.indexname or not _reads(kind, constraint):
+        return _using_index(alteration, constraint, add) if constraint.indexname else _instant(kind, add, filled)
+    if kind in ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL"):
+        if kind == "CONSTR_FOREIGN" and alteration.is_partitioned and alteration.world.major < 18:
+            return None
+        return _not_valid(alteration, constraint, kind, add)
+    if kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY") and not constraint.without_overlaps:
+        return None if alteration.is_partitioned else _unique(alteration, constraint)
+    return None
+
+
+def validated(alteration: Alteration) -> Steps:
+    """VALIDATE CONSTRAINT is safe where no strong lock of the same transaction is held."""
+    return Steps(validate=(alteration.alone,))
+
+
+def set_not_null(alteration: Alteration) -> Steps:
+    return not_null(alteration, alteration.command.name)
+
+
+def not_null(alteration: Alteration, column: str, name: str = "") -> Steps:
+    """NOT NULL for a column that holds no NULL any more.
+
+    On PostgreSQL 18 and later a NOT NULL constraint that is added NOT VALID; before, and where the version is unknown,
+    a CHECK that proves it, which is dropped in the end.
+    """
+    table, world = alteration.relation, alteration.world
+    proved = build("ALTER TABLE tbl ALTER COLUMN col SET NOT NULL", tbl=table, col=column)
+    if world.proves_not_null(alteration.table, column):
+        return Steps(finish=(proved,))
+    if (world.facts is not None or world.assumed is not ASSUMED) and world.major >= NOT_NULL_CONSTRAINTS:
+        name = name or object_name(table.relname, column, "not_null", taken=taken(alteration))
+        add = build("ALTER TABLE tbl ADD CONSTRAINT con NOT NULL col NOT VALID", tbl=table, con=name, col=column)
+        return Steps(constrain=(add,), validate=(_validate(table, name),))
+    name = object_name(table.relname, column, "not_null_check", taken=taken(alteration))
+    check = build(
+        "ALTER TABLE tbl ADD CONSTRAINT con CHECK (col IS NOT NULL) NOT VALID", tbl=table, con=name, col=column
+    )
+    drop = build("ALTER TABLE tbl DROP CONSTRAINT con", tbl=table, con=name)
+    return Steps(constrain=(check,), validate=(_validate(table, name),), finish=(proved, drop))
+
+
+def taken(alteration: Alteration) -> Collection[str]:
+    """Names of constraints and indexes that the table has."""
+    facts = alteration.facts
+    if facts is None:
+        return ()
+    return {item.name for item in facts.constraints} | {item.name.partition(".")[2] for item in facts.indexes}
+
+
+def _reads(kind: str, constraint: Node) -> bool:
+    return constraint.is_enforced or kind not in ("CONSTR_CHECK", "CONSTR_FOREIGN")
+
+
+def _instant(kind: str, add: Node, filled: bool) -> Steps:
+    if kind == "CONSTR_FOREIGN":
+        return Steps(refer=(add,))
+    return Steps(constrain=(add,)) if filled else Steps(expand=(add,))
+
+
+def _not_valid(alteration: Alteration, constraint: Node, kind: str, add: Node) -> Steps:
+    table = alteration.relation
+    item = getattr(add.alter_table_stmt.cmds[0].alter_table_cmd, "def").constraint
+    item.skip_validation = True
+    item.initially_valid = False
+    item.conname = constraint.conname or default_name(alteration, constraint)
+    validate = _validate(table, item.conname)
+    if kind == "CONSTR_FOREIGN":
+        return Steps(refer=(add,), validate=(validate,))
+    return Steps(constrain=(add,), validate=(validate,))
+
+
+def _validate(table: Node, name: str) -> Node:
+    return build("ALTER TABLE tbl VALIDATE CONSTRAINT con", tbl=table, con=name)
+
+
+def default_name(alteration: Alteration, constraint: Node) -> str:
+    """The name that PostgreSQL gives to a constraint without one (ChooseConstraintName, ChooseIndexName)."""
+    kind, table = enum(constraint, "contype"), alteration.relation.relname
+    columns: Sequence[str]
+    if kind == "CONSTR_CHECK":
+        used = tuple(dict.fromkeys(strings(item.fields)[-1] for item in find(constraint.raw_expr, "ColumnRef")))
+        columns, label = used if len(used) == 1 else (), "check"
+    elif kind == "CONSTR_FOREIGN":
+        columns, label = strings(constraint.fk_attrs), "fkey"
+    elif kind == "CONSTR_NOTNULL":
+        columns, label = strings(constraint.keys), "not_null"
+    elif kind == "CONSTR_PRIMARY":
+        columns, label = (), "pkey"
+    else:
+        columns, label = (*strings(constraint.keys), *strings(constraint.including)), "key"
+    return object_name(table, "_".join(columns), label, taken=taken(alteration))
+
+
+def _unique(alteration: Alteration, constraint: Node) -> Steps:
+    """UNIQUE or PRIMARY KEY: the index first, then the constraint takes it over."""
+    table, columns = alteration.relation, strings(constraint.keys)
+    using = copy_of(constraint)
+    using.conname = using.indexname = constraint.conname or default_name(alteration, constraint)
+    index = build(
+        "CREATE UNIQUE INDEX CONCURRENTLY idx ON tbl (keys) INCLUDE (more)",
+        idx=using.indexname,
+        tbl=beside(table, table.relname),
+        keys=columns,
+        more=strings(constraint.including),
+    )
+    index.index_stmt.nulls_not_distinct = constraint.nulls_not_distinct
+    index.index_stmt.options.extend(constraint.options)
+    index.index_stmt.table_space = constraint.indexspace
+    for field in ("keys", "including", "options", "indexspace", "nulls_not_distinct"):
+        using.ClearField(field)
+    add = build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=table, con=using)
+    return _keys(alteration, constraint, columns) + Steps(index=(index,), finish=(add,))
+
+
+def _using_index(alteration: Alteration, constraint: Node, add: Node) -> Steps | None:
+    """A PRIMARY KEY that takes over an index still reads the table for columns that may be NULL."""
+    found = alteration.world.index_of(f"{alteration.table.partition('.')[0]}.{constraint.indexname}")
+    columns = found[1].columns if found is not None else ()
+    return _keys(alteration, constraint, columns) + Steps(finish=(add,))
+
+
+def _keys(alteration: Alteration, constraint: Node, columns: Sequence[str]) -> Steps:
+    """NOT NULL for the columns of a primary key."""
+    steps = Steps()
+    if enum(constraint, "contype") == "CONSTR_PRIMARY":
+        for column in columns:
+            if not alteration.world.proves_not_null(alteration.table, column):
+                steps += not_null(alteration, column)
+    return steps

@@ -1,0 +1,106 @@
+"""The rules with the catalog of a real server: found and not found, and every alternative runs and ends where the
+statement would have ended, without a finding of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+
+from migrator import schema
+from migrator.facts import CatalogFacts
+from migrator.facts_query import collect_facts
+from migrator.inspection import inspect
+from migrator.plan import Finding, Severity
+from migrator.rules.rewrite import migrations_of
+from migrator.schema_diff import diff
+from migrator.session import Endpoint, connect
+from migrator.statements import ParsedFile, parse
+from tests.integration.conftest import MakeDatabase
+from tests.rule_examples import Example, crowded, examples
+
+BAD = [item for item in examples() if item.bad]
+GOOD = [item for item in examples() if not item.bad]
+WISHES = {"foreign-key-without-index", "foreign-key-type-mismatch"}
+"""Rules about what is wanted, not about how it is done: they are as right about the alternative."""
+
+
+@pytest.fixture
+def major(database: Endpoint) -> int:
+    with psycopg.connect(database.conninfo) as conn:
+        return conn.info.server_version // 10000
+
+
+def facts_of(endpoint: Endpoint, parsed: ParsedFile) -> CatalogFacts:
+    with connect(endpoint, purpose="observe") as conn:
+        return crowded(collect_facts(conn, parsed))
+
+
+def run(endpoint: Endpoint, texts: Sequence[str]) -> None:
+    """Each text as a migration: one transaction when it can be one."""
+    with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
+        for text in texts:
+            parsed = parse(text, file="run.sql")
+            assert parsed.problems == ()
+            if all(item.transactional for item in parsed.statements):
+                with conn.transaction():
+                    conn.execute(text.encode())
+            else:
+                for statement in parsed.statements:
+                    conn.execute(statement.sql.encode())
+
+
+def schema_of(endpoint: Endpoint) -> schema.Schema:
+    with psycopg.connect(endpoint.conninfo) as conn:
+        return schema.read(conn).without("column_order")
+
+
+@pytest.mark.parametrize("example", BAD, ids=str)
+def test_bad_example_is_found(example: Example, make_database: MakeDatabase, major: int) -> None:
+    if not example.runs_on(major):
+        pytest.skip(f"not for PostgreSQL {major}")
+    endpoint = make_database(script=example.catalog.read_text())
+    found = [item for item in example.findings(facts_of(endpoint, example.parsed)) if item.rule == example.rule]
+    assert found
+    alternatives = [item for item in found if item.alternative_sql]
+    for item in alternatives:
+        _assert_clean(example, _with_alternative(example, item), facts_of(endpoint, example.parsed))
+    reached = [_run_alternative(example, item, make_database) for item in alternatives]
+    if reached and not example.reaches_another_schema:
+        run(endpoint, [item.sql for item in example.parsed.statements])
+        assert [diff(schema_of(endpoint), other).lines() for other in reached] == [()] * len(reached)
+
+
+@pytest.mark.parametrize("example", GOOD, ids=str)
+def test_good_example_is_not_found_and_runs(example: Example, make_database: MakeDatabase, major: int) -> None:
+    if not example.runs_on(major):
+        pytest.skip(f"not for PostgreSQL {major}")
+    endpoint = make_database(script=example.catalog.read_text())
+    found = example.findings(facts_of(endpoint, example.parsed))
+    assert [item for item in found if item.rule == example.rule] == []
+
+
+def _with_alternative(example: Example, finding: Finding) -> tuple[str, ...]:
+    """The example as migrations, with the alternative in place of the statement that was found."""
+    assert finding.statement is not None
+    statements = example.parsed.statements
+    return (
+        *(item.sql for item in statements[: finding.statement]),
+        *migrations_of(finding.alternative_sql or ""),
+        *(item.sql for item in statements[finding.statement + 1 :]),
+    )
+
+
+def _run_alternative(example: Example, finding: Finding, make_database: MakeDatabase) -> schema.Schema:
+    endpoint = make_database("safe", script=example.catalog.read_text())
+    run(endpoint, _with_alternative(example, finding))
+    return schema_of(endpoint)
+
+
+def _assert_clean(example: Example, texts: Sequence[str], facts: CatalogFacts) -> None:
+    """The alternative is analysed like any migration, and nothing in it is worse than `info`, apart from what is wrong
+    with the wish itself."""
+    files = tuple(parse(text, file=f"{number}.sql") for number, text in enumerate(texts))
+    found = [item for item in inspect(files, facts=facts).findings if item.severity is not Severity.INFO]
+    assert [item for item in found if item.rule not in WISHES - {example.rule}] == []

@@ -1,0 +1,81 @@
+"""The examples of the rules (tests/rules/README.md), read and analysed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from migrator.facts import CatalogFacts
+from migrator.inspection import inspect
+from migrator.plan import Finding
+from migrator.statements import ParsedFile, parse
+
+FOLDER = Path(__file__).parent / "rules"
+MANY_ROWS = 5_000_000
+
+
+@dataclass(frozen=True)
+class Example:
+    rule: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.rule}/{self.path.stem}"
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    @property
+    def bad(self) -> bool:
+        return self.path.stem.startswith("bad")
+
+    @property
+    def catalog(self) -> Path:
+        own = self.path.with_name("catalog.sql")
+        return own if own.exists() else FOLDER / "catalog.sql"
+
+    @property
+    def needs_catalog(self) -> bool:
+        return self.catalog.parent != FOLDER
+
+    @property
+    def reaches_another_schema(self) -> bool:
+        return "\n-- another schema: " in f"\n{self.text}"
+
+    def runs_on(self, major: int) -> bool:
+        match = re.search(r"^-- server: (\d+)(?:-(\d+))?$", self.text, re.MULTILINE)
+        return match is None or int(match[1]) <= major <= int(match[2] or 99)
+
+    @property
+    def parsed(self) -> ParsedFile:
+        return parse(self.text, file=self.path.name)
+
+    def findings(self, facts: CatalogFacts | None = None) -> tuple[Finding, ...]:
+        return inspect(
+            (self.parsed,),
+            rollback=None if "-- no rollback" in self.text else parse("SELECT 1;", file="rollback.sql"),
+            facts=facts,
+            transaction=True if "-- transaction: true" in self.text else None,
+            has_metadata=True,
+        ).findings
+
+
+def examples() -> tuple[Example, ...]:
+    return tuple(_examples())
+
+
+def _examples() -> Iterator[Example]:
+    for folder in sorted(path for path in FOLDER.iterdir() if path.is_dir()):
+        for path in sorted(folder.glob("*.sql")):
+            if path.stem.startswith(("bad", "good")):
+                yield Example(folder.name, path)
+
+
+def crowded(facts: CatalogFacts) -> CatalogFacts:
+    """The same catalog with millions of rows in each table, so that nothing is forgiven for being small."""
+    return replace(
+        facts, relations={name: replace(item, rows=MANY_ROWS) for name, item in facts.relations.items() if item}
+    )

@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Names" ADD CHECK ("Key" > 0), ADD COLUMN more text;

@@ -1,0 +1,1 @@
+ALTER TABLE messages ADD COLUMN weight integer DEFAULT 1 CHECK (weight > 0);

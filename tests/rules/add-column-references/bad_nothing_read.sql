@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Names" ADD COLUMN "its owner" bigint REFERENCES tenants (id) ON DELETE SET NULL DEFERRABLE;

@@ -1,1 +1,0 @@
-ALTER TABLE messages ADD COLUMN token uuid DEFAULT gen_random_uuid();

@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Names" ADD COLUMN "a number" serial PRIMARY KEY;

@@ -1,0 +1,1 @@
+ALTER TABLE messages ADD CONSTRAINT no_twins EXCLUDE USING btree (tenant_id WITH =);

@@ -1,0 +1,2 @@
+CREATE TABLE t (id bigint);
+ALTER TABLE t ADD CONSTRAINT no_twins EXCLUDE USING btree (id WITH =);

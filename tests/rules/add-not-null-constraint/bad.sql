@@ -1,0 +1,2 @@
+-- server: 18
+ALTER TABLE messages ADD CONSTRAINT size_there NOT NULL size;

@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Names" ADD PRIMARY KEY ("Key", "the value");

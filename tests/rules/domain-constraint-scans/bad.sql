@@ -1,0 +1,1 @@
+ALTER DOMAIN positive ADD CONSTRAINT is_positive CHECK (VALUE > 0);

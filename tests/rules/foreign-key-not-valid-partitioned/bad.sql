@@ -1,0 +1,2 @@
+-- server: 14-17
+ALTER TABLE events ADD CONSTRAINT of_tenant FOREIGN KEY (tenant_id) REFERENCES tenants NOT VALID;

@@ -1,0 +1,2 @@
+CREATE TABLE tenants (id bigint PRIMARY KEY);
+CREATE TABLE notes (small integer, large bigint);

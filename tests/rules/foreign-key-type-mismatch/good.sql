@@ -1,0 +1,1 @@
+ALTER TABLE notes ADD CONSTRAINT of_tenant FOREIGN KEY (large) REFERENCES tenants NOT VALID;

@@ -1,0 +1,1 @@
+ALTER TABLE "Odd Names" ALTER COLUMN "the value" SET NOT NULL;
