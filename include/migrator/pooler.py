@@ -72,6 +72,13 @@ def _pid_of_second_session(connection: psycopg.Connection[Any]) -> int | None:
     try:
         other.pgconn.send_query(b"BEGIN; SELECT pg_catalog.pg_backend_pid()")
         return _answer(other.pgconn, time.monotonic() + ANSWER_SECONDS)
+    except psycopg.OperationalError as exc:
+        if "statement pooling" not in str(exc):  # PgBouncer's word for it, before it hangs up
+            raise
+        raise PoolerDetected(
+            "this connection goes through a pooler in statement mode, which knows no transactions; give the migration "
+            "the server's own host and port, or a pool in session mode"
+        ) from exc
     finally:
         other.close()
 
