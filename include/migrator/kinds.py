@@ -259,7 +259,7 @@ def needs_transaction(node: Node) -> bool:
 
 
 def _subscription_refreshes(stmt: Node) -> bool:
-    """REFRESH and, unless told not to, SET/ADD/DROP PUBLICATION; failover and two_phase alter the remote slot."""
+    """REFRESH and, unless told not to, SET/ADD/DROP PUBLICATION; failover and two_phase=false alter the remote slot."""
     kind = enum(stmt, "kind")
     if kind == "ALTER_SUBSCRIPTION_REFRESH":
         return True
@@ -270,7 +270,8 @@ def _subscription_refreshes(stmt: Node) -> bool:
     ):
         return flag(stmt.options, "refresh", True)
     if kind == "ALTER_SUBSCRIPTION_OPTIONS":
-        return any(item.def_elem.defname in ("failover", "two_phase") for item in stmt.options)
+        failover = any(item.def_elem.defname == "failover" for item in stmt.options)
+        return failover or not flag(stmt.options, "two_phase", True)
     return False
 
 
