@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from migrator.documents import from_dict
 from migrator.facts import CatalogFacts
 from migrator.inspection import inspect
 from migrator.plan import Finding
 from migrator.statements import ParsedFile, parse
+from migrator.surroundings import Surroundings
 
 FOLDER = Path(__file__).parent / "rules"
 MANY_ROWS = 5_000_000
@@ -53,13 +56,28 @@ class Example:
     def parsed(self) -> ParsedFile:
         return parse(self.text, file=self.path.name)
 
+    @property
+    def pending(self) -> tuple[ParsedFile, ...]:
+        """Another migration that waits to be applied."""
+        path = self.path.with_name("pending.sql")
+        return (parse(path.read_text(encoding="utf-8"), file=path.name),) if path.exists() else ()
+
+    @property
+    def surroundings(self) -> Surroundings | None:
+        """What goes on around: no test server has standbys or vacuums that prevent wraparound."""
+        path = self.path.with_name("surroundings.json")
+        return from_dict(Surroundings, json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
     def findings(self, facts: CatalogFacts | None = None) -> tuple[Finding, ...]:
+        if self.surroundings is not None:
+            facts = replace(facts or CatalogFacts(server_version_num=180000), surroundings=self.surroundings)
         return inspect(
             (self.parsed,),
             rollback=None if "-- no rollback" in self.text else parse("SELECT 1;", file="rollback.sql"),
             facts=facts,
             transaction=True if "-- transaction: true" in self.text else None,
             has_metadata=True,
+            pending=self.pending,
         ).findings
 
 

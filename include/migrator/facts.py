@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from migrator.surroundings import Surroundings
+
 
 @dataclass(frozen=True)
 class ColumnFacts:
@@ -304,6 +306,8 @@ class CatalogFacts:
     """Whose privileges these are."""
     superuser: bool = True
     standby: bool = False
+    surroundings: Surroundings | None = None
+    """None: not asked."""
     complete: bool = False
     """The catalog was asked: what is not listed does not exist. False for facts made by hand, as for
     `--server-version`."""

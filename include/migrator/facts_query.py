@@ -13,6 +13,7 @@ from migrator.facts import CatalogFacts
 from migrator.facts_names import Mentioned, Name
 from migrator.facts_rows import Found, Row
 from migrator.statements import ParsedFile
+from migrator.surroundings import read_surroundings
 
 if TYPE_CHECKING:
     from migrator.session import Connection
@@ -87,16 +88,17 @@ def collect_facts(
         role=role,
         superuser=server["superuser"],
         standby=server["standby"],
+        surroundings=read_surroundings(_Asker(conn, "surroundings"), found.names, standby=server["standby"]),
         complete=True,
     )
 
 
 class _Asker:
-    """Runs a query of facts.sql."""
+    """Runs a query of facts.sql, or of another file."""
 
-    def __init__(self, conn: Connection) -> None:
+    def __init__(self, conn: Connection, topic: str = "facts") -> None:
         self._conn = conn
-        self._queries = sql.load("facts")
+        self._queries = sql.load(topic)
 
     def __call__(self, query: str, **values: Any) -> list[Row]:
         with self._conn.cursor() as cursor:

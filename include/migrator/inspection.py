@@ -61,16 +61,18 @@ def inspect(
     allow: Sequence[Allow] = (),
     today: date | None = None,
     assumed: Assumed = ASSUMED,
+    pending: Sequence[ParsedFile] = (),
 ) -> Inspection:
     """`parsed`: the files in the order in which they run. `today`: None means that no allowance ever expires.
-    `assumed`: what to take for granted without `facts`."""
+    `assumed`: what to take for granted without `facts`. `pending`: other migrations that are still to be applied."""
     world = World(facts, assumed)
     scripts = []
     for file in parsed:
         script, world = walk(file, world, wanted=transaction)
         scripts.append(script)
     undo = walk(rollback, World(facts, assumed), wanted=None, rollback=True)[0] if rollback is not None else None
-    whole = Whole(tuple(scripts), undo, has_metadata)
+    others = tuple(walk(file, World(facts, assumed), wanted=None)[0] for file in pending)
+    whole = Whole(tuple(scripts), undo, has_metadata, others)
     files = tuple(script.parsed for script in whole.all_scripts)
     findings = settled([*_problems(whole), *_findings(whole)], files, allow, today)
     subjects = [subject for script in scripts for subject in script.everything()]

@@ -25,7 +25,8 @@ def notes(sql: str, *allow: Allow) -> list[Finding]:
 
 
 def test_the_next_statement_and_no_other() -> None:
-    found = findings(ALLOW.format("truncate") + "TRUNCATE a;\nTRUNCATE b;")
+    sql = ALLOW.format("truncate") + "TRUNCATE a;\nTRUNCATE b;"
+    found = [item for item in findings(sql) if item.rule == "truncate"]
     assert [(item.line, item.allowed_because) for item in found] == [(2, "the table is empty"), (3, None)]
 
 
@@ -81,7 +82,8 @@ def test_a_string_is_no_comment() -> None:
 
 def test_the_metadata_allows_everywhere() -> None:
     allow = Allow(rule="truncate", reason="empty", until=date(2026, 12, 31))
-    assert [item.allowed_because for item in findings("TRUNCATE a; TRUNCATE b;", allow)] == ["empty", "empty"]
+    found = [item for item in findings("TRUNCATE a; TRUNCATE b;", allow) if item.rule == "truncate"]
+    assert [item.allowed_because for item in found] == ["empty", "empty"]
     (note,) = notes("SELECT 1;", allow)
     assert note.message == "nothing needs the allowance for 'truncate'"
 

@@ -122,6 +122,9 @@ class Whole:
     has_metadata: bool
     """False for a bare SQL file, which has no rollback script beside it."""
 
+    pending: tuple[Script, ...] = ()
+    """Other migrations that wait to be applied, without facts of the catalog."""
+
     @property
     def all_scripts(self) -> tuple[Script, ...]:
         return (*self.scripts, *((self.rollback,) if self.rollback else ()))

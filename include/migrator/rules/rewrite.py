@@ -105,6 +105,11 @@ def script(*migrations: Iterable[Node]) -> str:
     return f"\n{NEXT}\n".join(text for text in written if text)
 
 
+def later(node: Node) -> str:
+    """The statement as it is, but in a migration after the one with the statements before it."""
+    return f"{NEXT}\n{deparse(node)};"
+
+
 def migrations_of(alternative: str) -> tuple[str, ...]:
     """The texts of an alternative that run as migrations of their own, in order."""
     return tuple(alternative.split(f"\n{NEXT}\n"))

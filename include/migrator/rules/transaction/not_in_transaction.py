@@ -9,13 +9,17 @@ from migrator.rules.model import DOCS, Hit, Rule, Script
 
 
 def check(script: Script) -> Iterator[Hit]:
-    if script.transaction_wanted is not True:
-        return
-    for subject in script.subjects:
-        if not subject.statement.transactional:
+    for subject in script.everything():
+        kind = subject.statement.kind
+        if subject.statement.transactional:
+            continue
+        if subject.nested:
+            yield Hit(f"{kind} cannot run inside a function or DO block", subject=subject)
+        elif subject.transactional:
+            yield Hit(f"{kind} cannot run inside the transaction that is open here", subject=subject)
+        elif script.transaction_wanted is True:
             yield Hit(
-                f"{subject.statement.kind} cannot run inside a transaction block, and the metadata says transaction:"
-                " true",
+                f"{kind} cannot run inside a transaction block, and the metadata says transaction: true",
                 subject=subject,
             )
 
@@ -23,7 +27,7 @@ def check(script: Script) -> Iterator[Hit]:
 RULE = Rule(
     id="not-in-transaction",
     severity=Severity.ERROR,
-    condition="a statement that PostgreSQL refuses inside a transaction block, in a file that must be one transaction",
+    condition="a statement that PostgreSQL refuses inside a transaction block, in a transaction, function or DO block",
     effect="the migration fails with SQLSTATE 25001 when it reaches this statement",
     alternative="take `transaction: true` out of the metadata, or move the statement into a migration of its own",
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",

@@ -1,0 +1,28 @@
+-- What the examples stand on where they have no catalog.sql of their own.
+CREATE TABLE tenants (
+    id bigint PRIMARY KEY,
+    name text
+);
+
+CREATE TABLE messages (
+    id integer PRIMARY KEY,
+    tenant_id bigint,
+    body text NOT NULL,
+    size integer,
+    sent timestamp,
+    code varchar(20) CONSTRAINT code_there CHECK (code <> ''),
+    price numeric(10, 2)
+);
+
+CREATE INDEX messages_tenant ON messages (tenant_id);
+
+CREATE TABLE "Odd Names" (
+    "Key" integer NOT NULL,
+    "the value" text
+);
+
+INSERT INTO tenants VALUES (1, 'one'), (2, 'two');
+
+INSERT INTO messages VALUES (1, 1, 'a', 1, '2024-01-01', 'x', 1), (2, 2, 'b', 2, '2024-01-02', 'y', 2);
+
+INSERT INTO "Odd Names" VALUES (1, 'one'), (2, 'two');

@@ -1,0 +1,2 @@
+ALTER TABLE messages ADD COLUMN note text;
+CREATE INDEX i ON tenants (name);

@@ -1,0 +1,2 @@
+CREATE TABLE t (id bigint);
+CREATE INDEX i ON tenants (name);

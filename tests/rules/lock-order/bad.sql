@@ -1,0 +1,2 @@
+ALTER TABLE messages ADD COLUMN note text;
+ALTER TABLE tenants ADD COLUMN note text;

@@ -1,0 +1,2 @@
+ALTER TABLE tenants DROP COLUMN note;
+ALTER TABLE messages DROP COLUMN note;

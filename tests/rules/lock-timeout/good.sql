@@ -1,0 +1,4 @@
+SET lock_timeout = '2s';
+ALTER TABLE messages ADD COLUMN note text;
+SET lock_timeout = 0;
+SELECT 1;

@@ -1,0 +1,2 @@
+LOCK TABLE messages IN SHARE MODE;
+VACUUM messages;

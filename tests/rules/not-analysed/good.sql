@@ -1,0 +1,4 @@
+DO $$
+BEGIN
+  EXECUTE 'ANALYZE messages';
+END $$;

@@ -1,0 +1,3 @@
+SET lock_timeout = '2s';
+ALTER TABLE messages ADD COLUMN note text;
+SET lock_timeout = 0;

@@ -1,0 +1,5 @@
+BEGIN;
+BEGIN;
+ALTER TABLE messages ADD COLUMN note text;
+COMMIT;
+COMMIT;

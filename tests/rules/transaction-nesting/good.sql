@@ -1,0 +1,5 @@
+BEGIN;
+SAVEPOINT before;
+ALTER TABLE messages ADD COLUMN note text;
+ROLLBACK TO before;
+COMMIT;
