@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from migrator.inspection import inspect
 from migrator.plan import Severity
 from migrator.rules import BY_ID, RULES
 from migrator.rules.reference import page
@@ -49,3 +50,32 @@ def test_each_rule_has_examples_and_each_example_a_rule() -> None:
 
 def test_reference_page_is_up_to_date() -> None:
     assert PAGE.read_text() == page(), "run: python -m migrator.rules.reference"
+
+
+@pytest.mark.parametrize(
+    "sql, found",
+    [
+        ("ALTER TABLE a ADD COLUMN x int; CREATE INDEX i ON b (x);", True),
+        ("CREATE INDEX i ON a (x); UPDATE b SET x = 1;", True),
+        ("ALTER TABLE a ADD COLUMN x int; DO $$ BEGIN UPDATE b SET x = 1; END $$;", True),
+        ("ALTER TABLE a ADD COLUMN x int; UPDATE b SET x = 1 WHERE id = 1;", False),
+        ("BEGIN; ALTER TABLE a ADD COLUMN x int; COMMIT; CREATE INDEX i ON b (x);", False),
+        ("BEGIN; SAVEPOINT s; ALTER TABLE a ADD x int; ROLLBACK TO s; CREATE INDEX i ON b (x); COMMIT;", False),
+        ("INSERT INTO a VALUES (1); CREATE INDEX i ON b (x);", False),
+        ("ALTER TABLE a ADD COLUMN x int; ALTER TABLE a ADD CHECK (x > 0);", False),
+    ],
+)
+def test_lock_held_during_work(sql: str, found: bool) -> None:
+    findings = inspect((parse(sql, file="x.sql"),)).findings
+    assert ("lock-held-during-work" in {finding.rule for finding in findings}) is found
+
+
+def test_two_migrations_that_lock_in_opposite_orders() -> None:
+    sql = "ALTER TABLE a ADD x int; ALTER TABLE b ADD x int;"
+    other = parse("ALTER TABLE b ADD y int; ALTER TABLE a ADD y int;", file="other.sql")
+    (alone,) = [item for item in inspect((parse(sql, file="x.sql"),)).findings if item.rule == "lock-order"]
+    (both,) = [
+        item for item in inspect((parse(sql, file="x.sql"),), pending=[other]).findings if item.rule == "lock-order"
+    ]
+    assert (alone.severity, both.severity) == (Severity.INFO, Severity.WARNING)
+    assert "other.sql locks public.b before public.a" in both.message

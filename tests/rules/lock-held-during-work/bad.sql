@@ -1,2 +1,2 @@
 ALTER TABLE messages ADD COLUMN note text;
-CREATE INDEX i ON tenants (name);
+SELECT pg_sleep(0.01);
