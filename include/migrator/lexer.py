@@ -1,77 +1,22 @@
 """Cuts SQL text into statements as psql would, and finds what is psql's and not SQL.
 
-PostgreSQL's own parser stops at the first error and knows neither meta-commands nor inline COPY data. This lexer
-follows PostgreSQL's scan.l and psql's psqlscan.l (with standard_conforming_strings on, the only setting since 9.1
-that a migration session uses), so after an error the rest of the file is still looked at.
+PostgreSQL's own parser stops at the first error and knows neither meta-commands nor inline COPY data. This follows
+psql's psqlscan.l, so after an error the rest of the file is still looked at.
 """
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-MAX_NESTING = 1500
-"""Operators inside one expression. libpg_query recurses over its tree and a few thousand levels overflow the C stack
-(measured: 20,000 terms are fine to parse, 5,000 crash its deparser); people write less than a hundred."""
+from migrator import psql
+from migrator.measures import MAX_NESTING, Measures, measure
+from migrator.skim import skim
+from migrator.tokens import Token, fold, tokens
 
-_TOKEN = re.compile(
-    r"""
-    (?P<space>[ \t\n\r\f\v]+)
-  | (?P<comment>--[^\n\r]*)
-  | (?P<block>/\*)
-  | (?P<string>(?:[bBxXnN]|[uU]&)?'[^']*(?:''[^']*)*'
-             | [eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*')
-  | (?P<quoted>(?:[uU]&)?"[^"]*(?:""[^"]*)*")
-  | (?P<open>(?:[bBxXnNeE]|[uU]&)?'|(?:[uU]&)?")
-  | (?P<dollar>\$(?:[A-Za-z_\x80-\U0010FFFF][A-Za-z0-9_\x80-\U0010FFFF]*)?\$)
-  | (?P<word>[A-Za-z_\x80-\U0010FFFF][A-Za-z0-9_$\x80-\U0010FFFF]*)
-  | (?P<number>0[xX][0-9A-Fa-f_]+|0[oO][0-7_]+|0[bB][01_]+
-             |(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?|\$[0-9]+)
-  | (?P<semicolon>;)
-  | (?P<left>[(\[])
-  | (?P<right>[)\]])
-  | (?P<comma>,)
-  | (?P<backslash>\\)
-  | (?P<operator>(?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?])+|::)
-  | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_BLOCK_EDGE = re.compile(r"/\*|\*/")
 _COPY_END = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
-_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-_NESTING_WORDS = frozenset(
-    [
-        "not",
-        "is",
-        "collate",
-        "in",
-        "between",
-        "like",
-        "ilike",
-        "similar",
-        "case",
-        "select",
-        "with",
-        "isnull",
-        "notnull",
-        "at",
-    ]
-)
-_CHAIN_WORDS = frozenset(["union", "intersect", "except", "join"])
-_FLAT_WORDS = frozenset(["and", "or", "when", "then", "else"])
-
-
-@dataclass(frozen=True)
-class Token:
-    kind: str
-    text: str
-    start: int
-    end: int
-    closed: bool = True
-    """False for a quote or comment that runs into the end of the file."""
+_COMMAND = re.compile(r"\\(?:[A-Za-z_]+\+?|[!?.;]|\S)?")
 
 
 @dataclass(frozen=True)
@@ -81,15 +26,27 @@ class Segment:
     start: int
     end: int
     semicolon: int | None
-    nesting: int
-    fingerprint: str
-    """SHA-256 over the tokens, unquoted words in lower case: equal for statements that differ in layout only."""
+    sql: str = field(repr=False)
     copy_data: bool = False
     """COPY ... FROM STDIN that is followed by inline data up to a line with `\\.`."""
     cut_by: str | None = None
     """The psql meta-command that ended it (as in `SELECT ... \\gexec`)."""
-    words: tuple[str, ...] = ()
-    """The first unquoted words in lower case, to name a statement that does not parse."""
+
+    @functools.cached_property
+    def measures(self) -> Measures:
+        return measure(self.sql)
+
+    @property
+    def nesting(self) -> int:
+        return self.measures.nesting
+
+    @property
+    def fingerprint(self) -> str:
+        return self.measures.fingerprint
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.measures.words
 
 
 @dataclass(frozen=True)
@@ -108,77 +65,58 @@ class Scan:
     issues: tuple[Issue, ...]
 
 
-def fold(word: str) -> str:
-    """An unquoted identifier as PostgreSQL stores it: ASCII letters in lower case, others untouched."""
-    return word.translate(_LOWER)
+def scan(text: str, *, skimming: bool = True) -> Scan:
+    """Statements and what is not SQL, in the order of the file. Never raises.
 
-
-def tokens(text: str, start: int = 0) -> Iterator[Token]:
-    """All tokens from `start`, white space and comments included; together they cover the text exactly."""
-    position, size = start, len(text)
-    while position < size:
-        match = _TOKEN.match(text, position)
-        if match is None:  # not reachable: `other` takes any character
-            raise AssertionError(position)
-        kind, end, closed = str(match.lastgroup), match.end(), True
-        if kind == "block":
-            end, closed = _block_end(text, end)
-            kind = "comment"
-        elif kind == "dollar":
-            close = text.find(match.group(), end)
-            closed = close >= 0
-            end = close + len(match.group()) if closed else size
-            kind = "string"
-        elif kind == "open":
-            kind, end, closed = ("quoted" if match.group().endswith('"') else "string"), size, False
-        yield Token(kind, text[position:end], position, end, closed)
-        position = end
-
-
-def scan(text: str) -> Scan:
-    """Statements and what is not SQL, in the order of the file. Never raises."""
-    return _Scanner(text).run()
+    `skimming` False reads every token; the result is the same.
+    """
+    return _Scanner(text, skimming).run()
 
 
 class _Scanner:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, skimming: bool) -> None:
         self.text = text
+        self.skimming = skimming
         self.segments: list[Segment] = []
         self.issues: list[Issue] = []
+        self.copy_ends = True
+        """Whether there may be another line that ends COPY data."""
         self._reset()
 
     def _reset(self) -> None:
-        self.parts: list[str] = []
         self.words: list[str] = []
+        """The words that it begins with."""
+        self.heading = True
         self.start = self.end = -1
         self.parens = 0
         self.begins = 0
         self.last_word = ""
         self.from_stdin = False
-        self.costs = [0]
-        self.cost = self.nesting = self.chain = 0
 
     def run(self) -> Scan:
         position = 0
-        while position >= 0:
-            position = self._read_from(position)
+        while 0 <= position < len(self.text):
+            skimmed = skim(self.text, position) if self.skimming and self.start < 0 else None
+            if skimmed is None:
+                position = self._read_from(position)
+                continue
+            self.start, self.end = skimmed.start, skimmed.end
+            self._finish(skimmed.semicolon)
+            position = -1 if skimmed.semicolon is None else skimmed.semicolon + 1
         self._finish(None)
         return Scan(tuple(self.segments), tuple(self.issues))
 
     def _read_from(self, position: int) -> int:
-        """Reads tokens until the text has to be read differently; gives the place to go on from, or -1 at the end."""
+        """Reads one statement by its tokens; gives the place to go on from, or -1 at the end."""
         for token in tokens(self.text, position):
             if not token.closed:
                 self._unclosed(token)
             if token.kind in ("space", "comment"):
                 continue
             if token.kind == "semicolon" and self._ends_statement():
-                is_copy = self.from_stdin
-                resume = self._copy_data_end(token.end) if is_copy else None
+                resume = self._copy_data_end(token.end) if self.from_stdin else None
                 self._finish(token.start, copy_data=resume is not None)
-                if resume is not None:
-                    return resume
-                continue
+                return token.end if resume is None else resume
             if token.kind == "backslash":
                 return self._meta_command(token)
             self._take(token)
@@ -189,54 +127,26 @@ class _Scanner:
             self.start = token.start
         self.end = token.end
         if token.kind == "word":
-            word = fold(token.text)
-            self.parts.append(word)
-            self._word(word)
+            self._word(fold(token.text))
             return
-        self.parts.append(token.text)
+        self.heading = False
         self.last_word = ""
         if token.kind == "left":
             self.parens += 1
-            self._deeper(1)
-            self.costs.append(0)
         elif token.kind == "right":
             self.parens = max(0, self.parens - 1)
-            if len(self.costs) > 1:
-                self.cost -= self.costs.pop() + 1
-                self.costs[-1] -= 1
-        elif token.kind == "comma":
-            self._next_operand()
-        elif token.kind == "operator":
-            self._deeper(1)
 
     def _word(self, word: str) -> None:
-        if len(self.words) < 6:
+        if self.heading and len(self.words) < 4:
             self.words.append(word)
-        if word in _NESTING_WORDS:
-            self._deeper(1)
-        elif word in _FLAT_WORDS:
-            self._next_operand()
-        elif word in _CHAIN_WORDS:
-            self.chain += 1
-            self.nesting = max(self.nesting, self.chain)
         if self.parens == 0 and self._is_routine():
             if word == "begin" or (word == "case" and self.begins):
                 self.begins += 1
             elif word == "end" and self.begins:
                 self.begins -= 1
-        if word == "stdin" and self.last_word == "from" and self.words[0] == "copy":
+        if word == "stdin" and self.last_word == "from" and self.words[:1] == ["copy"]:
             self.from_stdin = True
         self.last_word = word
-
-    def _deeper(self, by: int) -> None:
-        self.costs[-1] += by
-        self.cost += by
-        self.nesting = max(self.nesting, self.cost)
-
-    def _next_operand(self) -> None:
-        """What a list, AND or OR separates lies side by side in the tree, so its nesting does not add up."""
-        self.cost -= self.costs[-1]
-        self.costs[-1] = 0
 
     def _is_routine(self) -> bool:
         """CREATE [OR REPLACE] FUNCTION or PROCEDURE, whose SQL-standard body (BEGIN ATOMIC ... END) has semicolons."""
@@ -254,32 +164,22 @@ class _Scanner:
 
     def _finish(self, semicolon: int | None, *, copy_data: bool = False, cut_by: str | None = None) -> None:
         if self.start >= 0:
-            self.segments.append(
-                Segment(
-                    self.start,
-                    self.end,
-                    semicolon,
-                    self.nesting,
-                    hashlib.sha256("\n".join(self.parts).encode()).hexdigest(),
-                    copy_data,
-                    cut_by,
-                    tuple(self.words),
-                )
-            )
+            sql = self.text[self.start : self.end]
+            self.segments.append(Segment(self.start, self.end, semicolon, sql, copy_data, cut_by))
         self._reset()
 
     def _copy_data_end(self, after: int) -> int | None:
         """Where SQL goes on after inline COPY data; None when no line with `\\.` follows: then there is no data."""
-        match = _COPY_END.search(self.text, after)
+        match = _COPY_END.search(self.text, after) if self.copy_ends else None
+        self.copy_ends = match is not None
         return match.end() if match else None
 
     def _meta_command(self, token: Token) -> int:
         line_end = self.text.find("\n", token.start)
         line_end = len(self.text) if line_end < 0 else line_end
-        rest = self.text[token.start : line_end]
-        match = re.match(r"\\(?:[A-Za-z_]+\+?|[!?.;]|\S)?", rest)
+        match = _COMMAND.match(self.text, token.start, line_end)
         name = match.group() if match else "\\"
-        self.issues.append(Issue("meta_command", token.start, f"{name} is a psql command, not SQL", _advice(name)))
+        self.issues.append(Issue("meta_command", token.start, f"{name} is a psql command, not SQL", psql.advice(name)))
         if self.start >= 0:
             self._finish(None, cut_by=name)
         return line_end if line_end < len(self.text) else -1
@@ -299,43 +199,4 @@ class _Scanner:
         )
 
 
-def _block_end(text: str, position: int) -> tuple[int, bool]:
-    """End of a block comment whose opening was read; they nest, as in scan.l."""
-    depth = 1
-    for match in _BLOCK_EDGE.finditer(text, position):
-        depth += 1 if match.group() == "/*" else -1
-        if depth == 0:
-            return match.end(), True
-    return len(text), False
-
-
-def _advice(name: str) -> str:
-    """What to write instead of a psql meta-command."""
-    for names, advice in _ADVICE:
-        if name.rstrip("+") in names:
-            return advice
-    return "remove it: the migration is sent to the server as SQL, psql never reads it"
-
-
-_ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
-    (
-        ("\\i", "\\ir", "\\include", "\\include_relative"),
-        "put the statements of that file here, or name it as a step of its own under `steps`",
-    ),
-    (
-        ("\\set", "\\unset", "\\gset", "\\prompt", "\\getenv", "\\bind"),
-        "write the value itself: psql variables do not exist here",
-    ),
-    (
-        ("\\if", "\\elif", "\\else", "\\endif"),
-        "write one migration for each case, or test inside a DO block: DO $$ BEGIN IF ... THEN ... END IF; END $$",
-    ),
-    (
-        ("\\gexec",),
-        "write out what it would generate, or use a DO block with FOR ... LOOP EXECUTE format(...); END LOOP",
-    ),
-    (("\\g", "\\gx", "\\watch", "\\crosstabview", "\\gdesc", "\\;"), "end the statement with a semicolon"),
-    (("\\copy",), "use INSERT ... VALUES for a few rows; load bulk data outside the migration"),
-    (("\\connect", "\\c"), "remove it: the target decides which database and role a migration uses"),
-    (("\\.",), "this ends inline COPY data, but no COPY ... FROM STDIN stands before it; remove it"),
-)
+__all__ = ["MAX_NESTING", "Issue", "Scan", "Segment", "Token", "fold", "scan", "tokens"]

@@ -15,6 +15,7 @@ from typing import Any
 
 from migrator import kinds, lexer
 from migrator.lexer import Segment
+from migrator.measures import measure
 from migrator.nodes import Node, enum, name_of
 from migrator.problems import Problem
 from migrator.sql_text import Lines, decode
@@ -39,18 +40,16 @@ class ParsedStatement:
     start: int
     end: int
     transactional: bool
-    digest: str
+    name: str
+    """The parse tree's name of it: "alter_table_stmt"."""
     node: Node = field(compare=False, repr=False)
+    tree: Node = field(compare=False, repr=False)
+    """The statement's own message, without the Node around it."""
 
     @functools.cached_property
-    def name(self) -> str:
-        """The parse tree's name of it: "alter_table_stmt"."""
-        return name_of(self.node)
-
-    @functools.cached_property
-    def tree(self) -> Node:
-        """The statement's own message, without the Node around it."""
-        return getattr(self.node, self.name)
+    def digest(self) -> str:
+        """Equal for statements that differ in layout only."""
+        return "sha256:" + measure(self.sql).fingerprint
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,9 @@ def parse(sql: bytes | str, *, file: str) -> ParsedFile:
 
 
 def _parse_segment(text: str, segment: Segment, *, file: str, lines: Lines, index: int) -> ParsedStatement | Problem:
-    sql = text[segment.start : segment.end]
+    sql = segment.sql
     line, column = lines.place(segment.start)
-    if segment.nesting > lexer.MAX_NESTING:
+    if len(sql) > lexer.MAX_NESTING and segment.nesting > lexer.MAX_NESTING:  # each level takes a character
         return Problem(
             file,
             f"the statement nests {segment.nesting} operators; more than {lexer.MAX_NESTING} cannot be analysed",
@@ -121,6 +120,7 @@ def _parse_segment(text: str, segment: Segment, *, file: str, lines: Lines, inde
     if len(tree.stmts) != 1:
         return Problem(file, f"{len(tree.stmts)} statements where one was expected", line, column)
     node = tree.stmts[0].stmt
+    name = name_of(node)
     return ParsedStatement(
         index=index,
         sql=sql,
@@ -130,8 +130,9 @@ def _parse_segment(text: str, segment: Segment, *, file: str, lines: Lines, inde
         start=segment.start,
         end=segment.end,
         transactional=kinds.is_transactional(node) and not _commits(node, sql),
-        digest="sha256:" + segment.fingerprint,
+        name=name,
         node=node,
+        tree=getattr(node, name),
     )
 
 

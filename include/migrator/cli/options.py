@@ -100,8 +100,6 @@ def endpoint(args: argparse.Namespace, *, required: bool = True) -> Endpoint | N
 
     None when nothing was asked for and a database is not `required`.
     """
-    from migrator.session import Endpoint
-
     chosen = target(args)
     if args.dsn is not None and args.connections is not None:
         raise errors.UsageError("--dsn and --connections exclude each other")
@@ -109,6 +107,8 @@ def endpoint(args: argparse.Namespace, *, required: bool = True) -> Endpoint | N
         if required:
             raise errors.UsageError("which database? give --target NAME, or --dsn DSN")
         return None
+    from migrator.session import Endpoint  # and with it the driver, which an analysis without a database does without
+
     if args.connections is not None:
         if chosen is None:
             raise errors.UsageError("--connections needs --target NAME")
