@@ -1,4 +1,4 @@
-"""Markdown as Airflow's pages and pull requests show it: tables, code blocks, and strangers' text that must not be taken for markup."""
+"""Markdown as Airflow and pull requests show it: tables, code blocks, and strangers' text that is no markup."""
 
 from __future__ import annotations
 

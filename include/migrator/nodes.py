@@ -12,6 +12,8 @@ from typing import Any
 Node = Any
 """A protobuf message of the parse tree (typed as Any: the classes are generated and belong to the parser)."""
 
+_SCALARS = frozenset([str, int, bool, float, bytes])
+
 
 def name_of(node: Node) -> str:
     """Which statement or expression a Node holds: "alter_table_stmt", "func_call"; "" for an empty one."""
@@ -36,14 +38,16 @@ def walk(message: Node) -> Iterator[Node]:
         current = stack.pop()
         yield current
         children = []
-        for field, value in current.ListFields():
-            if field.message_type is None:
+        for _, value in current.ListFields():
+            kind = type(value)
+            if kind in _SCALARS:
                 continue
-            if field.is_repeated:
-                children.extend(value)
-            else:
+            if hasattr(kind, "ListFields"):
                 children.append(value)
-        stack.extend(reversed(children))
+            elif hasattr(kind, "add"):  # a repeated field of messages; those of numbers have no `add`
+                children.extend(value)
+        children.reverse()
+        stack += children
 
 
 def find(message: Node, *types: str) -> Iterator[Node]:

@@ -86,12 +86,13 @@ class Session:
 
     def after(self, statement: ParsedStatement, effects: Effects, world: World) -> None:
         """`world`: the world once the statement has run."""
-        self._state = replace(self._state, world=world)
+        if world is not self._state.world:
+            self._state = replace(self._state, world=world)
         if statement.name == "transaction_stmt":
             self._control(statement)
         elif statement.name == "variable_set_stmt":
             self._set(statement)
-        if self._state.in_block:
+        if self._state.in_block and effects.locks:
             held = hold(self._state.held, effects, statement.index, statement.line)
             self._state = replace(self._state, held=held)
 

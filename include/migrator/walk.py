@@ -76,7 +76,7 @@ class _Walker:
             world,
             state.in_block or piece is not None,
             previous,
-            state=replace(state, world=world),
+            state=state if world is state.world else replace(state, world=world),
             nested=piece is not None,
             conditional=bool(piece and piece.conditional),
             looped=bool(piece and piece.looped),
@@ -91,7 +91,9 @@ class _Walker:
         elif unread:
             effects = replace(effects, known=False, assumptions=(*effects.assumptions, *unread))
         self._define(statement)
-        return replace(subject, effects=effects, inner=inner), world.after(node)
+        if inner or effects is not subject.effects:
+            subject = replace(subject, effects=effects, inner=inner)
+        return subject, world.after(node)
 
     def _bodies(self, statement: ParsedStatement, world: World) -> Iterator[Body]:
         """What runs when the statement runs."""

@@ -135,7 +135,7 @@ def test_gitlab_report(everything: list[Analysis]) -> None:
     }
 
 
-@pytest.mark.parametrize("change", [lambda sql: "-- new\n\n" + sql, lambda sql: sql.replace("ADD", " add ")])
+@pytest.mark.parametrize("change", [lambda sql: "-- new\n\n" + sql, lambda sql: sql.replace("\n  ADD", " ADD")])
 def test_fingerprints_survive_edits_elsewhere(change: Callable[[str], str]) -> None:
     def prints(sql: str) -> list[str]:
         return sorted(entry.fingerprint for entry in analysis(sql).all_findings if entry.rule != "not-analysable")

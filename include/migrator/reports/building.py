@@ -144,7 +144,7 @@ class _Entries:
     def _fingerprint(self, finding: Finding, parsed: ParsedFile | None, place: Place | None) -> str:
         about = finding.message
         if parsed is not None and finding.statement is not None:
-            about = parsed.statements[finding.statement].digest
+            about = " ".join(parsed.statements[finding.statement].sql.split())
         elif parsed is not None and place is not None:
             about += "\n" + parsed.lines.text_of(place.line).strip()[:EXCERPT_WIDTH]
         key = "\n".join((finding.rule, finding.file or "", about))
