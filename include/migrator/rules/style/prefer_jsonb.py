@@ -1,0 +1,20 @@
+"""json, which has no equality."""
+
+from __future__ import annotations
+
+from migrator.plan import Severity
+from migrator.rules.model import DOCS, Rule
+from migrator.rules.style.definitions import STATEMENTS, instead_of
+
+RULE = Rule(
+    id="prefer-jsonb",
+    severity=Severity.INFO,
+    condition="a column of type json",
+    effect="SELECT DISTINCT, GROUP BY and UNION over the table fail, because json has no equality operator; it is"
+    " parsed again with each use",
+    alternative="use jsonb, unless the exact text with its white space and order of keys must be kept",
+    source=DOCS + "datatype-json.html",
+    aliases=("eugene:E3", "strong_migrations:add_column_json"),
+    on=STATEMENTS,
+    statement=instead_of(frozenset({"json"}), "jsonb", "json has no equality operator, so DISTINCT and UNION fail"),
+)

@@ -1,0 +1,21 @@
+"""timestamp without time zone, which is no moment in time."""
+
+from __future__ import annotations
+
+from migrator.plan import Severity
+from migrator.rules.model import DOCS, Rule
+from migrator.rules.style.definitions import STATEMENTS, instead_of
+
+RULE = Rule(
+    id="prefer-timestamptz",
+    severity=Severity.INFO,
+    condition="a column of type timestamp without time zone",
+    effect="the same value is another moment for each session's time zone; twice a year an hour is ambiguous",
+    alternative="use timestamptz: it takes the same eight bytes, and holds a moment",
+    source=DOCS + "datatype-datetime.html",
+    aliases=("squawk:prefer-timestamptz",),
+    on=STATEMENTS,
+    statement=instead_of(
+        frozenset({"timestamp"}), "timestamptz", "a timestamp without time zone does not say which moment it is"
+    ),
+)

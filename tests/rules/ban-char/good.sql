@@ -1,0 +1,1 @@
+ALTER TABLE messages ADD COLUMN country text, ADD COLUMN flags "char";

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY index_of_messages_by_tenant_and_by_the_moment_at_which_they_were_sent ON messages (tenant_id, sent);

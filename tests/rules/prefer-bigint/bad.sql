@@ -1,0 +1,2 @@
+-- another schema: another type
+CREATE TABLE notes (id integer PRIMARY KEY, size integer);

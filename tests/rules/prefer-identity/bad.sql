@@ -1,0 +1,2 @@
+-- another schema: another type
+CREATE TABLE notes (id bigserial NOT NULL PRIMARY KEY, body text);

@@ -1,0 +1,2 @@
+-- another schema: another type
+ALTER TABLE messages ADD COLUMN fee money;

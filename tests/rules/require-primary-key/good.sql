@@ -1,0 +1,2 @@
+CREATE TABLE notes (id bigint NOT NULL);
+ALTER TABLE notes ADD PRIMARY KEY (id);
