@@ -142,6 +142,8 @@ def object_name(objtype: str) -> str:
 def kind_of(node: Node) -> str:
     """The name of a statement, as "CREATE INDEX CONCURRENTLY" or "ALTER TABLE"."""
     name, stmt = name_of(node), content(node)
+    if name == "select_stmt" and _selects_into(stmt):
+        return "SELECT INTO"
     if name in _PLAIN:
         return _PLAIN[name]
     if name == "index_stmt":
@@ -160,7 +162,7 @@ def kind_of(node: Node) -> str:
     if name == "create_table_as_stmt":
         if enum(stmt, "objtype") == "OBJECT_MATVIEW":
             return "CREATE MATERIALIZED VIEW"
-        return "SELECT INTO" if stmt.is_select_into else "CREATE TABLE AS"
+        return "CREATE TABLE AS"
     if name == "transaction_stmt":
         return _TRANSACTION.get(enum(stmt, "kind"), "TRANSACTION")
     if name == "variable_set_stmt":
@@ -284,9 +286,18 @@ def _set_kind(stmt: Node) -> str:
     return "SET LOCAL" if stmt.is_local else "SET"
 
 
+def _selects_into(stmt: Node) -> bool:
+    """Of a UNION and its like, INTO stands in the first SELECT."""
+    while stmt.HasField("larg"):
+        stmt = stmt.larg
+    return bool(stmt.HasField("into_clause"))
+
+
 def _renamed(stmt: Node) -> str:
     objtype = enum(stmt, "rename_type")
-    if objtype in ("OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_ATTRIBUTE"):
+    if objtype == "OBJECT_TABCONSTRAINT":
+        return "TABLE"  # the grammar knows no other, and leaves relation_type empty
+    if objtype in ("OBJECT_COLUMN", "OBJECT_ATTRIBUTE"):
         return object_name(enum(stmt, "relation_type"))
     if objtype == "OBJECT_DOMCONSTRAINT":
         return "DOMAIN"

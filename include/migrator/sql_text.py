@@ -63,6 +63,9 @@ def decode(raw: bytes | str, *, file: str) -> SqlText:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as exc:
+        if _looks_wide(raw):
+            message = "the file is UTF-16, not UTF-8"
+            return SqlText("", problems=(Problem(file, message, 1, 1, hint=_convert("UTF-16LE", file)),))
         return SqlText("", problems=(_not_utf8(raw, exc, file=file),))
     return _tidy(text, file=file)
 
@@ -78,8 +81,11 @@ def _tidy(text: str, *, file: str) -> SqlText:
     nul = text.find("\0")
     if nul >= 0:
         line, column = Lines(text).place(nul)
-        looks_wide = text[:2000].count("\0") * 3 > len(text[:2000])
-        hint = _convert("UTF-16LE", file) if looks_wide else "remove it; PostgreSQL text cannot hold NUL"
+        hint = (
+            _convert("UTF-16LE", file)
+            if _looks_wide(text.encode("utf-8", "replace"))
+            else "remove it; PostgreSQL text cannot hold NUL"
+        )
         return SqlText("", tuple(cosmetic), (Problem(file, "the file contains a NUL byte", line, column, hint=hint),))
     lone = (
         next((index for index, char in enumerate(text) if "\ud800" <= char <= "\udfff"), -1)
@@ -90,6 +96,11 @@ def _tidy(text: str, *, file: str) -> SqlText:
         line, column = Lines(text).place(lone)
         return SqlText("", tuple(cosmetic), (Problem(file, "the text contains half a surrogate pair", line, column),))
     return SqlText(text, tuple(cosmetic))
+
+
+def _looks_wide(raw: bytes) -> bool:
+    """UTF-16 without a byte order mark: nearly every other byte of SQL is zero then."""
+    return raw[:2000].count(0) * 3 > len(raw[:2000])
 
 
 def _too_large(size: int, *, file: str) -> Problem:
