@@ -65,3 +65,13 @@ def set_aside(data_dir: Path) -> None:
         return
     if first.strip().lstrip("-").isdigit() and not serves(abs(int(first)), data_dir):
         file.write_text(f"{IMPOSSIBLE_PID}\n{rest}")
+
+
+def remove_empty(data_dir: Path) -> None:
+    """Remove a `postmaster.pid` without a word in it. Called while we keep other starters out."""
+    file = data_dir / "postmaster.pid"
+    try:
+        if file.stat().st_size == 0:
+            file.unlink()
+    except FileNotFoundError:
+        return

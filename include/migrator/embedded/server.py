@@ -24,7 +24,7 @@ from migrator.embedded.accounts import Account, barrier, server_account
 from migrator.embedded.cluster import SETTINGS_FILE, SUPERUSER, check_major, create_cluster, is_cluster, lock_file
 from migrator.embedded.places import lock, socket_directory
 from migrator.embedded.ports import free_port, is_free
-from migrator.embedded.postmaster import read_postmaster, serves, set_aside
+from migrator.embedded.postmaster import read_postmaster, remove_empty, serves, set_aside
 from migrator.embedded.programs import Programs
 from migrator.embedded.relocate import runnable_by
 from migrator.embedded.settings import COMMON, DURABLE, FAST, Setting, render
@@ -164,6 +164,7 @@ class Server:
         while not self.running():
             self._configure(avoid_stored=tries > 0)
             offset = self.log_file.stat().st_size if self.log_file.exists() else 0
+            self._reap()  # of a server that died by itself
             pid = self._spawn()
             if self._wait_ready(pid, deadline):
                 return
@@ -183,6 +184,11 @@ class Server:
         # The number in a dead server's file belongs to another process of the same account now.
         if re.search(r'lock file "postmaster.pid" already exists', output) and tries < START_TRIES:
             set_aside(self.data_dir)
+            return
+        # The disk was full, or the power went, between making and writing it.
+        if 'lock file "postmaster.pid" is empty' in output and tries < START_TRIES:
+            time.sleep(0.2)
+            remove_empty(self.data_dir)
             return
         tail = "\n".join(output.strip().splitlines()[-12:])
         why = "was not ready in time" if late else "did not start"

@@ -44,9 +44,9 @@ def test_owner_killed_leaves_nothing(programs: Programs, number: signal.Signals)
         wait_until(lambda: not Path(told["data_dir"]).parent.exists())
 
 
-def test_interrupted_owner_stops_its_server_in_order(programs: Programs, tmp_path: Path) -> None:
+def test_interrupted_owner_stops_its_server_in_order(programs: Programs, place: Path) -> None:
     """Ctrl-C goes to the whole foreground group. The server is not in it, and the owner's own `finally` stops it."""
-    data_dir = reachable(tmp_path) / "data"
+    data_dir = place / "data"
     with owner(programs, data_dir=str(data_dir)) as (process, told):
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=30)
@@ -56,10 +56,8 @@ def test_interrupted_owner_stops_its_server_in_order(programs: Programs, tmp_pat
     assert not (data_dir / "postmaster.pid").exists()
 
 
-def test_a_kept_cluster_is_stopped_with_a_checkpoint_when_its_owner_is_killed(
-    programs: Programs, tmp_path: Path
-) -> None:
-    data_dir = reachable(tmp_path) / "data"
+def test_a_kept_cluster_is_stopped_with_a_checkpoint_when_its_owner_is_killed(programs: Programs, place: Path) -> None:
+    data_dir = place / "data"
     with owner(programs, data_dir=str(data_dir)) as (process, told):
         process.kill()
         wait_until(lambda: gone(told["server"]) and gone(told["watchdog"]))
@@ -84,8 +82,8 @@ def test_a_killed_watchdog_takes_the_server_with_it(programs: Programs) -> None:
         wait_until(lambda: gone(told["server"]))
 
 
-def test_a_detached_server_outlives_its_owner_and_anyone_may_stop_it(programs: Programs, tmp_path: Path) -> None:
-    data_dir = reachable(tmp_path) / "data"
+def test_a_detached_server_outlives_its_owner_and_anyone_may_stop_it(programs: Programs, place: Path) -> None:
+    data_dir = place / "data"
     with owner(programs, data_dir=str(data_dir), detached=True) as (process, told):
         process.kill()
         process.wait(timeout=20)
@@ -127,7 +125,7 @@ def _continue_after(watchdog: int, postmaster: int) -> None:
     os.kill(watchdog, signal.SIGCONT)
 
 
-def test_a_failing_test_leaves_no_server(programs: Programs, tmp_path: Path) -> None:
+def test_a_failing_test_leaves_no_server(programs: Programs, place: Path) -> None:
     """Leaving the block by an exception stops the server and removes its directory."""
     pids: list[int | None] = []
     with pytest.raises(ZeroDivisionError), Server.temporary(programs=programs) as server:  # noqa: PT012
@@ -137,14 +135,6 @@ def test_a_failing_test_leaves_no_server(programs: Programs, tmp_path: Path) -> 
     assert pids[0] is not None
     assert gone(pids[0])
     assert not base.exists()
-
-
-def reachable(directory: Path) -> Path:
-    """pytest's directories are closed to other accounts, and as root the server is one."""
-    for place in (directory, directory.parent, directory.parent.parent):
-        if place.stat().st_uid == os.geteuid():
-            place.chmod(0o711)
-    return directory
 
 
 def test_the_watchdog_script_needs_no_package_of_ours() -> None:
