@@ -48,6 +48,12 @@ class Example:
     def reaches_another_schema(self) -> bool:
         return "\n-- another schema: " in f"\n{self.text}"
 
+    @property
+    def fails(self) -> str | None:
+        """SQLSTATE that the server answers to the example."""
+        match = re.search(r"^-- fails: (\w{5})$", self.text, re.MULTILINE)
+        return match[1] if match else None
+
     def runs_on(self, major: int) -> bool:
         match = re.search(r"^-- server: (\d+)(?:-(\d+))?$", self.text, re.MULTILINE)
         return match is None or int(match[1]) <= major <= int(match[2] or 99)
@@ -71,6 +77,12 @@ class Example:
     def findings(self, facts: CatalogFacts | None = None) -> tuple[Finding, ...]:
         if self.surroundings is not None:
             facts = replace(facts or CatalogFacts(server_version_num=180000), surroundings=self.surroundings)
+        version = re.search(r"^-- server version: (\d+)$", self.text, re.MULTILINE)
+        if version is not None:
+            facts = replace(facts or CatalogFacts(0), server_version_num=int(version[1]))
+        invalid = re.search(r"^-- invalid index: (\S+)$", self.text, re.MULTILINE)
+        if invalid is not None and facts is not None:
+            facts = without_validity(facts, invalid[1])
         return inspect(
             (self.parsed,),
             rollback=None if "-- no rollback" in self.text else parse("SELECT 1;", file="rollback.sql"),
@@ -97,3 +109,12 @@ def crowded(facts: CatalogFacts) -> CatalogFacts:
     return replace(
         facts, relations={name: replace(item, rows=MANY_ROWS) for name, item in facts.relations.items() if item}
     )
+
+
+def without_validity(facts: CatalogFacts, index: str) -> CatalogFacts:
+    """The same catalog, with the index as a failed CREATE INDEX CONCURRENTLY leaves it."""
+    relations = {
+        name: replace(item, indexes=tuple(replace(one, valid=one.valid and one.name != index) for one in item.indexes))
+        for name, item in facts.relations.items()
+    }
+    return replace(facts, relations=relations)

@@ -67,7 +67,11 @@ def test_bad_example_is_found(example: Example, make_database: MakeDatabase, maj
     for item in alternatives:
         _assert_clean(example, _with_alternative(example, item), facts_of(endpoint, example.parsed))
     reached = [_run_alternative(example, item, make_database) for item in alternatives]
-    if reached and not example.reaches_another_schema:
+    if example.fails:
+        with pytest.raises(psycopg.Error) as refused:
+            run(endpoint, [item.sql for item in example.parsed.statements])
+        assert refused.value.sqlstate == example.fails
+    elif reached and not example.reaches_another_schema:
         run(endpoint, [item.sql for item in example.parsed.statements])
         assert [diff(schema_of(endpoint), other).lines() for other in reached] == [()] * len(reached)
 

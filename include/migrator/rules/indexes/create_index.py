@@ -6,25 +6,35 @@ from collections.abc import Iterator
 
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
+from migrator.rules.online.indexes import on_partitions
 from migrator.rules.rewrite import copy_of, script
 
 
 def check(subject: Subject) -> Iterator[Hit]:
-    if subject.statement.name != "index_stmt" or subject.statement.tree.concurrent:
+    tree = subject.statement.tree
+    if tree.concurrent or not tree.relation.inh:  # ON ONLY makes an empty index on a partitioned table
         return
-    table = subject.world.name(subject.statement.tree.relation)
+    table = subject.world.name(tree.relation)
     if subject.world.is_new(table):
         return
     facts = subject.world.relation(table)
-    alternative = None
-    if facts is None or facts.kind != "p":
-        node = copy_of(subject.statement.node)
-        node.index_stmt.concurrent = True
-        alternative = script((node,))
+    if facts is not None and facts.kind == "p":
+        parts = len(facts.partitions)
+        yield Hit(
+            f"nobody can write to {table} and its {parts} partitions{size_text(subject, table)} until the indexes of"
+            " all of them are built",
+            severity=severity_by_size(subject, table),
+            help="ON ONLY the parent first, CONCURRENTLY on each partition, then ALTER INDEX ... ATTACH PARTITION",
+            alternative_sql=on_partitions(subject.statement.node, subject.world),
+        )
+        return
+    node = copy_of(subject.statement.node)
+    node.index_stmt.concurrent = True
+    doubt = "" if facts is not None else "; a partitioned table needs another way, which only a connection can tell"
     yield Hit(
-        f"nobody can write to {table}{size_text(subject, table)} while this index is built",
+        f"nobody can write to {table}{size_text(subject, table)} while this index is built{doubt}",
         severity=severity_by_size(subject, table),
-        alternative_sql=alternative,
+        alternative_sql=script((node,)),
     )
 
 
@@ -32,7 +42,7 @@ RULE = Rule(
     id="create-index",
     severity=Severity.WARNING,
     condition="CREATE INDEX without CONCURRENTLY on an existing table",
-    effect="SHARE lock: INSERT, UPDATE and DELETE wait until the index is built",
+    effect="SHARE lock, on a partitioned table on every partition: INSERT, UPDATE and DELETE wait for the build",
     alternative="use CREATE INDEX CONCURRENTLY, in a migration of its own outside a transaction",
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     aliases=(

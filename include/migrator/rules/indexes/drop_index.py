@@ -11,19 +11,38 @@ from migrator.rules.rewrite import build, script
 
 
 def check(subject: Subject) -> Iterator[Hit]:
-    if subject.statement.name != "drop_stmt":
-        return
     tree = subject.statement.tree
     if enum(tree, "remove_type") != "OBJECT_INDEX" or tree.concurrent:
         return
-    for item in tree.objects:
-        parts = strings(item.list.items)
-        name = subject.world.dotted(parts)
-        if not subject.world.is_new(name):
-            yield Hit(
-                f"dropping {name} locks its table ACCESS EXCLUSIVE: everybody waits, and queues behind us meanwhile",
-                alternative_sql=script((build("DROP INDEX CONCURRENTLY IF EXISTS idx", idx=parts),)),
-            )
+    objects = [strings(item.list.items) for item in tree.objects]
+    names = [subject.world.dotted(parts) for parts in objects]
+    old = [name for name in names if not subject.world.is_new(name)]
+    if not old:
+        return
+    facts = [subject.world.relation(name) for name in old]
+    if any(item is not None and item.kind == "I" for item in facts):
+        yield Hit(
+            f"dropping {', '.join(old)} locks the partitioned table and all its partitions ACCESS EXCLUSIVE; there is"
+            " no CONCURRENTLY for it",
+            severity=Severity.INFO,
+            help="drop it alone in a migration, with a short lock_timeout",
+        )
+        return
+    if any(_backs_constraint(subject, name) for name in old):
+        return  # DROP INDEX fails: another rule says so
+    yield Hit(
+        f"dropping {', '.join(old)} locks its table ACCESS EXCLUSIVE: everybody waits, and queues behind us meanwhile",
+        alternative_sql=script(
+            *((build("DROP INDEX CONCURRENTLY IF EXISTS idx", idx=parts),) for parts in objects),
+        )
+        if len(old) == len(names)
+        else None,
+    )
+
+
+def _backs_constraint(subject: Subject, name: str) -> bool:
+    found = subject.world.index_of(name)
+    return found is not None and found[1].constraint
 
 
 RULE = Rule(

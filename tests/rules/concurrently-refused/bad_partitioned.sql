@@ -1,0 +1,2 @@
+-- fails: 0A000
+DROP INDEX CONCURRENTLY events_happened;

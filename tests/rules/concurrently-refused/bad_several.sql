@@ -1,0 +1,2 @@
+-- fails: 0A000
+DROP INDEX CONCURRENTLY notes_body, notes_more;

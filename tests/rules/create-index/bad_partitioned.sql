@@ -1,0 +1,1 @@
+CREATE INDEX ON events (tenant_id, lower(kind));

@@ -1,0 +1,2 @@
+-- server version: 140002
+CREATE INDEX CONCURRENTLY i ON messages (body);

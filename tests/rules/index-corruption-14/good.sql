@@ -1,0 +1,2 @@
+-- server version: 140004
+CREATE INDEX CONCURRENTLY i ON messages (body);

@@ -1,0 +1,2 @@
+CREATE INDEX CONCURRENTLY messages_tenant_sent ON messages (tenant_id, sent);
+DROP INDEX CONCURRENTLY messages_tenant;

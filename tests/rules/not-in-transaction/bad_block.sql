@@ -1,0 +1,5 @@
+-- fails: 25001
+DO $$
+BEGIN
+  VACUUM messages;
+END $$;

@@ -1,0 +1,1 @@
+ALTER TABLE messages_tenant RENAME TO messages_by_tenant;

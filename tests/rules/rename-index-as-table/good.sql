@@ -1,0 +1,1 @@
+ALTER INDEX messages_tenant RENAME TO messages_by_tenant;

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY i ON messages (tenant_id, sent, size, code);
