@@ -86,14 +86,14 @@ def drop(conn: Connection, name: str) -> bool:
         rows = conn.execute(sql.load("backups")["mark"], {"database": name}).fetchall()
         if rows and parse_mark(name, rows[0][0]) is None and rows[0][0] is not None:
             raise Refused(f'database "{name}" is not marked as a restored copy: it is not dropped')
-        for one in (trial_name(name), name):
+        for one in _both(name):
             conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(one)))
     return bool(rows)
 
 
 def reap(copies: Endpoint, *, now: datetime, spare: Collection[str] = (), log: logging.Logger = LOG) -> tuple[str, ...]:
-    """Drop the copies on this server whose time is over; their names. One that cannot be dropped stops none of the
-    others.
+    """Drop the copies on this server whose time is over; their names. One that somebody is connected to stays: it may
+    be the longest of all dry runs. One that cannot be dropped stops none of the others.
 
     :param spare: targets whose copies are somebody else's business.
     :raises EnvironmentFault: what could not be dropped, and why.
@@ -106,6 +106,9 @@ def reap(copies: Endpoint, *, now: datetime, spare: Collection[str] = (), log: l
             mark = parse_mark(name, comment)
             if mark is None or mark.expires_at >= now or mark.target in spare:
                 continue
+            if _in_use(conn, name):
+                log.warning('the copy "%s" should be gone, but somebody works in it: left alone', name)
+                continue
             log.info('dropping the copy "%s" of run %s of %s: nobody needs it', name, mark.run_id, mark.version)
             try:
                 drop(conn, name)
@@ -117,6 +120,17 @@ def reap(copies: Endpoint, *, now: datetime, spare: Collection[str] = (), log: l
             f"{len(dropped)} restored copies were dropped, {len(failed)} could not be: {'; '.join(failed)}"
         )
     return tuple(dropped)
+
+
+def _in_use(conn: Connection, name: str) -> bool:
+    with session.translated():
+        rows = [conn.execute(sql.load("trial")["connected"], {"database": one}).fetchall() for one in _both(name)]
+    return any(rows)
+
+
+def _both(name: str) -> tuple[str, str]:
+    """A copy and the clone of it that a dry run works on."""
+    return trial_name(name), name
 
 
 def parse_mark(database: str, comment: str | None) -> CopyMark | None:
