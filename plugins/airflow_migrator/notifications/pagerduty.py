@@ -1,4 +1,4 @@
-"""PagerDuty, through the provider's events notifier: an incident for what is bad, a change event for the rest."""
+"""PagerDuty, through the provider's events notifier: an incident for what is bad, resolved once it is applied."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def send(message: Message, notification: Notification, context: Context) -> None
         summary=message.headline,
         severity="critical" if message.event == "rollback_failed" else "error" if message.bad else "info",
         source=f"migrator/{message.target}",
+        action="resolve" if message.event == "applied" else "trigger",
         dedup_key=f"{message.target}/{message.version}",
         custom_details={"text": message.text},
         links=[{"href": message.url, "text": "open the run"}] if message.url else None,
