@@ -9,15 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrator import __version__, content
 from migrator.content import check_disk
+from migrator.emergency import declare
 from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
 from migrator.facts import CatalogFacts
 from migrator.inspection import Inspection, inspect
+from migrator.out_of_order import finding as late_finding
+from migrator.out_of_order import higher
+from migrator.out_of_order import require as require_order
 from migrator.plan import Finding, MigrationType, Plan, Risk, Severity
 from migrator.plan_steps import build_steps, rollback_steps
+from migrator.review import approvers
 from migrator.run import RunContext, system_clock
 from migrator.statements import ParsedFile, parse
 
@@ -34,6 +40,7 @@ RISK_RULE = "risk-understated"
 TYPE_RULE = "type-mismatch"
 DOWNTIME_RULE = "downtime-not-declared"
 EMPTY_RULE = "nothing-to-do"
+MISSING_RULE = "applied-files-missing"
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,16 @@ def analyze(
     facts: CatalogFacts | None = None,
     parsed: Parsed | None = None,
     applied: LedgerMigration | None = None,
+    emergency: str | None = None,
+    out_of_order: tuple[str, ...] = (),
     clock: Callable[[], datetime] = system_clock,
 ) -> Plan:
-    """The plan, with every finding in it; never refuses. `applied`: what the target's ledger says of this version."""
+    """The plan, with every finding in it; never refuses.
+
+    :param applied: what the target's ledger says of this version.
+    :param emergency: why it cannot wait for the calendar.
+    :param out_of_order: higher versions that the target has.
+    """
     parsed = parsed or parse_migration(migration)
     metadata, now = migration.metadata, clock()
     inspection = inspect(
@@ -79,6 +93,7 @@ def analyze(
     classification = inspection.classification
     risk = max(classification.risk, metadata.risk_level, key=lambda value: value.rank)
     major = metadata.type is MigrationType.MAJOR_UPGRADE
+    late = (late_finding(metadata.version, out_of_order, target),) if out_of_order and target else ()
     plan = Plan(
         version=metadata.version,
         target=target.name if target else "",
@@ -97,7 +112,7 @@ def analyze(
         expected_changes=expected,
         lock_timeout_ms=metadata.lock_timeout_ms,
         statement_timeout_ms=metadata.statement_timeout_ms,
-        findings=(*inspection.findings, *_declared(metadata, inspection), *_empty(parsed)),
+        findings=(*inspection.findings, *_declared(metadata, inspection), *_empty(parsed), *late),
         estimated_seconds=inspection.estimated_seconds,
         server_version_num=facts.server_version_num if facts else None,
         content_digest=content.content_digest(
@@ -110,6 +125,8 @@ def analyze(
         created_at=now,
         reasons=classification.reasons,
         assumptions=inspection.assumptions,
+        emergency=emergency,
+        out_of_order=out_of_order,
     )
     return _with_ledger(plan, applied)
 
@@ -158,8 +175,8 @@ def _empty(parsed: Parsed) -> list[Finding]:
 
 
 def _with_ledger(plan: Plan, applied: LedgerMigration | None) -> Plan:
-    """Marks a plan whose version the target has already, with the same content."""
-    if applied is None or applied.status != "success" or applied.checksum != plan.content_digest:
+    """Marks a plan whose version the target has already: with the same content, or adopted with an unknown one."""
+    if applied is None or applied.status != "success" or applied.checksum not in (None, plan.content_digest):
         return plan
     when = f" at {applied.applied_at.isoformat()}" if applied.applied_at else ""
     return replace(plan, already_applied=True, applied_note=f"applied{when} by {applied.applied_by} ({applied.run_id})")
@@ -173,22 +190,41 @@ def run_analyze(
     endpoint: Endpoint | None,
     ledger: Ledger | None,
     run: RunContext,
+    emergency: str | None = None,
 ) -> Plan:
     """The stage.
 
+    :param emergency: the reason of a declared emergency, as the person gave it.
+    :raises BaselineMissing: nobody has said what is in the database already.
+    :raises OutOfOrder: the target's policy rejects what is lower than an applied version.
+    :raises Refused: an emergency without a reason, or nobody could approve it.
     :raises AnalysisRefused: error findings that nobody allowed. :raises DependencyMissing: a dependency is not applied.
     :raises ContentChanged: the ledger has this version with another content.
     """
+    if emergency is not None and target is not None:
+        emergency = declare(target, emergency, approvers=len(approvers(target, migration.metadata.author)))
+    if endpoint is not None and ledger is not None:
+        _require_history(endpoint, ledger)
     parsed = parse_migration(migration)
     facts = _facts(endpoint, parsed) if endpoint is not None else None
     rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
     plan = analyze(
-        migration, target=target, facts=facts, parsed=parsed, applied=rows.get(migration.version), clock=run.clock
+        migration,
+        target=target,
+        facts=facts,
+        parsed=parsed,
+        applied=rows.get(migration.version),
+        emergency=emergency,
+        out_of_order=higher(migration.version, rows.values()),
+        clock=run.clock,
     )
+    plan = _with_missing(plan, rows, catalogue)
     if ledger is not None:
         _refuse_changed(plan, rows.get(plan.version))
         if not plan.already_applied:
             _refuse_missing(plan, rows, catalogue)
+            if target is not None:
+                require_order(plan, rows.values(), target)
     if not plan.already_applied:
         refuse_errors(plan)
     return plan
@@ -201,6 +237,38 @@ def _facts(endpoint: Endpoint, parsed: Parsed) -> CatalogFacts:
     files: Sequence[ParsedFile] = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
     with connect(endpoint, purpose="observe") as conn:
         return collect_facts(conn, files, role=endpoint.role)
+
+
+def _with_missing(plan: Plan, rows: Mapping[str, LedgerMigration], catalogue: Catalogue | None) -> Plan:
+    """Says what the target has and the catalogue does not: perhaps an older checkout than the one that was applied.
+
+    Only what this engine applied: a baseline may adopt versions whose files nobody has.
+    """
+    if catalogue is None:
+        return plan
+    here = {one.version for one in catalogue.migrations} | {Path(file).parent.name for file in catalogue.broken}
+    gone = sorted(
+        name for name, row in rows.items() if row.status == "success" and row.plan_digest and name not in here
+    )
+    if not gone:
+        return plan
+    message = f"{', '.join(map(repr, gone))} applied to {plan.target!r}, but the catalogue has no such files"
+    advice = "see whether this checkout is older than the one that was applied, and put the files back"
+    return plan.with_findings((*plan.findings, Finding(MISSING_RULE, Severity.WARNING, message, advice)))
+
+
+def _require_history(endpoint: Endpoint, ledger: Ledger) -> None:
+    """What was applied by hand must be known, or it would be applied again.
+
+    :raises BaselineMissing: the database has objects of which no history tells.
+    """
+    from migrator import baseline
+    from migrator.session import connect
+
+    if ledger.exists() and ledger.baselined():
+        return
+    with connect(endpoint, purpose="observe") as connection:
+        baseline.require(connection, ledger)
 
 
 def refuse_errors(plan: Plan) -> None:
@@ -222,9 +290,9 @@ def _place(finding: Finding) -> str:
 
 def _refuse_changed(plan: Plan, row: LedgerMigration | None) -> None:
     """An applied migration is history: other content needs another version."""
-    if row is None or row.status != "success" or row.checksum == plan.content_digest:
+    if row is None or row.status != "success" or row.checksum in (None, plan.content_digest):
         return
-    then = (row.checksum or "unknown")[:19]
+    then = (row.checksum or "")[:19]
     raise ContentChanged(
         f"{plan.version!r} is applied with another content ({then} then, {plan.content_digest[:19]} now); "
         "put the change into a new migration",

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from migrator import content, review, rollback, schema, schema_diff, session, steps, windows
+from migrator import content, emergency, out_of_order, review, rollback, schema, schema_diff, session, steps, windows
 from migrator.errors import DependencyMissing, DriftDetected, NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle, SnapshotRecord, Verdict
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
@@ -45,7 +45,6 @@ def run_step(
     evidence_digest: str | None = None,
     evidence: EvidenceBundle | None = None,
     migration: Migration | None = None,
-    emergency: bool = False,
     deadline_seconds: float = 600.0,
     handle: StepHandle | None = None,
     log: logging.Logger = LOG,
@@ -82,10 +81,16 @@ def run_step(
         rows = ledger.migrations()
         if not _is_done(step, plan, rows, ledger, run):
             digest = evidence.digest if evidence is not None else evidence_digest
-            _gates(step, ctx, rows, target=target, evidence_digest=digest, migration=migration)
+            above = _gates(step, ctx, rows, target=target, evidence_digest=digest, migration=migration)
             if evidence is not None:
-                _window(step, ctx, target, migration, evidence, emergency=emergency)
+                lifted = _window(step, ctx, target, migration, evidence)
                 _drift(step, ctx, evidence)
+                if lifted is not None:
+                    log.warning("emergency (%s): this does not count: %s", plan.emergency, lifted)
+                    emergency.record(ledger, plan, run=run, step=step.name, lifted=lifted)
+            if above:
+                log.warning("%s is out of order: %s applied already", plan.version, ", ".join(above))
+                out_of_order.record(ledger, plan, above, target=target, run=run)
             begin(plan, ledger=ledger, run=run, rows=rows)
         return steps.run(step, ctx)
 
@@ -226,13 +231,15 @@ def _gates(
     target: Target,
     evidence_digest: str | None,
     migration: Migration | None,
-) -> None:
+) -> tuple[str, ...]:
+    """Returns the higher versions that are there, where the policy lets this one pass all the same."""
     plan, ledger = ctx.plan, ctx.ledger
     if migration is not None:
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)
     review.require(ledger, plan, evidence_digest, target, ctx.run.clock())
     require_dependencies(plan, rows, target)
+    above = out_of_order.require(plan, rows, target)
     states = {item.step: item.status for item in ledger.steps(plan.version)}
     before = [item.name for item in plan.steps[: [one.name for one in plan.steps].index(step.name)]]
     undone = [name for name in before if states.get(name) is not StepStatus.SUCCESS]
@@ -241,6 +248,7 @@ def _gates(
             f"step {step.name!r} comes after {', '.join(map(repr, undone))}, which the ledger does not have as done;"
             f" clear {undone[0]!r} with Downstream"
         )
+    return above
 
 
 def _window(
@@ -249,10 +257,9 @@ def _window(
     target: Target,
     migration: Migration | None,
     evidence: EvidenceBundle,
-    *,
-    emergency: bool,
-) -> None:
-    """The calendar may have closed while the task was queued."""
+) -> str | None:
+    """The calendar may have closed while the task was queued. Returns what an emergency lifts; that enough people
+    approved it has been asked before."""
     schedule = migration.metadata.schedule if migration is not None else None
     decision = windows.decide(
         ctx.run.clock(),
@@ -260,7 +267,7 @@ def _window(
         windows=target.windows,
         freezes=target.freezes,
         needed_seconds=remaining_seconds(step, ctx.plan, evidence),
-        emergency=emergency,
+        emergency=ctx.plan.emergency is not None,
     )
     if decision.state is not windows.WindowState.OPEN:
         raise OutsideWindow(
@@ -268,6 +275,7 @@ def _window(
             opens_at=decision.opens_at,
             closes_at=decision.closes_at,
         )
+    return decision.lifted
 
 
 def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:

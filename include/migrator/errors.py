@@ -122,6 +122,10 @@ class DependencyMissing(Refused):
     """a migration that this one depends on is not applied; fields: missing"""
 
 
+class OutOfOrder(Refused):
+    """a higher version is applied already; fields: higher"""
+
+
 class VerifyFailed(Refused):
     """the result in the database is not what was promised; fields: problems"""
 

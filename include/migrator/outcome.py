@@ -272,6 +272,10 @@ def _event_line(event: LedgerEvent) -> str:
         return f"begun by {event.actor} at {at}: {detail['reason']}"
     if event.kind == VERIFY_FAILED:
         return f"verify failed at {at}: {'; '.join(map(str, detail.get('problems', ())))}"
+    if event.kind == "emergency":
+        return f"EMERGENCY at {at}, {detail.get('reason', '')}: it did not count that {detail.get('lifted', '')}"
+    if event.kind == "out_of_order":
+        return f"out of order: {', '.join(detail.get('higher', ()))} applied before"
     if event.kind == "rolled_back":
         return f"rolled back at {at}"
     if event.kind == "rollback_failed":

@@ -149,6 +149,10 @@ class Plan:
     reasons: tuple[str, ...] = ()
     """Why type and risk are what they are."""
     assumptions: tuple[str, ...] = ()
+    emergency: str | None = None
+    """Why it cannot wait for its window or the end of a freeze; None: it can."""
+    out_of_order: tuple[str, ...] = ()
+    """Higher versions that the target had when the plan was made."""
 
     @property
     def digest(self) -> str:

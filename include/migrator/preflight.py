@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from migrator import apply, content, preflight_checks, preflight_facts, review, schema, session, windows
+from migrator import apply, content, out_of_order, preflight_checks, preflight_facts, review, schema, session, windows
 from migrator.errors import (
     HeldByOther,
     MigratorError,
+    OutsideWindow,
     PreflightBusy,
     PreflightRefused,
     Refused,
@@ -75,6 +76,7 @@ def decide_window(
         windows=target.windows,
         freezes=target.freezes,
         needed_seconds=seconds * apply.SAFETY_FACTOR,
+        emergency=plan.emergency is not None,
     )
 
 
@@ -113,6 +115,8 @@ def run_checks(
         _gate("reviews", lambda: _reviews(plan, bundle, ledger, target, run)),
         _gate("content", lambda: _content(plan, migration)),
         _gate("dependencies", lambda: _dependencies(plan, ledger, there, target)),
+        _gate("order", lambda: _order(plan, ledger, there, target)),
+        _gate("window", lambda: _window(plan, bundle, target, migration, run)),
         _gate("drift", lambda: _drift(plan, bundle, endpoint, ledger, there)),
     ]
     findings = [preflight_checks.snapshot_age(bundle, target.snapshot.max_age, run.clock())]
@@ -207,7 +211,7 @@ def _holder(plan: Plan, ledger: Ledger, there: bool, run: RunContext) -> str:
 
 def _reviews(plan: Plan, bundle: EvidenceBundle, ledger: Ledger, target: Target, run: RunContext) -> str:
     review.require(ledger, plan, bundle.digest, target, run.clock())
-    wanted = review.required(target, plan.risk, review.irreversible(plan))
+    wanted = review.required(target, plan)
     return f"{wanted} wanted for risk {plan.risk.value!r}, and there" if wanted else "none wanted"
 
 
@@ -220,6 +224,23 @@ def _content(plan: Plan, migration: Migration | None) -> str:
 def _dependencies(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
     apply.require_dependencies(plan, ledger.migrations() if there else (), target)
     return f"{', '.join(plan.dependencies)} applied" if plan.dependencies else "none"
+
+
+def _order(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
+    above = out_of_order.require(plan, ledger.migrations() if there else (), target)
+    return (
+        f"out of order, which the policy allows: {', '.join(above)} applied already" if above else "the next in order"
+    )
+
+
+def _window(plan: Plan, bundle: EvidenceBundle, target: Target, migration: Migration | None, run: RunContext) -> str:
+    """The operator has waited for it; here it is told with the rest."""
+    schedule = migration.metadata.schedule if migration is not None else None
+    own = schedule if schedule is not None and schedule.target == target.name else None
+    decision = decide_window(plan, target, own, bundle.dry_run.seconds, run.clock())
+    if decision.state is not windows.WindowState.OPEN:
+        raise OutsideWindow(decision.reason, opens_at=decision.opens_at, closes_at=decision.closes_at)
+    return decision.reason
 
 
 def _drift(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint, ledger: Ledger, there: bool) -> str:

@@ -12,12 +12,13 @@ from datetime import datetime
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Protocol
 
+from migrator import emergency
 from migrator.documents import StrEnum
 from migrator.errors import ReviewMissing, ReviewRefused
-from migrator.plan import Plan, Risk
+from migrator.plan import Plan
 from migrator.review_card import card
 from migrator.run import RunContext
-from migrator.targets import Target
+from migrator.targets import OrderPolicy, Target
 
 if TYPE_CHECKING:
     from migrator.ledger import Ledger
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Decision",
     "Judgement",
+    "approvers",
     "card",
     "current",
     "irreversible",
@@ -73,10 +75,20 @@ class Judgement:
         return self.decision is Decision.APPROVED
 
 
-def required(target: Target, risk: Risk, irreversible: bool) -> int:
-    """How many different people must approve. What cannot be undone needs one more, where reviews are wanted at all."""
-    wanted = target.reviews.get(risk, 0)
-    return wanted + 1 if irreversible and wanted else wanted
+def required(target: Target, plan: Plan) -> int:
+    """How many different people must approve.
+
+    What cannot be undone needs one more, where reviews are wanted at all. An emergency needs two, and what is out of
+    order one where the policy says ask, whatever else the target wants.
+    """
+    wanted = target.reviews.get(plan.risk, 0)
+    if irreversible(plan) and wanted:
+        wanted += 1
+    if plan.emergency is not None:
+        wanted = max(wanted, emergency.REVIEWS)
+    if plan.out_of_order and target.out_of_order is OrderPolicy.ASK:
+        wanted = max(wanted, 1)
+    return wanted
 
 
 def irreversible(plan: Plan) -> bool:
@@ -89,6 +101,12 @@ def person(name_or_email: str) -> str:
     address = parseaddr(name_or_email)[1] or name_or_email
     local, at, domain = address.strip().casefold().partition("@")
     return local.partition("+")[0] + at + domain
+
+
+def approvers(target: Target, author: str) -> frozenset[str]:
+    """The people who may approve what `author` wrote."""
+    listed = {person(email) for name, email in target.reviewers.items() if person(name) != person(author)}
+    return frozenset(listed - {person(author)})
 
 
 def judge(
@@ -138,7 +156,7 @@ def problems(
 
     Judged anew each time: a reviewer who has left the target's list since does not count any more.
     """
-    wanted = required(target, plan.risk, irreversible(plan))
+    wanted = required(target, plan)
     if wanted == 0:
         return ()
     everything = tuple(reviews)
@@ -163,7 +181,8 @@ def problems(
     if not found and any(review.decision == Decision.APPROVED for review in everything):
         found.append("the approvals on record are for another plan or evidence: something changed after the review")
     people = "approval" if wanted == 1 else "approvals by different people"
-    need = f"{wanted} valid {people} needed for risk {plan.risk.value!r} on {target.name!r}, {len(approvers)} there"
+    what = "an emergency" if plan.emergency is not None else f"risk {plan.risk.value!r}"
+    need = f"{wanted} valid {people} needed for {what} on {target.name!r}, {len(approvers)} there"
     return (need, *found)
 
 
@@ -172,7 +191,7 @@ def require(ledger: Ledger, plan: Plan, evidence_digest: str | None, target: Tar
 
     :raises ReviewMissing: with every reason.
     """
-    if required(target, plan.risk, irreversible(plan)) == 0:
+    if required(target, plan) == 0:
         return
     if evidence_digest is None:
         raise ReviewMissing(

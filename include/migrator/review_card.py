@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from migrator import wording
+from migrator import emergency, wording
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, StatementTrace, Verdict
 from migrator.markdown import bullets, fenced, table, text
 from migrator.plan import Finding, Plan, PredictedLock, Severity, Statement
@@ -29,6 +29,8 @@ def card(plan: Plan, bundle: EvidenceBundle | None, *, answers: Sequence[str] = 
 
 def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], when: str) -> Iterator[str]:
     yield text(plan.description)
+    if plan.emergency is not None:
+        yield f"## ⚠️ Emergency\n\n{text(plan.emergency)}\n\nYour approval lifts {emergency.LIFTS}."
     if bundle is not None:
         yield _summary(plan, bundle)
     yield "### Answered already\n\n" + bullets(answers) if answers else ""

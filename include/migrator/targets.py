@@ -12,11 +12,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
+from migrator.documents import StrEnum
 from migrator.errors import UsageError
 from migrator.plan import Risk
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """In the order of `datetime.weekday()`."""
+
+
+class OrderPolicy(StrEnum):
+    """What happens to a version that is lower than an applied one."""
+
+    REJECT = "reject"
+    ASK = "ask"
+    """At least one review, of a plan that names the higher versions."""
+    APPLY = "apply"
 
 
 @dataclass(frozen=True)
@@ -114,7 +124,7 @@ class Target:
     snapshot: SnapshotPolicy = field(default_factory=SnapshotPolicy)
     limits: Limits = field(default_factory=Limits)
     notifications: tuple[Notification, ...] = ()
-    allow_out_of_order: bool = False
+    out_of_order: OrderPolicy = OrderPolicy.REJECT
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from migrator.errors import InvalidInput
 from migrator.plan import Risk
 from migrator.problems import Problem
-from migrator.targets import WEEKDAYS, Freeze, Limits, Notification, SnapshotPolicy, Target, Targets, WindowRule
+from migrator.targets import (
+    WEEKDAYS,
+    Freeze,
+    Limits,
+    Notification,
+    OrderPolicy,
+    SnapshotPolicy,
+    Target,
+    Targets,
+    WindowRule,
+)
 from migrator.validation import Duration, InputModel, Size, examine, nearest, problem, unique
 from migrator.walltime import parse_instant, zone
 from migrator.yaml_source import Document, Key, read
@@ -75,7 +85,7 @@ class FreezeModel(InputModel):
     start: Text = Field(description="First moment: a date, or a date and time.")
     end: Text = Field(description="First moment after it.")
     timezone: Zone = Field(default="UTC", description="Time zone of `start` and `end` where they name none.")
-    except_emergency: bool = Field(default=False, description="Whether an emergency may break it.")
+    except_emergency: bool = Field(default=False, description="Whether a declared emergency lifts it.")
 
 
 class SnapshotModel(InputModel):
@@ -104,7 +114,7 @@ class NotificationModel(InputModel):
     channel: Text | None = Field(default=None, description="Slack's channel.")
     to: tuple[Email, ...] = Field(default=(), description="E-mail addresses, for `smtp`.")
     events: tuple[Literal["applied", "failed", "rolled_back", "rollback_failed", "review"], ...] = Field(
-        default=(), description="What to tell; absent: everything."
+        default=(), description="What to tell; absent: everything. An emergency is always told."
     )
 
 
@@ -139,8 +149,10 @@ class TargetModel(InputModel):
     snapshot: SnapshotModel = Field(default_factory=SnapshotModel, description="How snapshots are taken and kept.")
     limits: LimitsModel = Field(default_factory=LimitsModel, description="Above these, preflight refuses.")
     notifications: tuple[NotificationModel, ...] = Field(default=(), description="Who is told what.")
-    allow_out_of_order: bool = Field(
-        default=False, description="Whether a lower version may be applied after a higher one."
+    out_of_order: OrderPolicy = Field(
+        default=OrderPolicy.REJECT,
+        description="A version that is lower than an applied one is rejected, applied when somebody approves (ask), or"
+        " applied.",
     )
 
 

@@ -8,7 +8,7 @@ is the first interval that leaves enough time?
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 
 from migrator.documents import StrEnum
@@ -58,6 +58,8 @@ class WindowDecision:
     closes_at: datetime | None
     """When that window closes; None when it does not."""
     reason: str
+    lifted: str | None = None
+    """What an emergency made not count; None when nothing had to be lifted."""
 
 
 def decide(
@@ -71,8 +73,8 @@ def decide(
 ) -> WindowDecision:
     """Whether a change that takes `needed_seconds` may start `now`, and when if not.
 
-    `schedule` is the migration's own and is to be None on any target but the one it names. In an `emergency` freezes
-    that allow it do not count.
+    `schedule` is the migration's own and is to be None on any target but the one it names. In an `emergency` schedule
+    and windows do not count, nor do the freezes that allow it.
 
     :raises ValueError: when `now` is naive.
     """
@@ -80,21 +82,41 @@ def decide(
         raise ValueError("'now' must have a time zone")
     now = now.astimezone(timezone.utc)
     needed = timedelta(seconds=max(0.0, needed_seconds or 0.0))
+    if emergency:
+        return _in_emergency(
+            now,
+            decide(now, schedule=schedule, windows=windows, freezes=freezes, needed_seconds=needed_seconds),
+            freezes,
+            needed,
+        )
     if schedule is not None and now >= schedule.window_end:
         text = f"the window of {_span(Interval(schedule.window_start, schedule.window_end))} is over"
         return WindowDecision(WindowState.OVER, None, schedule.window_end, text)
-    binding = [freeze for freeze in freezes if not (emergency and freeze.except_emergency)]
     allowed = _allowed(now, schedule, windows)
-    usable = list(_without(allowed, binding))
-    frozen = next((freeze for freeze in binding if freeze.start <= now < freeze.end), None)
+    usable = list(_without(allowed, freezes))
+    frozen = next((freeze for freeze in freezes if freeze.start <= now < freeze.end), None)
     first = _first_fit(usable, now, needed)
     if frozen is not None:
         return _frozen(frozen, first, now)
     if first is not None and first.contains(now):
-        return WindowDecision(WindowState.OPEN, first.start, first.end, _open_reason(first, now, freezes, emergency))
+        return WindowDecision(WindowState.OPEN, first.start, first.end, _open_reason(first, now))
     if first is not None:
         return WindowDecision(WindowState.WAIT, first.start, first.end, _wait_reason(first, usable, now, needed))
-    return _never(allowed, binding, schedule, now, needed)
+    return _never(allowed, freezes, schedule, now, needed)
+
+
+def _in_emergency(
+    now: datetime, ordinary: WindowDecision, freezes: Sequence[Freeze], needed: timedelta
+) -> WindowDecision:
+    """Any time, but for the freezes that allow no exception."""
+    if ordinary.state is WindowState.OPEN:
+        return ordinary
+    strict = decide(
+        now, freezes=[one for one in freezes if not one.except_emergency], needed_seconds=needed.total_seconds()
+    )
+    if strict.state is not WindowState.OPEN:
+        return replace(strict, reason=f"{strict.reason}; no emergency lifts that freeze")
+    return replace(strict, reason=f"emergency, although {ordinary.reason}", lifted=ordinary.reason)
 
 
 def occurrences(rule: WindowRule, start: datetime, end: datetime) -> Iterator[Interval]:
@@ -176,12 +198,10 @@ def _frozen(freeze: Freeze, first: Interval | None, now: datetime) -> WindowDeci
     return WindowDecision(WindowState.FROZEN, opens, first.end, f"{text}; next window: {_span(first)}")
 
 
-def _open_reason(interval: Interval, now: datetime, freezes: Sequence[Freeze], emergency: bool) -> str:
-    text = "any time is allowed" if interval.end is None else f"window {_span(interval)}, {_left(interval, now)} left"
-    broken = [
-        freeze.name for freeze in freezes if emergency and freeze.except_emergency and freeze.start <= now < freeze.end
-    ]
-    return f"{text}; emergency during the freeze {', '.join(broken)}" if broken else text
+def _open_reason(interval: Interval, now: datetime) -> str:
+    if interval.end is None:
+        return "any time is allowed"
+    return f"window {_span(interval)}, {_left(interval, now)} left"
 
 
 def _wait_reason(first: Interval, usable: Sequence[Interval], now: datetime, needed: timedelta) -> str:

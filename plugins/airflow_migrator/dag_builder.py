@@ -30,6 +30,7 @@ from airflow_migrator.operators.verify import PgMigrationVerifyOperator
 from airflow_migrator.params import default_target, migration_params, review_params
 from airflow_migrator.stage_docs import STAGES
 from airflow_migrator.timetable import MaintenanceWindowTimetable
+from migrator.emergency import REVIEWS as EMERGENCY_REVIEWS
 
 if TYPE_CHECKING:
     from migrator.catalogue import Migration
@@ -149,7 +150,10 @@ def tags(migration: Migration, targets: tuple[Target, ...]) -> list[str]:
 def reviewers_asked(migration: Migration, targets: tuple[Target, ...]) -> int:
     """How many review tasks the graph shows: what the strictest target may want. Those not needed pass at once.
 
-    The engine wants one more for what no script can undo (`review.required`).
+    The engine wants one more for what no script can undo, and two for an emergency (`review.required`), which there
+    can only be where there is a calendar.
     """
     strictest = max([0, *(count for target in targets for count in target.reviews.values())])
+    if migration.metadata.schedule is not None or any(target.windows or target.freezes for target in targets):
+        strictest = max(strictest, EMERGENCY_REVIEWS)
     return max(1, strictest + (1 if strictest and migration.rollback_path is None else 0))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
@@ -43,7 +44,19 @@ def migration_params(metadata: Metadata, targets: tuple[Target, ...]) -> dict[st
             title="Reason",
             description="Why now, for those who read it later: a ticket, an incident.",
         ),
+        "emergency": Param(
+            False,
+            type="boolean",
+            title="Emergency",
+            description="It cannot wait for its window, or for the end of a freeze that allows this. Needs a reason and"
+            " two reviewers, who are told; nothing else is lifted.",
+        ),
     }
+
+
+def emergency_reason(params: Mapping[str, Any]) -> str | None:
+    """What the person gave as the reason of an emergency, perhaps nothing; None when there is none."""
+    return str(params.get("reason") or "") if params.get("emergency") else None
 
 
 def review_params() -> dict[str, Param]:

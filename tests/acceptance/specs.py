@@ -109,7 +109,8 @@ class Spec:
     """Overrides of the target's policy in targets.yaml. Without any: no reviews, any time."""
     own_server: bool = False
     """The case stops its server, which nobody else may notice."""
-    role: str = "wakala_migrator"
+    baselined: bool = True
+    """Somebody has said what is in the database, before the case begins."""
 
 
 @dataclass(frozen=True)

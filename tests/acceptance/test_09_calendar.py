@@ -95,6 +95,37 @@ def test_freeze_is_declared_while_the_review_waits(case: Case) -> None:
     case.expect_applied()
 
 
+def frozen() -> Spec:
+    hour = (now() + timedelta(hours=6)).strftime("%H:00")
+    closed = {"days": EVERY_DAY, "start": hour, "duration": "1 hour"}
+    return Spec(target={"windows": [closed], "freezes": [{**freeze("year-end closing"), "except_emergency": True}]})
+
+
+@scenario(frozen, slow=True)
+def test_freeze_and_window_with_an_emergency(case: Case) -> None:
+    """Two approvers, a reason, and everybody told: then the calendar does not count, and all else does."""
+    nameless = case.trigger(emergency=True)
+    assert nameless.wait() == "failed"
+    assert "needs a reason" in nameless.log("analyze")
+
+    run = case.trigger(emergency=True, reason="the disk fills up")
+    run.respond(1, "alice")
+    assert "EMERGENCY" in run.admin.card(run.dag_id, run.run_id, "review.reviewer_1")["subject"]
+    run.respond(2, "alice")
+    assert run.wait() == "failed", "one person is not two"
+    case.expect_not_applied()
+    run.clear("review.reviewer_2", downstream=True)
+    run.respond(2, "bob")
+    assert run.wait() == "success"
+    case.expect_applied()
+
+    (event,) = [one for one in case.events() if one.kind == "emergency"]
+    assert event.detail["reason"] == "the disk fills up"
+    assert "year-end closing" in event.detail["lifted"]
+    assert "emergency" in run.log("analyze"), "told when it was declared"
+    assert "EMERGENCY" in run.log("outcome")
+
+
 @scenario(slow=True, target=REVIEWED_ONCE)
 def test_window_is_not_open_yet(case: Case) -> None:
     run = case.trigger()

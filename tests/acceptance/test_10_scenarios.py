@@ -6,10 +6,17 @@ transaction: progress, and going on where it stopped. Concurrency is in test_04 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from migrator.baseline import adopt
+from migrator.catalogue_order import sort_key
+from migrator.ledger import Ledger
+from migrator.run import RunContext
 from tests.acceptance.case import Case
 from tests.acceptance.specs import ADD_TABLE, NOT_SABOTAGED, PRESENT, SABOTAGED, SABOTEUR, Files, scenario
 
 NEXT = Files(sql="CREATE TABLE following (id bigint PRIMARY KEY);\n", rollback="DROP TABLE following;\n")
+CAROL = RunContext(run_id="cli:baseline", version="", target="", actor="carol")
 ONE_REVIEW = {"environment": "production", "reviews": {"low": 1, "medium": 1, "high": 1}}
 SECOND_INDEX = "CREATE INDEX CONCURRENTLY messages_by_status ON messages (direction, created_at);\n"
 
@@ -31,6 +38,50 @@ def test_a02_a03_applied_file_is_edited(case: Case) -> None:
     assert edited.log("analyze").count("sha256:") >= 2, "old and new digest"
     assert case.row() == row
     case.expect_applied()
+
+
+@scenario(baselined=False)
+def test_a08_a_database_with_a_past_wants_a_baseline(case: Case) -> None:
+    """The runbook's own table says that this version was applied by hand: it must not be applied again."""
+    case.query("CREATE TABLE public.schema_migrations (version text, applied_at timestamptz DEFAULT now())")
+    case.query("GRANT SELECT ON public.schema_migrations TO PUBLIC")
+    case.query("INSERT INTO public.schema_migrations (version) VALUES (%s)", case.version())
+    run = case.trigger()
+    assert run.wait() == "failed"
+    assert run.states()["analyze"] == "failed"
+    assert "migrator baseline" in run.log("analyze")
+    with Ledger(case.endpoint) as ledger:
+        assert not ledger.exists()
+        adopt(case.endpoint, ledger, run=replace(CAROL, target=case.target), reason="applied by hand in 2024")
+    run.clear("analyze", downstream=True)
+    assert run.wait() == "success"
+    assert run.states()["snapshot"] == "skipped"
+    row = case.row()
+    assert row is not None
+    assert (row.status, row.run_id, row.verified_at) == ("success", CAROL.run_id, None), "adopted, not applied"
+    assert case.value("SELECT to_regclass('labels')") is None
+
+
+@scenario(target={"out_of_order": "reject"}, migrations={"": Files(), "next": NEXT})
+def test_a05_lower_version_is_merged_late(case: Case) -> None:
+    """Rejected; or, where the policy asks, applied once somebody has approved it. Never in silence."""
+    low, high = sorted(("", "next"), key=lambda name: sort_key(case.version(name)))
+    assert case.trigger(high).wait() == "success"
+    run = case.trigger(low)
+    assert run.wait() == "failed"
+    assert run.states()["analyze"] == "failed"
+    assert case.version(high) in run.log("analyze")
+    assert case.row(low) is None
+
+    case.set_policy(out_of_order="ask")
+    run.clear("analyze", downstream=True)
+    run.respond(1, "alice")
+    assert case.version(high) in run.admin.card(run.dag_id, run.run_id, "review.reviewer_1")["body"].replace("\\", "")
+    assert run.wait() == "success"
+    case.expect_applied(low, others=(high,))
+    assert [event.detail["higher"] for event in case.events(low) if event.kind == "out_of_order"] == [
+        [case.version(high)]
+    ]
 
 
 @scenario(

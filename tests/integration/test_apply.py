@@ -23,6 +23,7 @@ from migrator.errors import (
     HeldByOther,
     LockNotAvailable,
     NeedsHuman,
+    OutOfOrder,
     OutsideWindow,
     Refused,
     ReviewMissing,
@@ -31,10 +32,11 @@ from migrator.errors import (
 )
 from migrator.evidence import EvidenceBundle, Verdict
 from migrator.ledger import Ledger
+from migrator.locking import migration_lock
 from migrator.plan import Plan, Risk
 from migrator.run import RunContext
 from migrator.session import Endpoint
-from migrator.targets import Freeze, Target, WindowRule
+from migrator.targets import Freeze, OrderPolicy, Target, WindowRule
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import NOW, make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase
@@ -155,6 +157,93 @@ def test_reviews_of_two_people_none_of_them_the_author(database: Endpoint) -> No
 
     apply_all(plan, database, bundle, target=target)
     assert query(database, "SELECT to_regclass('thing')") == [("thing",)]
+
+
+def test_an_emergency_lifts_the_calendar_and_nothing_else(database: Endpoint) -> None:
+    frozen = Freeze("release week", NOW - timedelta(days=1), NOW + timedelta(days=1), except_emergency=True)
+    target = make_target(freezes=(frozen,), reviewers=REVIEWED["reviewers"])
+    plan = make_plan(emergency="the disk fills up")
+    bundle = make_bundle(plan, before := read_schema(database), before)
+
+    def attempt(**over: object) -> None:
+        apply_all(plan, database, bundle, target=target, **over)
+
+    with pytest.raises(ReviewMissing, match="2 valid approvals by different people needed for an emergency"):
+        attempt()
+    answer(plan, bundle, database, "ann", target, "approved")
+    with pytest.raises(ReviewMissing, match="1 there"):
+        attempt()
+    answer(plan, bundle, database, "bob", target, "approved")
+    query(database, "CREATE TABLE public.by_hand (id int)")
+    with pytest.raises(DriftDetected):
+        attempt()
+    query(database, "DROP TABLE public.by_hand")
+    strict = replace(target, freezes=(replace(frozen, except_emergency=False),))
+    with pytest.raises(OutsideWindow, match="no emergency lifts that freeze"):
+        apply_all(plan, database, bundle, target=strict)
+    with migration_lock(database, run=run_of(plan, version="002_other")), pytest.raises(HeldByOther):
+        attempt(deadline_seconds=0.2)
+    assert row_of(plan, database) is None
+
+    attempt()
+    with Ledger(database) as ledger:
+        (event,) = [one for one in ledger.events(plan.version) if one.kind == "emergency"]
+        assert ledger.verify_chain() == ()
+    assert event.detail["reason"] == "the disk fills up"
+    assert "frozen: release week" in event.detail["lifted"]
+    assert (event.actor, event.run_id) == ("tester", "run-1")
+
+
+def test_a_plan_that_declares_no_emergency_stays_in_its_calendar(database: Endpoint) -> None:
+    """Approvals of the emergency do not cover the ordinary plan, nor the other way round."""
+    frozen = Freeze("release week", NOW - timedelta(days=1), NOW + timedelta(days=1), except_emergency=True)
+    target = make_target(freezes=(frozen,), **REVIEWED)
+    plan = make_plan()
+    bundle = make_bundle(plan, before := read_schema(database), before)
+    for who in ("ann", "bob"):
+        answer(plan, bundle, database, who, target, "approved")
+    with pytest.raises(OutsideWindow, match="release week"):
+        apply_all(plan, database, bundle, target=target)
+    urgent = replace(plan, emergency="because")
+    with pytest.raises(ReviewMissing, match="something changed after the review"):
+        apply_all(urgent, database, make_bundle(urgent, before, before), target=target)
+
+
+def test_a_lower_version_is_never_applied_in_silence(database: Endpoint) -> None:
+    later = make_plan(version="005_later")
+    apply_all(later, database, run=run_of(later))
+    with Ledger(database) as ledger:
+        ledger.mark_verified(later.version, run=run_of(later))
+    plan = plan_from_sql(TABLE, "DROP TABLE t;", version="003_late")
+    known = replace(plan, out_of_order=("005_later",))
+    with pytest.raises(OutOfOrder, match=r"005_later.*out_of_order: reject"):
+        apply_all(known, database, run=run_of(plan))
+
+    asks = make_target(out_of_order=OrderPolicy.ASK, reviewers=REVIEWED["reviewers"])
+    bundle = make_bundle(known, before := read_schema(database), before)
+    with pytest.raises(ReviewMissing, match="1 valid approval needed"):
+        apply_all(known, database, bundle, target=asks)
+    with pytest.raises(OutOfOrder, match="after '003_late' was analysed"):
+        apply_all(plan, database, make_bundle(plan, before, before), target=asks)
+    assert row_of(plan, database) is None
+    answer(known, bundle, database, "ann", asks, "approved")
+    apply_all(known, database, bundle, target=asks)
+    with Ledger(database) as ledger:
+        (event,) = [one for one in ledger.events(plan.version) if one.kind == "out_of_order"]
+    assert event.detail == {"higher": ["005_later"], "policy": "ask"}
+
+
+def test_a_lower_version_where_the_policy_applies_it(database: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    later = make_plan(version="005_later")
+    apply_all(later, database, run=run_of(later))
+    with Ledger(database) as ledger:
+        ledger.mark_verified(later.version, run=run_of(later))
+    plan = plan_from_sql(TABLE, "DROP TABLE t;", version="003_late")
+    with caplog.at_level(logging.WARNING):
+        apply_all(plan, database, target=make_target(out_of_order=OrderPolicy.APPLY))
+    assert "out of order" in caplog.text
+    with Ledger(database) as ledger:
+        assert "out_of_order" in [one.kind for one in ledger.events(plan.version)]
 
 
 def test_one_rejection_stops_it(database: Endpoint) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from migrator import review
 from migrator.plan import Plan, Risk
-from migrator.targets import Target
+from migrator.targets import OrderPolicy, Target
 from tests.factories import NOW, make_plan
 
 PLAN = make_plan()
@@ -68,7 +68,31 @@ def test_what_cannot_be_undone_needs_one_more() -> None:
     forward_only = replace(PLAN, rollback_steps=())
     answers = [replace(one, plan_digest=forward_only.digest) for one in (ANN, BOB)]
     assert "3 valid approvals" in found(*answers, plan=forward_only)
-    assert review.required(target(0), Risk.LOW, irreversible=True) == 0
+    assert review.required(target(0), forward_only) == 0
+
+
+def test_an_emergency_needs_two_whatever_the_policy_says() -> None:
+    urgent = replace(PLAN, emergency="the disk fills up")
+    assert urgent.digest != PLAN.digest, "an approval of the ordinary plan does not cover it"
+    assert [review.required(target(wanted), urgent) for wanted in (0, 1, 2, 3)] == [2, 2, 2, 3]
+    answers = [replace(one, plan_digest=urgent.digest) for one in (ANN, BOB)]
+    assert found(*answers, plan=urgent, wanted=0) == ""
+    assert "2 valid approvals by different people needed for an emergency" in found(answers[0], plan=urgent, wanted=0)
+    assert "1 there" in found(ANN, answers[1], plan=urgent)
+
+
+def test_what_is_out_of_order_needs_one_where_the_policy_asks() -> None:
+    late = replace(PLAN, out_of_order=("002_after",))
+    assert late.digest != PLAN.digest
+    asks = target(0, out_of_order=OrderPolicy.ASK)
+    assert review.required(asks, late) == 1
+    assert review.required(asks, PLAN) == 0
+    assert review.required(target(0, out_of_order=OrderPolicy.APPLY), late) == 0
+
+
+def test_who_may_approve() -> None:
+    assert review.approvers(target(), "Author+x@Example.com") == {"ann@example.com", "bob@example.com"}
+    assert review.approvers(target(), "ann") == {"bob@example.com", "author@example.com"}
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,25 @@ def test_a_freeze_forbids_and_an_emergency_may_break_it() -> None:
     assert decide(at(2), windows=[NIGHT], freezes=[strict], emergency=True).state is WindowState.FROZEN
 
 
+def test_an_emergency_lifts_window_and_freeze_and_says_so() -> None:
+    outside = decide(at(12), windows=[NIGHT], emergency=True)
+    assert outside.state is WindowState.OPEN
+    assert outside.reason == "emergency, although next window: 2025-01-16 02:00 UTC to 2025-01-16 05:00 UTC"
+    assert outside.lifted == "next window: 2025-01-16 02:00 UTC to 2025-01-16 05:00 UTC"
+    soft = Freeze("year end", at(0), at(23), except_emergency=True)
+    assert "frozen: year end" in (decide(at(2), windows=[NIGHT], freezes=[soft], emergency=True).lifted or "")
+    ordinary = decide(at(2), windows=[NIGHT], emergency=True)
+    assert (ordinary.state, ordinary.lifted) == (WindowState.OPEN, None), "nothing had to be lifted"
+
+
+def test_an_emergency_still_has_to_fit_before_a_strict_freeze() -> None:
+    strict = Freeze("audit", at(13), at(23))
+    assert decide(at(12), windows=[NIGHT], freezes=[strict], needed_seconds=60, emergency=True).lifted
+    late = decide(at(12, 59), windows=[NIGHT], freezes=[strict], needed_seconds=600, emergency=True)
+    assert late.state is WindowState.WAIT
+    assert "no emergency lifts that freeze" in late.reason
+
+
 def test_a_freeze_that_begins_soon_shortens_the_window() -> None:
     freeze = Freeze("release", at(3), at(23))
     assert decide(at(2), windows=[NIGHT], freezes=[freeze], needed_seconds=1800).state is WindowState.OPEN

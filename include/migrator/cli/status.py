@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         rows = ledger.migrations() if ledger.exists() else ()
         reviews = ledger.reviews(None) if rows or ledger.exists() else ()
     entries = [_applied(row, reviews, catalogue, compare=args.compare) for row in rows]
-    entries += _pending(catalogue, {row.version for row in rows}, reviews)
+    entries += _pending(catalogue, rows, reviews)
     out.document({"database": endpoint.label, "ledger": trouble or "ok", "migrations": entries})
     _print(out, entries, trouble)
     bad = trouble or any(entry["note"] or entry["status"] in ("failed", "rollback_failed") for entry in entries)
@@ -81,10 +82,16 @@ def _applied(
         "reviews": _reviews(row.version, reviews),
         "error": row.error_message,
         "note": _note(row, catalogue, compare=compare),
+        "lower_than": [],
     }
 
 
-def _pending(catalogue: Catalogue | None, present: set[str], reviews: tuple[LedgerReview, ...]) -> list[dict[str, Any]]:
+def _pending(
+    catalogue: Catalogue | None, rows: Sequence[LedgerMigration], reviews: tuple[LedgerReview, ...]
+) -> list[dict[str, Any]]:
+    from migrator.out_of_order import higher
+
+    present = {row.version for row in rows}
     return [
         {
             "version": migration.version,
@@ -99,6 +106,7 @@ def _pending(catalogue: Catalogue | None, present: set[str], reviews: tuple[Ledg
             "reviews": _reviews(migration.version, reviews),
             "error": None,
             "note": None,
+            "lower_than": list(higher(migration.version, rows)),
         }
         for migration in (catalogue.migrations if catalogue else ())
         if migration.version not in present
@@ -151,6 +159,9 @@ def _print(out: Output, entries: list[dict[str, Any]], trouble: str | None) -> N
         for text in (entry["error"], entry["note"]):
             if text:
                 out.line(f"{entry['version']}: {text}", style="warning")
+        if entry["lower_than"]:
+            above = ", ".join(entry["lower_than"])
+            out.line(f"{entry['version']}: pending, but lower than {above} (out of order)", style="warning")
     if not entries:
         out.line("no migrations: neither in the ledger nor in the catalogue")
 

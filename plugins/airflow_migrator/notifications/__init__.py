@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from airflow_migrator.notifications import log, pagerduty, slack, smtp
+from airflow_migrator.notifications.message import EMERGENCY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,7 +34,7 @@ def notify(message: Message, notifications: Iterable[Notification], context: Con
     """
     channels, sent = dict(CHANNELS), []
     for notification in notifications:
-        if notification.events and message.event not in notification.events:
+        if notification.events and message.event not in (*notification.events, EMERGENCY):
             continue
         try:
             channels[notification.kind](message, notification, context)

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from migrator.outcome import Outcome
     from migrator.run import RunContext
 
+EMERGENCY = "emergency"
+"""Told by every channel, whatever events it asks for."""
 EVENT_OF_STATUS = {"rolled_back": "rolled_back", "rollback_failed": "rollback_failed"}
 
 
 @dataclass(frozen=True)
 class Message:
     event: str
-    """As targets.yaml names it: applied, failed, rolled_back, rollback_failed or review."""
+    """As targets.yaml names it: applied, failed, rolled_back, rollback_failed or review; or emergency."""
     version: str
     target: str
     text: str
@@ -33,7 +35,7 @@ class Message:
 
     @property
     def bad(self) -> bool:
-        return self.event in ("failed", "rolled_back", "rollback_failed")
+        return self.event in ("failed", "rolled_back", "rollback_failed", EMERGENCY)
 
 
 def from_outcome(outcome: Outcome, run: RunContext) -> Message:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_migrator.notifications.message import EMERGENCY, Message
 from airflow_migrator.operators.base import PgMigrationOperator
+from airflow_migrator.params import emergency_reason
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from migrator.plan import Plan
+    from migrator.run import RunContext
 
 
 class PgMigrationAnalyzeOperator(PgMigrationOperator):
@@ -18,6 +23,7 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
     ui_color = "#e8f0fe"
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_migrator.notifications import notify
         from migrator.analyze import run_analyze
 
         with self.running(context):
@@ -32,7 +38,10 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
                     endpoint=hook.endpoint(),
                     ledger=ledger,
                     run=run,
+                    emergency=emergency_reason(context["params"]),
                 )
+            if plan.emergency is not None and not plan.already_applied:
+                notify(declared(plan, run), hook.target().notifications, context)
             return self.put(
                 context,
                 plan,
@@ -42,6 +51,14 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
                 findings=len(plan.findings),
                 already_applied=plan.already_applied,
             )
+
+
+def declared(plan: Plan, run: RunContext) -> Message:
+    """Everybody hears of an emergency when it is declared, not when it is over."""
+    from migrator.emergency import LIFTS
+
+    text = f"{run.actor} declares an emergency: {plan.emergency}. with enough approvals it lifts {LIFTS}"
+    return Message(EMERGENCY, plan.version, plan.target, text, run.run_url)
 
 
 def refuse_missed_window(context: Context, schedule: Any, now: datetime) -> None:

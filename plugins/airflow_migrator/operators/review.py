@@ -62,11 +62,12 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
             raise AirflowSkipException("a rehearsal: the dry run was the last stage")
         with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
-            wanted = review.required(hook.target(), plan.risk, review.irreversible(plan))
+            wanted = review.required(hook.target(), plan)
             given = approvals(hook, plan, bundle)
             if self.number > wanted or self.number <= len(given):
                 return {"asked": False, "wanted": wanted, "approved_by": [one.reviewer for one in given]}
-            self.subject = f"{plan.version} on {plan.target}: review {self.number} of {wanted} (risk {plan.risk.value})"
+            what = f"risk {plan.risk.value}" if plan.emergency is None else f"EMERGENCY, risk {plan.risk.value}"
+            self.subject = f"{plan.version} on {plan.target}: review {self.number} of {wanted} ({what})"
             self.body = review.card(
                 plan, bundle, answers=[answer_line(one) for one in given], when=self.when(hook, plan, bundle)
             )
