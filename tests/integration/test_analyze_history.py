@@ -1,0 +1,90 @@
+"""What analyze asks the target's past: is it known, does the catalogue still have it, is it the same."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from migrator import analyze
+from migrator.baseline import adopt
+from migrator.catalogue import load_catalogue
+from migrator.errors import BaselineMissing, Refused
+from migrator.ledger import Ledger
+from migrator.plan import Plan
+from migrator.run import RunContext
+from migrator.session import Endpoint
+from tests.integration.stages import apply_all, make_target, query, verify_it
+
+RUN = RunContext(run_id="run-1", version="001_one", target="test", actor="tester")
+REVIEWERS = {"ann": "ann@example.com", "bob": "bob@example.com"}
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    for version in ("001_one", "002_two"):
+        folder = tmp_path / "2025" / version
+        folder.mkdir(parents=True)
+        (folder / "migration-metadata.yaml").write_text(
+            f"version: {version}\ndescription: a test\nauthor: author@example.com\nrisk_level: high\n"
+            "estimated_duration: 1 minute\nrollback_available: true\n"
+        )
+        (folder / f"{version}.sql").write_text(f"CREATE TABLE t_{version} (id bigint);\n")
+        (folder / f"{version}_rollback.sql").write_text(f"DROP TABLE t_{version};\n")
+    return tmp_path
+
+
+def analysed(migrations: Path, endpoint: Endpoint, version: str = "001_one", **over: object) -> Plan:
+    catalogue = load_catalogue(migrations)
+    with Ledger(endpoint) as ledger:
+        return analyze.run_analyze(
+            catalogue.require(version),
+            target=make_target(reviewers=REVIEWERS),
+            catalogue=catalogue,
+            endpoint=endpoint,
+            ledger=ledger,
+            run=RUN,
+            **over,
+        )
+
+
+def test_an_empty_database_needs_no_baseline(database: Endpoint, migrations: Path) -> None:
+    assert not analysed(migrations, database).already_applied
+
+
+def test_objects_without_a_history_are_refused(database: Endpoint, migrations: Path) -> None:
+    query(database, "CREATE TABLE by_hand (id bigint)")
+    with pytest.raises(BaselineMissing, match=r"by_hand.*migrator baseline"):
+        analysed(migrations, database)
+    with Ledger(database) as ledger:
+        adopt(database, ledger, run=RUN, reason="looked")
+    assert not analysed(migrations, database).already_applied
+
+
+def test_what_the_runbooks_table_knows_is_not_applied_again(database: Endpoint, migrations: Path) -> None:
+    query(database, "CREATE TABLE public.schema_migrations (version text)")
+    query(database, "INSERT INTO public.schema_migrations VALUES ('001_one')")
+    with pytest.raises(BaselineMissing, match="1 version"):
+        analysed(migrations, database)
+    with Ledger(database) as ledger:
+        adopt(database, ledger, run=RUN, reason="looked")
+    assert analysed(migrations, database).already_applied, "also when nobody knows with which content"
+
+
+def test_files_that_are_gone_are_told(database: Endpoint, migrations: Path) -> None:
+    plan = analysed(migrations, database)
+    apply_all(plan, database, run=RUN)
+    verify_it(plan, database)
+    assert [one.rule for one in analysed(migrations, database, "002_two").findings if "missing" in one.rule] == []
+    shutil.rmtree(migrations / "2025" / "001_one")
+    (finding,) = [one for one in analysed(migrations, database, "002_two").findings if one.rule == analyze.MISSING_RULE]
+    assert "'001_one'" in finding.message
+
+
+def test_an_emergency_is_part_of_the_plan(database: Endpoint, migrations: Path) -> None:
+    urgent = analysed(migrations, database, emergency="the disk\nfills up")
+    assert urgent.emergency == "the disk fills up"
+    assert urgent.digest != analysed(migrations, database).digest
+    with pytest.raises(Refused, match="needs a reason"):
+        analysed(migrations, database, emergency=" ")
