@@ -49,6 +49,8 @@ class ConstraintFacts:
     inherited: bool = False
     """It belongs to the constraint of a partitioned parent, or to an inheritance parent's."""
     enforced: bool = True
+    proves: frozenset[str] | None = None
+    """Columns that it proves to be not null; None: its definition tells."""
 
 
 @dataclass(frozen=True)
@@ -309,8 +311,9 @@ class CatalogFacts:
     surroundings: Surroundings | None = None
     """None: not asked."""
     complete: bool = False
-    """The catalog was asked: what is not listed does not exist. False for facts made by hand, as for
-    `--server-version`."""
+    """The catalog was asked. False for facts made by hand, as for `--server-version`."""
+    asked: frozenset[str] = frozenset()
+    """Names of relations, qualified or not, that it was asked for: those that are not in `relations` do not exist."""
 
     @property
     def major(self) -> int:

@@ -90,6 +90,7 @@ def collect_facts(
         standby=server["standby"],
         surroundings=read_surroundings(_Asker(conn, "surroundings"), found.names, standby=server["standby"]),
         complete=True,
+        asked=frozenset(f"{schema}.{name}" if schema else name for schema, name in wanted.relations),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -145,9 +145,9 @@ class Recorder:
         if text not in self.versions:
             self.versions.append(text)
 
-    def done(self, *, without: Iterable[str] = ()) -> Effects:
+    def done(self, *, without: Container[str] = ()) -> Effects:
         """The result, without the relations that the migration itself created."""
-        hidden = frozenset(without)
+        hidden = without
         return Effects(
             locks=tuple(PredictedLock(name, mode) for name, mode in self.locks.items() if name not in hidden),
             rewrites=tuple(name for name in self.rewrites if name not in hidden),

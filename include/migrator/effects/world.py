@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Set
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from migrator.facts import CatalogFacts, ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
-from migrator.nodes import Node, content, enum, name_of, strings
+from migrator.effects import expressions
+from migrator.effects.journal import MISSING, State
+from migrator.facts import (
+    CatalogFacts,
+    ColumnFacts,
+    ConstraintFacts,
+    DomainFacts,
+    FunctionFacts,
+    IndexFacts,
+    RelationFacts,
+    TypeFacts,
+)
+from migrator.nodes import Node, strings
 
 UNKNOWN_VERSION = 180000
 """Assumed without a connection: the newest server that the grammar knows."""
+TEMPORARY = "pg_temp"
 
 
 @dataclass(frozen=True)
@@ -26,21 +39,16 @@ ASSUMED = Assumed()
 
 @dataclass(frozen=True)
 class World:
-    """Facts of the catalog plus what earlier statements of the same migration did."""
+    """Facts of the catalog plus what earlier statements of the same migration did.
+
+    Everything that is asked for is as it is now: a renamed table is found under its new name, a dropped one not at all,
+    and a new one with the columns that CREATE TABLE gave it.
+    """
 
     facts: CatalogFacts | None = None
     assumed: Assumed = ASSUMED
-    created: frozenset[str] = frozenset()
-    """Relations that this migration created: nobody else uses them, so locks on them harm nobody."""
-    dropped: frozenset[str] = frozenset()
-    renamed: frozenset[str] = frozenset()
-    """Names that no longer mean what the catalog says."""
-    validated: frozenset[tuple[str, str]] = frozenset()
-    """(table, constraint) that this migration has validated."""
-    not_valid: frozenset[tuple[str, str]] = frozenset()
-    """(table, constraint) that this migration added NOT VALID."""
-    checks: tuple[tuple[str, str, frozenset[str]], ...] = field(default=())
-    """(table, constraint, columns that it proves to be not null) that this migration added."""
+    state: State = field(default_factory=State)
+    """What the migration changed; effects/replay.py writes it."""
 
     @property
     def major(self) -> int:
@@ -48,135 +56,190 @@ class World:
 
     @property
     def schema(self) -> str:
-        """Where an unqualified name is looked up first."""
-        return (self.facts or self.assumed).schema
+        """Where an unqualified name is created."""
+        path = self.search_path
+        return path[0] if path else (self.facts or self.assumed).schema
+
+    @property
+    def search_path(self) -> tuple[str, ...] | None:
+        """Set by the migration itself; None: the session's."""
+        path = self.state.get(("setting", "search_path"), None)
+        return path or None
+
+    @property
+    def timezone(self) -> str:
+        """The session's TimeZone."""
+        return str(self.state.get(("setting", "timezone"), None) or (self.facts.timezone if self.facts else "UTC"))
 
     def name(self, range_var: Node) -> str:
-        """Qualified name of a RangeVar."""
-        return f"{range_var.schemaname or self.schema}.{range_var.relname}"
+        """Qualified name of a RangeVar, as the search path finds it."""
+        return self.dotted((range_var.schemaname, range_var.relname) if range_var.schemaname else (range_var.relname,))
 
     def dotted(self, parts: tuple[str, ...]) -> str:
         """Qualified name of a dotted name given as its parts."""
-        return ".".join(parts[-2:]) if len(parts) >= 2 else f"{self.schema}.{parts[-1] if parts else ''}"
+        if len(parts) >= 2:
+            return ".".join(parts[-2:])
+        bare = parts[0] if parts else ""
+        temporary = f"{TEMPORARY}.{bare}"
+        if self.state.get(("created", temporary), False):
+            return temporary
+        if self.search_path is not None:
+            places = (f"{schema}.{bare}" for schema in self.search_path)
+            return next((name for name in places if self.exists(name)), f"{self.schema}.{bare}")
+        found = self.facts.resolved.get(bare) if self.facts else None
+        moved = self.state.get(("bare", bare), None)
+        if moved is not None and (found is None or self.exists(moved)):
+            return str(moved)
+        return found or f"{self.schema}.{bare}"
 
     def is_new(self, relation: str) -> bool:
-        return relation in self.created
+        """Whether the migration itself, or one that is to run before it, created the relation: nobody uses it yet."""
+        return bool(self.state.get(("created", relation), False))
+
+    @property
+    def created(self) -> Set[str]:
+        """Relations that this migration created: locks on them harm nobody."""
+        return _Marked(self.state, "created", 1)
+
+    @property
+    def not_valid(self) -> Set[tuple[str, str]]:
+        """(table, constraint) that this migration added NOT VALID and has not validated."""
+        return _Marked(self.state, "not valid", 2)
+
+    def exists(self, name: str) -> bool | None:
+        """Whether there is such a relation now; None: nobody knows."""
+        if self.relation(name) is not None:
+            return True
+        if self.state.get(("relation", name)) is None:
+            return False
+        if self.facts is None or not self.facts.complete:
+            return None
+        bare = name.partition(".")[2]
+        asked = name in self.facts.asked or bare in self.facts.asked
+        return False if asked else None
 
     def relation(self, name: str) -> RelationFacts | None:
-        """What the catalog knows of it; None for unknown, new and renamed relations."""
-        if self.facts is None or name in self.created or name in self.renamed:
-            return None
-        return self.facts.relations.get(name)
+        """What is known of it; None for unknown and dropped relations."""
+        mine = self.state.get(("relation", name))
+        if mine is not MISSING:
+            return mine  # type: ignore[no-any-return]
+        return self.facts.relations.get(name) if self.facts is not None else None
+
+    def partial(self, name: str) -> RelationFacts | None:
+        """The little that the migration itself tells of a relation that nobody asked the catalog about."""
+        return self.relation(name) or self.state.get(("partial", name), None)
 
     def column(self, table: str, column: str) -> ColumnFacts | None:
-        relation = self.relation(table)
+        relation = self.partial(table)
         return relation.columns.get(column) if relation else None
 
     def index_of(self, name: str) -> tuple[RelationFacts, IndexFacts] | None:
         """The table and the facts of an index."""
-        if self.facts is None:
-            return None
-        index = self.facts.relations.get(name)
-        table = self.facts.relations.get(index.table) if index and index.table else None
+        index = self.relation(name)
+        table = self.relation(index.table) if index and index.table else None
         if table is None:
             return None
         return next(((table, item) for item in table.indexes if item.name == name), None)
 
     def constraint(self, table: str, name: str) -> ConstraintFacts | None:
-        relation = self.relation(table)
+        relation = self.partial(table)
         return next((item for item in relation.constraints if item.name == name), None) if relation else None
 
     def leaves(self, table: str) -> tuple[str, ...]:
-        """All partitions below a partitioned table."""
+        """All tables below a partitioned table or an inheritance parent, at every depth."""
         relation = self.relation(table)
         return relation.partitions if relation else ()
 
+    def storage(self, table: str) -> tuple[str, ...]:
+        """The relations with rows: the table itself, of a partitioned one its partitions."""
+        relation = self.relation(table)
+        if relation is None or relation.kind != "p":
+            return (table,)
+        below = ((name, self.relation(name)) for name in relation.partitions)
+        return tuple(name for name, facts in below if facts is None or facts.kind != "p")
+
+    def type(self, parts: tuple[str, ...]) -> TypeFacts | None:
+        """A type outside pg_catalog."""
+        name = self._typename(parts)
+        mine = self.state.get(("type", name))
+        if mine is not MISSING:
+            return mine  # type: ignore[no-any-return]
+        return self.facts.types.get(".".join(parts[-2:])) if self.facts is not None else None
+
+    def domain(self, parts: tuple[str, ...]) -> DomainFacts | None:
+        mine = self.state.get(("domain", self._typename(parts)))
+        if mine is not MISSING:
+            return mine  # type: ignore[no-any-return]
+        return self.facts.domains.get(".".join(parts[-2:])) if self.facts is not None else None
+
+    def is_new_type(self, parts: tuple[str, ...]) -> bool:
+        return bool(self.state.get(("created type", self._typename(parts)), False))
+
+    def _typename(self, parts: tuple[str, ...]) -> str:
+        """Qualified; the state has types under this name."""
+        if len(parts) >= 2:
+            return ".".join(parts[-2:])
+        bare = parts[0] if parts else ""
+        found = self.facts.types.get(bare) if self.facts else None
+        mine = f"{self.schema}.{bare}"
+        return found.name if found and self.state.get(("type", mine)) is MISSING else mine
+
+    def functions(self, parts: tuple[str, ...]) -> tuple[FunctionFacts, ...]:
+        """Functions of this name that a call would find: those of the migration, then those on the search path."""
+        bare = parts[-1] if parts else ""
+        schema = parts[-2] if len(parts) >= 2 else None
+        mine = self.state.get(("function", bare), ())
+        known = self.facts.functions.get(bare, ()) if self.facts is not None else ()
+        replaced = {(item.schema, item.arguments) for item in mine}
+        every = (*mine, *(item for item in known if (item.schema, item.arguments) not in replaced))
+        if schema is not None:
+            return tuple(item for item in every if item.schema == schema)
+        path = self.search_path
+        if path is None:
+            return tuple(item for item in every if item.position is not None)
+        return tuple(item for item in every if item.schema in (*path, "pg_catalog"))
+
     def proves_not_null(self, table: str, column: str) -> bool | None:
         """Whether a valid constraint makes SET NOT NULL a formality; None when nobody knows."""
-        if any(t == table and column in columns and (t, name) in self.validated for t, name, columns in self.checks):
-            return True
-        relation = self.relation(table)
-        if relation is None:
-            return None if self.facts is None else False
-        facts = relation.columns.get(column)
+        relation = self.partial(table)
+        facts = relation.columns.get(column) if relation else None
         if facts is not None and facts.not_null:
             return True
-        for item in relation.constraints:
-            valid = item.validated or (table, item.name) in self.validated
-            if item.kind in ("c", "n") and valid and column in not_null_columns(item.definition):
-                return True
-        return False
+        for item in relation.constraints if relation else ():
+            if item.kind in ("c", "n") and item.validated and item.enforced:
+                proves = item.proves if item.proves is not None else expressions.not_null_columns(item.definition)
+                if column in proves:
+                    return True
+        return False if self.relation(table) is not None else None
 
     def after(self, node: Node) -> World:
         """The world once this statement has run."""
-        name, stmt = name_of(node), content(node)
-        if name == "create_stmt":
-            return self._create(self.name(stmt.relation))
-        if name == "create_table_as_stmt":
-            return self._create(self.name(stmt.into.rel))
-        if name == "select_stmt" and stmt.HasField("into_clause"):
-            return self._create(self.name(stmt.into_clause.rel))
-        if name == "view_stmt":
-            return self if self.relation(self.name(stmt.view)) else self._create(self.name(stmt.view))
-        if name == "create_seq_stmt":
-            return self._create(self.name(stmt.sequence))
-        if name == "create_foreign_table_stmt":
-            return self._create(self.name(stmt.base_stmt.relation))
-        if name == "index_stmt" and stmt.idxname:
-            return self._create(f"{self.name(stmt.relation).rsplit('.', 1)[0]}.{stmt.idxname}")
-        if name == "rename_stmt" and enum(stmt, "rename_type") in (
-            "OBJECT_TABLE",
-            "OBJECT_VIEW",
-            "OBJECT_MATVIEW",
-            "OBJECT_INDEX",
-            "OBJECT_SEQUENCE",
-        ):
-            return self._rename(self.name(stmt.relation), stmt.newname)
-        if name == "drop_stmt":
-            gone = frozenset(self.dotted(strings(item.list.items)) for item in stmt.objects if item.HasField("list"))
-            return replace(self, dropped=self.dropped | gone, created=self.created - gone, renamed=self.renamed | gone)
-        if name == "alter_table_stmt":
-            return self._alter(self.name(stmt.relation), stmt)
-        return self
+        from migrator.effects.replay import replay
 
-    def _create(self, name: str) -> World:
-        return replace(self, created=self.created | {name})
+        return replace(self, state=self.state.with_changes(replay(node, self)))
 
-    def _rename(self, old: str, new: str) -> World:
-        target = f"{old.rsplit('.', 1)[0]}.{new}"
-        created = (self.created - {old}) | {target} if old in self.created else self.created
-        return replace(self, created=created, renamed=self.renamed | {old, target})
 
-    def _alter(self, table: str, stmt: Node) -> World:
-        world = self
-        for command in commands(stmt):
-            subtype = enum(command, "subtype")
-            if subtype == "AT_AddConstraint":
-                constraint = getattr(command, "def").constraint
-                key = (table, constraint.conname)
-                kind = enum(constraint, "contype")
-                proven = frozenset[str]()
-                if kind == "CONSTR_CHECK":
-                    proven = frozenset(proven_not_null(constraint.raw_expr))
-                elif kind == "CONSTR_NOTNULL":
-                    proven = frozenset(strings(constraint.keys))
-                world = replace(world, checks=(*world.checks, (table, constraint.conname, proven)))
-                if constraint.skip_validation:
-                    world = replace(world, not_valid=world.not_valid | {key})
-                elif constraint.is_enforced or kind not in ("CONSTR_CHECK", "CONSTR_FOREIGN"):
-                    world = replace(world, validated=world.validated | {key})
-            elif subtype == "AT_ValidateConstraint":
-                key = (table, command.name)
-                world = replace(world, validated=world.validated | {key}, not_valid=world.not_valid - {key})
-            elif subtype == "AT_DropConstraint":
-                key = (table, command.name)
-                world = replace(
-                    world,
-                    validated=world.validated - {key},
-                    not_valid=world.not_valid - {key},
-                    checks=tuple(item for item in world.checks if item[:2] != key),
-                )
-        return world
+class _Marked(Set[Any]):
+    """Keys of a state that begin with a word and are marked as true, without that word."""
+
+    def __init__(self, state: State, word: str, length: int) -> None:
+        self._state, self._word, self._length = state, word, length
+
+    def __contains__(self, item: object) -> bool:
+        parts = item if isinstance(item, tuple) else (item,)
+        return bool(self._state.get((self._word, *parts), False))
+
+    def __iter__(self) -> Iterator[Any]:
+        for key in self._state.written():
+            if isinstance(key, tuple) and key[0] == self._word and self._state.get(key, False):
+                yield key[1] if self._length == 1 else key[1:]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @classmethod
+    def _from_iterable(cls, items: Any) -> frozenset[Hashable]:  # type: ignore[override]
+        return frozenset(items)
 
 
 def commands(stmt: Node) -> Iterator[Node]:
@@ -186,31 +249,5 @@ def commands(stmt: Node) -> Iterator[Node]:
             yield item.alter_table_cmd
 
 
-def proven_not_null(expression: Node) -> Iterator[str]:
-    """Columns that an expression proves to be not null, the way PostgreSQL looks at it: IS NOT NULL, alone or in AND
-    (NotNullImpliedByRelConstraints in tablecmds.c)."""
-    stack = [expression]
-    while stack:
-        current = stack.pop()
-        name = name_of(current)
-        if name == "bool_expr" and enum(current.bool_expr, "boolop") == "AND_EXPR":
-            stack.extend(current.bool_expr.args)
-        elif name == "null_test" and enum(current.null_test, "nulltesttype") == "IS_NOT_NULL":
-            column = name_of(current.null_test.arg) == "column_ref"
-            if column:
-                yield from strings(current.null_test.arg.column_ref.fields)[-1:]
-
-
-def not_null_columns(definition: str) -> frozenset[str]:
-    """The same for a constraint as pg_get_constraintdef() prints it."""
-    from migrator.statements import parse
-
-    parsed = parse(f"ALTER TABLE t ADD CONSTRAINT c {definition}", file="catalog")
-    if not parsed.statements:
-        return frozenset()
-    for command in commands(parsed.statements[0].tree):
-        constraint = getattr(command, "def").constraint
-        if enum(constraint, "contype") == "CONSTR_NOTNULL":
-            return frozenset(strings(constraint.keys))
-        return frozenset(proven_not_null(constraint.raw_expr))
-    return frozenset()
+def type_parts(type_name: Node) -> tuple[str, ...]:
+    return strings(type_name.names)

@@ -1,0 +1,147 @@
+"""What goes away with a dropped object, what that locks, and what forbids it.
+
+PostgreSQL walks pg_depend from the object to everything that depends on it (findDependentObjects in
+src/backend/catalog/dependency.c): a normal dependency stops DROP without CASCADE, the others go along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from migrator.effects.definitions import object_name
+from migrator.effects.model import AX, SUX, Recorder
+from migrator.effects.world import World
+from migrator.facts import ObjectFacts
+from migrator.facts_names import RELATIONS, ROUTINES
+from migrator.nodes import Node, content, enum
+
+OWNED_BY_ITS_TABLE = ("pg_constraint", "pg_attrdef", "pg_trigger", "pg_rewrite", "pg_policy")
+"""Their removal locks the table that they are on: RemoveConstraintById, RemoveTriggerById, ..."""
+_LABELS = {
+    "OBJECT_SCHEMA": "schema",
+    "OBJECT_EXTENSION": "extension",
+    "OBJECT_FOREIGN_SERVER": "server",
+    "OBJECT_FDW": "fdw",
+}
+
+
+def roots_of(stmt: Node, world: World) -> tuple[str, ...]:
+    """Keys of the objects that a DROP names, as far as the catalog told."""
+    kind = enum(stmt, "remove_type")
+    return tuple(key for item in stmt.objects for key in _roots(item, kind, world))
+
+
+def _roots(item: Node, kind: str, world: World) -> Iterator[str]:
+    if world.facts is None:
+        return
+    parts = object_name(item)
+    if kind in RELATIONS:
+        facts = world.relation(world.dotted(parts))
+        if facts is not None and facts.oid:
+            yield f"pg_class:{facts.oid}:0"
+    elif kind in ("OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY"):
+        catalog = {"OBJECT_TRIGGER": "pg_trigger", "OBJECT_RULE": "pg_rewrite", "OBJECT_POLICY": "pg_policy"}[kind]
+        yield from part_of(world.dotted(parts[:-1]), catalog, parts[-1], world)
+    elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        found = world.type(parts)
+        if found is not None and found.oid:
+            yield f"pg_type:{found.oid}:0"
+    elif kind in ROUTINES:
+        given = content(item)
+        candidates = world.functions(parts)
+        if not given.args_unspecified:
+            from migrator.effects import types
+
+            wanted = tuple(str(types.from_node(argument.type_name)) for argument in given.objargs)
+            candidates = tuple(found for found in candidates if found.arguments == wanted)
+        if len(candidates) == 1 and candidates[0].oid:
+            yield f"pg_proc:{candidates[0].oid}:0"
+    elif kind in _LABELS:
+        yield from world.facts.roots.get(f"{_LABELS[kind]} {parts[-1]}", ())
+
+
+def part_of(relation: str, catalog: str, name: str, world: World) -> Iterator[str]:
+    """Keys of a constraint, trigger, rule or policy of a relation."""
+    for item in world.facts.objects.values() if world.facts is not None else ():
+        if item.catalog == catalog and item.name == name and present(item, world) == relation:
+            yield item.key
+
+
+def column_of(relation: str, column: str, world: World) -> Iterator[str]:
+    """Key of a column that something depends on."""
+    for item in world.facts.objects.values() if world.facts is not None else ():
+        if item.catalog == "pg_class" and item.column and item.name == column and present(item, world) == relation:
+            yield item.key
+
+
+def present(item: ObjectFacts, world: World) -> str | None:
+    """The relation of an object under its name of now; None when it has none, or it is gone."""
+    if item.relation is None or world.relation(item.relation) is not None:
+        return item.relation
+    moved = world.state.get(("bare", item.relation.partition(".")[2]), None)
+    return str(moved) if moved else None
+
+
+def reached(roots: Iterable[str], world: World) -> dict[str, ObjectFacts]:
+    """Everything that goes away with the roots, themselves included, by key."""
+    found: dict[str, ObjectFacts] = {}
+    stack = list(roots)
+    while stack:
+        key = stack.pop()
+        item = world.facts.objects.get(key) if world.facts is not None else None
+        if key in found or item is None or world.state.get(("gone", key), False):
+            continue
+        found[key] = item
+        stack.extend(edge.key for edge in item.dependents)
+    return found
+
+
+def drop_objects(roots: Iterable[str], world: World, out: Recorder, *, cascade: bool, what: str) -> None:
+    """Locks of a DROP, and whether it fails with 2BP01."""
+    named = tuple(roots)
+    found = reached(named, world)
+    for key in named:
+        item = found.get(key)
+        for owner, _ in item.needed_by if item is not None else ():
+            if owner not in found:
+                out.fail("2BP01", f"cannot drop {what}: something else requires it")
+    if not cascade:
+        along = _along(named, found)
+        if any(key not in along for key in found):
+            out.fail("2BP01", f"cannot drop {what} because other objects depend on it")
+            return
+    for item in found.values():
+        lock_object(item, world, out)
+
+
+def _along(named: tuple[str, ...], found: dict[str, ObjectFacts]) -> set[str]:
+    """What goes away without CASCADE: the roots, and what depends on those by anything but a normal dependency."""
+    along: set[str] = set()
+    stack = list(named)
+    while stack:
+        key = stack.pop()
+        if key in along or key not in found:
+            continue
+        along.add(key)
+        stack.extend(edge.key for edge in found[key].dependents if edge.kind != "n")
+    return along
+
+
+def lock_object(item: ObjectFacts, world: World, out: Recorder) -> None:
+    relation = present(item, world)
+    if relation is None:
+        return
+    if item.catalog == "pg_class":
+        out.lock(relation, AX)
+        facts = world.relation(relation)
+        if facts is None or item.column:
+            return
+        out.lock(facts.table, AX)
+        if facts.is_partition and facts.parent:
+            out.lock(facts.parent, AX)
+            above = world.relation(facts.parent)
+            out.lock(above.default_partition if above is not None else None, AX)
+    elif item.catalog in OWNED_BY_ITS_TABLE:
+        out.lock(relation, AX)
+    elif item.catalog == "pg_statistic_ext":
+        out.lock(relation, SUX)
