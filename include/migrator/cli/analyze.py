@@ -13,14 +13,12 @@ from migrator.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
     from migrator.batch import Outcome, Settings
+    from migrator.cli.analyze_server import Server
     from migrator.cli.output import Output
     from migrator.effects import Assumed
-    from migrator.facts import CatalogFacts
     from migrator.reports.document import Analysis
     from migrator.reports.forms import Form
     from migrator.reports.text import Look
-    from migrator.session import Endpoint
-    from migrator.statements import ParsedFile
 
 FORMATS = ("text", "json", "sarif", "github", "gitlab", "markdown")
 OLDEST, NEWEST = 12, 18
@@ -131,41 +129,42 @@ def _assumed(args: argparse.Namespace) -> Assumed:
 
 def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Namespace) -> Iterator[Outcome]:
     from migrator import batch
+    from migrator.cli.analyze_server import Server
 
     endpoint = options.endpoint(args, required=False)
     if endpoint is not None and args.server_version is not None:
         raise UsageError("--server-version is for an analysis without a connection: the server says its own version")
+    if endpoint is None and args.validate_syntax:
+        raise UsageError("--validate-syntax asks the target's own server: give --target NAME, or --dsn DSN")
     files = [item for item in items if isinstance(item, Path)]
-    if endpoint is None and not args.validate_syntax and len(files) == len(items):
+    if endpoint is None and len(files) == len(items):
         yield from batch.outcomes(files, settings, jobs=args.jobs)
         return
-    for item in items:
-        analysis = (_file if isinstance(item, Path) else _migration)(item, endpoint, settings, args)
-        yield batch.outcome_of(analysis, settings)
+    with Server(endpoint, schema=args.schema, validate=args.validate_syntax) as server:
+        for item in items:
+            analysis = (_file if isinstance(item, Path) else _migration)(item, server, settings, args)
+            yield batch.outcome_of(analysis, settings)
 
 
-def _file(path: Path | str, endpoint: Endpoint | None, settings: Settings, args: argparse.Namespace) -> Analysis:
+def _file(path: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
     from migrator.inspection import inspect
     from migrator.reports.building import analysis_of
     from migrator.statements import parse
 
     parsed = parse(Path(path).read_bytes(), file=str(path))
-    facts = _facts(endpoint, [parsed], args)
+    facts = server.facts([parsed])
     inspection = inspect((parsed,), facts=facts, today=settings.today, assumed=settings.assumed)
-    return analysis_of(str(path), inspection)
+    return analysis_of(str(path), inspection, extra=server.findings(inspection.scripts))
 
 
-def _migration(
-    version: Path | str, endpoint: Endpoint | None, settings: Settings, args: argparse.Namespace
-) -> Analysis:
+def _migration(version: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
     from migrator.analyze import analyze, parse_migration
     from migrator.inspection import inspect
     from migrator.reports.building import analysis_of
 
     migration = options.migration(args, str(version))
     parsed = parse_migration(migration)
-    files = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
-    facts = _facts(endpoint, files, args)
+    facts = server.facts([*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())])
     inspection = inspect(
         tuple(parsed.sql.values()),
         rollback=parsed.rollback,
@@ -177,18 +176,5 @@ def _migration(
         assumed=settings.assumed,
     )
     plan = analyze(migration, target=options.target(args), facts=facts, parsed=parsed)
-    return analysis_of(str(version), inspection, extra=plan.findings[len(inspection.findings) :])
-
-
-def _facts(endpoint: Endpoint | None, files: Sequence[ParsedFile], args: argparse.Namespace) -> CatalogFacts | None:
-    from dataclasses import replace
-
-    from migrator.facts_query import collect_facts
-    from migrator.session import connect
-
-    if endpoint is None:
-        return None
-    if args.schema:
-        endpoint = replace(endpoint, search_path=args.schema)
-    with connect(endpoint, purpose="observe") as conn:
-        return collect_facts(conn, files, role=endpoint.role)
+    declared = plan.findings[len(inspection.findings) :]
+    return analysis_of(str(version), inspection, extra=(*declared, *server.findings(inspection.scripts)))

@@ -1,0 +1,141 @@
+"""Findings about what the server refuses: syntax, names, privileges, each at its place in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from migrator.plan import Finding, Severity
+from migrator.rules.model import Script, Subject
+from migrator.server_check.made import Made
+from migrator.server_check.parsing import Refusal, compile_on_server, parse_on_server
+from migrator.server_check.privileges import missing_privileges, used_names
+from migrator.server_check.probes import probes_of
+from migrator.statements import block_body
+from migrator.translate import is_transient_sqlstate
+
+if TYPE_CHECKING:
+    from migrator.session import Connection
+
+SYNTAX_RULE = "server-syntax"
+NAME_RULE = "unknown-name"
+PRIVILEGE_RULE = "missing-privilege"
+UNCHECKED_RULE = "server-unsure"
+
+_UNDEFINED = frozenset(["42P01", "42703", "42883", "42704", "3F000", "42P02", "42725"])
+"""Undefined (or, the last, ambiguous) table, column, function, object, schema, parameter."""
+_ANALYSED = frozenset(
+    ["select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt"]
+)
+"""Statements whose names the server looks up when it parses them."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A finding's place, as offset in the file."""
+
+    script: Script
+    subject: Subject
+
+    def finding(self, rule: str, severity: Severity, message: str, help: str, offset: int | None = None) -> Finding:
+        statement, parsed = self.subject.statement, self.script.parsed
+        where = statement.start if offset is None else min(statement.start + offset, max(len(parsed.text) - 1, 0))
+        line, column = parsed.lines.place(where)
+        return Finding(
+            rule, severity, message, help, file=parsed.file, line=line, column=column, statement=statement.index
+        )
+
+
+def server_findings(conn: Connection, scripts: Iterable[Script], *, names: bool = True) -> Iterator[Finding]:
+    """`scripts` in the order in which they run. `names` False asks for the syntax only.
+
+    :raises psycopg.OperationalError: when the connection is lost.
+    """
+    conn.execute("SET default_transaction_read_only = on")
+    conn.execute("SET check_function_bodies = on")
+    made = Made()
+    for script in scripts:
+        for subject in script.subjects:
+            found = list(_statement(conn, script, subject, made, names=names))
+            yield from found
+            if names and not found:
+                yield from _names(conn, script, subject, made)
+            made.add(subject)
+
+
+def _statement(conn: Connection, script: Script, subject: Subject, made: Made, *, names: bool) -> Iterator[Finding]:
+    statement, place = subject.statement, _Place(script, subject)
+    refusal = parse_on_server(conn, statement.sql)
+    if refusal is None and statement.name == "do_stmt":
+        body = block_body(statement.node)
+        begins = statement.sql.find(body) if body else -1
+        if body:
+            refusal = _moved(compile_on_server(conn, body), max(begins, 0))
+    if refusal is None:
+        return
+    if refusal.is_syntax:
+        yield place.finding(SYNTAX_RULE, Severity.ERROR, *_syntax_text(refusal, conn), refusal.offset)
+    elif names and statement.name in (*_ANALYSED, "do_stmt"):
+        yield from _name(refusal, place, made, refusal.offset)
+
+
+def _syntax_text(refusal: Refusal, conn: Connection) -> tuple[str, str]:
+    version = conn.info.server_version // 10000
+    return f"PostgreSQL {version} says: {refusal.message}", refusal.hint or f"write it as PostgreSQL {version} knows it"
+
+
+def _moved(refusal: Refusal | None, by: int) -> Refusal | None:
+    if refusal is None or refusal.offset is None:
+        return refusal
+    return Refusal(refusal.sqlstate, refusal.message, refusal.hint, refusal.offset + by)
+
+
+def _names(conn: Connection, script: Script, subject: Subject, made: Made) -> Iterator[Finding]:
+    place, statement = _Place(script, subject), subject.statement
+    facts = subject.world.facts
+    extension = (
+        facts.extensions.get(statement.tree.extname) if facts and statement.name == "create_extension_stmt" else None
+    )
+    if extension is not None and not extension.available:
+        message = f'extension "{extension.name}" is not available on this server'
+        yield place.finding(NAME_RULE, Severity.ERROR, message, "install its package on the server first")
+    for probe in probes_of(subject.statement):
+        refusal = parse_on_server(conn, probe.sql)
+        if refusal is not None:
+            found = list(_name(refusal, place, made, _characters(subject, probe.location)))
+            yield from found
+            if found:
+                return  # the server, too, would stop at the first
+    for lacking in missing_privileges(subject):
+        severity = Severity.ERROR if lacking.certain else Severity.WARNING
+        yield place.finding(PRIVILEGE_RULE, severity, lacking.message, lacking.help)
+
+
+def _name(refusal: Refusal, place: _Place, made: Made, offset: int | None) -> Iterator[Finding]:
+    undefined = refusal.sqlstate in _UNDEFINED
+    if made.explains(refusal.message, used_names(place.subject), undefined=undefined):
+        return
+    if is_transient_sqlstate(refusal.sqlstate):
+        message = f"the server could not look at this statement now: {refusal.message}"
+        yield place.finding(UNCHECKED_RULE, Severity.WARNING, message, "try again later")
+    elif undefined or place.subject.statement.name in _ANALYSED:
+        hint = refusal.hint or "check the spelling and the search path; it must exist before this statement"
+        if offset is None:
+            offset = _offset_of(refusal.message, place.subject.statement.sql)
+        yield place.finding(NAME_RULE, Severity.ERROR, f"{refusal.message} ({refusal.sqlstate})", hint, offset)
+
+
+def _offset_of(message: str, sql: str) -> int | None:
+    """Where the name that the message quotes stands in the statement."""
+    names = [name.rpartition(".")[2] for name in re.findall(r'["»«„“]([^"»«„“”]+)["»«“”]', message)]
+    match = re.search(rf"(?<![\w$]){re.escape(names[0])}(?![\w$])", sql) if names else None
+    return match.start() if match else None
+
+
+def _characters(subject: Subject, location: int | None) -> int | None:
+    """The parser counts bytes."""
+    if location is None or location < 0:
+        return None
+    return len(subject.statement.sql.encode()[:location].decode(errors="ignore"))
