@@ -235,3 +235,23 @@ def test_nothing_runs(database: Endpoint) -> None:
             compile_on_server(asked, "BEGIN DELETE FROM lm.messages; PERFORM nextval('lm.s'); END")
             compile_on_server(asked, "DECLARE a int := nextval('lm.s'); BEGIN NULL; END;")
         assert conn.execute("SELECT count(*), (SELECT is_called FROM lm.s) FROM lm.messages").fetchone() == (1, False)
+
+
+def test_a_hot_standby_answers(own_server: Server) -> None:
+    endpoint = database_on(own_server, "copied", script=LM)
+    own_server.stop()
+    signal = own_server.data_dir / "standby.signal"
+    signal.touch()
+    own_server.account.own(signal)
+    own_server.start()
+    with connect(endpoint, purpose="validate") as conn:
+        assert conn.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+        sql = (
+            "ALTER TABLE lm.messages ADD COLUMN a int; UPDATE lm.messages SET nix = 1; TRUNCATE lm.nix; "
+            "DO $$ BEGIN DELETE FROM lm.messages; SELEC 1; END $$; DELETE FROM lm.messages WHERE id = 1;"
+        )
+        assert [(item.statement, item.rule) for item in _ask(conn, sql)] == [
+            (1, NAME_RULE),
+            (2, NAME_RULE),
+            (3, SYNTAX_RULE),
+        ]

@@ -69,6 +69,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
     for part in settings.form.joined(pieces()):
         out.raw(part)
+    if args.validate_syntax and options.endpoint(args, required=False) is None:
+        out.note(
+            f"syntax was checked with PostgreSQL {NEWEST}'s grammar; --target or --dsn lets the server itself check"
+        )
     if out.format == "text":
         from migrator.reports import text
 
@@ -134,8 +138,6 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
     endpoint = options.endpoint(args, required=False)
     if endpoint is not None and args.server_version is not None:
         raise UsageError("--server-version is for an analysis without a connection: the server says its own version")
-    if endpoint is None and args.validate_syntax:
-        raise UsageError("--validate-syntax asks the target's own server: give --target NAME, or --dsn DSN")
     files = [item for item in items if isinstance(item, Path)]
     if endpoint is None and len(files) == len(items):
         yield from batch.outcomes(files, settings, jobs=args.jobs)
