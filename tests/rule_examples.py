@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from migrator.documents import from_dict
 from migrator.facts import CatalogFacts
 from migrator.inspection import inspect
 from migrator.plan import Finding
 from migrator.statements import ParsedFile, parse
-from migrator.surroundings import Surroundings
 
 FOLDER = Path(__file__).parent / "rules"
 MANY_ROWS = 5_000_000
@@ -69,14 +69,16 @@ class Example:
         return (parse(path.read_text(encoding="utf-8"), file=path.name),) if path.exists() else ()
 
     @property
-    def surroundings(self) -> Surroundings | None:
-        """What goes on around: no test server has standbys or vacuums that prevent wraparound."""
-        path = self.path.with_name("surroundings.json")
-        return from_dict(Surroundings, json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    def told(self) -> dict[str, Any]:
+        """Facts that are told instead of read: no test server has standbys, or vacuums that prevent wraparound."""
+        path = self.path.with_name("facts.json")
+        data = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        told = from_dict(CatalogFacts, {"server_version_num": 180000, **data})
+        return {name: getattr(told, name) for name in data}
 
     def findings(self, facts: CatalogFacts | None = None) -> tuple[Finding, ...]:
-        if self.surroundings is not None:
-            facts = replace(facts or CatalogFacts(server_version_num=180000), surroundings=self.surroundings)
+        if self.told:
+            facts = replace(facts or CatalogFacts(server_version_num=180000), **self.told)
         version = re.search(r"^-- server version: (\d+)$", self.text, re.MULTILINE)
         if version is not None:
             facts = replace(facts or CatalogFacts(0), server_version_num=int(version[1]))

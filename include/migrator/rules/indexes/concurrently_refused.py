@@ -107,7 +107,6 @@ def _refresh(subject: Subject) -> Iterator[Hit]:
         yield Hit(
             f"{view} has no unique index on plain columns without WHERE: REFRESH CONCURRENTLY fails with 55000",
             help="give it a UNIQUE index on the columns that tell its rows apart",
-            alternative_sql=script((plain,)),
         )
 
 

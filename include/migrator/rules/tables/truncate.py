@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.effects.model import AX
+from migrator.nodes import enum
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, size_text
 
 
 def check(subject: Subject) -> Iterator[Hit]:
-    if subject.statement.name != "truncate_stmt":
-        return
-    for item in subject.statement.tree.relations:
-        table = subject.world.name(item.range_var)
-        if not subject.world.is_new(table):
-            cascade = (
-                " and, by CASCADE, of every table that refers to it" if subject.statement.tree.behavior == 2 else ""
-            )
-            yield Hit(f"all rows of {table}{size_text(subject, table)}{cascade} are lost")
+    tree, world = subject.statement.tree, subject.world
+    named = [world.name(item.range_var) for item in tree.relations]
+    for table in named:
+        if world.is_new(table):
+            continue
+        cascade = ""
+        if enum(tree, "behavior") == "DROP_CASCADE":
+            leaves = {leaf for name in named for leaf in world.leaves(name)}
+            others = [
+                lock.relation
+                for lock in subject.effects.locks
+                if lock.mode == AX
+                and lock.relation not in (*named, *leaves)
+                and lock.relation in subject.effects.rewrites
+            ]
+            cascade = f" and, by CASCADE, of {', '.join(others)}" if others else ""
+            if world.relation(table) is None:
+                cascade = " and, by CASCADE, of every table that refers to it"
+        yield Hit(f"all rows of {table}{size_text(subject, table)}{cascade} are lost")
 
 
 RULE = Rule(

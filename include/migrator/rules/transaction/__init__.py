@@ -21,11 +21,13 @@ from migrator.rules.transaction import (
     timeout_late,
     transaction_control,
     validate_at_once,
+    will_fail,
     wraparound_vacuum,
 )
 
 RULES: tuple[Rule, ...] = (
     transaction_control.RULE,
+    will_fail.RULE,
     nesting.RULE,
     not_in_transaction.RULE,
     needs_transaction.RULE,

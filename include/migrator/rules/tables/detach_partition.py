@@ -1,0 +1,46 @@
+"""DETACH PARTITION without CONCURRENTLY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.alteration import alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.rewrite import copy_of, script
+
+CONCURRENTLY = 14
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_DetachPartition"):
+        if getattr(item.command, "def").partition_cmd.concurrent:
+            continue
+        message = f"{item.table} is locked ACCESS EXCLUSIVE: everybody queues behind us while we wait for it"
+        if subject.world.major < CONCURRENTLY or (item.facts is not None and item.facts.default_partition):
+            why = (
+                "it has a default partition" if item.facts and item.facts.default_partition else "this server is older"
+            )
+            yield Hit(
+                f"{message}; CONCURRENTLY is not possible here, {why}",
+                severity=Severity.INFO,
+                help="do it alone in a migration, with a short lock_timeout",
+            )
+            continue
+        node = copy_of(item.alone)
+        getattr(node.alter_table_stmt.cmds[0].alter_table_cmd, "def").partition_cmd.concurrent = True
+        yield Hit(message, alternative_sql=script((node,)) if len(subject.statement.tree.cmds) == 1 else None)
+
+
+RULE = Rule(
+    id="detach-partition",
+    severity=Severity.WARNING,
+    condition="DETACH PARTITION without CONCURRENTLY on PostgreSQL 14 and later",
+    effect="ACCESS EXCLUSIVE lock on the partitioned table and the partition",
+    alternative="DETACH PARTITION ... CONCURRENTLY, outside a transaction; it waits for old transactions",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DETACH-PARTITION",
+    aliases=("squawk:require-concurrent-partition-detach", "pgfence:detach-partition"),
+    statement=check,
+    on=("alter_table_stmt",),
+    versions="14 and later",
+)

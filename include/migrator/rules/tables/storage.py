@@ -1,0 +1,40 @@
+"""SET LOGGED, UNLOGGED, TABLESPACE, ACCESS METHOD: the table is written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.alteration import alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+
+WORDS = {
+    "AT_SetLogged": "SET LOGGED",
+    "AT_SetUnLogged": "SET UNLOGGED",
+    "AT_SetTableSpace": "SET TABLESPACE",
+    "AT_SetAccessMethod": "SET ACCESS METHOD",
+}
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, *WORDS):
+        if item.effects.rewrites:
+            loses = "; a crash empties an unlogged table, and standbys do not have it" if "UnL" in item.subtype else ""
+            yield Hit(
+                f"{WORDS[item.subtype]} writes {item.table}{item.size} anew; nobody can read or write it meanwhile"
+                f"{loses}{item.doubt}",
+                severity=item.severity_of(assumed=False),
+            )
+
+
+RULE = Rule(
+    id="storage-rewrites",
+    severity=Severity.WARNING,
+    condition="SET LOGGED, SET UNLOGGED, SET TABLESPACE or SET ACCESS METHOD that changes something",
+    effect="ACCESS EXCLUSIVE lock while the whole table, or its files, are written anew",
+    alternative="a new table with the storage wanted, kept in step by a trigger and filled in batches; then swap names",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-LOGGED-UNLOGGED",
+    aliases=("pgfence:set-logged-unlogged", "pgsafe:set-logged-unlogged", "pgsafe:set-access-method"),
+    statement=check,
+    on=("alter_table_stmt",),
+)

@@ -1,0 +1,1 @@
+ALTER TABLE kinds ATTACH PARTITION kinds_a FOR VALUES IN ('a', 'b');

@@ -1,0 +1,8 @@
+DO $$
+BEGIN
+  LOOP
+    UPDATE messages SET size = 0 WHERE id IN (SELECT id FROM messages WHERE size IS NULL LIMIT 1000);
+    EXIT WHEN NOT FOUND;
+    COMMIT;
+  END LOOP;
+END $$;

@@ -1,0 +1,1 @@
+CREATE TABLE kinds_c PARTITION OF kinds FOR VALUES IN ('c');

@@ -1,0 +1,2 @@
+DROP VIEW recent;
+CREATE VIEW recent AS SELECT 1 AS x;

@@ -1,0 +1,1 @@
+UPDATE messages SET size = 1 WHERE id = 1;

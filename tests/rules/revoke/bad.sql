@@ -1,0 +1,1 @@
+REVOKE SELECT ON messages FROM public;

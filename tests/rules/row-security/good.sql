@@ -1,0 +1,2 @@
+ALTER TABLE messages ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON messages USING (tenant_id = 1);
