@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from migrator import expected_changes, schema, session
-from migrator.errors import MigratorError, NeedsHuman, VerifyFailed
+from migrator.errors import MigratorError, NeedsHuman, TransientError, VerifyFailed
 from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.locking import migration_lock
@@ -159,7 +159,10 @@ def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoi
 
 
 def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan) -> Check:
-    """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write."""
+    """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write.
+
+    :raises TransientError: somebody's lock or a lost connection says nothing about the migration, and must not undo it.
+    """
     name = f"assertion {number}"
     timeout = plan.statement_timeout_ms or ASSERTION_TIMEOUT_MS
     try:
@@ -168,6 +171,8 @@ def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan
             conn.execute(f"SET LOCAL statement_timeout = {int(timeout)}")
             cursor = conn.execute(query.encode())
             rows = cursor.fetchmany(2) if cursor.description else None
+    except TransientError:
+        raise
     except MigratorError as exc:
         return Check(name, Verdict.FAILED, f"{exc}: {query}")
     if rows is None or len(rows) != 1 or len(rows[0]) != 1:

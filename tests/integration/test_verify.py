@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from migrator import verify
-from migrator.errors import NeedsHuman, VerifyFailed
+from migrator.errors import LockNotAvailable, NeedsHuman, VerifyFailed
 from migrator.ledger import Ledger
 from migrator.session import Endpoint
 from tests.evidence import make_bundle, read_schema, rehearse
@@ -48,6 +48,22 @@ def test_something_else_happened_than_was_rehearsed(database: Endpoint, make_dat
     text = "\n".join(caught.value.problems)
     assert "not rehearsed: + table public.surprise" in text
     assert "rehearsed, but not there" in text
+
+
+def test_a_lock_in_the_way_is_no_verdict(database: Endpoint) -> None:
+    """Else somebody's lock of two seconds would have a good migration undone."""
+    plan = make_plan(assertions=("SELECT count(*) = 0 FROM thing",))
+    apply_all(plan, database)
+    with psycopg.connect(database.conninfo) as somebody:
+        somebody.execute("LOCK TABLE thing IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(LockNotAvailable):
+            verify_it(plan, database)
+    row = row_of(plan, database)
+    assert row is not None
+    assert row.status == "running"
+    verify_it(plan, database)
+    with Ledger(database) as ledger:
+        assert "verify_failed" not in [event.kind for event in ledger.events()]
 
 
 def test_an_invalid_index_is_not_finished(database: Endpoint) -> None:
