@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrator import __version__, content
+from migrator import __version__, content, history
 from migrator.content import check_disk
 from migrator.emergency import declare
 from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
@@ -40,7 +39,6 @@ RISK_RULE = "risk-understated"
 TYPE_RULE = "type-mismatch"
 DOWNTIME_RULE = "downtime-not-declared"
 EMPTY_RULE = "nothing-to-do"
-MISSING_RULE = "applied-files-missing"
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,7 @@ def run_analyze(
     if emergency is not None and target is not None:
         emergency = declare(target, emergency, approvers=len(approvers(target, migration.metadata.author)))
     if endpoint is not None and ledger is not None:
-        _require_history(endpoint, ledger)
+        history.require(endpoint, ledger)
     parsed = parse_migration(migration)
     facts = _facts(endpoint, parsed) if endpoint is not None else None
     rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
@@ -218,7 +216,9 @@ def run_analyze(
         out_of_order=higher(migration.version, rows.values()),
         clock=run.clock,
     )
-    plan = _with_missing(plan, rows, catalogue)
+    gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
+    if gone and target is not None and not plan.already_applied:
+        plan = history.with_gone(plan, gone, approvers=len(approvers(target, plan.author)))
     if ledger is not None:
         _refuse_changed(plan, rows.get(plan.version))
         if not plan.already_applied:
@@ -237,38 +237,6 @@ def _facts(endpoint: Endpoint, parsed: Parsed) -> CatalogFacts:
     files: Sequence[ParsedFile] = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
     with connect(endpoint, purpose="observe") as conn:
         return collect_facts(conn, files, role=endpoint.role)
-
-
-def _with_missing(plan: Plan, rows: Mapping[str, LedgerMigration], catalogue: Catalogue | None) -> Plan:
-    """Says what the target has and the catalogue does not: perhaps an older checkout than the one that was applied.
-
-    Only what this engine applied: a baseline may adopt versions whose files nobody has.
-    """
-    if catalogue is None:
-        return plan
-    here = {one.version for one in catalogue.migrations} | {Path(file).parent.name for file in catalogue.broken}
-    gone = sorted(
-        name for name, row in rows.items() if row.status == "success" and row.plan_digest and name not in here
-    )
-    if not gone:
-        return plan
-    message = f"{', '.join(map(repr, gone))} applied to {plan.target!r}, but the catalogue has no such files"
-    advice = "see whether this checkout is older than the one that was applied, and put the files back"
-    return plan.with_findings((*plan.findings, Finding(MISSING_RULE, Severity.WARNING, message, advice)))
-
-
-def _require_history(endpoint: Endpoint, ledger: Ledger) -> None:
-    """What was applied by hand must be known, or it would be applied again.
-
-    :raises BaselineMissing: the database has objects of which no history tells.
-    """
-    from migrator import baseline
-    from migrator.session import connect
-
-    if ledger.exists() and ledger.baselined():
-        return
-    with connect(endpoint, purpose="observe") as connection:
-        baseline.require(connection, ledger)
 
 
 def refuse_errors(plan: Plan) -> None:

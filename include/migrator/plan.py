@@ -153,6 +153,8 @@ class Plan:
     """Why it cannot wait for its window or the end of a freeze; None: it can."""
     out_of_order: tuple[str, ...] = ()
     """Higher versions that the target had when the plan was made."""
+    without_files: tuple[str, ...] = ()
+    """Applied versions whose files the catalogue did not have."""
 
     @property
     def digest(self) -> str:

@@ -79,14 +79,15 @@ def required(target: Target, plan: Plan) -> int:
     """How many different people must approve.
 
     What cannot be undone needs one more, where reviews are wanted at all. An emergency needs two, and what is out of
-    order one where the policy says ask, whatever else the target wants.
+    order (where the policy says ask) or finds files gone needs one, whatever else the target wants.
     """
     wanted = target.reviews.get(plan.risk, 0)
     if irreversible(plan) and wanted:
         wanted += 1
     if plan.emergency is not None:
         wanted = max(wanted, emergency.REVIEWS)
-    if plan.out_of_order and target.out_of_order is OrderPolicy.ASK:
+    asks = plan.out_of_order and target.out_of_order is OrderPolicy.ASK
+    if asks or plan.without_files:
         wanted = max(wanted, 1)
     return wanted
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from migrator import analyze
+from migrator import analyze, history, review
 from migrator.baseline import adopt
 from migrator.catalogue import load_catalogue
-from migrator.errors import BaselineMissing, Refused
+from migrator.errors import BaselineMissing, Refused, ReviewMissing
 from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
@@ -35,12 +37,19 @@ def migrations(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def analysed(migrations: Path, endpoint: Endpoint, version: str = "001_one", **over: object) -> Plan:
+def analysed(
+    migrations: Path,
+    endpoint: Endpoint,
+    version: str = "001_one",
+    *,
+    reviewers: Mapping[str, str] = REVIEWERS,
+    **over: object,
+) -> Plan:
     catalogue = load_catalogue(migrations)
     with Ledger(endpoint) as ledger:
         return analyze.run_analyze(
             catalogue.require(version),
-            target=make_target(reviewers=REVIEWERS),
+            target=make_target(reviewers=reviewers),
             catalogue=catalogue,
             endpoint=endpoint,
             ledger=ledger,
@@ -78,8 +87,14 @@ def test_files_that_are_gone_are_told(database: Endpoint, migrations: Path) -> N
     verify_it(plan, database)
     assert [one.rule for one in analysed(migrations, database, "002_two").findings if "missing" in one.rule] == []
     shutil.rmtree(migrations / "2025" / "001_one")
-    (finding,) = [one for one in analysed(migrations, database, "002_two").findings if one.rule == analyze.MISSING_RULE]
+    late = analysed(migrations, database, "002_two")
+    (finding,) = [one for one in late.findings if one.rule == history.RULE]
     assert "'001_one'" in finding.message
+    assert review.required(make_target(), late) == 1, "a person has to let it pass"
+    with pytest.raises(ReviewMissing):
+        apply_all(late, database, run=replace(RUN, version="002_two"))
+    with pytest.raises(Refused, match="name reviewers"):
+        analysed(migrations, database, "002_two", reviewers={})
 
 
 def test_an_emergency_is_part_of_the_plan(database: Endpoint, migrations: Path) -> None:
