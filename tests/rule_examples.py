@@ -54,6 +54,12 @@ class Example:
         match = re.search(r"^-- fails: (\w{5})$", self.text, re.MULTILINE)
         return match[1] if match else None
 
+    @property
+    def remains(self) -> frozenset[str]:
+        """Rules that are right about the alternative, too."""
+        match = re.search(r"^-- remains: ([\w, -]+)", self.text, re.MULTILINE)
+        return frozenset(match[1].replace(" ", "").split(",")) if match else frozenset()
+
     def runs_on(self, major: int) -> bool:
         match = re.search(r"^-- server: (\d+)(?:-(\d+))?$", self.text, re.MULTILINE)
         return match is None or int(match[1]) <= major <= int(match[2] or 99)

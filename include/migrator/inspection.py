@@ -23,6 +23,8 @@ from migrator.walk import walk
 if TYPE_CHECKING:
     from migrator.metadata import Allow
 
+FAILS = "statement-fails"
+"""Rule id of a predicted failure that no other rule explains."""
 NOT_SQL = "not-analysable"
 """Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
 
@@ -114,10 +116,13 @@ def _findings(whole: Whole) -> Iterator[Finding]:
     """Statement by statement, then what concerns a whole file, then the whole migration."""
     for script in whole.all_scripts:
         for subject in script.everything():
+            explained: set[str] = set()
             for rule in rules_on(subject.statement.name, rollback=script.rollback):
-                if rule.statement is not None:
-                    for hit in rule.statement(subject):
-                        yield _finding(rule, hit, script, hit.subject or subject)
+                if rule.id == FAILS and subject.effects.fails and subject.effects.fails.sqlstate in explained:
+                    continue
+                for hit in rule.statement(subject) if rule.statement is not None else ():
+                    explained.update(rule.explains)
+                    yield _finding(rule, hit, script, hit.subject or subject)
         for rule in RULES:
             if rule.script is not None and (rule.in_rollback or not script.rollback):
                 for hit in rule.script(script):

@@ -22,13 +22,14 @@ def page() -> str:
 
 def _section(rule: Rule) -> str:
     aliases = f"- Elsewhere: {', '.join(f'`{alias}`' for alias in rule.aliases)}\n" if rule.aliases else ""
+    versions = "" if rule.versions == "all" else f"- PostgreSQL: {rule.versions}\n"
     return (
         f"## {rule.id}\n\n"
         f"- Severity: {rule.severity.value}\n"
         f"- When: {rule.condition}\n"
         f"- Effect: {rule.effect}\n"
         f"- Instead: {rule.alternative}\n"
-        f"{aliases}"
+        f"{versions}{aliases}"
         f"- Source: <{rule.source}>\n"
     )
 

@@ -1,1 +1,1 @@
-ALTER TABLE messages ALTER COLUMN code TYPE text;
+ALTER TABLE "Odd Names" ALTER COLUMN code TYPE varchar(30);

@@ -1,2 +1,2 @@
 SET lock_timeout = '1s';
-CREATE INDEX CONCURRENTLY i ON messages (note);
+CREATE INDEX CONCURRENTLY i ON messages (body);

@@ -5,12 +5,16 @@ from __future__ import annotations
 from migrator.rules.columns import (
     add_column_check,
     add_column_default,
+    add_column_generated,
     add_column_identity,
     add_column_not_null,
     add_column_references,
     add_column_serial,
     add_column_unique,
     alter_type,
+    alter_type_timezone,
+    cached_plan,
+    drop_not_null,
     set_not_null,
 )
 from migrator.rules.model import Rule
@@ -19,10 +23,14 @@ RULES: tuple[Rule, ...] = (
     add_column_default.RULE,
     add_column_serial.RULE,
     add_column_identity.RULE,
+    add_column_generated.RULE,
     add_column_check.RULE,
     add_column_unique.RULE,
     add_column_references.RULE,
     add_column_not_null.RULE,
     alter_type.RULE,
+    alter_type_timezone.RULE,
     set_not_null.RULE,
+    drop_not_null.RULE,
+    cached_plan.RULE,
 )

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from migrator.plan import Severity
 from migrator.rules.alteration import alterations
+from migrator.rules.columns.alter_type_timezone import is_change_of_zone
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online import safely
 
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AlterColumnType"):
-        if item.effects.rewrites:
+        if item.effects.rewrites and not is_change_of_zone(item):
             yield Hit(
                 f"changing the type of {item.command.name} rewrites {item.table}{item.size}; nobody can read or write"
                 f" it meanwhile{item.doubt}",

@@ -27,6 +27,7 @@ RULE = Rule(
     " table, which takes over the partitions' own constraints without reading them",
     source="https://www.postgresql.org/docs/17/sql-altertable.html#SQL-ALTERTABLE-NOTES",
     versions="before 18",
+    explains=("42809",),
     on=("alter_table_stmt",),
     statement=check,
 )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from migrator.effects.volatility import volatile_functions
+from migrator.facts import DomainFacts
 from migrator.nodes import Node, enum, strings
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
 from migrator.rules.online.backfill import expression, fill
 from migrator.rules.online.constraints import constrained, default_name, not_null, taken
+from migrator.rules.online.expressions import constraint_of, with_column
 from migrator.rules.online.steps import Steps
 from migrator.rules.rewrite import beside, build, copy_of, parts_of, relation_text
 
@@ -52,7 +54,8 @@ class Parts:
 def add_column(alteration: Alteration) -> Steps | None:
     """None where no way ends in the same column: stored generated columns, and domains with constraints."""
     parts = take_apart(alteration.column_def)
-    if parts.stored or is_constrained_domain(alteration, parts.column):
+    domain = domain_of(alteration, parts.column)
+    if parts.stored or (domain is not None and domain.constrained):
         return None
     steps = _values(alteration, parts)
     filled = bool(steps.fill)
@@ -98,10 +101,30 @@ def take_apart(definition: Node) -> Parts:
     return parts
 
 
-def is_constrained_domain(alteration: Alteration, column: Node) -> bool:
+def domain_of(alteration: Alteration, column: Node) -> DomainFacts | None:
     facts = alteration.world.facts
-    domain = facts.domains.get(".".join(strings(column.type_name.names))) if facts is not None else None
-    return domain is not None and domain.constrained
+    if facts is None or len(column.type_name.array_bounds):
+        return None
+    return facts.domains.get(".".join(strings(column.type_name.names)))
+
+
+def with_base_type(alteration: Alteration, domain: DomainFacts) -> Alteration | None:
+    """The same ADD COLUMN with the type below the domain, and the domain's constraints as the column's own."""
+    command = copy_of(alteration.command)
+    column = getattr(command, "def").column_def
+    checks = [constraint_of(item.definition, "") for item in domain.constraints if item.kind == "c"]
+    if not domain.type or any(item is None for item in checks):
+        return None
+    column.type_name.CopyFrom(_type(domain.type))
+    for item in checks:
+        constraint = column.constraints.add().constraint
+        constraint.CopyFrom(item)
+        constraint.raw_expr.CopyFrom(
+            with_column(constraint.raw_expr, "value", expression("SELECT c", c=column.colname))
+        )
+    if domain.not_null:
+        column.constraints.add().constraint.CopyFrom(_not_null())
+    return replace(alteration, command=command)
 
 
 def _values(alteration: Alteration, parts: Parts) -> Steps:
@@ -131,7 +154,7 @@ def _values(alteration: Alteration, parts: Parts) -> Steps:
         if parts.required is not None:  # the default is in every row at once: nothing is read
             parts.column.constraints.add().constraint.CopyFrom(parts.required)
             parts.required = None
-    return Steps(expand=(_add(alteration, parts.column),))
+    return Steps(expand=(added(alteration, parts.column),))
 
 
 def _filled(alteration: Alteration, column: Node, value: Node, *around: Node) -> Steps:
@@ -141,7 +164,7 @@ def _filled(alteration: Alteration, column: Node, value: Node, *around: Node) ->
         "ALTER TABLE tbl ALTER COLUMN col SET DEFAULT val", tbl=alteration.relation, col=column.colname, val=value
     )
     return Steps(
-        expand=(*around[:1], _add(alteration, column), default, *around[1:]), fill=fill(alteration, column.colname)
+        expand=(*around[:1], added(alteration, column), default, *around[1:]), fill=fill(alteration, column.colname)
     )
 
 
@@ -173,7 +196,7 @@ def _helper(alteration: Alteration, column: str) -> Node:
     return beside(alteration.relation, name)
 
 
-def _add(alteration: Alteration, column: Node) -> Node:
+def added(alteration: Alteration, column: Node) -> Node:
     node = build("ALTER TABLE tbl ADD COLUMN col int", tbl=alteration.relation, col=column)
     node.alter_table_stmt.cmds[0].alter_table_cmd.missing_ok = alteration.command.missing_ok
     return node

@@ -30,6 +30,8 @@ class Steps:
     """CONCURRENTLY: each a migration of its own, outside a transaction."""
     finish: tuple[Node, ...] = ()
     """What is instant now, because of all that: one transaction."""
+    after: tuple[Node, ...] = ()
+    """VALIDATE CONSTRAINT of what `finish` added: each a migration of its own."""
 
     def __add__(self, other: Steps) -> Steps:
         return Steps(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
@@ -41,6 +43,7 @@ class Steps:
             self.constrain,
             *((node,) for node in (*self.refer, *self.validate, *self.index)),
             self.finish,
+            *((node,) for node in self.after),
         )
 
     def script(self) -> str:

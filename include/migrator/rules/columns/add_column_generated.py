@@ -1,0 +1,68 @@
+"""ADD COLUMN ... GENERATED ALWAYS AS (...) STORED."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.nodes import Node, enum
+from migrator.plan import Severity
+from migrator.rules.alteration import Alteration, alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online.backfill import expression, fill
+from migrator.rules.online.columns import added, take_apart
+from migrator.rules.online.steps import Steps
+from migrator.rules.online.sync import started
+from migrator.rules.rewrite import copy_of
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_AddColumn"):
+        if take_apart(item.column_def).stored and item.effects.rewrites:
+            yield Hit(
+                f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because it is computed for every"
+                " row; nobody can read or write the table meanwhile",
+                severity=item.severity_of(assumed=False),
+                help=RULE.alternative + (", or a VIRTUAL column, which is instant" if item.world.major >= 18 else ""),
+                alternative_sql=_alternative(item),
+            )
+
+
+def _alternative(item: Alteration) -> str | None:
+    """A plain column that a trigger keeps. It ends in another schema, so it is offered for this column alone."""
+    if len(item.subject.statement.tree.cmds) > 1:
+        return None
+    plain = take_apart(item.column_def)
+    value = _expression(plain.column)
+    if plain.tables or plain.required is not None or value is None:
+        return None
+    column = copy_of(plain.column)
+    del column.constraints[:]
+    name = column.colname
+    where = expression("SELECT col IS DISTINCT FROM val", col=name, val=value)
+    return Steps(
+        expand=(added(item, column), *started(item, name, value)), fill=fill(item, name, value, where)
+    ).script()
+
+
+def _expression(column: Node) -> Node | None:
+    return next(
+        (
+            part.constraint.raw_expr
+            for part in column.constraints
+            if enum(part.constraint, "contype") == "CONSTR_GENERATED"
+        ),
+        None,
+    )
+
+
+RULE = Rule(
+    id="add-column-generated",
+    severity=Severity.WARNING,
+    condition="ADD COLUMN ... GENERATED ALWAYS AS (...) STORED",
+    effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
+    alternative="add a plain column that a trigger keeps, and fill old rows in batches",
+    source=DOCS + "ddl-generated-columns.html",
+    aliases=("squawk:adding-field-with-default", "eugene:E11", "strong_migrations:add_column_generated_stored"),
+    on=("alter_table_stmt",),
+    statement=check,
+)

@@ -1,0 +1,2 @@
+-- remains: drop-loses-data, rename (the old column has to go in the end)
+ALTER TABLE "Odd Names" ALTER COLUMN "Key" TYPE bigint;

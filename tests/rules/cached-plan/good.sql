@@ -1,0 +1,2 @@
+CREATE TABLE notes (id bigint PRIMARY KEY);
+ALTER TABLE notes ADD COLUMN note text;
