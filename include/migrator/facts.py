@@ -187,7 +187,7 @@ class FunctionFacts:
     kind: str = "f"
     """pg_proc.prokind: f function, p procedure, a aggregate, w window function."""
     body: str = ""
-    """Source of SQL and PL/pgSQL functions outside pg_catalog."""
+    """Of SQL and PL/pgSQL functions outside pg_catalog: CREATE FUNCTION as pg_get_functiondef() writes it."""
     oid: int = 0
     owned: bool = True
 

@@ -12,6 +12,7 @@ from migrator import facts_rows, sql
 from migrator.facts import CatalogFacts
 from migrator.facts_names import Mentioned, Name
 from migrator.facts_rows import Found, Row
+from migrator.facts_running import Running
 from migrator.statements import ParsedFile
 from migrator.surroundings import read_surroundings
 
@@ -40,10 +41,17 @@ def collect_facts(
         role, while the migration runs as another.
     """
     files = (parsed,) if isinstance(parsed, ParsedFile) else tuple(parsed)
-    wanted = Mentioned()
+    running = Running()
     for file in files:
         for statement in file.statements:
-            wanted.add(statement.node)
+            running.add(statement)
+    facts = _collect(conn, running.mentioned, role)
+    while running.follow(facts):
+        facts = _collect(conn, running.mentioned, role)
+    return facts
+
+
+def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFacts:
     ask = _Asker(conn)
     server = ask("server", role=role)[0]
     role = str(server["role"])

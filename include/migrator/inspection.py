@@ -144,7 +144,7 @@ def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> F
         severity=hit.severity or rule.severity,
         message=hit.message,
         help=rule.alternative if hit.help is None else hit.help,
-        alternative_sql=hit.alternative_sql,
+        alternative_sql=None if subject is not None and subject.nested else hit.alternative_sql,
         file=script.parsed.file,
         line=subject.statement.line if subject else None,
         column=subject.statement.column if subject else None,

@@ -20,6 +20,9 @@ _CALLERS = frozenset(
 )
 _WRITERS = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "truncate_stmt", "copy_stmt"])
 
+_EVENTS = {"COPY": frozenset(["INSERT"]), "MERGE": frozenset(["INSERT", "UPDATE", "DELETE"])}
+"""Which triggers a statement fires, where its name does not say it."""
+
 
 def walk(parsed: ParsedFile, world: World, *, wanted: bool | None, rollback: bool = False) -> tuple[Script, World]:
     """The file's statements with their surroundings, and the world after it. `wanted`: the metadata's `transaction`."""
@@ -103,17 +106,19 @@ class _Walker:
                 yield body
         elif statement.name in _CALLERS:
             for name, arguments in _calls(statement.node):
-                if name in self.functions:
-                    yield self.functions[name]
+                found = self.functions.get(name) or _from_catalog(name, arguments, world)
+                if found is not None:
+                    yield found
                 elif statement.name != "call_stmt" and not _harmless(name, arguments, world):
-                    self._gap(statement, f"it calls {name}(), whose body is not in this file")
+                    self._gap(statement, f"it calls {name}(), and what that does is not known")
         if statement.name in _WRITERS:
             for table in _targets(statement, world):
-                for name in self.triggers.get(table, ()):
-                    if name in self.functions:
-                        yield self.functions[name]
+                for name in (*self.triggers.get(table, ()), *_fired(statement, table, world)):
+                    found = self.functions.get(name) or _from_catalog(name, 0, world)
+                    if found is not None:
+                        yield found
                     else:
-                        self._gap(statement, f"a trigger of {table} calls {name}(), whose body is not in this file")
+                        self._gap(statement, f"a trigger of {table} calls {name}(), and what that does is not known")
 
     def _inner(
         self, subject: Subject, bodies: list[Body], state: State, world: World
@@ -125,9 +130,9 @@ class _Walker:
                 self._gap(subject.statement, "the functions that it calls call each other")
                 continue
             self.running.append(body)
-            contents = self._contents(body)
+            contents = self._contents(body, subject.statement)
             for piece in contents.pieces:
-                for statement in self._statements(piece, subject.statement.index):
+                for statement in self._statements(piece, body, subject.statement):
                     here = replace(state, held=held, world=world)
                     found, world = self.visit(statement, here, inner[-1] if inner else None, world, piece)
                     effects = found.all_effects
@@ -140,25 +145,32 @@ class _Walker:
             self.running.pop()
         return tuple(inner), world
 
-    def _contents(self, body: Body) -> Contents:
+    def _contents(self, body: Body, caller: ParsedStatement) -> Contents:
         contents = contents_of(body)
-        self.gaps += contents.gaps
+        if body.elsewhere:
+            name = ".".join(strings(body.statement.tree.funcname))
+            self.gaps += [Gap(caller.start, f"{gap.what} in {name}()", gap.why) for gap in contents.gaps]
+        else:
+            self.gaps += contents.gaps
         if body.statement.name == "do_stmt":
             self.faults += contents.faults
         return contents
 
-    def _statements(self, piece: Piece, index: int) -> Iterator[ParsedStatement]:
-        """The piece as a statement of the file, at its own place."""
+    def _statements(self, piece: Piece, body: Body, caller: ParsedStatement) -> Iterator[ParsedStatement]:
+        """The piece as a statement of the file, at its own place; at the caller's when it stands in the catalog."""
+        offset = caller.start if body.elsewhere else piece.offset
         parsed = parse(piece.sql, file=self.parsed.file)
         if parsed.problems or not parsed.statements:
             if not piece.value:
                 message = parsed.problems[0].message if parsed.problems else "it is empty"
-                self.gaps.append(Gap(piece.offset, "statement", message))
+                self.gaps.append(Gap(offset, "statement", message))
             return
-        line, column = self.parsed.lines.place(piece.offset)
+        line, column = (caller.line, caller.column) if body.elsewhere else self.parsed.lines.place(offset)
         for item in parsed.statements:
-            start = piece.offset + item.start
-            yield replace(item, index=index, line=line, column=column, start=start, end=piece.offset + item.end)
+            start, end = offset + item.start, offset + item.end
+            if body.elsewhere:
+                start, end = caller.start, caller.end
+            yield replace(item, index=caller.index, line=line, column=column, start=start, end=end)
 
     def _define(self, statement: ParsedStatement) -> None:
         if statement.name == "create_function_stmt":
@@ -182,6 +194,27 @@ def _calls(node: Node) -> Iterator[tuple[str, int]]:
         if name and name[0] not in seen:
             seen.add(name[0])
             yield name[0], len(call.args)
+
+
+def _from_catalog(name: str, arguments: int, world: World) -> Body | None:
+    """The body of a function or procedure that exists; None when there is none, or several that fit."""
+    known = world.facts.functions.get(name, ()) if world.facts is not None else ()
+    fitting = [item for item in known if item.body and item.least <= arguments <= item.most]
+    if len(fitting) != 1:
+        return None
+    parsed = parse(fitting[0].body, file="catalog")
+    body = body_of(parsed.statements[0]) if len(parsed.statements) == 1 else None
+    return replace(body, elsewhere=True) if body is not None else None
+
+
+def _fired(statement: ParsedStatement, table: str, world: World) -> Iterator[str]:
+    """Functions of the triggers that the catalog has for such a change, by bare name."""
+    facts = world.relation(table)
+    for trigger in facts.triggers if facts is not None else ():
+        if trigger.enabled in ("O", "A") and _EVENTS.get(statement.kind, frozenset([statement.kind])) & set(
+            trigger.events
+        ):
+            yield trigger.function.rpartition(".")[2]
 
 
 def _harmless(name: str, arguments: int, world: World) -> bool:

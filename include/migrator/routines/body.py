@@ -20,6 +20,8 @@ class Body:
     stands further right in the file than this says; lines are always right."""
     statement: ParsedStatement
     """The statement that has the body."""
+    elsewhere: bool = False
+    """The text is the catalog's, and not in the file."""
     standard: bool = False
     """BEGIN ATOMIC ... END or RETURN: SQL that is parsed when the function is created."""
 

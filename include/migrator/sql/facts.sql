@@ -508,7 +508,11 @@ SELECT
     CASE WHEN p.provariadic <> 0 THEN 1000 ELSE p.pronargs END AS most,
     array_position(pg_catalog.current_schemas(true), s.nspname) AS position,
     l.lanname AS language,
-    CASE WHEN l.lanname IN ('sql', 'plpgsql') AND s.nspname <> 'pg_catalog' THEN p.prosrc ELSE '' END AS body,
+    CASE
+        WHEN l.lanname IN ('sql', 'plpgsql') AND s.nspname <> 'pg_catalog' AND p.prokind IN ('f', 'p')
+            THEN pg_catalog.pg_get_functiondef(p.oid)
+        ELSE ''
+    END AS body,
     pg_catalog.pg_has_role(%(role)s, p.proowner, 'USAGE') AS owned,
     ARRAY(
         SELECT pg_catalog.format_type(t.oid, null)
