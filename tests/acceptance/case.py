@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,24 @@ from migrator import schema as schemas
 from migrator.ledger import Ledger, LedgerMigration
 from migrator.run import RunContext
 from migrator.session import Endpoint
-from sandbox.rest import Airflow, ApiRefused, wait_until
-from tests.acceptance.specs import GATE_KEY, Files, Spec, version_of
+from sandbox import rest
+from sandbox.rest import RUN_ENDED, Airflow, ApiRefused
+from tests.acceptance.specs import GATE_KEY, PATIENCE_SECONDS, Files, Spec, version_of
 
 if TYPE_CHECKING:
     from tests.acceptance.laboratory import Laboratory
+
+
+def wait_until(
+    ready: Callable[[], bool],
+    *,
+    what: str | Callable[[], str],
+    timeout_seconds: float = PATIENCE_SECONDS,
+    every: float = 0.5,
+) -> None:
+    """:raises TimeoutError: naming what did not happen."""
+    rest.wait_until(ready, timeout_seconds=timeout_seconds, what=what, every=every)
+
 
 STAGES = ("analyze", "snapshot", "restore_test", "dry_run", "review", "preflight", "apply", "verify", "rollback")
 
@@ -66,7 +79,9 @@ class Case:
         """The run that the scheduler began by itself."""
         admin = self.as_("admin")
         wait_until(
-            lambda: bool(admin.runs(self.dag(name))), timeout_seconds=180, what=f"a run of {self.dag(name)} to begin"
+            lambda: bool(admin.runs(self.dag(name))),
+            timeout_seconds=PATIENCE_SECONDS,
+            what=f"a run of {self.dag(name)} to begin",
         )
         (begun,) = admin.runs(self.dag(name))
         assert begun["run_type"] == "scheduled"
@@ -170,6 +185,10 @@ class Case:
             " WHERE datname = current_database() AND application_name LIKE 'migration%%'"
         )
 
+    def is_over(self) -> bool:
+        """All that was triggered has ended."""
+        return bool(self.runs) and all(run.state() in RUN_ENDED for run in self.runs)
+
     def diagnosis(self) -> str:
         """For the report of a failed case: states of all runs and the ends of the failed tasks' logs."""
         parts = []
@@ -206,10 +225,10 @@ class Run:
     def states(self) -> dict[str, str | None]:
         return self.admin.states(self.dag_id, self.run_id)
 
-    def wait(self, *, timeout_seconds: float = 300) -> str:
+    def wait(self, *, timeout_seconds: float = PATIENCE_SECONDS) -> str:
         return self.admin.wait_for_run(self.dag_id, self.run_id, timeout_seconds=timeout_seconds)
 
-    def until(self, task_id: str, *states: str, timeout_seconds: float = 300) -> dict[str, Any]:
+    def until(self, task_id: str, *states: str, timeout_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         return self.admin.wait_for_task(
             self.dag_id, self.run_id, task_id, states or ("running",), timeout_seconds=timeout_seconds
         )
@@ -315,16 +334,18 @@ class Gate:
     def __exit__(self, *_: object) -> None:
         self.open()
 
-    def wait_for_waiter(self, *, timeout_seconds: float = 240) -> int:
+    def wait_for_waiter(self, *, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """Until the migration stands before the gate. Returns the id of its backend."""
         found: list[int] = []
 
         def there() -> bool:
             found[:] = [row[0] for row in self._case.query(WAITING, GATE_KEY)]
+            if not found and self._case.is_over():
+                raise AssertionError(f"the run ended before it came to the gate: {self._case.diagnosis()}")
             return bool(found)
 
         wait_until(
-            there, timeout_seconds=timeout_seconds, what=lambda: f"the gate: {self._case.diagnosis()}", every=0.1
+            there, timeout_seconds=timeout_seconds, what=lambda: f"the gate: {self._case.diagnosis()}", every=0.2
         )
         return found[0]
 
@@ -348,7 +369,7 @@ class Brake:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def wait_for_stop(self, *, timeout_seconds: float = 240) -> int:
+    def wait_for_stop(self, *, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """Until the statement stands still. Returns its backend."""
         found: list[int] = []
 

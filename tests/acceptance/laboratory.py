@@ -24,7 +24,7 @@ from sandbox.stack import AIRFLOW, COPIES, OWNER, Stack
 from sandbox.workspace import Workspace, repository
 from tests.acceptance.case import Case
 from tests.acceptance.observer import Observer
-from tests.acceptance.specs import Spec, to_yaml
+from tests.acceptance.specs import PATIENCE_SECONDS, Spec, to_yaml
 
 POWERLESS = "powerless"
 TEMPLATE = "acceptance_template"
@@ -93,7 +93,7 @@ class Laboratory:
         )
         self.airflow.start()
         dags = [case.dag(name) for case in self.cases.values() for name in case.spec.migrations]
-        self.client("admin").wait_for_dags(dags, timeout_seconds=120)
+        self.client("admin").wait_for_dags(dags, timeout_seconds=PATIENCE_SECONDS)
         for dag in dags:
             self.client("admin").unpause(dag)
 

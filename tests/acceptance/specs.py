@@ -27,6 +27,10 @@ REVIEWED: Mapping[str, Any] = {"environment": "production", "reviews": {"low": 2
 """A target that wants two reviews of everything."""
 
 
+PATIENCE_SECONDS = 600.0
+"""How long a case waits for anything. Long, because a dozen cases share two cores with whatever else the machine does:
+only what will never happen may fail here, and that is mostly noticed earlier, by the end of the run."""
+
 SABOTEUR = "saboteur"
 PRESENT = (
     f"EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{SABOTEUR}')"

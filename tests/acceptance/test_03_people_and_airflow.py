@@ -107,7 +107,10 @@ def test_c10_c11_run_is_marked_while_applying(case: Case, state: str) -> None:
     with Gate(case) as gate:
         gate.wait_for_waiter()
         run.mark(state)
-        wait_until(lambda: run.states()["outcome"] == "failed", timeout_seconds=120, what=lambda: str(run.states()))
+        wait_until(
+            lambda: run.states()["outcome"] == "failed",
+            what=lambda: str(run.states()),
+        )
     assert run.wait() == "failed"
     case.expect_not_applied(status=("rolled_back", "failed"))
 
@@ -118,7 +121,7 @@ def test_c12_apply_is_marked_success_while_applying(case: Case) -> None:
     with Gate(case) as gate:
         gate.wait_for_waiter()
         run.mark_task(case.step(), "success")
-        wait_until(lambda: run.states()["verify"] == "failed", timeout_seconds=120, what=lambda: str(run.states()))
+        wait_until(lambda: run.states()["verify"] == "failed", what=lambda: str(run.states()))
     assert run.wait() == "failed"
     case.expect_not_applied(status=("rolled_back", "failed"))
 
@@ -191,7 +194,6 @@ def test_c24_worker_is_told_to_stop(case: Case) -> None:
         run.stop_task(case.step())
         wait_until(
             lambda: not case.query("SELECT 1 FROM pg_stat_activity WHERE pid = %s", backend),
-            timeout_seconds=15,
             what="the backend of the stopped task to end",
             every=0.2,
         )

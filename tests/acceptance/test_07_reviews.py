@@ -38,7 +38,6 @@ def test_expired_review(case: Case) -> None:
     run.until("review.reviewer_2", "awaiting_input", "deferred")
     wait_until(
         lambda: bool(case.value("SELECT bool_or(expires_at < now()) FROM migrator.schema_migration_reviews")),
-        timeout_seconds=60,
         what="the review to expire",
     )
     run.respond(2, "bob")

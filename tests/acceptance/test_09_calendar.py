@@ -68,7 +68,8 @@ def test_window_is_over(case: Case) -> None:
     admin = case.as_("admin")
     report = admin.trigger("missed_windows")
     wait_until(
-        lambda: admin.run_state("missed_windows", report) in RUN_ENDED, timeout_seconds=120, what="the report's end"
+        lambda: admin.run_state("missed_windows", report) in RUN_ENDED,
+        what="the report's end",
     )
     assert case.version() in str(admin.xcom("missed_windows", report, "report"))
 

@@ -14,7 +14,7 @@ def abandon(run: Run, step: str) -> None:
     run.mark_task("rollback", "success")
     run.mark_task(step, "failed")
     assert run.wait() == "failed"
-    wait_until(lambda: not run.case.backends(), timeout_seconds=60, what="the session of the failed step to end")
+    wait_until(lambda: not run.case.backends(), what="the session of the failed step to end")
 
 
 def tidy(case: Case) -> tuple[str, dict[str, str | None]]:
@@ -22,7 +22,8 @@ def tidy(case: Case) -> tuple[str, dict[str, str | None]]:
     admin = case.as_("admin")
     run = admin.trigger("housekeeping", {"targets": [case.target]})
     wait_until(
-        lambda: admin.run_state("housekeeping", run) in RUN_ENDED, timeout_seconds=240, what="the housekeeping's end"
+        lambda: admin.run_state("housekeeping", run) in RUN_ENDED,
+        what="the housekeeping's end",
     )
     return admin.run_state("housekeeping", run), admin.states("housekeeping", run)
 
