@@ -42,7 +42,9 @@ class RunState(StrEnum):
     ACTIVE = "active"
     OVER = "over"
     GONE = "gone"
-    """Deleted, or of another Airflow."""
+    """Deleted, or never of an Airflow at all."""
+    ELSEWHERE = "elsewhere"
+    """Of another Airflow, which looks after it itself."""
 
 
 class State(StrEnum):
@@ -83,14 +85,14 @@ def run(
     endpoint: Endpoint,
     ledger: Ledger,
     run: RunContext,
-    state_of: Callable[[str, str], RunState],
+    state_of: Callable[[LedgerMigration], RunState],
     sleep: Callable[[float], None] = time.sleep,
     log: logging.Logger = LOG,
 ) -> Report:
     """Look at the row that says running, twice, and say what is wrong with it; close it when nothing was applied.
 
     :param run: of the housekeeping itself: `target` and `actor` go into the event.
-    :param state_of: what Airflow says about a run, by version and run id.
+    :param state_of: what Airflow says about the run that a row names.
     :raises LedgerForeign, LedgerTampered, LedgerNewer: nothing that its rows say can be relied on.
     """
     report = _look(endpoint, ledger, run, state_of)
@@ -130,6 +132,8 @@ def decide(
     def report(state: State, text: str) -> Report:
         return Report(target, state, text, row.version, row.run_id)
 
+    if state is RunState.ELSEWHERE:
+        return report(State.AT_WORK, f"{who} belongs to another Airflow, {row.run_url}")
     if state is RunState.ACTIVE:
         lost = [step for step in steps if _is_lost(step, now)] if not alive else []
         if not lost:
@@ -174,7 +178,9 @@ def _is_lost(step: LedgerStep, now: datetime) -> bool:
     return step.status is StepStatus.RUNNING and step.started_at is not None and step.started_at < now - GRACE
 
 
-def _look(endpoint: Endpoint, ledger: Ledger, run: RunContext, state_of: Callable[[str, str], RunState]) -> Report:
+def _look(
+    endpoint: Endpoint, ledger: Ledger, run: RunContext, state_of: Callable[[LedgerMigration], RunState]
+) -> Report:
     row = ledger.running() if ledger.exists() else None
     if row is not None:
         ledger.check()
@@ -183,7 +189,7 @@ def _look(endpoint: Endpoint, ledger: Ledger, run: RunContext, state_of: Callabl
         row,
         steps,
         target=run.target,
-        state=state_of(row.version, row.run_id) if row is not None else RunState.GONE,
+        state=state_of(row) if row is not None else RunState.GONE,
         alive=_alive(endpoint, row, steps) if row is not None else (),
         now=run.clock(),
     )
@@ -210,7 +216,7 @@ def _close(
     endpoint: Endpoint,
     ledger: Ledger,
     run: RunContext,
-    state_of: Callable[[str, str], RunState],
+    state_of: Callable[[LedgerMigration], RunState],
 ) -> Report:
     """Under the lock, and only if it is still so."""
     assert report.version is not None

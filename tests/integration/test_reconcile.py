@@ -30,9 +30,7 @@ def look(
     endpoint: Endpoint, state: RunState = RunState.GONE, *, sleep: Callable[[float], None] = lambda seconds: None
 ) -> Report:
     with Ledger(endpoint) as ledger:
-        return reconcile.run(
-            endpoint=endpoint, ledger=ledger, run=ME, state_of=lambda version, run_id: state, sleep=sleep
-        )
+        return reconcile.run(endpoint=endpoint, ledger=ledger, run=ME, state_of=lambda row: state, sleep=sleep)
 
 
 def kinds(endpoint: Endpoint) -> list[str]:

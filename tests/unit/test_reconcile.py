@@ -34,6 +34,8 @@ def test_no_row_no_work() -> None:
         ((step_row(status=StepStatus.RUNNING, started_at=LONG_AGO),), RunState.ACTIVE, (), State.INTERRUPTED),
         ((step_row(status=StepStatus.RUNNING, started_at=LONG_AGO),), RunState.ACTIVE, (7,), State.AT_WORK),
         ((step_row(status=StepStatus.RUNNING, started_at=AT),), RunState.ACTIVE, (), State.AT_WORK),
+        ((HALF,), RunState.ELSEWHERE, (), State.AT_WORK),
+        ((FAILED,), RunState.ELSEWHERE, (), State.AT_WORK),
         ((FAILED,), RunState.OVER, (), State.CLOSED),
         ((step_row(status=StepStatus.RUNNING, started_at=AT),), RunState.GONE, (), State.CLOSED),
         ((), RunState.GONE, (), State.CLOSED),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_migrator.failures import in_airflow_words
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
+    from migrator.ledger import LedgerMigration
     from migrator.reconcile import Report, RunState
 
 RUNS_THAT_GO_ON = ("queued", "running")
@@ -113,15 +114,19 @@ class ReconcileLedgerOperator(TargetTask):
         return documents.to_dict(report)
 
 
-def _asking(ti: Any) -> Any:
-    """What Airflow knows of a run of ours."""
+def _asking(ti: Any) -> Callable[[LedgerMigration], RunState]:
+    """What Airflow knows of the run that a ledger's row names."""
     from airflow_migrator.dag_builder import DAG_PREFIX
     from migrator.reconcile import RunState
 
-    def state_of(version: str, run_id: str) -> RunState:
-        dag_id = DAG_PREFIX + version
-        if ti.get_dr_count(dag_id, run_ids=[run_id], states=list(RUNS_THAT_GO_ON)):
+    base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+
+    def state_of(row: LedgerMigration) -> RunState:
+        if base_url and row.run_url and not row.run_url.startswith(f"{base_url}/"):
+            return RunState.ELSEWHERE
+        dag_id = DAG_PREFIX + row.version
+        if ti.get_dr_count(dag_id, run_ids=[row.run_id], states=list(RUNS_THAT_GO_ON)):
             return RunState.ACTIVE
-        return RunState.OVER if ti.get_dr_count(dag_id, run_ids=[run_id]) else RunState.GONE
+        return RunState.OVER if ti.get_dr_count(dag_id, run_ids=[row.run_id]) else RunState.GONE
 
     return state_of

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_migrator.operators.housekeeping import HousekeepingTargetsOperator, _asking
 from airflow_migrator.settings import Settings, read_settings
 from migrator.reconcile import RunState
+from tests.unit.ledger_rows import migration_row
 
 
 def load(path: Path) -> DAG:
@@ -73,5 +74,16 @@ def test_what_airflow_says_of_a_run(states: list[str], expected: RunState) -> No
         return sum(1 for state in there if states is None or state in states)
 
     there = states
-    assert _asking(SimpleNamespace(get_dr_count=get_dr_count))("001_one", "manual__1") is expected
+    row = migration_row(version="001_one", run_id="manual__1")
+    assert _asking(SimpleNamespace(get_dr_count=get_dr_count))(row) is expected
     assert set(map(str, asked)) == {str(("migrate_001_one", ["manual__1"]))}
+
+
+def test_runs_of_another_airflow_are_its_own_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two deployments may look after one database; neither knows the other's runs."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.wakala.com")
+    state_of = _asking(SimpleNamespace(get_dr_count=lambda *args, **kwargs: 0))
+    page = "/dags/migrate_001_one/runs/manual__1"
+    assert state_of(migration_row(run_url="https://staging.wakala.com" + page)) is RunState.ELSEWHERE
+    assert state_of(migration_row(run_url="https://airflow.wakala.com" + page)) is RunState.GONE
+    assert state_of(migration_row(run_url=None)) is RunState.GONE
