@@ -22,6 +22,7 @@ from migrator.run import RunContext
 from migrator.session import Connection, Endpoint
 
 SHOWN = 5
+LEGACY_TABLE = "public.schema_migrations"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Known:
 class Adopted:
     version: str
     source: str
-    """"public.schema_migrations" or "command line"."""
+    """"public.schema_migrations", another tool's name, or "command line"."""
     note: str | None = None
 
 
@@ -100,9 +101,13 @@ def adopt(
     versions: tuple[str, ...] = (),
     known: Mapping[str, Known] | None = None,
     from_table: bool = True,
+    rows: tuple[LegacyRow, ...] = (),
+    source: str = LEGACY_TABLE,
 ) -> BaselineReport:
     """Install the ledger and take the applied versions over: those of the runbook's table and those named. All in one
     transaction; what the ledger has already is left alone, so a second time writes nothing.
+
+    :param rows: what another tool's ledger says, instead of the runbook's table; `source` names it.
 
     Without any version it records that the objects which are there belong to no migration.
 
@@ -115,7 +120,7 @@ def adopt(
     if unknown:
         raise UsageError(f"the catalogue has no migration {', '.join(map(repr, unknown))}")
     with session.connect(endpoint, purpose="baseline") as connection:
-        rows = legacy_rows(connection) if from_table else ()
+        rows = rows or (legacy_rows(connection) if from_table else ())
         _, total = objects(connection, ledger.schema)
     ledger.install()
     ledger.check()
@@ -125,7 +130,7 @@ def adopt(
     skipped = [(version, why) for version, why in skipped if version not in versions]
     skipped += [(version, "the ledger has it already") for version in wanted if version in present]
     new = {version: row for version, row in wanted.items() if version not in present}
-    adopted = tuple(_adopted(version, row, catalogue.get(version)) for version, row in new.items())
+    adopted = tuple(_adopted(version, row, catalogue.get(version), source) for version, row in new.items())
     report = BaselineReport(adopted=adopted, skipped=tuple(skipped), objects=total)
     if new or not ledger.baselined():
         _write(ledger, report, new, catalogue, run=run, reason=reason)
@@ -186,8 +191,8 @@ def _wanted(rows: tuple[LegacyRow, ...], versions: tuple[str, ...]) -> dict[str,
     return wanted
 
 
-def _adopted(version: str, row: LegacyRow | None, files: Known | None) -> Adopted:
-    source = "public.schema_migrations" if row is not None else "command line"
+def _adopted(version: str, row: LegacyRow | None, files: Known | None, source: str) -> Adopted:
+    source = source if row is not None else "command line"
     note = None
     if files is None:
         note = "the catalogue does not have it, so later edits of its files cannot be noticed"

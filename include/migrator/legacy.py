@@ -63,7 +63,7 @@ def _row(columns: Mapping[str, Any]) -> LegacyRow:
         version=version_of(str(columns["version"])),
         filename=_text(columns.get("filename")),
         checksum=_text(columns.get("checksum")),
-        applied_at=_moment(columns.get("applied_at")),
+        applied_at=moment(columns.get("applied_at")),
         applied_by=_text(columns.get("applied_by")),
         not_applied_because=reason,
     )
@@ -73,7 +73,7 @@ def _text(value: Any) -> str | None:
     return None if value is None or value == "" else str(value)
 
 
-def _moment(value: Any) -> datetime | None:
+def moment(value: Any) -> datetime | None:
     """A timestamp without time zone is taken as UTC, which is what our sessions speak."""
     if not isinstance(value, str):
         return None

@@ -9,11 +9,14 @@ from migrator.cli import options
 from migrator.cli.output import Output
 from migrator.cli.person import add_person_arguments, run_context
 from migrator.errors import UsageError
+from migrator.foreign_ledgers import TOOLS
 
 if TYPE_CHECKING:
     from migrator.baseline import Known
     from migrator.catalogue import Catalogue
     from migrator.ledger import Ledger
+    from migrator.legacy import LegacyRow
+    from migrator.session import Endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schema", default="migrator", help="where the ledger lies (default: %(default)s)")
     parser.add_argument(
         "--ignore-table", action="store_true", help="do not read public.schema_migrations, only what is named here"
+    )
+    parser.add_argument(
+        "--from",
+        dest="tool",
+        choices=[tool.name for tool in TOOLS],
+        help="take over what this tool's own table says is applied; its versions are matched by number and name",
     )
     options.add_catalogue_arguments(parser)
     options.add_connection_arguments(parser)
@@ -43,6 +52,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     found = catalogue.load_catalogue(options.catalogue_root(args), cache=args.cache)
     with Ledger(endpoint, schema=args.schema) as ledger:
         _refuse_gaps(found, tuple(args.versions), ledger)
+        rows = _of_tool(args.tool, endpoint, found) if args.tool else ()
         report = baseline.adopt(
             endpoint,
             ledger,
@@ -50,7 +60,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
             reason=args.reason,
             versions=tuple(args.versions),
             known=_known(found),
-            from_table=not args.ignore_table,
+            from_table=not (args.ignore_table or args.tool),
+            rows=rows,
+            source=args.tool or baseline.LEGACY_TABLE,
         )
     out.document(report)
     out.table(("version", "adopted from", "note"), ((one.version, one.source, one.note) for one in report.adopted))
@@ -59,6 +71,21 @@ def run(args: argparse.Namespace, out: Output) -> int:
     count = len(report.adopted)
     out.line(f"{count} version{'' if count == 1 else 's'} adopted, {report.objects} objects in the database")
     return 0
+
+
+def _of_tool(name: str, endpoint: Endpoint, catalogue: Catalogue) -> tuple[LegacyRow, ...]:
+    """:raises UsageError: nothing that the tool has applied is in the catalogue."""
+    from migrator import foreign_ledgers, session
+
+    tool = foreign_ledgers.find(name)
+    with session.connect(endpoint, purpose="baseline") as connection:
+        rows = foreign_ledgers.read(connection, tool)
+    versions = [migration.version for migration in catalogue.migrations]
+    found = foreign_ledgers.matched(rows, versions, tool, before=catalogue.dependencies_of)
+    if any(row.not_applied_because is None for row in found):
+        return found
+    told = "".join(f"\n- {row.version}: {row.not_applied_because}" for row in found)
+    raise UsageError(f"nothing that {name} has applied is in the catalogue:{told}")
 
 
 def _known(catalogue: Catalogue) -> dict[str, Known]:

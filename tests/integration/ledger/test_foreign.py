@@ -1,0 +1,157 @@
+"""`migrator baseline --from TOOL`: where another tool stopped, this one goes on; nothing twice, nothing left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from migrator.cli import main
+from migrator.ledger import Ledger
+from migrator.session import Endpoint
+from tests.integration.stages import query, traces
+
+NAMES = ("001_initial_schema", "002_add_labels", "003_index_labels")
+
+FLYWAY = """
+CREATE TABLE flyway_schema_history (
+    installed_rank integer PRIMARY KEY, version varchar(50), description varchar(200) NOT NULL,
+    type varchar(20) NOT NULL, script varchar(1000) NOT NULL, checksum integer, installed_by varchar(100) NOT NULL,
+    installed_on timestamp NOT NULL DEFAULT now(), execution_time integer NOT NULL, success boolean NOT NULL
+);
+INSERT INTO flyway_schema_history VALUES
+    (1, '1', 'initial schema', 'SQL', 'V1__initial_schema.sql', 1, 'dba', '2024-01-02 03:04:05', 10, true),
+    (2, NULL, 'views', 'SQL', 'R__views.sql', 1, 'dba', now(), 10, true),
+    (3, '2', 'add labels', 'SQL', 'V2__add_labels.sql', 1, 'dba', now(), 10, true),
+    (4, '3', 'index labels', 'SQL', 'V3__index_labels.sql', 1, 'dba', now(), 10, false),
+    (5, '2.5', 'hotfix', 'SQL', 'V2.5__hotfix.sql', 1, 'dba', now(), 10, true);
+"""
+LIQUIBASE = """
+CREATE TABLE databasechangelog (
+    id varchar(255) NOT NULL, author varchar(255) NOT NULL, filename varchar(255) NOT NULL,
+    dateexecuted timestamp NOT NULL, orderexecuted integer NOT NULL, exectype varchar(10) NOT NULL
+);
+INSERT INTO databasechangelog VALUES
+    ('1', 'ann', 'db/001_initial_schema.sql', now(), 1, 'EXECUTED'),
+    ('2', 'ann', 'db/001_initial_schema.sql', now(), 2, 'EXECUTED'),
+    ('002_add_labels', 'ann', 'db/changes.xml', now(), 3, 'RERAN'),
+    ('7', 'ann', 'db/003_index_labels.sql', now(), 4, 'SKIPPED'),
+    ('8', 'ann', 'db/003_index_labels.sql', now(), 5, 'EXECUTED');
+"""
+ALEMBIC = (
+    "CREATE TABLE alembic_version (version_num varchar(32)); INSERT INTO alembic_version VALUES ('002_add_labels');"
+)
+GOLANG = (
+    "CREATE TABLE schema_migrations (version bigint, dirty boolean); INSERT INTO schema_migrations VALUES (3, true);"
+)
+RAILS = (
+    "CREATE TABLE schema_migrations (version varchar PRIMARY KEY);"
+    "INSERT INTO schema_migrations VALUES ('001'), ('002'), ('20240101000000');"
+)
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    before: tuple[str, ...] = ()
+    for version in NAMES:
+        folder = tmp_path / "2024" / version
+        folder.mkdir(parents=True)
+        (folder / "migration-metadata.yaml").write_text(
+            f"version: {version}\ndescription: a test\nauthor: a@example.com\nrisk_level: high\n"
+            f"estimated_duration: 1 minute\nrollback_available: true\ndependencies: {json.dumps(before)}\n"
+        )
+        (folder / f"{version}.sql").write_text(f"CREATE TABLE t{version} (id bigint);\n")
+        (folder / f"{version}_rollback.sql").write_text(f"DROP TABLE t{version};\n")
+        before = (version,)
+    return tmp_path
+
+
+def adopt(
+    endpoint: Endpoint, migrations: Path, tool: str, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, Any], str]:
+    options = ["--reason", "from there", "--actor", "ann", "--dsn", endpoint.conninfo, "--format", "json"]
+    code = main(["baseline", "--from", tool, *options, "--migrations", str(migrations)])
+    said = capsys.readouterr()
+    return code, json.loads(said.out) if said.out.startswith("{") else {}, said.err
+
+
+@pytest.mark.parametrize(
+    "tool, script, skipped",
+    [
+        ("flyway", FLYWAY, {"003_index_labels": "it failed", "2.5": "no migration of the catalogue"}),
+        ("liquibase", LIQUIBASE, {"003_index_labels": "exectype is SKIPPED"}),
+        ("alembic", ALEMBIC, {}),
+        ("golang-migrate", GOLANG, {"003_index_labels": "dirty"}),
+        ("rails", RAILS, {"20240101000000": "no migration of the catalogue"}),
+    ],
+)
+def test_where_it_stopped(
+    database: Endpoint,
+    migrations: Path,
+    capsys: pytest.CaptureFixture[str],
+    tool: str,
+    script: str,
+    skipped: dict[str, str],
+) -> None:
+    query(database, script)
+    code, said, error = adopt(database, migrations, tool, capsys)
+    assert (code, error) == (0, "")
+    assert {one["version"]: one["source"] for one in said["adopted"]} == {NAMES[0]: tool, NAMES[1]: tool}
+    assert {version for version, _ in said["skipped"]} == set(skipped)
+    for version, why in said["skipped"]:
+        assert skipped[version] in why
+    with Ledger(database) as ledger:
+        assert {row.version: str(row.status) for row in ledger.migrations()} == {
+            NAMES[0]: "success",
+            NAMES[1]: "success",
+        }
+        assert all(row.checksum for row in ledger.migrations()), "later edits of the files are noticed"
+        assert ledger.verify_chain() == ()
+    before = traces(database)
+    assert adopt(database, migrations, tool, capsys)[0] == 0
+    assert traces(database) == before
+
+
+def test_what_flyway_undid_is_not_applied(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, FLYWAY)
+    query(
+        database,
+        "INSERT INTO flyway_schema_history VALUES"
+        " (6, '2', 'add labels', 'UNDO_SQL', 'U2__add_labels.sql', 1, 'dba', now(), 10, true)",
+    )
+    _, said, _ = adopt(database, migrations, "flyway", capsys)
+    assert [one["version"] for one in said["adopted"]] == [NAMES[0]]
+    assert ["002_add_labels", "it was undone"] in said["skipped"]
+
+
+def test_the_same_number_with_another_name_is_another_migration(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, FLYWAY)
+    query(database, "UPDATE flyway_schema_history SET description = 'something else' WHERE version = '2'")
+    _, said, _ = adopt(database, migrations, "flyway", capsys)
+    assert [one["version"] for one in said["adopted"]] == [NAMES[0]]
+
+
+@pytest.mark.parametrize(
+    "script, words",
+    [
+        ("", "there is no table 'flyway_schema_history'"),
+        ("CREATE TABLE flyway_schema_history (nothing int)", "is not one of flyway"),
+        (FLYWAY + "DELETE FROM flyway_schema_history WHERE version <> '2.5' OR version IS NULL;", "2.5: no migration"),
+    ],
+)
+def test_refused_with_a_reason(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str], script: str, words: str
+) -> None:
+    if script:
+        query(database, script)
+    code, _, error = adopt(database, migrations, "flyway", capsys)
+    assert code == 2
+    assert words in error
+    with Ledger(database) as ledger:
+        assert not ledger.exists()
