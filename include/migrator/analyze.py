@@ -28,6 +28,7 @@ from migrator.statements import ParsedFile, parse
 
 if TYPE_CHECKING:
     from migrator.catalogue import Catalogue, Migration
+    from migrator.estimate import Basis
     from migrator.ledger import Ledger, LedgerMigration
     from migrator.metadata import Metadata
     from migrator.session import Endpoint
@@ -68,6 +69,7 @@ def analyze(
     applied: LedgerMigration | None = None,
     emergency: str | None = None,
     out_of_order: tuple[str, ...] = (),
+    basis: Basis | None = None,
     clock: Callable[[], datetime] = system_clock,
 ) -> Plan:
     """The plan, with every finding in it; never refuses.
@@ -75,6 +77,7 @@ def analyze(
     :param applied: what the target's ledger says of this version.
     :param emergency: why it cannot wait for the calendar.
     :param out_of_order: higher versions that the target has.
+    :param basis: of the estimates.
     """
     parsed = parsed or parse_migration(migration)
     metadata, now = migration.metadata, clock()
@@ -86,6 +89,7 @@ def analyze(
         has_metadata=True,
         allow=metadata.allow,
         today=now.date(),
+        basis=basis,
     )
     expected = content.expected_changes(migration)
     classification = inspection.classification
@@ -104,7 +108,12 @@ def analyze(
         requires_downtime=metadata.requires_downtime or classification.requires_downtime,
         on_failure=metadata.on_failure,
         dependencies=metadata.dependencies,
-        steps=build_steps(migration, parsed.sql, inspection.effects),
+        steps=build_steps(
+            migration,
+            parsed.sql,
+            inspection.effects,
+            {key: item.seconds_p50 for key, item in inspection.estimates.items()},
+        ),
         rollback_steps=rollback_steps(parsed.rollback, inspection.effects),
         assertions=metadata.verify,
         expected_changes=expected,
@@ -189,8 +198,9 @@ def run_analyze(
     ledger: Ledger | None,
     run: RunContext,
     emergency: str | None = None,
+    copies: Endpoint | None = None,
 ) -> Plan:
-    """The stage.
+    """The stage. `copies`: the server for restored copies, where the cost of work is measured once in a while.
 
     :param emergency: the reason of a declared emergency, as the person gave it.
     :raises BaselineMissing: nobody has said what is in the database already.
@@ -204,7 +214,7 @@ def run_analyze(
     if endpoint is not None and ledger is not None:
         history.require(endpoint, ledger)
     parsed = parse_migration(migration)
-    facts = _facts(endpoint, parsed) if endpoint is not None else None
+    facts, basis = _facts(endpoint, parsed, copies, run) if endpoint is not None else (None, None)
     rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
     plan = analyze(
         migration,
@@ -214,6 +224,7 @@ def run_analyze(
         applied=rows.get(migration.version),
         emergency=emergency,
         out_of_order=higher(migration.version, rows.values()),
+        basis=basis,
         clock=run.clock,
     )
     gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
@@ -230,13 +241,15 @@ def run_analyze(
     return plan
 
 
-def _facts(endpoint: Endpoint, parsed: Parsed) -> CatalogFacts:
-    from migrator.facts_query import collect_facts
+def _facts(endpoint: Endpoint, parsed: Parsed, copies: Endpoint | None, run: RunContext) -> tuple[CatalogFacts, Basis]:
+    from migrator.estimate.ask import look
+    from migrator.estimate.calibrate import calibrated_or_default
     from migrator.session import connect
 
     files: Sequence[ParsedFile] = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
+    measured = calibrated_or_default(copies, clock=run.clock)
     with connect(endpoint, purpose="observe") as conn:
-        return collect_facts(conn, files, role=endpoint.role)
+        return look(conn, files, role=endpoint.role, measured=measured)
 
 
 def refuse_errors(plan: Plan) -> None:

@@ -107,6 +107,8 @@ class StatementTrace:
     scans: tuple[str, ...]
     """Read in full and not rewritten."""
     predicted_locks: tuple[ObservedLock, ...] = ()
+    estimated_seconds: float | None = None
+    """What analyze expected."""
     notices: tuple[str, ...] = ()
     indexes_rebuilt: tuple[str, ...] = ()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from migrator.allowances import settled
 from migrator.classify import Classification, classify
 from migrator.coverage import Coverage, coverage_of
 from migrator.effects import ASSUMED, Assumed, Effects, World
-from migrator.estimate import estimate_seconds
+from migrator.estimate import Basis, Estimate, estimates_of, total_seconds
 from migrator.facts import CatalogFacts
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
@@ -41,6 +41,8 @@ class Inspection:
     """How much of the files, the rollback script included, was analysed."""
     facts: CatalogFacts | None = None
     """None: without a connection."""
+    estimates: Mapping[tuple[str, int], Estimate] = field(default_factory=dict)
+    """By file and statement index; empty without a catalog, which alone knows the sizes."""
 
     @property
     def effects(self) -> dict[tuple[str, int], Effects]:
@@ -64,9 +66,11 @@ def inspect(
     today: date | None = None,
     assumed: Assumed = ASSUMED,
     pending: Sequence[ParsedFile] = (),
+    basis: Basis | None = None,
 ) -> Inspection:
     """`parsed`: the files in the order in which they run. `today`: None means that no allowance ever expires.
-    `assumed`: what to take for granted without `facts`. `pending`: other migrations that are still to be applied."""
+    `assumed`: what to take for granted without `facts`. `pending`: other migrations that are still to be applied.
+    `basis`: of the estimates, which are made with `facts` only; None takes default costs."""
     world = World(facts, assumed)
     scripts = []
     for file in parsed:
@@ -78,16 +82,26 @@ def inspect(
     files = tuple(script.parsed for script in whole.all_scripts)
     findings = settled([*_problems(whole), *_findings(whole)], files, allow, today)
     subjects = [subject for script in scripts for subject in script.everything()]
+    estimates = _estimates(scripts, basis or Basis()) if facts is not None else {}
     return Inspection(
         scripts=tuple(scripts),
         rollback=undo,
         findings=tuple(findings),
         classification=classify(subjects),
-        estimated_seconds=estimate_seconds(subjects) if facts is not None else None,
+        estimated_seconds=total_seconds(tuple(estimates.values())) if facts is not None else None,
         assumptions=_assumptions(subjects, facts),
         coverage=coverage_of(whole.all_scripts),
         facts=facts,
+        estimates=estimates,
     )
+
+
+def _estimates(scripts: Sequence[Script], basis: Basis) -> dict[tuple[str, int], Estimate]:
+    return {
+        (script.parsed.file, subject.statement.index): estimate
+        for script in scripts
+        for subject, estimate in zip(script.subjects, estimates_of(script.subjects, basis), strict=True)
+    }
 
 
 def _problems(whole: Whole) -> Iterator[Finding]:

@@ -150,6 +150,7 @@ class Observer:
             rewrites=rewritten,
             scans=() if emptied else tuple(name for name in _names(before, read) if name not in rewritten),
             indexes_rebuilt=() if emptied else _rebuilt(before.relations, now),
+            estimated_seconds=statement.estimated_seconds,
             predicted_locks=tuple(ObservedLock(lock.relation, lock.mode) for lock in statement.locks),
             notices=tuple(before.notices),
         )

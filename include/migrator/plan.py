@@ -80,6 +80,8 @@ class Statement:
     indexes_rebuilt: tuple[str, ...] = ()
     known: bool = True
     """False: nobody can say before it runs what it does (DO, CALL)."""
+    estimated_seconds: float | None = None
+    """Without waiting for locks; None when there was no catalog to ask for sizes."""
 
 
 @dataclass(frozen=True)

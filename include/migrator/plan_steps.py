@@ -18,8 +18,10 @@ def build_steps(
     migration: Migration,
     parsed: ParsedFile | Mapping[str, ParsedFile],
     effects: Mapping[tuple[str, int], Effects] | None = None,
+    seconds: Mapping[tuple[str, int], float] | None = None,
 ) -> tuple[Step, ...]:
-    """The steps of a migration. `parsed`: its SQL file, or all its step files by name.
+    """The steps of a migration. `parsed`: its SQL file, or all its step files by name. `effects`, `seconds` (the
+    estimates): by file and statement index.
 
     Without `steps:` in the metadata the file is one step: a transaction when every statement can be in one,
     `create_index` when it is a single CREATE INDEX CONCURRENTLY, else statement by statement.
@@ -28,13 +30,13 @@ def build_steps(
     files = {main: parsed} if isinstance(parsed, ParsedFile) else parsed
     wanted = migration.metadata.transaction
     if not migration.steps:
-        return steps_of_file(files[main], transaction=wanted, effects=effects)
+        return steps_of_file(files[main], transaction=wanted, effects=effects, seconds=seconds)
     steps: list[Step] = []
     for spec in migration.steps:
         parsed_file = files[migration.step_path(spec).relative_to(migration.folder).as_posix()]
         start = sum(len(step.statements) for step in steps)
         transaction = wanted if spec.transaction is None else spec.transaction
-        statements = _statements(parsed_file, effects, start)
+        statements = _statements(parsed_file, effects, start, seconds)
         steps.append(_step(spec.name, spec.kind, parsed_file.statements, statements, transaction))
     return tuple(steps)
 
@@ -44,13 +46,14 @@ def steps_of_file(
     *,
     transaction: bool | None = None,
     effects: Mapping[tuple[str, int], Effects] | None = None,
+    seconds: Mapping[tuple[str, int], float] | None = None,
 ) -> tuple[Step, ...]:
     """One SQL file as one step; none when it has no statement."""
     if not parsed.statements:
         return ()
     single_index = len(parsed.statements) == 1 and parsed.statements[0].kind == "CREATE INDEX CONCURRENTLY"
     kind = StepKind.CREATE_INDEX if single_index else StepKind.SQL
-    return (_step(kind.value, kind, parsed.statements, _statements(parsed, effects, 0), transaction),)
+    return (_step(kind.value, kind, parsed.statements, _statements(parsed, effects, 0, seconds), transaction),)
 
 
 def rollback_steps(
@@ -76,17 +79,26 @@ def _step(
 
 
 def _statements(
-    parsed: ParsedFile, effects: Mapping[tuple[str, int], Effects] | None, start: int
+    parsed: ParsedFile,
+    effects: Mapping[tuple[str, int], Effects] | None,
+    start: int,
+    seconds: Mapping[tuple[str, int], float] | None = None,
 ) -> tuple[Statement, ...]:
     return tuple(
         to_statement(
-            item, file=parsed.file, index=start + item.index, effects=(effects or {}).get((parsed.file, item.index))
+            item,
+            file=parsed.file,
+            index=start + item.index,
+            effects=(effects or {}).get((parsed.file, item.index)),
+            seconds=(seconds or {}).get((parsed.file, item.index)),
         )
         for item in parsed.statements
     )
 
 
-def to_statement(item: ParsedStatement, *, file: str, index: int, effects: Effects | None) -> Statement:
+def to_statement(
+    item: ParsedStatement, *, file: str, index: int, effects: Effects | None, seconds: float | None = None
+) -> Statement:
     effects = effects or NOTHING
     return Statement(
         index=index,
@@ -102,6 +114,7 @@ def to_statement(item: ParsedStatement, *, file: str, index: int, effects: Effec
         scans=effects.scans,
         indexes_rebuilt=effects.indexes_rebuilt,
         known=effects.known,
+        estimated_seconds=seconds,
     )
 
 

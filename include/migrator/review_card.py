@@ -224,12 +224,13 @@ def _statements(plan: Plan, bundle: EvidenceBundle) -> str:
                     _locks(statement.locks) or "none",
                     _observed(statement, trace),
                     "-" if trace is None else ", ".join(trace.rewrites) or "none",
+                    "-" if statement.estimated_seconds is None else wording.seconds(statement.estimated_seconds),
                     "-" if trace is None else wording.seconds(trace.seconds),
                     "-" if trace is None else wording.size(trace.wal_bytes),
                 )
             )
-    head = ("Step", "Line", "Predicted locks", "Observed locks", "Rewritten", "Took", "WAL")
-    return table(head, rows, solid=(5, 6))
+    head = ("Step", "Line", "Predicted locks", "Observed locks", "Rewritten", "Estimate", "Took", "WAL")
+    return table(head, rows, solid=(5, 6, 7))
 
 
 def _observed(statement: Statement, trace: StatementTrace | None) -> str:

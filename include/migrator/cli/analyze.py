@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--file", action="append", default=[], metavar="FILE", help="one more SQL file")
     parser.add_argument("--estimate-time", action="store_true", help="print the estimated time of each statement")
+    parser.add_argument(
+        "--calibrate-on",
+        metavar="DSN",
+        help="measure there, once in a while, what work costs: the server for restored copies; needs CREATEDB",
+    )
     parser.add_argument("--check-locks", action="store_true", help="print the locks of each statement, all of them")
     parser.add_argument(
         "--validate-syntax",
@@ -142,7 +147,11 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
     if endpoint is None and len(files) == len(items):
         yield from batch.outcomes(files, settings, jobs=args.jobs)
         return
-    with Server(endpoint, schema=args.schema, validate=args.validate_syntax) as server:
+    from migrator.session import Endpoint
+
+    calibrate_on = Endpoint(args.calibrate_on, name="calibration") if args.calibrate_on else None
+    validate = args.validate_syntax
+    with Server(endpoint, schema=args.schema, validate=validate, calibrate_on=calibrate_on) as server:
         for item in items:
             analysis = (_file if isinstance(item, Path) else _migration)(item, server, settings, args)
             yield batch.outcome_of(analysis, settings)
@@ -154,8 +163,8 @@ def _file(path: Path | str, server: Server, settings: Settings, args: argparse.N
     from migrator.statements import parse
 
     parsed = parse(Path(path).read_bytes(), file=str(path))
-    facts = server.facts([parsed])
-    inspection = inspect((parsed,), facts=facts, today=settings.today, assumed=settings.assumed)
+    facts, basis = server.look([parsed])
+    inspection = inspect((parsed,), facts=facts, today=settings.today, assumed=settings.assumed, basis=basis)
     return analysis_of(str(path), inspection, extra=server.findings(inspection.scripts))
 
 
@@ -166,7 +175,7 @@ def _migration(version: Path | str, server: Server, settings: Settings, args: ar
 
     migration = options.migration(args, str(version))
     parsed = parse_migration(migration)
-    facts = server.facts([*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())])
+    facts, basis = server.look([*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())])
     inspection = inspect(
         tuple(parsed.sql.values()),
         rollback=parsed.rollback,
@@ -176,7 +185,8 @@ def _migration(version: Path | str, server: Server, settings: Settings, args: ar
         allow=migration.metadata.allow,
         today=settings.today,
         assumed=settings.assumed,
+        basis=basis,
     )
-    plan = analyze(migration, target=options.target(args), facts=facts, parsed=parsed)
+    plan = analyze(migration, target=options.target(args), facts=facts, parsed=parsed, basis=basis)
     declared = plan.findings[len(inspection.findings) :]
     return analysis_of(str(version), inspection, extra=(*declared, *server.findings(inspection.scripts)))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from migrator.estimate import Basis
     from migrator.facts import CatalogFacts
     from migrator.plan import Finding
     from migrator.rules.model import Script
@@ -20,11 +21,15 @@ class Server:
 
     :param schema: where unqualified names are looked up, instead of the target's search path.
     :param validate: whether `findings` asks at all.
+    :param calibrate_on: the server on which the cost of work is measured; None takes the default costs.
     """
 
-    def __init__(self, endpoint: Endpoint | None, *, schema: str | None, validate: bool) -> None:
+    def __init__(
+        self, endpoint: Endpoint | None, *, schema: str | None, validate: bool, calibrate_on: Endpoint | None = None
+    ) -> None:
         self._endpoint = replace(endpoint, search_path=schema) if endpoint and schema else endpoint
         self._validate = validate
+        self._calibrate_on = calibrate_on
         self._sessions: dict[str, Connection] = {}
         self._stack = ExitStack()
 
@@ -34,13 +39,16 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def facts(self, files: Sequence[ParsedFile]) -> CatalogFacts | None:
-        """What the catalog says about everything that these files name."""
+    def look(self, files: Sequence[ParsedFile]) -> tuple[CatalogFacts | None, Basis | None]:
+        """What the catalog says about everything that these files name, and what their estimates rest on."""
         if self._endpoint is None:
-            return None
-        from migrator.facts_query import collect_facts
+            return None, None
+        from migrator.estimate.ask import look
+        from migrator.estimate.calibrate import calibrated
+        from migrator.run import system_clock
 
-        return collect_facts(self._session(self._endpoint, "observe"), files, role=self._endpoint.role)
+        measured = calibrated(self._calibrate_on, clock=system_clock) if self._calibrate_on else None
+        return look(self._session(self._endpoint, "observe"), files, role=self._endpoint.role, measured=measured)
 
     def findings(self, scripts: Sequence[Script]) -> tuple[Finding, ...]:
         """What the server refuses of them."""

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
-from migrator import lexer
+from migrator import documents, lexer
 from migrator.effects.world import UNKNOWN_VERSION
-from migrator.estimate import estimate_statement
 from migrator.inspection import Inspection
 from migrator.plan import Finding, Severity
 from migrator.reports.document import (
     Analysis,
     Coverage,
+    EstimateEntry,
     FailureEntry,
     FindingEntry,
     Gap,
@@ -46,7 +45,7 @@ def analysis_of(name: str, inspection: Inspection, *, extra: Sequence[Finding] =
         else:
             others.append(entry)
     statements = tuple(
-        _statement(script, subject, of_statement, connected=inspection.facts is not None)
+        _statement(script, subject, of_statement, _estimate(inspection, script, subject))
         for script in inspection.scripts
         for subject in script.subjects
     )
@@ -64,8 +63,7 @@ def _statement(
     script: Script,
     subject: Subject,
     findings: Mapping[tuple[str, int], Sequence[FindingEntry]],
-    *,
-    connected: bool,
+    estimate: EstimateEntry,
 ) -> StatementEntry:
     statement, effects, file = subject.statement, subject.all_effects, script.parsed.file
     return StatementEntry(
@@ -82,13 +80,14 @@ def _statement(
         waits_for_old_transactions=effects.waits_for_old_transactions,
         known=effects.known,
         fails=FailureEntry(effects.fails.sqlstate, effects.fails.message) if effects.fails else None,
-        estimate=_estimate(subject, connected=connected),
+        estimate=estimate,
         findings=tuple(findings.get((file, statement.index), ())),
     )
 
 
-def _estimate(subject: Subject, *, connected: bool) -> dict[str, Any]:
-    return {"seconds": estimate_statement(subject) if connected else None}
+def _estimate(inspection: Inspection, script: Script, subject: Subject) -> EstimateEntry:
+    found = inspection.estimates.get((script.parsed.file, subject.statement.index))
+    return EstimateEntry() if found is None else EstimateEntry(**documents.to_dict(found))
 
 
 def _summary(inspection: Inspection, findings: Iterable[FindingEntry]) -> Summary:

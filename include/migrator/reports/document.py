@@ -6,7 +6,6 @@ renamed or removed within one version. Lines and columns count from 1, columns i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -76,6 +75,26 @@ class FailureEntry:
 
 
 @dataclass(frozen=True)
+class EstimateEntry:
+    """What the statement may cost, without waiting for locks. Without a connection every number is null, because nobody
+    knows the sizes."""
+
+    seconds_p50: float | None = None
+    seconds_p90: float | None = None
+    hold_seconds: float | None = None
+    """How long its locks are held: to the end of its transaction."""
+    wal_bytes: int | None = None
+    temporary_bytes: int | None = None
+    """Disk space that is needed meanwhile, beside what stays."""
+    final_bytes: int | None = None
+    replica_lag_seconds: float | None = None
+    basis: str | None = None
+    """Where the costs come from."""
+    work: tuple[str, ...] = ()
+    """What takes the time."""
+
+
+@dataclass(frozen=True)
 class StatementEntry:
     """One SQL statement and what it would do."""
 
@@ -100,8 +119,7 @@ class StatementEntry:
     known: bool
     """False: it could not be looked into. Never read that as harmless."""
     fails: FailureEntry | None
-    estimate: Mapping[str, Any]
-    """`seconds` is null without a connection, because nobody knows the sizes."""
+    estimate: EstimateEntry
     findings: tuple[FindingEntry, ...]
 
 

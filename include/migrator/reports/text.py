@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from migrator import wording
 from migrator.plan import PredictedLock
-from migrator.reports.document import Analysis, Coverage, FindingEntry, StatementEntry
+from migrator.reports.document import Analysis, Coverage, EstimateEntry, FindingEntry, StatementEntry
 from migrator.reports.paint import Paint, plain
 
 GUTTER = 6
@@ -22,6 +22,8 @@ SHOWN_REASONS = 5
 SHOWN_GAPS = 10
 QUIET_LOCKS = ("ACCESS SHARE",)
 KIND_WIDTH = 26
+SHOWN_BYTES = 1024 * 1024
+"""Less WAL and disk space than this is nothing to plan for."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,25 @@ def _head(analysis: Analysis, look: Look) -> Iterator[str]:
 def _statement(statement: StatementEntry, look: Look) -> Iterator[str]:
     place = f"{statement.line}:{statement.column}".rjust(GUTTER)
     effects = list(_effects(statement, look))
-    if look.times and statement.estimate.get("seconds") is not None:
-        effects.append(look.paint(f"about {wording.seconds(statement.estimate['seconds'])}", "faint"))
+    if look.times:
+        effects += [look.paint(line, "faint") for line in _time(statement.estimate)]
     kind = statement.kind.ljust(KIND_WIDTH)
     first, rest = (effects[0], effects[1:]) if effects else (look.paint("locks nothing that others use", "faint"), [])
     yield f"{look.paint(place, 'faint')}  {look.paint(kind, 'strong')}  {first}"
     for effect in rest:
         yield " " * (GUTTER + 2 + KIND_WIDTH + 2) + effect
+
+
+def _time(estimate: EstimateEntry) -> Iterator[str]:
+    p50, p90, hold = estimate.seconds_p50, estimate.seconds_p90, estimate.hold_seconds
+    if p50 is None or p90 is None or hold is None:
+        return
+    held = f"; locks held for {wording.seconds(hold)}" if hold > 2 * p50 else ""
+    yield f"about {wording.seconds(p50)}, in nine of ten cases less than {wording.seconds(p90)}{held}"
+    sizes = (("WAL", estimate.wal_bytes), ("disk meanwhile", estimate.temporary_bytes), ("disk", estimate.final_bytes))
+    shown = [f"{what} {wording.size(value)}" for what, value in sizes if value and value >= SHOWN_BYTES]
+    if shown:
+        yield ", ".join(shown)
 
 
 def _effects(statement: StatementEntry, look: Look) -> Iterator[str]:

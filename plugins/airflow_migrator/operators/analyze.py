@@ -39,6 +39,7 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
                     ledger=ledger,
                     run=run,
                     emergency=emergency_reason(context["params"]),
+                    copies=hook.copies(),
                 )
             if plan.emergency is not None and not plan.already_applied:
                 notify(declared(plan, run), hook.target().notifications, context)

@@ -1,0 +1,11 @@
+"""How long a statement may take, how much WAL and disk it needs, and for how long it holds its locks.
+
+Rows times the cost of each kind of work, plus the build of each index: that predicts far better than bytes divided by a
+speed. The costs are those of the server for restored copies, measured there once (`calibrate`), until the dry run
+observes the real thing on real data.
+"""
+
+from migrator.estimate.model import Basis, Costs, Estimate, Profile, Statistics
+from migrator.estimate.predict import estimate_of, estimates_of, total_seconds
+
+__all__ = ["Basis", "Costs", "Estimate", "Profile", "Statistics", "estimate_of", "estimates_of", "total_seconds"]

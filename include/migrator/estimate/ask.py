@@ -1,0 +1,94 @@
+"""What estimates need of a server beside the catalog: its settings, pg_stats, and the planner's row counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+
+from migrator import session, sql
+from migrator.estimate.model import Basis, ColumnStatistics, Profile, Statistics
+from migrator.facts import CatalogFacts
+from migrator.facts_query import collect_facts
+from migrator.nodes import Node
+from migrator.session import Connection
+from migrator.statements import ParsedFile, ParsedStatement, deparse, parse
+
+PLANNED = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt")
+PLAN_TIMEOUT_MS = 2000
+LOCK_TIMEOUT_MS = 200
+"""EXPLAIN locks the tables that it plans for; an estimate is not worth a queue."""
+
+
+def profile_of(conn: Connection) -> Profile:
+    """The server's settings, with the default costs."""
+    with session.translated():
+        row = conn.execute(sql.load("estimate")["settings"]).fetchone()
+    if row is None:
+        return Profile()
+    return Profile(shared_buffers=int(row[0]), maintenance_work_mem=int(row[1]), wal_minimal=bool(row[2]))
+
+
+def look(
+    conn: Connection, files: Sequence[ParsedFile], *, role: str | None, measured: Profile | None = None
+) -> tuple[CatalogFacts, Basis]:
+    """The catalog's facts about these files, and what their estimates rest on. `measured`: another server's costs; the
+    settings are this one's."""
+    facts = collect_facts(conn, files, role=role)
+    profile = profile_of(conn)
+    if measured is not None:
+        profile = replace(profile, costs=measured.costs, calibrated_at=measured.calibrated_at)
+    return facts, Basis(profile, statistics_of(conn, facts, files))
+
+
+def statistics_of(conn: Connection, facts: CatalogFacts, files: Sequence[ParsedFile]) -> Statistics:
+    """What the planner knows about these files. Executes nothing: EXPLAIN without ANALYZE, in read-only transactions.
+
+    What cannot be planned (a table that the file itself creates, a missing privilege, a standby) is left out.
+    """
+    names = sorted(facts.relations)
+    with session.translated():
+        rows = conn.execute(sql.load("estimate")["columns"], {"relations": names}).fetchall() if names else []
+    columns = {
+        (row[0], row[1]): ColumnStatistics(int(row[2]), row[3], float(row[4] or 0.0), float(row[5])) for row in rows
+    }
+    counts = {}
+    for statement in (item for file in files for item in file.statements):
+        query = _query(statement)
+        expected = None if query is None else _planned_rows(conn, query)
+        if expected is not None:
+            counts[statement.digest] = expected
+    return Statistics(columns=columns, rows=counts)
+
+
+def _query(statement: ParsedStatement) -> str | None:
+    """What to plan: a data statement itself, and for a partial index the rows that its predicate leaves."""
+    if statement.name in PLANNED:
+        return statement.sql
+    if statement.name != "index_stmt" or not statement.tree.HasField("where_clause"):
+        return None
+    node: Node = parse("SELECT FROM t WHERE true", file="").statements[0].node
+    select = type(node)()
+    select.CopyFrom(node)
+    select.select_stmt.from_clause[0].range_var.CopyFrom(statement.tree.relation)
+    select.select_stmt.where_clause.CopyFrom(statement.tree.where_clause)
+    return deparse(select)
+
+
+def _planned_rows(conn: Connection, query: str) -> int | None:
+    try:
+        with conn.transaction(force_rollback=True):
+            conn.execute("SET TRANSACTION READ ONLY")
+            conn.execute(f"SET LOCAL statement_timeout = {PLAN_TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            row = conn.execute(b"EXPLAIN (FORMAT JSON) " + query.encode()).fetchone()
+    except psycopg.Error:
+        return None
+    return _rows(row[0][0]["Plan"]) if row is not None else None
+
+
+def _rows(plan: dict[str, Any]) -> int:
+    """Of a data statement the plan below ModifyTable tells how many rows it gets."""
+    below: Iterable[dict[str, Any]] = plan.get("Plans", ()) if plan.get("Node Type") == "ModifyTable" else ()
+    return sum(int(item.get("Plan Rows", 0)) for item in below) or int(plan.get("Plan Rows", 0))

@@ -1,0 +1,78 @@
+"""Costs measured on a real server, and what the planner is asked."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from migrator.estimate import Costs
+from migrator.estimate.ask import look
+from migrator.estimate.calibrate import DATABASE, calibrated, calibrated_or_default
+from migrator.inspection import inspect
+from migrator.session import Endpoint, connect
+from migrator.statements import parse
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+SCHEMA = """
+CREATE TABLE t (id bigint, a integer, email text);
+INSERT INTO t SELECT i, hashint4(i), md5(i::text) FROM generate_series(1, 20000) AS i;
+CREATE INDEX t_id ON t (id);
+ANALYZE t;
+"""
+
+
+def test_costs_are_measured_once_and_again_when_they_are_old(copies: Endpoint) -> None:
+    first = calibrated(copies, clock=lambda: NOW)
+    assert first.calibrated_at == NOW
+    assert all(getattr(first.costs, item.name) > 0 for item in fields(Costs))
+    assert first.costs.compare_text > first.costs.compare_ordered  # md5 texts against numbers in order
+    later = calibrated(copies, clock=lambda: NOW + timedelta(days=1))
+    assert later == first
+    assert calibrated(copies, clock=lambda: NOW + timedelta(days=40)).calibrated_at == NOW + timedelta(days=40)
+    with connect(copies.with_database(DATABASE), purpose="observe") as conn:
+        left = conn.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+        )
+        assert left.fetchall() == [("migrator_costs",)]
+
+
+def test_a_server_that_cannot_be_measured_gives_default_costs(database: Endpoint) -> None:
+    profile = calibrated_or_default(database, clock=lambda: NOW)  # its role may not create databases
+    assert (profile.calibrated_at, profile.costs) == (None, Costs())
+    assert calibrated_or_default(None, clock=lambda: NOW).calibrated_at is None
+
+
+def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: Endpoint) -> None:
+    sql = (
+        "DELETE FROM t WHERE id <= 100; CREATE INDEX ON t (a) WHERE id > 19000; INSERT INTO t SELECT * FROM t;"
+        " CREATE TABLE other (x int); INSERT INTO other VALUES (1); UPDATE nowhere SET x = 1"
+    )
+    parsed = parse(sql, file="f.sql")
+    with connect(database, purpose="apply") as conn:
+        conn.execute(SCHEMA)
+        facts, basis = look(conn, [parsed], role=None)
+        assert conn.execute("SELECT count(*) FROM t").fetchone() == (20000,)
+    rows = [basis.statistics.rows.get(statement.digest) for statement in parsed.statements]
+    assert rows[0] == pytest.approx(100, rel=0.5)
+    assert rows[1] == pytest.approx(1000, rel=0.5)
+    assert rows[2] == pytest.approx(20000, rel=0.1)
+    assert rows[3:] == [None, None, None]  # nothing to plan, and tables that are not there yet
+    ordered = basis.statistics.columns["public.t", "id"]
+    assert ordered.correlation == pytest.approx(1.0)
+    assert len(inspect((parsed,), facts=facts, basis=basis).estimates) == 6
+
+
+def test_a_role_that_may_not_read_gets_an_estimate_all_the_same(database: Endpoint) -> None:
+    parsed = parse("UPDATE t SET a = 1 WHERE id < 5", file="f.sql")
+    with connect(database, purpose="apply") as conn:
+        conn.execute(SCHEMA)
+        conn.execute("REVOKE ALL ON t FROM CURRENT_USER")
+    with connect(database, purpose="observe") as conn:
+        facts, basis = look(conn, [parsed], role=None)
+    assert basis.statistics.rows == {}
+    assert inspect((parsed,), facts=facts, basis=basis).estimates["f.sql", 0].seconds_p50 > 0
