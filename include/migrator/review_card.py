@@ -12,6 +12,8 @@ from migrator.reports.markdown import SEVERITY
 
 MARK = {Verdict.PASSED: "✅ passed", Verdict.FAILED: "❌ FAILED", Verdict.UNVERIFIED: "⚠️ not verified"}
 
+ROLLBACK = ("rollback", "rollback_schema_equal")
+"""The checks of a dry run that together prove a rollback."""
 SHOWN_DIFF_LINES = 200
 SHOWN_SQL_CHARACTERS = 20_000
 """A form is no place for a megabyte of SQL; the plan document has all of it."""
@@ -82,11 +84,13 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[str, ...]:
 
 def _summary(plan: Plan, bundle: EvidenceBundle) -> str:
     took, undone = bundle.dry_run.seconds, bundle.dry_run.rollback_seconds
+    worries = concerns(plan, bundle)
+    if bundle.dry_run.verdict is Verdict.FAILED:
+        return f"❌ **It failed on the restored copy**\n\n{bullets(worries)}"
     proved = f"Applied to a restored copy in **{wording.seconds(took)}**"
     proved += "." if undone is None else f"; undone in **{wording.seconds(undone)}**."
-    worries = concerns(plan, bundle)
     if not worries:
-        return f"{proved} Everything that was checked passed, and the analysis has no warning."
+        return f"{proved} Everything that was checked there passed, and the analysis has no warning."
     return f"{proved}\n\n⚠️ **Look twice at this**\n\n{bullets(worries)}"
 
 
@@ -151,7 +155,7 @@ def _proof(plan: Plan, bundle: EvidenceBundle) -> str:
             f"{wording.seconds(dry_run.seconds)} on production's data, {wording.size(dry_run.wal_bytes)} of WAL,"
             f" as role {dry_run.role}",
         ),
-        ("Rollback", _verdict(verdicts, "rollback", "rollback_schema_equal"), _rollback(plan, bundle)),
+        ("Rollback", _verdict(verdicts, *ROLLBACK), _rollback(plan, bundle)),
         ("Apply again", _verdict(verdicts, "reapply", "reapply_schema_equal"), "after the rollback"),
         ("Expected changes", expected, _detail(verdicts, "expected_changes")),
         ("Assertions", assertions, wording.count(len(plan.assertions), "assertion")),
@@ -175,6 +179,9 @@ def _detail(checks: dict[str, Check], name: str) -> str:
 def _rollback(plan: Plan, bundle: EvidenceBundle) -> str:
     if not plan.rollback_steps or bundle.dry_run.irreversible:
         return "there is none: this cannot be undone"
+    wrong = [check for check in bundle.dry_run.checks if check.name in ROLLBACK and check.verdict is not Verdict.PASSED]
+    if wrong:
+        return wrong[0].detail
     took = bundle.dry_run.rollback_seconds
     duration = "" if took is None else f" in {wording.seconds(took)}"
     return f"gives back the very schema from before{duration}"
@@ -185,7 +192,7 @@ def _findings(findings: Iterable[Finding]) -> str:
     for finding in _worst_first(findings):
         where = "" if finding.line is None else f"{finding.file}:{finding.line}"
         allowed = f" **Allowed by the author**: {finding.allowed_because}" if finding.allowed_because else ""
-        advice = f" {finding.help}" if finding.help else ""
+        advice = f"; {finding.help}" if finding.help else ""
         rows.append((SEVERITY[finding.severity], finding.rule, where, finding.message + advice + allowed))
     return table(("Severity", "Rule", "Where", "What"), rows, solid=(0,)) if rows else ""
 

@@ -59,5 +59,18 @@ class EvidenceStore:
     def _folder(self) -> Any:
         from airflow.sdk import ObjectStoragePath
 
-        root = self.root if "://" in self.root else f"file://{self.root}"
-        return ObjectStoragePath(root) / self.target / self.version / re.sub(r"[^A-Za-z0-9_.:+-]", "_", self.run_id)
+        return (
+            ObjectStoragePath(as_uri(self.root))
+            / self.target
+            / self.version
+            / re.sub(r"[^A-Za-z0-9_.:+-]", "_", self.run_id)
+        )
+
+
+def as_uri(root: str) -> str:
+    return root if "://" in root else f"file://{root}"
+
+
+def within(uri: str, root: str) -> bool:
+    """Whether `uri` names something below `root`, by its text alone."""
+    return uri.startswith(as_uri(root).rstrip("/") + "/") and ".." not in uri.split("/")

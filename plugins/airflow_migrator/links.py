@@ -1,4 +1,4 @@
-"""Buttons on the task's page: from a stage to its evidence and to what the ledger says at the end of the run."""
+"""Buttons on the task's page: from a stage to its document, and to the report of the whole run."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 def task_page(dag_id: str, run_id: str, task_id: str, tab: str = "") -> str:
     """A task instance's page of this Airflow, relative to the server that shows the link."""
     return f"/dags/{quote(dag_id)}/runs/{quote(run_id)}/tasks/{quote(task_id)}" + (f"/{tab}" if tab else "")
+
+
+PAGE = "migration"
+"""Name of the plugin's tab of a run in the address."""
+
+
+def report_page(dag_id: str, run_id: str) -> str:
+    """The run's tab Migration, relative to the server."""
+    return f"/dags/{quote(dag_id)}/runs/{quote(run_id)}/plugin/{PAGE}"
 
 
 def document_page(uri: str) -> str | None:
@@ -42,10 +51,10 @@ class EvidenceLink(BaseOperatorLink):
 
 
 @attrs.define()
-class LedgerLink(BaseOperatorLink):
-    """To the run's outcome, which holds the ledger's rows of this migration."""
+class ReportLink(BaseOperatorLink):
+    """To the run's page: what happened, what was proved, and what the ledger says at the end."""
 
-    name = "Ledger"
+    name = "Migration report"
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
-        return task_page(ti_key.dag_id, ti_key.run_id, "outcome", "xcom")
+        return report_page(ti_key.dag_id, ti_key.run_id)

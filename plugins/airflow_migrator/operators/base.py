@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_migrator.failures import in_airflow_words
-from airflow_migrator.links import EvidenceLink, LedgerLink, task_page
+from airflow_migrator.links import EvidenceLink, ReportLink, task_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from migrator.steps import StepHandle
 
 T = TypeVar("T")
+
+REFUSAL = "refusal"
+"""XCom key of the message with which a task failed."""
+LONGEST_REFUSAL = 20_000
 
 
 class TaskStopped(KeyboardInterrupt):
@@ -51,9 +55,19 @@ class MigrationTask:
         what = f"{self.stage} of {self.version} on {self.target} (run {context['dag_run'].run_id})"
         started = time.monotonic()
         self.log.info("%s starts, attempt %s", what, context["ti"].try_number)
-        with in_airflow_words():
-            yield
+        try:
+            with in_airflow_words():
+                yield
+        except Exception as exc:
+            self.leave_refusal(context, exc)
+            raise
         self.log.info("%s done in %.3f s", what, time.monotonic() - started)
+
+    def leave_refusal(self, context: Context, exc: Exception) -> None:
+        """Keep why it failed for the run's page, which cannot read logs."""
+        if not isinstance(exc, AirflowSkipException):
+            with suppress(Exception):  # the failure itself matters more than telling of it twice
+                context["ti"].xcom_push(key=REFUSAL, value=str(exc)[:LONGEST_REFUSAL])
 
     def migration_hook(self) -> PgMigrationHook:
         from airflow_migrator.hooks.pg_migration import PgMigrationHook
@@ -142,7 +156,7 @@ class PgMigrationOperator(MigrationTask, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("version", "target")
-    operator_extra_links = (EvidenceLink(), LedgerLink())
+    operator_extra_links = (EvidenceLink(), ReportLink())
 
     def __init__(self, *, version: str, target: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+FAILED_EVIDENCE = "failed_evidence"
+"""XCom key of the reference to what a failed dry run saw."""
+
+
 class PgMigrationDryRunOperator(PgMigrationOperator):
     """A failed dry run keeps its evidence too: that is what its author needs."""
 
@@ -32,7 +36,9 @@ class PgMigrationDryRunOperator(PgMigrationOperator):
                 )
             except DryRunFailed as exc:
                 if found := exc.fields.get("evidence"):
-                    self.log.info("evidence: %s", self.put(context, found)["uri"])
+                    reference = self.put(context, found)
+                    context["ti"].xcom_push(key=FAILED_EVIDENCE, value=reference)
+                    self.log.info("evidence: %s", reference["uri"])
                 raise
             return self.put(
                 context,

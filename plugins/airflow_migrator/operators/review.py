@@ -9,7 +9,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_migrator.links import EvidenceLink, LedgerLink, task_page
+from airflow_migrator.links import EvidenceLink, ReportLink, task_page
 from airflow_migrator.notifications.message import Message
 from airflow_migrator.operators.base import MigrationTask
 from airflow_migrator.params import REHEARSAL
@@ -41,7 +41,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
 
     stage = "review"
     template_fields: Sequence[str] = ("version", "target", "subject", "body")
-    operator_extra_links = (EvidenceLink(), LedgerLink())
+    operator_extra_links = (EvidenceLink(), ReportLink())
     ui_color = "#fce8e6"
 
     def __init__(self, *, version: str, target: str, number: int, **kwargs: Any) -> None:

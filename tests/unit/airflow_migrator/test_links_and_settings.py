@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.types import TaskInstanceKey
 
-from airflow_migrator.links import EvidenceLink, LedgerLink, document_page
+from airflow_migrator.links import EvidenceLink, ReportLink, document_page
 from airflow_migrator.settings import HOME, read_settings
 
 KEY = TaskInstanceKey("migrate_001_one", "dry_run", "manual__2026-01-01T00:00:00+00:00")
@@ -33,8 +33,9 @@ def test_a_document_on_disk_is_shown_by_its_xcom() -> None:
     assert EvidenceLink().get_link(operator, ti_key=KEY) == expected
 
 
-def test_the_ledger_is_shown_by_the_outcome() -> None:
-    assert LedgerLink().get_link(SimpleNamespace(), ti_key=KEY).endswith("/tasks/outcome/xcom")
+def test_the_report_is_a_page_of_the_run() -> None:
+    found = ReportLink().get_link(SimpleNamespace(), ti_key=KEY)
+    assert found == "/dags/migrate_001_one/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00/plugin/migration"
 
 
 def test_defaults_lie_in_the_repository(repository: Path) -> None:

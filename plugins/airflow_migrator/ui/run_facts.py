@@ -1,0 +1,86 @@
+"""What Airflow's database knows of one run: its tasks, and the references to its documents that they left in XCom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+RETURNED = "return_value"
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    task_id: str
+    state: str | None
+    """Airflow's; None when it has not been scheduled yet."""
+    started: datetime | None = None
+    ended: datetime | None = None
+    left: Mapping[str, Any] = field(default_factory=dict)
+    """XCom by key."""
+
+    @property
+    def returned(self) -> Mapping[str, Any]:
+        value = self.left.get(RETURNED)
+        return value if isinstance(value, Mapping) else {}
+
+    @property
+    def stage(self) -> str:
+        """`apply.create_index` is of the stage apply."""
+        return self.task_id.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    dag_id: str
+    run_id: str
+    state: str
+    by: str
+    """Who started it."""
+    started: datetime | None
+    conf: Mapping[str, Any]
+    tasks: tuple[TaskFacts, ...]
+    """In the order in which they began; those that have not, last."""
+
+    def task(self, task_id: str) -> TaskFacts:
+        return next((task for task in self.tasks if task.task_id == task_id), TaskFacts(task_id, None))
+
+
+def read(session: Session, dag_id: str, run_id: str) -> RunFacts | None:
+    """None when there is no such run."""
+    from airflow.models.dagrun import DagRun
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
+    run = session.scalar(select(DagRun).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id))
+    if run is None:
+        return None
+    left: dict[str, dict[str, Any]] = {}
+    entries = select(XComModel).where(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
+    for entry in session.scalars(entries):
+        left.setdefault(entry.task_id, {})[entry.key] = XComModel.deserialize_value(entry)
+    found = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id))
+    tasks = [
+        TaskFacts(
+            one.task_id,
+            None if one.state is None else str(getattr(one.state, "value", one.state)),
+            one.start_date,
+            one.end_date,
+            left.get(one.task_id, {}),
+        )
+        for one in found
+    ]
+    return RunFacts(
+        dag_id=dag_id,
+        run_id=run_id,
+        state=str(getattr(run.state, "value", run.state)),
+        by=run.triggering_user_name or ("the schedule" if str(run.run_type).endswith("scheduled") else "airflow"),
+        started=run.start_date,
+        conf=run.conf or {},
+        tasks=tuple(sorted(tasks, key=lambda task: (task.started is None, task.started and task.started.timestamp()))),
+    )
