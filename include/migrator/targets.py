@@ -128,10 +128,23 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Roles:
+    """Roles of Airflow's FAB auth manager, by what they may do with every migration. Empty ones change nothing."""
+
+    viewers: tuple[str, ...] = ()
+    """See runs, evidence and logs."""
+    reviewers: tuple[str, ...] = ()
+    """Answer reviews, too."""
+    operators: tuple[str, ...] = ()
+    """Start, clear and mark runs, too, and answer no reviews."""
+
+
+@dataclass(frozen=True)
 class Targets:
     targets: Mapping[str, Target]
     """In the file's order."""
     file: str = ""
+    roles: Roles = Roles()
 
     def get(self, name: str) -> Target:
         """The target `name`.

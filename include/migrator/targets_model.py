@@ -24,6 +24,7 @@ from migrator.targets import (
     Limits,
     Notification,
     OrderPolicy,
+    Roles,
     SnapshotPolicy,
     Target,
     Targets,
@@ -160,6 +161,19 @@ TARGETS = ("targets",)
 DEFAULTS = ("defaults",)
 
 
+RoleName = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class RolesModel(InputModel):
+    """Roles of Airflow's FAB auth manager that get access to every migration; other auth managers know none."""
+
+    viewers: tuple[RoleName, ...] = Field(default=(), description="See runs, evidence and logs.")
+    reviewers: tuple[RoleName, ...] = Field(default=(), description="Answer reviews, too.")
+    operators: tuple[RoleName, ...] = Field(
+        default=(), description="Start, clear and mark runs, too; answer no reviews."
+    )
+
+
 class TargetsModel(InputModel):
     """The outline of the file; each target is checked by itself, with the defaults under it."""
 
@@ -167,6 +181,7 @@ class TargetsModel(InputModel):
         default_factory=dict, description="What every target has unless it says otherwise."
     )
     targets: Annotated[dict[str, Any], Field(min_length=1)] = Field(description="The targets, by name.")
+    roles: RolesModel = Field(default_factory=RolesModel, description="Who may do what in Airflow.")
 
 
 def json_schema() -> dict[str, Any]:
@@ -186,7 +201,7 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": {"$ref": "#/$defs/Target"},
         "minProperties": 1,
     }
-    outline["$defs"] = definitions
+    outline["$defs"] = {**outline.get("$defs", {}), **definitions}
     return outline
 
 
@@ -215,7 +230,7 @@ def check(document: Document) -> Targets:
                 targets[name] = target
     if found:
         raise InvalidInput(problems=unique(found))
-    return Targets(targets, file=document.file)
+    return Targets(targets, file=document.file, roles=Roles(**dict(outline.roles)) if outline is not None else Roles())
 
 
 def _check_one(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from airflow_migrator.access import access_control
 from airflow_migrator.dag_builder import DAG_PREFIX, build_dag
 from airflow_migrator.settings import Settings, read_settings
 from migrator.catalogue import Migration, load_catalogue, load_one
@@ -31,13 +32,15 @@ def build_dags(wanted: str | None, *, task_id: str | None = None, settings: Sett
     settings = settings or read_settings()
     if wanted is not None and not wanted.startswith(DAG_PREFIX):
         return {}
-    targets = tuple(load_targets(settings.targets).targets.values())
+    known = load_targets(settings.targets)
+    targets = tuple(known.targets.values())
     if wanted is not None:
         migration = _for_worker(wanted.removeprefix(DAG_PREFIX), settings, task_id)
         return {wanted: build_dag(migration, targets, docs=False)}
     found = load_catalogue(settings.migrations, cache=settings.cache).migrations
+    access = access_control(known.roles)
     with _collector_paused():
-        return {DAG_PREFIX + migration.version: build_dag(migration, targets) for migration in found}
+        return {DAG_PREFIX + migration.version: build_dag(migration, targets, access=access) for migration in found}
 
 
 def _for_worker(version: str, settings: Settings, task_id: str | None) -> Migration:

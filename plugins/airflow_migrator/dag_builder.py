@@ -33,6 +33,7 @@ from airflow_migrator.timetable import MaintenanceWindowTimetable
 from migrator.emergency import REVIEWS as EMERGENCY_REVIEWS
 
 if TYPE_CHECKING:
+    from airflow_migrator.access import Access
     from migrator.catalogue import Migration
     from migrator.metadata import Metadata, Schedule
     from migrator.targets import Target
@@ -40,9 +41,12 @@ if TYPE_CHECKING:
 DAG_PREFIX = "migrate_"
 
 
-def build_dag(migration: Migration, targets: tuple[Target, ...], *, docs: bool = True) -> DAG:
+def build_dag(
+    migration: Migration, targets: tuple[Target, ...], *, docs: bool = True, access: Access | None = None
+) -> DAG:
     """
     :param docs: False in a worker, which shows nothing: leaves the doc tab's files unread.
+    :param access: from `access.access_control`.
     """
     metadata = migration.metadata
     version = metadata.version
@@ -57,6 +61,7 @@ def build_dag(migration: Migration, targets: tuple[Target, ...], *, docs: bool =
         rerun_with_latest_version=False,
         tags=tags(migration, targets),
         owner_links=owner_links(metadata.author),
+        access_control=access,
     ) as dag:
         _wire(dag, metadata, reviewers_asked(migration, targets))
     if docs:

@@ -1,0 +1,42 @@
+"""Who may see, review and run the migrations' DAGs, for Airflow's FAB auth manager.
+
+A DAG's `access_control` gives roles access to this DAG alone. What they may do with runs, tasks and reviews in general
+is a matter of the roles: include/config/airflow-roles.json makes three for which both together are right. Reviewers
+edit HITL details and neither task instances nor runs; operators the other way round. The engine asks the ledger all
+the same: whoever marks a review as success has approved nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import conf
+
+if TYPE_CHECKING:
+    from migrator.targets import Roles
+
+Access = dict[str, dict[str, set[str]]]
+"""As DAG(access_control=...) wants it: by role, then by resource, the actions."""
+
+SEE: dict[str, set[str]] = {"DAGs": {"can_read"}, "DAG Runs": {"can_read"}}
+# FAB wants the DAG's edit right of whoever changes anything below it, be it an answer to a review.
+REVIEW: dict[str, set[str]] = {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read"}}
+OPERATE: dict[str, set[str]] = {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}}
+
+
+def access_control(roles: Roles) -> Access | None:
+    """None, so that nothing is passed, unless the FAB auth manager is at work and targets.yaml names roles."""
+    if not _fab():
+        return None
+    found: Access = {}
+    for names, rights in ((roles.viewers, SEE), (roles.reviewers, REVIEW), (roles.operators, OPERATE)):
+        for name in names:
+            mine = found.setdefault(name, {})
+            for resource, actions in rights.items():
+                mine[resource] = mine.get(resource, set()) | actions
+    return found or None
+
+
+def _fab() -> bool:
+    """As Airflow itself asks it (airflow.dag_processing.collection)."""
+    return "FabAuthManager" in (conf.get("core", "auth_manager", fallback="") or "")
