@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo up down status test test-all test-unit test-integration test-core test-acceptance bench lint format constraints clean
+.PHONY: help setup demo up down status test test-all test-unit test-integration test-core test-acceptance test-browser bench lint format constraints clean
 
 help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
@@ -43,7 +43,7 @@ CORE := tests/acceptance/test_01_happy_path.py tests/acceptance/test_02_failing_
 
 test: test-unit test-integration test-core
 
-test-all: test-unit test-integration test-acceptance
+test-all: test-unit test-integration test-acceptance test-browser
 
 test-unit: $(STAMP)
 	$(PYTEST) tests/unit -q -n 2
@@ -53,6 +53,10 @@ test-integration: $(STAMP)
 
 test-core: $(STAMP)
 	ACCEPTANCE_SIDE_BY_SIDE=6 $(PYTEST) $(CORE) -q
+
+# Skipped, with the reason, where there is no Chromium. BROWSER_SCREENSHOTS=folder keeps what each window showed last.
+test-browser: $(STAMP)
+	$(PYTEST) tests/browser -q
 
 test-acceptance: $(STAMP)
 	$(PYTEST) tests/acceptance -q

@@ -95,7 +95,8 @@ def test_form_starts_a_rehearsal(sign_in: SignIn, rehearsed: Case) -> None:
     admin = rehearsed.as_("admin")
     wait_until(lambda: bool(admin.runs(rehearsed.dag())), timeout_seconds=60, what="the run of the form")
     (begun,) = admin.runs(rehearsed.dag())
-    assert begun["conf"] == {"target": rehearsed.target, "until": "dry_run", "reason": "before release 4.2"}
+    asked = {"target": rehearsed.target, "until": "dry_run", "reason": "before release 4.2", "emergency": False}
+    assert begun["conf"] == asked
     run = Run(rehearsed, "", begun["dag_run_id"])
     assert run.wait() == "success"
     assert run.states()[rehearsed.step()] == "skipped"

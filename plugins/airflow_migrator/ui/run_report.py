@@ -68,6 +68,8 @@ def _headline(run: RunFacts) -> str:
     began = f"Started by {text(run.by)}" + (f" at {run.started:%Y-%m-%d %H:%M:%S %Z}" if run.started else "") + "."
     if reason := run.conf.get("reason"):
         began += f" Reason: {text(str(reason))}."
+    if run.conf.get("emergency"):
+        began = f"⚠️ **An emergency**: it does not wait for its window. {began}"
     ended = run.task("outcome").left.get("outcome")
     if isinstance(ended, Mapping):
         outcome = from_dict(Outcome, ended)
