@@ -17,6 +17,7 @@ from migrator.reports.building import analysis_of
 from migrator.reports.document import Analysis
 from migrator.reports.forms import Form
 from migrator.reports.text import Look
+from migrator.sql_text import read_sql
 from migrator.statements import parse
 
 WORTH_A_POOL = 24
@@ -73,6 +74,6 @@ def _cores() -> int:
 
 
 def _analysed(file: Path, settings: Settings) -> Outcome:
-    parsed = parse(file.read_bytes(), file=str(file))
+    parsed = parse(read_sql(file), file=str(file))
     inspection = inspect((parsed,), assumed=settings.assumed, today=settings.today)
     return outcome_of(analysis_of(str(file), inspection), settings)

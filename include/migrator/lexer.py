@@ -15,6 +15,10 @@ from migrator.measures import MAX_NESTING, Measures, measure
 from migrator.skim import skim
 from migrator.tokens import Token, fold, tokens
 
+MAX_STATEMENTS = 20_000
+"""Statements (and psql commands) of one file that are looked at. People write hundreds; more are data, and would take
+minutes and gigabytes to analyse one by one."""
+
 _COPY_END = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 _COMMAND = re.compile(r"\\(?:[A-Za-z_]+\+?|[!?.;]|\S)?")
 
@@ -63,6 +67,8 @@ class Issue:
 class Scan:
     segments: tuple[Segment, ...]
     issues: tuple[Issue, ...]
+    rest: int | None = None
+    """Where reading stopped, after MAX_STATEMENTS; None: at the end."""
 
 
 def scan(text: str, *, skimming: bool = True) -> Scan:
@@ -96,6 +102,8 @@ class _Scanner:
     def run(self) -> Scan:
         position = 0
         while 0 <= position < len(self.text):
+            if len(self.segments) + len(self.issues) >= MAX_STATEMENTS:
+                return self._stopped(position)
             skimmed = skim(self.text, position) if self.skimming and self.start < 0 else None
             if skimmed is None:
                 position = self._read_from(position)
@@ -105,6 +113,13 @@ class _Scanner:
             position = -1 if skimmed.semicolon is None else skimmed.semicolon + 1
         self._finish(None)
         return Scan(tuple(self.segments), tuple(self.issues))
+
+    def _stopped(self, position: int) -> Scan:
+        self._finish(None)
+        message = f"the file has more than {MAX_STATEMENTS:,} statements; from here on they were not analysed"
+        hint = "a migration is reviewed as text: load bulk data outside of it, or split it into several migrations"
+        self.issues.append(Issue("too_many", position, message, hint))
+        return Scan(tuple(self.segments), tuple(self.issues), position)
 
     def _read_from(self, position: int) -> int:
         """Reads one statement by its tokens; gives the place to go on from, or -1 at the end."""
@@ -199,4 +214,4 @@ class _Scanner:
         )
 
 
-__all__ = ["MAX_NESTING", "Issue", "Scan", "Segment", "Token", "fold", "scan", "tokens"]
+__all__ = ["MAX_NESTING", "MAX_STATEMENTS", "Issue", "Scan", "Segment", "Token", "fold", "scan", "tokens"]

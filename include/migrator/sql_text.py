@@ -10,6 +10,7 @@ import bisect
 import codecs
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from migrator.problems import Problem
 
@@ -46,9 +47,21 @@ class Lines:
         return len(self._starts)
 
     def text_of(self, line: int) -> str:
+        """Of a line; "" for one that is not there, as in a file that could not be decoded."""
+        if not 1 <= line <= len(self._starts):
+            return ""
         start = self._starts[line - 1]
         end = self._starts[line] if line < len(self._starts) else len(self._text)
         return self._text[start:end].rstrip("\r\n")
+
+
+def read_sql(path: Path) -> bytes:
+    """The bytes of a SQL file, but no more than show that it is too large.
+
+    :raises OSError: when it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def decode(raw: bytes | str, *, file: str) -> SqlText:
@@ -56,7 +69,7 @@ def decode(raw: bytes | str, *, file: str) -> SqlText:
     if isinstance(raw, str):
         return _tidy(raw, file=file)
     if len(raw) > MAX_BYTES:
-        return SqlText("", problems=(_too_large(len(raw), file=file),))
+        return SqlText("", problems=(_too_large(file=file),))
     if raw.startswith(_UTF16_BOMS):
         message = "the file is UTF-16 or UTF-32, not UTF-8"
         return SqlText("", problems=(Problem(file, message, 1, 1, hint=_convert("UTF-16", file)),))
@@ -103,10 +116,10 @@ def _looks_wide(raw: bytes) -> bool:
     return raw[:2000].count(0) * 3 > len(raw[:2000])
 
 
-def _too_large(size: int, *, file: str) -> Problem:
+def _too_large(*, file: str) -> Problem:
     return Problem(
         file,
-        f"the file has {size // (1024 * 1024)} MB; a migration may have {MAX_BYTES // (1024 * 1024)} MB",
+        f"the file has more than {MAX_BYTES // (1024 * 1024)} MB",
         hint="a migration is reviewed as text: load bulk data outside of it, or split it into several migrations",
     )
 

@@ -7,6 +7,7 @@ hides nothing behind it. Importing the parser costs 0.1 s, so it happens at the 
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import json
 import re
@@ -93,6 +94,8 @@ def parse(sql: bytes | str, *, file: str) -> ParsedFile:
             unparsed.append(segment.fingerprint)
             if not (unclosed and last):  # the lexer said it better: where the quote opens
                 problems.append(result)
+    if scanned.rest is not None:
+        unparsed.append(hashlib.sha256(text[scanned.rest :].encode()).hexdigest())
     problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
     return ParsedFile(file, text, tuple(statements), tuple(problems), decoded.cosmetic, tuple(unparsed))
 

@@ -93,7 +93,7 @@ def _items(args: argparse.Namespace) -> list[Path | str]:
     for item in [*args.what, *args.file]:
         path = Path(item)
         if path.is_dir():
-            files = sorted(path.rglob("*.sql"))
+            files = sorted(file for file in path.rglob("*.sql") if file.is_file())
             if not files:
                 raise UsageError(f"there is no .sql file in {item!r}")
             items.extend(files)
@@ -160,9 +160,10 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
 def _file(path: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
     from migrator.inspection import inspect
     from migrator.reports.building import analysis_of
+    from migrator.sql_text import read_sql
     from migrator.statements import parse
 
-    parsed = parse(Path(path).read_bytes(), file=str(path))
+    parsed = parse(read_sql(Path(path)), file=str(path))
     facts, basis = server.look([parsed])
     inspection = inspect((parsed,), facts=facts, today=settings.today, assumed=settings.assumed, basis=basis)
     return analysis_of(str(path), inspection, extra=server.findings(inspection.scripts))

@@ -172,5 +172,8 @@ def _token_length(parsed: ParsedFile, line: int, column: int) -> int:
 
 
 def _excerpt(place: Place, parsed: ParsedFile) -> tuple[str, ...]:
+    """Nothing when the place is too far to the right to be shown."""
+    if place.column > EXCERPT_WIDTH:
+        return ()
     last = min(place.end_line, place.line + EXCERPT_LINES - 1, parsed.lines.count)
     return tuple(parsed.lines.text_of(number)[:EXCERPT_WIDTH] for number in range(place.line, last + 1))

@@ -20,6 +20,7 @@ SHOWN_LINES = 5
 SHOWN_RELATIONS = 3
 SHOWN_REASONS = 5
 SHOWN_GAPS = 10
+SHOWN_FINDINGS = 200
 QUIET_LOCKS = ("ACCESS SHARE",)
 KIND_WIDTH = 26
 SHOWN_BYTES = 1024 * 1024
@@ -48,8 +49,11 @@ def piece(analysis: Analysis, look: Look) -> str:
     lines = [*_head(analysis, look)]
     if look.every_statement:
         lines += [line for statement in analysis.statements for line in _statement(statement, look)]
-    for entry in analysis.all_findings:
+    findings = analysis.all_findings
+    for entry in findings[:SHOWN_FINDINGS]:
         lines += ["", *_finding(entry, look)]
+    if len(findings) > SHOWN_FINDINGS:
+        lines += ["", f"and {len(findings) - SHOWN_FINDINGS:,} more findings, all of them in --format json"]
     lines += [*_foot(analysis, look)]
     return "\n".join(lines) + "\n"
 

@@ -12,8 +12,8 @@ from migrator.rules.names import MAX_BYTES
 _TOKENS = re.compile(
     r"""--[^\n]*|/\*.*?\*/
     |(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag)
-    |[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'
-    |"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>[^\W\d][\w$]*)""",
+    |[eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'
+    |"(?P<quoted>[^"]*(?:""[^"]*)*)"|(?P<plain>[^\W\d][\w$]*)""",
     re.VERBOSE | re.DOTALL,
 )
 """The parse tree has the name that is left, so the text must be asked."""

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from migrator.nodes import Node, find, name_of, strings
 from migrator.plan import Severity
-from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.model import DOCS, Hit, Rule, Script, Subject
 from migrator.rules.rewrite import later
 
+USERS = (
+    "insert_stmt",
+    "update_stmt",
+    "delete_stmt",
+    "select_stmt",
+    "alter_table_stmt",
+    "create_stmt",
+    "index_stmt",
+    "do_stmt",
+)
 
-def check(subject: Subject) -> Iterator[Hit]:
+
+def check(script: Script) -> Iterator[Hit]:
+    subjects = list(script.everything())
+    if any(subject.statement.name == "alter_enum_stmt" for subject in subjects):
+        for subject in subjects:
+            if subject.statement.name in USERS:
+                for hit in _uses(subject):
+                    yield replace(hit, subject=subject)
+
+
+def _uses(subject: Subject) -> Iterator[Hit]:
     before = [item for item in subject.earlier if item.transaction == subject.transaction]
     if not before:
         return
@@ -70,15 +91,5 @@ RULE = Rule(
     alternative="use the value in the next migration",
     source=DOCS + "sql-altertype.html#SQL-ALTERTYPE-NOTES",
     aliases=("pgsafe:enum-value-used-in-transaction",),
-    statement=check,
-    on=(
-        "insert_stmt",
-        "update_stmt",
-        "delete_stmt",
-        "select_stmt",
-        "alter_table_stmt",
-        "create_stmt",
-        "index_stmt",
-        "do_stmt",
-    ),
+    script=check,
 )

@@ -1,0 +1,169 @@
+"""Whatever a file holds, there is an answer: never a traceback, never minutes, never gigabytes."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from migrator import lexer
+from migrator.inspection import inspect
+from migrator.reports.building import analysis_of
+from migrator.reports.document import Analysis
+from migrator.reports.forms import FORMS
+from migrator.reports.text import Look
+from migrator.statements import parse
+
+DEEP = 20_000
+FRAGMENTS = (
+    "create ", "or ", "replace ", "function ", "rule ", "copy ", "from ", "stdin", ";", "\n", "'", "''", "e'", "\\",
+    "\\.", "\n\\.\n", "$$", "$a$", "$1", "a$b", "x1$", "--c\n", "/*", "*/", '"', "(", ")", "begin ", "end ", "case ",
+    "select ", "1", "é", " ", "-", "/", "U&'", "\u00a0", "begin atomic ", "\\gexec\n", "do ", "alter table t ",
+    "add column a int ", "default now()", "drop ", "table ", "truncate ", ",", "::", "text", "create index on t (a)",
+    "update t set a = 1", "language plpgsql ", "-- migrator: allow truncate because x until 2030-01-01\n", "execute ",
+)  # fmt: skip
+
+
+def analysed(content: bytes | str) -> Analysis:
+    parsed = parse(content, file="x.sql")
+    analysis = analysis_of("x.sql", inspect((parsed,)))
+    for form in FORMS:
+        assert isinstance("".join(form.joined(form.pieces(analysis, Look()))), str)
+    return analysis
+
+
+def errors(analysis: Analysis) -> list[tuple[int, int, str]]:
+    return [
+        (entry.place.line, entry.place.column, entry.message)
+        for entry in analysis.all_findings
+        if entry.rule == "not-analysable" and entry.place
+    ]
+
+
+@pytest.mark.parametrize(
+    "opening, inside, closing",
+    [
+        ("(", "1", ")"),
+        ("1 + ", "1", ""),
+        ("CASE WHEN true THEN ", "1", " END"),
+        ("NOT ", "true", ""),
+        ("ARRAY[", "1", "]"),
+        ("(SELECT ", "1", ")"),
+        ("f(", "1", ")"),
+        ("1 UNION SELECT ", "1", ""),
+        ("'a' || ", "'b'", ""),
+    ],
+)
+def test_deep_nesting_is_refused_and_the_rest_analysed(opening: str, inside: str, closing: str) -> None:
+    found = analysed(f"SELECT {opening * DEEP}{inside}{closing * DEEP};\nTRUNCATE a;")
+    ((line, _, message),) = errors(found)
+    assert line == 1
+    assert "cannot be analysed" in message or "memory exhausted" in message
+    assert [statement.kind for statement in found.statements] == ["TRUNCATE"]
+
+
+@pytest.mark.parametrize("word", ["BEGIN {} END;", "IF true THEN {} END IF;", "LOOP {} END LOOP;"])
+def test_deep_blocks(word: str) -> None:
+    before, after = word.split("{}")
+    found = analysed(f"DO $$ BEGIN {before * DEEP} NULL; {after * DEEP} END $$;\nTRUNCATE a;")
+    assert found.statements[-1].kind == "TRUNCATE"
+    assert found.summary.coverage.gaps
+
+
+def test_a_long_list_is_not_deep() -> None:
+    assert errors(analysed("SELECT 1 WHERE a = 1" + " AND a = 1" * DEEP + ";")) == []
+    assert errors(analysed("INSERT INTO t VALUES (1)" + ", (-1 + 2)" * DEEP + ";")) == []
+
+
+@pytest.mark.parametrize(
+    "content, place, part",
+    [
+        (b"SELECT 1;\nSELECT\x002;", (2, 7), "NUL byte"),
+        ("SELECT 1;\nSELECT 'größe';".encode("latin-1"), (2, 11), "0xf6 is not valid UTF-8"),
+        ("SELECT 1;".encode("utf-16"), (1, 1), "UTF-16"),
+        ("SELECT 1;".encode("utf-16-le"), (1, 2), "NUL byte"),
+        ("SELECT 1;".encode("utf-32"), (1, 1), "UTF-16 or UTF-32"),
+        (b"SELECT 1;\nDO $x$ BEGIN END $y$;", (2, 4), "dollar quote $x$"),
+        (b"SELECT 1; /* SELECT 2;", (1, 11), "comment /*"),
+        (b"SELECT 'a;\nSELECT 2;", (1, 8), "quoted string '"),
+        (b'SELECT "a;\nSELECT 2;', (1, 8), 'quoted identifier "'),
+        (b"\\set x 1\n", (1, 1), "\\set is a psql command"),
+        (b"SELECT 1 \\gexec\n", (1, 10), "\\gexec is a psql command"),
+        (b"\\copy t from 'x.csv'\n", (1, 1), "\\copy is a psql command"),
+        (b"SELECT :'name';", (1, 8), 'syntax error at or near ":"'),
+        (b"COPY t FROM STDIN;\n1\tTRUNCATE\n\\.\n", (1, 1), "with inline data"),
+        (b"CREATE TABLE a (id int;", (1, 23), "syntax error at end of input"),
+        (b"UPDATE t SET a = 1 LIMIT 5;", (1, 20), 'at or near "LIMIT"'),
+    ],
+)
+def test_each_has_its_place(content: bytes, place: tuple[int, int], part: str) -> None:
+    found = errors(analysed(content))
+    assert found[0][:2] == place
+    assert part in found[0][2]
+    assert all(entry.help for entry in analysed(content).findings)
+
+
+def test_the_rest_of_a_broken_file_is_analysed() -> None:
+    found = analysed("TRUNCATE a;\nCREATE TABL b;\n\\i c.sql\nTRUNCATE d;\nALTER x;\nTRUNCATE 'e")
+    assert [statement.line for statement in found.statements] == [1, 4]
+    assert [(line, column) for line, column, _ in errors(found)] == [(2, 8), (3, 1), (5, 7), (6, 10)]
+    assert len(found.summary.coverage.gaps) == 4
+
+
+def test_so_many_statements_are_data() -> None:
+    parsed = parse("SELECT 1;\n" * (lexer.MAX_STATEMENTS + 5), file="x.sql")
+    assert len(parsed.statements) == lexer.MAX_STATEMENTS
+    (problem,) = parsed.problems
+    assert "more than 20,000 statements" in problem.message
+    other = parse("SELECT 1;\n" * (lexer.MAX_STATEMENTS + 4) + "SELECT 2;\n", file="x.sql")
+    assert parsed.unparsed != other.unparsed
+
+
+SIZES = {
+    "rows": b"INSERT INTO t VALUES (1)" + b",('0123456789012345678901234567890')\n" * 20_000 + b";",
+    "string": b"SELECT '" + b"x" * 15_000_000 + b"'; TRUNCATE a;",
+    "statements": b"INSERT INTO t VALUES (1);\n" * 600_000,
+    "too large": b"SELECT 1;\n" * 5_000_000,
+    "comments": b"-- x\n" * 1_000_000 + b"TRUNCATE a;",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells the peak")
+@pytest.mark.parametrize("name", SIZES)
+def test_memory_is_bounded(name: str, tmp_path: Path) -> None:
+    """In a process of its own: the command prints its answer, and its largest resident size stays below 300 MB."""
+    file = tmp_path / "x.sql"
+    file.write_bytes(SIZES[name])
+    code = (
+        "import sys; from migrator.cli import main; code = main(sys.argv[1:]);"
+        "print(open('/proc/self/status').read(), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "analyze", str(file), "--format", "json"],
+        capture_output=True,
+        check=False,
+        timeout=170,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert json.loads(done.stdout)["name"] == str(file)
+    peak = re.search(rb"VmHWM:\s+(\d+) kB", done.stderr)
+    assert peak is not None
+    assert int(peak[1]) < 300 * 1024
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join)))
+def test_nothing_raises(content: bytes | str) -> None:
+    analysed(content)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
+def test_skimming_finds_what_reading_every_token_finds(text: str) -> None:
+    assert lexer.scan(text) == lexer.scan(text, skimming=False)
