@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from migrator.kinds import object_name
 from migrator.nodes import Node, enum, strings
@@ -24,18 +24,20 @@ USED = (
     "OBJECT_RULE",
     "OBJECT_FOREIGN_TABLE",
 )
-MAKERS = (
-    "view_stmt",
-    "create_function_stmt",
-    "create_trig_stmt",
-    "create_policy_stmt",
-    "rule_stmt",
-    "create_seq_stmt",
-    "create_enum_stmt",
-    "composite_type_stmt",
-    "create_domain_stmt",
-    "create_extension_stmt",
-)
+MAKERS: Mapping[str, str] = {
+    "view_stmt": "view",
+    "create_function_stmt": "funcname",
+    "create_trig_stmt": "trigname",
+    "create_policy_stmt": "policy_name",
+    "rule_stmt": "rulename",
+    "create_seq_stmt": "sequence",
+    "create_enum_stmt": "type_name",
+    "composite_type_stmt": "typevar",
+    "create_range_stmt": "type_name",
+    "create_domain_stmt": "domainname",
+    "create_extension_stmt": "extname",
+}
+"""By statement, the field that has the name of what it makes."""
 
 
 def check(script: Script) -> Iterator[Hit]:
@@ -66,23 +68,17 @@ def _made(script: Script, index: int, name: str, subject: Subject) -> bool:
     bare = name.rsplit(".", 1)[-1]
     for place, other in enumerate(script.subjects):
         reached = place < index or (subject.transactional and other.transaction == subject.transaction)
-        if reached and other.statement.name in MAKERS and bare in _makes(other):
+        if reached and other.statement.name in MAKERS and bare == _makes(other):
             return True
     return False
 
 
-def _makes(subject: Subject) -> tuple[str, ...]:
-    tree = subject.statement.tree
-    for field in ("trigname", "policy_name", "rulename", "extname"):
-        if field in tree.DESCRIPTOR.fields_by_name:
-            return (str(getattr(tree, field)),)
-    for field in ("funcname", "type_name", "domainname"):
-        if field in tree.DESCRIPTOR.fields_by_name:
-            return strings(getattr(tree, field))[-1:]
-    for field in ("view", "sequence", "typevar"):
-        if field in tree.DESCRIPTOR.fields_by_name:
-            return (str(getattr(tree, field).relname),)
-    return ()
+def _makes(subject: Subject) -> str:
+    """The bare name."""
+    value = getattr(subject.statement.tree, MAKERS[subject.statement.name])
+    if isinstance(value, str):
+        return value
+    return str(value.relname) if hasattr(value, "relname") else (strings(value) or ("",))[-1]
 
 
 RULE = Rule(
