@@ -70,6 +70,7 @@ def analyze(
     emergency: str | None = None,
     out_of_order: tuple[str, ...] = (),
     basis: Basis | None = None,
+    pending: Sequence[ParsedFile] = (),
     clock: Callable[[], datetime] = system_clock,
 ) -> Plan:
     """The plan, with every finding in it; never refuses.
@@ -78,6 +79,7 @@ def analyze(
     :param emergency: why it cannot wait for the calendar.
     :param out_of_order: higher versions that the target has.
     :param basis: of the estimates.
+    :param pending: the SQL of other migrations that the target does not have yet.
     """
     parsed = parsed or parse_migration(migration)
     metadata, now = migration.metadata, clock()
@@ -90,6 +92,7 @@ def analyze(
         allow=metadata.allow,
         today=now.date(),
         basis=basis,
+        pending=pending,
     )
     expected = content.expected_changes(migration)
     classification = inspection.classification
@@ -222,6 +225,7 @@ def run_analyze(
         facts=facts,
         parsed=parsed,
         applied=rows.get(migration.version),
+        pending=_pending(migration, catalogue, rows),
         emergency=emergency,
         out_of_order=higher(migration.version, rows.values()),
         basis=basis,
@@ -239,6 +243,18 @@ def run_analyze(
     if not plan.already_applied:
         refuse_errors(plan)
     return plan
+
+
+def _pending(
+    migration: Migration, catalogue: Catalogue | None, rows: Mapping[str, LedgerMigration]
+) -> tuple[ParsedFile, ...]:
+    """The SQL of the other migrations that are not applied yet: whose locks could meet ours in another order."""
+    found: list[ParsedFile] = []
+    for other in catalogue.migrations if catalogue is not None else ():
+        row = rows.get(other.version)
+        if other.version != migration.version and (row is None or row.status != "success"):
+            found += parse_migration(other).sql.values()
+    return tuple(found)
 
 
 def _facts(endpoint: Endpoint, parsed: Parsed, copies: Endpoint | None, run: RunContext) -> tuple[CatalogFacts, Basis]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
+from migrator import lexer
 from migrator.allowances import settled
 from migrator.classify import Classification, classify
 from migrator.coverage import Coverage, coverage_of
@@ -15,6 +16,8 @@ from migrator.estimate import Basis, Estimate, estimates_of, total_seconds
 from migrator.facts import CatalogFacts
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
+from migrator.routines.plpgsql_faults import without_limit
+from migrator.routines.sql_body import place
 from migrator.rules import RULES, rules_on
 from migrator.rules.model import Hit, Rule, Script, Subject, Whole
 from migrator.statements import ParsedFile
@@ -107,11 +110,22 @@ def _estimates(scripts: Sequence[Script], basis: Basis) -> dict[tuple[str, int],
 def _problems(whole: Whole) -> Iterator[Finding]:
     for script in whole.all_scripts:
         for problem in script.parsed.problems:
-            yield _from_problem(problem)
+            yield replace(_from_problem(problem), alternative_sql=_instead(script.parsed, problem))
         for fault in dict.fromkeys(script.faults):
             line, column = script.parsed.lines.place(fault.offset)
             finding = _from_problem(Problem(script.parsed.file, fault.message, line, column, hint=fault.hint))
             yield replace(finding, alternative_sql=fault.alternative)
+
+
+def _instead(parsed: ParsedFile, problem: Problem) -> str | None:
+    """UPDATE and DELETE with LIMIT, the way PostgreSQL does it."""
+    if not problem.message.endswith(('"LIMIT"', '"limit"', '"ORDER"', '"order"')) or problem.line is None:
+        return None
+    offset = place(parsed.text, problem.line, problem.column or 1)
+    for segment in lexer.scan(parsed.text).segments:
+        if segment.start <= offset <= segment.end:
+            return without_limit(parsed.text[segment.start : segment.end], offset - segment.start)
+    return None
 
 
 def _from_problem(problem: Problem) -> Finding:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from migrator.inspection import inspect
 from migrator.routines import Contents, body_of, contents_of
 from migrator.statements import ParsedFile, parse
 
@@ -125,3 +126,19 @@ def test_update_with_limit_is_answered_with_what_postgresql_takes() -> None:
 def test_a_body_that_is_no_plpgsql_is_never_taken_for_read() -> None:
     _, contents = read("DO $$ BEGIN nonsense here; UPDATE t SET a = 1; END $$")
     assert contents.gaps or contents.faults
+
+
+@pytest.mark.parametrize(
+    "sql, expected",
+    [
+        (
+            "SELECT 1;\nDELETE FROM a WHERE x > 1 ORDER BY x LIMIT 5;",
+            "DELETE FROM a WHERE ctid IN (SELECT ctid FROM a WHERE x > 1 ORDER BY x LIMIT 5)",
+        ),
+        ("UPDATE a SET x = 1 LIMIT 5;", "UPDATE a SET x = 1 WHERE ctid IN (SELECT ctid FROM a LIMIT 5)"),
+        ("CREATE TABLE limit (a int);", None),
+    ],
+)
+def test_limit_outside_of_a_block(sql: str, expected: str | None) -> None:
+    finding = inspect((parse(sql, file="x.sql"),)).findings[0]
+    assert (finding.rule, finding.alternative_sql) == ("not-analysable", expected)

@@ -1,1 +1,1 @@
-DROP TYPE mood;
+DROP TYPE unused;

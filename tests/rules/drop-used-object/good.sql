@@ -1,2 +1,2 @@
-DROP VIEW recent;
+DROP VIEW IF EXISTS recent;
 CREATE VIEW recent AS SELECT 1 AS x;

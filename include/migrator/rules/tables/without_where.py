@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
+from migrator.rules.online.backfill import in_batches
+from migrator.rules.rewrite import script
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -16,7 +18,13 @@ def check(subject: Subject) -> Iterator[Hit]:
         yield Hit(
             f"{subject.statement.kind} without WHERE touches all rows of {table}{size_text(subject, table)}",
             severity=severity_by_size(subject, table),
+            alternative_sql=_alternative(subject),
         )
+
+
+def _alternative(subject: Subject) -> str | None:
+    blocks = in_batches(subject.statement.node, subject.world)
+    return script(*((block,) for block in blocks)) if blocks else None
 
 
 RULE = Rule(

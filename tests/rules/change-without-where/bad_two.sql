@@ -1,0 +1,1 @@
+UPDATE messages SET size = tenant_id + 1, code = NULL;
