@@ -116,7 +116,9 @@ class Observer:
             wal = _wal(conn)
         relations = {oid: relation for oid, relation in now.items() if oid in self._base}
         if not transactional:
-            self._sampler.start(pid, held=_to_hold(statement, relations))
+            predicted = {lock.relation: lock.mode for lock in statement.locks}
+            expected = {oid: predicted[item.plain] for oid, item in relations.items() if item.plain in predicted}
+            self._sampler.start(pid, held=_to_hold(statement, relations), expected=expected)
         before = Before(pid, transactional, relations, locks, scans, wal, time.monotonic())
         self._before = before
         self._listen(conn, before.notices)
@@ -227,9 +229,9 @@ def _strongest(locks: Iterable[Lock], relations: Mapping[int, Relation]) -> dict
 
 
 def _rewritten(before: Mapping[int, Relation], now: Mapping[int, Relation]) -> tuple[str, ...]:
-    """Tables and materialized views that are still there with another file."""
+    """Tables and materialized views that are still there with another file. A sequence has but one row."""
     changed = (old for oid, old in before.items() if oid in now and now[oid].file != old.file)
-    return tuple(sorted(old.plain for old in changed if old.kind not in INDEXES))
+    return tuple(sorted(old.plain for old in changed if old.kind not in (*INDEXES, "S")))
 
 
 def _rebuilt(before: Mapping[int, Relation], now: Mapping[int, Relation]) -> tuple[str, ...]:
@@ -251,10 +253,13 @@ def _scans(
     if conn.info.server_version >= 150000:
         conn.execute(QUERIES["flush_statistics"])
         return _counts(conn, "scans_so_far")
+    if not wait:
+        time.sleep(FLUSH_SECONDS)  # what earlier statements did may still be on its way
+        return _counts(conn, "scans_so_far")
     deadline = time.monotonic() + FLUSH_SECONDS
     while True:
         found = _counts(conn, "scans_so_far")
-        if not wait or found != earlier or time.monotonic() >= deadline:
+        if found != earlier or time.monotonic() >= deadline:
             return found
         time.sleep(0.1)
 

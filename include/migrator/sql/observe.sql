@@ -29,14 +29,22 @@ WHERE
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database());
 
 -- name: locks_and_waits
--- The same with the locks that it still waits for.
+-- The same with the locks that it still waits for. Without a relation: it waits for the end of a transaction.
 SELECT
-    l.relation::bigint AS oid,
-    l.mode
+    CASE WHEN l.locktype = 'relation' THEN l.relation::bigint END AS oid,
+    l.mode,
+    l.granted,
+    CASE WHEN l.granted THEN false ELSE pg_backend_pid() = any(pg_blocking_pids(l.pid)) END AS waits_for_us
 FROM pg_catalog.pg_locks AS l
 WHERE
-    l.pid = %(pid)s AND l.locktype = 'relation'
-    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database());
+    l.pid = %(pid)s
+    AND (
+        (l.locktype IN ('virtualxid', 'transactionid') AND NOT l.granted)
+        OR (
+            l.locktype = 'relation'
+            AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+        )
+    );
 
 -- name: scans_of_transaction
 -- Full reads that this transaction has begun; index builds and checks of constraints count.
