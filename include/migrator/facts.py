@@ -29,6 +29,8 @@ class ColumnFacts:
     """Whether its type is a domain."""
     sequences: tuple[str, ...] = ()
     """Sequences that its default or identity takes values from."""
+    base: str = ""
+    """Of a column of a domain: the type below it."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,8 @@ class RelationFacts:
     """Of a sequence: the table whose column owns it."""
     statistics: tuple[str, ...] = ()
     """Qualified names of its extended statistics."""
+    row_type_used: bool = False
+    """Whether a column of another table has this table's rows as its type."""
 
 
 @dataclass(frozen=True)

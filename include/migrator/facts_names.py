@@ -110,11 +110,12 @@ class Mentioned:
         name = (stmt.relation.schemaname or None, stmt.relation.relname)
         for item in stmt.cmds:
             command = item.alter_table_cmd
-            if enum(command, "subtype") in ("AT_DropColumn", "AT_DropConstraint"):
+            if enum(command, "subtype") in ("AT_DropColumn", "AT_DropConstraint", "AT_AlterColumnType"):
                 self.dropped.add(name)
             definition = getattr(command, "def")
-            if name_of(definition) == "constraint" and definition.constraint.indexname:
-                self.relations.add((name[0], definition.constraint.indexname))
+            if name_of(definition) == "constraint":
+                given = (definition.constraint.indexname, definition.constraint.conname)
+                self.relations.update((name[0], part) for part in given if part)
         if enum(stmt, "objtype") == "OBJECT_TYPE":
             self.types.add(stmt.relation.relname)
 
@@ -145,6 +146,8 @@ class Mentioned:
     def _renamed(self, stmt: Node) -> None:
         if stmt.object.HasField("list"):
             self.types.update(strings(stmt.object.list.items)[-1:])
+        if stmt.HasField("relation"):
+            self.relations.add((stmt.relation.schemaname or None, stmt.newname))
 
     def _reindex(self, stmt: Node) -> None:
         if enum(stmt, "kind") == "REINDEX_OBJECT_SCHEMA":

@@ -113,6 +113,7 @@ def relations(found: Found, details: Mapping[str, Sequence[Row]]) -> dict[str, R
             populated=row["populated"],
             owned_by=found.name(owners.get(oid)),
             statistics=tuple(item["name"] for item in by_oid["statistics"][oid]),
+            row_type_used=row["row_type_used"],
         )
     return result
 
@@ -127,6 +128,7 @@ def _column(row: Row, sequences: Mapping[tuple[int, str], list[str]]) -> ColumnF
         row["identity"],
         row["domain"],
         tuple(dict.fromkeys(sequences.get((row["oid"], row["name"]), ()))),
+        row["base"],
     )
 
 
@@ -228,7 +230,7 @@ def domains(rows: Sequence[Row], constraints: Sequence[Row], found: Found) -> di
             ConstraintFacts(item["name"], item["kind"], item["validated"], item["definition"])
             for item in by_oid[row["oid"]]
         )
-        checked = row["not_null"] or bool(own)
+        checked = row["not_null"] or bool(own) or row["checked_below"]
         facts = DomainFacts(checked, found.known(row["tables"]), row["base"], row["not_null"], own)
         result[f"{row['schema']}.{row['name']}"] = facts
         result.setdefault(row["name"], facts)

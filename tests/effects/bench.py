@@ -40,6 +40,7 @@ BEGIN
 END
 $$;
 CREATE SCHEMA public AUTHORIZATION migrator;
+GRANT USAGE, CREATE ON SCHEMA public TO somebody;
 """
 
 

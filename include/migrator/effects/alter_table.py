@@ -1,209 +1,202 @@
-"""ALTER TABLE: the strongest lock of its subcommands, and which of them read or write every row.
+"""ALTER TABLE and what the grammar reads as one: ALTER INDEX, VIEW, SEQUENCE, MATERIALIZED VIEW, FOREIGN TABLE.
 
-Lock levels: AlterTableGetLockLevel in src/backend/commands/tablecmds.c; rewrites: ATColumnChangeRequiresRewrite there.
+Lock levels: AlterTableGetLockLevel, kinds: ATPrepCmd, order: the passes AT_PASS_* of src/backend/commands/tablecmds.c.
 https://www.postgresql.org/docs/current/sql-altertable.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from migrator.effects import types
-from migrator.effects.model import AS as ACCESS_SHARE
-from migrator.effects.model import AX, RS, SRX, SUX, Recorder
-from migrator.effects.volatility import volatile_functions
+from migrator.effects import alter_columns, alter_constraints, alter_options, alter_partitions, alter_type
+from migrator.effects.model import AX, SRX, SUX, Recorder
+from migrator.effects.target import Target
 from migrator.effects.world import World, commands
 from migrator.nodes import Node, enum
 
-Subcommand = Callable[[Node, str, World, Recorder], None]
+Subcommand = Callable[[Node, Target], None]
 
 LIGHT: Mapping[str, str] = {
-    "AT_SetStatistics": SUX,
-    "AT_SetOptions": SUX,
-    "AT_ResetOptions": SUX,
-    "AT_ValidateConstraint": SUX,
-    "AT_ClusterOn": SUX,
-    "AT_DropCluster": SUX,
-    "AT_AttachPartition": SUX,
-    "AT_SetRelOptions": SUX,
-    "AT_ResetRelOptions": SUX,
-    "AT_ReplaceRelOptions": SUX,
-    "AT_EnableTrig": SRX,
-    "AT_EnableAlwaysTrig": SRX,
-    "AT_EnableReplicaTrig": SRX,
-    "AT_EnableTrigAll": SRX,
-    "AT_EnableTrigUser": SRX,
-    "AT_DisableTrig": SRX,
-    "AT_DisableTrigAll": SRX,
-    "AT_DisableTrigUser": SRX,
+    **dict.fromkeys(
+        (
+            "AT_SetStatistics",
+            "AT_SetOptions",
+            "AT_ResetOptions",
+            "AT_ValidateConstraint",
+            "AT_ClusterOn",
+            "AT_DropCluster",
+            "AT_AttachPartition",
+            "AT_DetachPartitionFinalize",
+        ),
+        SUX,
+    ),
+    **dict.fromkeys(
+        (
+            "AT_EnableTrig",
+            "AT_EnableAlwaysTrig",
+            "AT_EnableReplicaTrig",
+            "AT_EnableTrigAll",
+            "AT_EnableTrigUser",
+            "AT_DisableTrig",
+            "AT_DisableTrigAll",
+            "AT_DisableTrigUser",
+        ),
+        SRX,
+    ),
 }
-"""Everything else takes ACCESS EXCLUSIVE."""
-REWRITES = ("AT_SetLogged", "AT_SetUnLogged", "AT_SetTableSpace")
-"""The table is written anew, whatever it holds."""
+"""Everything else takes ACCESS EXCLUSIVE, but for what `_mode` looks into."""
+
+FIRST = ("AT_DropColumn", "AT_DropConstraint", "AT_DropNotNull", "AT_DropExpression", "AT_DropIdentity")
+PASSES = (
+    FIRST,
+    ("AT_AlterColumnType",),
+    ("AT_AddColumn",),
+    ("AT_SetExpression",),
+    ("AT_SetNotNull", "AT_ColumnDefault", "AT_AddIdentity", "AT_SetIdentity"),
+    ("AT_AddConstraint",),
+)
+"""PostgreSQL runs the subcommands in this order, whatever the order in which they are written."""
+
+RECURSES = frozenset(
+    {
+        "AT_AddColumn",
+        "AT_DropColumn",
+        "AT_AlterColumnType",
+        "AT_SetNotNull",
+        "AT_DropNotNull",
+        "AT_ColumnDefault",
+        "AT_SetExpression",
+        "AT_DropExpression",
+        "AT_SetStatistics",
+        "AT_SetStorage",
+    }
+)
+"""Lock all descendants as they lock the table. Others that do so are in their handlers."""
+
+TABLES, VIEWS = "rpf", "v"
+KINDS: Mapping[str, str] = {
+    "AT_AddColumn": "rpfc",
+    "AT_DropColumn": "rpfc",
+    "AT_AlterColumnType": "rpfc",
+    "AT_ColumnDefault": "rpfv",
+    "AT_SetNotNull": TABLES,
+    "AT_DropNotNull": TABLES,
+    "AT_SetStatistics": "rpmfiI",
+    "AT_SetStorage": "rpmf",
+    "AT_AddConstraint": TABLES,
+    "AT_DropConstraint": TABLES,
+    "AT_ValidateConstraint": TABLES,
+    "AT_AlterConstraint": "rp",
+    "AT_AddIdentity": "rpvf",
+    "AT_SetIdentity": "rpvf",
+    "AT_DropIdentity": "rpvf",
+    "AT_AttachPartition": "pI",
+    "AT_DetachPartition": "p",
+    "AT_DetachPartitionFinalize": "p",
+    "AT_EnableRowSecurity": "rp",
+    "AT_DisableRowSecurity": "rp",
+    "AT_ForceRowSecurity": "rp",
+    "AT_NoForceRowSecurity": "rp",
+    "AT_AddInherit": TABLES,
+    "AT_DropInherit": TABLES,
+    "AT_ReplicaIdentity": "rpm",
+    "AT_SetLogged": "rSp",
+    "AT_SetUnLogged": "rSp",
+    "AT_SetTableSpace": "rpmiI",
+    "AT_SetAccessMethod": "rmp",
+}
+"""relkinds that a subcommand takes; what is not here is not checked."""
+
+STATEMENT_KINDS: Mapping[str, str] = {
+    "OBJECT_VIEW": "v",
+    "OBJECT_MATVIEW": "m",
+    "OBJECT_SEQUENCE": "S",
+    "OBJECT_INDEX": "iI",
+    "OBJECT_FOREIGN_TABLE": "f",
+}
+"""ALTER TABLE itself takes any of them."""
 
 
 def alter_table(stmt: Node, world: World, out: Recorder) -> None:
-    """Also ALTER INDEX, VIEW, SEQUENCE, which the grammar reads as ALTER TABLE."""
     table = world.name(stmt.relation)
-    for command in commands(stmt):
+    if not is_there(stmt, table, world, out):
+        return
+    only = not stmt.relation.inh
+    _check_kind(stmt, Target(table, world, out, only))
+    for command in in_order(stmt):
+        target = Target(table, world, out, only)
         subtype = enum(command, "subtype")
-        mode = AX
-        if subtype in LIGHT:
-            mode = LIGHT[subtype]
-        elif subtype == "AT_AddConstraint":
-            mode = _constraint_mode(command)
-        elif subtype == "AT_DetachPartition" and getattr(command, "def").partition_cmd.concurrent:
-            mode = SUX
-        for name in (table, *world.leaves(table)):
+        kinds = KINDS.get(subtype)
+        if kinds is not None and target.facts is not None and target.kind not in kinds:
+            what = subtype.removeprefix("AT_")
+            plain = subtype == "AT_AttachPartition" and target.kind == "r" and world.major < 18
+            sqlstate = "42P17" if plain else "42809"
+            out.fail(sqlstate, f'ALTER action {what} cannot be performed on relation "{target.bare}"')
+            return
+        mode = _mode(command, subtype)
+        for name in target.family if subtype in RECURSES else (table,):
             out.lock(name, mode)
         handler = HANDLERS.get(subtype)
         if handler is not None:
-            handler(command, table, world, out)
-        elif subtype in REWRITES:
-            _rewrite(table, world, out)
+            handler(command, target)
+        world = after(stmt, command, world)
 
 
-def _constraint_mode(command: Node) -> str:
-    constraint = getattr(command, "def").constraint
-    return SRX if enum(constraint, "contype") == "CONSTR_FOREIGN" else AX
+def is_there(stmt: Node, name: str, world: World, out: Recorder) -> bool:
+    """Whether the statement has something to do; a relation that is missing for sure fails it."""
+    if world.exists(name) is False:
+        if not stmt.missing_ok:
+            out.fail("42P01", f'relation "{name}" does not exist')
+        return False
+    facts = world.relation(name)
+    if facts is not None and not facts.owned:
+        out.fail("42501", f"must be owner of {name}")
+    return True
 
 
-def _add_column(command: Node, table: str, world: World, out: Recorder) -> None:
-    """Without a default, or with one that is computed once, only the catalog changes (PostgreSQL 11 and later)."""
-    column = getattr(command, "def").column_def
-    if types.is_serial(column.type_name):
-        _rewrite(table, world, out)
-    for item in column.constraints:
-        constraint = item.constraint
-        kind = enum(constraint, "contype")
-        if kind == "CONSTR_DEFAULT":
-            sure, assumed = volatile_functions(constraint.raw_expr, world)
-            if sure or assumed:
-                _rewrite(table, world, out)
-            for name in assumed:
-                out.assume(f"{name}() is taken for volatile; a connection would tell")
-        elif kind == "CONSTR_IDENTITY" or (kind == "CONSTR_GENERATED" and constraint.generated_kind != "v"):
-            _rewrite(table, world, out)
-        elif kind == "CONSTR_FOREIGN":
-            out.lock(world.name(constraint.pktable), SRX)
-        elif kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY", "CONSTR_CHECK"):
-            _scan(table, world, out)
+def in_order(stmt: Node) -> Iterator[Node]:
+    """The subcommands as they are run."""
+    rest = list(commands(stmt))
+    for subtypes in PASSES:
+        yield from (command for command in rest if enum(command, "subtype") in subtypes)
+    known = {subtype for subtypes in PASSES for subtype in subtypes}
+    yield from (command for command in rest if enum(command, "subtype") not in known)
 
 
-def _alter_type(command: Node, table: str, world: World, out: Recorder) -> None:
-    definition = getattr(command, "def").column_def
-    new = types.from_node(definition.type_name)
-    known = world.column(table, command.name)
-    if world.is_new(table):
-        return
-    if known is None:
-        out.assume(f"the present type of {table}.{command.name} is unknown: a rewrite is assumed")
-        _rewrite(table, world, out)
-        return
-    timezone = world.facts.timezone if world.facts else "UTC"
-    if definition.HasField("raw_default") or types.needs_rewrite(types.from_text(known.type), new, timezone=timezone):
-        _rewrite(table, world, out)
+def after(stmt: Node, command: Node, world: World) -> World:
+    """The world once one subcommand has run, for those that come after it."""
+    if len(stmt.cmds) == 1:
+        return world
+    envelope = type(stmt.cmds[0])()
+    alone = envelope.alter_table_stmt
+    alone.CopyFrom(stmt)
+    del alone.cmds[:]
+    alone.cmds.add().alter_table_cmd.CopyFrom(command)
+    return world.after(envelope)
 
 
-def _set_not_null(command: Node, table: str, world: World, out: Recorder) -> None:
-    proved = world.proves_not_null(table, command.name)
-    if proved:
-        return
-    if proved is None and not world.is_new(table):
-        out.assume(f"no valid CHECK ({command.name} IS NOT NULL) on {table}")
-    _scan(table, world, out)
+def _check_kind(stmt: Node, target: Target) -> None:
+    wanted = STATEMENT_KINDS.get(enum(stmt, "objtype"))
+    if wanted is not None and target.facts is not None and target.kind not in wanted:
+        what = enum(stmt, "objtype").removeprefix("OBJECT_").lower()
+        target.out.fail("42809", f'"{target.bare}" is not a {what}')
 
 
-def _add_constraint(command: Node, table: str, world: World, out: Recorder) -> None:
-    constraint = getattr(command, "def").constraint
-    kind = enum(constraint, "contype")
-    if kind == "CONSTR_FOREIGN":
-        other = world.name(constraint.pktable)
-        out.lock(other, SRX)
-        if not constraint.skip_validation:
-            _scan(table, world, out)
-            if other != table:
-                out.scan(other)
-    elif kind in ("CONSTR_CHECK", "CONSTR_NOTNULL"):
-        if not constraint.skip_validation:
-            _scan(table, world, out)
-    elif kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY"):
-        if not constraint.indexname:
-            _scan(table, world, out)
-        elif kind == "CONSTR_PRIMARY":
-            _primary_key_columns(constraint.indexname, table, world, out)
-    elif kind == "CONSTR_EXCLUSION":
-        _scan(table, world, out)
-
-
-def _primary_key_columns(index: str, table: str, world: World, out: Recorder) -> None:
-    """USING INDEX builds nothing, but each of its columns becomes NOT NULL, which reads the table unless known."""
-    found = world.index_of(f"{table.rsplit('.', 1)[0]}.{index}")
-    if found is None:
-        out.assume(f"the columns of index {index} are NOT NULL already")
-        return
-    if not all(world.proves_not_null(table, column) for column in found[1].columns):
-        _scan(table, world, out)
-
-
-def _validate(command: Node, table: str, world: World, out: Recorder) -> None:
-    _scan(table, world, out)
-    known = world.constraint(table, command.name)
-    if known is not None and known.referenced:
-        out.lock(known.referenced, RS)
-
-
-def _attach(command: Node, table: str, world: World, out: Recorder) -> None:
-    part = world.name(getattr(command, "def").partition_cmd.name)
-    out.lock(part, AX)
-    out.scan(part)
-    facts = world.relation(table)
-    if facts is not None and facts.default_partition:
-        out.lock(facts.default_partition, AX)
-        out.scan(facts.default_partition)
-
-
-def _detach(command: Node, table: str, world: World, out: Recorder) -> None:
-    cmd = getattr(command, "def").partition_cmd
-    out.lock(world.name(cmd.name), SUX if cmd.concurrent else AX)
-    out.waits = bool(cmd.concurrent)
-
-
-def _drop_constraint(command: Node, table: str, world: World, out: Recorder) -> None:
-    known = world.constraint(table, command.name)
-    if known is not None and known.referenced:
-        out.lock(known.referenced, AX)
-
-
-def _inherit(command: Node, table: str, world: World, out: Recorder) -> None:
-    out.lock(world.name(getattr(command, "def").range_var), ACCESS_SHARE)
-
-
-def _rewrite(table: str, world: World, out: Recorder) -> None:
-    """The table, or each of its partitions, gets a new file, and so does every index of it."""
-    facts = world.relation(table)
-    for name in world.leaves(table) if facts is not None and facts.kind == "p" else (table,):
-        out.rewrite(name)
-        found = world.relation(name)
-        for index in found.indexes if found is not None else ():
-            out.lock(index.name, AX)
-            out.rebuild(index.name)
-
-
-def _scan(table: str, world: World, out: Recorder) -> None:
-    facts = world.relation(table)
-    for name in world.leaves(table) if facts is not None and facts.kind == "p" else (table,):
-        out.scan(name)
+def _mode(command: Node, subtype: str) -> str:
+    if subtype == "AT_AddConstraint":
+        constraint = getattr(command, "def").constraint
+        return SRX if enum(constraint, "contype") == "CONSTR_FOREIGN" else AX
+    if subtype == "AT_DetachPartition":
+        return SUX if getattr(command, "def").partition_cmd.concurrent else AX
+    if subtype in alter_options.RELATION_OPTIONS:
+        return alter_options.options_mode(command)
+    return LIGHT.get(subtype, AX)
 
 
 HANDLERS: Mapping[str, Subcommand] = {
-    "AT_AddColumn": _add_column,
-    "AT_AlterColumnType": _alter_type,
-    "AT_SetNotNull": _set_not_null,
-    "AT_AddConstraint": _add_constraint,
-    "AT_ValidateConstraint": _validate,
-    "AT_AttachPartition": _attach,
-    "AT_DetachPartition": _detach,
-    "AT_DropConstraint": _drop_constraint,
-    "AT_AddInherit": _inherit,
+    **alter_columns.HANDLERS,
+    **alter_type.HANDLERS,
+    **alter_constraints.HANDLERS,
+    **alter_partitions.HANDLERS,
+    **alter_options.HANDLERS,
 }

@@ -26,7 +26,7 @@ def proven_not_null(expression: Node) -> Iterator[str]:
 @lru_cache(maxsize=4096)
 def not_null_columns(definition: str) -> frozenset[str]:
     """The same for a constraint as pg_get_constraintdef() prints it."""
-    constraint = _constraint(definition)
+    constraint = constraint_node(definition)
     if constraint is None:
         return frozenset()
     if enum(constraint, "contype") == "CONSTR_NOTNULL":
@@ -37,7 +37,7 @@ def not_null_columns(definition: str) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def columns_of(definition: str) -> frozenset[str]:
     """Columns that a constraint mentions."""
-    constraint = _constraint(definition)
+    constraint = constraint_node(definition)
     return frozenset(mentioned(constraint.raw_expr)) if constraint is not None else frozenset()
 
 
@@ -46,7 +46,9 @@ def mentioned(expression: Node) -> Iterator[str]:
         yield from strings(item.fields)[-1:]
 
 
-def _constraint(definition: str) -> Node | None:
+@lru_cache(maxsize=4096)
+def constraint_node(definition: str) -> Node | None:
+    """The Constraint that pg_get_constraintdef() has printed."""
     from migrator.statements import parse
 
     parsed = parse(f"ALTER TABLE t ADD CONSTRAINT c {definition}", file="catalog")

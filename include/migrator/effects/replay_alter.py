@@ -123,6 +123,16 @@ def _default(command: Node, table: str, draft: Draft) -> None:
     _edit(table, command.name, draft, default="" if command.HasField("def") else None)
 
 
+def _identity(command: Node, table: str, draft: Draft) -> None:
+    added = enum(command, "subtype") == "AT_AddIdentity"
+    sequences = (f"{table}_{command.name}_seq",) if added else ()
+    _edit(table, command.name, draft, identity="d" if added else "", sequences=sequences)
+
+
+def _drop_expression(command: Node, table: str, draft: Draft) -> None:
+    _edit(table, command.name, draft, generated="", default=None)
+
+
 def _add_constraint(command: Node, table: str, draft: Draft) -> None:
     node = getattr(command, "def").constraint
     item = definitions.constraint(node, draft.world, table)
@@ -257,6 +267,9 @@ CHANGES: Mapping[str, Change] = {
     "AT_SetNotNull": _set_not_null,
     "AT_DropNotNull": _drop_not_null,
     "AT_ColumnDefault": _default,
+    "AT_AddIdentity": _identity,
+    "AT_DropIdentity": _identity,
+    "AT_DropExpression": _drop_expression,
     "AT_AddConstraint": _add_constraint,
     "AT_ValidateConstraint": _validate,
     "AT_DropConstraint": _drop_constraint,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from migrator.effects import alter_table, indexes, objects, rows
+from migrator.effects import alter_domain, alter_table, indexes, objects, renames, rows
 from migrator.effects.model import Effects, Recorder
 from migrator.effects.world import World
 from migrator.kinds import is_transactional
@@ -56,7 +56,8 @@ HANDLERS: Mapping[str, Handler] = {
     "create_table_as_stmt": objects.create_as,
     "view_stmt": objects.view,
     "drop_stmt": objects.drop,
-    "rename_stmt": objects.rename,
+    "alter_domain_stmt": alter_domain.alter_domain,
+    "rename_stmt": renames.rename,
     "create_trig_stmt": objects.trigger,
     "create_policy_stmt": objects.policy,
     "alter_policy_stmt": objects.policy,

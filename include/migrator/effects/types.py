@@ -7,9 +7,14 @@ Follows ATColumnChangeRequiresRewrite and the length coercions of PostgreSQL (`v
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from migrator.facts import ColumnFacts
 from migrator.nodes import Node, content, name_of, strings
+
+if TYPE_CHECKING:
+    from migrator.effects.world import World
 
 _INTERNAL = {
     "int2": "smallint",
@@ -38,6 +43,21 @@ _SERIAL = {
 _FORMATTED = re.compile(
     r"^(?P<head>[^(\[]+?)(?: ?\((?P<mods>[0-9, -]+)\))?(?P<tail> with(?:out)? time zone)?(?P<array>(?:\[\])*)$"
 )
+_WORD = re.compile(r'"([^"]+)"|([a-z_][a-z0-9_$]*)')
+_FIXED = frozenset(
+    """smallint,integer,bigint,real,double precision,boolean,oid,date,uuid,money,interval,"char",name,point,line,lseg,
+    box,circle,macaddr,macaddr8,timestamp without time zone,timestamp with time zone,time without time zone,
+    time with time zone,tid,xid,xid8,cid,pg_lsn,regclass,regtype,regproc,regprocedure,regoper,regoperator,regrole,
+    regnamespace,regconfig,regdictionary,regcollation""".replace("\n    ", "").split(",")
+)
+"""Of a fixed length, so never stored outside the row, and never compressed."""
+_VARYING = frozenset(
+    """numeric,character,character varying,text,bytea,json,jsonb,jsonpath,inet,cidr,bit,bit varying,path,polygon,
+    tsvector,tsquery,xml,int4range,int8range,numrange,tsrange,tstzrange,daterange,int4multirange,int8multirange,nummultirange,
+    tsmultirange,tstzmultirange,datemultirange,pg_snapshot,txid_snapshot,refcursor,int2vector,oidvector,aclitem,
+    gtsvector,record,unknown,cstring,void,trigger""".replace("\n    ", "").split(",")
+)
+_STRINGS = ("text", "character varying")
 _TIMES = ("timestamp without time zone", "timestamp with time zone", "time without time zone", "time with time zone")
 
 
@@ -48,6 +68,8 @@ class SqlType:
     name: str
     mods: tuple[int, ...] = ()
     array: bool = False
+    constrained: bool = False
+    """A domain with checks: each value is looked at."""
 
     def __str__(self) -> str:
         mods = f"({','.join(map(str, self.mods))})" if self.mods else ""
@@ -86,10 +108,62 @@ def from_text(text: str) -> SqlType:
     return SqlType(name, mods, bool(match["array"]))
 
 
+def of_column(column: ColumnFacts) -> SqlType:
+    """The type of a column; of a domain the one below, whose length nobody can rely on."""
+    if column.domain:
+        below = from_text(column.base) if column.base else from_text(column.type)
+        return replace(below, mods=())
+    return from_text(column.type)
+
+
+def resolved(wanted: SqlType, parts: tuple[str, ...], world: World) -> SqlType:
+    """The same, or what lies below it when it is a domain."""
+    domain = None if wanted.array else world.domain(parts)
+    return wanted if domain is None else replace(from_text(domain.type), constrained=domain.constrained)
+
+
+def is_builtin(name: str) -> bool:
+    """Whether it is the name that format_type() gives a type of pg_catalog."""
+    return name in _FIXED or name in _VARYING
+
+
+def is_known(parts: tuple[str, ...], world: World) -> bool:
+    """Whether there is such a type, as far as anybody can tell."""
+    if world.facts is None or not world.facts.complete or not parts:
+        return True
+    plain = parts[-1]
+    if plain in _INTERNAL or plain in _SERIAL or is_builtin(plain) or parts[0] == "pg_catalog":
+        return True
+    if plain == "char" or world.domain(parts) is not None or world.type(parts) is not None:
+        return True
+    return world.is_new_type(parts) or bool(world.exists(world.dotted(parts)))
+
+
+def is_fixed(sql_type: SqlType) -> bool:
+    return sql_type.name in _FIXED and not sql_type.array
+
+
+def has_collation(sql_type: SqlType) -> bool:
+    return sql_type.name in ("text", "character varying", "character", "name")
+
+
+def base_operators(sql_type: SqlType) -> str:
+    """What an index of such a column compares with: the same for two types when an index can stay as it is."""
+    name = "text" if sql_type.name in _STRINGS else "inet" if sql_type.name == "cidr" else sql_type.name
+    return name + ("[]" if sql_type.array else "")
+
+
+def words(text: str) -> frozenset[str]:
+    """The identifiers in a piece of SQL that PostgreSQL has printed."""
+    return frozenset(quoted or plain for quoted, plain in _WORD.findall(text))
+
+
 def needs_rewrite(old: SqlType, new: SqlType, *, timezone: str) -> bool:
     """Whether the table is rewritten. Unknown pairs are: only what is known to be harmless is not."""
     if old == new:
         return False
+    if old.constrained or new.constrained:
+        return True
     if old.array or new.array:
         return True
     if old.name == new.name:

@@ -45,12 +45,17 @@ CROSS JOIN LATERAL (
 
 -- name: objects
 -- Everything that depends on what is dropped, however far away; what is needed by something that stays is in `needs`.
-WITH RECURSIVE roots AS (
+WITH RECURSIVE family AS (
+    SELECT o AS oid FROM unnest(%(relations)s::oid []) AS o
+    UNION
+    SELECT h.inhrelid FROM family AS f INNER JOIN pg_catalog.pg_inherits AS h ON f.oid = h.inhparent
+),
+roots AS (
     SELECT
         'pg_catalog.pg_class'::regclass::oid AS classid,
-        o AS objid,
+        f.oid AS objid,
         null::text AS label
-    FROM unnest(%(relations)s::oid []) AS o
+    FROM family AS f
     UNION ALL
     SELECT
         'pg_catalog.pg_type'::regclass,
@@ -105,6 +110,14 @@ reached AS (
         objid,
         0 AS objsubid
     FROM roots
+    UNION
+    SELECT
+        'pg_catalog.pg_class'::regclass,
+        a.attrelid,
+        a.attnum::int
+    FROM pg_catalog.pg_attribute AS a
+    INNER JOIN family AS f ON a.attrelid = f.oid
+    WHERE a.attnum > 0 AND NOT a.attisdropped
     UNION
     SELECT
         d.classid,
@@ -284,6 +297,14 @@ SELECT
     c.relforcerowsecurity AS force_row_security,
     c.relreplident::text AS replica_identity,
     c.relispopulated AS populated,
+    c.reltype <> 0 AND EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+        INNER JOIN pg_catalog.pg_class AS u ON d.objid = u.oid
+        WHERE
+            d.refclassid = 'pg_catalog.pg_type'::regclass AND d.classid = 'pg_catalog.pg_class'::regclass
+            AND d.objsubid > 0 AND u.relkind IN ('r', 'p', 'm')
+            AND d.refobjid IN (c.reltype, (SELECT t.typarray FROM pg_catalog.pg_type AS t WHERE t.oid = c.reltype))
+    ) AS row_type_used,
     o.rolname AS owner,
     am.amname AS access_method,
     ts.spcname AS tablespace,
@@ -318,13 +339,18 @@ SELECT
     a.attrelid::bigint AS oid,
     a.attname AS name,
     pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
-    a.attnotnull AS not_null,
+    a.attnotnull AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_constraint AS con
+        WHERE con.conrelid = a.attrelid AND con.contype = 'n' AND NOT con.convalidated AND a.attnum = any(con.conkey)
+    ) AS not_null,
     coalesce(co.collname, '') AS collation,
     CASE WHEN a.atthasdef THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END AS default,
     a.attgenerated::text AS generated,
     a.attidentity::text AS identity,
-    a.atttypid IN (SELECT t.oid FROM pg_catalog.pg_type AS t WHERE t.typtype = 'd') AS domain
+    coalesce(t.typtype = 'd', false) AS domain,
+    CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, null) ELSE '' END AS base
 FROM pg_catalog.pg_attribute AS a
+LEFT JOIN pg_catalog.pg_type AS t ON a.atttypid = t.oid
 LEFT JOIN pg_catalog.pg_collation AS co ON a.attcollation = co.oid
 LEFT JOIN pg_catalog.pg_attrdef AS d ON a.atthasdef AND a.attrelid = d.adrelid AND a.attnum = d.adnum
 WHERE a.attrelid = any(%(oids)s::oid []) AND a.attnum > 0 AND NOT a.attisdropped
@@ -560,6 +586,17 @@ SELECT
     t.typtype::text AS kind,
     t.typnotnull AS not_null,
     CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) ELSE '' END AS base,
+    EXISTS (
+        WITH RECURSIVE below AS (
+            SELECT t.typbasetype AS oid
+            UNION
+            SELECT b.typbasetype FROM below AS l INNER JOIN pg_catalog.pg_type AS b ON l.oid = b.oid
+        )
+        SELECT FROM below AS l
+        INNER JOIN pg_catalog.pg_type AS b ON l.oid = b.oid
+        LEFT JOIN pg_catalog.pg_constraint AS con ON b.oid = con.contypid
+        WHERE b.typtype = 'd' AND (b.typnotnull OR con.oid IS NOT null)
+    ) AS checked_below,
     array_position(pg_catalog.current_schemas(true), s.nspname) AS position,
     pg_catalog.pg_has_role(%(role)s, t.typowner, 'USAGE') AS owned,
     ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum AS e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels,

@@ -1,0 +1,308 @@
+"""ALTER TABLE: subcommands about one column, without changes of its type.
+
+https://www.postgresql.org/docs/current/sql-altertable.html, ATExecAddColumn and its neighbours in tablecmds.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from migrator.effects import foreign_keys, keys, removal, types
+from migrator.effects.model import AX, RX, SRX
+from migrator.effects.target import Target, indexes_of
+from migrator.effects.volatility import missing_functions, sequences_used, unsteady_functions, volatile_functions
+from migrator.effects.world import World
+from migrator.facts import RelationFacts
+from migrator.nodes import Node, enum, strings
+
+SYSTEM_COLUMNS = ("tableoid", "cmax", "xmax", "cmin", "xmin", "ctid")
+DROP_CASCADE = "DROP_CASCADE"
+
+
+def add_column(command: Node, target: Target) -> None:
+    """Without a default, or with one that is computed once, only the catalog changes (PostgreSQL 11 and later)."""
+    out, facts = target.out, target.facts
+    column = getattr(command, "def").column_def
+    name = column.colname
+    if facts is not None and name in facts.columns:
+        if not command.missing_ok:
+            out.fail("42701", f'column "{name}" of relation "{target.bare}" already exists')
+        return
+    if name in SYSTEM_COLUMNS:
+        out.fail("42701", f'column name "{name}" conflicts with a system column name')
+    if facts is not None:
+        _may_have_more_columns(facts, target)
+    _type_is_there(column, target)
+    if column.storage_name:
+        target.needs(16, "STORAGE in ADD COLUMN")
+    work = _Column(column, target)
+    if work.filled or work.not_null:
+        target.row_type_is_free()
+    if work.rewrites:
+        target.rewrite()
+        for sequence in work.sequences:
+            out.lock(sequence, RX)
+    if work.not_null and not work.filled and not target.is_empty:
+        out.risk("23502", f'column "{name}" contains null values: the table has rows, and there is no default')
+    if work.not_null and not (work.filled or work.rewrites):
+        target.scan()
+    for constraint, kind in work.constraints:
+        if kind == "CONSTR_FOREIGN":
+            foreign_keys.add(constraint, target, columns=(name,), checks=work.filled)
+        elif kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY"):
+            keys.add(constraint, target, columns=(name,), new=True)
+        else:
+            target.scan()
+            out.risk("23514", f'the check of "{name}" is violated by some row')
+
+
+class _Column:
+    """What a ColumnDef asks for."""
+
+    def __init__(self, column: Node, target: Target) -> None:
+        world, out = target.world, target.out
+        parts = strings(column.type_name.names)
+        domain = None if len(column.type_name.array_bounds) else world.domain(parts)
+        serial = types.is_serial(column.type_name)
+        self.rewrites = serial or (domain is not None and domain.constrained)
+        self.filled = serial
+        """Rows get something other than NULL."""
+        self.not_null = domain is not None and domain.not_null
+        self.sequences: list[str] = []
+        self.constraints: list[tuple[Node, str]] = []
+        if domain is not None and domain.constrained:
+            out.risk("23514", "the domain's checks refuse the default")
+            if domain.not_null:
+                out.risk("23502", "the domain does not allow NULL, and has no default")
+                self.filled = True  # checked while the rows are rewritten
+        for item in column.constraints:
+            constraint = item.constraint
+            kind = enum(constraint, "contype")
+            if kind == "CONSTR_DEFAULT":
+                self._default(constraint.raw_expr, target)
+            elif kind == "CONSTR_IDENTITY":
+                self.rewrites = self.filled = True
+            elif kind == "CONSTR_GENERATED":
+                self._generated(constraint, target)
+            elif kind == "CONSTR_NOTNULL":
+                self.not_null = True
+            elif kind in ("CONSTR_FOREIGN", "CONSTR_UNIQUE", "CONSTR_PRIMARY", "CONSTR_CHECK"):
+                self.not_null = self.not_null or kind == "CONSTR_PRIMARY"
+                self.constraints.append((constraint, kind))
+
+    def _default(self, expression: Node, target: Target) -> None:
+        if expression.WhichOneof("node") == "a_const" and expression.a_const.isnull:
+            return
+        for name in missing_functions(expression, target.world):
+            target.out.risk("42883", f"function {name}() does not exist")
+        sure, assumed = volatile_functions(expression, target.world)
+        for name in assumed:
+            target.out.assume(f"{name}() is taken for volatile; a connection would tell")
+        self.filled = True
+        if sure or assumed:
+            self.rewrites = True
+            self.sequences += sequences_used(expression, target.world)
+
+    def _generated(self, constraint: Node, target: Target) -> None:
+        unsteady = unsteady_functions(constraint.raw_expr, target.world)
+        if unsteady:
+            target.out.fail("42P17", f"generation expression is not immutable: {', '.join(unsteady)}")
+        if constraint.generated_kind == "v":
+            target.needs(18, "a virtual generated column")
+        else:
+            self.rewrites = self.filled = True
+
+
+def _may_have_more_columns(facts: RelationFacts, target: Target) -> None:
+    if facts.is_partition:
+        target.out.fail("42809", "cannot add column to a partition")
+    elif facts.of_type:
+        target.out.fail("42809", "cannot add column to typed table")
+    elif target.only and facts.children:
+        target.out.fail("42P16", "column must be added to child tables too")
+
+
+def _type_is_there(column: Node, target: Target) -> None:
+    parts = strings(column.type_name.names)
+    if not types.is_known(parts, target.world):
+        target.out.risk("42704", f'type "{".".join(parts)}" does not exist')
+
+
+def drop_column(command: Node, target: Target) -> None:
+    """An instant, but ACCESS EXCLUSIVE also on indexes, sequences, and both ends of foreign keys of the column."""
+    out, world, facts = target.out, target.world, target.facts
+    name = command.name
+    if facts is None:
+        return
+    if name not in facts.columns:
+        if not command.missing_ok and not target.is_new:
+            out.fail("42703", f'column "{name}" of relation "{target.bare}" does not exist')
+        return
+    if facts.of_type:
+        out.fail("42809", "cannot drop column from typed table")
+    if _is_inherited(facts, name, world):
+        out.fail("42P16", f'cannot drop inherited column "{name}"')
+    for member in target.family:
+        item = world.relation(member)
+        if item is not None and name in types.words(item.partition_key or ""):
+            out.fail("42P16", f'cannot drop column "{name}" because it is part of the partition key of "{member}"')
+    catalog = world.facts
+    if catalog is None:
+        return
+    starts = [removal.column_object(catalog, member, name) for member in target.family]
+    cascade = enum(command, "behavior") == DROP_CASCADE
+    removal.remove(target, [item for item in starts if item], cascade=cascade, what=f'column "{name}"')
+
+
+def _is_inherited(facts: RelationFacts, column: str, world: World) -> bool:
+    parent = world.relation(facts.parent) if facts.parent else None
+    return parent is not None and column in parent.columns
+
+
+def set_not_null(command: Node, target: Target) -> None:
+    """Reads every row, unless a valid CHECK or NOT NULL proves it (NotNullImpliedByRelConstraints)."""
+    if target.column(command.name) is None and target.facts is not None and not target.is_new:
+        return
+    for member in target.family:
+        proved = target.world.proves_not_null(member, command.name)
+        if proved:
+            continue
+        if proved is None and not target.world.is_new(member):
+            target.out.assume(f"no valid CHECK ({command.name} IS NOT NULL) on {member}")
+        target.scan((member,))
+        target.out.risk("23502", f'column "{command.name}" of "{member}" contains null values')
+
+
+def drop_not_null(command: Node, target: Target) -> None:
+    column, facts = target.column(command.name), target.facts
+    if facts is None or column is None:
+        return
+    if column.identity:
+        target.out.fail("42601", f'column "{command.name}" of relation "{target.bare}" is an identity column')
+    if any(item.kind == "p" and command.name in item.columns for item in facts.constraints):
+        target.out.fail("42P16", f'column "{command.name}" is in a primary key')
+    if any(item.replica_identity and command.name in item.columns for item in facts.indexes):
+        target.out.fail("42P16", f'column "{command.name}" is in index used as replica identity')
+    parent = target.world.column(facts.parent, command.name) if facts.parent else None
+    if facts.is_partition and parent is not None and parent.not_null:
+        target.out.fail("42P16", f'column "{command.name}" is marked NOT NULL in parent table')
+
+
+def column_default(command: Node, target: Target) -> None:
+    column = target.column(command.name)
+    if column is not None and (column.identity or column.generated):
+        what = "an identity" if column.identity else "a generated"
+        target.out.fail("42601", f'column "{command.name}" of relation "{target.bare}" is {what} column')
+
+
+def add_identity(command: Node, target: Target) -> None:
+    column = target.column(command.name)
+    _identity_of_partition(target)
+    if column is None:
+        return
+    if not column.not_null:
+        target.out.fail("55000", f'column "{command.name}" must be declared NOT NULL before identity can be added')
+    if column.identity:
+        target.out.fail("55000", f'column "{command.name}" is already an identity column')
+    if column.default is not None:
+        target.out.fail("55000", f'column "{command.name}" already has a default value')
+
+
+def set_identity(command: Node, target: Target) -> None:
+    column = target.column(command.name)
+    _identity_of_partition(target)
+    if column is not None and not column.identity:
+        target.out.fail("55000", f'column "{command.name}" of relation "{target.bare}" is not an identity column')
+    options = {item.def_elem.defname for item in getattr(command, "def").list.items}
+    for sequence in column.sequences if column is not None and options != {"generated"} else ():
+        target.out.lock(sequence, SRX)
+
+
+def drop_identity(command: Node, target: Target) -> None:
+    column = target.column(command.name)
+    _identity_of_partition(target)
+    if column is not None and not column.identity and not command.missing_ok:
+        target.out.fail("55000", f'column "{command.name}" of relation "{target.bare}" is not an identity column')
+    for sequence in column.sequences if column is not None and column.identity else ():
+        target.out.lock(sequence, AX)
+
+
+def _identity_of_partition(target: Target) -> None:
+    """Partitions share the identity of their table since 17."""
+    facts = target.facts
+    if facts is None or (facts.kind != "p" and not facts.is_partition):
+        return
+    if target.world.major < 17:
+        return
+    if facts.is_partition:
+        target.out.fail("42P16", "cannot change identity column of a partition")
+    for name in target.below:
+        target.out.lock(name, AX)
+
+
+def set_expression(command: Node, target: Target) -> None:
+    """A stored column is computed anew for every row; a virtual one is computed when it is read."""
+    target.needs(17, "SET EXPRESSION")
+    column, facts = target.column(command.name), target.facts
+    if column is not None and not column.generated:
+        target.out.fail("55000", f'column "{command.name}" of relation "{target.bare}" is not a generated column')
+    elif column is not None and column.generated == "v":
+        if facts is not None and any(item.kind == "c" for item in facts.constraints):
+            what = "SET EXPRESSION is not supported for virtual generated columns in tables with check constraints"
+            target.out.fail("0A000", what)
+    else:
+        target.rewrite()
+
+
+def drop_expression(command: Node, target: Target) -> None:
+    column = target.column(command.name)
+    if column is not None and not column.generated and not command.missing_ok:
+        target.out.fail("55000", f'column "{command.name}" of relation "{target.bare}" is not a generated column')
+    if column is not None and column.generated == "v":
+        target.out.fail("0A000", "DROP EXPRESSION is not supported for virtual generated columns")
+
+
+def set_storage(command: Node, target: Target) -> None:
+    column = target.column(command.name)
+    wanted = getattr(command, "def").string.sval.lower()
+    if column is not None and types.is_fixed(types.from_text(column.type)) and wanted not in ("plain", "default"):
+        target.out.fail("0A000", f"column data type {column.type} can only have storage PLAIN")
+
+
+def set_compression(command: Node, target: Target) -> None:
+    column = target.column(command.name)
+    if column is not None and types.is_fixed(types.from_text(column.type)):
+        target.out.fail("0A000", f"column data type {column.type} does not support compression")
+
+
+def column_of_index_or_table(command: Node, target: Target) -> None:
+    if command.name:
+        target.column(command.name)
+
+
+def uses_column(world: World, table: str, column: str) -> tuple[str, ...]:
+    """Indexes of a table that mention a column in their key, their expressions or their predicate."""
+    found = []
+    for index in indexes_of(world, table):
+        if column in index.columns or column in types.words(index.definition.partition(" USING ")[2]):
+            found.append(index.name)
+    return tuple(found)
+
+
+HANDLERS: Mapping[str, Callable[[Node, Target], None]] = {
+    "AT_AddColumn": add_column,
+    "AT_DropColumn": drop_column,
+    "AT_SetNotNull": set_not_null,
+    "AT_DropNotNull": drop_not_null,
+    "AT_ColumnDefault": column_default,
+    "AT_AddIdentity": add_identity,
+    "AT_SetIdentity": set_identity,
+    "AT_DropIdentity": drop_identity,
+    "AT_SetExpression": set_expression,
+    "AT_DropExpression": drop_expression,
+    "AT_SetStorage": set_storage,
+    "AT_SetCompression": set_compression,
+    "AT_SetStatistics": column_of_index_or_table,
+    "AT_SetOptions": column_of_index_or_table,
+    "AT_ResetOptions": column_of_index_or_table,
+}
