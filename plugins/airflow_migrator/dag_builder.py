@@ -133,13 +133,18 @@ def timetable(schedule: Schedule | None) -> MaintenanceWindowTimetable | None:
 
 def owner(author: str) -> str:
     """The address alone: of `Dave <dave@wakala.com>` Airflow could make no link."""
-    return parseaddr(author)[1] or author
+    return _address(author) or author
 
 
 def owner_links(author: str) -> dict[str, str]:
     """From the owner in the UI to a mail to them."""
-    address = parseaddr(author)[1]
-    return {address: f"mailto:{quote(address, safe='@+')}"} if "@" in address else {}
+    address = _address(author)
+    return {address: f"mailto:{quote(address, safe='@+')}"} if address else {}
+
+
+def _address(author: str) -> str:
+    found = parseaddr(author)[1]
+    return found if "@" in found else ""
 
 
 def tags(migration: Migration, targets: tuple[Target, ...]) -> list[str]:

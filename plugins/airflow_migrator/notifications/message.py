@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import conf
 
-from airflow_migrator.links import task_page
+from airflow_migrator.links import PAGE, task_page
 
 if TYPE_CHECKING:
     from migrator.outcome import Outcome
@@ -40,7 +40,8 @@ class Message:
 
 def from_outcome(outcome: Outcome, run: RunContext) -> Message:
     event = "applied" if outcome.ok else EVENT_OF_STATUS.get(str(outcome.status), "failed")
-    return Message(event, run.version, run.target, outcome.text, run.run_url)
+    page = f"{run.run_url}/plugin/{PAGE}" if run.run_url else None
+    return Message(event, run.version, run.target, outcome.text, page)
 
 
 def from_early_failure(*, dag_id: str, run_id: str, stage: str, target: str, reason: str) -> Message:

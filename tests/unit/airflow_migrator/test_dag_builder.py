@@ -14,6 +14,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_migrator.catalogue_dags import build_dags, raise_problems
 from airflow_migrator.settings import Settings
+from airflow_migrator.stage_docs import STAGES
 from migrator.errors import InvalidInput
 from tests.unit.airflow_migrator.conftest import Write
 
@@ -160,6 +161,46 @@ def test_docs_show_text_sql_and_rollback(settings: Settings, write: Write) -> No
     assert "| Declared risk | low |" in docs
     assert "````sql\nSELECT 'fence ``` inside';\n````" in docs
     assert "DROP TABLE t_001_one;" in docs
+
+
+def test_docs_show_the_plan_as_its_author_declares_it(settings: Settings, write: Write) -> None:
+    allowed = {"rule": "create-index", "reason": "small | new", "until": "2099-12-31"}
+    folder = write("001_one", allow=[allowed], verify=["SELECT true"], on_failure="hold")
+    (folder / "schema_changes.yaml").write_text("added:\n  tables: [public.one]\n")
+    docs = build(settings).doc_md or ""
+    assert "| 1. `001_one` | executes the file | `001_one.sql` |  |" in docs
+    assert "| `create-index` | small \\| new | 2099-12-31 |" in docs
+    assert "| When it fails | left as it is, for a person |" in docs
+    assert "## Verified by\n\n```sql\nSELECT true;\n```" in docs
+    assert "## Expected changes\n\n```yaml\nadded:" in docs
+
+
+def test_every_task_tells_what_to_do_when_it_is_red(settings: Settings, write: Write) -> None:
+    write("001_one")
+    tasks = build(settings).tasks
+    assert {task.stage for task in tasks} == set(STAGES)
+    for task in tasks:
+        assert task.doc_md == STAGES[task.stage]
+        assert "Red:" in task.doc_md
+    assert {task.doc_md for task in build_dags("migrate_001_one", settings=settings)["migrate_001_one"].tasks} == {None}
+
+
+@pytest.mark.parametrize(
+    "author, owner, links",
+    [
+        ("dave@wakala.com", "dave@wakala.com", {"dave@wakala.com": "mailto:dave@wakala.com"}),
+        ("Dave <dave+db@wakala.com>", "dave+db@wakala.com", {"dave+db@wakala.com": "mailto:dave+db@wakala.com"}),
+        ("x?y@wakala.com", "x?y@wakala.com", {"x?y@wakala.com": "mailto:x%3Fy@wakala.com"}),
+        ("x[y@wakala.com", "x[y@wakala.com", {}),
+        ("the team", "the team", {}),
+    ],
+)
+def test_the_owner_is_a_link_to_mail(
+    settings: Settings, write: Write, author: str, owner: str, links: dict[str, str]
+) -> None:
+    write("001_one", author=author)
+    dag = build(settings)
+    assert (dag.owner, dag.owner_links) == (owner, links)
 
 
 def test_a_worker_builds_one_and_reads_no_other(settings: Settings, write: Write) -> None:
