@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from migrator import dry_run_checks, fingerprint, ledger, rollback, schema, session, steps, verify, wording
+from migrator import data_checks, dry_run_checks, fingerprint, ledger, rollback, schema, session, steps, verify, wording
 from migrator.errors import DryRunFailed, EnvironmentFault, MigratorError, Refused, RestoreNotProven, TransientError
 from migrator.evidence import (
     Check,
@@ -29,6 +29,7 @@ from migrator.run import RunContext
 from migrator.schema import LEDGER_SCHEMA, Schema
 from migrator.schema_diff import SchemaDiff, diff, patch
 from migrator.session import Endpoint
+from migrator.statements import parse
 from migrator.steps.context import StepContext, StepHandle
 from migrator.trial import require_harmless, trial_database
 
@@ -140,6 +141,7 @@ class _Rehearsal:
     def perform(self, book: ledger.Ledger, forwards: Observer, backwards: Observer) -> None:
         before = self._open(book)
         if not self._timed("apply", lambda: self._apply(book, forwards)):
+            self._look_for_rows()
             self._not_reached("expected_changes", "assertions", *dry_run_checks.ROLLBACK_CHECKS)
             return
         self.seconds = self.checks[-1].seconds
@@ -270,6 +272,20 @@ class _Rehearsal:
     def _schema(self) -> Schema:
         with session.connect(self.endpoint, purpose="observe", version=self.plan.version) as conn:
             return schema.read(conn, exclude=(LEDGER_SCHEMA,))
+
+    def _look_for_rows(self) -> None:
+        """The server names the first row that it dislikes; people want to know how many there are, and in what else."""
+        statements = [
+            replace(item, index=statement.index)
+            for step in self.plan.steps
+            for statement in step.statements
+            for item in parse(statement.sql, file=statement.file).statements[:1]
+        ]
+        pristine = self.copies.with_database(self.original.copy_database)
+        with session.connect(pristine, purpose="observe", version=self.plan.version) as conn:
+            found = data_checks.violations(data_checks.look_for(conn, statements))
+        if found:
+            self.checks.append(Check("data", Verdict.FAILED, "; ".join(map(str, found))))
 
     def _timed(self, name: str, work: Callable[[], str]) -> bool:
         """One thing that the SQL must be able to do. What a retry may mend, and a lost server, are not its failure."""

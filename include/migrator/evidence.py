@@ -119,7 +119,8 @@ class DryRunEvidence:
     snapshot_id: str
     verdict: Verdict
     checks: tuple[Check, ...]
-    """Named: apply, expected_changes, assertions, rollback, rollback_schema_equal, reapply, reapply_schema_equal."""
+    """Named: apply, data (when rows made apply fail), expected_changes, assertions, rollback, rollback_schema_equal,
+    reapply, reapply_schema_equal."""
     statements: tuple[StatementTrace, ...]
     rollback_statements: tuple[StatementTrace, ...]
     schema_diff: tuple[str, ...]

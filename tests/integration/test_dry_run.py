@@ -145,6 +145,19 @@ def test_a_failing_statement_is_named_with_its_place(copies: Endpoint, copy: End
     assert databases(copies) == {"postgres", COPY}
 
 
+def test_rows_that_make_it_fail_are_counted_and_named(copies: Endpoint, copy: Endpoint) -> None:
+    """PostgreSQL stops at the first duplicate; people want to know how many there are, and where else it would fail."""
+    plan = plan_from_sql(
+        "ALTER TABLE messages ADD UNIQUE (tenant_id);\nALTER TABLE messages ADD CHECK (stars > 0);", "SELECT 1;"
+    )
+    error = failed(plan, copies, copy)
+    check = check_of(error.evidence, "data")
+    assert check.verdict is Verdict.FAILED
+    assert "500 rows of messages where (tenant_id) is there more than once: id=1; id=2;" in check.detail
+    assert "100 rows of messages where the CHECK is false: id=5; id=10;" in check.detail
+    assert check.detail in str(error)
+
+
 def test_a_change_that_nobody_declared(copies: Endpoint, copy: Endpoint) -> None:
     plan = plan_from_sql(
         "CREATE TABLE a (id int); CREATE INDEX messages_stars ON messages (stars);",

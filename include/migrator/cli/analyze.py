@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let the server of --target or --dsn parse every statement and look up its names, without running any",
     )
     parser.add_argument(
+        "--check-data",
+        action="store_true",
+        help="look on --target or --dsn, best a replica, for rows that would make a statement fail; reads whole tables",
+    )
+    parser.add_argument(
         "--server-version",
         type=int,
         metavar="N",
@@ -78,6 +83,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
         out.note(
             f"syntax was checked with PostgreSQL {NEWEST}'s grammar; --target or --dsn lets the server itself check"
         )
+    if args.check_data and options.endpoint(args, required=False) is None:
+        out.note("no rows were looked at: --check-data needs --target or --dsn")
     if out.format == "text":
         from migrator.reports import text
 
@@ -150,8 +157,13 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
     from migrator.session import Endpoint
 
     calibrate_on = Endpoint(args.calibrate_on, name="calibration") if args.calibrate_on else None
-    validate = args.validate_syntax
-    with Server(endpoint, schema=args.schema, validate=validate, calibrate_on=calibrate_on) as server:
+    with Server(
+        endpoint,
+        schema=args.schema,
+        validate=args.validate_syntax,
+        check_data=args.check_data,
+        calibrate_on=calibrate_on,
+    ) as server:
         for item in items:
             analysis = (_file if isinstance(item, Path) else _migration)(item, server, settings, args)
             yield batch.outcome_of(analysis, settings)

@@ -21,14 +21,22 @@ class Server:
 
     :param schema: where unqualified names are looked up, instead of the target's search path.
     :param validate: whether `findings` asks at all.
+    :param check_data: whether `findings` looks for rows that would make a statement fail.
     :param calibrate_on: the server on which the cost of work is measured; None takes the default costs.
     """
 
     def __init__(
-        self, endpoint: Endpoint | None, *, schema: str | None, validate: bool, calibrate_on: Endpoint | None = None
+        self,
+        endpoint: Endpoint | None,
+        *,
+        schema: str | None,
+        validate: bool,
+        check_data: bool = False,
+        calibrate_on: Endpoint | None = None,
     ) -> None:
         self._endpoint = replace(endpoint, search_path=schema) if endpoint and schema else endpoint
         self._validate = validate
+        self._check_data = check_data
         self._calibrate_on = calibrate_on
         self._sessions: dict[str, Connection] = {}
         self._stack = ExitStack()
@@ -51,14 +59,22 @@ class Server:
         return look(self._session(self._endpoint, "observe"), files, role=self._endpoint.role, measured=measured)
 
     def findings(self, scripts: Sequence[Script]) -> tuple[Finding, ...]:
-        """What the server refuses of them."""
-        if self._endpoint is None or not self._validate:
+        """What the server refuses of them, and the rows that they would fail on."""
+        if self._endpoint is None:
             return ()
-        from migrator.server_check import server_findings
-        from migrator.translate import translated
+        found: list[Finding] = []
+        if self._validate:
+            from migrator.server_check import server_findings
+            from migrator.translate import translated
 
-        with translated():
-            return tuple(server_findings(self._session(self._endpoint, "validate"), scripts))
+            with translated():
+                found += server_findings(self._session(self._endpoint, "validate"), scripts)
+        if self._check_data:
+            from migrator.data_checks import findings_of
+
+            conn = self._session(self._endpoint, "observe")
+            found += [finding for script in scripts for finding in findings_of(conn, script.parsed)]
+        return tuple(found)
 
     def _session(self, endpoint: Endpoint, purpose: str) -> Connection:
         from migrator.session import connect

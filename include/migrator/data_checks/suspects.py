@@ -1,0 +1,177 @@
+"""Which rows would make a statement fail, as conditions in SQL: constraints, NOT NULL, unique indexes, casts. Pure.
+
+The conditions are those of the server: a NULL satisfies CHECK and, in any column, FOREIGN KEY MATCH SIMPLE
+(https://www.postgresql.org/docs/current/ddl-constraints.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from migrator.effects.world import commands
+from migrator.nodes import Node, enum, name_of, strings
+from migrator.rules.rewrite import build
+from migrator.statements import ParsedStatement, deparse
+
+WRITERS = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "truncate_stmt", "copy_stmt"])
+OPAQUE = frozenset(["do_stmt", "call_stmt", "execute_stmt", "select_stmt"])
+"""These may change any row."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """Rows of one table that would make one statement fail."""
+
+    statement: int
+    """Index of the statement."""
+    what: str
+    """For people: "email is NULL"."""
+    table: str
+    """As SQL, quoted."""
+    where: str
+    """SQL: which rows are in question. With `duplicates`: those that are compared with each other."""
+    sqlstate: str
+    duplicates: str = ""
+    """SQL expressions, with commas: rows in question that are equal in all of them."""
+    constraint: str | None = None
+    """Only the catalog knows the condition: that of this constraint, which is to be validated."""
+    columns: tuple[str, ...] = ()
+    referenced: str | None = None
+    """Only the catalog knows the condition: `columns` refer to the primary key of this table, as SQL."""
+    least_version: int = 0
+
+
+def suspects_of(statement: ParsedStatement) -> Iterator[Suspect]:
+    """Everything about the rows that exist that the statement will insist on."""
+    if statement.name == "alter_table_stmt":
+        yield from _alter_table(statement)
+    elif statement.name == "index_stmt" and statement.tree.unique:
+        tree = statement.tree
+        keys = [_key(item.index_elem) for item in tree.index_params]
+        conditions = [] if tree.nulls_not_distinct else [f"{key} IS NOT NULL" for key in keys]
+        if tree.HasField("where_clause"):
+            conditions.append(f"({expression_sql(tree.where_clause)})")
+        yield _duplicates(statement, table_sql(tree.relation), keys, conditions)
+
+
+def written_by(statement: ParsedStatement) -> frozenset[str] | None:
+    """Tables whose rows the statement changes, as in `Suspect.table`; None when that may be any."""
+    if statement.name in OPAQUE:
+        return None
+    if statement.name == "truncate_stmt":
+        return frozenset(table_sql(item.range_var) for item in statement.tree.relations)
+    if statement.name in WRITERS and statement.tree.HasField("relation"):
+        return frozenset([table_sql(statement.tree.relation)])
+    return frozenset()
+
+
+def table_sql(relation: Node) -> str:
+    parts = (relation.schemaname, relation.relname)
+    return ".".join(quoted(part) for part in parts if part)
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def expression_sql(node: Node) -> str:
+    """An expression of the statement, as SQL."""
+    return deparse(build("SELECT expression", expression=node)).removeprefix("SELECT ")
+
+
+def _alter_table(statement: ParsedStatement) -> Iterator[Suspect]:
+    table = table_sql(statement.tree.relation)
+    for command in commands(statement.tree):
+        subtype = enum(command, "subtype")
+        if subtype == "AT_SetNotNull":
+            yield Suspect(statement.index, f"{command.name} is NULL", table, f"{quoted(command.name)} IS NULL", "23502")
+        elif subtype == "AT_AddColumn":
+            yield from _new_column(statement, table, getattr(command, "def").column_def)
+        elif subtype == "AT_AlterColumnType":
+            yield from _cast(statement, table, command)
+        elif subtype == "AT_AddConstraint":
+            yield from _constraint(statement, table, getattr(command, "def").constraint)
+        elif subtype == "AT_ValidateConstraint":
+            what = f"constraint {command.name} is not satisfied"
+            yield Suspect(statement.index, what, table, "", "23514", constraint=command.name)
+
+
+def _new_column(statement: ParsedStatement, table: str, column: Node) -> Iterator[Suspect]:
+    """NOT NULL without a value fails as soon as there is a row."""
+    kinds = {enum(item.constraint, "contype") for item in column.constraints}
+    filled = {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"} & kinds
+    serial = (strings(column.type_name.names)[-1:] or ("",))[0].endswith(("serial", "serial2", "serial4", "serial8"))
+    if {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} & kinds and not filled and not serial:
+        yield Suspect(statement.index, f"{column.colname} would have no value", table, "true", "23502")
+
+
+def _cast(statement: ParsedStatement, table: str, command: Node) -> Iterator[Suspect]:
+    """Without USING, or with a plain cast of the column: does the text of the value fit the new type?"""
+    column = getattr(command, "def").column_def
+    if column.HasField("raw_default") and not _casts_column(column.raw_default, command.name):
+        return
+    new = deparse(build("SELECT x::typ", typ=column.type_name)).partition("::")[2]
+    literal = new.replace("'", "''")
+    yield Suspect(
+        statement.index,
+        f"{command.name} does not fit {new}",
+        table,
+        f"{quoted(command.name)} IS NOT NULL AND NOT pg_input_is_valid({quoted(command.name)}::text, '{literal}')",
+        "22P02",
+        least_version=160000,
+    )
+
+
+def _casts_column(expression: Node, column: str) -> bool:
+    if name_of(expression) != "type_cast" or name_of(expression.type_cast.arg) != "column_ref":
+        return False
+    return strings(expression.type_cast.arg.column_ref.fields)[-1:] == (column,)
+
+
+def _constraint(statement: ParsedStatement, table: str, constraint: Node) -> Iterator[Suspect]:
+    kind = enum(constraint, "contype")
+    if constraint.skip_validation or (kind in ("CONSTR_CHECK", "CONSTR_FOREIGN") and not constraint.is_enforced):
+        return
+    name = f" ({constraint.conname})" if constraint.conname else ""
+    if kind == "CONSTR_CHECK":
+        condition = f"NOT ({expression_sql(constraint.raw_expr)})"
+        yield Suspect(statement.index, f"the CHECK{name} is false", table, condition, "23514")
+    elif kind == "CONSTR_NOTNULL":
+        for column in strings(constraint.keys):
+            yield Suspect(statement.index, f"{column} is NULL", table, f"{quoted(column)} IS NULL", "23502")
+    elif kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY") and not constraint.indexname:
+        columns = [quoted(column) for column in strings(constraint.keys)]
+        if kind == "CONSTR_PRIMARY":
+            for column in strings(constraint.keys):
+                yield Suspect(statement.index, f"{column} is NULL", table, f"{quoted(column)} IS NULL", "23502")
+        conditions = [] if constraint.nulls_not_distinct else [f"{column} IS NOT NULL" for column in columns]
+        yield _duplicates(statement, table, columns, conditions)
+    elif kind == "CONSTR_FOREIGN":
+        referenced = table_sql(constraint.pktable)
+        yield orphans(statement.index, table, strings(constraint.fk_attrs), referenced, strings(constraint.pk_attrs))
+
+
+def orphans(
+    statement: int, table: str, columns: tuple[str, ...], referenced: str, referenced_columns: tuple[str, ...]
+) -> Suspect:
+    """Rows that refer to nothing. `referenced_columns` empty: the primary key, whose columns the catalog knows."""
+    pairs = " AND ".join(
+        f"referenced.{quoted(there)} = {table}.{quoted(here)}"
+        for here, there in zip(columns, referenced_columns, strict=False)
+    )
+    filled = " AND ".join(f"{table}.{quoted(column)} IS NOT NULL" for column in columns)
+    where = f"{filled} AND NOT EXISTS (SELECT FROM {referenced} AS referenced WHERE {pairs})" if pairs else ""
+    what = f"({', '.join(columns)}) refers to no row of {referenced.replace(chr(34), '')}"
+    return Suspect(statement, what, table, where, "23503", columns=columns, referenced=None if pairs else referenced)
+
+
+def _duplicates(statement: ParsedStatement, table: str, keys: list[str], conditions: list[str]) -> Suspect:
+    listed = ", ".join(keys)
+    where = " AND ".join(conditions) or "true"
+    what = f"({listed.replace(chr(34), '')}) is there more than once"
+    return Suspect(statement.index, what, table, where, "23505", duplicates=listed)
+
+
+def _key(element: Node) -> str:
+    return quoted(element.name) if element.name else f"({expression_sql(element.expr)})"
