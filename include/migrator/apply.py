@@ -10,7 +10,19 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from migrator import content, emergency, out_of_order, review, rollback, schema, schema_diff, session, steps, windows
+from migrator import (
+    content,
+    emergency,
+    out_of_order,
+    review,
+    rollback,
+    schema,
+    schema_diff,
+    session,
+    steps,
+    timings,
+    windows,
+)
 from migrator.errors import DependencyMissing, DriftDetected, NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle, SnapshotRecord, Verdict
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
@@ -92,7 +104,9 @@ def run_step(
                 log.warning("%s is out of order: %s applied already", plan.version, ", ".join(above))
                 out_of_order.record(ledger, plan, above, target=target, run=run)
             begin(plan, ledger=ledger, run=run, rows=rows)
-        return steps.run(step, ctx)
+        result = steps.run(step, ctx)
+        timings.record(ledger, timings.timings_of(plan, step, result, evidence), run=run)
+        return result
 
 
 def begin(plan: Plan, *, ledger: Ledger, run: RunContext, rows: Sequence[LedgerMigration] | None = None) -> None:

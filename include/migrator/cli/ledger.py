@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     events.add_argument("version", nargs="?", metavar="VERSION", help="only of this version")
     events.add_argument("--last", type=int, metavar="N", help="only the last N")
 
+    timings = _action(actions, "timings", _timings, "compare what statements took with their estimates and dry runs")
+    timings.add_argument("version", nargs="?", metavar="VERSION", help="only of this version")
+
     repair = _action(actions, "repair", _repair, "say what is true in the database when the ledger cannot know")
     repair.add_argument("version", metavar="VERSION")
     repair.add_argument("--status", required=True, choices=("success", "failed", "rolled_back"))
@@ -137,6 +140,33 @@ def _events(args: argparse.Namespace, ledger: Ledger, out: Output) -> int:
             for e in events
         ),
     )
+    return 0
+
+
+def _timings(args: argparse.Namespace, ledger: Ledger, out: Output) -> int:
+    import statistics
+
+    from migrator import timings, wording
+
+    found = tuple(timings.read(ledger.iterate_events(args.version))) if ledger.exists() else ()
+    errors = [item.error for item in found if item.error is not None]
+    typical = statistics.median(errors) if errors else None
+    out.document({"timings": list(found), "median_error": typical})
+    out.table(
+        ("version", "step", "statement", "kind", "estimate", "dry run", "took"),
+        (
+            (
+                item.version,
+                item.step,
+                item.statement,
+                item.kind,
+                *("-" if s is None else wording.seconds(s) for s in (item.estimated, item.rehearsed, item.actual)),
+            )
+            for item in found
+        ),
+    )
+    if typical is not None:
+        out.line(f"half of the estimates were off by less than a factor of {2**typical:.1f}")
     return 0
 
 
