@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from migrator.documents import StrEnum
-from migrator.evidence import StatementTrace
+from migrator.evidence import Match, StatementTrace
 from migrator.plan import Statement
 
 BY_PLAN = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE TABLE AS", "SELECT INTO", "COPY")
 """Whether these read a table in full is the planner's choice, with the statistics of the day."""
 
 
-class Match(StrEnum):
-    CONFIRMED = "confirmed"
-    MISMATCH = "mismatch"
-    NOT_PREDICTED = "not predicted"
-    """Nobody could say before it ran: DO, CALL, dynamic SQL."""
-    NOT_OBSERVED = "not observed"
-
-
-def judge(statement: Statement, trace: StatementTrace | None) -> Match:
-    if trace is None:
-        return Match.NOT_OBSERVED
-    if not statement.known:
-        return Match.NOT_PREDICTED
-    return Match.MISMATCH if differences(statement, trace) else Match.CONFIRMED
+def judged(statement: Statement, trace: StatementTrace) -> StatementTrace:
+    """The trace with what the comparison says of it."""
+    found = differences(statement, trace)
+    match = Match.MISMATCH if found else Match.CONFIRMED
+    return replace(trace, match=match if statement.known else Match.NOT_PREDICTED, differences=found)
 
 
 def differences(statement: Statement, trace: StatementTrace) -> tuple[str, ...]:

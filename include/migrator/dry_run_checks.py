@@ -107,10 +107,5 @@ def data_equal(
 
 
 def surprises(traces: Iterable[StatementTrace]) -> tuple[str, ...]:
-    """Locks that nobody predicted, one line each."""
-    return tuple(
-        f"line {trace.line}: {trace.kind} took {lock.mode} on {lock.relation}, which was not predicted"
-        for trace in traces
-        for lock in trace.locks
-        if lock not in trace.predicted_locks
-    )
+    """Where a statement did something else than was predicted, one line each."""
+    return tuple(f"line {trace.line}: {trace.kind} {text}" for trace in traces for text in trace.differences)

@@ -18,6 +18,16 @@ class Verdict(StrEnum):
     """A check that could not run. It is never counted as passed."""
 
 
+class Match(StrEnum):
+    """How the prediction for a statement stands beside what was observed."""
+
+    CONFIRMED = "confirmed"
+    MISMATCH = "mismatch"
+    NOT_PREDICTED = "not predicted"
+    """Nobody could say before it ran: DO, CALL, dynamic SQL."""
+    NOT_OBSERVED = "not observed"
+
+
 @dataclass(frozen=True)
 class TableFingerprint:
     """Content of one table, independent of row order. `hash` is the sum of 64-bit row hashes, as text."""
@@ -111,6 +121,9 @@ class StatementTrace:
     """What analyze expected."""
     notices: tuple[str, ...] = ()
     indexes_rebuilt: tuple[str, ...] = ()
+    match: Match = Match.NOT_OBSERVED
+    differences: tuple[str, ...] = ()
+    """From the prediction, one sentence each."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import kwargs_row
 
 from migrator import session, sql
+from migrator.comparison import judged
 from migrator.effects.model import AX, MODES, RX, SUX, X, strength
 from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_sampler import LockSampler, mode_name
@@ -157,7 +158,7 @@ class Observer:
             notices=tuple(before.notices),
         )
         self._traces.pop((step, statement.index), None)
-        self._traces[(step, statement.index)] = trace
+        self._traces[(step, statement.index)] = judged(statement, trace)
 
     def _relations(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:
         with conn.cursor(row_factory=kwargs_row(Relation)) as cursor:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from migrator import emergency, wording
-from migrator.evidence import Check, EvidenceBundle, ObservedLock, StatementTrace, Verdict
+from migrator.evidence import Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.markdown import bullets, fenced, table, text
-from migrator.plan import Finding, Plan, PredictedLock, Severity, Statement
+from migrator.plan import Finding, Plan, PredictedLock, Severity
 from migrator.reports.markdown import SEVERITY
 
 MARK = {Verdict.PASSED: "✅ passed", Verdict.FAILED: "❌ FAILED", Verdict.UNVERIFIED: "⚠️ not verified"}
 
 ROLLBACK = ("rollback", "rollback_schema_equal")
 """The checks of a dry run that together prove a rollback."""
+MATCH = {
+    Match.CONFIRMED: "✅ confirmed",
+    Match.MISMATCH: "⚠️ mismatch",
+    Match.NOT_PREDICTED: "– not predicted",
+    Match.NOT_OBSERVED: "⚠️ not observed",
+}
+
 SHOWN_DIFF_LINES = 200
 SHOWN_SQL_CHARACTERS = 20_000
 """A form is no place for a megabyte of SQL; the plan document has all of it."""
@@ -74,9 +81,12 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[str, ...]:
     traces = bundle.dry_run.statements
     if rewritten := sorted({name for trace in traces for name in trace.rewrites}):
         found.append(f"**rewritten**, and locked meanwhile: {', '.join(rewritten)}")
-    surprised = [trace.line for trace in traces if _surprises(trace.predicted_locks, trace)]
-    if surprised:
-        found.append(f"locks that nobody predicted, by the statement in line {', '.join(map(str, surprised))}")
+    for trace in traces:
+        if trace.match is Match.MISMATCH:
+            found.append(f"line {trace.line} **is not as predicted**: {'; '.join(map(text, trace.differences))}")
+    opaque = [trace.line for trace in traces if trace.match is Match.NOT_PREDICTED]
+    if opaque:
+        found.append(f"nothing could be predicted for line {', '.join(map(str, opaque))}: see what was observed")
     if plan.requires_downtime:
         found.append("**downtime** is required, says the author")
     return tuple(found)
@@ -229,27 +239,16 @@ def _statements(plan: Plan, bundle: EvidenceBundle) -> str:
                     step.name,
                     f"{statement.line}: {statement.kind}",
                     _locks(statement.locks) or "none",
-                    _observed(statement, trace),
+                    "⚠️ not observed" if trace is None else _locks(trace.locks) or "none",
+                    MATCH[Match.NOT_OBSERVED if trace is None else trace.match],
                     "-" if trace is None else ", ".join(trace.rewrites) or "none",
                     "-" if statement.estimated_seconds is None else wording.seconds(statement.estimated_seconds),
                     "-" if trace is None else wording.seconds(trace.seconds),
                     "-" if trace is None else wording.size(trace.wal_bytes),
                 )
             )
-    head = ("Step", "Line", "Predicted locks", "Observed locks", "Rewritten", "Estimate", "Took", "WAL")
-    return table(head, rows, solid=(5, 6, 7))
-
-
-def _observed(statement: Statement, trace: StatementTrace | None) -> str:
-    if trace is None:
-        return "⚠️ not observed"
-    mark = "⚠️ " if _surprises(statement.locks, trace) else ""
-    return mark + (_locks(trace.locks) or "none")
-
-
-def _surprises(predicted: Sequence[PredictedLock | ObservedLock], trace: StatementTrace) -> bool:
-    known = {(lock.relation, lock.mode) for lock in predicted}
-    return any((lock.relation, lock.mode) not in known for lock in trace.locks)
+    head = ("Step", "Line", "Predicted locks", "Observed locks", "Prediction", "Rewritten", "Estimate", "Took", "WAL")
+    return table(head, rows, solid=(4, 6, 7, 8))
 
 
 def _locks(locks: Sequence[PredictedLock | ObservedLock]) -> str:

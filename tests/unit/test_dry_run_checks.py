@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from migrator.comparison import judged
 from migrator.dry_run_checks import ROLLBACK_CHECKS, data_equal, schema_equal, surprises, verdict
-from migrator.evidence import Check, ObservedLock, StatementTrace, TableFingerprint, Verdict
+from migrator.evidence import Check, Match, ObservedLock, StatementTrace, TableFingerprint, Verdict
+from migrator.plan import PredictedLock, Statement
 from migrator.schema import Schema
 from migrator.schema_diff import SchemaDiff, diff
 
@@ -65,4 +69,26 @@ def test_a_type_that_differs_is_no_matter_of_order() -> None:
 def test_a_lock_that_nobody_predicted_is_a_surprise() -> None:
     lock, other = ObservedLock("public.t", "SHARE"), ObservedLock("public.u", "ACCESS EXCLUSIVE")
     trace = StatementTrace("sql", 0, "DO", "DO $$$$", 7, 0.1, -1, 10, (lock, other), (), (), (lock,))
-    assert surprises([trace]) == ("line 7: DO took ACCESS EXCLUSIVE on public.u, which was not predicted",)
+    statement = Statement(
+        0, "DO $$$$", "DO", "x.sql", 7, 1, True, "", locks=(PredictedLock("public.t", "SHARE"),), known=False
+    )
+    found = judged(statement, trace)
+    assert found.match is Match.NOT_PREDICTED
+    assert surprises([found]) == ("line 7: DO took ACCESS EXCLUSIVE on public.u, which was not predicted",)
+
+
+def test_predictions_are_confirmed_or_not_in_words() -> None:
+    locks = (PredictedLock("public.t", "ACCESS EXCLUSIVE"), PredictedLock("public.u", "SHARE"))
+    statement = Statement(
+        0, "ALTER TABLE t ...", "ALTER TABLE", "x.sql", 1, 1, True, "", locks=locks, rewrites=("public.t",)
+    )
+    seen = tuple(ObservedLock(lock.relation, lock.mode) for lock in locks)
+    trace = StatementTrace("sql", 0, "ALTER TABLE", "ALTER TABLE t ...", 1, 0.1, -1, 10, seen, ("public.t",), ())
+    assert judged(statement, trace).match is Match.CONFIRMED
+    other = judged(statement, replace(trace, locks=seen[:1], rewrites=(), scans=("public.t",)))
+    assert other.match is Match.MISMATCH
+    assert other.differences == (
+        "took no lock on public.u, SHARE was predicted",
+        "was to have rewritten public.t, and has not",
+        "read all of public.t, which was not predicted",
+    )

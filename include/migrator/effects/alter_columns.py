@@ -7,125 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from migrator.effects import foreign_keys, keys, removal, types
-from migrator.effects.model import AX, RX, SRX
+from migrator.effects import removal, types
+from migrator.effects.add_column import add_column
+from migrator.effects.model import AX, SRX
 from migrator.effects.target import Target, indexes_of
-from migrator.effects.volatility import missing_functions, sequences_used, unsteady_functions, volatile_functions
 from migrator.effects.world import World
 from migrator.facts import RelationFacts
-from migrator.nodes import Node, enum, strings
+from migrator.nodes import Node, enum
 
-SYSTEM_COLUMNS = ("tableoid", "cmax", "xmax", "cmin", "xmin", "ctid")
 DROP_CASCADE = "DROP_CASCADE"
-
-
-def add_column(command: Node, target: Target) -> None:
-    """Without a default, or with one that is computed once, only the catalog changes (PostgreSQL 11 and later)."""
-    out, facts = target.out, target.facts
-    column = getattr(command, "def").column_def
-    name = column.colname
-    if facts is not None and name in facts.columns:
-        if not command.missing_ok:
-            out.fail("42701", f'column "{name}" of relation "{target.bare}" already exists')
-        return
-    if name in SYSTEM_COLUMNS:
-        out.fail("42701", f'column name "{name}" conflicts with a system column name')
-    if facts is not None:
-        _may_have_more_columns(facts, target)
-    _type_is_there(column, target)
-    if column.storage_name:
-        target.needs(16, "STORAGE in ADD COLUMN")
-    work = _Column(column, target)
-    if work.filled or work.not_null:
-        target.row_type_is_free()
-    if work.rewrites:
-        target.rewrite()
-        for sequence in work.sequences:
-            out.lock(sequence, RX)
-    if work.not_null and not work.filled and not target.is_empty:
-        out.risk("23502", f'column "{name}" contains null values: the table has rows, and there is no default')
-    if work.not_null and not (work.filled or work.rewrites):
-        target.scan()
-    for constraint, kind in work.constraints:
-        if kind == "CONSTR_FOREIGN":
-            foreign_keys.add(constraint, target, columns=(name,), checks=work.filled)
-        elif kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY"):
-            keys.add(constraint, target, columns=(name,), new=True)
-        else:
-            target.scan()
-            out.risk("23514", f'the check of "{name}" is violated by some row')
-
-
-class _Column:
-    """What a ColumnDef asks for."""
-
-    def __init__(self, column: Node, target: Target) -> None:
-        world, out = target.world, target.out
-        parts = strings(column.type_name.names)
-        domain = None if len(column.type_name.array_bounds) else world.domain(parts)
-        serial = types.is_serial(column.type_name)
-        self.rewrites = serial or (domain is not None and domain.constrained)
-        self.filled = serial
-        """Rows get something other than NULL."""
-        self.not_null = domain is not None and domain.not_null
-        self.sequences: list[str] = []
-        self.constraints: list[tuple[Node, str]] = []
-        if domain is not None and domain.constrained:
-            out.risk("23514", "the domain's checks refuse the default")
-            if domain.not_null:
-                out.risk("23502", "the domain does not allow NULL, and has no default")
-                self.filled = True  # checked while the rows are rewritten
-        for item in column.constraints:
-            constraint = item.constraint
-            kind = enum(constraint, "contype")
-            if kind == "CONSTR_DEFAULT":
-                self._default(constraint.raw_expr, target)
-            elif kind == "CONSTR_IDENTITY":
-                self.rewrites = self.filled = True
-            elif kind == "CONSTR_GENERATED":
-                self._generated(constraint, target)
-            elif kind == "CONSTR_NOTNULL":
-                self.not_null = True
-            elif kind in ("CONSTR_FOREIGN", "CONSTR_UNIQUE", "CONSTR_PRIMARY", "CONSTR_CHECK"):
-                self.not_null = self.not_null or kind == "CONSTR_PRIMARY"
-                self.constraints.append((constraint, kind))
-
-    def _default(self, expression: Node, target: Target) -> None:
-        if expression.WhichOneof("node") == "a_const" and expression.a_const.isnull:
-            return
-        for name in missing_functions(expression, target.world):
-            target.out.risk("42883", f"function {name}() does not exist")
-        sure, assumed = volatile_functions(expression, target.world)
-        for name in assumed:
-            target.out.assume(f"{name}() is taken for volatile; a connection would tell")
-        self.filled = True
-        if sure or assumed:
-            self.rewrites = True
-            self.sequences += sequences_used(expression, target.world)
-
-    def _generated(self, constraint: Node, target: Target) -> None:
-        unsteady = unsteady_functions(constraint.raw_expr, target.world)
-        if unsteady:
-            target.out.fail("42P17", f"generation expression is not immutable: {', '.join(unsteady)}")
-        if constraint.generated_kind == "v":
-            target.needs(18, "a virtual generated column")
-        else:
-            self.rewrites = self.filled = True
-
-
-def _may_have_more_columns(facts: RelationFacts, target: Target) -> None:
-    if facts.is_partition:
-        target.out.fail("42809", "cannot add column to a partition")
-    elif facts.of_type:
-        target.out.fail("42809", "cannot add column to typed table")
-    elif target.only and facts.children:
-        target.out.fail("42P16", "column must be added to child tables too")
-
-
-def _type_is_there(column: Node, target: Target) -> None:
-    parts = strings(column.type_name.names)
-    if not types.is_known(parts, target.world):
-        target.out.risk("42704", f'type "{".".join(parts)}" does not exist')
 
 
 def drop_column(command: Node, target: Target) -> None:
