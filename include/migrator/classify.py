@@ -15,8 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from migrator import wording
 from migrator.effects.model import blocks_writes
 from migrator.effects.world import World, commands
+from migrator.estimate.model import LockWait
 from migrator.kinds import object_name
 from migrator.nodes import Node, enum, find, strings
 from migrator.plan import MigrationType, Risk
@@ -78,6 +80,12 @@ _HARMLESS_DROPS = frozenset(
 )
 
 
+LONG_SECONDS = 10.0
+"""An application whose queries wait for so long is down for its users."""
+MANY_WAITING = 1_000
+"""So many queries that wait at once take every connection there is."""
+
+
 @dataclass(frozen=True)
 class Classification:
     type: MigrationType
@@ -93,8 +101,9 @@ class _Verdict:
     risk: Risk | None = None
 
 
-def classify(subjects: Sequence[Subject]) -> Classification:
-    """From the statements in order. Without any statement of weight it is an addition of low risk."""
+def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = ()) -> Classification:
+    """From the statements in order. Without any statement of weight it is an addition of low risk. `waits`: what sizes
+    and traffic say about the locks; who makes many wait, or long, has a high risk whatever the statement is called."""
     verdicts = [verdict for subject in subjects for verdict in _judge(subject)]
     kind = next((kind for kind in _PRECEDENCE if any(item.type is kind for item in verdicts)), _ADDITION)
     reasons = [f"{_title(item.type)}: {item.reason}" for item in verdicts if item.type is kind]
@@ -103,7 +112,16 @@ def classify(subjects: Sequence[Subject]) -> Classification:
     blocking = list(dict.fromkeys(text for subject in subjects for text in _blocks(subject)))
     if blocking and risk is Risk.LOW:
         risk = Risk.MEDIUM
-    return Classification(kind, risk, bool(blocking), tuple(dict.fromkeys([*reasons, *blocking])))
+    felt = [item for item in waits if item.hold_seconds >= LONG_SECONDS or item.waiting >= MANY_WAITING]
+    if felt:
+        risk = Risk.HIGH
+    reasons += [_felt(item) for item in felt]
+    return Classification(kind, risk, bool(blocking or felt), tuple(dict.fromkeys([*reasons, *blocking])))
+
+
+def _felt(wait: LockWait) -> str:
+    queries = f", while about {wait.waiting:,} queries come" if wait.waiting else ""
+    return f"{wait.mode} on {wait.relation} is held for about {wording.seconds(wait.hold_seconds)}{queries}"
 
 
 def _title(kind: MigrationType) -> str:

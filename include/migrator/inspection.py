@@ -12,7 +12,7 @@ from migrator.allowances import settled
 from migrator.classify import Classification, classify
 from migrator.coverage import Coverage, coverage_of
 from migrator.effects import ASSUMED, Assumed, Effects, World
-from migrator.estimate import Basis, Estimate, estimates_of, total_seconds
+from migrator.estimate import Basis, Estimate, LockWait, estimates_of, total_seconds, waits_of
 from migrator.facts import CatalogFacts
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
@@ -46,6 +46,8 @@ class Inspection:
     """None: without a connection."""
     estimates: Mapping[tuple[str, int], Estimate] = field(default_factory=dict)
     """By file and statement index; empty without a catalog, which alone knows the sizes."""
+    waits: tuple[LockWait, ...] = ()
+    """Tables whose readers or writers have to wait, and for how long; likewise empty."""
 
     @property
     def effects(self) -> dict[tuple[str, int], Effects]:
@@ -86,17 +88,27 @@ def inspect(
     findings = settled([*_problems(whole), *_findings(whole)], files, allow, today)
     subjects = [subject for script in scripts for subject in script.everything()]
     estimates = _estimates(scripts, basis or Basis()) if facts is not None else {}
+    waits = _waits(scripts, estimates, basis or Basis()) if facts is not None else ()
     return Inspection(
         scripts=tuple(scripts),
         rollback=undo,
         findings=tuple(findings),
-        classification=classify(subjects),
+        classification=classify(subjects, waits),
         estimated_seconds=total_seconds(tuple(estimates.values())) if facts is not None else None,
         assumptions=_assumptions(subjects, facts),
         coverage=coverage_of(whole.all_scripts),
         facts=facts,
         estimates=estimates,
+        waits=waits,
     )
+
+
+def _waits(
+    scripts: Sequence[Script], estimates: Mapping[tuple[str, int], Estimate], basis: Basis
+) -> tuple[LockWait, ...]:
+    subjects = [(script, subject) for script in scripts for subject in script.subjects]
+    costs = [estimates[script.parsed.file, subject.statement.index] for script, subject in subjects]
+    return waits_of([subject for _, subject in subjects], costs, basis.traffic)
 
 
 def _estimates(scripts: Sequence[Script], basis: Basis) -> dict[tuple[str, int], Estimate]:

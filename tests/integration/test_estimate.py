@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import datetime, timedelta, timezone
 
+import psycopg
 import pytest
 
+from migrator.embedded import FAST, Server
+from migrator.embedded.download import download
 from migrator.estimate import Costs
 from migrator.estimate.ask import look
 from migrator.estimate.calibrate import DATABASE, calibrated, calibrated_or_default
@@ -76,3 +79,45 @@ def test_a_role_that_may_not_read_gets_an_estimate_all_the_same(database: Endpoi
         facts, basis = look(conn, [parsed], role=None)
     assert basis.statistics.rows == {}
     assert inspect((parsed,), facts=facts, basis=basis).estimates["f.sql", 0].seconds_p50 > 0
+
+
+def test_traffic_tells_who_waits_and_for_whom() -> None:
+    """With pg_stat_statements, which only a complete server has; a server of its own, since it must be preloaded."""
+    settings = {**FAST, "shared_preload_libraries": "pg_stat_statements"}
+    with Server.temporary(programs=download(16), settings=settings) as server:
+        endpoint = Endpoint(server.conninfo(), name="busy")
+        with psycopg.connect(endpoint.conninfo, autocommit=True) as conn, psycopg.connect(endpoint.conninfo) as idle:
+            conn.execute("CREATE EXTENSION pg_stat_statements")
+            conn.execute(SCHEMA)
+            for number in range(50):
+                conn.execute("SELECT a FROM t WHERE id = %s", (number,))
+                conn.execute("UPDATE t SET a = 1 WHERE id = %s", (number,))
+            conn.execute("SELECT pg_stat_force_next_flush()")
+            idle.execute("SELECT count(*) FROM t WHERE id = 1")  # stays open
+            conn.execute("SELECT 1")
+            parsed = parse("ALTER TABLE t ALTER a TYPE bigint; CREATE INDEX ON t (email)", file="f.sql")
+            with connect(endpoint, purpose="observe") as observer:
+                facts, basis = look(observer, [parsed], role=None)
+    (wait,) = inspect((parsed,), facts=facts, basis=basis).waits
+    assert (wait.relation, wait.mode) == ("public.t", "ACCESS EXCLUSIVE")
+    assert wait.hold_seconds > 0
+    assert wait.queries_per_second > 0
+    assert {"SELECT a FROM t WHERE id = $1", "UPDATE t SET a = $2 WHERE id = $1"} <= set(wait.families)
+    (blocker,) = wait.in_the_way
+    assert "idle in transaction, ACCESS SHARE" in blocker
+    assert wait.oldest_seconds > 0
+
+
+def test_a_share_lock_makes_only_writers_wait(database: Endpoint) -> None:
+    parsed = parse("CREATE INDEX ON t (email)", file="f.sql")
+    with connect(database, purpose="apply") as conn:
+        conn.execute(SCHEMA)
+        with connect(database, purpose="apply") as other, other.transaction():
+            other.execute("SELECT count(*) FROM t")
+            facts, basis = look(conn, [parsed], role=None)
+            (wait,) = inspect((parsed,), facts=facts, basis=basis).waits
+            assert (wait.mode, wait.in_the_way) == ("SHARE", ())  # ACCESS SHARE is not in its way
+            other.execute("UPDATE t SET a = 0 WHERE id = 1")
+            facts, basis = look(conn, [parsed], role=None)
+            (wait,) = inspect((parsed,), facts=facts, basis=basis).waits
+            assert len(wait.in_the_way) == 1

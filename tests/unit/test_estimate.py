@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from migrator.estimate import Basis, Costs, Estimate, Profile, Statistics
-from migrator.estimate.model import ColumnStatistics
+from migrator.estimate.model import ColumnStatistics, Traffic
 from migrator.facts import CatalogFacts, ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
 from migrator.inspection import inspect
+from migrator.plan import Risk
 from migrator.statements import parse
 
 pytestmark = pytest.mark.unit
@@ -144,3 +145,20 @@ def test_a_new_index_stays_and_an_old_heap_goes() -> None:
     assert index.temporary_bytes == 0 or index.final_bytes > 64 * 1024 * 1024
     assert rewrite.final_bytes == 0
     assert rewrite.temporary_bytes >= 150 * MILLION
+
+
+def test_who_makes_many_wait_has_a_high_risk() -> None:
+    busy = Basis(traffic={"public.t": Traffic(reads=5000.0)})
+    sql = parse("ALTER TABLE t ADD CHECK (email ~ 'x')", file="f.sql")
+    quiet = inspect((sql,), facts=facts())
+    loud = inspect((sql,), facts=facts(), basis=busy)
+    assert (quiet.classification.risk, loud.classification.risk) == (Risk.MEDIUM, Risk.HIGH)
+    assert any("queries come" in reason for reason in loud.classification.reasons)
+    (wait,) = loud.waits
+    assert wait.waiting == pytest.approx(5000 * wait.hold_seconds, rel=0.01)
+
+
+def test_a_long_rewrite_has_a_high_risk_whoever_uses_the_table() -> None:
+    sql = parse("ALTER TABLE t ALTER a TYPE bigint", file="f.sql")
+    assert inspect((sql,), facts=facts(table(100_000))).classification.risk is Risk.MEDIUM
+    assert inspect((sql,), facts=facts(table(50 * MILLION))).classification.risk is Risk.HIGH

@@ -5,7 +5,19 @@ speed. The costs are those of the server for restored copies, measured there onc
 observes the real thing on real data.
 """
 
-from migrator.estimate.model import Basis, Costs, Estimate, Profile, Statistics
+from migrator.estimate.model import Basis, Costs, Estimate, LockWait, Profile, Statistics
 from migrator.estimate.predict import estimate_of, estimates_of, total_seconds
+from migrator.estimate.waiting import waits_of
 
-__all__ = ["Basis", "Costs", "Estimate", "Profile", "Statistics", "estimate_of", "estimates_of", "total_seconds"]
+__all__ = [
+    "Basis",
+    "Costs",
+    "Estimate",
+    "LockWait",
+    "Profile",
+    "Statistics",
+    "estimate_of",
+    "estimates_of",
+    "total_seconds",
+    "waits_of",
+]

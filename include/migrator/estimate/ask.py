@@ -10,6 +10,7 @@ import psycopg
 
 from migrator import session, sql
 from migrator.estimate.model import Basis, ColumnStatistics, Profile, Statistics
+from migrator.estimate.traffic import traffic_of
 from migrator.facts import CatalogFacts
 from migrator.facts_query import collect_facts
 from migrator.nodes import Node
@@ -40,7 +41,8 @@ def look(
     profile = profile_of(conn)
     if measured is not None:
         profile = replace(profile, costs=measured.costs, calibrated_at=measured.calibrated_at)
-    return facts, Basis(profile, statistics_of(conn, facts, files))
+    tables = [name for name, relation in facts.relations.items() if relation.kind in ("r", "p", "m")]
+    return facts, Basis(profile, statistics_of(conn, facts, files), traffic_of(conn, tables))
 
 
 def statistics_of(conn: Connection, facts: CatalogFacts, files: Sequence[ParsedFile]) -> Statistics:

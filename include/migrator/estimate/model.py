@@ -125,8 +125,59 @@ class Statistics:
 
 
 @dataclass(frozen=True)
+class Holder:
+    """A session, or a prepared transaction, that has a lock on a table now."""
+
+    who: str
+    mode: str
+    seconds: float
+    """Age of its transaction."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A statement of the application, as pg_stat_statements has it: without values."""
+
+    query: str
+    calls_per_second: float
+    mean_ms: float
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What goes on at one table. Averages since the statistics were reset; peaks are higher."""
+
+    reads: float = 0.0
+    """Scans a second."""
+    writes: float = 0.0
+    """Changed rows a second."""
+    holders: tuple[Holder, ...] = ()
+    families: tuple[Family, ...] = ()
+
+
+@dataclass(frozen=True)
+class LockWait:
+    """What a lock that blocks others means for one table."""
+
+    relation: str
+    mode: str
+    hold_seconds: float
+    in_the_way: tuple[str, ...] = ()
+    """Who has a conflicting lock now: the migration waits for the end of their transactions."""
+    oldest_seconds: float = 0.0
+    """Age of the oldest of those."""
+    queries_per_second: float = 0.0
+    waiting: int = 0
+    """So many queries come while the lock is held."""
+    families: tuple[str, ...] = ()
+    """The most frequent of the statements that would wait, when pg_stat_statements is there."""
+
+
+@dataclass(frozen=True)
 class Basis:
     """Everything that an estimate rests on, beside the catalog's facts."""
 
     profile: Profile = field(default_factory=Profile)
     statistics: Statistics = field(default_factory=Statistics)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    """By qualified relation."""

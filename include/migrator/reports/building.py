@@ -21,6 +21,7 @@ from migrator.reports.document import (
     Span,
     StatementEntry,
     Summary,
+    WaitEntry,
 )
 from migrator.rules import BY_ID
 from migrator.rules.model import Script, Subject
@@ -51,7 +52,8 @@ def analysis_of(name: str, inspection: Inspection, *, extra: Sequence[Finding] =
     )
     everything = (*others, *(entry for found in of_statement.values() for entry in found))
     timeline = tuple(span for script in inspection.scripts for span in _timeline(script))
-    return Analysis(name, statements, tuple(others), timeline, _summary(inspection, everything))
+    waits = tuple(WaitEntry(**documents.to_dict(item)) for item in inspection.waits)
+    return Analysis(name, statements, tuple(others), timeline, _summary(inspection, everything), waits=waits)
 
 
 def _timeline(script: Script) -> Iterator[Span]:

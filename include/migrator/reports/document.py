@@ -95,6 +95,25 @@ class EstimateEntry:
 
 
 @dataclass(frozen=True)
+class WaitEntry:
+    """What a lock that blocks others means for one table."""
+
+    relation: str
+    mode: str
+    hold_seconds: float
+    in_the_way: tuple[str, ...]
+    """Who has a conflicting lock now: the migration waits for the end of their transactions."""
+    oldest_seconds: float
+    """Age of the oldest of those."""
+    queries_per_second: float
+    """Average since the statistics were reset; peaks are higher."""
+    waiting: int
+    """So many queries come while the lock is held."""
+    families: tuple[str, ...]
+    """The most frequent of the statements that would wait, when pg_stat_statements is there."""
+
+
+@dataclass(frozen=True)
 class StatementEntry:
     """One SQL statement and what it would do."""
 
@@ -204,6 +223,8 @@ class Analysis:
     """Which locks are held for how long, in the order in which they are taken."""
     summary: Summary
     format_version: int = VERSION
+    waits: tuple[WaitEntry, ...] = ()
+    """Tables whose readers or writers have to wait; without a connection nobody knows for how long."""
 
     @property
     def all_findings(self) -> tuple[FindingEntry, ...]:

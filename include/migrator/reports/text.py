@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from migrator import wording
 from migrator.plan import PredictedLock
-from migrator.reports.document import Analysis, Coverage, EstimateEntry, FindingEntry, StatementEntry
+from migrator.reports.document import Analysis, Coverage, EstimateEntry, FindingEntry, StatementEntry, WaitEntry
 from migrator.reports.paint import Paint, plain
 
 GUTTER = 6
@@ -201,7 +201,21 @@ def _foot(analysis: Analysis, look: Look) -> Iterator[str]:
                 yield look.paint(f"  {text}", "warning")
             else:
                 yield f"  estimated: {wording.seconds(summary.estimated_seconds)}, without waiting for locks"
+            for wait in analysis.waits:
+                yield from _wait(wait, look)
     yield from _gaps(summary.coverage, look)
+
+
+def _wait(wait: WaitEntry, look: Look) -> Iterator[str]:
+    queries = f": about {wait.waiting:,} queries come meanwhile" if wait.waiting else ""
+    yield f"  {wait.mode} on {look.plainly(wait.relation)} is held for {wording.seconds(wait.hold_seconds)}{queries}"
+    for query in wait.families:
+        yield look.paint(f"    {query}", "faint")
+    if wait.in_the_way:
+        oldest = wording.seconds(wait.oldest_seconds)
+        yield look.paint(f"    to get it one waits for transactions, the oldest since {oldest}:", "warning")
+        for who in wait.in_the_way[:SHOWN_GAPS]:
+            yield look.paint(f"      {who}", "faint")
 
 
 def _gaps(coverage: Coverage, look: Look) -> Iterator[str]:
