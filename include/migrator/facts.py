@@ -66,6 +66,8 @@ class IndexFacts:
     constraint: bool = False
     """It backs a constraint, so that only DROP CONSTRAINT removes it."""
     primary: bool = False
+    collations: tuple[str, ...] = ()
+    """By key column; "" where it is the column's own."""
     method: str = "btree"
     predicate: str | None = None
     definition: str = ""

@@ -154,6 +154,7 @@ def _index(row: Row, numbers: Mapping[int, str], found: Found) -> IndexFacts:
         unique=row["is_unique"],
         valid=row["is_valid"],
         columns=tuple(numbers.get(number, "") for number in row["numbers"][: row["key_columns"]]),
+        collations=tuple(row["collations"][: row["key_columns"]]),
         constraint=row["backs_constraint"],
         primary=row["is_primary"],
         method=row["method"],

@@ -83,7 +83,8 @@ def _can_change(name: str, target: Target) -> None:
     catalog = world.facts
     changed = removal.column_object(catalog, target.name, name) if catalog is not None else None
     for user, _ in removal.direct(catalog, changed) if catalog is not None and changed is not None else ():
-        if user.catalog in FORBIDDEN:
+        gone = world.state.get(("gone", user.key), False) or (user.relation and world.exists(user.relation) is False)
+        if user.catalog in FORBIDDEN and not gone:
             out.fail("0A000", f"cannot alter type of a column {FORBIDDEN[user.catalog]}: {user.name}")
 
 
@@ -126,16 +127,24 @@ def _rebuild_indexes(
 ) -> None:
     """Each index of the column is dropped and made anew; with the old file where it stays the same."""
     wanted = collation or ("default" if types.has_collation(new) else "")
-    same = types.base_operators(old) == types.base_operators(new) and wanted == column.collation
+    same_operators = types.base_operators(old) == types.base_operators(new)
+    same_collation = wanted == column.collation
     for member in target.family:
         used = uses_column(target.world, member, name)
         for index in indexes_of(target.world, member):
             if index.name not in used:
                 continue
             target.out.lock(index.name, AX)
-            if not index.partitioned and not (same and _is_plain(index)):
+            kept = same_operators and (same_collation or _has_own_collation(index, name))
+            if not index.partitioned and not (kept and _is_plain(index)):
                 target.out.rebuild(index.name)
                 target.scan((member,))
+
+
+def _has_own_collation(index: IndexFacts, column: str) -> bool:
+    """Whether the index sorts by a collation of its own, whatever the column's is."""
+    own = dict(zip(index.columns, index.collations, strict=False))
+    return bool(own.get(column))
 
 
 def _is_plain(index: IndexFacts) -> bool:

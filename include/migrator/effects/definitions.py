@@ -117,6 +117,7 @@ def index(stmt: Node, table: str, *, partitioned: bool) -> IndexFacts:
         valid=not (partitioned and not stmt.relation.inh),
         columns=columns,
         primary=bool(stmt.primary),
+        collations=tuple("".join(strings(item.index_elem.collation)[-1:]) for item in stmt.index_params),
         method=stmt.access_method or "btree",
         predicate="" if stmt.HasField("where_clause") else None,
         partitioned=partitioned,

@@ -416,6 +416,14 @@ SELECT
     i.indisreplident AS is_replica_identity,
     i.indkey::int [] AS numbers,
     i.indnkeyatts AS key_columns,
+    ARRAY(
+        SELECT coalesce(co.collname::text, '')
+        FROM unnest(i.indcollation::oid [], i.indkey::int []) WITH ORDINALITY AS k (collation_oid, attnum, place)
+        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND k.attnum = a.attnum
+        LEFT JOIN pg_catalog.pg_collation AS co
+            ON k.collation_oid = co.oid AND k.collation_oid IS DISTINCT FROM a.attcollation
+        ORDER BY k.place
+    ) AS collations,
     am.amname AS method,
     c.relkind = 'I' AS is_partitioned,
     CASE WHEN i.indpred IS NOT null THEN pg_catalog.pg_get_expr(i.indpred, i.indrelid) END AS predicate,
