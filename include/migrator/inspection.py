@@ -26,7 +26,7 @@ from migrator.walk import walk
 if TYPE_CHECKING:
     from migrator.metadata import Allow
 
-FAILS = "statement-fails"
+FAILS = "will-fail"
 """Rule id of a predicted failure that no other rule explains."""
 NOT_SQL = "not-analysable"
 """Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
@@ -156,13 +156,8 @@ def _findings(whole: Whole) -> Iterator[Finding]:
     """Statement by statement, then what concerns a whole file, then the whole migration."""
     for script in whole.all_scripts:
         for subject in script.everything():
-            explained: set[str] = set()
-            for rule in rules_on(subject.statement.name, rollback=script.rollback):
-                if rule.id == FAILS and subject.effects.fails and subject.effects.fails.sqlstate in explained:
-                    continue
-                for hit in rule.statement(subject) if rule.statement is not None else ():
-                    explained.update(rule.explains)
-                    yield _finding(rule, hit, script, hit.subject or subject)
+            for rule, hit in _hits(subject, script):
+                yield _finding(rule, hit, script, hit.subject or subject)
         for rule in RULES:
             if rule.script is not None and (rule.in_rollback or not script.rollback):
                 for hit in rule.script(script):
@@ -171,6 +166,16 @@ def _findings(whole: Whole) -> Iterator[Finding]:
         if rule.whole is not None and whole.scripts:
             for hit in rule.whole(whole):
                 yield _finding(rule, hit, _script_of(hit.subject, whole), hit.subject)
+
+
+def _hits(subject: Subject, script: Script) -> list[tuple[Rule, Hit]]:
+    """What the rules say about one statement; a failure that one of them explains is not told twice."""
+    rules = rules_on(subject.statement.name, rollback=script.rollback)
+    found = [(rule, hit) for rule in rules if rule.statement is not None for hit in rule.statement(subject)]
+    failure = subject.effects.fails
+    if failure is None or not any(failure.sqlstate in rule.explains for rule, _ in found):
+        return found
+    return [(rule, hit) for rule, hit in found if rule.id != FAILS]
 
 
 def _script_of(subject: Subject | None, whole: Whole) -> Script:

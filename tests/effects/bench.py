@@ -16,6 +16,7 @@ from migrator import session
 from migrator.comparison import differences
 from migrator.effects import Effects, World, effects_of
 from migrator.evidence import StatementTrace
+from migrator.facts import CatalogFacts
 from migrator.facts_query import collect_facts
 from migrator.observer import Observer
 from migrator.plan import Statement
@@ -118,6 +119,12 @@ class Bench:
                 return runs
             self._there = None
             return self._one_by_one(predicted)
+
+    def facts(self, case: Case, parsed: ParsedFile) -> CatalogFacts:
+        """What the catalog says before the case runs."""
+        self._prepare(case)
+        with self._settings(case):
+            return collect_facts(self._conn, parsed)
 
     def _prepare(self, case: Case) -> None:
         wanted = (case.superuser, case.setup)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from migrator.effects import Effects, World, effects_of
+from migrator.effects.alter_table import after, in_order
 from migrator.effects.world import commands
 from migrator.facts import RelationFacts
 from migrator.nodes import Node, enum
@@ -21,6 +22,8 @@ class Alteration:
     command: Node
     """The AlterTableCmd."""
     table: str
+    world: World
+    """What is known when it runs: after those of the statement that PostgreSQL runs before it."""
 
     @property
     def relation(self) -> Node:
@@ -30,10 +33,6 @@ class Alteration:
     @property
     def subtype(self) -> str:
         return enum(self.command, "subtype")
-
-    @property
-    def world(self) -> World:
-        return self.subject.world
 
     @property
     def facts(self) -> RelationFacts | None:
@@ -89,12 +88,16 @@ def alterations(subject: Subject, *subtypes: str) -> Iterator[Alteration]:
     """The subcommands of these subtypes; none when the migration itself has created the table."""
     if subject.statement.name != "alter_table_stmt":
         return
-    table = subject.world.name(subject.statement.tree.relation)
-    if subject.world.is_new(table):
+    tree, world = subject.statement.tree, subject.world
+    table = world.name(tree.relation)
+    if world.is_new(table):
         return
-    for command in commands(subject.statement.tree):
+    if subtypes and all(enum(command, "subtype") not in subtypes for command in commands(tree)):
+        return
+    for command in in_order(tree):
         if not subtypes or enum(command, "subtype") in subtypes:
-            yield Alteration(subject, command, table)
+            yield Alteration(subject, command, table, world)
+        world = after(tree, command, world)
 
 
 def foreign_keys(subject: Subject) -> Iterator[tuple[Alteration, Node]]:

@@ -167,7 +167,7 @@ class Rule:
     """Whether it looks at rollback scripts, too."""
     versions: str = "all"
     explains: tuple[str, ...] = ()
-    """SQLSTATEs of failures that it reports itself, with advice: `statement-fails` leaves them to it."""
+    """SQLSTATEs of failures that it reports itself, with advice: `will-fail` leaves them to it."""
     on: tuple[str, ...] = ()
     """Parse-tree names of the statements that `statement` looks at ("index_stmt"), so that it is not called for others;
     () is every statement."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.effects.types import is_serial
+from migrator.nodes import Node, name_of
 from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject, rows_of
@@ -16,10 +17,17 @@ def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
         parts = take_apart(item.column_def)
         generated = parts.identity is not None or parts.stored or is_serial(item.column_def.type_name)
-        if parts.required is None or parts.default is not None or generated or parts.virtual:
+        if parts.required is None or generated or _has_value(parts.default):
             continue
         rows = rows_of(subject, item.table)
         if rows == 0:
+            continue
+        if parts.virtual:
+            yield Hit(
+                f"all rows of {item.table}{item.size} are read under ACCESS EXCLUSIVE to see that"
+                f" {item.column_def.colname}, which is computed, is never NULL",
+                severity=item.severity_of(assumed=False),
+            )
             continue
         held = "if the table has a row" if rows is None else f"because the table has about {rows:,} rows"
         yield Hit(
@@ -29,10 +37,15 @@ def check(subject: Subject) -> Iterator[Hit]:
         )
 
 
+def _has_value(default: Node | None) -> bool:
+    return default is not None and not (name_of(default) == "a_const" and default.a_const.isnull)
+
+
 RULE = Rule(
     id="add-column-not-null",
     severity=Severity.WARNING,
-    condition="ADD COLUMN ... NOT NULL without a default, unless the catalog says that the table is empty",
+    condition="ADD COLUMN ... NOT NULL without a default, or of a virtual generated column, unless the catalog says"
+    " that the table is empty",
     effect="fails with SQLSTATE 23502 as soon as the table has a row; on an empty table it is instant",
     alternative="give it a constant default, which is instant; or add it nullable, fill it in batches, and make it"
     " NOT NULL afterwards",

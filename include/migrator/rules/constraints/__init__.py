@@ -10,6 +10,7 @@ from migrator.rules.constraints import (
     add_unique,
     domain_constraint,
     drop_foreign_key,
+    enforced,
     foreign_key_index,
     foreign_key_partitioned,
     foreign_key_types,
@@ -28,5 +29,6 @@ RULES: tuple[Rule, ...] = (
     add_unique.RULE,
     primary_key_nullable.RULE,
     add_exclusion.RULE,
+    enforced.RULE,
     domain_constraint.RULE,
 )

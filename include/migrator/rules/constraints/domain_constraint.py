@@ -26,8 +26,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             alternative_sql=_alternative(subject),
         )
         return
-    domain = facts.domains.get(name)
-    tables = tuple(table for table in domain.tables if not subject.world.is_new(table)) if domain else ()
+    tables = subject.effects.scans
     if tables:
         yield Hit(
             f"{what} reads {', '.join(tables)}, which have columns of domain {name}; nobody can write to them"

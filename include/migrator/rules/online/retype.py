@@ -201,7 +201,7 @@ def _new_indexes(alteration: Alteration, facts: RelationFacts) -> Steps | None:
     clause = alteration.column_def.coll_clause
     if change.checks or any(item.constraint for item, _ in rebuilt) or not len(clause.collname):
         return None
-    index, finish = [], []
+    index, renames = [], []
     for item, made in rebuilt:
         bare = _bare(item)
         for element in find(made, "IndexElem"):
@@ -210,12 +210,7 @@ def _new_indexes(alteration: Alteration, facts: RelationFacts) -> Steps | None:
         made.index_stmt.idxname = _new_name(bare)
         made.index_stmt.concurrent = True
         made.index_stmt.relation.CopyFrom(beside(alteration.relation, alteration.relation.relname))
-        index.append(made)
-        finish.append(build("DROP INDEX idx", idx=parts_of(beside(alteration.relation, bare))))
-    renames = [
-        build(
-            "ALTER INDEX idx RENAME TO name", idx=beside(alteration.relation, _new_name(_bare(item))), name=_bare(item)
-        )
-        for item, _ in rebuilt
-    ]
-    return Steps(index=tuple(index), finish=(*finish, alteration.alone, *renames))
+        old, new = beside(alteration.relation, bare), beside(alteration.relation, _new_name(bare))
+        index += [made, build("DROP INDEX CONCURRENTLY idx", idx=parts_of(old))]
+        renames.append(build("ALTER INDEX idx RENAME TO name", idx=new, name=bare))
+    return Steps(index=tuple(index), finish=(alteration.alone, *renames))

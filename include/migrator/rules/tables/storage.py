@@ -18,12 +18,12 @@ WORDS = {
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, *WORDS):
-        if item.effects.rewrites:
+        if item.effects.rewrites or item.effects.indexes_rebuilt:
             loses = "; a crash empties an unlogged table, and standbys do not have it" if "UnL" in item.subtype else ""
             yield Hit(
                 f"{WORDS[item.subtype]} writes {item.table}{item.size} anew; nobody can read or write it meanwhile"
-                f"{loses}{item.doubt}",
-                severity=item.severity_of(assumed=False),
+                f"{loses}{'' if item.facts else ', unless it is stored so already, which needs a connection to know'}",
+                severity=item.severity_of(assumed=item.facts is None),
             )
 
 

@@ -1,0 +1,34 @@
+"""Another collation, or another way to compare: the table stays, its indexes are built again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.alteration import alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_AlterColumnType"):
+        if item.effects.indexes_rebuilt and not item.effects.rewrites:
+            indexes = ", ".join(item.effects.indexes_rebuilt)
+            yield Hit(
+                f"changing {item.command.name} builds {indexes} again, from all rows of {item.table}{item.size}, while"
+                " nobody can read or write the table",
+                severity=item.severity,
+                alternative_sql=safely(subject),
+            )
+
+
+RULE = Rule(
+    id="alter-type-rebuilds-index",
+    severity=Severity.WARNING,
+    condition="ALTER COLUMN TYPE that changes the collation, or how values compare, of an indexed column",
+    effect="ACCESS EXCLUSIVE lock while each index of the column is built again; the table itself is not rewritten",
+    alternative="build an index with the new collation CONCURRENTLY first; the change then takes it as it is",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
+    on=("alter_table_stmt",),
+    statement=check,
+)

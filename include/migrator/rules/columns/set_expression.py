@@ -1,0 +1,33 @@
+"""SET EXPRESSION of a stored generated column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.plan import Severity
+from migrator.rules.alteration import alterations
+from migrator.rules.model import DOCS, Hit, Rule, Subject
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_SetExpression"):
+        if item.heavy:
+            work = "rewrites" if item.effects.rewrites else "reads all rows of"
+            yield Hit(
+                f"another expression for {item.command.name} {work} {item.table}{item.size}; nobody can read or write"
+                f" it meanwhile{item.doubt}",
+                severity=item.severity,
+            )
+
+
+RULE = Rule(
+    id="set-expression",
+    severity=Severity.WARNING,
+    condition="ALTER COLUMN SET EXPRESSION of a stored generated column",
+    effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
+    alternative="add a plain column that a trigger keeps, fill it in batches, and drop the generated one later",
+    source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-EXPRESSION",
+    versions="17 and later; before, the grammar does not know it",
+    on=("alter_table_stmt",),
+    statement=check,
+)

@@ -1,0 +1,103 @@
+"""Every statement that is heavy is found, and none is that is not: judged on the corpus, whose effects are observed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from migrator.effects.model import S, strength
+from migrator.effects.world import Assumed
+from migrator.inspection import Inspection, inspect
+from migrator.plan import Severity
+from migrator.rules.model import Subject
+from migrator.statements import parse
+from tests.effects.bench import Bench
+from tests.effects.corpus import Case
+from tests.rule_examples import crowded
+
+WORK = frozenset(
+    {
+        "add-check",
+        "add-column-check",
+        "add-column-domain",
+        "add-column-generated",
+        "add-column-identity",
+        "add-column-not-null",
+        "add-column-references",
+        "add-column-serial",
+        "add-column-unique",
+        "add-column-volatile-default",
+        "add-exclusion",
+        "add-foreign-key",
+        "add-not-null-constraint",
+        "add-unique-builds-index",
+        "alter-column-type",
+        "alter-type-rebuilds-index",
+        "alter-type-rechecks",
+        "alter-type-time-zone",
+        "attach-partition-scans",
+        "constraint-enforced",
+        "create-index",
+        "create-partition-locks-parent",
+        "domain-constraint-scans",
+        "partition-fan-out",
+        "primary-key-nullable-column",
+        "refresh-materialized-view",
+        "reindex",
+        "set-expression",
+        "set-not-null",
+        "storage-rewrites",
+        "vacuum-full",
+    }
+)
+"""Rules that say: all rows are read or written while somebody waits."""
+
+
+ALSO = frozenset({"detach-partition"})
+"""Rules that say so of statements that are heavy, and other things of others."""
+
+
+def test_heavy_statements_are_found_and_no_others(case: Case, major: int, bench_of: Callable[[int], Bench]) -> None:
+    parsed = parse(case.sql, file=case.id)
+    inspection = inspect((parsed,), facts=crowded(bench_of(major).facts(case, parsed)))
+    for subject in inspection.scripts[0].subjects:
+        if subject.effects.fails or not subject.effects.known:
+            continue
+        found = _warnings(inspection, subject)
+        if _is_heavy(subject):
+            assert found & (WORK | ALSO), f"{subject.statement.sql}: {subject.effects}"
+        else:
+            assert found & WORK == set(), f"{subject.statement.sql}: {subject.effects}"
+
+
+CATALOG_FORGIVES = frozenset({"add-column-if-not-exists-volatile", "part-pk-only"})
+"""Light only because the column is there already, or ONLY leaves nothing to do: without a connection the likelier case
+counts."""
+
+
+def test_light_statements_are_no_warning_without_a_connection(
+    case: Case, major: int, bench_of: Callable[[int], Bench]
+) -> None:
+    """What only the catalog can tell is `info`, so that nobody learns to look away."""
+    if case.id in CATALOG_FORGIVES:
+        return
+    parsed = parse(case.sql, file=case.id)
+    with_catalog = inspect((parsed,), facts=crowded(bench_of(major).facts(case, parsed)))
+    without = inspect((parsed,), assumed=Assumed(server_version_num=major * 10000))
+    for known, subject in zip(with_catalog.scripts[0].subjects, without.scripts[0].subjects, strict=True):
+        if known.effects.known and known.effects.fails is None and not _is_heavy(known):
+            assert _warnings(without, subject) & WORK == set(), f"{subject.statement.sql}: {known.effects}"
+
+
+def _warnings(inspection: Inspection, subject: Subject) -> set[str]:
+    return {
+        item.rule
+        for item in inspection.findings
+        if item.statement == subject.statement.index and item.severity is not Severity.INFO
+    }
+
+
+def _is_heavy(subject: Subject) -> bool:
+    """It holds SHARE or more on a relation that was there before, for as long as it reads or writes all rows of one."""
+    effects = subject.effects
+    work = effects.rewrites or effects.scans or effects.indexes_rebuilt
+    return bool(work) and any(strength(lock.mode) >= strength(S) for lock in effects.locks)

@@ -1,0 +1,1 @@
+ALTER TABLE "Notes" ALTER COLUMN "a title" TYPE text COLLATE "C";

@@ -1,0 +1,1 @@
+ALTER TABLE "Notes" ALTER COLUMN body TYPE text COLLATE "C";

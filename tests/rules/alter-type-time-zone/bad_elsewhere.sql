@@ -1,0 +1,2 @@
+SET timezone = 'Europe/Berlin';
+ALTER TABLE notes ALTER COLUMN made TYPE timestamptz;

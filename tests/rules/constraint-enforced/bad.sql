@@ -1,0 +1,2 @@
+-- server: 18
+ALTER TABLE notes ALTER CONSTRAINT of_tenant ENFORCED;

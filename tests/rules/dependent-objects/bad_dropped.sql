@@ -1,0 +1,2 @@
+-- fails: 2BP01
+ALTER TABLE notes DROP COLUMN size;
