@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from migrator.targets import Target
 
 
+WINDOW = "window"
+"""XCom key of the words in which the run's page says what preflight waits for."""
+
+
 class PgMigrationPreflightOperator(PgMigrationOperator):
     """The setup of apply: clearing apply clears it too, so every check is made anew.
 
@@ -35,14 +39,20 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
             target, run, migration = hook.target(), self.run_context(context), hook.migration(self.version)
             with hook.ledger() as ledger:
                 if not preflight.is_applied(plan, ledger):
-                    self.wait_for_window(plan, target, hook.window_of(migration), bundle, run.clock())
+                    self.wait_for_window(context, plan, target, hook.window_of(migration), bundle, run.clock())
                 report = preflight.run_checks(
                     plan, bundle, endpoint=hook.endpoint(), ledger=ledger, target=target, migration=migration, run=run
                 )
             return self.put(context, report, checks=len(report.checks))
 
     def wait_for_window(
-        self, plan: Plan, target: Target, own: Schedule | None, bundle: EvidenceBundle, now: datetime
+        self,
+        context: Context,
+        plan: Plan,
+        target: Target,
+        own: Schedule | None,
+        bundle: EvidenceBundle,
+        now: datetime,
     ) -> None:
         """Goes on when the window is open; gives the worker back until it opens.
 
@@ -55,6 +65,7 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         window = preflight.decide_window(plan, target, own, bundle.dry_run.seconds, now)
         self.log.info("window: %s, %s", window.state, window.reason)
         if window.state == "wait" and window.opens_at is not None:
+            context["ti"].xcom_push(key=WINDOW, value=window.reason)
             self.defer(trigger=WindowOpenTrigger(window.opens_at.isoformat()), method_name="execute")
         if window.state != "open":
             raise OutsideWindow(window.reason, opens_at=window.opens_at, closes_at=window.closes_at)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from airflow_migrator.operators.base import REFUSAL
 from airflow_migrator.operators.dry_run import FAILED_EVIDENCE
+from airflow_migrator.operators.preflight import WINDOW
 from airflow_migrator.params import REHEARSAL
 from airflow_migrator.stage_docs import STAGES
 from airflow_migrator.ui.run_facts import RunFacts, TaskFacts
@@ -103,14 +104,17 @@ def _before_apply(run: RunFacts) -> bool:
 
 def _refusal(task: TaskFacts) -> str:
     message = str(task.left.get(REFUSAL) or "the task left no message; see its log")
-    return f"**{text(task.task_id)}** {'failed' if task.state == 'failed' else 'will be tried again'}:\n\n" + fenced(
-        message, "text"
-    )
+    if task.state != "failed":
+        return f"**{text(task.task_id)}** will be tried again:\n\n{fenced(message, 'text')}"
+    advice = STAGES.get(task.stage, "").partition("Red: ")[2]
+    said = f"**{text(task.task_id)}** failed:\n\n{fenced(message, 'text')}"
+    return said + (f"\n\n**When {task.stage} is red**: {' '.join(advice.split())}" if advice else "")
 
 
 def _waits_for(task: TaskFacts) -> str:
     if task.stage == "preflight":
-        return "waits for the maintenance window"
+        window = task.left.get(WINDOW)
+        return "waits for the maintenance window" + (f": {window}" if window else "")
     if task.stage == "rollback":
         return "it failed, and a person has to decide whether to roll back: see Required Actions"
     return f"waits for {task.task_id.rpartition('.')[2].replace('_', ' ')}: see Required Actions"

@@ -54,7 +54,9 @@ def test_waiting_says_for_what() -> None:
     done = {"analyze": "success", "snapshot": "success", "dry_run": "success"}
     text = shown(run_of({**done, "review.reviewer_1": "awaiting_input"}))
     assert text.startswith("# 001\\_test on production\n\n⏳ **waits for reviewer 1: see Required Actions**")
-    assert "waits for the maintenance window" in shown(run_of({**done, "preflight": "deferred"}))
+    left = {"preflight": {"window": "next window: 2025-01-16 02:00 UTC"}}
+    text = shown(run_of({**done, "preflight": "deferred"}, left=left))
+    assert "⏳ **waits for the maintenance window: next window: 2025-01-16 02:00 UTC**" in text
 
 
 def test_failure_before_apply_says_that_nothing_was_applied_and_why() -> None:
@@ -62,6 +64,7 @@ def test_failure_before_apply_says_that_nothing_was_applied_and_why() -> None:
     text = shown(run_of(states, state="failed", left={"snapshot": {"refusal": "no room\nleft on the disk"}}))
     assert "❌ **Nothing was applied**" in text
     assert "```text\nno room\nleft on the disk\n```" in text
+    assert "**When snapshot is red**: the target or the storage could not be reached" in text
     assert "| snapshot | ❌\u00a0FAILED |" in text
     assert "| apply.001\\_test | –\u00a0not\u00a0reached |  |  |  |" in text
 
