@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
 	@echo "make up      start the local stack and leave it running; make down stops it"
-	@echo "make test    run the tests; make test-all also the long acceptance cases"
+	@echo "make test    run the tests; make test-all also the long acceptance cases and the UI in a browser"
 	@echo "make lint    check style, types, layers and SQL"
 	@echo "make bench   measure, and compare with the naive way or a peer"
 
