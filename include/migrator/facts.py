@@ -264,6 +264,7 @@ class ExtensionFacts:
     """Version, when it is."""
     available: bool
     versions: tuple[str, ...] = ()
+    owned: bool = True
 
 
 @dataclass(frozen=True)
@@ -318,6 +319,8 @@ class CatalogFacts:
     """None: not asked."""
     complete: bool = False
     """The catalog was asked. False for facts made by hand, as for `--server-version`."""
+    missing: frozenset[str] = frozenset()
+    """What the files name and no schema has: "type x", "function f", "server s"."""
     asked: frozenset[str] = frozenset()
     """Names of relations, qualified or not, that it was asked for: those that are not in `relations` do not exist."""
 

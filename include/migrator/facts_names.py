@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from migrator.nodes import Node, content, enum, find, flag, name_of, strings
+from migrator.nodes import Node, content, enum, find, flag, name_of, option, strings
 
 RELATIONS = (
     "OBJECT_TABLE",
@@ -48,6 +48,9 @@ class Mentioned:
         self.dropped_functions: set[str] = set()
         self.dropped_servers: set[str] = set()
         self.dropped_wrappers: set[str] = set()
+        self.servers: set[str] = set()
+        self.search_path: set[str] = set()
+        """Schemas that SET search_path names."""
         self.roles: set[str] = set()
         """Whose objects are dropped or given away."""
 
@@ -139,6 +142,7 @@ class Mentioned:
             self.relation(parts)
         elif kind in ON_RELATIONS:
             self.relation(parts[:-1])
+        self._extension_object(stmt)
 
     def _domain(self, stmt: Node) -> None:
         self.types.update(strings(stmt.type_name)[-1:])
@@ -171,6 +175,29 @@ class Mentioned:
 
     def _set_schema(self, stmt: Node) -> None:
         self.schemas.add(stmt.newschema)
+
+    def _owner_of_sequence(self, stmt: Node) -> None:
+        owner = option(stmt.options, "owned_by")
+        if owner is not None:
+            self.relation(strings(owner.arg.list.items)[:-1])
+
+    def _new_type(self, stmt: Node) -> None:
+        self.types.update(strings(stmt.type_name)[-1:])
+
+    def _new_domain(self, stmt: Node) -> None:
+        self.types.update(strings(stmt.domainname)[-1:])
+
+    def _foreign_table(self, stmt: Node) -> None:
+        self.servers.add(stmt.servername)
+
+    def _setting(self, stmt: Node) -> None:
+        if stmt.name.lower() == "search_path":
+            self.search_path.update(text for text in map(constant_text, stmt.args) if text)
+
+    def _extension_object(self, stmt: Node) -> None:
+        """COMMENT ON EXTENSION."""
+        if enum(stmt, "objtype") == "OBJECT_EXTENSION" and stmt.object.HasField("string"):
+            self.extensions.add(stmt.object.string.sval)
 
     def _trigger(self, stmt: Node) -> None:
         self.functions.update(strings(stmt.funcname)[-1:])
@@ -230,6 +257,14 @@ _HANDLERS = {
     "drop_owned_stmt": Mentioned._owned,
     "create_schema_stmt": Mentioned._schema,
     "alter_object_schema_stmt": Mentioned._set_schema,
+    "create_seq_stmt": Mentioned._owner_of_sequence,
+    "alter_seq_stmt": Mentioned._owner_of_sequence,
+    "create_enum_stmt": Mentioned._new_type,
+    "create_range_stmt": Mentioned._new_type,
+    "create_domain_stmt": Mentioned._new_domain,
+    "create_foreign_table_stmt": Mentioned._foreign_table,
+    "variable_set_stmt": Mentioned._setting,
+    "alter_extension_contents_stmt": Mentioned._extension,
     "create_trig_stmt": Mentioned._trigger,
     "alter_stats_stmt": Mentioned._alter_statistics,
     "create_stats_stmt": Mentioned._create_statistics,

@@ -60,6 +60,8 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     objects = _objects(ask, wanted, oids)
     members = ask("publication_members", names=sorted(wanted.publications)) if wanted.publications else []
     reached = {row["relation_oid"] for row in objects} | {row["oid"] for row in members}
+    if wanted.statistics:
+        reached |= {row["oid"] for row in ask("statistics_tables", names=sorted(wanted.statistics))}
     reached |= {oid for row in types for oid in (*row["tables"], *row["typed_tables"])}
     relations = ask(
         "closure",
@@ -77,6 +79,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     schemas = sorted(wanted.schemas | wanted.whole_schemas | {str(server["schema"])})
     extensions = sorted(wanted.extensions)
     functions = sorted(wanted.functions)
+    missing = ask("missing", types=sorted(wanted.types), functions=functions, servers=sorted(wanted.servers))
     return CatalogFacts(
         server_version_num=server["server_version_num"],
         timezone=server["timezone"],
@@ -89,7 +92,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         objects=facts_rows.objects(objects, found),
         roots=facts_rows.roots(objects),
         schemas=facts_rows.schemas(ask("schemas", names=schemas, role=role), wanted.whole_schemas, found),
-        extensions=facts_rows.extensions(ask("extensions", names=extensions) if extensions else []),
+        extensions=facts_rows.extensions(ask("extensions", names=extensions, role=role) if extensions else []),
         event_triggers=facts_rows.event_triggers(ask("event_triggers")),
         publications=facts_rows.publications(details["publications"], found),
         publications_for_all=tuple(dict.fromkeys(row["name"] for row in details["publications"] if row["for_all"])),
@@ -98,6 +101,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         standby=server["standby"],
         surroundings=read_surroundings(_Asker(conn, "surroundings"), found.names, standby=server["standby"]),
         complete=True,
+        missing=frozenset(row["name"] for row in missing),
         asked=frozenset(f"{schema}.{name}" if schema else name for schema, name in wanted.relations),
     )
 
@@ -117,6 +121,8 @@ class _Asker:
 
 
 def _names(ask: _Asker, wanted: Mentioned) -> list[Row]:
+    bare = {name for schema, name in wanted.relations if schema is None}
+    wanted.relations |= {(schema, name) for schema in wanted.search_path for name in bare}
     names = sorted(wanted.relations, key=lambda name: (name[0] or "", name[1]))
     return ask("names", schemas=[schema for schema, _ in names], names=[name for _, name in names]) if names else []
 

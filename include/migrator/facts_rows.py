@@ -296,7 +296,9 @@ def schemas(rows: Sequence[Row], whole: Collection[str], found: Found) -> dict[s
 
 def extensions(rows: Sequence[Row]) -> dict[str, ExtensionFacts]:
     return {
-        row["name"]: ExtensionFacts(row["name"], row["installed"], row["available"], tuple(row["versions"]))
+        row["name"]: ExtensionFacts(
+            row["name"], row["installed"], row["available"], tuple(row["versions"]), row["owned"]
+        )
         for row in rows
     }
 

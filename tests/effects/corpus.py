@@ -1,6 +1,7 @@
 """The corpus: statements with their set-up, in YAML files beside this one.
 
-A file has `setup` (SQL that every case of it starts from) and `cases`. A case:
+A file has `setup` (SQL that every case of it starts from), or `setup_file` with a file that holds it, and `cases`. A
+case:
 
     - id: add-column-nullable       unique in the whole corpus
       sql: ALTER TABLE t ADD c int  what is predicted and run; several statements are one transaction where they can be
@@ -53,9 +54,10 @@ def load(folder: Path = FOLDER) -> tuple[Case, ...]:
 
 def _file(path: Path) -> Iterator[Case]:
     content = yaml.safe_load(path.read_text())
-    unknown = set(content) - {"setup", "superuser", "cases"}
+    unknown = set(content) - {"setup", "setup_file", "superuser", "cases"}
     if unknown:
         raise ValueError(f"{path.name}: unknown keys {sorted(unknown)}")
+    shared = (path.parent / content["setup_file"]).read_text() if "setup_file" in content else content.get("setup", "")
     for item in content["cases"]:
         if set(item) - KEYS or not {"id", "sql"} <= set(item):
             raise ValueError(f"{path.name}: a case has id, sql and perhaps {sorted(KEYS)}, not {sorted(item)}")
@@ -63,7 +65,7 @@ def _file(path: Path) -> Iterator[Case]:
             id=item["id"],
             file=path.name,
             sql=item["sql"].strip(),
-            setup=content.get("setup", "") + item.get("setup", ""),
+            setup=shared + item.get("setup", ""),
             superuser=content.get("superuser", "") + item.get("superuser", ""),
             majors=_majors(str(item.get("majors", "14+"))),
             settings=item.get("settings", {}),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from migrator.effects import types
 from migrator.effects.definitions import object_name
 from migrator.effects.model import AX, SUX, Recorder
 from migrator.effects.world import World
-from migrator.facts import ObjectFacts
+from migrator.facts import FunctionFacts, ObjectFacts
 from migrator.facts_names import RELATIONS, ROUTINES
-from migrator.nodes import Node, content, enum
+from migrator.nodes import Node, content, enum, strings
 
 OWNED_BY_ITS_TABLE = ("pg_constraint", "pg_attrdef", "pg_trigger", "pg_rewrite", "pg_policy")
 """Their removal locks the table that they are on: RemoveConstraintById, RemoveTriggerById, ..."""
@@ -47,17 +48,20 @@ def _roots(item: Node, kind: str, world: World) -> Iterator[str]:
         if found is not None and found.oid:
             yield f"pg_type:{found.oid}:0"
     elif kind in ROUTINES:
-        given = content(item)
-        candidates = world.functions(parts)
-        if not given.args_unspecified:
-            from migrator.effects import types
-
-            wanted = tuple(str(types.from_node(argument.type_name)) for argument in given.objargs)
-            candidates = tuple(found for found in candidates if found.arguments == wanted)
-        if len(candidates) == 1 and candidates[0].oid:
-            yield f"pg_proc:{candidates[0].oid}:0"
+        found_routines = routines(content(item), world)
+        if len(found_routines) == 1 and found_routines[0].oid:
+            yield f"pg_proc:{found_routines[0].oid}:0"
     elif kind in _LABELS:
         yield from world.facts.roots.get(f"{_LABELS[kind]} {parts[-1]}", ())
+
+
+def routines(named: Node, world: World) -> tuple[FunctionFacts, ...]:
+    """The functions that an ObjectWithArgs may mean."""
+    candidates = world.functions(strings(named.objname))
+    if named.args_unspecified:
+        return candidates
+    wanted = tuple(str(types.from_node(argument.type_name)) for argument in named.objargs)
+    return tuple(item for item in candidates if item.arguments == wanted)
 
 
 def part_of(relation: str, catalog: str, name: str, world: World) -> Iterator[str]:
@@ -85,7 +89,8 @@ def present(item: ObjectFacts, world: World) -> str | None:
 def reached(roots: Iterable[str], world: World) -> dict[str, ObjectFacts]:
     """Everything that goes away with the roots, themselves included, by key."""
     found: dict[str, ObjectFacts] = {}
-    stack = list(roots)
+    begin = tuple(roots)
+    stack = list(begin)
     while stack:
         key = stack.pop()
         item = world.facts.objects.get(key) if world.facts is not None else None
@@ -93,6 +98,8 @@ def reached(roots: Iterable[str], world: World) -> dict[str, ObjectFacts]:
             continue
         found[key] = item
         stack.extend(edge.key for edge in item.dependents)
+        if key not in begin:  # a rule takes its view along, a member its extension
+            stack.extend(owner for owner, kind in item.needed_by if kind in "ie" and _whole(owner) not in found)
     return found
 
 
@@ -127,13 +134,20 @@ def _along(named: tuple[str, ...], found: dict[str, ObjectFacts]) -> set[str]:
     return along
 
 
+def _whole(key: str) -> str:
+    """Of a column, the key of its table."""
+    return f"{key.rpartition(':')[0]}:0"
+
+
 def lock_object(item: ObjectFacts, world: World, out: Recorder) -> None:
     relation = present(item, world)
     if relation is None:
         return
     if item.catalog == "pg_class":
-        out.lock(relation, AX)
         facts = world.relation(relation)
+        if facts is not None and facts.kind == "c":
+            return  # a composite type: nobody opens it
+        out.lock(relation, AX)
         if facts is None or item.column:
             return
         out.lock(facts.table, AX)

@@ -1,100 +1,246 @@
-"""Locks and work of CREATE, DROP and REINDEX of indexes, VACUUM, CLUSTER, ANALYZE and REFRESH MATERIALIZED VIEW.
+"""CREATE, DROP and REINDEX of indexes.
 
-https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES and the pages of the commands.
+https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES and src/backend/commands/indexcmds.c.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
+from migrator.effects import dependents
+from migrator.effects.definitions import index as index_facts
+from migrator.effects.definitions import object_name
+from migrator.effects.expressions import mentioned
 from migrator.effects.model import AX, SUX, Recorder
 from migrator.effects.model import S as SHARE
-from migrator.effects.model import X as EXCLUSIVE
+from migrator.effects.named import bare, must_own, there
 from migrator.effects.world import World
-from migrator.nodes import Node, enum, flag, strings
+from migrator.facts import RelationFacts
+from migrator.facts_names import cascades, concurrently
+from migrator.nodes import Node, enum, find, strings
+
+_KEY_COLUMNS = re.compile(r"\((.*)\)$")
 
 
 def create_index(stmt: Node, world: World, out: Recorder) -> None:
     """SHARE blocks writers for the whole build; CONCURRENTLY blocks nobody but waits for every old transaction."""
     table = world.name(stmt.relation)
-    mode = SUX if stmt.concurrent else SHARE
-    if stmt.if_not_exists and stmt.idxname and world.index_of(f"{table.rsplit('.', 1)[0]}.{stmt.idxname}"):
-        out.lock(table, mode)
+    if not there(table, world, out):
         return
-    facts = world.relation(table)
-    if stmt.concurrent and facts is not None and facts.kind == "p":
-        out.fail("0A000", f'cannot create index on partitioned table "{facts.name}" concurrently')
+    mode = SUX if stmt.concurrent else SHARE
     out.lock(table, mode)
-    out.scan(table)
-    for leaf in world.leaves(table):
-        out.lock(leaf, mode)
-        out.scan(leaf)
+    facts = world.relation(table)
+    partitioned = facts is not None and facts.kind == "p"
+    made = index_facts(stmt, table, partitioned=partitioned)
+    if stmt.idxname and world.exists(made.name):
+        if not stmt.if_not_exists:
+            out.fail("42P07", f'relation "{stmt.idxname}" already exists')
+        return
+    if facts is not None:
+        _can_be_built(stmt, facts, world, out)
+    if stmt.unique and not stmt.if_not_exists:
+        out.risk("23505", f'could not create unique index "{bare(made.name)}": rows have the same key')
     out.waits = bool(stmt.concurrent)
-
-
-def drop_index(names: list[str], world: World, out: Recorder, *, concurrently: bool) -> None:
-    """ACCESS EXCLUSIVE on index and table, for an instant; CONCURRENTLY waits for old transactions instead."""
-    for name in names:
-        found = world.index_of(name)
-        mode = SUX if concurrently else AX
+    if partitioned and not stmt.relation.inh:
+        return
+    for name in (table, *(world.leaves(table) if partitioned else ())):
         out.lock(name, mode)
-        if found is not None:
-            out.lock(found[0].name, mode)
-        elif not world.is_new(name):
-            out.assume(f"the table of index {name} is locked {mode}, too; which one it is needs a connection")
-    out.waits = concurrently
+    for name in world.storage(table):
+        out.scan(name)
+
+
+def _can_be_built(stmt: Node, facts: RelationFacts, world: World, out: Recorder) -> None:
+    if facts.kind not in "rpm":
+        out.fail("42809", f'cannot create index on relation "{bare(facts.name)}"')
+        return
+    must_own(facts.name, world, out)
+    if stmt.concurrent and facts.kind == "p":
+        out.fail("0A000", f'cannot create index on partitioned table "{bare(facts.name)}" concurrently')
+    if facts.columns:
+        known = {*facts.columns, "ctid", "tableoid", "xmin", "cmin", "xmax", "cmax"}
+        for column in _columns(stmt):
+            if column not in known:
+                out.fail("42703", f'column "{column}" does not exist')
+    if stmt.unique and facts.kind == "p":
+        keys = {item.index_elem.name for item in stmt.index_params}
+        if not partition_columns(facts) <= keys:
+            out.fail("0A000", "unique constraint on partitioned table must include all partitioning columns")
+    for name in _changing(stmt, world):
+        out.fail("42P17", f"functions in index expression must be marked IMMUTABLE, and {name}() is not")
+
+
+def _columns(stmt: Node) -> Iterator[str]:
+    for item in (*stmt.index_params, *stmt.index_including_params):
+        if item.index_elem.name:
+            yield item.index_elem.name
+        yield from mentioned(item.index_elem.expr)
+    yield from mentioned(stmt.where_clause)
+
+
+def _changing(stmt: Node, world: World) -> Iterator[str]:
+    """Functions that are known not to be immutable, whichever of that name it is."""
+    for node in (*(item.index_elem.expr for item in stmt.index_params), stmt.where_clause):
+        for call in find(node, "FuncCall"):
+            parts = strings(call.funcname)
+            fitting = [item for item in world.functions(parts) if item.least <= len(call.args) <= item.most]
+            if fitting and all(item.volatility != "i" for item in fitting):
+                yield parts[-1]
+
+
+def partition_columns(facts: RelationFacts) -> set[str]:
+    """Plain columns of the partition key."""
+    found = _KEY_COLUMNS.search(facts.partition_key or "")
+    words = (part.strip().split(" ")[0].strip('"') for part in found[1].split(",")) if found else ()
+    return {word for word in words if word in facts.columns}
+
+
+def drop_indexes(stmt: Node, world: World, out: Recorder) -> None:
+    """ACCESS EXCLUSIVE on index and table, for an instant. CONCURRENTLY waits for the users of the table instead, and
+    locks only the index so at its end."""
+    names = dotted_names(stmt, world)
+    if stmt.concurrent and len(names) > 1:
+        out.fail("0A000", "DROP INDEX CONCURRENTLY does not support dropping multiple objects")
+    if stmt.concurrent and cascades(stmt):
+        out.fail("0A000", "DROP INDEX CONCURRENTLY does not support CASCADE")
+    present = [n for n in names if there(n, world, out, missing_ok=stmt.missing_ok, sqlstate="42704", what="index")]
+    for name in present:
+        known = world.relation(name)
+        if known is not None and known.kind not in "iI":
+            out.fail("42809", f'"{bare(name)}" is not an index')
+            continue
+        if known is not None and known.table:
+            must_own(name, world, out)
+        if stmt.concurrent:
+            _drop_concurrently(name, world, out)
+        else:
+            out.lock(name, AX)
+            _table_of(name, AX, world, out)
+            if known is not None and known.kind == "I" and known.table:
+                for leaf in world.leaves(known.table):
+                    out.lock(leaf, AX)
+    if not stmt.concurrent:
+        roots = dependents.roots_of(stmt, world)
+        dependents.drop_objects(roots, world, out, cascade=cascades(stmt), what="the index")
+
+
+def _drop_concurrently(name: str, world: World, out: Recorder) -> None:
+    found = world.index_of(name)
+    known = world.relation(name)
+    if known is not None and known.kind == "I":
+        out.fail("0A000", f'cannot drop partitioned index "{bare(name)}" concurrently')
+    elif found is not None and (found[1].constraint or found[1].parent):
+        out.fail("2BP01", f"cannot drop index {bare(name)}: a constraint or a partitioned index requires it")
+    out.lock(name, AX)
+    _table_of(name, SUX, world, out)
+    out.waits = True
+
+
+def _table_of(name: str, mode: str, world: World, out: Recorder) -> None:
+    known = world.relation(name)
+    if known is not None and known.table:
+        out.lock(known.table, mode)
+    elif known is None and not world.is_new(name):
+        out.assume(f"the table of index {name} is locked {mode}, too; which one it is needs a connection")
 
 
 def reindex(stmt: Node, world: World, out: Recorder) -> None:
-    concurrently = flag(stmt.params, "concurrently", False)
+    """Writers wait for the table, readers that plan with an index for that: SHARE and ACCESS EXCLUSIVE."""
+    gently = concurrently(stmt)
     kind = enum(stmt, "kind")
-    out.waits = concurrently
+    out.waits = gently
+    if kind == "REINDEX_OBJECT_SCHEMA":
+        _schema(stmt.name, gently, world, out)
+        return
     if kind not in ("REINDEX_OBJECT_INDEX", "REINDEX_OBJECT_TABLE"):
         out.known = False
-        out.assume("REINDEX of a schema or database locks its tables one after the other")
+        out.assume("REINDEX of a database locks its tables one after the other")
         return
     name = world.name(stmt.relation)
+    if not there(name, world, out):
+        return
+    facts = world.relation(name)
+    if facts is not None:
+        must_own(name, world, out)
     if kind == "REINDEX_OBJECT_TABLE":
-        out.lock(name, SUX if concurrently else SHARE)
+        if facts is not None and facts.kind not in "rpmt":
+            out.fail("42809", f'"{bare(name)}" is not a table or materialized view')
+        if facts is not None and facts.kind == "p":
+            out.transactional = False
+            out.lock(name, SUX if gently else SHARE)
+            for below in facts.partitions:
+                out.lock(below, SHARE)  # find_all_inheritors in ReindexPartitions, also with CONCURRENTLY
+        for table in world.storage(name):
+            _table(table, gently, world, out)
+        return
+    if facts is not None and facts.kind not in "iI":
+        out.fail("42809", f'"{bare(name)}" is not an index')
+        return
+    if facts is not None and facts.kind == "I":
+        out.transactional = False
+        for index in _leaf_indexes(name, world):
+            _index(index, gently, world, out)
+        return
+    _index(name, gently, world, out)
+
+
+def _index(name: str, gently: bool, world: World, out: Recorder) -> None:
+    out.lock(name, AX)
+    out.rebuild(name)
+    known = world.relation(name)
+    if known is not None and known.table:
+        out.lock(known.table, SUX if gently else SHARE)
+        out.scan(known.table)
+    elif known is None:
+        out.assume(f"the table of index {name} is locked, too; which one it is needs a connection")
+
+
+def _table(name: str, gently: bool, world: World, out: Recorder) -> None:
+    out.lock(name, SUX if gently else SHARE)
+    facts = world.relation(name)
+    if facts is None:
         out.scan(name)
+        out.assume(f"the indexes of {name} are locked ACCESS EXCLUSIVE; which they are needs a connection")
+        return
+    for index in facts.indexes:
+        out.lock(index.name, AX)
+        out.rebuild(index.name)
+        out.scan(name)
+
+
+def _leaf_indexes(name: str, world: World) -> Iterator[str]:
+    """The indexes with a file below a partitioned one."""
+    stack = [name]
+    while stack:
+        current = stack.pop()
+        facts = world.relation(current)
+        table = world.relation(facts.table) if facts is not None and facts.table else None
+        for child in table.children if table is not None else ():
+            below = world.relation(child)
+            for index in below.indexes if below is not None else ():
+                if index.parent == current:
+                    if index.partitioned:
+                        stack.append(index.name)
+                    else:
+                        yield index.name
+
+
+def _schema(schema: str, gently: bool, world: World, out: Recorder) -> None:
+    known = world.facts.schemas.get(schema) if world.facts is not None else None
+    if known is None:
+        if world.facts is not None and world.facts.complete:
+            out.fail("3F000", f'schema "{schema}" does not exist')
+        out.known = False
+        out.assume("REINDEX SCHEMA locks all tables of the schema, one after the other")
+        return
+    if not known.owned:
+        out.fail("42501", f"must be owner of schema {schema}")
+    for name in known.relations:
         facts = world.relation(name)
-        for index in facts.indexes if facts else ():
-            out.lock(index.name, SUX if concurrently else AX)
-        return
-    out.lock(name, SUX if concurrently else AX)
-    found = world.index_of(name)
-    if found is not None:
-        out.lock(found[0].name, SUX if concurrently else SHARE)
-        out.scan(found[0].name)
-
-
-def vacuum(stmt: Node, world: World, out: Recorder) -> None:
-    full = stmt.is_vacuumcmd and flag(stmt.options, "full", False)
-    if not len(stmt.rels):
-        out.assume("every table of the database, one after the other")
-        out.known = False
-    for item in stmt.rels:
-        table = world.name(item.vacuum_relation.relation)
-        out.lock(table, AX if full else SUX)
-        if full:
-            out.rewrite(table)
-
-
-def cluster(stmt: Node, world: World, out: Recorder) -> None:
-    if not stmt.HasField("relation"):
-        out.known = False
-        return
-    table = world.name(stmt.relation)
-    out.lock(table, AX)
-    out.rewrite(table)
-
-
-def refresh(stmt: Node, world: World, out: Recorder) -> None:
-    view = world.name(stmt.relation)
-    out.lock(view, EXCLUSIVE if stmt.concurrent else AX)
-    if not stmt.concurrent:
-        out.rewrite(view)
-    out.assume(f"the tables that {view} reads get ACCESS SHARE")
+        if facts is not None and facts.kind in "rm":
+            _table(name, gently, world, out)
 
 
 def dotted_names(stmt: Node, world: World) -> list[str]:
     """The objects of a DROP, qualified."""
-    return [world.dotted(strings(item.list.items)) for item in stmt.objects if item.HasField("list")]
+    return [world.dotted(object_name(item)) for item in stmt.objects]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from migrator.effects import definitions, types
+from migrator.effects import definitions, dependents, types
 from migrator.effects.replay import Draft, Replay
 from migrator.effects.replay_create import add_constraint
 from migrator.effects.world import commands, type_parts
@@ -69,6 +69,7 @@ def _add_column(command: Node, table: str, draft: Draft) -> None:
 def _drop_column(command: Node, table: str, draft: Draft) -> None:
     """Constraints and indexes on the column go with it."""
     column = command.name
+    _gone(dependents.column_of(table, column, draft.world), draft)
     facts = _known(table, draft)
     for sequence in facts.columns[column].sequences if column in facts.columns else ():
         draft.drop(sequence)
@@ -184,7 +185,13 @@ def _validate(command: Node, table: str, draft: Draft) -> None:
                     _edit(name, column, draft, not_null=True)
 
 
+def _gone(keys: Iterable[str], draft: Draft) -> None:
+    for key in dependents.reached(keys, draft.world):
+        draft.changes[("gone", key)] = True
+
+
 def _drop_constraint(command: Node, table: str, draft: Draft) -> None:
+    _gone(dependents.part_of(table, "pg_constraint", command.name, draft.world), draft)
     draft.changes[("not valid", table, command.name)] = False
     for name in (table, *draft.world.leaves(table)):
         facts = _known(name, draft)

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from migrator.effects import definitions
 from migrator.effects.replay import Draft, Replay
-from migrator.effects.world import TEMPORARY
+from migrator.effects.world import TEMPORARY, World
 from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, ViewUse
 from migrator.nodes import Node, content, enum, name_of, option, strings
 
 
 def table(stmt: Node, draft: Draft) -> None:
-    name = new_name(stmt.relation, draft)
+    name = new_name(stmt.relation, draft.world)
     if draft.world.exists(name):
         return
     world = draft.world
@@ -31,7 +31,8 @@ def table(stmt: Node, draft: Draft) -> None:
     for item in stmt.table_elts:
         kind, definition = name_of(item), content(item)
         if kind == "column_def":
-            columns[definition.colname] = definitions.column(definition, world, name)
+            if definition.HasField("type_name"):
+                columns[definition.colname] = definitions.column(definition, world, name)
             constraints += definitions.column_constraints(definition, world, name)
         elif kind == "constraint":
             constraints += filter(None, [definitions.constraint(definition, world, name)])
@@ -102,7 +103,7 @@ def inherit_indexes(name: str, parent: str, draft: Draft) -> None:
 
 
 def table_as(stmt: Node, draft: Draft) -> None:
-    name = new_name(stmt.into.rel, draft)
+    name = new_name(stmt.into.rel, draft.world)
     if draft.world.exists(name):
         return
     kind = "m" if enum(stmt, "objtype") == "OBJECT_MATVIEW" else "r"
@@ -114,11 +115,11 @@ def table_as(stmt: Node, draft: Draft) -> None:
 
 def select_into(stmt: Node, draft: Draft) -> None:
     if stmt.HasField("into_clause"):
-        draft.create(RelationFacts(new_name(stmt.into_clause.rel, draft), "r"))
+        draft.create(RelationFacts(new_name(stmt.into_clause.rel, draft.world), "r"))
 
 
 def view(stmt: Node, draft: Draft) -> None:
-    name = new_name(stmt.view, draft)
+    name = new_name(stmt.view, draft.world)
     reads = definitions.read_relations(stmt.query, draft.world)
     known = draft.relation(name)
     if known is None and draft.world.exists(name) is None and stmt.replace:
@@ -138,7 +139,7 @@ def _read_by(name: str, reads: tuple[str, ...], draft: Draft) -> None:
 
 
 def sequence(stmt: Node, draft: Draft) -> None:
-    name = new_name(stmt.sequence, draft)
+    name = new_name(stmt.sequence, draft.world)
     if draft.world.exists(name):
         return
     owner = option(stmt.options, "owned_by")
@@ -147,7 +148,7 @@ def sequence(stmt: Node, draft: Draft) -> None:
 
 
 def foreign_table(stmt: Node, draft: Draft) -> None:
-    name = new_name(stmt.base_stmt.relation, draft)
+    name = new_name(stmt.base_stmt.relation, draft.world)
     if not draft.world.exists(name):
         columns = {
             item.column_def.colname: definitions.column(item.column_def, draft.world, name)
@@ -185,11 +186,15 @@ def _index_below(table: str, above: IndexFacts, draft: Draft) -> None:
         _index_below(child, made, draft)
 
 
-def new_name(range_var: Node, draft: Draft) -> str:
+def new_name(range_var: Node, world: World) -> str:
     """Where CREATE puts it: the first schema of the search path."""
     if range_var.relpersistence == "t":
         return f"{TEMPORARY}.{range_var.relname}"
-    return f"{range_var.schemaname or draft.world.schema}.{range_var.relname}"
+    return f"{range_var.schemaname or world.schema}.{range_var.relname}"
+
+
+def schema(stmt: Node, draft: Draft) -> None:
+    draft.changes[("schema", stmt.schemaname)] = True
 
 
 HANDLERS: Mapping[str, Replay] = {
@@ -200,4 +205,5 @@ HANDLERS: Mapping[str, Replay] = {
     "create_seq_stmt": sequence,
     "create_foreign_table_stmt": foreign_table,
     "index_stmt": index,
+    "create_schema_stmt": schema,
 }

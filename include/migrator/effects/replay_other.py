@@ -236,6 +236,16 @@ def rule(stmt: Node, draft: Draft) -> None:
         draft.put(replace(facts, rules=(*kept, RuleFacts(stmt.rulename, event, bool(stmt.instead)))))
 
 
+def statistics(stmt: Node, draft: Draft) -> None:
+    for item in stmt.relations:
+        if len(stmt.defnames) and item.HasField("range_var"):
+            draft.changes[("statistics", draft.world.dotted(strings(stmt.defnames)))] = draft.world.name(item.range_var)
+
+
+def publication(stmt: Node, draft: Draft) -> None:
+    draft.changes[("publication", stmt.pubname)] = True
+
+
 def setting(stmt: Node, draft: Draft) -> None:
     """SET search_path and SET TIME ZONE: the later statements run under them."""
     name = stmt.name.lower()
@@ -272,4 +282,6 @@ HANDLERS: Mapping[str, Replay] = {
     "create_policy_stmt": policy,
     "rule_stmt": rule,
     "variable_set_stmt": setting,
+    "create_stats_stmt": statistics,
+    "create_publication_stmt": publication,
 }

@@ -1,76 +1,134 @@
-"""Statements about rows: DML, COPY, SELECT, TRUNCATE, LOCK TABLE, and what cannot be looked into.
-
-Every table that a query reads is locked ACCESS SHARE, ROW SHARE with FOR UPDATE; what is written gets ROW EXCLUSIVE.
-"""
+"""Statements about rows: DML, COPY, SELECT, TRUNCATE, LOCK TABLE, and what cannot be looked into."""
 
 from __future__ import annotations
 
+from migrator.effects import queries, writes
 from migrator.effects.model import AS as ACCESS_SHARE
-from migrator.effects.model import AX, MODES, RS, RX, Recorder
+from migrator.effects.model import AX, MODES, Recorder
+from migrator.effects.named import bare, may, of_kind, there
 from migrator.effects.world import World
-from migrator.nodes import Node, find
-
-
-def reads(message: Node, world: World, out: Recorder) -> None:
-    """ACCESS SHARE on every table that is mentioned, but not on the names of WITH queries."""
-    common = {item.ctename for item in find(message, "CommonTableExpr")}
-    mode = RS if any(True for _ in find(message, "LockingClause")) else ACCESS_SHARE
-    for item in find(message, "RangeVar"):
-        if item.schemaname or item.relname not in common:
-            out.lock(world.name(item), mode)
+from migrator.facts_names import cascades
+from migrator.nodes import Node, option
 
 
 def select(stmt: Node, world: World, out: Recorder) -> None:
-    reads(stmt, world, out)
-
-
-def insert(stmt: Node, world: World, out: Recorder) -> None:
-    reads(stmt, world, out)
-    _write(world.name(stmt.relation), world, out)
+    queries.query(stmt, world, out, scans=True)
 
 
 def change(stmt: Node, world: World, out: Recorder) -> None:
-    """UPDATE, DELETE, MERGE: without an index for its WHERE it reads the whole table."""
-    reads(stmt, world, out)
-    table = world.name(stmt.relation)
-    _write(table, world, out)
-    out.scan(table)
-    for leaf in world.leaves(table):
-        out.scan(leaf)
+    """INSERT, UPDATE, DELETE, MERGE, with what their sub-queries read."""
+    queries.query(stmt, world, out)
+
+
+def explain(stmt: Node, world: World, out: Recorder) -> None:
+    """With ANALYZE the statement is run; without it is planned, so that triggers and foreign keys do nothing."""
+    if option(stmt.options, "analyze") is not None:
+        queries.query(stmt.query, world, out)
+        return
+    inner = Recorder()
+    queries.query(stmt.query, world, inner)
+    written = {world.name(item.relation) for item in _writers(stmt.query)}
+    reachable = {name for table in written for name in (table, *world.leaves(table), *writes.bases(table, world, out))}
+    out.fails = inner.fails
+    for name, mode in inner.locks.items():
+        if not written or name in reachable or mode == ACCESS_SHARE:
+            out.lock(name, mode)
+
+
+def _writers(query: Node) -> list[Node]:
+    found = query.WhichOneof("node")
+    return [getattr(query, found)] if found in ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt") else []
+
+
+def declare_cursor(stmt: Node, world: World, out: Recorder) -> None:
+    queries.query(stmt.query, world, out)
+
+
+def prepare(stmt: Node, world: World, out: Recorder) -> None:
+    """The statement is looked at; what it locks is taken at EXECUTE."""
+    queries.query(stmt.query, world, out, planned=False)
 
 
 def copy(stmt: Node, world: World, out: Recorder) -> None:
+    if stmt.filename and world.facts is not None and not world.facts.superuser:
+        out.risk("42501", "files and programs of the server are for members of pg_read_server_files and its like only")
     if not stmt.HasField("relation"):
-        reads(stmt, world, out)
+        queries.query(stmt.query, world, out, scans=True)
         return
     table = world.name(stmt.relation)
+    if not there(table, world, out):
+        return
     if stmt.is_from:
-        _write(table, world, out)
-    else:
-        out.lock(table, ACCESS_SHARE)
-        out.scan(table)
+        columns = tuple(item.string.sval for item in stmt.attlist)
+        writes.target(table, ("INSERT",), world, out)
+        writes.inserted(table, columns or None, frozenset(), world, out)
+        return
+    may(table, "SELECT", world, out)
+    of_kind(table, "rm" if world.major >= 18 else "r", world, out, "a table that COPY can read")
+    out.lock(table, ACCESS_SHARE)
+    out.scan(table)
 
 
 def truncate(stmt: Node, world: World, out: Recorder) -> None:
-    """A new file for table and indexes, so it counts as a rewrite; CASCADE takes all tables that refer to it."""
+    """New files, so that nobody sees the old rows: ACCESS EXCLUSIVE on tables and their indexes.
+
+    CASCADE takes all tables that refer to these, and those that refer to them. ExecuteTruncate in tablecmds.c.
+    """
+    wanted: dict[str, None] = {}
     for item in stmt.relations:
         table = world.name(item.range_var)
-        for name in (table, *world.leaves(table)):
-            out.lock(name, AX)
-            out.rewrite(name)
+        if not there(table, world, out) or not of_kind(table, "rpf", world, out, "a table"):
+            continue
+        may(table, "TRUNCATE", world, out)
         facts = world.relation(table)
-        for other in facts.referenced_by if facts else ():
-            if stmt.behavior == 2:  # DROP_CASCADE
-                out.lock(other, AX)
-                out.rewrite(other)
+        if facts is not None and facts.kind == "p" and not item.range_var.inh:
+            out.fail("42809", f'cannot truncate only a partitioned table "{bare(table)}"')
+        wanted.update(dict.fromkeys((table, *(world.leaves(table) if item.range_var.inh else ()))))
+    outside = _referring(wanted, world)
+    if not cascades(stmt):
+        if outside:
+            out.fail("0A000", f"cannot truncate a table that {', '.join(sorted(outside))} refers to")
+    else:
+        while outside:
+            wanted.update(dict.fromkeys(name for other in outside for name in (other, *world.leaves(other))))
+            outside = _referring(wanted, world)
+    for name in wanted:
+        _empty(name, world, out, restart=bool(stmt.restart_seqs))
+    if world.facts is None and cascades(stmt):
+        out.assume("which tables refer to these, and are emptied as well, is unknown without a connection")
+
+
+def _referring(tables: dict[str, None], world: World) -> set[str]:
+    found = set()
+    for name in tables:
+        facts = world.relation(name)
+        found |= {other for other in (facts.referenced_by if facts is not None else ()) if other not in tables}
+    return found
+
+
+def _empty(name: str, world: World, out: Recorder, *, restart: bool) -> None:
+    out.lock(name, AX)
+    facts = world.relation(name)
+    if facts is None:
+        return
+    if facts.kind in "rm":
+        for index in facts.indexes:
+            out.lock(index.name, AX)
+    if restart:
+        for column in facts.columns.values():
+            for sequence in column.sequences:
+                known = world.relation(sequence)
+                if known is not None and known.owned_by == name:
+                    out.lock(sequence, AX)
 
 
 def lock(stmt: Node, world: World, out: Recorder) -> None:
-    """`mode` counts the eight modes from 1, as in lockdefs.h."""
+    """`mode` counts the eight modes from 1, as in lockdefs.h. A view locks what it reads."""
+    mode = MODES[stmt.mode - 1]
     for item in stmt.relations:
         table = world.name(item.range_var)
-        for name in (table, *world.leaves(table)):
-            out.lock(name, MODES[stmt.mode - 1])
+        if there(table, world, out) and of_kind(table, "rpv", world, out, "a table or view"):
+            queries.opened(table, mode, world, out, only=not item.range_var.inh)
 
 
 def opaque(stmt: Node, world: World, out: Recorder) -> None:
@@ -81,11 +139,3 @@ def opaque(stmt: Node, world: World, out: Recorder) -> None:
 
 def nothing(stmt: Node, world: World, out: Recorder) -> None:
     """Touches no relation that somebody else uses."""
-
-
-def _write(table: str, world: World, out: Recorder) -> None:
-    out.lock(table, RX)
-    facts = world.relation(table)
-    for item in facts.constraints if facts else ():
-        if item.kind == "f" and item.referenced:
-            out.lock(item.referenced, RS)

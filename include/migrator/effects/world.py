@@ -114,9 +114,9 @@ class World:
             return False
         if self.facts is None or not self.facts.complete:
             return None
-        bare = name.partition(".")[2]
-        asked = name in self.facts.asked or bare in self.facts.asked
-        return False if asked else None
+        schema, _, bare = name.partition(".")
+        here = schema == self.facts.schema and bare in self.facts.asked and bare not in self.facts.resolved
+        return False if here or name in self.facts.asked else None
 
     def relation(self, name: str) -> RelationFacts | None:
         """What is known of it; None for unknown and dropped relations."""

@@ -120,12 +120,25 @@ reached AS (
     WHERE a.attnum > 0 AND NOT a.attisdropped
     UNION
     SELECT
-        d.classid,
-        d.objid,
-        d.objsubid
+        next.classid,
+        next.objid,
+        next.objsubid
     FROM reached AS r
-    INNER JOIN pg_catalog.pg_depend AS d
-        ON r.classid = d.refclassid AND r.objid = d.refobjid AND r.objsubid IN (0, d.refobjsubid)
+    CROSS JOIN LATERAL (
+        SELECT
+            d.classid,
+            d.objid,
+            d.objsubid
+        FROM pg_catalog.pg_depend AS d
+        WHERE r.classid = d.refclassid AND r.objid = d.refobjid AND r.objsubid IN (0, d.refobjsubid)
+        UNION ALL
+        SELECT
+            d.refclassid,
+            d.refobjid,
+            d.refobjsubid
+        FROM pg_catalog.pg_depend AS d
+        WHERE r.classid = d.classid AND r.objid = d.objid AND d.deptype IN ('i', 'e')
+    ) AS next
     WHERE r.classid <> 'pg_catalog.pg_namespace'::regclass OR r.objid >= 16384 OR r.objid = 2200
 ),
 distinct_roots AS (
@@ -512,6 +525,23 @@ INNER JOIN pg_catalog.pg_namespace AS s ON t.stxnamespace = s.oid
 WHERE t.stxrelid = any(%(oids)s::oid []) OR t.stxname = any(%(names)s::text [])
 ORDER BY t.oid
 
+-- name: statistics_tables
+-- Tables of the statistics that statements name.
+SELECT t.stxrelid::bigint AS oid
+FROM pg_catalog.pg_statistic_ext AS t
+WHERE t.stxname = any(%(names)s::text [])
+
+-- name: missing
+-- Names that no type, function or server of any schema has.
+SELECT 'type ' || w AS name FROM unnest(%(types)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_type AS t WHERE t.typname = w)
+UNION ALL
+SELECT 'function ' || w FROM unnest(%(functions)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS p WHERE p.proname = w)
+UNION ALL
+SELECT 'server ' || w FROM unnest(%(servers)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server AS f WHERE f.srvname = w)
+
 -- name: publications
 -- A table may be in one by name, by its schema (PostgreSQL 15 and later) or because the publication is for all.
 SELECT
@@ -648,6 +678,7 @@ WHERE s.nspname = any(%(names)s::text [])
 SELECT
     w.name,
     e.extversion AS installed,
+    coalesce(pg_catalog.pg_has_role(%(role)s, e.extowner, 'USAGE'), true) AS owned,
     EXISTS (SELECT FROM pg_catalog.pg_available_extensions AS a WHERE a.name = w.name) AS available,
     ARRAY(SELECT v.version FROM pg_catalog.pg_available_extension_versions AS v WHERE v.name = w.name) AS versions
 FROM unnest(%(names)s::text []) AS w (name)

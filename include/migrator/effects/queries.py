@@ -1,0 +1,153 @@
+"""What a query locks: every table that it reads, writes, or reaches through views, partitions and foreign keys.
+
+Reading takes ACCESS SHARE, FOR UPDATE and its like ROW SHARE, writing ROW EXCLUSIVE; each on the relation, on what is
+below it, and on what its view reads (AcquireRewriteLocks, expand_inherited_rtentry).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.effects import writes
+from migrator.effects.model import AS as ACCESS_SHARE
+from migrator.effects.model import RS, RX, Recorder
+from migrator.effects.named import is_system, may, there
+from migrator.effects.world import World
+from migrator.facts_names import SEQUENCE_FUNCTIONS, sequences_of
+from migrator.nodes import Node, find, strings
+
+WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+Frame = tuple[Node, str, frozenset[str]]
+"""Message, mode of its relations, and the aliases that the mode is for (none: all)."""
+
+
+def query(message: Node, world: World, out: Recorder, *, planned: bool = True, scans: bool = False) -> None:
+    """:param planned: False where the query is only looked at (CREATE VIEW, PREPARE): then views and partitions are not
+    opened. :param scans: note what is read in full.
+    """
+    common = {item.ctename for item in find(message, "CommonTableExpr")}
+    everybody = frozenset[str]()
+    stack: list[Frame] = [(message, ACCESS_SHARE, everybody)]
+    while stack:
+        node, mode, names = stack.pop()
+        kind = node.DESCRIPTOR.name
+        if kind == "Node":
+            field = node.WhichOneof("node")
+            if field:
+                stack.append((getattr(node, field), mode, names))
+            continue
+        if kind == "RangeVar":
+            if node.schemaname or node.relname not in common:
+                alias = node.alias.aliasname if node.HasField("alias") else node.relname
+                wanted = mode if not names or alias in names else ACCESS_SHARE
+                relation(node, wanted, world, out, planned=planned, scans=scans)
+            continue
+        if kind in WRITERS:
+            write = writes.HANDLERS[kind] if planned else _target
+            write(node, world, out)
+            stack += [(child, ACCESS_SHARE, everybody) for child in _children(node, without=("relation",))]
+        elif kind == "SelectStmt":
+            stack += _select(node, mode, names)
+        elif kind == "JoinExpr":
+            stack += [(node.larg, mode, names), (node.rarg, mode, names), (node.quals, ACCESS_SHARE, everybody)]
+        elif kind == "RangeSubselect":
+            inner = mode if not names or node.alias.aliasname in names else ACCESS_SHARE
+            stack.append((node.subquery, inner, everybody))
+        else:
+            if kind == "FuncCall" and planned and strings(node.funcname)[-1:] != ():
+                _sequences(node, world, out)
+            stack += [(child, ACCESS_SHARE, everybody) for child in _children(node)]
+
+
+def _select(node: Node, mode: str, names: frozenset[str]) -> Iterator[Frame]:
+    """FOR UPDATE reaches the tables and sub-queries of FROM, or those that it names."""
+    everybody = frozenset[str]()
+    if len(node.locking_clause):
+        named = [strings_of(item.locking_clause.locked_rels) for item in node.locking_clause]
+        mode, names = RS, everybody if not all(named) else frozenset(name for item in named for name in item)
+    for item in node.from_clause:
+        yield item, mode, names
+    for side in ("larg", "rarg"):
+        if node.HasField(side):
+            yield getattr(node, side), mode, names
+    for child in _children(node, without=("from_clause", "larg", "rarg", "locking_clause", "into_clause")):
+        yield child, ACCESS_SHARE, everybody
+
+
+def strings_of(relations: Node) -> tuple[str, ...]:
+    return tuple(item.range_var.relname for item in relations)
+
+
+def _children(node: Node, without: tuple[str, ...] = ()) -> Iterator[Node]:
+    for field, value in node.ListFields():
+        if field.message_type is None or field.name in without:
+            continue
+        if field.is_repeated:
+            yield from value
+        else:
+            yield value
+
+
+def _sequences(call: Node, world: World, out: Recorder) -> None:
+    """nextval() and setval() keep ALTER SEQUENCE away until the transaction ends."""
+    if strings(call.funcname)[-1] not in SEQUENCE_FUNCTIONS:
+        return
+    for schema, name in sequences_of(call):
+        sequence = world.dotted((schema, name) if schema else (name,))
+        if there(sequence, world, out):
+            out.lock(sequence, RX)
+
+
+def _target(stmt: Node, world: World, out: Recorder) -> None:
+    """Of a statement that is parsed, not run."""
+    name = world.name(stmt.relation)
+    if there(name, world, out):
+        out.lock(name, RX)
+
+
+def relation(
+    range_var: Node, mode: str, world: World, out: Recorder, *, planned: bool = True, scans: bool = False
+) -> None:
+    name = world.name(range_var)
+    if is_system(name) or not there(name, world, out):
+        return
+    if planned:
+        may(name, "SELECT", world, out)
+    opened(name, mode, world, out, only=not range_var.inh, planned=planned, scans=scans)
+
+
+def opened(
+    name: str,
+    mode: str,
+    world: World,
+    out: Recorder,
+    *,
+    only: bool = False,
+    planned: bool = True,
+    scans: bool = False,
+) -> None:
+    """A relation, all below it, and all that a view reads."""
+    seen: set[str] = set()
+    stack = [name]
+    while stack:
+        current = stack.pop()
+        if current in seen or is_system(current):
+            continue
+        seen.add(current)
+        out.lock(current, mode)
+        if not planned:
+            continue
+        facts = world.relation(current)
+        if facts is None:
+            continue
+        if facts.kind == "v":
+            stack.extend(facts.reads)
+            continue
+        below = () if only and current == name else facts.partitions
+        for part in below:
+            out.lock(part, mode)
+        if scans:
+            for part in (current, *below):
+                known = world.relation(part)
+                if known is None or known.kind not in "pf":
+                    out.scan(part)

@@ -1,0 +1,313 @@
+"""INSERT, UPDATE, DELETE, MERGE and COPY FROM: the table, its partitions and sequences, and both ends of foreign keys.
+
+A foreign key reads the table it points to with FOR KEY SHARE (ROW SHARE); deleting from that table reads or writes
+those that point to it, as ON DELETE says: src/backend/utils/adt/ri_triggers.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+from migrator.effects.model import AS as ACCESS_SHARE
+from migrator.effects.model import RS, RX, Recorder
+from migrator.effects.named import bare, may, there
+from migrator.effects.world import World
+from migrator.facts import ConstraintFacts, RelationFacts
+from migrator.nodes import Node, enum, name_of
+
+WRITES_BACK = "cnd"
+"""ON DELETE and ON UPDATE: CASCADE, SET NULL, SET DEFAULT."""
+
+
+def insert(stmt: Node, world: World, out: Recorder) -> None:
+    columns = tuple(item.res_target.name for item in stmt.cols)
+    name = world.name(stmt.relation)
+    given = columns or _first(name, _width(stmt), world)
+    target(name, ("INSERT",), world, out)
+    for column in _unknown(name, columns, world):
+        out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
+    _as_many(name, columns, stmt, world, out)
+    inserted(name, given, _nulls(stmt, given), world, out)
+    if stmt.HasField("on_conflict_clause"):
+        clause = stmt.on_conflict_clause
+        if enum(clause, "action") == "ONCONFLICT_UPDATE":
+            target(name, ("UPDATE",), world, out)
+            updated(name, _set_columns(clause.target_list), world, out)
+
+
+def update(stmt: Node, world: World, out: Recorder) -> None:
+    name = world.name(stmt.relation)
+    columns = _set_columns(stmt.target_list)
+    target(name, ("UPDATE",), world, out, only=not stmt.relation.inh)
+    for column in _unknown(name, columns, world):
+        out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
+    scanned(name, world, out, only=not stmt.relation.inh)
+    updated(name, columns, world, out)
+
+
+def delete(stmt: Node, world: World, out: Recorder) -> None:
+    name = world.name(stmt.relation)
+    target(name, ("DELETE",), world, out, only=not stmt.relation.inh)
+    if _replaced(name, "DELETE", world):
+        return
+    scanned(name, world, out, only=not stmt.relation.inh)
+    deleted(name, world, out)
+
+
+def merge(stmt: Node, world: World, out: Recorder) -> None:
+    name = world.name(stmt.relation)
+    if world.major < 15:
+        out.fail("42601", 'syntax error at or near "MERGE": it needs PostgreSQL 15')
+    clauses = [item.merge_when_clause for item in stmt.merge_when_clauses]
+    kinds = {enum(item, "command_type").removeprefix("CMD_") for item in clauses} - {"NOTHING"}
+    target(name, tuple(sorted(kinds)) or ("SELECT",), world, out, only=not stmt.relation.inh)
+    scanned(name, world, out, only=not stmt.relation.inh)
+    for item in clauses:
+        columns = _set_columns(item.target_list)
+        kind = enum(item, "command_type")
+        if kind == "CMD_INSERT":
+            inserted(name, columns, frozenset(), world, out)
+        elif kind == "CMD_UPDATE":
+            updated(name, columns, world, out)
+        elif kind == "CMD_DELETE":
+            deleted(name, world, out)
+
+
+def target(name: str, events: Collection[str], world: World, out: Recorder, *, only: bool = False) -> None:
+    """The locks on what is written, and what else runs with it."""
+    if not there(name, world, out):
+        return
+    facts = world.relation(name)
+    if facts is not None and facts.kind not in "rpvf":
+        out.fail("42809", f'cannot change "{bare(name)}": it is no table')
+    for event in events:
+        may(name, event, world, out)
+    for base in bases(name, world, out):
+        out.lock(base, RX)
+        known = world.relation(base)
+        if known is None:
+            continue
+        if not only or base != name:
+            for part in known.partitions:
+                out.lock(part, RX)
+            if known.kind == "p" and "INSERT" in events and known.partitions:
+                out.assume(f"rows go to any partition of {base}: only those that get one are locked")
+        _run_along(known, events, out)
+        _published(known, events, world, out)
+
+
+def bases(name: str, world: World, out: Recorder) -> Iterator[str]:
+    """The relation, and the table below a view that can be written to."""
+    seen: set[str] = set()
+    current: str | None = name
+    while current is not None and current not in seen:
+        seen.add(current)
+        yield current
+        facts = world.relation(current)
+        if facts is None or facts.kind != "v":
+            return
+        instead = bool(facts.triggers) or any(rule.instead for rule in facts.rules)
+        for read in facts.reads if instead or len(facts.reads) > 1 else ():
+            out.lock(read, ACCESS_SHARE)
+        current = facts.reads[0] if len(facts.reads) == 1 and not instead else None
+
+
+def _run_along(facts: RelationFacts, events: Collection[str], out: Recorder) -> None:
+    """Triggers are followed by walk.py, which reads their functions."""
+    for rule in facts.rules:
+        if rule.event in events:
+            out.assume(f"rule {rule.name} on {facts.name} runs with it: it is not followed")
+
+
+def _published(facts: RelationFacts, events: Collection[str], world: World, out: Recorder) -> None:
+    """CheckCmdReplicaIdentity in src/backend/executor/execReplication.c."""
+    for_all = world.facts.publications_for_all if world.facts is not None else ()
+    if not (facts.publications or for_all) or not {"UPDATE", "DELETE"} & set(events):
+        return
+    key = any(index.primary or index.replica_identity for index in facts.indexes)
+    if facts.replica_identity == "n" or (facts.replica_identity in "di" and not key):
+        out.risk("55000", f"{facts.name} is published and has no replica identity to name the changed rows by")
+
+
+def _replaced(name: str, event: str, world: World) -> bool:
+    facts = world.relation(name)
+    return facts is not None and any(rule.instead and rule.event == event for rule in facts.rules)
+
+
+def scanned(name: str, world: World, out: Recorder, *, only: bool = False) -> None:
+    """Without an index for its WHERE the whole table is read."""
+    facts = world.relation(name)
+    if facts is None or facts.kind == "v":
+        if facts is None:
+            out.scan(name)
+        return
+    parts = facts.partitions if not only else ()
+    for part in (name, *parts):
+        known = world.relation(part)
+        if known is None or known.kind in "rm":
+            out.scan(part)
+
+
+def inserted(name: str, given: Collection[str] | None, nulls: Collection[str], world: World, out: Recorder) -> None:
+    """:param given: columns with a value of their own; None: all."""
+    for base in bases(name, world, Recorder()):
+        facts = world.relation(base)
+        if facts is None or facts.kind == "v":
+            continue
+        for column, known in facts.columns.items():
+            if given is not None and column not in given:
+                for sequence in known.sequences:
+                    out.lock(sequence, RX)
+        if any(index.unique for index in facts.indexes):
+            out.risk("23505", f"a row with the same key may be in {base}")
+        out.risk("23502", f"a column of {base} that must not be null may be")
+        for item in facts.constraints:
+            filled = given is None or all(c in given or facts.columns[c].default for c in item.columns)
+            if filled and not any(column in nulls for column in item.columns):
+                _check(item, world, out)
+
+
+def updated(name: str, columns: Collection[str], world: World, out: Recorder) -> None:
+    for base in bases(name, world, Recorder()):
+        facts = world.relation(base)
+        if facts is None or facts.kind == "v":
+            continue
+        for item in facts.constraints:
+            if any(column in columns for column in item.columns):
+                _check(item, world, out)
+        for other, item in pointing(base, world):
+            if any(column in columns for column in _key(item, facts)):
+                _changed_key(other, item, item.on_update, world, out)
+
+
+def _check(item: ConstraintFacts, world: World, out: Recorder) -> None:
+    if item.kind != "f" or not item.referenced or not item.enforced:
+        return
+    out.risk("23503", f"rows may not be found in {item.referenced} (constraint {item.name})")
+    out.lock(item.referenced, RS)
+    for part in world.leaves(item.referenced):
+        out.lock(part, RS)
+
+
+def deleted(name: str, world: World, out: Recorder) -> None:
+    """CASCADE goes on from the tables that lose rows."""
+    seen: set[str] = set()
+    stack = [base for base in bases(name, world, Recorder())]
+    while stack:
+        current = stack.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for other, item in pointing(current, world):
+            _changed_key(other, item, item.on_delete, world, out)
+            if item.on_delete == "c":
+                stack.append(other)
+
+
+def _changed_key(other: str, item: ConstraintFacts, action: str, world: World, out: Recorder) -> None:
+    mode = RX if action in WRITES_BACK else RS
+    if action not in WRITES_BACK:
+        out.risk("23503", f"rows of {other} may refer to it (constraint {item.name})")
+    for name in (other, *world.leaves(other)):
+        out.lock(name, mode)
+        known = world.relation(name)
+        if known is None or known.kind != "p":
+            covered = known is not None and any(
+                index.columns[: len(item.columns)] == item.columns for index in known.indexes
+            )
+            if not covered:
+                out.scan(name)
+
+
+def pointing(name: str, world: World) -> Iterator[tuple[str, ConstraintFacts]]:
+    """Foreign keys to a table or to what it is part of, each once: those of partitions belong to their parents'."""
+    chain = [name, *world.leaves(name)]
+    facts = world.relation(name)
+    while facts is not None and facts.is_partition and facts.parent:
+        chain.append(facts.parent)
+        facts = world.relation(facts.parent)
+    for link in chain:
+        known = world.relation(link)
+        for other in known.referenced_by if known is not None else ():
+            pointer = world.relation(other)
+            for item in pointer.constraints if pointer is not None else ():
+                if item.kind == "f" and item.referenced == link and not item.inherited and item.enforced:
+                    yield other, item
+
+
+def _key(item: ConstraintFacts, facts: RelationFacts) -> tuple[str, ...]:
+    """Columns that a foreign key points to: those of the index that it relies on."""
+    index = next((index for index in facts.indexes if index.name == item.index), None)
+    return index.columns if index is not None else ()
+
+
+def _set_columns(targets: Node) -> tuple[str, ...]:
+    return tuple(item.res_target.name for item in targets if item.HasField("res_target"))
+
+
+def _unknown(name: str, columns: Collection[str], world: World) -> Iterator[str]:
+    facts = world.relation(name)
+    if facts is not None and facts.columns:
+        yield from (column for column in columns if column and column not in facts.columns)
+
+
+def _width(stmt: Node) -> int | None:
+    """How many columns INSERT without a list of them fills; None: nobody can tell from the text."""
+    if not stmt.HasField("select_stmt"):
+        return 0
+    select = stmt.select_stmt.select_stmt
+    if len(select.values_lists):
+        return len(select.values_lists[0].list.items)
+    if any(name_of(item.res_target.val) == "column_ref" and _is_star(item) for item in select.target_list):
+        return None
+    return len(select.target_list) or None
+
+
+def _is_star(item: Node) -> bool:
+    return any(name_of(field) == "a_star" for field in item.res_target.val.column_ref.fields)
+
+
+def _as_many(name: str, columns: tuple[str, ...], stmt: Node, world: World, out: Recorder) -> None:
+    """VALUES of the right length."""
+    facts, width = world.relation(name), _width(stmt)
+    if width is None or facts is None or not facts.columns:
+        return
+    if width > (len(columns) or len(facts.columns)):
+        out.fail("42601", "INSERT has more expressions than target columns")
+    elif columns and 0 < width < len(columns):
+        out.fail("42601", "INSERT has more target columns than expressions")
+
+
+def _first(name: str, width: int | None, world: World) -> tuple[str, ...] | None:
+    facts = world.relation(name)
+    if width is None or facts is None:
+        return None
+    return tuple(facts.columns)[:width]
+
+
+def _nulls(stmt: Node, given: Collection[str] | None) -> frozenset[str]:
+    """Columns that every row of VALUES leaves NULL or asks the default for."""
+    if given is None or not stmt.HasField("select_stmt"):
+        return frozenset()
+    rows = stmt.select_stmt.select_stmt.values_lists
+    if not len(rows):
+        return frozenset()
+    empty: set[str] | None = None
+    for row in rows:
+        here = {
+            column
+            for column, value in zip(given, row.list.items, strict=False)
+            if name_of(value) == "a_const" and value.a_const.isnull
+        }
+        empty = here if empty is None else empty & here
+    return frozenset(empty or ())
+
+
+Write = Callable[[Node, World, Recorder], None]
+
+HANDLERS: Mapping[str, Write] = {
+    "InsertStmt": insert,
+    "UpdateStmt": update,
+    "DeleteStmt": delete,
+    "MergeStmt": merge,
+}
