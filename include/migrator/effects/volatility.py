@@ -7,7 +7,7 @@ from migrator.effects.builtin_functions import STEADY, VOLATILE
 from migrator.effects.world import World
 from migrator.facts import FunctionFacts
 from migrator.facts_names import sequences_of
-from migrator.nodes import Node, find, name_of, strings
+from migrator.nodes import Node, find, name_of, option, strings
 
 MAX_DEPTH = 5
 """SQL functions that call SQL functions are followed this far."""
@@ -101,10 +101,16 @@ def _is_inlined(function: FunctionFacts, world: World, depth: int) -> bool:
 
 
 def parse_body(body: str) -> Node | None:
-    """The expression of a SQL function that is SELECT of one expression and nothing else."""
+    """The expression of a SQL function that is SELECT of one expression and nothing else.
+
+    :param body: as pg_get_functiondef() writes it: a CREATE FUNCTION.
+    """
     from migrator.statements import parse
 
     parsed = parse(body, file="catalog")
+    if len(parsed.statements) == 1 and parsed.statements[0].name == "create_function_stmt":
+        source = option(parsed.statements[0].tree.options, "as")
+        parsed = parse("".join(strings(source.arg.list.items)) if source is not None else "", file="catalog")
     if parsed.problems or len(parsed.statements) != 1 or parsed.statements[0].name != "select_stmt":
         return None
     tree = parsed.statements[0].tree
