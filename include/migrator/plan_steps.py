@@ -107,7 +107,7 @@ def to_statement(
         file=file,
         line=item.line,
         column=item.column,
-        transactional=item.transactional,
+        transactional=item.transactional and effects.transactional,
         digest=item.digest,
         locks=effects.locks,
         rewrites=effects.rewrites,
