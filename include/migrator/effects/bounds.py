@@ -103,6 +103,8 @@ def proves(relation: RelationFacts, column: str, bound: Bound) -> bool:
 
 def excludes(relation: RelationFacts, column: str, bound: Bound) -> bool:
     """Whether no row of the relation (a default partition) lies within the bound."""
+    if any(_outside(expression, column, bound) for expression in _checks(relation)):
+        return True
     known = [item for item in _comparisons(relation) if item.column == column]
     if bound.is_range:
         below = bound.low is not None and any(_less_than(item, bound.low) for item in known)
@@ -118,11 +120,33 @@ def _never_null(relation: RelationFacts, column: str) -> bool:
     return facts is not None and facts.not_null
 
 
-def _comparisons(relation: RelationFacts) -> Iterator[Comparison]:
+def _checks(relation: RelationFacts) -> Iterator[Node]:
+    """The expressions of its valid CHECKs."""
     for item in relation.constraints:
         node = constraint_node(item.definition) if item.kind == "c" and item.validated and item.enforced else None
         if node is not None:
-            yield from _terms(node.raw_expr)
+            yield node.raw_expr
+
+
+def _comparisons(relation: RelationFacts) -> Iterator[Comparison]:
+    for expression in _checks(relation):
+        yield from _terms(expression)
+
+
+def _outside(expression: Node, column: str, bound: Bound) -> bool:
+    """Whether the expression is true for no row within the bound: both sides of OR, or one of AND."""
+    if name_of(expression) == "bool_expr" and enum(expression.bool_expr, "boolop") == "OR_EXPR":
+        return all(_outside(item, column, bound) for item in expression.bool_expr.args)
+    if name_of(expression) == "bool_expr" and enum(expression.bool_expr, "boolop") == "AND_EXPR":
+        return any(_outside(item, column, bound) for item in expression.bool_expr.args)
+    terms = [item for item in _terms(expression) if item.column == column]
+    if bound.is_range:
+        below = bound.low is not None and any(_less_than(item, bound.low) for item in terms)
+        return below or (bound.high is not None and any(_at_least(item, bound.high) for item in terms))
+    wanted = {value for value in bound.values if value is not None}
+    return len(wanted) == len(bound.values) > 0 and any(
+        item.operator == "<>" and wanted <= set(item.values) for item in terms
+    )
 
 
 def _terms(expression: Node) -> Iterator[Comparison]:
@@ -144,6 +168,8 @@ def _terms(expression: Node) -> Iterator[Comparison]:
                 yield from _compare(left, "=", right.list.items)
             elif kind == "AEXPR_OP_ANY" and name_of(right) == "a_array_expr":
                 yield from _compare(left, "=", right.a_array_expr.elements)
+        elif (operator, name_of(left), name_of(right)) == ("<>", "column_ref", "a_array_expr"):
+            yield from _compare(left, "<>", right.a_array_expr.elements) if kind == "AEXPR_OP_ALL" else ()
 
 
 def _compare(column: Node, operator: str, items: Iterable[Node]) -> Iterator[Comparison]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from migrator.effects import types
-from migrator.effects.expressions import mentioned, proven_not_null
+from migrator.effects.expressions import check_text, mentioned, proven_not_null
 from migrator.effects.world import World, type_parts
 from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts
 from migrator.nodes import Node, content, enum, find, name_of, strings
@@ -66,7 +66,7 @@ def constraint(node: Node, world: World, table: str, *, column: str | None = Non
         name=name,
         kind=kind,
         validated=not node.skip_validation and (kind not in "cf" or bool(node.is_enforced)),
-        definition="",
+        definition=check_text(node.raw_expr) if kind == "c" else "",
         columns=columns,
         referenced=world.name(node.pktable) if kind == "f" else None,
         index=f"{schema}.{name}" if kind in "pux" else None,

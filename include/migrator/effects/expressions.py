@@ -46,6 +46,15 @@ def mentioned(expression: Node) -> Iterator[str]:
         yield from strings(item.fields)[-1:]
 
 
+def check_text(expression: Node) -> str:
+    """A CHECK of the migration's own, as constraint_node() reads it."""
+    from migrator.statements import deparse, parse
+
+    node = parse("SELECT true", file="template").statements[0].node
+    node.select_stmt.target_list[0].res_target.val.CopyFrom(expression)
+    return f"CHECK ({deparse(node).removeprefix('SELECT ')})"
+
+
 @lru_cache(maxsize=4096)
 def constraint_node(definition: str) -> Node | None:
     """The Constraint that pg_get_constraintdef() has printed."""
