@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-import psycopg
-
-from migrator.embedded import find_or_download
-from migrator.embedded.server import Server
 from tests.effects.bench import Bench
-from tests.effects.conftest import PRELUDE
 from tests.effects.corpus import Case
-from tests.integration.conftest import _prepare, database_on
+from tests.effects.servers import bench_of_major
 
 
 def main() -> None:
@@ -21,15 +16,9 @@ def main() -> None:
     parser.add_argument("--majors", default="16,18")
     options = parser.parse_args()
     for major in map(int, options.majors.split(",")):
-        with Server.temporary(programs=find_or_download(major)) as server:
-            _prepare(server)
-            endpoint = database_on(server, "effects")
-            with psycopg.connect(server.conninfo("effects"), autocommit=True) as conn:
-                for statement in PRELUDE:
-                    conn.execute(statement.encode())
-            with Bench(endpoint, server.conninfo("effects")) as bench:
-                for sql in options.sql:
-                    _show(major, bench, Case(id="look", file="look", sql=sql, setup=options.setup))
+        with bench_of_major(major) as bench:
+            for sql in options.sql:
+                _show(major, bench, Case(id="look", file="look", sql=sql, setup=options.setup))
 
 
 def _show(major: int, bench: Bench, case: Case) -> None:

