@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from migrator import wording
 from migrator.plan import PredictedLock
 from migrator.reports.document import Analysis, Coverage, EstimateEntry, FindingEntry, StatementEntry, WaitEntry
+from migrator.reports.held import chart
 from migrator.reports.paint import Paint, plain
 
 GUTTER = 6
@@ -49,6 +50,8 @@ def piece(analysis: Analysis, look: Look) -> str:
     lines = [*_head(analysis, look)]
     if look.every_statement:
         lines += [line for statement in analysis.statements for line in _statement(statement, look)]
+    if look.every_lock:
+        lines += chart(analysis, look.paint)
     findings = analysis.all_findings
     for entry in findings[:SHOWN_FINDINGS]:
         lines += ["", *_finding(entry, look)]

@@ -10,7 +10,22 @@ HEAD = """# Rules
 
 What `migrator analyze` looks for. Severity depends on the table's size where a connection tells it: below 10,000 rows
 it is `info`, from a million rows on it is an `error`, which fails analyze. A rule is allowed for one migration with
-`allow` in its metadata: the rule's id, a reason, and a date until which the allowance is valid.
+`allow` in its metadata: the rule's id, a reason, and a date until which the allowance is valid. For one statement a
+comment before it does the same:
+
+    -- migrator: allow create-index because the table is new and empty until 2026-12-31
+    CREATE INDEX ON lm.notes (body);
+
+The ids of other tools are understood there, too (`squawk:require-concurrent-index-creation`, or without the tool). An
+allowance that nothing needs, that has expired or has no reason is itself a finding, and a changed one voids a review.
+
+`migrator analyze --format` prints the findings as `text`, `json` (its schema: `migrator schema analysis`), `sarif`,
+`github`, `gitlab` or `markdown`. How to use them in CI: [migrations/README.md](../../../migrations/README.md).
+
+Besides the rules below there are findings with the ids `not-analysable` (it does not parse, or is not SQL), `allow`
+(something is wrong with an allowance), `risk-understated`, `type-mismatch`, `downtime-not-declared`, and, when
+`--validate-syntax` lets the target's server read the file, `server-syntax`, `unknown-name`, `missing-privilege` and
+`server-unsure`.
 
 This page is written by `python -m migrator.rules.reference`; a test compares it with the rules.
 """
