@@ -167,3 +167,16 @@ def test_nothing_raises(content: bytes | str) -> None:
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
 def test_skimming_finds_what_reading_every_token_finds(text: str) -> None:
     assert lexer.scan(text) == lexer.scan(text, skimming=False)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE t OF ty (a WITH OPTIONS DEFAULT 1);",
+        "CREATE TABLE c PARTITION OF p (a NOT NULL, CONSTRAINT x CHECK (a > 0)) FOR VALUES IN (1);",
+        "CREATE DOMAIN d AS int; DROP DOMAIN d; DROP VIEW v;",
+        "CREATE VIEW v AS SELECT 1; CREATE FUNCTION d() RETURNS int LANGUAGE sql AS 'SELECT 1'; DROP VIEW other;",
+    ],
+)
+def test_statements_without_what_most_have(sql: str) -> None:
+    assert errors(analysed(sql)) == []

@@ -85,10 +85,12 @@ def is_serial(type_name: Node) -> bool:
 
 
 def from_node(type_name: Node) -> SqlType:
-    """A TypeName of the parse tree."""
+    """A TypeName of the parse tree; without names (a column of a partition or of a typed table) the type is unknown."""
     parts = strings(type_name.names)
-    plain = parts[-1] if parts else ""
-    known = _INTERNAL.get(plain) or _SERIAL.get(plain) if len(parts) < 2 or parts[0] == "pg_catalog" else None
+    if not parts:
+        return SqlType("unknown")
+    plain = parts[-1]
+    known = _INTERNAL.get(plain) or _SERIAL.get(plain) if len(parts) == 1 or parts[0] == "pg_catalog" else None
     name = known or (plain if len(parts) == 1 or parts[0] == "pg_catalog" else ".".join(parts))
     mods = tuple(mod for mod in (_number(item) for item in type_name.typmods) if mod is not None)
     if name == "character" and not mods and parts[0] == "pg_catalog":
