@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from migrator.effects import Effects, World, effects_of
 from migrator.effects.alter_table import after, in_order
-from migrator.effects.world import commands
 from migrator.facts import RelationFacts
 from migrator.nodes import Node, enum
 from migrator.plan import Severity
@@ -86,17 +85,22 @@ class Alteration:
 
 def alterations(subject: Subject, *subtypes: str) -> Iterator[Alteration]:
     """The subcommands of these subtypes; none when the migration itself has created the table."""
+    if "alterations" not in subject.memo:
+        subject.memo["alterations"] = tuple(_all(subject))
+    for subtype, item in subject.memo["alterations"]:
+        if not subtypes or subtype in subtypes:
+            yield item
+
+
+def _all(subject: Subject) -> Iterator[tuple[str, Alteration]]:
     if subject.statement.name != "alter_table_stmt":
         return
     tree, world = subject.statement.tree, subject.world
     table = world.name(tree.relation)
     if world.is_new(table):
         return
-    if subtypes and all(enum(command, "subtype") not in subtypes for command in commands(tree)):
-        return
     for command in in_order(tree):
-        if not subtypes or enum(command, "subtype") in subtypes:
-            yield Alteration(subject, command, table, world)
+        yield enum(command, "subtype"), Alteration(subject, command, table, world)
         world = after(tree, command, world)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from migrator.effects import Effects, World
 from migrator.effects.model import merged
@@ -44,6 +45,8 @@ class Subject:
     """Inside IF, CASE or an exception handler: it may not run."""
     looped: bool = False
     """Inside a loop: it may run many times."""
+    memo: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What rules have worked out about the statement, so that the next rule need not."""
 
     @property
     def earlier(self) -> tuple[Subject, ...]:

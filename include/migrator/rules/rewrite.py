@@ -29,6 +29,8 @@ def build(template: str, **values: Value) -> Node:
     Constraint for `ADD CONSTRAINT con CHECK (true)`, any Node for an expression.
     """
     node = copy_of(_template(template))
+    if not values:
+        return node
     used: set[str] = set()
     _fill(node, values, used)
     if unused := values.keys() - used:

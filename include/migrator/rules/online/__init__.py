@@ -27,6 +27,13 @@ HANDLERS: Mapping[str, Handler] = {
 
 def safely(subject: Subject) -> str | None:
     """The whole ALTER TABLE as migrations that block nobody; None when one of its parts has no such way."""
+    if "safely" not in subject.memo:
+        subject.memo["safely"] = _composed(subject)
+    found: str | None = subject.memo["safely"]
+    return found
+
+
+def _composed(subject: Subject) -> str | None:
     total = Steps()
     for item in alterations(subject):
         handler = HANDLERS.get(item.subtype)

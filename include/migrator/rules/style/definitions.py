@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ class Definition:
     place: tuple[str, int]
     """Where in the statement: the list and the position in it."""
 
-    @property
+    @functools.cached_property
     def type(self) -> str:
         """Bare and as the parser names it: "int4", "varchar", "bpchar", "serial"."""
         parts = strings(self.node.type_name.names)
@@ -48,7 +49,14 @@ class Definition:
         return script((node,))
 
 
-def definitions(subject: Subject) -> Iterator[Definition]:
+def definitions(subject: Subject) -> tuple[Definition, ...]:
+    if "definitions" not in subject.memo:
+        subject.memo["definitions"] = tuple(_all(subject))
+    found: tuple[Definition, ...] = subject.memo["definitions"]
+    return found
+
+
+def _all(subject: Subject) -> Iterator[Definition]:
     tree = subject.statement.tree
     table = subject.world.name(tree.relation)
     if subject.statement.name == "create_stmt":
@@ -63,6 +71,7 @@ def definitions(subject: Subject) -> Iterator[Definition]:
             yield Definition(subject, table, column.colname or command.name, column, ("cmds", position))
 
 
+@functools.cache
 def type_node(name: str) -> Node:
     """The TypeName of a type as SQL writes it."""
     node = build(f"ALTER TABLE t ADD COLUMN c {name}")

@@ -1,0 +1,1 @@
+ALTER TABLE events ADD CONSTRAINT positive CHECK (tenant_id > 0);

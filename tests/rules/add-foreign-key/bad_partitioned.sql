@@ -1,0 +1,1 @@
+ALTER TABLE events ADD CONSTRAINT of_tenant FOREIGN KEY (tenant_id) REFERENCES tenants;

@@ -1,0 +1,1 @@
+ALTER TABLE events ALTER COLUMN tenant_id SET NOT NULL;
