@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from migrator.comparison import judged
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, Verdict
 from migrator.plan import Finding, Plan, Severity
 from migrator.review_card import card, concerns
@@ -42,7 +43,8 @@ def test_the_worst_comes_first() -> None:
         Check("assertions", Verdict.FAILED, "gave false"),
         Check("content", Verdict.UNVERIFIED, "no key"),
     )
-    seen = (replace(trace, rewrites=("public.messages",), locks=(TABLE,)),)
+    (statement,) = plan.steps[0].statements
+    seen = (judged(statement, replace(trace, rewrites=("public.messages",), locks=(TABLE,))),)
     found = concerns(plan, bundle_of(plan, checks=checks, statements=seen))
     assert found == (
         "**failed**: assertions",
@@ -50,11 +52,12 @@ def test_the_worst_comes_first() -> None:
         "**cannot be undone**: there is no rollback script",
         "1 warning of the analysis, 1 of them allowed by the author",
         "**rewritten**, and locked meanwhile: public.messages",
-        "locks that nobody predicted, by the statement in line 1",
+        "line 1 **is not as predicted**: took ACCESS EXCLUSIVE on public.messages, which was not predicted;"
+        " rewrote public.messages, which was not predicted",
     )
     text = card(plan, bundle_of(plan, checks=checks, statements=seen))
     assert "⚠️ **Look twice at this**\n\n- **failed**: assertions\n" in text
-    assert "| ⚠️ ACCESS EXCLUSIVE on public.messages | public.messages |" in text
+    assert "| ACCESS EXCLUSIVE on public.messages | ⚠️\u00a0mismatch | public.messages |" in text
     assert "slow **Allowed by the author**: small" in text
 
 
