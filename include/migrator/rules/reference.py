@@ -9,7 +9,15 @@ from migrator.rules import RULES, Rule
 HEAD = """# Rules
 
 What `migrator analyze` looks for. Severity depends on the table's size where a connection tells it: below 10,000 rows
-it is `info`, from a million rows on it is an `error`, which fails analyze. A rule is allowed for one migration with
+it is `info`, from a million rows on it is an `error`, which fails analyze. What only the catalog can tell is `info`
+without a connection, and tables that the same migration creates are never warned about.
+
+A finding's alternative is SQL for this very statement and this server's version. The line
+`-- in a migration after that one:` stands between parts that must be migrations of their own, because a lock is held
+until its transaction ends. Each alternative in the rules' examples is run on a server, ends in the schema of the
+statement itself, and is clean when it is analysed again; where it cannot be, the example says why.
+
+A rule is allowed for one migration with
 `allow` in its metadata: the rule's id, a reason, and a date until which the allowance is valid. For one statement a
 comment before it does the same:
 

@@ -37,7 +37,12 @@ RULE = Rule(
     " function such as now() is computed once, and costs nothing",
     alternative="add the column without a default, set the default in a second statement, fill old rows in batches",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
-    aliases=("squawk:adding-field-with-default", "eugene:E11", "strong_migrations:add_column_default"),
+    aliases=(
+        "squawk:adding-field-with-default",
+        "eugene:E11",
+        "strong_migrations:add_column_default",
+        "strong_migrations:add_column_default_callable",
+    ),
     on=("alter_table_stmt",),
     statement=check,
 )

@@ -16,7 +16,9 @@ def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
         for part in take_apart(item.column_def).tables:
             if enum(part, "contype") == "CONSTR_FOREIGN":
-                yield _hit(item, item.world.name(part.pktable), enforced=part.is_enforced)
+                other = item.world.name(part.pktable)
+                if item.heavy or not item.world.is_new(other):
+                    yield _hit(item, other, enforced=part.is_enforced)
 
 
 def _hit(item: Alteration, other: str, *, enforced: bool) -> Hit:

@@ -30,7 +30,7 @@ RULE = Rule(
     " text and higher numeric precision are instant",
     alternative="add a column of the new type, keep it in step with a trigger, fill it in batches, swap names",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
-    aliases=("squawk:changing-column-type", "eugene:E5", "strong_migrations:change_column"),
+    aliases=("squawk:changing-column-type", "eugene:E5", "eugene:E10", "strong_migrations:change_column"),
     on=("alter_table_stmt",),
     statement=check,
 )

@@ -29,7 +29,12 @@ RULE = Rule(
     alternative="add CHECK (column IS NOT NULL) NOT VALID and validate it later: then SET NOT NULL is instant; on"
     " PostgreSQL 18 add the NOT NULL constraint itself NOT VALID and validate it",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
-    aliases=("squawk:adding-not-nullable-field", "eugene:E2", "strong_migrations:change_column_null"),
+    aliases=(
+        "squawk:adding-not-nullable-field",
+        "eugene:E2",
+        "strong_migrations:change_column_null",
+        "strong_migrations:change_column_null_postgresql",
+    ),
     on=("alter_table_stmt",),
     statement=check,
 )

@@ -16,11 +16,25 @@ def check(subject: Subject) -> Iterator[Hit]:
         other = item.world.name(constraint.pktable)
         for name, key in zip(strings(constraint.fk_attrs), _keys(item, constraint, other), strict=False):
             mine, theirs = _type(item, name), item.world.column(other, key)
-            if mine is not None and theirs is not None and _bare(mine) != _bare(theirs.type):
-                yield Hit(
-                    f"{item.table}.{name} is {mine} and refers to {other}.{key}, which is {theirs.type}: values"
-                    " that fit one may not fit the other, and each check converts"
-                )
+            if mine is None or theirs is None or _kind(mine) == _kind(theirs.type):
+                continue
+            narrower = _width(mine) < _width(theirs.type)
+            yield Hit(
+                f"{item.table}.{name} is {mine} and refers to {other}.{key}, which is {theirs.type}: "
+                + ("keys that fit there will not fit here" if narrower else "each check converts one to the other"),
+                severity=Severity.WARNING if narrower else Severity.INFO,
+            )
+
+
+def _kind(name: str) -> str:
+    """text and varchar of any length hold the same values."""
+    bare = name.partition("(")[0]
+    return "text" if bare in ("text", "character varying") else bare
+
+
+def _width(name: str) -> int:
+    """Of integers; others are never called narrow."""
+    return ("smallint", "integer", "bigint").index(name) if name in ("smallint", "integer", "bigint") else 9
 
 
 def _type(item: Alteration, column: str) -> str | None:
@@ -37,10 +51,6 @@ def _keys(item: Alteration, constraint: Node, other: str) -> tuple[str, ...]:
     if written or facts is None:
         return written
     return next((found.columns for found in facts.constraints if found.kind == "p"), ())
-
-
-def _bare(name: str) -> str:
-    return name.partition("(")[0]
 
 
 RULE = Rule(
