@@ -19,6 +19,7 @@ from migrator.problems import Problem
 from migrator.routines.plpgsql_faults import without_limit
 from migrator.routines.sql_body import place
 from migrator.rules import RULES, rules_on
+from migrator.rules.guard import guarded
 from migrator.rules.model import Hit, Rule, Script, Subject, Whole
 from migrator.statements import ParsedFile
 from migrator.walk import walk
@@ -160,18 +161,18 @@ def _findings(whole: Whole) -> Iterator[Finding]:
                 yield _finding(rule, hit, script, hit.subject or subject)
         for rule in RULES:
             if rule.script is not None and (rule.in_rollback or not script.rollback):
-                for hit in rule.script(script):
-                    yield _finding(rule, hit, script, hit.subject)
+                for told, hit in guarded(rule, rule.script, script):
+                    yield _finding(told, hit, script, hit.subject)
     for rule in RULES:
         if rule.whole is not None and whole.scripts:
-            for hit in rule.whole(whole):
-                yield _finding(rule, hit, _script_of(hit.subject, whole), hit.subject)
+            for told, hit in guarded(rule, rule.whole, whole):
+                yield _finding(told, hit, _script_of(hit.subject, whole), hit.subject)
 
 
 def _hits(subject: Subject, script: Script) -> list[tuple[Rule, Hit]]:
     """What the rules say about one statement; a failure that one of them explains is not told twice."""
     rules = rules_on(subject.statement.name, rollback=script.rollback)
-    found = [(rule, hit) for rule in rules if rule.statement is not None for hit in rule.statement(subject)]
+    found = [told for rule in rules if rule.statement is not None for told in guarded(rule, rule.statement, subject)]
     failure = subject.effects.fails
     if failure is None or not any(failure.sqlstate in rule.explains for rule, _ in found):
         return found

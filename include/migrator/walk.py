@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from migrator.effects import NOTHING, World, effects_of
 from migrator.effects.builtin_functions import AGGREGATES, STEADY, VOLATILE
+from migrator.effects.table import FAULTS
 from migrator.nodes import Node, find, name_of, strings
 from migrator.routines import Body, Contents, Fault, Gap, Piece, body_of, contents_of
 from migrator.rules.model import Script, Subject
 from migrator.statements import ParsedFile, ParsedStatement, parse
 from migrator.transactions import Session, State, begins, hold
+
+logger = logging.getLogger(__name__)
 
 MAX_DEPTH = 8
 """Functions that call functions; deeper ones are not followed."""
@@ -94,9 +98,16 @@ class _Walker:
         elif unread:
             effects = replace(effects, known=False, assumptions=(*effects.assumptions, *unread))
         self._define(statement)
+        try:
+            after = world.after(node)
+        except FAULTS as fault:
+            logger.debug("what %s leaves behind is not known", statement.kind, exc_info=True)
+            why = f"the analyser failed on it: {type(fault).__name__}: {fault}"
+            self._gap(statement, why)
+            effects, after = replace(effects, known=False, assumptions=(*effects.assumptions, why)), world
         if inner or effects is not subject.effects:
             subject = replace(subject, effects=effects, inner=inner)
-        return subject, world.after(node)
+        return subject, after
 
     def _bodies(self, statement: ParsedStatement, world: World) -> Iterator[Body]:
         """What runs when the statement runs."""

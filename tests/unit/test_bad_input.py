@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +17,17 @@ from hypothesis import strategies as st
 
 from migrator import lexer
 from migrator.inspection import inspect
+from migrator.plan import Severity
 from migrator.reports.building import analysis_of
 from migrator.reports.document import Analysis
 from migrator.reports.forms import FORMS
 from migrator.reports.text import Look
+from migrator.rules import BY_ID
+from migrator.rules.model import Hit
 from migrator.statements import parse
+from tests.effects.corpus import load
 
+EXAMPLES = Path(__file__).parents[1] / "rules"
 DEEP = 20_000
 FRAGMENTS = (
     "create ", "or ", "replace ", "function ", "rule ", "copy ", "from ", "stdin", ";", "\n", "'", "''", "e'", "\\",
@@ -180,3 +188,25 @@ def test_skimming_finds_what_reading_every_token_finds(text: str) -> None:
 )
 def test_statements_without_what_most_have(sql: str) -> None:
     assert errors(analysed(sql)) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_part_of_the_analyser_fails(seed: int) -> None:
+    """All statements of the effects' corpus and of the rules' examples in one file, in an order that makes no sense."""
+    texts = [case.sql for case in load()] + [path.read_text() for path in sorted(EXAMPLES.rglob("*.sql"))]
+    statements = [item.sql for text in texts for item in parse(text, file="").statements]
+    random.Random(seed).shuffle(statements)
+    found = analysed(";\n".join(statements))
+    assert [entry.message for entry in found.all_findings if entry.rule == "rule-failed"] == []
+    assert [gap for gap in found.summary.coverage.gaps if "analyser failed" in gap.why] == []
+
+
+def test_a_failing_rule_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(subject: object) -> Iterator[Hit]:
+        yield from {}["nothing"]
+
+    broken = replace(BY_ID["truncate"], statement=fails)
+    monkeypatch.setattr("migrator.inspection.rules_on", lambda name, rollback: (broken,))
+    (entry,) = [entry for entry in analysed("TRUNCATE a;").all_findings if entry.rule == "rule-failed"]
+    assert "rule truncate failed here: KeyError" in entry.message
+    assert entry.severity is Severity.WARNING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 from migrator.effects import alter_domain, alter_table, drops, indexes, maintenance, objects, renames, rows, tables
@@ -9,6 +10,11 @@ from migrator.effects.model import Effects, Recorder
 from migrator.effects.world import World
 from migrator.kinds import is_transactional
 from migrator.nodes import Node, name_of
+
+logger = logging.getLogger(__name__)
+
+FAULTS = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RecursionError)
+"""What a fault of ours looks like, on a statement that nobody had thought of: then nothing is known about it."""
 
 HARMLESS = (
     "alter_default_privileges_stmt",
@@ -76,7 +82,12 @@ def effects_of(node: Node, world: World) -> Effects:
     if handler is None:
         recorder.known = False
     else:
-        handler(getattr(node, name_of(node)), world, recorder)
+        try:
+            handler(getattr(node, name_of(node)), world, recorder)
+        except FAULTS as fault:
+            logger.debug("the effects of %s failed", name_of(node), exc_info=True)
+            recorder.known = False
+            recorder.assume(f"the analyser failed on it: {type(fault).__name__}: {fault}")
     return recorder.done(without=world.created)
 
 

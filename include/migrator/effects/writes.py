@@ -162,9 +162,15 @@ def inserted(name: str, given: Collection[str] | None, nulls: Collection[str], w
             out.risk("23505", f"a row with the same key may be in {base}")
         out.risk("23502", f"a column of {base} that must not be null may be")
         for item in facts.constraints:
-            filled = given is None or all(c in given or facts.columns[c].default for c in item.columns)
+            filled = given is None or all(c in given or _filled(facts, c) for c in item.columns)
             if filled and not any(column in nulls for column in item.columns):
                 _check(item, world, out)
+
+
+def _filled(facts: RelationFacts, column: str) -> bool:
+    """Whether a row gets a value that the statement does not give; a column that is not known may have a default."""
+    known = facts.columns.get(column)
+    return known is None or bool(known.default)
 
 
 def updated(name: str, columns: Collection[str], world: World, out: Recorder) -> None:
