@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
+from airflow_migrator.access import operations_access
 from airflow_migrator.failures import ONCE_MORE
 from airflow_migrator.operators.housekeeping import (
     ExpireSnapshotsOperator,
@@ -22,6 +23,7 @@ with DAG(
     max_active_runs=1,
     max_active_tasks=4,
     is_paused_upon_creation=False,
+    access_control=operations_access(),
     tags=["migrator", "operations"],
     doc_md=__doc__,
     render_template_as_native_obj=True,

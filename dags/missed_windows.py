@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
+from airflow_migrator.access import operations_access
 from airflow_migrator.operators.missed_windows import MissedWindowsOperator
 
 with DAG(
@@ -13,6 +14,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
+    access_control=operations_access(),
     tags=["migrator", "operations"],
     doc_md=__doc__,
 ):

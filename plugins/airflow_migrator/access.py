@@ -8,12 +8,13 @@ the same: whoever marks a review as success has approved nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from airflow.sdk import conf
 
-if TYPE_CHECKING:
-    from migrator.targets import Roles
+from airflow_migrator.settings import Settings, read_settings
+from migrator.errors import InvalidInput
+from migrator.targets import Roles, load_targets
 
 Access = dict[str, dict[str, set[str]]]
 """As DAG(access_control=...) wants it: by role, then by resource, the actions."""
@@ -35,6 +36,18 @@ def access_control(roles: Roles) -> Access | None:
             for resource, actions in rights.items():
                 mine[resource] = mine.get(resource, set()) | actions
     return found or None
+
+
+def operations_access(settings: Settings | None = None) -> Access | None:
+    """The same for the operational DAGs, where nobody reviews: all see them, operators run them. A targets file that
+    cannot be read leaves things as they are; the migrations' own import error tells of it."""
+    if not _fab():
+        return None
+    try:
+        roles = load_targets((settings or read_settings()).targets).roles
+    except InvalidInput:
+        return None
+    return access_control(replace(roles, viewers=roles.viewers + roles.reviewers, reviewers=()))
 
 
 def _fab() -> bool:

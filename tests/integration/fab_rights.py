@@ -29,20 +29,21 @@ QUESTIONS = {
 
 
 def main() -> None:
-    dag_id, *roles = sys.argv[1:]
-    found = {}
+    dag_ids, *roles = sys.argv[1:]
+    found: dict[str, dict[str, list[str]]] = {dag_id: {} for dag_id in dag_ids.split(",")}
     with get_application_builder() as builder:
         manager = get_auth_manager()
         for role in roles:
             member_of = builder.sm.find_role(role) or builder.sm.add_role(role)
             user = builder.sm.add_user(role, role, role, f"{role}@wakala.com", member_of, "secret")
-            found[role] = [
-                question
-                for question, (method, entity) in QUESTIONS.items()
-                if manager.is_authorized_dag(
-                    method=method, user=user, access_entity=entity, details=DagDetails(id=dag_id)
-                )
-            ]
+            for dag_id, rights in found.items():
+                rights[role] = [
+                    question
+                    for question, (method, entity) in QUESTIONS.items()
+                    if manager.is_authorized_dag(
+                        method=method, user=user, access_entity=entity, details=DagDetails(id=dag_id)
+                    )
+                ]
     print(json.dumps(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_migrator.access import access_control
+from airflow_migrator.access import access_control, operations_access
 from airflow_migrator.catalogue_dags import build_dags
 from airflow_migrator.settings import Settings
 from migrator.targets import Roles
@@ -43,3 +43,18 @@ def test_the_targets_file_names_the_roles(settings: Settings, write: Write) -> N
     settings.targets.write_text(TARGETS + "roles:\n  reviewers: [dba]\n")
     dag = build_dags(None, settings=settings)["migrate_001_one"]
     assert dag.access_control == {"dba": {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read"}}}
+
+
+@pytest.mark.usefixtures("fab")
+def test_nobody_reviews_in_the_operational_dags(settings: Settings) -> None:
+    settings.targets.write_text(TARGETS + "roles:\n  reviewers: [dba]\n  operators: [oncall]\n")
+    assert operations_access(settings) == {
+        "dba": {"DAGs": {"can_read"}, "DAG Runs": {"can_read"}},
+        "oncall": {"DAGs": {"can_read", "can_edit"}, "DAG Runs": {"can_read", "can_create"}},
+    }
+
+
+@pytest.mark.usefixtures("fab")
+def test_a_broken_targets_file_keeps_no_operational_dag_away(settings: Settings) -> None:
+    settings.targets.write_text("targets: [")
+    assert operations_access(settings) is None
