@@ -210,3 +210,14 @@ def test_a_failing_rule_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     (entry,) = [entry for entry in analysed("TRUNCATE a;").all_findings if entry.rule == "rule-failed"]
     assert "rule truncate failed here: KeyError" in entry.message
     assert entry.severity is Severity.WARNING
+
+
+def test_a_table_that_is_to_be_its_own_partition() -> None:
+    """Circular inheritance: the server refuses it, and the analyser does not walk in circles."""
+    found = analysed(
+        "CREATE TABLE a (x int) PARTITION BY LIST (x); CREATE TABLE b PARTITION OF a FOR VALUES IN (1) PARTITION BY"
+        " LIST (x); ALTER TABLE a ATTACH PARTITION a FOR VALUES IN (1); ALTER TABLE b ATTACH PARTITION a FOR VALUES IN"
+        " (1); ALTER TABLE c ATTACH PARTITION d FOR VALUES IN (1); ALTER TABLE d ATTACH PARTITION c FOR VALUES IN (1);"
+        " CREATE TABLE e () INHERITS (e); ALTER TABLE a INHERIT b; ALTER TABLE b DETACH PARTITION a; DROP TABLE a;"
+    )
+    assert len(found.statements) == 10

@@ -98,7 +98,9 @@ class Draft:
         facts = self.relation(name)
         gone = {name, *(facts.partitions if facts else ())}
         above: str | None = parent
-        while above is not None:
+        passed: set[str] = set()
+        while above is not None and above not in passed:
+            passed.add(above)
             item = self.relation(above)
             if item is None:
                 return
@@ -116,20 +118,25 @@ class Draft:
         """Below a parent, and so below all that are above that."""
         facts = self.relation(name)
         below = (name, *(facts.partitions if facts else ()))
-        above, direct = parent, True
-        while above is not None:
+        if parent in below:
+            return  # circular: the server refuses it (42P07)
+        above: str | None = parent
+        direct = True
+        passed: set[str] = set()
+        while above is not None and above not in passed:
+            passed.add(above)
             item = self.relation(above)
             if item is None:
                 return
             self.put(
                 replace(
                     item,
-                    partitions=(*item.partitions, *below),
-                    children=(*item.children, name) if direct else item.children,
+                    partitions=tuple(dict.fromkeys((*item.partitions, *below))),
+                    children=tuple(dict.fromkeys((*item.children, name))) if direct else item.children,
                     default_partition=name if default and direct else item.default_partition,
                 )
             )
-            above, direct = item.parent, False  # type: ignore[assignment]
+            above, direct = item.parent, False
 
     def rename(self, old: str, new: str) -> None:
         """Every mention of a relation, wherever it is known."""

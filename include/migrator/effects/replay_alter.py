@@ -220,6 +220,8 @@ def _attach(command: Node, table: str, draft: Draft) -> None:
     if facts is not None and facts.kind in ("i", "I"):
         _attach_index(name, table, draft)
         return
+    if name == table or (facts is not None and table in facts.partitions):
+        return  # circular: the server refuses it (42P07)
     draft.change(name, parent=table, is_partition=True)
     draft.attach(name, table, default=partition.HasField("bound") and partition.bound.is_default)
 
