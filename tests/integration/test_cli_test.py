@@ -98,7 +98,7 @@ def test_a_rollback_that_forgets_something_is_a_finding(repository: Path, tmp_pa
 
 
 def test_a_dependency_that_fails_is_named(repository: Path, tmp_path: Path) -> None:
-    write(tmp_path, "001_a", "CREATE TABLE a (id nonsense);\n", "DROP TABLE a;\n")
+    write(tmp_path, "001_a", "SELECT 1 / 0;\nCREATE TABLE a (id int);\n", "DROP TABLE a;\n")
     write(tmp_path, "002_b", "CREATE TABLE b (id int);\n", "DROP TABLE b;\n", dependencies='["001_a"]')
     done = call(repository, "002_b", "--migrations", str(tmp_path))
     assert done.returncode == 1
