@@ -85,6 +85,8 @@ class _Watch:
         self._seen, self._ended = seen, ended
         self._started = time.monotonic()
         self._holds = False
+        self._works = False
+        """The watched session has locks, or waits for some."""
         self._first = True
         """Still the first hold: against everything but reading, and only for a moment."""
 
@@ -113,7 +115,9 @@ class _Watch:
         if self._first:
             served = not eager or any(oid in held and mode not in READING_MODES for oid, mode in now)
         else:
-            served = all((oid, self._expected[oid]) in self._seen for oid in held)
+            # A statement that failed is over, too, and nobody has told us: then it has no lock any more.
+            served = not now or all((oid, self._expected[oid]) in self._seen for oid in held)
+        self._works = bool(now)
         if self._holds and (over or served or for_us):
             self._conn.execute("COMMIT")
             self._holds = self._first = False
@@ -122,6 +126,8 @@ class _Watch:
         return not over
 
     def _hold_again(self) -> frozenset[int]:
+        if not self._works:
+            return frozenset()
         missing = {
             oid: name
             for oid, name in self._tables.items()

@@ -6,10 +6,12 @@ import psycopg
 import pytest
 
 from migrator import steps
+from migrator.effects.model import AX
 from migrator.evidence import StatementTrace
 from migrator.ledger import Ledger
 from migrator.lock_sampler import mode_name
 from migrator.observer import Observer
+from migrator.plan import PredictedLock, Statement
 from migrator.run import RunContext
 from migrator.session import Endpoint
 from migrator.steps import StepContext
@@ -174,6 +176,24 @@ def test_wal_grows_with_the_rows(filled: Endpoint) -> None:
     )
     assert large.wal_bytes > 50 * small.wal_bytes > 0
     assert (small.rows, large.rows) == (1, 1999)
+
+
+def test_nothing_is_held_after_a_statement_that_failed(filled: Endpoint) -> None:
+    """Its end is not told to the observer; the table must be free for whatever comes then."""
+    with psycopg.connect(filled.conninfo, autocommit=True) as conn:
+        conn.execute("CREATE TABLE parted (id int) PARTITION BY LIST (id)")
+        conn.execute("CREATE TABLE part PARTITION OF parted FOR VALUES IN (1)")
+        conn.execute("CREATE TABLE rest PARTITION OF parted DEFAULT")
+        sql = "ALTER TABLE parted DETACH PARTITION part CONCURRENTLY"
+        locks = (PredictedLock("public.parted", "SHARE UPDATE EXCLUSIVE"), PredictedLock("public.part", AX))
+        statement = Statement(0, sql, "ALTER TABLE", "x.sql", 1, 1, False, "", locks=locks)
+        with Observer(filled, version="001") as observer:
+            observer.before("sql", statement, conn)
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+                conn.execute(sql.encode())
+            with psycopg.connect(filled.conninfo, autocommit=True) as other:
+                other.execute("SET lock_timeout = '10s'")
+                other.execute("DROP TABLE part")
 
 
 def test_statements_outside_a_transaction(filled: Endpoint) -> None:
