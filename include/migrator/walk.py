@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 MAX_DEPTH = 8
 """Functions that call functions; deeper ones are not followed."""
+MAX_INSIDE = 500
+"""Statements inside of one statement: triggers that fire triggers multiply."""
 _CALLERS = frozenset(
     ["select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "call_stmt", "create_table_as_stmt"]
 )
@@ -36,6 +38,7 @@ def walk(parsed: ParsedFile, world: World, *, wanted: bool | None, rollback: boo
     subjects: list[Subject] = []
     for item in parsed.statements:
         state = session.before()
+        walker.inside = 0
         subject, world = walker.visit(item, state, subjects[-1] if subjects else None, state.world)
         subjects.append(subject)
         session.after(item, subject.all_effects, world)
@@ -64,6 +67,8 @@ class _Walker:
     triggers: dict[str, list[str]] = field(default_factory=dict)
     """By table: functions of triggers that the file makes."""
     running: list[Body] = field(default_factory=list)
+    inside: int = 0
+    """Statements followed inside of the present statement of the file."""
 
     def visit(
         self,
@@ -137,6 +142,9 @@ class _Walker:
         inner: list[Subject] = []
         held = hold(state.held, subject.effects if bodies else NOTHING, subject.statement.index, subject.statement.line)
         for body in bodies:
+            if self.inside >= MAX_INSIDE:
+                self._gap(subject.statement, f"more than {MAX_INSIDE} statements run inside of it")
+                break
             if body in self.running or len(self.running) >= MAX_DEPTH:
                 self._gap(subject.statement, "the functions that it calls call each other")
                 continue
@@ -144,6 +152,7 @@ class _Walker:
             contents = self._contents(body, subject.statement)
             for piece in contents.pieces:
                 for statement in self._statements(piece, body, subject.statement):
+                    self.inside += 1
                     here = replace(state, held=held, world=world)
                     found, world = self.visit(statement, here, inner[-1] if inner else None, world, piece)
                     effects = found.all_effects

@@ -221,3 +221,15 @@ def test_a_table_that_is_to_be_its_own_partition() -> None:
         " CREATE TABLE e () INHERITS (e); ALTER TABLE a INHERIT b; ALTER TABLE b DETACH PARTITION a; DROP TABLE a;"
     )
     assert len(found.statements) == 10
+
+
+def test_triggers_that_fire_triggers_come_to_an_end() -> None:
+    """Eight tables whose triggers write to all of the others: 8! ways through."""
+    tables = [f"t{number}" for number in range(8)]
+    sql = ""
+    for table in tables:
+        body = " ".join(f"INSERT INTO {other} VALUES (1);" for other in tables if other != table)
+        sql += f"CREATE FUNCTION f_{table}() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {body} RETURN NEW; END$$;\n"
+        sql += f"CREATE TRIGGER g BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION f_{table}();\n"
+    found = analysed(sql + "INSERT INTO t0 VALUES (1);")
+    assert any("more than 500 statements run inside of it" in gap.why for gap in found.summary.coverage.gaps)
