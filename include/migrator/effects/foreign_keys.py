@@ -33,10 +33,29 @@ def add(constraint: Node, target: Target, *, columns: tuple[str, ...] = (), chec
         out.lock(name, SRX)
     if not constraint.is_enforced and not columns:
         target.needs(18, "NOT ENFORCED")
-    if valid and checks:
-        target.scan(family)
+    unchecked = tuple(name for name in world.storage(target.name) if not _has_it(name, own, other, constraint, target))
+    if valid and len(unchecked) < len(world.storage(target.name)):
+        out.lock(other, AX)  # the partition's own triggers there are dropped
+    if valid and checks and unchecked:
+        target.scan(unchecked)
         target.scan(world.storage(other))
         out.risk("23503", f"a row has no counterpart in {other}")
+
+
+def _has_it(name: str, own: tuple[str, ...], other: str, constraint: Node, target: Target) -> bool:
+    """Whether a partition has the same foreign key, valid: it is taken over as it is (tryAttachPartitionForeignKey)."""
+    facts = target.world.relation(name)
+    if facts is None or name == target.name:
+        return False
+    return any(
+        item.kind == "f"
+        and item.validated
+        and item.enforced
+        and item.columns == own
+        and item.referenced == other
+        and (item.on_delete, item.on_update) == (constraint.fk_del_action or "a", constraint.fk_upd_action or "a")
+        for item in facts.constraints
+    )
 
 
 def _on_partitioned(constraint: Node, target: Target) -> None:

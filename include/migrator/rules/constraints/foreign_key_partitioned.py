@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.plan import Severity
-from migrator.rules.alteration import added_constraints
+from migrator.rules.alteration import Alteration, added_constraints
 from migrator.rules.model import Hit, Rule, Subject
+from migrator.rules.online.constraints import by_partition
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -14,8 +15,14 @@ def check(subject: Subject) -> Iterator[Hit]:
         if item.constraint.skip_validation and item.is_partitioned and item.world.major < 18:
             yield Hit(
                 f"{item.table} is partitioned, and PostgreSQL {item.world.major} cannot add a foreign key to a"
-                " partitioned table as NOT VALID (42809)"
+                " partitioned table as NOT VALID (42809)",
+                alternative_sql=_alternative(item),
             )
+
+
+def _alternative(item: Alteration) -> str | None:
+    steps = by_partition(item, item.constraint) if len(item.subject.statement.tree.cmds) == 1 else None
+    return steps.script() if steps is not None else None
 
 
 RULE = Rule(

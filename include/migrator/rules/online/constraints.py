@@ -9,7 +9,7 @@ from migrator.nodes import Node, enum, find, strings
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
 from migrator.rules.online.steps import Steps
-from migrator.rules.rewrite import beside, build, copy_of
+from migrator.rules.rewrite import beside, build, copy_of, range_var
 
 NOT_NULL_CONSTRAINTS = 18
 """From this major on NOT NULL is a constraint that can be added NOT VALID."""
@@ -28,11 +28,31 @@ def constrained(alteration: Alteration, constraint: Node, *, filled: bool = Fals
         return _using_index(alteration, constraint, add) if constraint.indexname else _instant(kind, add, filled)
     if kind in ("CONSTR_CHECK", "CONSTR_FOREIGN", "CONSTR_NOTNULL"):
         if kind == "CONSTR_FOREIGN" and alteration.is_partitioned and alteration.world.major < 18:
-            return None
+            return by_partition(alteration, constraint)
         return _not_valid(alteration, constraint, kind, add)
     if kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY") and not constraint.without_overlaps:
         return None if alteration.is_partitioned else _unique(alteration, constraint)
     return None
+
+
+def by_partition(alteration: Alteration, constraint: Node) -> Steps | None:
+    """A foreign key of a partitioned table before PostgreSQL 18: each partition gets it NOT VALID, and the table's own
+    takes over what is valid there without reading it (tryAttachPartitionForeignKey in tablecmds.c). That takes ACCESS
+    EXCLUSIVE on the referenced table, for an instant."""
+    made = copy_of(constraint)
+    made.conname = constraint.conname or default_name(alteration, constraint)
+    made.skip_validation, made.initially_valid = False, True
+    whole = build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=alteration.relation, con=made)
+    made.skip_validation, made.initially_valid = True, False
+    leaves = [leaf for leaf in map(alteration.world.relation, alteration.world.leaves(alteration.table)) if leaf]
+    if alteration.subtype != "AT_AddConstraint" or any(leaf.kind not in "rp" for leaf in leaves):
+        return None
+    tables = [range_var(leaf.name) for leaf in leaves if leaf.kind == "r"]
+    return Steps(
+        refer=tuple(build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=table, con=made) for table in tables),
+        validate=tuple(_validate(table, made.conname) for table in tables),
+        finish=(whole,),
+    )
 
 
 def validated(alteration: Alteration) -> Steps:
