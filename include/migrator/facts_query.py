@@ -5,7 +5,7 @@ Works on a standby and in a read-only session. Permissions on the tables are not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrator import facts_rows, sql
@@ -19,9 +19,10 @@ from migrator.surroundings import read_surroundings
 if TYPE_CHECKING:
     from migrator.session import Connection
 
+HAVE_NO_COLUMNS = ("i", "I", "S")
+"""Indexes and sequences have them in pg_attribute, but nobody names those."""
 OF_RELATIONS = (
     "columns",
-    "column_numbers",
     "constraints",
     "indexes",
     "sequences",
@@ -71,8 +72,9 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         role=role,
     )
     found = Found(relations)
-    everything = sorted(found.names)
-    details = {query: ask(query, oids=everything) if everything else [] for query in OF_RELATIONS}
+    everything = _array(found.names)
+    tables = _array(row["oid"] for row in found.rows if row["kind"] not in HAVE_NO_COLUMNS)
+    details = {query: ask(query, oids=tables) if found.rows else [] for query in OF_RELATIONS}
     details["statistics"] = ask("statistics", oids=everything, names=sorted(wanted.statistics))
     details["publications"] = ask("publications", oids=everything, names=sorted(wanted.publications))
     domains = [row["oid"] for row in types if row["kind"] == "d"]
@@ -104,6 +106,11 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         missing=frozenset(row["name"] for row in missing),
         asked=frozenset(f"{schema}.{name}" if schema else name for schema, name in wanted.relations),
     )
+
+
+def _array(oids: Iterable[int]) -> str:
+    """As PostgreSQL writes an array: for thousands of numbers far faster than a list of them."""
+    return "{" + ",".join(map(str, sorted(oids))) + "}"
 
 
 class _Asker:

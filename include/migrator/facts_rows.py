@@ -67,7 +67,7 @@ def relations(found: Found, details: Mapping[str, Sequence[Row]]) -> dict[str, R
     for row in details["views"]:
         reads[row["view_oid"]].append(row["oid"])
     numbers: dict[int, dict[int, str]] = defaultdict(dict)
-    for row in details["column_numbers"]:
+    for row in details["columns"]:
         numbers[row["oid"]][row["number"]] = row["name"]
     result = {}
     for row in found.rows:
@@ -127,18 +127,20 @@ def _column(row: Row, sequences: Mapping[tuple[int, str], list[str]]) -> ColumnF
         row["generated"],
         row["identity"],
         row["domain"],
-        tuple(dict.fromkeys(sequences.get((row["oid"], row["name"]), ()))),
+        tuple(dict.fromkeys(sequences[key])) if (key := (row["oid"], row["name"])) in sequences else (),
         row["base"],
     )
 
 
 def _constraint(row: Row, numbers: Mapping[int, str], found: Found) -> ConstraintFacts:
+    columns = tuple(numbers[number] for number in row["numbers"] or () if number in numbers)
     return ConstraintFacts(
         name=row["name"],
         kind=row["kind"],
         validated=row["validated"],
-        definition=row["definition"],
-        columns=tuple(numbers[number] for number in row["numbers"] or () if number in numbers),
+        definition=row["definition"] or _not_null(columns),
+        columns=columns,
+        proves=frozenset(columns) if row["kind"] == "n" else None,
         referenced=found.name(row["referenced_oid"]),
         index=found.name(row["index_oid"]),
         on_delete=row["on_delete"].strip() or "a",
@@ -146,6 +148,11 @@ def _constraint(row: Row, numbers: Mapping[int, str], found: Found) -> Constrain
         inherited=row["inherited"],
         enforced=row["enforced"],
     )
+
+
+def _not_null(columns: tuple[str, ...]) -> str:
+    """As pg_get_constraintdef() writes it, but always quoted; asking for each costs more than all the rest."""
+    return "NOT NULL " + ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
 
 
 def _index(row: Row, numbers: Mapping[int, str], found: Found) -> IndexFacts:

@@ -347,10 +347,11 @@ WHERE s.nspname <> 'pg_toast'
 ORDER BY c.oid
 
 -- name: columns
--- Types as format_type() writes them, so that a change of type can be judged.
+-- Types as format_type() writes them, so that a change of type can be judged. Keys of indexes and constraints are numbers.
 SELECT
     a.attrelid::bigint AS oid,
     a.attname AS name,
+    a.attnum AS number,
     pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
     a.attnotnull AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_constraint AS con
@@ -405,7 +406,9 @@ SELECT
     con.contype::text AS kind,
     con.convalidated AS validated,
     coalesce((to_jsonb(con) ->> 'conenforced')::bool, true) AS enforced,
-    pg_catalog.pg_get_constraintdef(con.oid) AS definition,
+    CASE
+        WHEN con.contype <> 'n' OR con.connoinherit OR NOT con.convalidated THEN pg_catalog.pg_get_constraintdef(con.oid)
+    END AS definition,
     con.confrelid::bigint AS referenced_oid,
     con.conindid::bigint AS index_oid,
     con.confdeltype::text AS on_delete,
@@ -454,15 +457,6 @@ INNER JOIN pg_catalog.pg_am AS am ON c.relam = am.oid
 LEFT JOIN pg_catalog.pg_inherits AS h ON c.relispartition AND i.indexrelid = h.inhrelid
 WHERE i.indrelid = any(%(oids)s::oid [])
 ORDER BY i.indrelid, i.indexrelid
-
--- name: column_numbers
--- Names by number, dropped columns included: keys of indexes and constraints are numbers.
-SELECT
-    a.attrelid::bigint AS oid,
-    a.attnum AS number,
-    a.attname AS name
-FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = any(%(oids)s::oid []) AND a.attnum > 0
 
 -- name: triggers
 -- The users' own; a foreign key's are implied by it. tgtype: TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h.
