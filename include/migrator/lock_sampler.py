@@ -21,6 +21,7 @@ EAGER_SECONDS = 0.25
 """So long samples follow each other without a pause: a small index is built in a few milliseconds."""
 PAUSE_SECONDS = 0.01
 WAITING_PAUSE_SECONDS = 0.0005
+IDLE_SECONDS = 0.1
 READING_MODES = (AS, RS)
 
 
@@ -85,8 +86,8 @@ class _Watch:
         self._seen, self._ended = seen, ended
         self._started = time.monotonic()
         self._holds = False
-        self._works = False
-        """The watched session has locks, or waits for some."""
+        self._locked = self._started
+        """When the watched session was last seen with a lock, or waiting."""
         self._first = True
         """Still the first hold: against everything but reading, and only for a moment."""
 
@@ -116,8 +117,9 @@ class _Watch:
             served = not eager or any(oid in held and mode not in READING_MODES for oid, mode in now)
         else:
             # A statement that failed is over, too, and nobody has told us: then it has no lock any more.
-            served = not now or all((oid, self._expected[oid]) in self._seen for oid in held)
-        self._works = bool(now)
+            served = self._is_idle or all((oid, self._expected[oid]) in self._seen for oid in held)
+        if rows:
+            self._locked = time.monotonic()
         if self._holds and (over or served or for_us):
             self._conn.execute("COMMIT")
             self._holds = self._first = False
@@ -125,8 +127,13 @@ class _Watch:
             self._ended.wait(0 if eager else WAITING_PAUSE_SECONDS if waits else PAUSE_SECONDS)
         return not over
 
+    @property
+    def _is_idle(self) -> bool:
+        """Between two of its own transactions a statement has no lock for a moment, either."""
+        return time.monotonic() - self._locked > IDLE_SECONDS
+
     def _hold_again(self) -> frozenset[int]:
-        if not self._works:
+        if self._is_idle:
             return frozenset()
         missing = {
             oid: name
