@@ -33,7 +33,7 @@ def find(body: Body, messages: Collection[str]) -> Fault | None:
         hint = problem.hint or ""
         if alternative is not None:
             hint = (
-                f"choose the rows in a subquery instead: {alternative}; a block that commits nothing in between is one"
+                f"choose the rows in a subquery: {alternative}; a block that commits nothing in between is one"
                 " transaction, and all batches together hold their locks until its end"
             )
         return Fault(body.offset + start + offset, problem.message, hint, alternative)

@@ -28,7 +28,7 @@ def check(subject: Subject) -> Iterator[Hit]:
         f"{doing} while the transaction holds {strongest.mode} since line {strongest.line}: {waits} {locked} until the"
         " transaction ends",
         severity=severity,
-        alternative_sql=None if subject.nested else later(subject.statement.node),
+        alternative_sql=later(subject.statement.node) if subject.effects.known and not subject.nested else None,
     )
 
 
