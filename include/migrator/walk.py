@@ -21,6 +21,8 @@ MAX_DEPTH = 8
 """Functions that call functions; deeper ones are not followed."""
 MAX_INSIDE = 500
 """Statements inside of one statement: triggers that fire triggers multiply."""
+MAX_FOLLOWED = 5_000
+"""Statements inside of all statements of a file."""
 _CALLERS = frozenset(
     ["select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "call_stmt", "create_table_as_stmt"]
 )
@@ -69,6 +71,8 @@ class _Walker:
     running: list[Body] = field(default_factory=list)
     inside: int = 0
     """Statements followed inside of the present statement of the file."""
+    followed: int = 0
+    """The same of the whole file."""
 
     def visit(
         self,
@@ -142,8 +146,8 @@ class _Walker:
         inner: list[Subject] = []
         held = hold(state.held, subject.effects if bodies else NOTHING, subject.statement.index, subject.statement.line)
         for body in bodies:
-            if self.inside >= MAX_INSIDE:
-                self._gap(subject.statement, f"more than {MAX_INSIDE} statements run inside of it")
+            if self.inside >= MAX_INSIDE or self.followed >= MAX_FOLLOWED:
+                self._gap(subject.statement, "more statements run inside of it than are followed")
                 break
             if body in self.running or len(self.running) >= MAX_DEPTH:
                 self._gap(subject.statement, "the functions that it calls call each other")
@@ -152,7 +156,7 @@ class _Walker:
             contents = self._contents(body, subject.statement)
             for piece in contents.pieces:
                 for statement in self._statements(piece, body, subject.statement):
-                    self.inside += 1
+                    self.inside, self.followed = self.inside + 1, self.followed + 1
                     here = replace(state, held=held, world=world)
                     found, world = self.visit(statement, here, inner[-1] if inner else None, world, piece)
                     effects = found.all_effects
