@@ -16,7 +16,7 @@ from migrator.content import check_disk
 from migrator.emergency import declare
 from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
 from migrator.facts import CatalogFacts
-from migrator.inspection import Inspection, inspect
+from migrator.inspection import FAILS, Inspection, inspect
 from migrator.out_of_order import finding as late_finding
 from migrator.out_of_order import higher
 from migrator.out_of_order import require as require_order
@@ -29,7 +29,7 @@ from migrator.statements import ParsedFile, parse
 if TYPE_CHECKING:
     from migrator.catalogue import Catalogue, Migration
     from migrator.estimate import Basis
-    from migrator.ledger import Ledger, LedgerMigration
+    from migrator.ledger import Ledger, LedgerMigration, LedgerStep
     from migrator.metadata import Metadata
     from migrator.session import Endpoint
     from migrator.targets import Target
@@ -234,6 +234,8 @@ def run_analyze(
     gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
     if gone and target is not None and not plan.already_applied:
         plan = history.with_gone(plan, gone, approvers=len(approvers(target, plan.author)))
+    if ledger is not None and plan.version in rows:
+        plan = _resumed(plan, ledger.steps(plan.version))
     if ledger is not None:
         _refuse_changed(plan, rows.get(plan.version))
         if not plan.already_applied:
@@ -243,6 +245,21 @@ def run_analyze(
     if not plan.already_applied:
         refuse_errors(plan)
     return plan
+
+
+def _resumed(plan: Plan, steps: Sequence[LedgerStep]) -> Plan:
+    """What is applied in part meets its own work: "already exists" is no reason to refuse what goes on from there. The
+    dry run, which leaves out what is done, judges. Pure."""
+    if not any(step.touched for step in steps):
+        return plan
+    return plan.with_findings(
+        tuple(
+            replace(one, severity=Severity.WARNING, help="part of this migration is applied already: see the dry run")
+            if one.rule == FAILS and one.severity is Severity.ERROR
+            else one
+            for one in plan.findings
+        )
+    )
 
 
 def _pending(

@@ -12,7 +12,7 @@ import pytest
 from migrator import analyze, history, review
 from migrator.baseline import adopt
 from migrator.catalogue import load_catalogue
-from migrator.errors import BaselineMissing, Refused, ReviewMissing
+from migrator.errors import BaselineMissing, Refused, ReviewMissing, StatementFailed
 from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
@@ -103,3 +103,19 @@ def test_an_emergency_is_part_of_the_plan(database: Endpoint, migrations: Path) 
     assert urgent.digest != analysed(migrations, database).digest
     with pytest.raises(Refused, match="needs a reason"):
         analysed(migrations, database, emergency=" ")
+
+
+def test_what_is_applied_in_part_may_go_on(database: Endpoint, migrations: Path) -> None:
+    """Its own first statement is there already, which is no reason to refuse the rest."""
+    script = migrations / "2025" / "001_one" / "001_one.sql"
+    script.write_text("CREATE TABLE t_001_one (id bigint);\nVACUUM;\nSELECT 1 / (SELECT count(*) FROM t_001_one);\n")
+    plan = analysed(migrations, database)
+    with pytest.raises(StatementFailed, match="division by zero"):
+        apply_all(plan, database, run=RUN)
+    with Ledger(database) as ledger:
+        ledger.repair(plan.version, status="failed", run=RUN, reason="looked")
+    query(database, "INSERT INTO t_001_one VALUES (1)")
+    again = analysed(migrations, database)
+    assert "will-fail" in {one.rule for one in again.findings}, "it is still told"
+    apply_all(again, database, run=replace(RUN, run_id="run-2"))
+    verify_it(again, database, run_id="run-2")
