@@ -15,7 +15,7 @@ def check(subject: Subject) -> Iterator[Hit]:
     if tree.concurrent or not tree.relation.inh:  # ON ONLY makes an empty index on a partitioned table
         return
     table = subject.world.name(tree.relation)
-    if subject.world.is_new(table):
+    if subject.world.is_new(table) or not subject.effects.scans:  # IF NOT EXISTS, and there is one
         return
     facts = subject.world.relation(table)
     if facts is not None and facts.kind == "p":

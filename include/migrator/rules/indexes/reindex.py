@@ -27,7 +27,7 @@ def check(subject: Subject) -> Iterator[Hit]:
         )
         return
     name = world.name(tree.relation)
-    if world.is_new(name):
+    if world.is_new(name) or not (subject.effects.scans or subject.effects.indexes_rebuilt):  # a table without indexes
         return
     found = world.index_of(name)
     table = found[0].name if found is not None else name
