@@ -95,6 +95,7 @@ def cluster(stmt: Node, world: World, out: Recorder) -> None:
         if facts.kind == "p":
             if world.major < 15:
                 out.fail("0A000", "cannot cluster a partitioned table before PostgreSQL 15")
+                return
             out.transactional = False
             out.lock(table, AX)
     for part in world.storage(table):
