@@ -116,8 +116,8 @@ def _foreign_keys_of_the_tree(part: str, parent: RelationFacts, target: Target) 
                 target.scan(world.storage(item.referenced))
                 target.out.risk("23503", f"a row of {part} has no counterpart in {item.referenced}")
     for other in parent.referenced_by:
-        if other != parent.name:
-            target.out.lock(other, SRX)
+        if other != parent.name:  # 14 makes the triggers without closing the table to writers
+            target.out.lock(other, SRX if world.major >= 15 else AS)
 
 
 def _attach_index(part: str, target: Target) -> None:
