@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -63,6 +62,8 @@ def outcomes(files: Sequence[Path], settings: Settings, *, jobs: int | None = No
         return
     parse("SELECT 1", file="")  # the parser is loaded once, before the processes part
     gc.freeze()  # and what is loaded so far stays shared with them
+    import multiprocessing
+
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
     with multiprocessing.get_context(method).Pool(jobs) as pool:
         yield from pool.imap(analysed, files, CHUNK)

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from migrator import wording
 from migrator.effects.model import blocks_writes
 from migrator.effects.world import World, commands
-from migrator.estimate.model import LockWait
 from migrator.kinds import object_name
 from migrator.nodes import Node, enum, find, strings
 from migrator.plan import MigrationType, Risk
 from migrator.rules.model import SMALL_ROWS, Subject, rows_of, size_text
+
+if TYPE_CHECKING:
+    from migrator.estimate.model import LockWait
 
 _ADDITION = MigrationType.SCHEMA_ADDITION
 _MODIFICATION = MigrationType.SCHEMA_MODIFICATION

@@ -12,7 +12,6 @@ from migrator.allowances import settled
 from migrator.classify import Classification, classify
 from migrator.coverage import Coverage, coverage_of
 from migrator.effects import ASSUMED, Assumed, Effects, World
-from migrator.estimate import Basis, Estimate, LockWait, estimates_of, total_seconds, waits_of
 from migrator.facts import CatalogFacts
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
@@ -25,6 +24,7 @@ from migrator.statements import ParsedFile
 from migrator.walk import walk
 
 if TYPE_CHECKING:
+    from migrator.estimate import Basis, Estimate, LockWait
     from migrator.metadata import Allow
 
 FAILS = "will-fail"
@@ -88,14 +88,13 @@ def inspect(
     files = tuple(script.parsed for script in whole.all_scripts)
     findings = settled([*_problems(whole), *_findings(whole)], files, allow, today)
     subjects = [subject for script in scripts for subject in script.everything()]
-    estimates = _estimates(scripts, basis or Basis()) if facts is not None else {}
-    waits = _waits(scripts, estimates, basis or Basis()) if facts is not None else ()
+    estimates, waits = _forecast(scripts, basis) if facts is not None else ({}, ())
     return Inspection(
         scripts=tuple(scripts),
         rollback=undo,
         findings=tuple(findings),
         classification=classify(subjects, waits),
-        estimated_seconds=total_seconds(tuple(estimates.values())) if facts is not None else None,
+        estimated_seconds=None if facts is None else round(sum(one.seconds_p50 for one in estimates.values()), 3),
         assumptions=_assumptions(subjects, facts),
         coverage=coverage_of(whole.all_scripts),
         facts=facts,
@@ -104,20 +103,17 @@ def inspect(
     )
 
 
-def _waits(
-    scripts: Sequence[Script], estimates: Mapping[tuple[str, int], Estimate], basis: Basis
-) -> tuple[LockWait, ...]:
-    subjects = [(script, subject) for script in scripts for subject in script.subjects]
-    costs = [estimates[script.parsed.file, subject.statement.index] for script, subject in subjects]
-    return waits_of([subject for _, subject in subjects], costs, basis.traffic)
+def _forecast(
+    scripts: Sequence[Script], basis: Basis | None
+) -> tuple[dict[tuple[str, int], Estimate], tuple[LockWait, ...]]:
+    from migrator.estimate import Basis, estimates_of, waits_of  # not loaded for an analysis without a connection
 
-
-def _estimates(scripts: Sequence[Script], basis: Basis) -> dict[tuple[str, int], Estimate]:
-    return {
-        (script.parsed.file, subject.statement.index): estimate
-        for script in scripts
-        for subject, estimate in zip(script.subjects, estimates_of(script.subjects, basis), strict=True)
-    }
+    basis, costs = basis or Basis(), {}
+    subjects = [subject for script in scripts for subject in script.subjects]
+    for script in scripts:
+        for subject, estimate in zip(script.subjects, estimates_of(script.subjects, basis), strict=True):
+            costs[script.parsed.file, subject.statement.index] = estimate
+    return costs, waits_of(subjects, tuple(costs.values()), basis.traffic)
 
 
 def _problems(whole: Whole) -> Iterator[Finding]:

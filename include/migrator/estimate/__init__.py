@@ -6,7 +6,7 @@ observes the real thing on real data.
 """
 
 from migrator.estimate.model import Basis, Costs, Estimate, LockWait, Profile, Statistics
-from migrator.estimate.predict import estimate_of, estimates_of, total_seconds
+from migrator.estimate.predict import estimate_of, estimates_of
 from migrator.estimate.waiting import waits_of
 
 __all__ = [
@@ -18,6 +18,5 @@ __all__ = [
     "Statistics",
     "estimate_of",
     "estimates_of",
-    "total_seconds",
     "waits_of",
 ]

@@ -66,8 +66,3 @@ def _with_inner(subject: Subject, profile: Profile, statistics: Statistics) -> E
             work=(*own.work, *found.work, *(("a loop, counted once",) if inner.looped else ())),
         )
     return own
-
-
-def total_seconds(estimates: Sequence[Estimate]) -> float:
-    """P50 of all, one after another."""
-    return round(sum(item.seconds_p50 for item in estimates), 3)
