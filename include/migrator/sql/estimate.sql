@@ -49,6 +49,6 @@ SELECT
     (random() * 1e9)::integer,
     md5(i::text) || '@example.org',
     timestamptz '2024-01-01' + i * interval '30 seconds',
-    i %% 1000,
-    repeat('x', 20 + i %% 40)
+    mod(i, 1000) AS parent,
+    repeat('x', 20 + mod(i, 40)) AS body
 FROM generate_series(1, %(rows)s) AS i;
