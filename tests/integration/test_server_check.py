@@ -23,8 +23,9 @@ from migrator.session import Endpoint, connect
 from migrator.statements import parse
 from migrator.tokens import tokens
 from tests.effects.bench import EMPTY
-from tests.effects.conftest import PRELUDE, USUAL
+from tests.effects.conftest import USUAL
 from tests.effects.corpus import MAJORS, Case, load
+from tests.effects.servers import PRELUDE
 from tests.integration.conftest import _prepare, database_on
 
 EXAMPLES = Path(__file__).parents[1] / "rules"
