@@ -58,6 +58,7 @@ def server_findings(conn: Connection, scripts: Iterable[Script], *, names: bool 
     made = Made()
     for script in scripts:
         for subject in script.subjects:
+            made.begin(subject)
             found = list(_statement(conn, script, subject, made, names=names))
             yield from found
             if names and not found:

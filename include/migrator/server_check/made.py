@@ -10,6 +10,7 @@ from migrator.nodes import Node, enum, find, name_of, strings
 from migrator.rules.model import Subject
 
 _NAME = re.compile(r"[\w$]+")
+_QUOTED = re.compile(r'"([^"]+)"')
 _RELATIONS = {
     "create_stmt": "relation",
     "create_seq_stmt": "sequence",
@@ -41,8 +42,15 @@ class Made:
         if self.anything:
             return True
         if undefined:
-            return bool(self.names & set(_NAME.findall(message)))
+            return bool(self.names & {*_NAME.findall(message), *_QUOTED.findall(message)})
         return bool((self.names | self.changed) & sql_names)
+
+    def begin(self, subject: Subject) -> None:
+        """The columns that a statement itself adds are there for its other subcommands."""
+        if subject.statement.name == "alter_table_stmt":
+            for command in commands(subject.statement.tree):
+                if enum(command, "subtype") == "AT_AddColumn":
+                    self.names.add(getattr(command, "def").column_def.colname)
 
     def add(self, subject: Subject) -> None:
         """What a statement makes, and what runs inside of it."""
