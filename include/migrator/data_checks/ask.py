@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from migrator import session, sql, wording
 from migrator.data_checks.suspects import Suspect, orphans, suspects_of, written_by
+from migrator.errors import MigratorError
 from migrator.session import Connection
 from migrator.statements import ParsedStatement
 
@@ -88,7 +89,7 @@ def _look(conn: Connection, suspect: Suspect, timeout_ms: int) -> Iterator[Viola
             if number:
                 samples = conn.execute(f"{rows} ORDER BY 1 LIMIT {SAMPLES}".encode()).fetchall()
             keys = [key.strip('"') for key in table["keys"] or ["ctid"]]
-    except psycopg.Error as exc:
+    except (MigratorError, psycopg.Error) as exc:
         yield _unknown(suspect, str(exc).partition("\n")[0])
         return
     names = tuple(", ".join(f"{key}={value}" for key, value in zip(keys, values, strict=True)) for values in samples)

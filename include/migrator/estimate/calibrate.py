@@ -34,6 +34,8 @@ KEY_VERSION = 1
 MAX_AGE = timedelta(days=30)
 LEAST = 0.001
 """No cost is measured as less than this: a difference of two short times may come out negative."""
+LOCK_TIMEOUT_MS = 60_000
+"""Longer than another worker measures, so that the second one takes the result of the first."""
 _LOCK_KEY = 0x6D69_6772_6361_6C69
 """Of the advisory lock in that database, so that two workers do not measure at the same time."""
 
@@ -45,7 +47,11 @@ def calibrated(copies: Endpoint, *, clock: Callable[[], datetime], log: logging.
     """
     with session.connect(copies, purpose="calibrate") as conn:
         _create_database(conn)
-    with session.connect(copies.with_database(DATABASE), purpose="calibrate") as conn, session.translated():
+    scratch = copies.with_database(DATABASE)
+    with (
+        session.connect(scratch, purpose="calibrate", lock_timeout_ms=LOCK_TIMEOUT_MS) as conn,
+        session.translated(),
+    ):
         conn.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
         profile = profile_of(conn)
         key = f"{KEY_VERSION}/{conn.info.server_version}/{profile.shared_buffers}/{profile.maintenance_work_mem}"
