@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from migrator.surroundings import Surroundings
 
@@ -175,6 +176,17 @@ class RelationFacts:
     """Qualified names of its extended statistics."""
     row_type_used: bool = False
     """Whether a column of another table has this table's rows as its type."""
+
+
+F = TypeVar("F")
+
+
+def altered(facts: F, **fields: Any) -> F:
+    """`dataclasses.replace` for the classes of this file: a walk through a migration changes facts by the thousand, and
+    replace() sets each of their forty fields by itself, which takes ten times as long."""
+    made = object.__new__(type(facts))
+    made.__dict__.update(facts.__dict__, **fields)
+    return made
 
 
 @dataclass(frozen=True)

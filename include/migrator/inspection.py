@@ -167,7 +167,7 @@ def _findings(whole: Whole) -> Iterator[Finding]:
 
 def _hits(subject: Subject, script: Script) -> list[tuple[Rule, Hit]]:
     """What the rules say about one statement; a failure that one of them explains is not told twice."""
-    rules = rules_on(subject.statement.name, rollback=script.rollback)
+    rules = rules_on(subject.statement.name, subject.statement.subtypes, rollback=script.rollback)
     found = [told for rule in rules if rule.statement is not None for told in guarded(rule, rule.statement, subject)]
     failure = subject.effects.fails
     if failure is None or not any(failure.sqlstate in rule.explains for rule, _ in found):

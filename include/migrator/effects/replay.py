@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.effects.journal import MISSING
 from migrator.effects.world import World
-from migrator.facts import ConstraintFacts, RelationFacts, ViewUse
+from migrator.facts import ConstraintFacts, RelationFacts, ViewUse, altered
 from migrator.nodes import Node, content, name_of
 
 
@@ -36,16 +36,16 @@ class Draft:
         """Of a relation that is known; otherwise nothing."""
         facts = self.relation(name)
         if facts is not None:
-            self.put(replace(facts, **fields))
+            self.put(altered(facts, **fields))
 
     def extend(self, name: str, constraint: ConstraintFacts) -> None:
         """Another constraint, also on a relation of which nothing else is known."""
         facts = self.relation(name)
         if facts is not None:
-            self.put(replace(facts, constraints=(*facts.constraints, constraint)))
+            self.put(altered(facts, constraints=(*facts.constraints, constraint)))
         else:
             partial = self.partial(name)
-            self.remember(replace(partial, constraints=(*partial.constraints, constraint)))
+            self.remember(altered(partial, constraints=(*partial.constraints, constraint)))
 
     def partial(self, name: str) -> RelationFacts:
         mine = self.changes.get(("partial", name), MISSING)
@@ -74,22 +74,22 @@ class Draft:
         for other in facts.referenced_by:
             item = self.relation(other)
             if item is not None and other != name:
-                self.put(replace(item, constraints=tuple(c for c in item.constraints if c.referenced != name)))
+                self.put(altered(item, constraints=tuple(c for c in item.constraints if c.referenced != name)))
         for key in facts.constraints:
             if key.referenced and key.referenced != name:
                 found = self.relation(key.referenced)
                 if found is not None:
-                    self.put(replace(found, referenced_by=tuple(n for n in found.referenced_by if n != name)))
+                    self.put(altered(found, referenced_by=tuple(n for n in found.referenced_by if n != name)))
         for read in facts.reads:
             found = self.relation(read)
             if found is not None:
-                self.put(replace(found, views=tuple(view for view in found.views if view.name != name)))
+                self.put(altered(found, views=tuple(view for view in found.views if view.name != name)))
 
     def _leave(self, facts: RelationFacts) -> None:
         if facts.table:
             table = self.relation(facts.table)
             if table is not None:
-                self.put(replace(table, indexes=tuple(item for item in table.indexes if item.name != facts.name)))
+                self.put(altered(table, indexes=tuple(item for item in table.indexes if item.name != facts.name)))
         if facts.parent:
             self.detach(facts.name, facts.parent)
 
@@ -105,7 +105,7 @@ class Draft:
             if item is None:
                 return
             self.put(
-                replace(
+                altered(
                     item,
                     partitions=tuple(n for n in item.partitions if n not in gone),
                     children=tuple(n for n in item.children if n != name),
@@ -129,7 +129,7 @@ class Draft:
             if item is None:
                 return
             self.put(
-                replace(
+                altered(
                     item,
                     partitions=tuple(dict.fromkeys((*item.partitions, *below))),
                     children=tuple(dict.fromkeys((*item.children, name))) if direct else item.children,
@@ -147,9 +147,9 @@ class Draft:
         self.changes[("bare", new.partition(".")[2])] = new
         self.changes[("relation", old)] = None
         if facts is None:
-            self.changes[("partial", new)] = replace(self.partial(old), name=new)
+            self.changes[("partial", new)] = altered(self.partial(old), name=new)
             return
-        self.put(renamed(replace(facts, name=new), old, new))
+        self.put(renamed(altered(facts, name=new), old, new))
         for name in neighbours(facts):
             item = self.relation(name)
             if item is not None:
@@ -173,7 +173,7 @@ def renamed(facts: RelationFacts, old: str, new: str) -> RelationFacts:
     def many(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(one(name) for name in names)
 
-    return replace(
+    return altered(
         facts,
         partitions=many(facts.partitions),
         children=many(facts.children),
@@ -185,11 +185,11 @@ def renamed(facts: RelationFacts, old: str, new: str) -> RelationFacts:
         reads=many(facts.reads),
         views=tuple(ViewUse(one(view.name), view.columns) for view in facts.views),
         constraints=tuple(
-            replace(item, referenced=one(item.referenced), index=one(item.index)) for item in facts.constraints
+            altered(item, referenced=one(item.referenced), index=one(item.index)) for item in facts.constraints
         ),
-        indexes=tuple(replace(item, name=one(item.name), parent=one(item.parent)) for item in facts.indexes),
+        indexes=tuple(altered(item, name=one(item.name), parent=one(item.parent)) for item in facts.indexes),
         columns={
-            name: replace(column, sequences=many(column.sequences)) if old in column.sequences else column
+            name: altered(column, sequences=many(column.sequences)) if old in column.sequences else column
             for name, column in facts.columns.items()
         },
     )

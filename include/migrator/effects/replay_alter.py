@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from migrator.effects import definitions, dependents, types
 from migrator.effects.replay import Draft, Replay
 from migrator.effects.replay_create import add_constraint
 from migrator.effects.world import commands, type_parts
-from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
+from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, altered
 from migrator.nodes import Node, enum
 
 Change = Callable[[Node, str, Draft], None]
@@ -42,7 +41,7 @@ def _with_column(table: str, column: str, made: ColumnFacts | None, draft: Draft
         columns = {key: value for key, value in facts.columns.items() if key != column or made is not None}
         if made is not None:
             columns[column] = made
-        _save(replace(facts, columns=columns), draft)
+        _save(altered(facts, columns=columns), draft)
 
 
 def _edit(table: str, column: str, draft: Draft, **fields: object) -> None:
@@ -50,8 +49,8 @@ def _edit(table: str, column: str, draft: Draft, **fields: object) -> None:
         facts = _known(name, draft)
         known = facts.columns.get(column)
         if known is not None:
-            changed = replace(known, **fields)  # type: ignore[arg-type]
-            _save(replace(facts, columns={**facts.columns, column: changed}), draft)
+            changed = altered(known, **fields)  # type: ignore[arg-type]
+            _save(altered(facts, columns={**facts.columns, column: changed}), draft)
 
 
 def _add_column(command: Node, table: str, draft: Draft) -> None:
@@ -80,7 +79,7 @@ def _drop_column(command: Node, table: str, draft: Draft) -> None:
             if column in index.columns:
                 draft.changes[("relation", index.name)] = None
         _save(
-            replace(
+            altered(
                 facts,
                 constraints=tuple(item for item in facts.constraints if column not in item.columns),
                 indexes=tuple(item for item in facts.indexes if column not in item.columns),
@@ -95,7 +94,7 @@ def _alter_type(command: Node, table: str, draft: Draft) -> None:
     facts = _known(table, draft)
     made = facts.columns.get(command.name, ColumnFacts("", False))
     collation = definition.coll_clause.collname[-1].string.sval if definition.HasField("coll_clause") else ""
-    made = replace(
+    made = altered(
         made,
         type=str(types.from_node(definition.type_name)),
         domain=world.domain(type_parts(definition.type_name)) is not None,
@@ -109,7 +108,7 @@ def _set_not_null(command: Node, table: str, draft: Draft) -> None:
     facts = _known(table, draft)
     if command.name not in facts.columns:
         proof = ConstraintFacts("", "n", True, "", (command.name,), proves=frozenset([command.name]))
-        _save(replace(facts, constraints=(*facts.constraints, proof)), draft)
+        _save(altered(facts, constraints=(*facts.constraints, proof)), draft)
 
 
 def _drop_not_null(command: Node, table: str, draft: Draft) -> None:
@@ -117,7 +116,7 @@ def _drop_not_null(command: Node, table: str, draft: Draft) -> None:
     for name in (table, *draft.world.leaves(table)):
         facts = _known(name, draft)
         kept = tuple(item for item in facts.constraints if item.kind != "n" or item.columns != (command.name,))
-        _save(replace(facts, constraints=kept), draft)
+        _save(altered(facts, constraints=kept), draft)
 
 
 def _default(command: Node, table: str, draft: Draft) -> None:
@@ -143,7 +142,7 @@ def _add_constraint(command: Node, table: str, draft: Draft) -> None:
         _use_index(node.indexname, item.name, item.kind, table, draft)
         facts = _known(table, draft)
         index = next((index for index in facts.indexes if index.name == item.index), None)
-        item = replace(item, columns=index.columns if index is not None else ())
+        item = altered(item, columns=index.columns if index is not None else ())
     add_constraint(table, item, draft)
     if node.skip_validation:
         draft.changes[("not valid", table, item.name)] = True
@@ -152,7 +151,7 @@ def _add_constraint(command: Node, table: str, draft: Draft) -> None:
             _edit(table, column, draft, not_null=True)
     if item.kind == "c" and not node.is_no_inherit:
         for leaf in draft.world.leaves(table):
-            draft.extend(leaf, replace(item, inherited=True))
+            draft.extend(leaf, altered(item, inherited=True))
 
 
 def _use_index(name: str, constraint: str, kind: str, table: str, draft: Draft) -> None:
@@ -165,8 +164,8 @@ def _use_index(name: str, constraint: str, kind: str, table: str, draft: Draft) 
     indexes: list[IndexFacts] = []
     for index in facts.indexes:
         mine = index.name == old
-        indexes.append(replace(index, name=new, constraint=True, primary=kind == "p") if mine else index)
-    draft.put(replace(facts, indexes=tuple(indexes)))
+        indexes.append(altered(index, name=new, constraint=True, primary=kind == "p") if mine else index)
+    draft.put(altered(facts, indexes=tuple(indexes)))
     if old != new and draft.relation(old) is not None:
         draft.rename(old, new)
 
@@ -176,9 +175,9 @@ def _validate(command: Node, table: str, draft: Draft) -> None:
     for name in (table, *draft.world.leaves(table)):
         facts = _known(name, draft)
         changed = tuple(
-            replace(item, validated=True) if item.name == command.name else item for item in facts.constraints
+            altered(item, validated=True) if item.name == command.name else item for item in facts.constraints
         )
-        _save(replace(facts, constraints=changed), draft)
+        _save(altered(facts, constraints=changed), draft)
         for item in changed:
             if item.name == command.name and item.kind == "n":
                 for column in item.columns:
@@ -203,14 +202,14 @@ def _drop_constraint(command: Node, table: str, draft: Draft) -> None:
         for index in facts.indexes:
             if index not in indexes:
                 draft.changes[("relation", index.name)] = None
-        _save(replace(facts, constraints=kept, indexes=indexes), draft)
+        _save(altered(facts, constraints=kept, indexes=indexes), draft)
         if found.kind == "n":
             for column in found.columns:
                 _edit(name, column, draft, not_null=False)
         if found.referenced and not any(item.referenced == found.referenced for item in kept):
             other = draft.relation(found.referenced)
             if other is not None:
-                draft.put(replace(other, referenced_by=tuple(n for n in other.referenced_by if n != name)))
+                draft.put(altered(other, referenced_by=tuple(n for n in other.referenced_by if n != name)))
 
 
 def _attach(command: Node, table: str, draft: Draft) -> None:
@@ -230,8 +229,8 @@ def _attach_index(name: str, parent: str, draft: Draft) -> None:
     facts = draft.relation(name)
     table = draft.relation(facts.table) if facts is not None and facts.table else None
     if table is not None:
-        changed = (replace(item, parent=parent) if item.name == name else item for item in table.indexes)
-        draft.put(replace(table, indexes=tuple(changed)))
+        changed = (altered(item, parent=parent) if item.name == name else item for item in table.indexes)
+        draft.put(altered(table, indexes=tuple(changed)))
 
 
 def _detach(command: Node, table: str, draft: Draft) -> None:
@@ -239,8 +238,8 @@ def _detach(command: Node, table: str, draft: Draft) -> None:
     draft.detach(name, table)
     facts = draft.relation(name)
     if facts is not None:
-        indexes = tuple(replace(item, parent=None) for item in facts.indexes)
-        draft.put(replace(facts, parent=None, is_partition=False, bound=None, indexes=indexes))
+        indexes = tuple(altered(item, parent=None) for item in facts.indexes)
+        draft.put(altered(facts, parent=None, is_partition=False, bound=None, indexes=indexes))
 
 
 def _persistence(value: str) -> Change:

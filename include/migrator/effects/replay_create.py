@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from migrator.effects import definitions
 from migrator.effects.replay import Draft, Replay
 from migrator.effects.world import TEMPORARY, World
-from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, ViewUse
+from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, ViewUse, altered
 from migrator.nodes import Node, content, enum, name_of, option, strings
 
 
@@ -26,7 +25,7 @@ def table(stmt: Node, draft: Draft) -> None:
         if facts is not None:
             columns.update(facts.columns)
             constraints += [
-                replace(item, inherited=True) for item in facts.constraints if partition or item.kind == "c"
+                altered(item, inherited=True) for item in facts.constraints if partition or item.kind == "c"
             ]
     for item in stmt.table_elts:
         kind, definition = name_of(item), content(item)
@@ -39,10 +38,10 @@ def table(stmt: Node, draft: Draft) -> None:
         elif kind == "table_like_clause":
             facts = draft.relation(world.name(definition.relation))
             for column, known in (facts.columns if facts else {}).items():
-                columns[column] = replace(known, default=None, identity="", generated="", sequences=())
+                columns[column] = altered(known, default=None, identity="", generated="", sequences=())
     for key in constraints:
         if key.kind == "p":
-            columns.update({c: replace(columns[c], not_null=True) for c in key.columns if c in columns})
+            columns.update({c: altered(columns[c], not_null=True) for c in key.columns if c in columns})
     partitioned = stmt.HasField("partspec")
     draft.create(
         RelationFacts(
@@ -78,13 +77,13 @@ def add_constraint(table: str, item: ConstraintFacts, draft: Draft) -> None:
     if item.referenced:
         other = draft.relation(item.referenced)
         if other is not None and table not in other.referenced_by:
-            draft.put(replace(other, referenced_by=(*other.referenced_by, table)))
+            draft.put(altered(other, referenced_by=(*other.referenced_by, table)))
 
 
 def add_index(table: str, index: IndexFacts, draft: Draft) -> None:
     facts = draft.relation(table)
     if facts is not None:
-        draft.put(replace(facts, indexes=(*facts.indexes, index)))
+        draft.put(altered(facts, indexes=(*facts.indexes, index)))
     draft.create(RelationFacts(index.name, "I" if index.partitioned else "i", table=table))
 
 
@@ -99,7 +98,7 @@ def inherit_indexes(name: str, parent: str, draft: Draft) -> None:
             continue
         schema, _, bare = name.rpartition(".")
         own = f"{schema}.{definitions.made_up(bare, index.columns, 'i')}"
-        add_index(name, replace(index, name=own, parent=index.name, partitioned=facts.kind == "p"), draft)
+        add_index(name, altered(index, name=own, parent=index.name, partitioned=facts.kind == "p"), draft)
 
 
 def table_as(stmt: Node, draft: Draft) -> None:
@@ -127,7 +126,7 @@ def view(stmt: Node, draft: Draft) -> None:
     if known is None:
         draft.create(RelationFacts(name, "v", reads=reads))
     else:
-        draft.put(replace(known, reads=reads))
+        draft.put(altered(known, reads=reads))
     _read_by(name, reads, draft)
 
 
@@ -135,7 +134,7 @@ def _read_by(name: str, reads: tuple[str, ...], draft: Draft) -> None:
     for read in reads:
         facts = draft.relation(read)
         if facts is not None and not any(item.name == name for item in facts.views):
-            draft.put(replace(facts, views=(*facts.views, ViewUse(name))))
+            draft.put(altered(facts, views=(*facts.views, ViewUse(name))))
 
 
 def sequence(stmt: Node, draft: Draft) -> None:
@@ -180,7 +179,7 @@ def _index_below(table: str, above: IndexFacts, draft: Draft) -> None:
         return
     schema, _, bare = table.rpartition(".")
     name = f"{schema}.{definitions.made_up(bare, above.columns, 'i')}"
-    made = replace(above, name=name, parent=above.name, partitioned=facts.kind == "p")
+    made = altered(above, name=name, parent=above.name, partitioned=facts.kind == "p")
     add_index(table, made, draft)
     for child in facts.children:
         _index_below(child, made, draft)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from migrator.effects import dependents
 from migrator.effects.definitions import object_name
 from migrator.effects.replay import Draft, Replay
+from migrator.facts import altered
 from migrator.facts_names import RELATIONS, ROUTINES
 from migrator.nodes import Node, enum
 
@@ -25,15 +25,15 @@ def drop(stmt: Node, draft: Draft) -> None:
         elif kind == "OBJECT_TRIGGER":
             facts = draft.relation(world.dotted(parts[:-1]))
             if facts is not None:
-                draft.put(replace(facts, triggers=tuple(t for t in facts.triggers if t.name != parts[-1])))
+                draft.put(altered(facts, triggers=tuple(t for t in facts.triggers if t.name != parts[-1])))
         elif kind == "OBJECT_POLICY":
             facts = draft.relation(world.dotted(parts[:-1]))
             if facts is not None:
-                draft.put(replace(facts, policies=tuple(name for name in facts.policies if name != parts[-1])))
+                draft.put(altered(facts, policies=tuple(name for name in facts.policies if name != parts[-1])))
         elif kind == "OBJECT_RULE":
             facts = draft.relation(world.dotted(parts[:-1]))
             if facts is not None:
-                draft.put(replace(facts, rules=tuple(rule for rule in facts.rules if rule.name != parts[-1])))
+                draft.put(altered(facts, rules=tuple(rule for rule in facts.rules if rule.name != parts[-1])))
         elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
             known = world.type(parts)
             names = {".".join(parts[-2:]) if len(parts) > 1 else f"{world.schema}.{parts[0]}"}

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from migrator.effects import types
 from migrator.effects.definitions import object_name
 from migrator.effects.expressions import not_null_columns
 from migrator.effects.replay import Draft, Replay
-from migrator.facts import ColumnFacts, ConstraintFacts, DomainFacts, FunctionFacts, RuleFacts, TriggerFacts, TypeFacts
+from migrator.facts import (
+    ColumnFacts,
+    ConstraintFacts,
+    DomainFacts,
+    FunctionFacts,
+    RuleFacts,
+    TriggerFacts,
+    TypeFacts,
+    altered,
+)
 from migrator.nodes import Node, content, enum, name_of, option_text, strings
 
 _RELATIONS = (
@@ -42,9 +50,9 @@ def rename(stmt: Node, draft: Draft) -> None:
         facts = draft.relation(name)
         if facts is not None:
             changed = (
-                replace(item, name=stmt.newname) if item.name == stmt.subname else item for item in facts.constraints
+                altered(item, name=stmt.newname) if item.name == stmt.subname else item for item in facts.constraints
             )
-            draft.put(replace(facts, constraints=tuple(changed)))
+            draft.put(altered(facts, constraints=tuple(changed)))
             key = f"{name.rpartition('.')[0]}.{stmt.subname}"
             if any(item.name == key for item in facts.indexes):
                 draft.rename(key, f"{name.rpartition('.')[0]}.{stmt.newname}")
@@ -55,7 +63,7 @@ def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
     if facts is None:
         partial = draft.partial(table)
         if old in partial.columns:
-            draft.remember(replace(partial, columns=_renamed_key(partial.columns, old, new)))
+            draft.remember(altered(partial, columns=_renamed_key(partial.columns, old, new)))
         return
 
     def many(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -67,14 +75,14 @@ def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
         if item.kind in ("c", "n") and old in item.columns:
             known = proves if proves is not None else not_null_columns(item.definition)
             proves = frozenset(many(tuple(known)))
-        constraints.append(replace(item, columns=many(item.columns), proves=proves))
+        constraints.append(altered(item, columns=many(item.columns), proves=proves))
     draft.put(
-        replace(
+        altered(
             facts,
             columns=_renamed_key(facts.columns, old, new),
             constraints=tuple(constraints),
-            indexes=tuple(replace(item, columns=many(item.columns)) for item in facts.indexes),
-            views=tuple(replace(item, columns=many(item.columns)) for item in facts.views),
+            indexes=tuple(altered(item, columns=many(item.columns)) for item in facts.indexes),
+            views=tuple(altered(item, columns=many(item.columns)) for item in facts.views),
         )
     )
 
@@ -112,7 +120,7 @@ def _move_type(parts: tuple[str, ...], schema: str | None, name: str | None, dra
     new = f"{schema or old_schema}.{name or old_name}"
     draft.changes[("type", old)] = None
     draft.changes[("domain", old)] = None
-    draft.changes[("type", new)] = replace(known, name=new) if known is not None else None
+    draft.changes[("type", new)] = altered(known, name=new) if known is not None else None
     draft.changes[("domain", new)] = domain
     draft.changes[("created type", new)] = draft.world.is_new_type(parts)
 
@@ -162,7 +170,7 @@ def alter_enum(stmt: Node, draft: Draft) -> None:
         place = near + 1 if stmt.new_val_is_after else near
         labels = (*labels[:place], stmt.new_val, *labels[place:])
         draft.changes[("new label", known.name, stmt.new_val)] = True
-    draft.changes[("type", known.name)] = replace(known, labels=labels)
+    draft.changes[("type", known.name)] = altered(known, labels=labels)
 
 
 def alter_domain(stmt: Node, draft: Draft) -> None:
@@ -180,10 +188,10 @@ def alter_domain(stmt: Node, draft: Draft) -> None:
     elif subtype == "X":
         constraints = tuple(item for item in constraints if item.name != stmt.name)
     elif subtype == "V":
-        constraints = tuple(replace(item, validated=True) if item.name == stmt.name else item for item in constraints)
+        constraints = tuple(altered(item, validated=True) if item.name == stmt.name else item for item in constraints)
     elif subtype in ("N", "O"):
         not_null = subtype == "O"
-    made = replace(facts, constraints=constraints, not_null=not_null, constrained=not_null or bool(constraints))
+    made = altered(facts, constraints=constraints, not_null=not_null, constrained=not_null or bool(constraints))
     draft.changes[("domain", known.name if known is not None else draft.world.dotted(parts))] = made
 
 
@@ -219,13 +227,13 @@ def trigger(stmt: Node, draft: Draft) -> None:
         facts = draft.relation(name)
         if facts is not None:
             kept = tuple(item for item in facts.triggers if item.name != made.name)
-            draft.put(replace(facts, triggers=(*kept, replace(made, inherited=name != table))))
+            draft.put(altered(facts, triggers=(*kept, altered(made, inherited=name != table))))
 
 
 def policy(stmt: Node, draft: Draft) -> None:
     facts = draft.relation(draft.world.name(stmt.table))
     if facts is not None:
-        draft.put(replace(facts, policies=(*facts.policies, stmt.policy_name)))
+        draft.put(altered(facts, policies=(*facts.policies, stmt.policy_name)))
 
 
 def rule(stmt: Node, draft: Draft) -> None:
@@ -233,7 +241,7 @@ def rule(stmt: Node, draft: Draft) -> None:
     event = _RULE_EVENTS.get(enum(stmt, "event"))
     if facts is not None and event is not None:
         kept = tuple(item for item in facts.rules if item.name != stmt.rulename)
-        draft.put(replace(facts, rules=(*kept, RuleFacts(stmt.rulename, event, bool(stmt.instead)))))
+        draft.put(altered(facts, rules=(*kept, RuleFacts(stmt.rulename, event, bool(stmt.instead)))))
 
 
 def statistics(stmt: Node, draft: Draft) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.effects import expressions
@@ -49,6 +49,8 @@ class World:
     assumed: Assumed = ASSUMED
     state: State = field(default_factory=State)
     """What the migration changed; effects/replay.py writes it."""
+    names: dict[tuple[str, ...], str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What `dotted` has found; effects and rules ask for the same few names again and again."""
 
     @property
     def major(self) -> int:
@@ -77,8 +79,13 @@ class World:
 
     def dotted(self, parts: tuple[str, ...]) -> str:
         """Qualified name of a dotted name given as its parts."""
-        if len(parts) >= 2:
-            return ".".join(parts[-2:])
+        found = self.names.get(parts)
+        if found is None:
+            found = self.names[parts] = ".".join(parts[-2:]) if len(parts) >= 2 else self._found(parts)
+        return found
+
+    def _found(self, parts: tuple[str, ...]) -> str:
+        """Of an unqualified name."""
         bare = parts[0] if parts else ""
         temporary = f"{TEMPORARY}.{bare}"
         if self.state.get(("created", temporary), False):
@@ -216,7 +223,8 @@ class World:
         """The world once this statement has run."""
         from migrator.effects.replay import replay
 
-        return replace(self, state=self.state.with_changes(replay(node, self)))
+        changes = replay(node, self)
+        return World(self.facts, self.assumed, self.state.with_changes(changes)) if changes else self
 
 
 class _Marked(Set[Any]):

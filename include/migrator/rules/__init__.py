@@ -19,16 +19,22 @@ RULES: tuple[Rule, ...] = (
     *style.RULES,
 )
 
+ALTER_TABLE = "alter_table_stmt"
+
 BY_ID = {rule.id: rule for rule in RULES}
 
 
-@functools.cache
-def rules_on(statement: str, *, rollback: bool) -> tuple[Rule, ...]:
-    """The rules that look at statements of this parse-tree name ("index_stmt"), in their order."""
+@functools.lru_cache(maxsize=4096)
+def rules_on(statement: str, subtypes: frozenset[str], *, rollback: bool) -> tuple[Rule, ...]:
+    """The rules that look at statements of this parse-tree name ("index_stmt"), in their order. `subtypes`: of an
+    ALTER TABLE, its subcommands."""
     return tuple(
         rule
         for rule in RULES
-        if rule.statement is not None and (not rule.on or statement in rule.on) and (rule.in_rollback or not rollback)
+        if rule.statement is not None
+        and (rule.in_rollback or not rollback)
+        and (not rule.on or statement in rule.on)
+        and (statement != ALTER_TABLE or not rule.subtypes or not subtypes.isdisjoint(rule.subtypes))
     )
 
 

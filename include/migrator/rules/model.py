@@ -174,6 +174,8 @@ class Rule:
     on: tuple[str, ...] = ()
     """Parse-tree names of the statements that `statement` looks at ("index_stmt"), so that it is not called for others;
     () is every statement."""
+    subtypes: tuple[str, ...] = ()
+    """Of ALTER TABLE, the subcommands that it looks at ("AT_AddColumn"): likewise; () is all of them."""
 
 
 def rows_of(subject: Subject, relation: str) -> int | None:

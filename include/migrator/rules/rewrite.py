@@ -8,10 +8,11 @@ separate transactions comes as separate migrations.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, Union
 
-from migrator.nodes import Node, content, strings
+from migrator.nodes import Node, content, name_of, strings
 from migrator.statements import deparse, parse
 
 NEXT = "-- in a migration after that one:"
@@ -32,7 +33,7 @@ def build(template: str, **values: Value) -> Node:
     if not values:
         return node
     used: set[str] = set()
-    _fill(node, values, used)
+    _fill(node, _spots(template, frozenset(values)), values, used)
     if unused := values.keys() - used:
         raise ValueError(f"{template!r} has no {sorted(unused)}")
     return node
@@ -125,45 +126,90 @@ def _template(text: str) -> Node:
     return parsed.statements[0].node
 
 
-def _fill(message: Node, values: Mapping[str, Value], used: set[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A part of a template that is a placeholder, or that has some below it."""
+
+    field: str
+    position: int
+    """In a repeated field; -1: the field holds one."""
+    text: str = ""
+    """Of a string: the placeholder that it is."""
+    name: str = ""
+    """Of a message: the placeholder that it consists of."""
+    type: str = ""
+    """Its protobuf type, and inside of a Node that of what it holds."""
+    inner: str = ""
+    inner_type: str = ""
+    below: tuple[_Spot, ...] = ()
+
+
+@functools.cache
+def _spots(template: str, keys: frozenset[str]) -> tuple[_Spot, ...]:
+    """Where the placeholders are, so that building does not have to walk through the whole template each time."""
+    return tuple(_find_spots(_template(template), keys))
+
+
+def _find_spots(message: Node, keys: frozenset[str]) -> Iterator[_Spot]:
     for field, value in message.ListFields():
         if field.message_type is None:
-            if isinstance(value, str) and isinstance(values.get(value), str):
-                setattr(message, field.name, values[value])
-                used.add(value)
+            if isinstance(value, str) and value in keys:
+                yield _Spot(field.name, -1, text=value)
         elif field.is_repeated:
-            _fill_list(value, values, used)
+            yield from filter(None, (_spot(item, field.name, place, keys) for place, item in enumerate(value)))
         else:
-            _replace(value, values, used)
+            yield from filter(None, (_spot(value, field.name, -1, keys),))
 
 
-def _fill_list(items: Node, values: Mapping[str, Value], used: set[str]) -> None:
-    result = []
-    for item in items:
-        name = _placeholder(item)
-        several = values.get(name) if name else None
-        if isinstance(several, str) or several is None or hasattr(several, "DESCRIPTOR"):
-            _replace(item, values, used)
-            result.append(copy_of(item))
+def _spot(message: Node, field: str, position: int, keys: frozenset[str]) -> _Spot | None:
+    name, below = _placeholder(message), tuple(_find_spots(message, keys))
+    if name not in keys and not below:
+        return None
+    kind = type(message).__name__
+    inner = name_of(message) if kind == "Node" else ""
+    inner_type = type(content(message)).__name__ if inner else ""
+    return _Spot(field, position, "", name if name in keys else "", kind, inner, inner_type, below)
+
+
+def _fill(message: Node, spots: Iterable[_Spot], values: Mapping[str, Value], used: set[str]) -> None:
+    lists: dict[str, list[_Spot]] = {}
+    for spot in spots:
+        if spot.text:
+            value = values.get(spot.text)
+            if isinstance(value, str):
+                setattr(message, spot.field, value)
+                used.add(spot.text)
+        elif spot.position < 0:
+            _replace(getattr(message, spot.field), spot, values, used)
+        else:
+            lists.setdefault(spot.field, []).append(spot)
+    for field, items in lists.items():
+        _fill_list(getattr(message, field), items, values, used)
+
+
+def _fill_list(items: Node, spots: list[_Spot], values: Mapping[str, Value], used: set[str]) -> None:
+    for spot in reversed(spots):  # from the end, as a list that takes a place moves what follows
+        several = values.get(spot.name, "")
+        if isinstance(several, str) or hasattr(several, "DESCRIPTOR"):
+            _replace(items[spot.position], spot, values, used)
             continue
+        after = list(items)[spot.position :]
+        del items[spot.position :]
         for one in several:
-            part = copy_of(item)
-            _replace(part, {name: one}, used)
-            result.append(part)
-        used.add(name)
-    del items[:]
-    items.extend(result)
+            items.append(after[0])
+            _replace(items[-1], spot, {spot.name: one}, used)
+        items.extend(after[1:])
+        used.add(spot.name)
 
 
-def _replace(message: Node, values: Mapping[str, Value], used: set[str]) -> None:
-    name = _placeholder(message)
-    value = values.get(name) if name else None
-    for target in (message, content(message) if message.DESCRIPTOR.name == "Node" else message):
-        if value is not None and hasattr(value, "DESCRIPTOR") and value.DESCRIPTOR.name == target.DESCRIPTOR.name:
-            target.CopyFrom(value)
-            used.add(name)
-            return
-    _fill(message, values, used)
+def _replace(message: Node, spot: _Spot, values: Mapping[str, Value], used: set[str]) -> None:
+    value = values.get(spot.name)
+    kind = type(value).__name__
+    if kind == spot.type or (kind == spot.inner_type and kind):
+        (message if kind == spot.type else getattr(message, spot.inner)).CopyFrom(value)
+        used.add(spot.name)
+        return
+    _fill(message, spot.below, values, used)
 
 
 def _placeholder(message: Node) -> str:

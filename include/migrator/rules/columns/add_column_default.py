@@ -44,5 +44,6 @@ RULE = Rule(
         "strong_migrations:add_column_default_callable",
     ),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
     statement=check,
 )

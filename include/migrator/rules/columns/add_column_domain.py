@@ -42,5 +42,6 @@ RULE = Rule(
     alternative="use the domain's base type, with a CHECK on the table that is added NOT VALID and validated later",
     source="https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/commands/tablecmds.c (ATExecAddColumn)",
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
     statement=check,
 )

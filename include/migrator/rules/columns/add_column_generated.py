@@ -64,5 +64,6 @@ RULE = Rule(
     source=DOCS + "ddl-generated-columns.html",
     aliases=("squawk:adding-field-with-default", "eugene:E11", "strong_migrations:add_column_generated_stored"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
     statement=check,
 )

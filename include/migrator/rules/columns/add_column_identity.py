@@ -32,5 +32,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:adding-field-with-default", "eugene:E11", "strong_migrations:add_column_auto_incrementing"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
     statement=check,
 )

@@ -52,5 +52,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:adding-required-field",),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
     statement=check,
 )

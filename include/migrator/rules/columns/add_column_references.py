@@ -47,5 +47,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:adding-foreign-key-constraint", "eugene:E1", "strong_migrations:add_reference"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
     statement=check,
 )

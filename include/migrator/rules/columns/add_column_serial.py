@@ -31,5 +31,6 @@ RULE = Rule(
     source=DOCS + "datatype-numeric.html#DATATYPE-SERIAL",
     aliases=("eugene:E11", "strong_migrations:add_column_auto_incrementing"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
     statement=check,
 )

@@ -36,5 +36,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
     aliases=("squawk:disallowed-unique-constraint", "squawk:adding-serial-primary-key-field", "eugene:E7"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
     statement=check,
 )

@@ -30,5 +30,6 @@ RULE = Rule(
     alternative="build an index with the new collation CONCURRENTLY first; the change then takes it as it is",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     on=("alter_table_stmt",),
+    subtypes=("AT_AlterColumnType",),
     statement=check,
 )

@@ -32,5 +32,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:changing-column-type", "eugene:E5", "eugene:E10", "strong_migrations:change_column"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AlterColumnType",),
     statement=check,
 )

@@ -31,5 +31,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("strong_migrations:change_column_constraint",),
     on=("alter_table_stmt",),
+    subtypes=("AT_AlterColumnType",),
     statement=check,
 )

@@ -37,5 +37,6 @@ RULE = Rule(
     source=DOCS + "ddl-depend.html",
     explains=STATES,
     on=("alter_table_stmt",),
+    subtypes=tuple(WORK),
     statement=check,
 )

@@ -25,5 +25,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
     aliases=("squawk:ban-drop-not-null",),
     on=("alter_table_stmt",),
+    subtypes=("AT_DropNotNull",),
     statement=check,
 )

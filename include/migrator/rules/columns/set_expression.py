@@ -29,5 +29,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-EXPRESSION",
     versions="17 and later; before, the grammar does not know it",
     on=("alter_table_stmt",),
+    subtypes=("AT_SetExpression",),
     statement=check,
 )

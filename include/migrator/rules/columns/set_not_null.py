@@ -36,5 +36,6 @@ RULE = Rule(
         "strong_migrations:change_column_null_postgresql",
     ),
     on=("alter_table_stmt",),
+    subtypes=("AT_SetNotNull",),
     statement=check,
 )

@@ -29,5 +29,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:constraint-missing-not-valid", "eugene:E1", "strong_migrations:add_check_constraint"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddConstraint",),
     statement=check,
 )

@@ -29,5 +29,6 @@ RULE = Rule(
     source=DOCS + "sql-createtable.html#SQL-CREATETABLE-EXCLUDE",
     aliases=("eugene:E8", "strong_migrations:add_exclusion_constraint"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddConstraint",),
     statement=check,
 )

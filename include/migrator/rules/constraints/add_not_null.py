@@ -31,5 +31,6 @@ RULE = Rule(
     aliases=("squawk:adding-not-nullable-field", "eugene:E2", "strong_migrations:change_column_null"),
     versions="18 and later; before, the grammar does not know it",
     on=("alter_table_stmt",),
+    subtypes=("AT_AddConstraint",),
     statement=check,
 )

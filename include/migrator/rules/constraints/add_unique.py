@@ -32,5 +32,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
     aliases=("squawk:disallowed-unique-constraint", "eugene:E7", "strong_migrations:add_unique_constraint"),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddConstraint",),
     statement=check,
 )

@@ -28,5 +28,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-DROP-CONSTRAINT",
     aliases=("squawk:ban-drop-constraint",),
     on=("alter_table_stmt",),
+    subtypes=("AT_DropConstraint",),
     statement=check,
 )

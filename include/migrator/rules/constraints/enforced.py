@@ -28,5 +28,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ALTER-CONSTRAINT",
     versions="18 and later; before, the grammar does not know it",
     on=("alter_table_stmt",),
+    subtypes=("AT_AlterConstraint",),
     statement=check,
 )

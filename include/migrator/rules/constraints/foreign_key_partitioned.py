@@ -36,5 +36,6 @@ RULE = Rule(
     versions="before 18",
     explains=("42809",),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddConstraint",),
     statement=check,
 )

@@ -61,5 +61,6 @@ RULE = Rule(
     alternative="give both columns the same type first",
     source=DOCS + "ddl-constraints.html#DDL-CONSTRAINTS-FK",
     on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn", "AT_AddConstraint"),
     statement=check,
 )

@@ -30,5 +30,6 @@ RULE = Rule(
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
     aliases=("eugene:W14",),
     on=("alter_table_stmt",),
+    subtypes=("AT_AddConstraint",),
     statement=check,
 )

@@ -131,5 +131,6 @@ RULE = Rule(
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     statement=check,
     on=tuple(_CHECKS),
+    subtypes=("AT_DetachPartition",),
     in_rollback=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Rule
-from migrator.rules.style.definitions import STATEMENTS, instead_of
+from migrator.rules.style.definitions import STATEMENTS, SUBTYPES, instead_of
 
 RULE = Rule(
     id="ban-char",
@@ -16,5 +16,6 @@ RULE = Rule(
     source=DOCS + "datatype-character.html",
     aliases=("squawk:ban-char-field",),
     on=STATEMENTS,
+    subtypes=SUBTYPES,
     statement=instead_of(frozenset({"bpchar"}), "text", "char(n) pads values with blanks, and saves no space"),
 )

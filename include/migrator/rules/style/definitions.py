@@ -12,6 +12,7 @@ from migrator.rules.model import Hit, Subject
 from migrator.rules.rewrite import build, copy_of, script
 
 STATEMENTS = ("create_stmt", "alter_table_stmt")
+SUBTYPES = ("AT_AddColumn", "AT_AlterColumnType")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _all(subject: Subject) -> Iterator[Definition]:
                 yield Definition(subject, table, column.colname, column, ("table_elts", position))
         return
     for position, command in enumerate(commands(tree)):
-        if enum(command, "subtype") in ("AT_AddColumn", "AT_AlterColumnType"):
+        if enum(command, "subtype") in SUBTYPES:
             column = getattr(command, "def").column_def
             yield Definition(subject, table, column.colname or command.name, column, ("cmds", position))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject
-from migrator.rules.style.definitions import STATEMENTS, definitions, retyped
+from migrator.rules.style.definitions import STATEMENTS, SUBTYPES, definitions, retyped
 
 BETTER = {
     "int2": "bigint",
@@ -39,5 +39,6 @@ RULE = Rule(
     source=DOCS + "datatype-numeric.html#DATATYPE-INT",
     aliases=("squawk:prefer-bigint-over-int", "squawk:prefer-bigint-over-smallint", "squawk:prefer-big-int"),
     on=STATEMENTS,
+    subtypes=SUBTYPES,
     statement=check,
 )

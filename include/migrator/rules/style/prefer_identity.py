@@ -9,7 +9,7 @@ from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online.columns import SERIAL
 from migrator.rules.rewrite import build
-from migrator.rules.style.definitions import STATEMENTS, definitions, type_node
+from migrator.rules.style.definitions import STATEMENTS, SUBTYPES, definitions, type_node
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -41,5 +41,6 @@ RULE = Rule(
     source=DOCS + "ddl-identity-columns.html",
     aliases=("squawk:prefer-identity",),
     on=STATEMENTS,
+    subtypes=SUBTYPES,
     statement=check,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Rule
-from migrator.rules.style.definitions import STATEMENTS, instead_of
+from migrator.rules.style.definitions import STATEMENTS, SUBTYPES, instead_of
 
 RULE = Rule(
     id="prefer-jsonb",
@@ -16,5 +16,6 @@ RULE = Rule(
     source=DOCS + "datatype-json.html",
     aliases=("eugene:E3", "strong_migrations:add_column_json"),
     on=STATEMENTS,
+    subtypes=SUBTYPES,
     statement=instead_of(frozenset({"json"}), "jsonb", "json has no equality operator, so DISTINCT and UNION fail"),
 )

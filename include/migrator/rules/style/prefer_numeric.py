@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Rule
-from migrator.rules.style.definitions import STATEMENTS, instead_of
+from migrator.rules.style.definitions import STATEMENTS, SUBTYPES, instead_of
 
 RULE = Rule(
     id="prefer-numeric-over-money",
@@ -14,5 +14,6 @@ RULE = Rule(
     alternative="use numeric, and keep the currency in a column of its own",
     source=DOCS + "datatype-money.html",
     on=STATEMENTS,
+    subtypes=SUBTYPES,
     statement=instead_of(frozenset({"money"}), "numeric", "what a money value is worth depends on lc_monetary"),
 )

@@ -8,7 +8,7 @@ from migrator.nodes import Node
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.rewrite import build
-from migrator.rules.style.definitions import STATEMENTS, Definition, definitions, retyped, type_node
+from migrator.rules.style.definitions import STATEMENTS, SUBTYPES, Definition, definitions, retyped, type_node
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -45,5 +45,6 @@ RULE = Rule(
     source=DOCS + "datatype-character.html",
     aliases=("squawk:prefer-text-field",),
     on=STATEMENTS,
+    subtypes=SUBTYPES,
     statement=check,
 )

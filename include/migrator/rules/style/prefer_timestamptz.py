@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Rule
-from migrator.rules.style.definitions import STATEMENTS, instead_of
+from migrator.rules.style.definitions import STATEMENTS, SUBTYPES, instead_of
 
 RULE = Rule(
     id="prefer-timestamptz",
@@ -15,6 +15,7 @@ RULE = Rule(
     source=DOCS + "datatype-datetime.html",
     aliases=("squawk:prefer-timestamptz",),
     on=STATEMENTS,
+    subtypes=SUBTYPES,
     statement=instead_of(
         frozenset({"timestamp"}), "timestamptz", "a timestamp without time zone does not say which moment it is"
     ),

@@ -42,4 +42,5 @@ RULE = Rule(
     aliases=("pgfence:attach-partition", "pgsafe:attach-partition"),
     statement=check,
     on=("alter_table_stmt",),
+    subtypes=("AT_AttachPartition",),
 )

@@ -42,5 +42,6 @@ RULE = Rule(
     aliases=("squawk:require-concurrent-partition-detach", "pgfence:detach-partition"),
     statement=check,
     on=("alter_table_stmt",),
+    subtypes=("AT_DetachPartition",),
     versions="14 and later",
 )

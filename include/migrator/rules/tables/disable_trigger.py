@@ -33,4 +33,5 @@ RULE = Rule(
     aliases=("pgfence:disable-trigger", "safe-migrate:disable-trigger"),
     statement=check,
     on=("alter_table_stmt",),
+    subtypes=tuple(WORDS),
 )

@@ -48,4 +48,5 @@ RULE = Rule(
     ),
     statement=check,
     on=("drop_stmt", "alter_table_stmt"),
+    subtypes=("AT_DropColumn",),
 )

@@ -37,4 +37,5 @@ RULE = Rule(
     aliases=("pgfence:set-logged-unlogged", "pgsafe:set-logged-unlogged", "pgsafe:set-access-method"),
     statement=check,
     on=("alter_table_stmt",),
+    subtypes=tuple(WORDS),
 )

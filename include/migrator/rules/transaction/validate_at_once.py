@@ -40,4 +40,5 @@ RULE = Rule(
     aliases=("squawk:constraint-missing-not-valid", "eugene:E1"),
     statement=check,
     on=("alter_table_stmt",),
+    subtypes=("AT_ValidateConstraint",),
 )
