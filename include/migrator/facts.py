@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from migrator.frozen import frozen
 from migrator.surroundings import Surroundings
 
 
-@dataclass(frozen=True)
+@frozen
 class ColumnFacts:
     type: str
     """As format_type() writes it: "character varying(20)"."""
@@ -34,7 +35,7 @@ class ColumnFacts:
     """Of a column of a domain: the type below it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ConstraintFacts:
     name: str
     kind: str
@@ -56,7 +57,7 @@ class ConstraintFacts:
     """Columns that it proves to be not null; None: its definition tells."""
 
 
-@dataclass(frozen=True)
+@frozen
 class IndexFacts:
     name: str
     """Qualified: "public.users_pkey"."""
@@ -115,7 +116,7 @@ class ViewUse:
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class RelationFacts:
     name: str
     kind: str

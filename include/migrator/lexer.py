@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from migrator import psql
+from migrator.frozen import frozen
 from migrator.measures import MAX_NESTING, Measures, measure
 from migrator.skim import skim
 from migrator.tokens import Token, fold, tokens
@@ -23,7 +24,7 @@ _COPY_END = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 _COMMAND = re.compile(r"\\(?:[A-Za-z_]+\+?|[!?.;]|\S)?")
 
 
-@dataclass(frozen=True)
+@frozen
 class Segment:
     """One statement's text: from its first to its last token, without the semicolon. Offsets in characters."""
 

@@ -6,7 +6,6 @@ is. Walks are iterative: a tree may be deeper than Python's stack.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,14 +28,16 @@ def content(node: Node) -> Node:
 
 def enum(message: Node, field: str) -> str:
     """Symbolic name of an enum field: enum(cmd, "subtype") == "AT_AddColumn"."""
-    return _names(type(message), field)[getattr(message, field)]
+    key = type(message), field
+    names = _ENUMS.get(key)
+    if names is None:
+        values = message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number
+        names = _ENUMS[key] = {number: str(value.name) for number, value in values.items()}
+    return names[getattr(message, field)]
 
 
-@functools.cache
-def _names(message: Any, field: str) -> dict[int, str]:
-    """Of the values of an enum field, by number: asking the descriptor each time takes ten times as long."""
-    values = message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number
-    return {number: str(value.name) for number, value in values.items()}
+_ENUMS: dict[tuple[Node, str], dict[int, str]] = {}
+"""By type of message and field, the names by number: asking the descriptor each time takes ten times as long."""
 
 
 def walk(message: Node) -> Iterator[Node]:
@@ -76,7 +77,7 @@ def find(message: Node, *types: str) -> Iterator[Node]:
 
 def strings(items: Node) -> tuple[str, ...]:
     """The parts of a dotted name, or a list of column names: repeated Node with String inside."""
-    return tuple(item.string.sval for item in items if item.HasField("string"))
+    return tuple([item.string.sval for item in items if item.HasField("string")])
 
 
 def option(items: Node, name: str) -> Node | None:

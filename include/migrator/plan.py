@@ -13,6 +13,7 @@ from typing import Any
 
 from migrator import documents
 from migrator.documents import StrEnum
+from migrator.frozen import frozen
 
 
 class Severity(StrEnum):
@@ -52,7 +53,7 @@ class StepKind(StrEnum):
     CREATE_INDEX = "create_index"
 
 
-@dataclass(frozen=True)
+@frozen
 class PredictedLock:
     """A lock that a statement will take. `relation` is schema-qualified, `mode` as PostgreSQL's docs write it
     ("ACCESS EXCLUSIVE", section 13.3.1)."""
@@ -95,7 +96,7 @@ class Step:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """What a rule has to say about one statement."""
 

@@ -12,10 +12,11 @@ import hashlib
 import importlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from migrator import kinds, lexer
+from migrator.frozen import frozen
 from migrator.lexer import Segment
 from migrator.measures import measure
 from migrator.nodes import Node, enum, name_of
@@ -30,7 +31,7 @@ _BROKEN_DATUM = re.compile(r"(?<=[\[,])\{\}\}(?=[,\]])")
 _TYPE_OF = re.compile(r"[\w$\".]+\s*%\s*(?:row)?type\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@frozen
 class ParsedStatement:
     """One statement. Lines and columns count from 1 in characters; offsets are characters of `ParsedFile.text`."""
 
@@ -60,7 +61,7 @@ class ParsedStatement:
         return "sha256:" + measure(self.sql).fingerprint
 
 
-@dataclass(frozen=True)
+@frozen
 class ParsedFile:
     file: str
     text: str

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migrator.effects.model import strength
+from migrator.frozen import frozen
 from migrator.plan import PredictedLock
 from migrator.transactions import Held
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from migrator.rules.model import Subject
 
 
-@dataclass(frozen=True)
+@frozen
 class Moment:
     """One statement while it runs."""
 
@@ -39,7 +39,7 @@ class Moment:
         return bool(self.rewrites or self.scans)
 
 
-@dataclass(frozen=True)
+@frozen
 class Span:
     """One lock from the statement that takes it to the last one that runs under it."""
 
@@ -50,7 +50,7 @@ class Span:
     last: Moment
 
 
-@dataclass(frozen=True)
+@frozen
 class Timeline:
     moments: tuple[Moment, ...] = ()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from migrator.effects.model import Effects, strength
 from migrator.effects.world import World
+from migrator.frozen import frozen
 from migrator.nodes import Node, enum, name_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 BEGINS = ("TRANS_STMT_BEGIN", "TRANS_STMT_START")
 
 
-@dataclass(frozen=True)
+@frozen
 class Held:
     """A lock that is held, and the statement that took it."""
 
@@ -40,7 +41,7 @@ class Setting:
     line: int
 
 
-@dataclass(frozen=True)
+@frozen
 class State:
     world: World
     transaction: int = -1

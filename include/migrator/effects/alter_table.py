@@ -6,7 +6,7 @@ https://www.postgresql.org/docs/current/sql-altertable.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from migrator.effects import alter_columns, alter_constraints, alter_options, alter_partitions, alter_type
 from migrator.effects.model import AX, SRX, SUX, Recorder
@@ -154,13 +154,15 @@ def is_there(stmt: Node, name: str, world: World, out: Recorder) -> bool:
     return True
 
 
-def in_order(stmt: Node) -> Iterator[Node]:
+_PASS_OF = {subtype: number for number, subtypes in enumerate(PASSES) for subtype in subtypes}
+
+
+def in_order(stmt: Node) -> Sequence[Node]:
     """The subcommands as they are run."""
-    rest = list(commands(stmt))
-    for subtypes in PASSES:
-        yield from (command for command in rest if enum(command, "subtype") in subtypes)
-    known = {subtype for subtypes in PASSES for subtype in subtypes}
-    yield from (command for command in rest if enum(command, "subtype") not in known)
+    written = commands(stmt)
+    if len(written) < 2:
+        return written
+    return sorted(written, key=lambda command: _PASS_OF.get(enum(command, "subtype"), len(PASSES)))
 
 
 def after(stmt: Node, command: Node, world: World) -> World:

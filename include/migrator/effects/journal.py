@@ -11,6 +11,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from migrator.frozen import frozen
+
 MISSING = object()
 """Nothing was written under this key."""
 
@@ -34,7 +36,7 @@ class Journal:
         return copy
 
 
-@dataclass(frozen=True)
+@frozen
 class State:
     """One version of a journal. Never changes: a later state writes behind it, or into a copy when another has."""
 

@@ -6,6 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from migrator.frozen import frozen
 from migrator.plan import PredictedLock
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ def blocks_writes(mode: str) -> bool:
     return conflicts(mode, RX)
 
 
-@dataclass(frozen=True)
+@frozen
 class Failure:
     """Why a statement cannot succeed, or may not, with the SQLSTATE that the server answers."""
 
@@ -59,7 +60,7 @@ class Failure:
     message: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Effects:
     """Relations are qualified ("public.messages"). Objects that the same migration creates are not listed: nobody else
     can wait for them. `locks` has the strongest mode per relation."""
@@ -149,14 +150,14 @@ class Recorder:
         """The result, without the relations that the migration itself created."""
         hidden = without
         return Effects(
-            locks=tuple(PredictedLock(name, mode) for name, mode in self.locks.items() if name not in hidden),
-            rewrites=tuple(name for name in self.rewrites if name not in hidden),
-            scans=tuple(name for name in self.scans if name not in hidden and name not in self.rewrites),
+            locks=tuple([PredictedLock(name, mode) for name, mode in self.locks.items() if name not in hidden]),
+            rewrites=tuple([name for name in self.rewrites if name not in hidden]),
+            scans=tuple([name for name in self.scans if name not in hidden and name not in self.rewrites]),
             waits_for_old_transactions=self.waits,
             fails=self.fails,
             assumptions=tuple(self.assumptions),
             known=self.known,
-            indexes_rebuilt=tuple(name for name in self.indexes_rebuilt if name not in hidden),
+            indexes_rebuilt=tuple([name for name in self.indexes_rebuilt if name not in hidden]),
             transactional=self.transactional,
             may_fail=tuple(self.may_fail),
             versions=tuple(self.versions),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from migrator.effects.journal import MISSING
 from migrator.effects.world import World
 from migrator.facts import ConstraintFacts, RelationFacts, ViewUse, altered
-from migrator.nodes import Node, content, name_of
+from migrator.nodes import Node, name_of
 
 
 @dataclass
@@ -200,12 +201,23 @@ Replay = Callable[[Node, Draft], None]
 
 def replay(node: Node, world: World) -> Mapping[Hashable, Any]:
     """The changes, as `State.with_changes` takes them."""
+    name = name_of(node)
+    handler = _handlers().get(name)
+    if handler is None:
+        return {}
+    draft = Draft(world)
+    handler(getattr(node, name), draft)
+    return draft.changes
+
+
+@functools.cache
+def _handlers() -> Mapping[str, Replay]:
+    """By the parse tree's name of the statement."""
     from migrator.effects import replay_alter, replay_create, replay_drop, replay_other
 
-    draft = Draft(world)
-    for module in (replay_create, replay_alter, replay_drop, replay_other):
-        handler = module.HANDLERS.get(name_of(node))
-        if handler is not None:
-            handler(content(node), draft)
-            break
-    return draft.changes
+    return {
+        **replay_other.HANDLERS,
+        **replay_drop.HANDLERS,
+        **replay_alter.HANDLERS,
+        **replay_create.HANDLERS,
+    }

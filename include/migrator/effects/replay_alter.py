@@ -49,7 +49,7 @@ def _edit(table: str, column: str, draft: Draft, **fields: object) -> None:
         facts = _known(name, draft)
         known = facts.columns.get(column)
         if known is not None:
-            changed = altered(known, **fields)  # type: ignore[arg-type]
+            changed = altered(known, **fields)
             _save(altered(facts, columns={**facts.columns, column: changed}), draft)
 
 

@@ -77,15 +77,16 @@ Handler = Callable[[Node, World, Recorder], None]
 
 def effects_of(node: Node, world: World) -> Effects:
     """What the statement does in this world. Unknown statements say so (`known` is False)."""
-    handler = HANDLERS.get(name_of(node))
+    name = name_of(node)
+    handler = HANDLERS.get(name)
     recorder = Recorder(transactional=is_transactional(node))
     if handler is None:
         recorder.known = False
     else:
         try:
-            handler(getattr(node, name_of(node)), world, recorder)
+            handler(getattr(node, name), world, recorder)
         except FAULTS as fault:
-            logger.debug("the effects of %s failed", name_of(node), exc_info=True)
+            logger.debug("the effects of %s failed", name, exc_info=True)
             recorder.known = False
             recorder.assume(f"the analyser failed on it: {type(fault).__name__}: {fault}")
     return recorder.done(without=world.created)

@@ -18,6 +18,7 @@ from migrator.facts import (
     RelationFacts,
     TypeFacts,
 )
+from migrator.frozen import frozen
 from migrator.nodes import Node, strings
 
 UNKNOWN_VERSION = 180000
@@ -37,7 +38,7 @@ class Assumed:
 ASSUMED = Assumed()
 
 
-@dataclass(frozen=True)
+@frozen
 class World:
     """Facts of the catalog plus what earlier statements of the same migration did.
 
@@ -250,11 +251,9 @@ class _Marked(Set[Any]):
         return frozenset(items)
 
 
-def commands(stmt: Node) -> Iterator[Node]:
+def commands(stmt: Node) -> list[Node]:
     """The subcommands of an ALTER TABLE."""
-    for item in stmt.cmds:
-        if item.HasField("alter_table_cmd"):
-            yield item.alter_table_cmd
+    return [item.alter_table_cmd for item in stmt.cmds if item.HasField("alter_table_cmd")]
 
 
 def type_parts(type_name: Node) -> tuple[str, ...]:

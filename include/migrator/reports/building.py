@@ -27,6 +27,7 @@ from migrator.rules import BY_ID
 from migrator.rules.model import Script, Subject
 from migrator.statements import ParsedFile
 
+UNKNOWN_COST = EstimateEntry()
 EXCERPT_LINES = 12
 EXCERPT_WIDTH = 400
 """Characters of a line that are shown; a line of a megabyte helps nobody."""
@@ -89,7 +90,7 @@ def _statement(
 
 def _estimate(inspection: Inspection, script: Script, subject: Subject) -> EstimateEntry:
     found = inspection.estimates.get((script.parsed.file, subject.statement.index))
-    return EstimateEntry() if found is None else EstimateEntry(**documents.to_dict(found))
+    return UNKNOWN_COST if found is None else EstimateEntry(**documents.to_dict(found))
 
 
 def _summary(inspection: Inspection, findings: Iterable[FindingEntry]) -> Summary:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from migrator.frozen import frozen
 from migrator.plan import PredictedLock, Severity
 
 VERSION = 1
@@ -17,7 +18,7 @@ _DOCUMENTED: dict[str, Any] = {"use_attribute_docstrings": True}
 """Lets the JSON Schema carry the texts below the fields."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """A stretch of a file."""
 
@@ -30,7 +31,7 @@ class Place:
     end_column: int
 
 
-@dataclass(frozen=True)
+@frozen
 class FindingEntry:
     """What a rule has to say."""
 
@@ -113,7 +114,7 @@ class WaitEntry:
     """The most frequent of the statements that would wait, when pg_stat_statements is there."""
 
 
-@dataclass(frozen=True)
+@frozen
 class StatementEntry:
     """One SQL statement and what it would do."""
 
@@ -167,7 +168,7 @@ class Coverage:
     gaps: tuple[Gap, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Span:
     """One lock, from the statement that takes it to the last one that runs while it is held."""
 

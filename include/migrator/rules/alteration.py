@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from migrator.effects import Effects, World, effects_of
 from migrator.effects.alter_table import after, in_order
 from migrator.facts import RelationFacts
+from migrator.frozen import frozen
 from migrator.nodes import Node, enum
 from migrator.plan import Severity
 from migrator.rules.model import Subject, severity_by_size, size_text
 from migrator.rules.rewrite import copy_of, single
 
 
-@dataclass(frozen=True)
+@frozen
 class Alteration:
     subject: Subject
     command: Node

@@ -9,6 +9,7 @@ from typing import Any
 
 from migrator.effects import Effects, World
 from migrator.effects.model import merged
+from migrator.frozen import frozen
 from migrator.plan import Severity
 from migrator.routines import Fault, Gap
 from migrator.statements import ParsedFile, ParsedStatement
@@ -23,7 +24,7 @@ LARGE_ROWS = 1_000_000
 """Work on so many rows takes from a second to hours: it must not happen under a lock that blocks."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Subject:
     """One statement with its surroundings, as rules see it."""
 
@@ -105,10 +106,13 @@ class Script:
     faults: tuple[Fault, ...] = ()
     """Bodies that the server refuses."""
 
-    def everything(self) -> Iterator[Subject]:
+    def everything(self) -> tuple[Subject, ...]:
         """All statements in the order in which they run, those inside of others included."""
-        for subject in self.subjects:
-            yield from subject.with_inner()
+        return self._everything
+
+    @functools.cached_property
+    def _everything(self) -> tuple[Subject, ...]:
+        return tuple([found for subject in self.subjects for found in subject.with_inner()])
 
     @functools.cached_property
     def timeline(self) -> Timeline:
@@ -133,7 +137,7 @@ class Whole:
         return (*self.scripts, *((self.rollback,) if self.rollback else ()))
 
 
-@dataclass(frozen=True)
+@frozen
 class Hit:
     message: str
     severity: Severity | None = None

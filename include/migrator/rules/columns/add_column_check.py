@@ -14,8 +14,10 @@ from migrator.rules.online.columns import take_apart
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
+        if not item.effects.scans:
+            continue
         checks = [part for part in take_apart(item.column_def).tables if enum(part, "contype") == "CONSTR_CHECK"]
-        if any(part.is_enforced for part in checks) and item.effects.scans:
+        if any(part.is_enforced for part in checks):
             yield Hit(
                 f"the CHECK of the new column {item.column_def.colname} reads all rows of {item.table}{item.size} while"
                 " nobody can read or write the table",

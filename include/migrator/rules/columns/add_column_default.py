@@ -14,8 +14,8 @@ from migrator.rules.online.columns import take_apart
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        default = take_apart(item.column_def).default
-        if default is None or not item.effects.rewrites:
+        default = take_apart(item.column_def).default if item.effects.rewrites else None
+        if default is None:
             continue
         sure, assumed = volatile_functions(default, item.world)
         if not sure and not assumed:

@@ -17,7 +17,7 @@ from migrator.rules.rewrite import copy_of
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        if take_apart(item.column_def).stored and item.effects.rewrites:
+        if item.effects.rewrites and take_apart(item.column_def).stored:
             yield Hit(
                 f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because it is computed for every"
                 " row; nobody can read or write the table meanwhile",

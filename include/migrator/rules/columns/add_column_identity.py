@@ -13,7 +13,7 @@ from migrator.rules.online.columns import take_apart
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        if take_apart(item.column_def).identity is not None and item.effects.rewrites:
+        if item.effects.rewrites and take_apart(item.column_def).identity is not None:
             yield Hit(
                 f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because every row gets a number"
                 " of its own; nobody can read or write the table meanwhile",

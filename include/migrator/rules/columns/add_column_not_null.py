@@ -15,6 +15,8 @@ from migrator.rules.online.columns import take_apart
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
+        if not len(item.column_def.constraints):
+            continue
         parts = take_apart(item.column_def)
         generated = parts.identity is not None or parts.stored or is_serial(item.column_def.type_name)
         if parts.required is None or generated or _has_value(parts.default):

@@ -14,7 +14,7 @@ from migrator.rules.online.columns import take_apart
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        for part in take_apart(item.column_def).tables:
+        for part in take_apart(item.column_def).tables if len(item.column_def.constraints) else ():
             if enum(part, "contype") == "CONSTR_FOREIGN":
                 other = item.world.name(part.pktable)
                 if item.heavy or not item.world.is_new(other):

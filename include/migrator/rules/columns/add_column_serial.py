@@ -13,7 +13,7 @@ from migrator.rules.online import safely
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        if is_serial(item.column_def.type_name) and item.effects.rewrites:
+        if item.effects.rewrites and is_serial(item.column_def.type_name):
             yield Hit(
                 f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because every row gets a number"
                 " of its own; nobody can read or write the table meanwhile",

@@ -16,9 +16,9 @@ KEYS = {"CONSTR_UNIQUE": "UNIQUE", "CONSTR_PRIMARY": "PRIMARY KEY"}
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        for part in take_apart(item.column_def).tables:
+        for part in take_apart(item.column_def).tables if item.heavy else ():
             key = KEYS.get(enum(part, "contype"))
-            if key is not None and item.heavy:
+            if key is not None:
                 yield Hit(
                     f"{key} on the new column {item.column_def.colname} builds an index on {item.table}{item.size}"
                     " while nobody can read or write the table",

@@ -14,6 +14,8 @@ CHANGES = ("AT_AddColumn", "AT_DropColumn", "AT_AlterColumnType")
 def check(script: Script) -> Iterator[Hit]:
     first: dict[str, Subject] = {}
     for subject in script.everything():
+        if subject.statement.subtypes.isdisjoint(CHANGES):
+            continue
         for item in alterations(subject, *CHANGES):
             first.setdefault(item.table, subject)
     if first:

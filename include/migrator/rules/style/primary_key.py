@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.effects.world import commands
-from migrator.nodes import Node, enum, find
+from migrator.nodes import Node, enum
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Script
 
@@ -33,7 +33,7 @@ def check(script: Script) -> Iterator[Hit]:
 
 def _adds_key(tree: Node) -> bool:
     return any(
-        enum(command, "subtype") in ("AT_AddConstraint", "AT_AddColumn") and _key_in(getattr(command, "def"))
+        enum(command, "subtype") in ("AT_AddConstraint", "AT_AddColumn") and _is_key(getattr(command, "def"))
         for command in commands(tree)
     )
 
@@ -47,11 +47,14 @@ def _has_key(tree: Node) -> bool:
         for item in tree.table_elts
         if item.HasField("table_like_clause")
     )
-    return copies or _key_in(tree)
+    return copies or any(_is_key(item) for item in (*tree.table_elts, *tree.constraints))
 
 
-def _key_in(message: Node) -> bool:
-    return any(enum(item, "contype") == "CONSTR_PRIMARY" for item in find(message, "Constraint"))
+def _is_key(item: Node) -> bool:
+    """Of a Node with a Constraint, or a ColumnDef that has some."""
+    if item.HasField("constraint"):
+        return enum(item.constraint, "contype") == "CONSTR_PRIMARY"
+    return item.HasField("column_def") and any(_is_key(part) for part in item.column_def.constraints)
 
 
 RULE = Rule(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.effects.world import commands
-from migrator.nodes import enum
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Script, Subject
 
@@ -17,7 +15,7 @@ def check(script: Script) -> Iterator[Hit]:
         if subject.statement.name == "create_policy_stmt"
     }
     for subject in script.everything():
-        if subject.statement.name == "alter_table_stmt":
+        if "AT_EnableRowSecurity" in subject.statement.subtypes:
             yield from _enabled(subject, made)
         elif subject.statement.name in ("update_stmt", "delete_stmt"):
             yield from _hidden(subject)
@@ -28,13 +26,12 @@ def _enabled(subject: Subject, made: set[str]) -> Iterator[Hit]:
     facts = subject.world.relation(table)
     if table in made or subject.world.is_new(table) or (facts is not None and facts.policies):
         return
-    if any(enum(command, "subtype") == "AT_EnableRowSecurity" for command in commands(subject.statement.tree)):
-        doubt = "" if facts is not None else "; whether it has policies already, a connection would tell"
-        yield Hit(
-            f"without a policy {table} looks empty to everybody but its owner and superusers{doubt}",
-            severity=Severity.WARNING if facts is not None else Severity.INFO,
-            subject=subject,
-        )
+    doubt = "" if facts is not None else "; whether it has policies already, a connection would tell"
+    yield Hit(
+        f"without a policy {table} looks empty to everybody but its owner and superusers{doubt}",
+        severity=Severity.WARNING if facts is not None else Severity.INFO,
+        subject=subject,
+    )
 
 
 def _hidden(subject: Subject) -> Iterator[Hit]:

@@ -15,8 +15,10 @@ def check(script: Script) -> Iterator[Hit]:
     seen: set[str] = set()
     for subject in script.everything():
         around = subject.world.facts.surroundings if subject.world.facts is not None else None
+        if around is None:
+            continue
         touched = {lock.relation for lock in subject.effects.locks}
-        for item in around.sequences if around is not None else ():
+        for item in around.sequences:
             table = item.column.rpartition(".")[0]
             if table not in touched or item.sequence in seen or item.used < HALF:
                 continue

@@ -76,7 +76,7 @@ def _finds_few(subject: Subject) -> bool:
 
 def _validates_what_it_added(subject: Subject) -> bool:
     """That is a rule of its own: validate-in-same-transaction."""
-    if subject.statement.name != "alter_table_stmt":
+    if "AT_ValidateConstraint" not in subject.statement.subtypes:
         return False
     table = subject.world.name(subject.statement.tree.relation)
     return any(
