@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from migrator.effects import World
 from migrator.inspection import inspect
 from migrator.plan import Severity
-from migrator.rules import BY_ID, RULES
+from migrator.rules import BY_ID, RULES, rules_on
 from migrator.rules.reference import page
 from migrator.rules.rewrite import migrations_of
 from migrator.statements import parse
+from migrator.walk import walk
+from tests.effects.corpus import load
 from tests.rule_examples import Example, examples
 
 PAGE = Path(__file__).parents[2] / "include" / "migrator" / "rules" / "README.md"
@@ -46,6 +49,25 @@ def test_each_rule_has_examples_and_each_example_a_rule() -> None:
     for rule in BY_ID:
         assert {example.bad for example in EXAMPLES if example.rule == rule} == {True, False}, rule
     assert len(BY_ID) == len(RULES)
+
+
+@pytest.mark.parametrize("rollback", [False, True])
+def test_no_rule_would_find_anything_in_subcommands_that_it_is_not_asked_about(rollback: bool) -> None:
+    """`subtypes` keep a rule from being called in vain, never from finding something."""
+    texts = [example.text for example in EXAMPLES] + [case.sql for case in load()]
+    missed = set()
+    for text in texts:
+        for subject in walk(parse(text, file="x.sql"), World(), wanted=None, rollback=rollback)[0].everything():
+            statement = subject.statement
+            asked = rules_on(statement.name, statement.subtypes, rollback=rollback)
+            for rule in rules_on(statement.name, frozenset(every_subtype()), rollback=rollback):
+                if rule not in asked and rule.statement is not None:
+                    missed |= {(rule.id, statement.sql) for _ in rule.statement(subject)}
+    assert missed == set()
+
+
+def every_subtype() -> set[str]:
+    return {subtype for rule in RULES for subtype in rule.subtypes}
 
 
 def test_reference_page_is_up_to_date() -> None:
