@@ -39,7 +39,7 @@ def add(constraint: Node, target: Target, *, columns: tuple[str, ...] = (), new:
     if not new:
         for name in filter(None, columns):
             target.column(name)
-    _build(target)
+    _build(constraint, target, columns)
     out.risk("23P01" if kind == "CONSTR_EXCLUSION" else "23505", "two rows have the same key")
     if kind == "CONSTR_PRIMARY" and not new:
         for name in columns:
@@ -61,12 +61,31 @@ def _lock_below(constraint: Node, target: Target) -> None:
         target.out.differs("before 18 the partitions of a table that gets a key are locked SHARE")
 
 
-def _build(target: Target) -> None:
-    """On a partitioned table in every partition; on an inheritance parent in the table alone."""
-    if target.kind == "p":
-        target.scan()
-    else:
+def _build(constraint: Node, target: Target, columns: tuple[str, ...]) -> None:
+    """On a partitioned table in every partition without such a key; on an inheritance parent in the table alone."""
+    if target.kind != "p":
         target.scan((target.name,))
+        return
+    for name in target.family:
+        there = _own_key(constraint, target.world.relation(name), columns)
+        if there is None:
+            target.scan((name,))
+        else:
+            target.out.lock(there, SHARE)
+
+
+def _own_key(constraint: Node, facts: RelationFacts | None, columns: tuple[str, ...]) -> str | None:
+    """The index of a partition's own key that becomes part of the new one (DefineIndex in indexcmds.c)."""
+    kind = {"CONSTR_UNIQUE": "u", "CONSTR_PRIMARY": "p"}.get(enum(constraint, "contype"))
+    valid = {item.name for item in facts.indexes if item.valid} if facts is not None else set()
+    more = ", ".join(strings(constraint.including))
+    for item in facts.constraints if facts is not None else ():
+        included = item.definition.partition(" INCLUDE (")[2].partition(")")[0].replace('"', "")
+        distinct = " NULLS NOT DISTINCT" not in item.definition
+        alike = item.kind == kind and item.columns == columns and included == more
+        if alike and item.index in valid and distinct != bool(constraint.nulls_not_distinct):
+            return item.index
+    return None
 
 
 def _name_is_free(constraint: Node, target: Target) -> None:

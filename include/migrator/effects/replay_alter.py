@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from migrator.effects import definitions, dependents, types
+from migrator.effects.alter_columns import uses_column
 from migrator.effects.replay import Draft, Replay
 from migrator.effects.replay_create import add_constraint
 from migrator.effects.world import commands, type_parts
@@ -75,14 +76,15 @@ def _drop_column(command: Node, table: str, draft: Draft) -> None:
     _with_column(table, column, None, draft)
     for name in (table, *draft.world.leaves(table)):
         facts = _known(name, draft)
+        with_it = uses_column(draft.world, name, column)
         for index in facts.indexes:
-            if column in index.columns:
+            if index.name in with_it:
                 draft.changes[("relation", index.name)] = None
         _save(
             altered(
                 facts,
                 constraints=tuple(item for item in facts.constraints if column not in item.columns),
-                indexes=tuple(item for item in facts.indexes if column not in item.columns),
+                indexes=tuple(item for item in facts.indexes if item.name not in with_it),
             ),
             draft,
         )

@@ -29,6 +29,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"all rows of {item.table}{item.size} are read under ACCESS EXCLUSIVE to see that"
                 f" {item.column_def.colname}, which is computed, is never NULL",
                 severity=item.severity_of(assumed=False),
+                alternative_sql=safely(subject),
             )
             continue
         held = "if the table has a row" if rows is None else f"because the table has about {rows:,} rows"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -17,6 +18,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"another expression for {item.command.name} {work} {item.table}{item.size}; nobody can read or write"
                 f" it meanwhile{item.doubt}",
                 severity=item.severity,
+                alternative_sql=safely(subject),
             )
 
 
@@ -25,7 +27,8 @@ RULE = Rule(
     severity=Severity.WARNING,
     condition="ALTER COLUMN SET EXPRESSION of a stored generated column",
     effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
-    alternative="add a plain column that a trigger keeps, fill it in batches, and drop the generated one later",
+    alternative="a plain column that a trigger computes, filled in batches, takes the generated one's place; the"
+    " trigger stays, because a column can only become a generated one by writing the table anew",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-EXPRESSION",
     versions="17 and later; before, the grammar does not know it",
     on=("alter_table_stmt",),

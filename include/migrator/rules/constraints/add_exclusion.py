@@ -24,8 +24,9 @@ RULE = Rule(
     severity=Severity.WARNING,
     condition="ADD CONSTRAINT ... EXCLUDE on an existing table",
     effect="ACCESS EXCLUSIVE lock for the whole index build and a check of every row",
-    alternative="there is no way online: take a window that is long enough, or move the rows to a new table that has"
-    " the constraint from the start",
+    alternative="there is no way online: NOT VALID is refused (0A000), USING INDEX is not in the grammar, and an index"
+    " built CONCURRENTLY before is not taken over. Take a window that is long enough, or fill a new table that has the"
+    " constraint from the start, kept in step by triggers, and swap names",
     source=DOCS + "sql-createtable.html#SQL-CREATETABLE-EXCLUDE",
     aliases=("eugene:E8", "strong_migrations:add_exclusion_constraint"),
     on=("alter_table_stmt",),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -16,6 +17,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"to enforce this constraint reads all rows of {', '.join(item.effects.scans)} while nobody can read"
                 f" or write {item.table}{item.size}",
                 severity=item.severity,
+                alternative_sql=safely(subject),
             )
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from migrator.rules.alteration import Alteration, alterations
 from migrator.rules.model import Subject
 from migrator.rules.online.columns import add_column
-from migrator.rules.online.constraints import add_constraint, set_not_null, validated
-from migrator.rules.online.retype import alter_type
+from migrator.rules.online.constraints import add_constraint, enforced, set_not_null, validated
+from migrator.rules.online.indexes import moved_index
+from migrator.rules.online.retype import alter_type, set_expression
 from migrator.rules.online.steps import Steps
 
 Handler = Callable[[Alteration], "Steps | None"]
@@ -19,6 +20,9 @@ Handler = Callable[[Alteration], "Steps | None"]
 HANDLERS: Mapping[str, Handler] = {
     "AT_AddColumn": add_column,
     "AT_AlterColumnType": alter_type,
+    "AT_SetExpression": set_expression,
+    "AT_AlterConstraint": enforced,
+    "AT_SetTableSpace": moved_index,
     "AT_SetNotNull": set_not_null,
     "AT_AddConstraint": add_constraint,
     "AT_ValidateConstraint": validated,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from migrator.effects.world import ASSUMED
+from migrator.facts import RelationFacts
 from migrator.nodes import Node, enum, find, strings
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
+from migrator.rules.online.expressions import constraint_of
 from migrator.rules.online.steps import Steps
 from migrator.rules.rewrite import beside, build, copy_of, range_var
 
@@ -31,7 +33,8 @@ def constrained(alteration: Alteration, constraint: Node, *, filled: bool = Fals
             return by_partition(alteration, constraint)
         return _not_valid(alteration, constraint, kind, add)
     if kind in ("CONSTR_UNIQUE", "CONSTR_PRIMARY") and not constraint.without_overlaps:
-        return None if alteration.is_partitioned else _unique(alteration, constraint)
+        make = _unique_by_partition if alteration.is_partitioned else _unique
+        return make(alteration, constraint)
     return None
 
 
@@ -53,6 +56,22 @@ def by_partition(alteration: Alteration, constraint: Node) -> Steps | None:
         validate=tuple(_validate(table, made.conname) for table in tables),
         finish=(whole,),
     )
+
+
+def enforced(alteration: Alteration) -> Steps | None:
+    """ALTER CONSTRAINT ... ENFORCED: made anew NOT VALID, which checks new rows at once, and validated afterwards."""
+    change = getattr(alteration.command, "def").atalter_constraint
+    if not alteration.heavy:
+        return Steps(expand=(alteration.alone,))
+    known = alteration.world.constraint(alteration.table, change.conname)
+    made = constraint_of(known.definition, known.name) if known is not None else None
+    if made is None or alteration.effects.fails or change.alter_deferrability or alteration.is_partitioned:
+        return None
+    made.is_enforced, made.skip_validation, made.initially_valid = True, True, False
+    table = alteration.relation
+    drop = build("ALTER TABLE tbl DROP CONSTRAINT con", tbl=table, con=made.conname)
+    add = build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=table, con=made)
+    return Steps(expand=(drop,), refer=(add,), validate=(_validate(table, made.conname),))
 
 
 def validated(alteration: Alteration) -> Steps:
@@ -88,9 +107,10 @@ def not_null(alteration: Alteration, column: str, name: str = "") -> Steps:
 
 def taken(alteration: Alteration) -> Collection[str]:
     """Names of constraints and indexes that the table has."""
-    facts = alteration.facts
-    if facts is None:
-        return ()
+    return _names(alteration.facts) if alteration.facts is not None else ()
+
+
+def _names(facts: RelationFacts) -> Collection[str]:
     return {item.name for item in facts.constraints} | {item.name.partition(".")[2] for item in facts.indexes}
 
 
@@ -122,7 +142,11 @@ def _validate(table: Node, name: str) -> Node:
 
 def default_name(alteration: Alteration, constraint: Node) -> str:
     """The name that PostgreSQL gives to a constraint without one (ChooseConstraintName, ChooseIndexName)."""
-    kind, table = enum(constraint, "contype"), alteration.relation.relname
+    return _default_name(constraint, alteration.relation.relname, taken(alteration))
+
+
+def _default_name(constraint: Node, table: str, names: Collection[str]) -> str:
+    kind = enum(constraint, "contype")
     columns: Sequence[str]
     if kind == "CONSTR_CHECK":
         used = tuple(dict.fromkeys(strings(item.fields)[-1] for item in find(constraint.raw_expr, "ColumnRef")))
@@ -135,14 +159,42 @@ def default_name(alteration: Alteration, constraint: Node) -> str:
         columns, label = (), "pkey"
     else:
         columns, label = (*strings(constraint.keys), *strings(constraint.including)), "key"
-    return object_name(table, "_".join(columns), label, taken=taken(alteration))
+    return object_name(table, "_".join(columns), label, taken=names)
 
 
 def _unique(alteration: Alteration, constraint: Node) -> Steps:
     """UNIQUE or PRIMARY KEY: the index first, then the constraint takes it over."""
-    table, columns = alteration.relation, strings(constraint.keys)
+    name = constraint.conname or default_name(alteration, constraint)
+    index, add = _taken_over(alteration.relation, constraint, name)
+    return _keys(alteration, constraint, strings(constraint.keys)) + Steps(index=(index,), finish=(add,))
+
+
+def _unique_by_partition(alteration: Alteration, constraint: Node) -> Steps | None:
+    """Each partition gets the key by way of its own index; the table's key then takes them over without reading.
+
+    USING INDEX is refused for a partitioned table itself, and so is an index of ONLY the table (55000: not valid).
+    """
+    world = alteration.world
+    leaves = [world.relation(name) for name in world.leaves(alteration.table)]
+    if alteration.subtype != "AT_AddConstraint" or alteration.effects.fails or not alteration.relation.inh:
+        return None
+    built: list[Node] = []
+    for leaf in leaves:
+        if leaf is None or leaf.kind not in "rp":
+            return None
+        if leaf.kind == "r":
+            table = range_var(leaf.name)
+            name = _default_name(constraint, table.relname, _names(leaf))
+            built += _taken_over(table, constraint, name)
+    add = build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=alteration.relation, con=constraint)
+    return _keys(alteration, constraint, strings(constraint.keys)) + Steps(index=tuple(built), finish=(add,))
+
+
+def _taken_over(table: Node, constraint: Node, name: str) -> tuple[Node, Node]:
+    """CREATE INDEX CONCURRENTLY, and ADD CONSTRAINT USING INDEX."""
+    columns = strings(constraint.keys)
     using = copy_of(constraint)
-    using.conname = using.indexname = constraint.conname or default_name(alteration, constraint)
+    using.conname = using.indexname = name
     index = build(
         "CREATE UNIQUE INDEX CONCURRENTLY idx ON tbl (keys) INCLUDE (more)",
         idx=using.indexname,
@@ -155,8 +207,7 @@ def _unique(alteration: Alteration, constraint: Node) -> Steps:
     index.index_stmt.table_space = constraint.indexspace
     for field in ("keys", "including", "options", "indexspace", "nulls_not_distinct"):
         using.ClearField(field)
-    add = build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=table, con=using)
-    return _keys(alteration, constraint, columns) + Steps(index=(index,), finish=(add,))
+    return index, build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=table, con=using)
 
 
 def _using_index(alteration: Alteration, constraint: Node, add: Node) -> Steps | None:

@@ -29,6 +29,12 @@ def constraint_of(definition: str, name: str) -> Node | None:
     return result
 
 
+def type_of(name: str) -> Node | None:
+    """A type as format_type() writes it, as the ColumnDef of a column of it."""
+    made = statement_of(f"ALTER TABLE t ADD COLUMN c {name}")
+    return getattr(made.alter_table_stmt.cmds[0].alter_table_cmd, "def").column_def if made is not None else None
+
+
 def statement_of(text: str) -> Node | None:
     """A statement as the catalog prints it: pg_get_indexdef()."""
     parsed = parse(text, file="catalog")

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from migrator.effects import World
 from migrator.facts import RelationFacts
 from migrator.nodes import Node, strings
+from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
+from migrator.rules.online.steps import Steps
 from migrator.rules.rewrite import build, copy_of, range_var, script
 
 
@@ -37,6 +39,21 @@ def on_partitions(node: Node, world: World) -> str | None:
             builds.append(_concurrently(node, table, names[part.name]))
         attachments.append(_attach(range_var(part.parent), names[part.parent], table, names[part.name]))
     return script(*([one] for one in (*shells, *builds)), attachments)
+
+
+def moved_index(alteration: Alteration) -> Steps | None:
+    """ALTER INDEX ... SET TABLESPACE: the index is built anew there, CONCURRENTLY (PostgreSQL 14). A table cannot."""
+    if not alteration.heavy and not alteration.effects.indexes_rebuilt:
+        return Steps(expand=(alteration.alone,))
+    facts = alteration.facts
+    table = alteration.world.relation(facts.table) if facts is not None and facts.table is not None else None
+    if facts is None or facts.kind != "i" or table is None or alteration.effects.fails:
+        return None
+    if any(item.kind == "x" and item.index == facts.name for item in table.constraints):
+        return None  # REINDEX CONCURRENTLY leaves indexes of exclusion constraints out
+    node = build("REINDEX (TABLESPACE spc, CONCURRENTLY) INDEX idx", idx=alteration.relation)
+    node.reindex_stmt.params[0].def_elem.arg.string.sval = alteration.command.name
+    return Steps(index=(node,))
 
 
 def index_name(stmt: Node, table: str, taken: Iterable[str]) -> str:

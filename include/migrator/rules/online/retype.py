@@ -10,10 +10,11 @@ from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
 from migrator.rules.online.backfill import expression, fill
 from migrator.rules.online.constraints import not_null, taken
-from migrator.rules.online.expressions import constraint_of, expression_of, renamed, statement_of, uses
+from migrator.rules.online.expressions import constraint_of, expression_of, renamed, statement_of, type_of, uses
+from migrator.rules.online.moves import References, is_referenced, moved_references, moved_sequences
 from migrator.rules.online.steps import Steps
-from migrator.rules.online.sync import ended, started
-from migrator.rules.rewrite import beside, build, parts_of
+from migrator.rules.online.sync import ended, renamed_target, started
+from migrator.rules.rewrite import beside, build, copy_of, parts_of
 
 
 def alter_type(alteration: Alteration) -> Steps | None:
@@ -21,21 +22,49 @@ def alter_type(alteration: Alteration) -> Steps | None:
     if not alteration.heavy:
         return Steps(expand=(alteration.alone,))
     facts = alteration.facts
-    if facts is None or alteration.is_partitioned or _is_tied(alteration, facts):
+    if facts is None or alteration.effects.fails or _is_tied(alteration, facts):
         return None
     if alteration.effects.rewrites:
-        return _second_column(alteration, facts)
+        return _second_column(alteration, facts, *_converted(alteration))
     if alteration.effects.indexes_rebuilt:
-        return _new_indexes(alteration, facts)
-    return _without_checks(alteration, facts)
+        return _new_indexes(alteration, facts) or _second_column(alteration, facts, *_converted(alteration))
+    return None if alteration.is_partitioned else _without_checks(alteration, facts)
+
+
+def set_expression(alteration: Alteration) -> Steps | None:
+    """SET EXPRESSION of a stored generated column: no column can be computed by the server without writing the table
+    anew, so a trigger computes the new one for ever."""
+    facts, column = alteration.facts, alteration.command.name
+    known = facts.columns.get(column) if facts is not None else None
+    if not alteration.heavy:
+        return Steps(expand=(alteration.alone,))
+    if facts is None or known is None or known.generated != "s" or alteration.effects.fails:
+        return None
+    definition = type_of(known.type)
+    if _is_tied(alteration, facts) or definition is None or known.collation not in ("", "default"):
+        return None
+    value = getattr(alteration.command, "def")
+    return _second_column(alteration, facts, definition, copy_of(value), computed=True)
 
 
 def _is_tied(alteration: Alteration, facts: RelationFacts) -> bool:
-    """Foreign keys on either side, and an identity: they would have to move to the new column."""
+    """What no second column can take over: an identity, whose sequence goes with it; foreign keys of others that point
+    here; on a partitioned table also indexes, keys and foreign keys."""
     column = alteration.command.name
     known = facts.columns.get(column)
-    foreign = any(item.kind == "f" and column in item.columns for item in facts.constraints)
-    return known is None or bool(known.identity or known.sequences or facts.referenced_by) or foreign
+    if known is None or known.identity or is_referenced(alteration, facts, column):
+        return True
+    mine = [item for item in facts.constraints if item.kind in "fpux" and column in item.columns]
+    indexed = any(column in item.columns or item.expressions or item.predicate for item in facts.indexes)
+    return alteration.is_partitioned and bool(mine or indexed)
+
+
+def _converted(alteration: Alteration) -> tuple[Node, Node]:
+    """The new column, and its value from the old one."""
+    definition = alteration.column_def
+    if definition.HasField("raw_default"):
+        return definition, definition.raw_default
+    return definition, _cast(alteration.command.name, definition.type_name)
 
 
 @dataclass(frozen=True)
@@ -44,6 +73,11 @@ class _Change:
     facts: RelationFacts
     old: str
     new: str
+    definition: Node
+    """Type and collation of the new column, as a ColumnDef."""
+    value: Node | None = None
+    computed: bool = False
+    """The trigger that computes it stays."""
 
     @property
     def relation(self) -> Node:
@@ -64,16 +98,20 @@ class _Change:
         return tuple(item for item in self.facts.constraints if item.kind == "c" and self.old in item.columns)
 
 
-def _second_column(alteration: Alteration, facts: RelationFacts) -> Steps | None:
+def _second_column(
+    alteration: Alteration, facts: RelationFacts, definition: Node, value: Node, *, computed: bool = False
+) -> Steps | None:
     """Kept in step by a trigger, filled in batches; in the end it takes the old one's name, indexes and constraints."""
     old = alteration.command.name
-    change = _Change(alteration, facts, old, object_name(old, "", "new"))
+    change = _Change(alteration, facts, old, object_name(old, "", "new"), definition, value, computed)
     keys = tuple(item for item in facts.constraints if item.kind in ("p", "u", "x") and old in item.columns)
     if any(item.kind == "x" for item in keys) or change.new in facts.columns:
         return None
-    definition = alteration.column_def
-    value = definition.raw_default if definition.HasField("raw_default") else _cast(old, definition.type_name)
-    where = expression("SELECT new IS NULL AND old IS NOT NULL", new=change.new, old=old)
+    references = moved_references(alteration, facts, old, change.new)
+    if references is None:
+        return None
+    source = value if computed else expression("SELECT old", old=old)
+    where = expression("SELECT new IS NULL AND val IS NOT NULL", new=change.new, val=source)
     steps = Steps(
         expand=(_add(change), *started(alteration, change.new, value)),
         fill=fill(alteration, change.new, value, where),
@@ -81,7 +119,7 @@ def _second_column(alteration: Alteration, facts: RelationFacts) -> Steps | None
     required = facts.columns[old].not_null
     if required:
         steps += not_null(alteration, change.new)
-    return steps + _indexes(change) + _swap(change, keys, required)
+    return steps + references.before + _indexes(change) + _swap(change, keys, required, references)
 
 
 def _cast(column: str, target: Node) -> Node:
@@ -91,7 +129,7 @@ def _cast(column: str, target: Node) -> Node:
 
 
 def _add(change: _Change) -> Node:
-    definition = change.alteration.column_def
+    definition = change.definition
     node = build("ALTER TABLE tbl ADD COLUMN col integer", tbl=change.relation, col=change.new)
     column = getattr(node.alter_table_stmt.cmds[0].alter_table_cmd, "def").column_def
     column.type_name.CopyFrom(definition.type_name)
@@ -112,20 +150,26 @@ def _indexes(change: _Change) -> Steps:
     return Steps(index=tuple(built))
 
 
-def _swap(change: _Change, keys: tuple[ConstraintFacts, ...], required: bool) -> Steps:
+def _swap(change: _Change, keys: tuple[ConstraintFacts, ...], required: bool, references: References) -> Steps:
     """One transaction: the old column goes with all that is on it, the new one takes its place."""
     table, known = change.relation, change.facts.columns[change.old]
+    kept = change.computed and change.value is not None
     finish = [
-        *ended(change.alteration, change.new),
+        *(() if kept else ended(change.alteration, change.new)),
+        *moved_sequences(change.alteration, known, change.new),
         build("ALTER TABLE tbl DROP COLUMN col", tbl=table, col=change.old),
         build("ALTER TABLE tbl RENAME COLUMN col TO name", tbl=table, col=change.new, name=change.old),
     ]
-    default = expression_of(known.default) if known.default is not None else None
+    if change.computed and change.value is not None:
+        finish.append(renamed_target(change.alteration, change.new, change.old, change.value))
+    plain = known.default is not None and not known.generated
+    default = expression_of(known.default or "") if plain else None
     if default is not None:
         finish.append(build("ALTER TABLE tbl ALTER COLUMN col SET DEFAULT val", tbl=table, col=change.old, val=default))
     finish += _not_null_name(change) if required else ()
     for key in keys:
         finish.append(_take_over(change, key))
+    finish += references.finish
     finish += [
         build("ALTER INDEX idx RENAME TO name", idx=beside(table, _new_name(_bare(item))), name=_bare(item))
         for item, _ in change.indexes
@@ -171,7 +215,7 @@ def _bare(index: IndexFacts) -> str:
 
 def _without_checks(alteration: Alteration, facts: RelationFacts) -> Steps | None:
     """Only the CHECKs on the column make it heavy: they are taken off, and put back NOT VALID."""
-    change = _Change(alteration, facts, alteration.command.name, "")
+    change = _Change(alteration, facts, alteration.command.name, "", alteration.column_def)
     checks = [
         made
         for made in (constraint_of(item.definition, item.name) for item in change.checks if item.validated)
@@ -196,7 +240,7 @@ def _without_checks(alteration: Alteration, facts: RelationFacts) -> Steps | Non
 
 def _new_indexes(alteration: Alteration, facts: RelationFacts) -> Steps | None:
     """Another collation: indexes that sort by it are built before, and the change finds them as they should be."""
-    change = _Change(alteration, facts, alteration.command.name, "")
+    change = _Change(alteration, facts, alteration.command.name, "", alteration.column_def)
     rebuilt = [(item, made) for item, made in change.indexes if item.name in alteration.effects.indexes_rebuilt]
     clause = alteration.column_def.coll_clause
     if change.checks or any(item.constraint for item, _ in rebuilt) or not len(clause.collname):

@@ -33,6 +33,15 @@ def started(alteration: Alteration, column: str, value: Node) -> tuple[Node, Nod
     return function, trigger
 
 
+def renamed_target(alteration: Alteration, column: str, now: str, value: Node) -> Node:
+    """The same function for the column under its new name: the trigger stays."""
+    return build(
+        "CREATE OR REPLACE FUNCTION fun() RETURNS trigger LANGUAGE plpgsql AS 'body'",
+        fun=parts_of(beside(alteration.relation, _name(alteration, column))),
+        body=BODY.format(column=name_text(now), value=expression_text(of_new_row(value))),
+    )
+
+
 def ended(alteration: Alteration, column: str) -> tuple[Node, Node]:
     name = _name(alteration, column)
     return (

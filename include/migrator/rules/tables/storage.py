@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
+from migrator.rules.online import safely
 
 WORDS = {
     "AT_SetLogged": "SET LOGGED",
@@ -24,6 +25,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{WORDS[item.subtype]} writes {item.table}{item.size} anew; nobody can read or write it meanwhile"
                 f"{loses}{'' if item.facts else ', unless it is stored so already, which needs a connection to know'}",
                 severity=item.severity_of(assumed=item.facts is None),
+                alternative_sql=safely(subject) if item.subtype == "AT_SetTableSpace" else None,
             )
 
 

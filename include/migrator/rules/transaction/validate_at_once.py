@@ -8,6 +8,7 @@ from migrator.effects.world import commands
 from migrator.nodes import enum
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size
+from migrator.rules.rewrite import later
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -27,6 +28,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{command.name} was added earlier in the same transaction, so its lock on {table} is held while all"
                 " rows are read",
                 severity=severity_by_size(subject, table),
+                alternative_sql=None if subject.nested else later(subject.statement.node),
             )
 
 

@@ -1,0 +1,1 @@
+ALTER TABLE events ADD CONSTRAINT one_a_day UNIQUE (id, happened, kind);
