@@ -9,9 +9,10 @@ from migrator.effects import World
 from migrator.effects.model import strength
 from migrator.facts_query import collect_facts
 from migrator.inspection import inspect
+from migrator.routines.constants import constant
 from migrator.rules.model import Script, Subject
 from migrator.session import Endpoint, connect
-from migrator.statements import parse
+from migrator.statements import deparse, parse
 from migrator.transactions import hold
 from migrator.walk import walk
 from tests.integration.conftest import MakeDatabase
@@ -76,6 +77,9 @@ TABLES = tuple(f"public.{name}" for name in ("tenants", "messages", "journal", "
         "CALL empty_all(); SELECT 1;",
         "CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'TRUNCATE tenants'; SELECT f(); SELECT 1;",
         "DO $$ BEGIN EXECUTE 'TRUNCATE ' || 'counters'; PERFORM count_up(); END $$; SELECT 1;",
+        "DO $$ DECLARE t CONSTANT text := 'tenants'; BEGIN "
+        "EXECUTE format('ALTER TABLE %I ADD x text DEFAULT %L', t, 'a');"
+        "EXECUTE 'TRUNCATE ' || quote_ident('counters'); END $$; SELECT 1;",
     ],
 )
 def test_held_locks_are_those_of_the_server(sql: str, make_database: MakeDatabase) -> None:
@@ -91,6 +95,25 @@ def test_held_locks_are_those_of_the_server(sql: str, make_database: MakeDatabas
             if subject.statement.index:
                 rows = [(str(name), str(mode)) for name, mode in conn.execute(HELD)]
                 assert modes(rows) == predicted(subject, script), subject.statement.sql
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"format('ALTER TABLE %I.%I ADD x text DEFAULT %L', 'app', 'Odd " "Name', 'it''s \\ a')",
+        "format('TRUNCATE %2$s, %1$I, %I', 'select', 'b')",
+        "format('SELECT 100 %% %s', 7)",
+        "'SELECT ' || quote_literal('a\\b''c') || ' AS ' || quote_ident('A b')",
+    ],
+)
+def test_computed_text_means_what_the_server_computes(expression: str, database: Endpoint) -> None:
+    with psycopg.connect(database.conninfo) as conn:
+        (text,) = conn.execute(f"SELECT {expression}".encode()).fetchone() or ("",)
+    ours, server = constant(expression, {}), parse(str(text), file="server").statements
+    assert [deparse(item.node) for item in parse(ours or "", file="ours").statements] == [
+        deparse(item.node) for item in server
+    ]
+    assert server
 
 
 def findings(endpoint: Endpoint, sql: str) -> list[tuple[str, str]]:

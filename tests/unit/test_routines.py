@@ -142,3 +142,48 @@ def test_a_body_that_is_no_plpgsql_is_never_taken_for_read() -> None:
 def test_limit_outside_of_a_block(sql: str, expected: str | None) -> None:
     finding = inspect((parse(sql, file="x.sql"),)).findings[0]
     assert (finding.rule, finding.alternative_sql) == ("not-analysable", expected)
+
+
+@pytest.mark.parametrize(
+    "declared, expression, text",
+    [
+        (
+            "",
+            "format('ALTER TABLE %I.%I ADD x text DEFAULT %L', 'app', 'Odd', 'it''s')",
+            """ALTER TABLE "app"."Odd" ADD x text DEFAULT 'it''s'""",
+        ),
+        ("", "format('TRUNCATE %2$s, %1$I -- 100%%', 'a', 'b')", 'TRUNCATE b, "a" -- 100%'),
+        ("t CONSTANT text := 'notes';", "'DROP TABLE ' || quote_ident(t)", 'DROP TABLE "notes"'),
+        ("t text := 'no' || 'tes'; u text = t;", "'DROP TABLE ' || u::text", "DROP TABLE notes"),
+        ("", "'SELECT ' || quote_literal('a\\b')", "SELECT  E'a\\\\b'"),
+    ],
+)
+def test_constant_execute_is_computed(declared: str, expression: str, text: str) -> None:
+    _, contents = read(f"DO $$ DECLARE {declared} n int; BEGIN EXECUTE {expression}; END $$;")
+    assert [piece.sql for piece in contents.pieces if not piece.value][-1:] == [text]
+    assert contents.gaps == ()
+
+
+@pytest.mark.parametrize(
+    "declared, before, expression",
+    [
+        ("t text := 'a';", "t := 'b';", "'DROP TABLE ' || t"),
+        ("t text := 'a';", "SELECT 'b' INTO t;", "'DROP TABLE ' || t"),
+        ("t text := 'a';", "CALL p(t);", "'DROP TABLE ' || t"),
+        ("t text := 'a';", "EXECUTE 'SELECT 1' INTO t;", "'DROP TABLE ' || t"),
+        ("t text := 'a';", "GET DIAGNOSTICS t = ROW_COUNT;", "'DROP TABLE ' || t"),
+        ("t text := 'a';", "FOREACH t IN ARRAY ARRAY['b'] LOOP NULL; END LOOP;", "'DROP TABLE ' || t"),
+        ("t text := 'a';", "DECLARE t text := 'b'; BEGIN NULL; END;", "'DROP TABLE ' || t"),
+        ("t varchar(1) := 'abc';", "", "'DROP TABLE ' || t"),
+        ("t text;", "", "'DROP TABLE ' || t"),
+        ("", "", "format('DROP TABLE %-10s', 'a')"),
+        ("", "", "format('DROP TABLE %I', current_user)"),
+        ("", "", "format('DROP TABLE %I', NULL)"),
+        ("", "", "'DROP TABLE ' || (SELECT 'a')"),
+        ("", "", "mine.format('DROP TABLE %I', 'a')"),
+    ],
+)
+def test_what_is_not_certain_stays_a_gap(declared: str, before: str, expression: str) -> None:
+    _, contents = read(f"DO $$ DECLARE {declared} n int; BEGIN {before} EXECUTE {expression}; END $$;")
+    assert "EXECUTE" in [gap.what for gap in contents.gaps]
+    assert all("DROP" not in piece.sql for piece in contents.pieces if not piece.value)

@@ -117,7 +117,7 @@ def test_coverage_counts_what_was_not_looked_at() -> None:
     sql = """SELECT count(*), lower(max(a)) FROM t;
     DO $$ BEGIN
       UPDATE t SET a = 1;
-      EXECUTE format('DROP TABLE %I', 'x');
+      EXECUTE format('DROP TABLE %I', current_user);
     END $$;
     SELECT somebody_elses();
     CALL p();

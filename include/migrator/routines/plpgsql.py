@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migrator import lexer
-from migrator.nodes import Node, enum, name_of
 from migrator.routines import plpgsql_faults
 from migrator.routines.body import Body
+from migrator.routines.constants import constant, variables
 from migrator.routines.contents import Contents, Gap, Piece
-from migrator.statements import parse, plpgsql_tree, plpgsql_tree_of_body
+from migrator.statements import plpgsql_tree, plpgsql_tree_of_body
 
 _LOOPS = frozenset(f"PLpgSQL_stmt_{name}" for name in ("loop", "while", "fori", "fors", "forc", "foreach_a", "dynfors"))
 _BRANCHES = frozenset(["then_body", "elsif_list", "else_body", "case_when_list", "exceptions"])
@@ -40,7 +40,7 @@ def read(body: Body) -> Contents:
             return Contents(
                 gaps=(Gap(body.statement.start, body.statement.kind, f"its body cannot be read: {message}"),)
             )
-    reader = _Reader(body)
+    reader = _Reader(body, variables(tree))
     for item in _expressions(tree):
         reader.take(item)
     return Contents(tuple(reader.pieces), tuple(reader.gaps))
@@ -91,6 +91,8 @@ def _expressions(tree: Any) -> Iterator[_Found]:
 @dataclass
 class _Reader:
     body: Body
+    known: Mapping[str, str]
+    """Variables that keep their text."""
     pieces: list[Piece] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     position: int = 0
@@ -98,12 +100,12 @@ class _Reader:
     def take(self, found: _Found) -> None:
         query, mode = str(found.value.get("query", "")), found.value.get("parseMode", _DEFAULT)
         if (found.owner, found.field) in _DYNAMIC:
-            constant = _constant(query)
-            if constant is None:
+            text = constant(query, self.known)
+            if text is None:
                 offset = self._place(found.line, "execute")
                 self.gaps.append(Gap(offset, "EXECUTE", f"its text is put together at run time: {_short(query)}"))
                 return
-            self._add(constant, self._place(found.line, "execute"), found)
+            self._add(text, self._place(found.line, "execute"), found)
         elif mode == _DEFAULT:
             word = "perform" if found.owner == "PLpgSQL_stmt_perform" else query.split(None, 1)[0] if query else ""
             self._add(query, self._place(found.line, word), found)
@@ -143,26 +145,6 @@ def line_start(text: str, line: int) -> int:
         if start == 0:
             return len(text)
     return start
-
-
-def _constant(query: str) -> str | None:
-    """The text of an EXECUTE whose expression is a string, or strings joined by ||; else None."""
-    parsed = parse(f"SELECT {query}", file="")
-    if len(parsed.statements) != 1 or parsed.problems:
-        return None
-    targets = parsed.statements[0].tree.target_list
-    return _folded(targets[0].res_target.val) if len(targets) == 1 else None
-
-
-def _folded(node: Node) -> str | None:
-    if name_of(node) == "a_const" and node.a_const.WhichOneof("val") == "sval":
-        return str(node.a_const.sval.sval)
-    if name_of(node) == "a_expr" and enum(node.a_expr, "kind") == "AEXPR_OP":
-        operator = node.a_expr.name[0].string.sval
-        left, right = _folded(node.a_expr.lexpr), _folded(node.a_expr.rexpr)
-        if operator == "||" and left is not None and right is not None:
-            return left + right
-    return None
 
 
 def _short(text: str) -> str:
