@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from migrator.effects import removal, types
+from migrator.effects import dependents, types
 from migrator.effects.add_column import add_column
 from migrator.effects.model import AX, SRX
 from migrator.effects.target import Target, indexes_of
@@ -36,12 +36,9 @@ def drop_column(command: Node, target: Target) -> None:
         item = world.relation(member)
         if item is not None and name in types.words(item.partition_key or ""):
             out.fail("42P16", f'cannot drop column "{name}" because it is part of the partition key of "{member}"')
-    catalog = world.facts
-    if catalog is None:
-        return
-    starts = [removal.column_object(catalog, member, name) for member in target.family]
+    starts = [key for member in target.family for key in dependents.column_of(member, name, world)]
     cascade = enum(command, "behavior") == DROP_CASCADE
-    removal.remove(target, [item for item in starts if item], cascade=cascade, what=f'column "{name}"')
+    dependents.drop_objects(starts, world, out, cascade=cascade, what=f'column "{name}"')
 
 
 def _is_inherited(facts: RelationFacts, column: str, world: World) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from migrator.effects import foreign_keys, keys, removal
+from migrator.effects import dependents, foreign_keys, keys
 from migrator.effects.expressions import mentioned
 from migrator.effects.model import AX, SRX, SUX
 from migrator.effects.target import Target
@@ -112,11 +112,11 @@ def drop_constraint(command: Node, target: Target) -> None:
             target.out.lock(name, AX)
     if known.kind == "f":
         foreign_keys.drop(known, target)
-    catalog = target.world.facts
-    found = removal.constraint_object(catalog, target.name, known.name) if catalog is not None else None
+    starts = tuple(dependents.part_of(target.name, "pg_constraint", known.name, target.world))
     cascade = enum(command, "behavior") == DROP_CASCADE
     what = f'constraint "{known.name}" on table "{target.bare}"'
-    if found is not None and removal.remove(target, [found], cascade=cascade, what=what):
+    dependents.drop_objects(starts, target.world, target.out, cascade=cascade, what=what)
+    if starts:
         return
     if known.kind in "pux" and known.index:
         target.out.lock(known.index, AX)

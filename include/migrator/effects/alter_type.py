@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 
-from migrator.effects import casts, removal, types
+from migrator.effects import casts, dependents, types
 from migrator.effects.alter_columns import uses_column
 from migrator.effects.model import AS, AX, SRX
 from migrator.effects.target import Target, indexes_of
@@ -80,9 +80,7 @@ def _can_change(name: str, target: Target) -> None:
         sqlstate = "0A000" if world.major >= 15 else "42601"
         out.fail(sqlstate, "cannot alter type of a column used by a generated column")
     target.row_type_is_free()
-    catalog = world.facts
-    changed = removal.column_object(catalog, target.name, name) if catalog is not None else None
-    for user, _ in removal.direct(catalog, changed) if catalog is not None and changed is not None else ():
+    for user in dependents.users(dependents.column_of(target.name, name, world), world):
         gone = world.state.get(("gone", user.key), False) or (user.relation and world.exists(user.relation) is False)
         if user.catalog in FORBIDDEN and not gone:
             out.fail("0A000", f"cannot alter type of a column {FORBIDDEN[user.catalog]}: {user.name}")

@@ -78,6 +78,13 @@ def column_of(relation: str, column: str, world: World) -> Iterator[str]:
             yield item.key
 
 
+def users(keys: Iterable[str], world: World) -> Iterator[ObjectFacts]:
+    """What depends on objects at first hand."""
+    objects = world.facts.objects if world.facts is not None else {}
+    for key in keys:
+        yield from (objects[edge.key] for edge in objects[key].dependents if edge.key in objects)
+
+
 def present(item: ObjectFacts, world: World) -> str | None:
     """The relation of an object under its name of now; None when it has none, or it is gone."""
     if item.relation is None or world.relation(item.relation) is not None:
@@ -114,8 +121,9 @@ def drop_objects(roots: Iterable[str], world: World, out: Recorder, *, cascade: 
                 out.fail("2BP01", f"cannot drop {what}: something else requires it")
     if not cascade:
         along = _along(named, found)
-        if any(key not in along for key in found):
-            out.fail("2BP01", f"cannot drop {what} because other objects depend on it")
+        stubborn = sorted({item.name or item.catalog for key, item in found.items() if key not in along})
+        if stubborn:
+            out.fail("2BP01", f"cannot drop {what} because other objects depend on it: {', '.join(stubborn)}")
             return
     for item in found.values():
         lock_object(item, world, out)
