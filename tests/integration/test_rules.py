@@ -139,3 +139,25 @@ def test_the_server_attaches_without_reading(key: str, bound: str, database: End
             conn.execute(text.encode())
     implied = [text for text in said if "implied by existing constraints" in text]
     assert len(implied) == 2, said
+
+
+@pytest.mark.parametrize(
+    "sql, sqlstate",
+    [
+        ("ALTER TABLE bookings ADD EXCLUDE USING gist (during WITH &&) NOT VALID", "0A000"),
+        ("ALTER TABLE bookings ADD CONSTRAINT x EXCLUDE USING INDEX built_before", "42601"),
+        ("ALTER TABLE bookings ADD CONSTRAINT x UNIQUE USING INDEX built_before", "42809"),
+        ("ALTER TABLE events ADD CONSTRAINT x UNIQUE USING INDEX of_the_table", "55000"),
+    ],
+)
+def test_ways_that_the_server_refuses(sql: str, sqlstate: str, database: Endpoint) -> None:
+    """Why add-exclusion has no alternative, and why keys of partitioned tables come by their partitions."""
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        conn.execute("CREATE TABLE bookings (during tsrange)")
+        conn.execute("CREATE INDEX CONCURRENTLY built_before ON bookings USING gist (during)")
+        conn.execute("CREATE TABLE events (id int) PARTITION BY RANGE (id)")
+        conn.execute("CREATE TABLE events_low PARTITION OF events FOR VALUES FROM (0) TO (10)")
+        conn.execute("CREATE UNIQUE INDEX of_the_table ON ONLY events (id)")
+        with pytest.raises(psycopg.Error) as refused:
+            conn.execute(sql.encode())
+    assert refused.value.sqlstate == sqlstate
