@@ -64,7 +64,7 @@ def nothing_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 def processes_of(folder: Path) -> list[str]:
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return [line for line in listing.splitlines() if str(folder) in line]
 
 
@@ -137,6 +137,6 @@ def test_stopped_in_the_middle(repository: Path, tmp_path: Path, number: signal.
 def processes_of_server(folder: Path) -> list[str]:
     """Backends of the server whose directory lies in `folder`: PostgreSQL writes what they do into their title."""
     parents = [line.split()[0] for line in processes_of(folder) if "postgres" in line]
-    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     backends = [line for line in listing.splitlines() if line.split()[1] in parents]
     return ["dry_run" for line in backends if "trial_try" in line and "SELECT" in line]
