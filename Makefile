@@ -8,12 +8,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo up down status test test-all test-quick test-unit test-integration test-core test-acceptance test-browser bench lint format constraints clean
+.PHONY: help setup demo up down status test test-all test-unit test-integration test-core test-acceptance test-browser bench lint format constraints clean
 
 help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
 	@echo "make up      start the local stack and leave it running; make down stops it"
-	@echo "make test    run the tests; make test-quick fewer acceptance cases, make test-all the browser's as well"
+	@echo "make test    run the tests; make test-all also the long acceptance cases and the browser's"
 	@echo "make lint    check style, types, layers and SQL"
 	@echo "make bench   measure, and compare with the naive way or a peer"
 
@@ -37,14 +37,12 @@ down: $(STAMP)
 status: $(STAMP)
 	@$(BIN)/sandbox status
 
-test: test-unit test-integration test-acceptance
+test: test-unit test-integration test-core
 
 # The cases that go through every stage, its failure included; the others add people, kills, drift and the calendar.
 CORE := tests/acceptance/test_01_happy_path.py tests/acceptance/test_02_failing_stages.py
 
-test-all: test test-browser
-
-test-quick: test-unit test-integration test-core
+test-all: test-unit test-integration test-acceptance test-browser
 
 test-unit: $(STAMP)
 	$(PYTEST) tests/unit -q -n 2

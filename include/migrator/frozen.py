@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[T]) -> type[T]:
-    cls.__doc__ = cls.__doc__ or cls.__name__  # else dataclass() works out a signature for it, which takes as long again
+    cls.__doc__ = cls.__doc__ or cls.__name__  # else dataclass() works out a signature for it
     made: Any = dataclass(frozen=True, init=False)(cls)
     if hasattr(made, "__post_init__"):
         raise TypeError(f"{cls.__name__}: @frozen knows no __post_init__")
