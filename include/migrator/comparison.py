@@ -12,7 +12,7 @@ from migrator.plan import Statement
 BY_PLAN = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE TABLE AS", "SELECT INTO", "COPY")
 """Whether these read a table in full is the planner's choice, with the statistics of the day."""
 
-BY_TURNS = ("REINDEX", "VACUUM", "CLUSTER", "DROP INDEX CONCURRENTLY")
+BY_TURNS = ("REINDEX", "VACUUM", "CLUSTER", "DROP INDEX CONCURRENTLY", "ALTER TABLE DETACH PARTITION CONCURRENTLY")
 """Outside a transaction these go from relation to relation, or from phase to phase, and hold many a lock too shortly to
 be sampled for sure: what is seen is then the least that was taken."""
 

@@ -255,7 +255,9 @@ def _scans(
         conn.execute(QUERIES["flush_statistics"])
         return _counts(conn, "scans_so_far")
     if not wait:
-        time.sleep(FLUSH_SECONDS)  # what earlier statements did may still be on its way
+        time.sleep(FLUSH_SECONDS / 2)  # a session sends what it counted at most twice a second,
+        conn.execute("SELECT 1")  # and only when one of its transactions ends,
+        time.sleep(FLUSH_SECONDS / 2)  # and the answer to who asks may be half a second old
         return _counts(conn, "scans_so_far")
     deadline = time.monotonic() + FLUSH_SECONDS
     while True:

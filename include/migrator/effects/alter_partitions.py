@@ -147,7 +147,7 @@ def detach(command: Node, target: Target) -> None:
     if facts is not None and facts.default_partition and not cmd.concurrent:
         out.lock(facts.default_partition, AX)
     for index in indexes_of(world, part):
-        if index.parent is not None and not cmd.concurrent:  # then too short to be seen, behind that on the partition
+        if index.parent is not None:
             out.lock(index.name, AX)
     _foreign_keys_of_the_part(part, facts, target)
 
