@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from migrator.effects import Effects, World, effects_of
 from migrator.effects.journal import State
 from migrator.facts import CatalogFacts, ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
 from migrator.statements import parse
+from migrator.walk import walk
 
 USERS = RelationFacts(
     "public.users",
@@ -119,3 +122,20 @@ def test_many_statements_share_one_memory() -> None:
     assert worlds[10].get(("created", "t11"), None) is None
     assert worlds[-1].journal is worlds[0].journal
     assert time.process_time() - begin < 30
+
+
+@pytest.mark.parametrize(
+    "before, assumed",
+    [
+        ("ALTER TABLE t ADD COLUMN c int", False),
+        ("ALTER TABLE t ADD COLUMN IF NOT EXISTS c int", True),
+        ("ALTER TABLE t ALTER COLUMN c TYPE int", True),
+        ("ALTER TABLE t ADD COLUMN c int; ALTER TABLE t DROP COLUMN c", True),
+    ],
+)
+def test_a_new_column_has_only_the_constraints_that_the_file_gives_it(before: str, assumed: bool) -> None:
+    """So nothing need be assumed of it, not even without a connection."""
+    parsed = parse(f"{before}; ALTER TABLE t ALTER COLUMN c SET NOT NULL", file="x.sql")
+    effects = walk(parsed, World(), wanted=None)[0].subjects[-1].effects
+    assert effects.scans == ("public.t",)
+    assert bool(effects.assumptions) is assumed

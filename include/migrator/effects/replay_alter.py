@@ -60,6 +60,8 @@ def _add_column(command: Node, table: str, draft: Draft) -> None:
         return
     made = definitions.column(definition, draft.world, table)
     _with_column(table, definition.colname, made, draft)
+    if not command.missing_ok:
+        draft.changes[("added", table, definition.colname)] = True
     for sequence in made.sequences:
         draft.create(RelationFacts(sequence, "S", owned_by=table))
     for item in definitions.column_constraints(definition, draft.world, table):
@@ -69,6 +71,7 @@ def _add_column(command: Node, table: str, draft: Draft) -> None:
 def _drop_column(command: Node, table: str, draft: Draft) -> None:
     """Constraints and indexes on the column go with it."""
     column = command.name
+    draft.changes[("added", table, column)] = False
     _gone(dependents.column_of(table, column, draft.world), draft)
     facts = _known(table, draft)
     for sequence in facts.columns[column].sequences if column in facts.columns else ():

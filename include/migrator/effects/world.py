@@ -218,7 +218,8 @@ class World:
                 proves = item.proves if item.proves is not None else expressions.not_null_columns(item.definition)
                 if column in proves:
                     return True
-        return False if self.relation(table) is not None else None
+        new = self.state.get(("added", table, column), False)  # what is on it, the migration itself has put there
+        return False if new or self.relation(table) is not None else None
 
     def after(self, node: Node) -> World:
         """The world once this statement has run."""
