@@ -220,8 +220,12 @@ class DomainFacts:
     """Tables and materialized views with a column of it, also by way of other domains and composite types."""
     type: str = ""
     """The type below it."""
+    bottom: str = ""
+    """The type below all domains that it is made of."""
     not_null: bool = False
     constraints: tuple[ConstraintFacts, ...] = ()
+    contained: bool = False
+    """Whether a column of an array, range or composite type has it inside: then it cannot get a checked constraint."""
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,8 @@ class Mentioned:
         self.types.update(strings(stmt.type_name)[-1:])
 
     def _renamed(self, stmt: Node) -> None:
+        if enum(stmt, "rename_type") == "OBJECT_ATTRIBUTE":
+            self.types.add(stmt.relation.relname)
         if stmt.object.HasField("list"):
             self.types.update(strings(stmt.object.list.items)[-1:])
         if stmt.HasField("relation"):
@@ -158,8 +160,20 @@ class Mentioned:
             self.whole_schemas.add(stmt.name)
 
     def _grant(self, stmt: Node) -> None:
+        for item in stmt.objects:
+            self.functions.update(strings(item.object_with_args.objname)[-1:])
         if enum(stmt, "targtype") == "ACL_TARGET_ALL_IN_SCHEMA" or enum(stmt, "objtype") == "OBJECT_SCHEMA":
             self.schemas.update(item.string.sval for item in stmt.objects if item.HasField("string"))
+
+    def _alter_function(self, stmt: Node) -> None:
+        self.functions.update(strings(stmt.func.objname)[-1:])
+
+    def _create_function(self, stmt: Node) -> None:
+        self.functions.update(strings(stmt.funcname)[-1:])
+
+    def _owner(self, stmt: Node) -> None:
+        if stmt.object.HasField("list"):
+            self.types.update(strings(stmt.object.list.items)[-1:])
 
     def _extension(self, stmt: Node) -> None:
         self.extensions.add(stmt.extname)
@@ -175,6 +189,8 @@ class Mentioned:
 
     def _set_schema(self, stmt: Node) -> None:
         self.schemas.add(stmt.newschema)
+        if stmt.HasField("relation"):
+            self.relations.add((stmt.newschema, stmt.relation.relname))
 
     def _owner_of_sequence(self, stmt: Node) -> None:
         owner = option(stmt.options, "owned_by")
@@ -249,6 +265,9 @@ _HANDLERS = {
     "rename_stmt": Mentioned._renamed,
     "reindex_stmt": Mentioned._reindex,
     "grant_stmt": Mentioned._grant,
+    "alter_function_stmt": Mentioned._alter_function,
+    "create_function_stmt": Mentioned._create_function,
+    "alter_owner_stmt": Mentioned._owner,
     "create_extension_stmt": Mentioned._extension,
     "alter_extension_stmt": Mentioned._extension,
     "create_publication_stmt": Mentioned._publication,

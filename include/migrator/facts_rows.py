@@ -239,7 +239,9 @@ def domains(rows: Sequence[Row], constraints: Sequence[Row], found: Found) -> di
             for item in by_oid[row["oid"]]
         )
         checked = row["not_null"] or bool(own) or row["checked_below"]
-        facts = DomainFacts(checked, found.known(row["tables"]), row["base"], row["not_null"], own)
+        facts = DomainFacts(
+            checked, found.known(row["tables"]), row["base"], row["bottom"], row["not_null"], own, row["contained"]
+        )
         result[f"{row['schema']}.{row['name']}"] = facts
         result.setdefault(row["name"], facts)
     return result

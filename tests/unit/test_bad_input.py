@@ -233,3 +233,11 @@ def test_triggers_that_fire_triggers_come_to_an_end() -> None:
         sql += f"CREATE TRIGGER g BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION f_{table}();\n"
     found = analysed(sql + "INSERT INTO t0 VALUES (1);")
     assert any("more statements run inside of it than are followed" in gap.why for gap in found.summary.coverage.gaps)
+
+
+def test_statement_with_too_many_values_is_refused_and_the_rest_is_read() -> None:
+    rows = ",".join(["(1)"] * 250_002)
+    parsed = parse(f"INSERT INTO t VALUES {rows};\nALTER TABLE t ADD c int;\n", file="x.sql")
+    (problem,) = parsed.problems
+    assert "more than 250,000 values" in problem.message
+    assert [item.kind for item in parsed.statements] == ["ALTER TABLE"]

@@ -5,7 +5,7 @@ https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
 
 from __future__ import annotations
 
-from migrator.effects import foreign_keys, keys, types
+from migrator.effects import foreign_keys, keys, literals, misplaced, types
 from migrator.effects.model import RX
 from migrator.effects.target import Target
 from migrator.effects.volatility import missing_functions, sequences_used, unsteady_functions, volatile_functions
@@ -29,6 +29,7 @@ def add_column(command: Node, target: Target) -> None:
     if facts is not None:
         _may_have_more_columns(facts, target)
     _type_is_there(column, target)
+    misplaced.in_constraints(column.constraints, target.world, out)
     if column.storage_name:
         target.needs(16, "STORAGE in ADD COLUMN")
     work = _Column(column, target)
@@ -75,6 +76,7 @@ class _Column:
             constraint = item.constraint
             kind = enum(constraint, "contype")
             if kind == "CONSTR_DEFAULT":
+                literals.does_not_fit(constraint.raw_expr, types.from_node(column.type_name), out, stored=True)
                 self._default(constraint.raw_expr, target)
             elif kind == "CONSTR_IDENTITY":
                 self.rewrites = self.filled = True
@@ -120,5 +122,14 @@ def _may_have_more_columns(facts: RelationFacts, target: Target) -> None:
 
 def _type_is_there(column: Node, target: Target) -> None:
     parts = strings(column.type_name.names)
+    world = target.world
+    if world.facts is None and world.type(parts) is None and may_be_domain(column.type_name):
+        target.out.assume(f"{'.'.join(parts)} is no domain with a constraint, which would rewrite the table")
     if not types.is_known(parts, target.world):
         target.out.risk("42704", f'type "{".".join(parts)}" does not exist')
+
+
+def may_be_domain(type_name: Node) -> bool:
+    """Whether it is neither an array nor a type of the server's own."""
+    own = types.is_serial(type_name) or types.is_builtin(types.from_node(type_name).name)
+    return bool(len(type_name.names)) and not own and not len(type_name.array_bounds)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from migrator.effects import dependents, types
+from migrator.effects import dependents, literals, misplaced, types
 from migrator.effects.add_column import add_column
 from migrator.effects.model import AX, SRX
 from migrator.effects.target import Target, indexes_of
+from migrator.effects.volatility import missing_functions
 from migrator.effects.world import World
 from migrator.facts import RelationFacts
-from migrator.nodes import Node, enum
+from migrator.nodes import Node, enum, name_of
 
 DROP_CASCADE = "DROP_CASCADE"
 
@@ -32,6 +33,8 @@ def drop_column(command: Node, target: Target) -> None:
         out.fail("42809", "cannot drop column from typed table")
     if _is_inherited(facts, name, world):
         out.fail("42P16", f'cannot drop inherited column "{name}"')
+    for child in facts.children:  # with ONLY, too: it gets the column for its own
+        out.lock(child, AX)
     for member in target.family:
         item = world.relation(member)
         if item is not None and name in types.words(item.partition_key or ""):
@@ -50,6 +53,10 @@ def set_not_null(command: Node, target: Target) -> None:
     """Reads every row, unless a valid CHECK or NOT NULL proves it (NotNullImpliedByRelConstraints)."""
     if target.column(command.name) is None and target.facts is not None and not target.is_new:
         return
+    if target.only and target.kind == "p" and target.facts is not None:
+        below = [target.world.column(child, command.name) for child in target.facts.children]
+        if any(item is None or not item.not_null for item in below):
+            target.out.fail("42P16", "constraint must be added to child tables too")
     for member in target.family:
         proved = target.world.proves_not_null(member, command.name)
         if proved:
@@ -80,6 +87,14 @@ def column_default(command: Node, target: Target) -> None:
     if column is not None and (column.identity or column.generated):
         what = "an identity" if column.identity else "a generated"
         target.out.fail("42601", f'column "{command.name}" of relation "{target.bare}" is {what} column')
+    value = getattr(command, "def")
+    if not name_of(value):
+        return
+    misplaced.misplaced(value, misplaced.DEFAULT, target.world, target.out)
+    for name in missing_functions(value, target.world):
+        target.out.fail("42883", f"function {name}() does not exist")
+    if column is not None:
+        literals.does_not_fit(value, types.of_column(column), target.out, stored=False)
 
 
 def add_identity(command: Node, target: Target) -> None:
@@ -100,8 +115,7 @@ def set_identity(command: Node, target: Target) -> None:
     _identity_of_partition(target)
     if column is not None and not column.identity:
         target.out.fail("55000", f'column "{command.name}" of relation "{target.bare}" is not an identity column')
-    options = {item.def_elem.defname for item in getattr(command, "def").list.items}
-    for sequence in column.sequences if column is not None and options != {"generated"} else ():
+    for sequence in column.sequences if column is not None else ():
         target.out.lock(sequence, SRX)
 
 

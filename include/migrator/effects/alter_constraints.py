@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from migrator.effects import dependents, foreign_keys, keys
+from migrator.effects import dependents, foreign_keys, keys, misplaced
 from migrator.effects.expressions import mentioned
 from migrator.effects.model import AX, SRX, SUX
 from migrator.effects.target import Target
@@ -32,6 +32,7 @@ def _add_check(constraint: Node, target: Target) -> None:
     """Every row is read, unless NOT VALID; the constraint is inherited by all tables below."""
     out = target.out
     _name_is_free(constraint, target)
+    misplaced.misplaced(constraint.raw_expr, misplaced.CHECK, target.world, out)
     for name in dict.fromkeys(mentioned(constraint.raw_expr)):
         target.column(name)
     if not constraint.is_enforced:
@@ -108,7 +109,8 @@ def drop_constraint(command: Node, target: Target) -> None:
     if known.inherited:
         target.out.fail("42P16", f'cannot drop inherited constraint "{known.name}" of relation "{target.bare}"')
     if known.kind in "cn" or target.kind == "p":
-        for name in target.family:
+        children = target.facts.children if target.only and target.facts is not None else ()
+        for name in (*target.family, *children):
             target.out.lock(name, AX)
     if known.kind == "f":
         foreign_keys.drop(known, target)

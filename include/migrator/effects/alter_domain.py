@@ -71,6 +71,8 @@ def _drop(stmt: Node, domain: DomainFacts, world: World, out: Recorder) -> None:
 
 
 def _read(domain: DomainFacts, sqlstate: str, world: World, out: Recorder) -> None:
+    if domain.contained:
+        out.fail("0A000", "cannot alter the domain because a column has it inside of an array, range or composite type")
     for name in domain.tables:
         out.lock(name, SHARE)
         out.scan(name)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from migrator.effects.model import AS, AX, SRX, SUX
 from migrator.effects.model import S as SHARE
 from migrator.effects.target import Target
-from migrator.nodes import Node, enum
+from migrator.nodes import Node, enum, strings
 
 RELATION_OPTIONS = ("AT_SetRelOptions", "AT_ResetRelOptions", "AT_ReplaceRelOptions")
 STRONG_OPTIONS = frozenset(
@@ -51,6 +51,9 @@ def set_options(command: Node, target: Target) -> None:
         target.out.risk("22023", "a partitioned table has no such parameter")
     for item in getattr(command, "def").list.items:
         name = item.def_elem.defname
+        value = item.def_elem.arg.integer.ival if item.def_elem.arg.HasField("integer") else None
+        if name == "fillfactor" and value is not None and not 10 <= value <= 100:
+            target.out.fail("22023", f'value {value} out of bounds for option "fillfactor"')
         known = name in OPTIONS or name.startswith("autovacuum_") or target.kind in "iI"
         if not known and enum(command, "subtype") == "AT_SetRelOptions":
             target.out.fail("22023", f'unrecognized parameter "{name}"')
@@ -69,8 +72,10 @@ def set_persistence(command: Node, target: Target) -> None:
         return
     if facts.persistence == wanted:
         return
-    others = (item.referenced for item in facts.constraints if item.kind == "f" and item.referenced)
-    for other in (*others, *facts.referenced_by):
+    if facts.kind == "S":  # its one row is written to a new file: nothing to wait for
+        return
+    pointed_to = tuple(item.referenced for item in facts.constraints if item.kind == "f" and item.referenced)
+    for other in pointed_to if wanted == "p" else facts.referenced_by:  # what is logged cannot point to what is not
         found = world.relation(other)
         if found is not None and found.name != target.name and found.persistence != wanted:
             target.out.fail("42P16", f'could not change table "{target.bare}", because of its foreign key with {other}')
@@ -99,6 +104,7 @@ def set_access_method(command: Node, target: Target) -> None:
     if not command.name:
         target.needs(17, "SET ACCESS METHOD DEFAULT")
     target.needs(15, "SET ACCESS METHOD")
+    target.out.risk("42704", f'access method "{command.name}" does not exist')
     if target.kind == "p":
         if target.world.major < 17:
             target.out.fail("42809", "a partitioned table has no access method before PostgreSQL 17")
@@ -118,6 +124,10 @@ def trigger(command: Node, target: Target) -> None:
         target.out.fail("42704", f'trigger "{command.name}" for table "{target.bare}" does not exist')
     for name in target.below if target.kind == "p" else ():
         target.out.lock(name, SRX)
+    catalog = target.world.facts
+    system = any(item.kind == "f" for item in facts.constraints) or facts.referenced_by
+    if enum(command, "subtype").endswith("TrigAll") and system and catalog is not None and not catalog.superuser:
+        target.out.fail("42501", "permission denied: the triggers of foreign keys are system triggers")
 
 
 def rule(command: Node, target: Target) -> None:
@@ -126,6 +136,8 @@ def rule(command: Node, target: Target) -> None:
 
 
 def cluster_on(command: Node, target: Target) -> None:
+    if target.kind == "p":
+        target.out.fail("0A000", "cannot mark index clustered in partitioned table")
     name = f"{target.schema}.{command.name}"
     if target.facts is not None and not any(item.name == name for item in target.facts.indexes):
         target.out.fail("42704", f'index "{command.name}" for table "{target.bare}" does not exist')
@@ -182,6 +194,10 @@ def inherit(command: Node, target: Target) -> None:
         target.out.fail("42809", f'cannot inherit from partitioned table "{parent}"')
     if target.name in above.children:
         target.out.fail("42P07", f'relation "{parent}" would be inherited from more than once')
+    checks = {item.name for item in facts.constraints if item.kind == "c"}
+    for item in above.constraints:
+        if item.kind == "c" and item.name not in checks and "NO INHERIT" not in item.definition:
+            target.out.fail("42804", f'child table is missing constraint "{item.name}"')
     missing = [name for name in above.columns if name not in facts.columns]
     if missing:
         target.out.fail("42804", f'child table is missing column "{missing[0]}"')
@@ -191,6 +207,13 @@ def inherit(command: Node, target: Target) -> None:
             target.out.fail("42804", f'child table "{target.bare}" has different type for column "{name}"')
         elif mine is not None and column.not_null and not mine.not_null:
             target.out.fail("42804", f'column "{name}" in child table must be marked NOT NULL')
+
+
+def of_type(command: Node, target: Target) -> None:
+    """ALTER TABLE OF: the type is opened to compare its columns."""
+    found = target.world.type(strings(getattr(command, "def").type_name.names))
+    target.out.lock(found.name if found is not None else None, AS)
+    target.out.risk("42804", "the table has other columns than the type, or in another order")
 
 
 def no_inherit(command: Node, target: Target) -> None:
@@ -226,4 +249,5 @@ HANDLERS: Mapping[str, Callable[[Node, Target], None]] = {
     "AT_ChangeOwner": owner,
     "AT_AddInherit": inherit,
     "AT_DropInherit": no_inherit,
+    "AT_AddOf": of_type,
 }

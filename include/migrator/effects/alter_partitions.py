@@ -123,6 +123,11 @@ def _foreign_keys_of_the_tree(part: str, parent: RelationFacts, target: Target) 
 def _attach_index(part: str, target: Target) -> None:
     """ALTER INDEX ATTACH PARTITION: an instant, for both indexes and their tables."""
     target.out.lock(part, AX)
+    world = target.world
+    mine, other = world.relation(target.name), world.relation(part)
+    tree = world.relation(mine.table) if mine is not None and mine.table else None
+    if tree is not None and other is not None and other.table and other.table not in tree.children:
+        target.out.fail("55000", f'cannot attach index "{part}" as a partition of index "{target.bare}"')
     for index in (target.name, part):
         facts = target.world.relation(index)
         if facts is not None and facts.table:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from migrator.effects import alter_columns, alter_constraints, alter_options, alter_partitions, alter_type
 from migrator.effects.model import AX, SRX, SUX, Recorder
+from migrator.effects.named import schema_is_there, typed_tables
 from migrator.effects.target import Target
 from migrator.effects.world import World, commands
 from migrator.nodes import Node, enum
@@ -108,6 +109,8 @@ KINDS: Mapping[str, str] = {
 """relkinds that a subcommand takes; what is not here is not checked."""
 
 STATEMENT_KINDS: Mapping[str, str] = {
+    "OBJECT_TABLE": "rpfvmiIS",
+    "OBJECT_TYPE": "c",
     "OBJECT_VIEW": "v",
     "OBJECT_MATVIEW": "m",
     "OBJECT_SEQUENCE": "S",
@@ -123,6 +126,8 @@ def alter_table(stmt: Node, world: World, out: Recorder) -> None:
         return
     only = not stmt.relation.inh
     _check_kind(stmt, Target(table, world, out, only))
+    if enum(stmt, "objtype") == "OBJECT_TYPE":
+        typed_tables(stmt.relation, [enum(item, "behavior") for item in commands(stmt)], world, out)
     for command in in_order(stmt):
         target = Target(table, world, out, only)
         subtype = enum(command, "subtype")
@@ -146,6 +151,7 @@ def is_there(stmt: Node, name: str, world: World, out: Recorder) -> bool:
     """Whether the statement has something to do; a relation that is missing for sure fails it."""
     if world.exists(name) is False:
         if not stmt.missing_ok:
+            schema_is_there(stmt.relation.schemaname, world, out)
             out.fail("42P01", f'relation "{name}" does not exist')
         return False
     facts = world.relation(name)

@@ -153,8 +153,6 @@ def lock_object(item: ObjectFacts, world: World, out: Recorder) -> None:
         return
     if item.catalog == "pg_class":
         facts = world.relation(relation)
-        if facts is not None and facts.kind == "c":
-            return  # a composite type: nobody opens it
         out.lock(relation, AX)
         if facts is None or item.column:
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from migrator.effects import dependents
+from migrator.effects import dependents, misplaced
 from migrator.effects.definitions import index as index_facts
 from migrator.effects.definitions import object_name
 from migrator.effects.expressions import mentioned
@@ -20,6 +20,9 @@ from migrator.facts import RelationFacts
 from migrator.facts_names import cascades, concurrently
 from migrator.nodes import Node, enum, find, strings
 
+_METHODS = frozenset(["btree", "hash", "gin", "gist", "spgist", "brin"])
+_NEVER_UNIQUE = _METHODS - {"btree"}
+_ONE_COLUMN = frozenset(["hash", "spgist"])
 _KEY_COLUMNS = re.compile(r"\((.*)\)$")
 
 
@@ -33,6 +36,8 @@ def create_index(stmt: Node, world: World, out: Recorder) -> None:
     facts = world.relation(table)
     partitioned = facts is not None and facts.kind == "p"
     made = index_facts(stmt, table, partitioned=partitioned)
+    for name in world.leaves(table) if partitioned and stmt.relation.inh else ():
+        out.lock(name, mode)
     if stmt.idxname and world.exists(made.name):
         if not stmt.if_not_exists:
             out.fail("42P07", f'relation "{stmt.idxname}" already exists')
@@ -44,8 +49,6 @@ def create_index(stmt: Node, world: World, out: Recorder) -> None:
     out.waits = bool(stmt.concurrent)
     if partitioned and not stmt.relation.inh:
         return
-    for name in (table, *(world.leaves(table) if partitioned else ())):
-        out.lock(name, mode)
     for name in world.storage(table):
         out.scan(name)
 
@@ -66,8 +69,28 @@ def _can_be_built(stmt: Node, facts: RelationFacts, world: World, out: Recorder)
         keys = {item.index_elem.name for item in stmt.index_params}
         if not partition_columns(facts) <= keys:
             out.fail("0A000", "unique constraint on partitioned table must include all partitioning columns")
+    _method_takes(stmt, facts, out)
+    for item in stmt.index_params:
+        misplaced.misplaced(item.index_elem.expr, misplaced.INDEX, world, out)
+    misplaced.misplaced(stmt.where_clause, misplaced.PREDICATE, world, out)
     for name in _changing(stmt, world):
         out.fail("42P17", f"functions in index expression must be marked IMMUTABLE, and {name}() is not")
+
+
+def _method_takes(stmt: Node, facts: RelationFacts, out: Recorder) -> None:
+    """What the access methods of the server itself can do: https://www.postgresql.org/docs/current/indexes-types.html"""
+    method = stmt.access_method or "btree"
+    if stmt.unique and method in _NEVER_UNIQUE:
+        out.fail("0A000", f'access method "{method}" does not support unique indexes')
+    if len(stmt.index_params) > 1 and method in _ONE_COLUMN:
+        out.fail("0A000", f'access method "{method}" does not support multicolumn indexes')
+    if len(stmt.index_including_params) and method not in ("btree", "gist", "spgist"):
+        out.fail("0A000", f'access method "{method}" does not support included columns')
+    if method not in _METHODS:
+        out.risk("42704", f'access method "{method}" does not exist')
+    for item in stmt.index_params:
+        if len(item.index_elem.opclass) or method in ("gin", "gist", "spgist"):  # extensions bring more of them
+            out.risk("42704", f'an operator class for access method "{method}" does not exist')
 
 
 def _columns(stmt: Node) -> Iterator[str]:

@@ -12,7 +12,7 @@ from migrator.effects.model import X as EXCLUSIVE
 from migrator.effects.named import bare, must_own, of_kind, there
 from migrator.effects.world import World
 from migrator.facts import IndexFacts, RelationFacts
-from migrator.nodes import Node, flag
+from migrator.nodes import Node, flag, strings
 
 
 def vacuum(stmt: Node, world: World, out: Recorder) -> None:
@@ -42,6 +42,9 @@ def vacuum(stmt: Node, world: World, out: Recorder) -> None:
                     rewritten(table, world, out)
                 else:
                     out.lock(table, SUX)
+        for column in strings(item.vacuum_relation.va_cols):
+            if facts is not None and facts.columns and column not in facts.columns:
+                out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
         if analyze:
             _analyze(name, facts, range_var, world, out)
 

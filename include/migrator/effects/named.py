@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from migrator.effects.model import Recorder
+from collections.abc import Iterable
+
+from migrator.effects.model import AX, Recorder
 from migrator.effects.world import World
+from migrator.nodes import Node
 
 TABLES = "rp"
 SYSTEM = ("pg_catalog.", "information_schema.", "pg_toast.")
@@ -61,6 +64,38 @@ def may_create_in(schema: str, world: World, out: Recorder) -> None:
             out.fail("3F000", f'schema "{schema}" does not exist')
     elif not known.create:
         out.fail("42501", f"permission denied for schema {schema}: it needs CREATE")
+
+
+def composite(parts: tuple[str, ...], world: World, out: Recorder) -> None:
+    """A composite type has a relation, which is locked as a table's would be."""
+    found = world.type(parts)
+    if found is not None and found.kind == "c":
+        out.lock(found.name, AX)
+
+
+def typed_tables(relation: Node, behaviors: Iterable[str], world: World, out: Recorder) -> None:
+    """A composite type is changed together with the tables made OF it, and with CASCADE only."""
+    parts = (relation.schemaname, relation.relname) if relation.schemaname else (relation.relname,)
+    found = world.type(parts)
+    for name in found.typed_tables if found is not None else ():
+        if any(behavior != "DROP_CASCADE" for behavior in behaviors):
+            out.fail("2BP01", f'cannot alter type "{relation.relname}" because it is the type of a typed table')
+        out.lock(name, AX)
+
+
+def schema_is_there(schema: str, world: World, out: Recorder) -> None:
+    """Where the server looks for the schema first; a query does not."""
+    facts = world.facts
+    if not schema or facts is None or not facts.complete or world.state.get(("schema", schema), False):
+        return
+    if schema not in facts.schemas and not schema.startswith("pg_"):
+        out.fail("3F000", f'schema "{schema}" does not exist')
+
+
+def superuser_only(stmt: Node, world: World, out: Recorder) -> None:
+    """Of statements that no right can be given for."""
+    if world.facts is not None and world.facts.complete and not world.facts.superuser:
+        out.fail("42501", "permission denied: it needs a superuser")
 
 
 def is_free(name: str, world: World, out: Recorder) -> None:

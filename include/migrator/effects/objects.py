@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from migrator.effects import queries
 from migrator.effects.definitions import object_name
 from migrator.effects.drops import table_of_statistics
+from migrator.effects.makings import routine_is_there
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import AX, SRX, SUX, Recorder
 from migrator.effects.named import bare, may_create_in, must_own, of_kind, there
 from migrator.effects.world import World
 from migrator.facts import RelationFacts
-from migrator.nodes import Node, enum, flag, name_of, option, option_text, strings
+from migrator.nodes import Node, enum, flag, option_text, strings
 
 RELATIONS = (
     "OBJECT_TABLE",
@@ -39,6 +40,7 @@ def trigger(stmt: Node, world: World, out: Recorder) -> None:
         other = world.name(stmt.constrrel)
         if there(other, world, out):
             out.lock(other, ACCESS_SHARE)
+    _timing(stmt, table, facts, out)
     if facts is not None:
         if facts.privileges is not None and "TRIGGER" not in facts.privileges:
             out.fail("42501", f"permission denied for {bare(table)}: it needs TRIGGER")
@@ -46,6 +48,21 @@ def trigger(stmt: Node, world: World, out: Recorder) -> None:
             out.fail("42710", f'trigger "{stmt.trigname}" for relation "{bare(table)}" already exists')
     if world.facts is not None and world.facts.complete and not world.functions(strings(stmt.funcname)):
         out.fail("42883", f"function {'.'.join(strings(stmt.funcname))}() does not exist")
+
+
+def _timing(stmt: Node, table: str, facts: RelationFacts | None, out: Recorder) -> None:
+    """Where and when triggers can be: CreateTriggerFiringOn in src/backend/commands/trigger.c."""
+    instead, before = stmt.timing & 64, stmt.timing & 2
+    kind = facts.kind if facts is not None else None
+    if kind in ("r", "p") and instead:
+        out.fail("42809", f'"{bare(table)}" is a table: tables cannot have INSTEAD OF triggers')
+    if kind == "v" and stmt.row and not instead:
+        out.fail("42809", f'"{bare(table)}" is a view: views cannot have row-level BEFORE or AFTER triggers')
+    if kind == "p" and stmt.row and len(stmt.transition_rels) and not before:
+        out.fail("0A000", f'"{bare(table)}" is a partitioned table: no ROW triggers with transition tables')
+    for column in strings(stmt.columns):
+        if facts is not None and facts.columns and column not in facts.columns:
+            out.fail("42703", f'column "{column}" of relation "{bare(table)}" does not exist')
 
 
 def policy(stmt: Node, world: World, out: Recorder) -> None:
@@ -73,6 +90,8 @@ def rule(stmt: Node, world: World, out: Recorder) -> None:
     out.lock(table, AX)
     must_own(table, world, out)
     facts = world.relation(table)
+    if facts is not None and facts.kind != "v" and enum(stmt, "event") == "CMD_SELECT" and world.major >= 16:
+        out.fail("42809", f'relation "{bare(table)}" cannot have ON SELECT rules')
     if facts is not None and not stmt.replace and any(item.name == stmt.rulename for item in facts.rules):
         out.fail("42710", f'rule "{stmt.rulename}" for relation "{bare(table)}" already exists')
     for action in stmt.actions:
@@ -88,8 +107,7 @@ def comment(stmt: Node, world: World, out: Recorder) -> None:
         if not there(name, world, out):
             return
         facts = world.relation(name)
-        if facts is None or facts.kind != "c":
-            out.lock(name, SUX)
+        out.lock(name, SUX)
         must_own(name, world, out)
         if kind == "OBJECT_COLUMN" and facts is not None and facts.columns and parts[-1] not in facts.columns:
             out.fail("42703", f'column "{parts[-1]}" of relation "{bare(name)}" does not exist')
@@ -142,6 +160,8 @@ def create_statistics(stmt: Node, world: World, out: Recorder) -> None:
     name = world.dotted(strings(stmt.defnames)) if len(stmt.defnames) else ""
     if name and table_of_statistics(name, world) is not None and not stmt.if_not_exists:
         out.fail("42710", f'statistics object "{bare(name)}" already exists')
+    if len(stmt.exprs) == 1 and stmt.exprs[0].stats_elem.name:
+        out.fail("42P17", "extended statistics require at least 2 columns")
     for item in stmt.relations:
         table = world.name(item.range_var)
         if there(table, world, out) and of_kind(table, "rpmf", world, out, "a table or materialized view"):
@@ -152,6 +172,12 @@ def create_statistics(stmt: Node, world: World, out: Recorder) -> None:
                 column = element.stats_elem.name
                 if column and facts is not None and facts.columns and column not in facts.columns:
                     out.fail("42703", f'column "{column}" does not exist')
+
+
+def privileged(stmt: Node, world: World, out: Recorder) -> None:
+    """Roles that are no superuser may have been given the right."""
+    if world.facts is not None and not world.facts.superuser:
+        out.risk("42501", "permission denied: it needs a superuser, or a right that few roles have")
 
 
 def alter_statistics(stmt: Node, world: World, out: Recorder) -> None:
@@ -223,6 +249,8 @@ def set_schema(stmt: Node, world: World, out: Recorder) -> None:
     facts = world.facts
     if facts is not None and facts.complete:
         may_create_in(stmt.newschema, world, out)
+    if stmt.newschema == "pg_temp":
+        out.fail("0A000", "cannot move objects into or out of temporary schemas")
     if not stmt.HasField("relation"):
         return
     name = world.name(stmt.relation)
@@ -231,6 +259,8 @@ def set_schema(stmt: Node, world: World, out: Recorder) -> None:
     out.lock(name, AX)
     must_own(name, world, out)
     known = world.relation(name)
+    if known is not None and known.kind == "S" and known.owned_by:
+        out.fail("0A000", "cannot move an owned sequence into another schema")
     if world.exists(f"{stmt.newschema}.{bare(name)}"):
         out.fail("42P07", f'relation "{bare(name)}" already exists in schema "{stmt.newschema}"')
     if known is not None:
@@ -258,51 +288,17 @@ def depends(stmt: Node, world: World, out: Recorder) -> None:
 def grant(stmt: Node, world: World, out: Recorder) -> None:
     """Since PostgreSQL 18 the relations are held while it runs; before, two at once fail with "tuple concurrently
     updated"."""
+    if any(item.role_spec.rolename for item in stmt.grantees):
+        out.risk("42704", "the role may not exist")
     if enum(stmt, "targtype") != "ACL_TARGET_OBJECT":
         return
     for item in stmt.objects:
+        if item.HasField("object_with_args"):
+            routine_is_there(item.object_with_args, world, out)
         if item.HasField("range_var"):
             name = world.name(item.range_var)
             if there(name, world, out) and world.major >= 18:
                 out.lock(name, ACCESS_SHARE)
-
-
-def alter_enum(stmt: Node, world: World, out: Recorder) -> None:
-    """Locks no table. A new label cannot be used in the transaction that adds it."""
-    parts = strings(stmt.type_name)
-    found = world.type(parts)
-    if found is None:
-        if world.facts is not None and world.facts.complete:
-            out.fail("42704", f'type "{parts[-1]}" does not exist')
-        return
-    if found.kind != "e":
-        out.fail("42809", f"{parts[-1]} is not an enum")
-        return
-    if not found.owned:
-        out.fail("42501", f"must be owner of type {parts[-1]}")
-    if stmt.old_val:
-        if stmt.old_val not in found.labels:
-            out.fail("22023", f'"{stmt.old_val}" is not an existing enum label')
-        elif stmt.new_val in found.labels:
-            out.fail("42710", f'enum label "{stmt.new_val}" already exists')
-    elif stmt.new_val in found.labels:
-        if not stmt.skip_if_new_val_exists:
-            out.fail("42710", f'enum label "{stmt.new_val}" already exists')
-    elif stmt.new_val_neighbor and stmt.new_val_neighbor not in found.labels:
-        out.fail("22023", f'"{stmt.new_val_neighbor}" is not an existing enum label')
-
-
-def create_type(stmt: Node, world: World, out: Recorder) -> None:
-    """Enum, range, composite type, domain."""
-    name = getattr(stmt, "type_name", None) if stmt.DESCRIPTOR.name != "CreateDomainStmt" else stmt.domainname
-    parts = strings(name) if name is not None else ()
-    if not parts:
-        return
-    schema = parts[0] if len(parts) > 1 else world.schema
-    may_create_in(schema, world, out)
-    found = world.type(parts)
-    if found is not None and found.name == f"{schema}.{parts[-1]}":
-        out.fail("42710", f'type "{parts[-1]}" already exists')
 
 
 def create_extension(stmt: Node, world: World, out: Recorder) -> None:
@@ -353,25 +349,6 @@ def roles(stmt: Node, world: World, out: Recorder) -> None:
     if world.facts is not None and not world.facts.superuser:
         out.risk("42501", "it needs CREATEROLE, and ADMIN on the role")
     out.risk("42704", "the role may not exist")
-
-
-def create_function(stmt: Node, world: World, out: Recorder) -> None:
-    """A function in SQL is checked when it is made: what it mentions is looked at."""
-    may_create_in(strings(stmt.funcname)[0] if len(stmt.funcname) > 1 else world.schema, world, out)
-    if stmt.HasField("sql_body"):
-        queries.query(stmt.sql_body, world, out, planned=False)
-        return
-    if (option_text(stmt.options, "language") or "").lower() != "sql":
-        return
-    body = option(stmt.options, "as")
-    if body is None or name_of(body.arg) != "list":
-        return
-    from migrator.statements import parse
-
-    parsed = parse("".join(strings(body.arg.list.items)[:1]), file="function")
-    for statement in parsed.statements:
-        if statement.name in ("select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"):
-            queries.query(statement.node, world, out, planned=False)
 
 
 def create_schema(stmt: Node, world: World, out: Recorder) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from migrator.effects.model import AX, SUX, Recorder
+from migrator.effects.named import composite, typed_tables
 from migrator.effects.target import Target
 from migrator.effects.world import World
-from migrator.nodes import Node, enum
+from migrator.nodes import Node, enum, strings
 
 RELATIONS: Mapping[str, str] = {
     "OBJECT_TABLE": "rpfmviIS",
@@ -25,6 +26,8 @@ RELATIONS: Mapping[str, str] = {
 
 def rename(stmt: Node, world: World, out: Recorder) -> None:
     if not stmt.HasField("relation"):
+        if enum(stmt, "rename_type") == "OBJECT_TYPE":
+            composite(strings(stmt.object.list.items), world, out)
         return
     name = world.name(stmt.relation)
     if world.exists(name) is False:
@@ -54,6 +57,8 @@ def _relation(stmt: Node, target: Target) -> None:
 
 def _column(stmt: Node, target: Target) -> None:
     facts, out = target.facts, target.out
+    if target.kind == "c":
+        typed_tables(stmt.relation, [enum(stmt, "behavior")], target.world, out)
     for name in target.family:
         out.lock(name, AX)
     if facts is None:
@@ -95,6 +100,8 @@ def _trigger(stmt: Node, target: Target) -> None:
     facts = target.facts
     if facts is None:
         return
+    if any(item.name == stmt.subname and item.inherited for item in facts.triggers):
+        target.out.fail("0A000", f'cannot rename trigger "{stmt.subname}" on table "{target.bare}"')
     if all(item.name != stmt.subname for item in facts.triggers):
         target.out.fail("42704", f'trigger "{stmt.subname}" for table "{target.bare}" does not exist')
     if any(item.name == stmt.newname for item in facts.triggers):
@@ -106,6 +113,7 @@ def _trigger(stmt: Node, target: Target) -> None:
 
 HANDLERS: Mapping[str, Callable[[Node, Target], None]] = {
     "OBJECT_COLUMN": _column,
+    "OBJECT_ATTRIBUTE": _column,
     "OBJECT_TABCONSTRAINT": _constraint,
     "OBJECT_TRIGGER": _trigger,
 }

@@ -165,7 +165,8 @@ def index(stmt: Node, draft: Draft) -> None:
     if draft.world.exists(made.name):
         return
     if facts is None:
-        draft.create(RelationFacts(made.name, "i", table=table))
+        kind = "i" if stmt.relation.inh else "I"  # ON ONLY is for partitioned tables
+        draft.create(RelationFacts(made.name, kind, table=table))
         return
     add_index(table, made, draft)
     if partitioned and stmt.relation.inh:

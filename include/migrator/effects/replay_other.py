@@ -154,7 +154,9 @@ def create_domain(stmt: Node, draft: Draft) -> None:
         if enum(item.constraint, "contype") == "CONSTR_CHECK"
     )
     not_null = "CONSTR_NOTNULL" in kinds
-    made = DomainFacts(not_null or bool(own), (), str(types.from_node(stmt.type_name)), not_null, own)
+    made = DomainFacts(
+        not_null or bool(own), (), str(types.from_node(stmt.type_name)), not_null=not_null, constraints=own
+    )
     draft.changes[("domain", name)] = made
 
 

@@ -5,8 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from migrator.effects import alter_domain, alter_table, drops, indexes, maintenance, objects, renames, rows, tables
+from migrator.effects import (
+    alter_domain,
+    alter_table,
+    drops,
+    indexes,
+    maintenance,
+    makings,
+    objects,
+    renames,
+    rows,
+    tables,
+)
 from migrator.effects.model import Effects, Recorder
+from migrator.effects.named import superuser_only
 from migrator.effects.world import World
 from migrator.kinds import is_transactional
 from migrator.nodes import Node, name_of
@@ -18,13 +30,10 @@ FAULTS = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, R
 
 HARMLESS = (
     "alter_default_privileges_stmt",
-    "alter_function_stmt",
-    "alter_owner_stmt",
     "alter_type_stmt",
     "alter_database_stmt",
     "alter_database_set_stmt",
     "alter_database_refresh_coll_stmt",
-    "alter_system_stmt",
     "alter_collation_stmt",
     "alter_operator_stmt",
     "alter_op_family_stmt",
@@ -35,9 +44,7 @@ HARMLESS = (
     "alter_user_mapping_stmt",
     "alter_event_trig_stmt",
     "alter_table_space_options_stmt",
-    "createdb_stmt",
     "dropdb_stmt",
-    "create_table_space_stmt",
     "drop_table_space_stmt",
     "create_fdw_stmt",
     "create_foreign_server_stmt",
@@ -49,9 +56,7 @@ HARMLESS = (
     "create_transform_stmt",
     "create_op_class_stmt",
     "create_op_family_stmt",
-    "create_am_stmt",
     "create_plang_stmt",
-    "create_event_trig_stmt",
     "define_stmt",
     "variable_set_stmt",
     "variable_show_stmt",
@@ -61,7 +66,6 @@ HARMLESS = (
     "listen_stmt",
     "unlisten_stmt",
     "discard_stmt",
-    "check_point_stmt",
     "load_stmt",
     "deallocate_stmt",
     "close_portal_stmt",
@@ -121,12 +125,16 @@ HANDLERS: Mapping[str, Handler] = {
     "alter_object_schema_stmt": objects.set_schema,
     "alter_object_depends_stmt": objects.depends,
     "grant_stmt": objects.grant,
-    "alter_enum_stmt": objects.alter_enum,
-    "create_enum_stmt": objects.create_type,
-    "create_range_stmt": objects.create_type,
-    "composite_type_stmt": objects.create_type,
-    "create_domain_stmt": objects.create_type,
-    "create_function_stmt": objects.create_function,
+    "alter_function_stmt": makings.alter_function,
+    "alter_owner_stmt": makings.change_owner,
+    **dict.fromkeys(("create_table_space_stmt", "create_am_stmt", "create_event_trig_stmt"), superuser_only),
+    **dict.fromkeys(("alter_system_stmt", "createdb_stmt", "check_point_stmt"), objects.privileged),
+    "alter_enum_stmt": makings.alter_enum,
+    "create_enum_stmt": makings.create_type,
+    "create_range_stmt": makings.create_type,
+    "composite_type_stmt": makings.create_type,
+    "create_domain_stmt": makings.create_type,
+    "create_function_stmt": makings.create_function,
     "create_schema_stmt": objects.create_schema,
     "create_extension_stmt": objects.create_extension,
     "alter_extension_stmt": objects.alter_extension,

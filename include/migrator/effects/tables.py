@@ -5,13 +5,14 @@ transformCreateStmt in src/backend/parser/parse_utilcmd.c, DefineRelation in src
 
 from __future__ import annotations
 
-from migrator.effects import queries
+from migrator.effects import misplaced, queries
 from migrator.effects.definitions import constraint as constraint_facts
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import AX, SRX, SUX, Recorder
 from migrator.effects.named import bare, is_free, may, may_create_in, of_kind, there
 from migrator.effects.replay_create import new_name
 from migrator.effects.types import is_serial
+from migrator.effects.volatility import unsteady_functions
 from migrator.effects.world import World
 from migrator.facts import RelationFacts
 from migrator.facts_names import sequences_of
@@ -27,12 +28,15 @@ def create_table(stmt: Node, world: World, out: Recorder) -> None:
         return
     if stmt.relation.relpersistence != "t":
         may_create_in(name.partition(".")[0], world, out)
+    _consistent(stmt, world, out)
     for item in stmt.table_elts:
         kind, definition = name_of(item), content(item)
         if kind == "column_def":
+            misplaced.in_constraints(definition.constraints, world, out)
             for own in definition.constraints:
                 _foreign_key(own.constraint, name, definition.colname, stmt, world, out)
         elif kind == "constraint":
+            misplaced.misplaced(definition.raw_expr, misplaced.CHECK, world, out)
             _foreign_key(definition, name, None, stmt, world, out)
         elif kind == "table_like_clause":
             other = world.name(definition.relation)
@@ -46,12 +50,37 @@ def create_table(stmt: Node, world: World, out: Recorder) -> None:
                 _partition(stmt, parent, world, out)
             else:
                 _inherit(parent, world, out)
-    _names_exist(stmt, world, out)
+    types_exist(stmt, world, out)
+    if stmt.tablespacename:
+        out.risk("42704", f'tablespace "{stmt.tablespacename}" does not exist')
+    if stmt.HasField("of_typename"):
+        made_of = world.type(strings(stmt.of_typename.names))
+        out.lock(made_of.name if made_of is not None else None, ACCESS_SHARE)
     if world.major == 17:
         _defaults(stmt, world, out)
 
 
-def _names_exist(stmt: Node, world: World, out: Recorder) -> None:
+def _consistent(stmt: Node, world: World, out: Recorder) -> None:
+    """Each column once, one primary key, and columns that can be computed once for all."""
+    columns = [content(item) for item in stmt.table_elts if name_of(item) == "column_def"]
+    seen: set[str] = set()
+    for definition in columns:
+        if definition.colname in seen:
+            out.fail("42701", f'column "{definition.colname}" specified more than once')
+        seen.add(definition.colname)
+    constraints = [content(item) for item in stmt.table_elts if name_of(item) == "constraint"]
+    constraints += [item.constraint for definition in columns for item in definition.constraints]
+    if sum(enum(item, "contype") == "CONSTR_PRIMARY" for item in constraints) > 1:
+        out.fail("42P16", f'multiple primary keys for table "{stmt.relation.relname}" are not allowed')
+    for item in constraints:
+        if enum(item, "contype") == "CONSTR_GENERATED":
+            unsteady = unsteady_functions(item.raw_expr, world)
+            if unsteady:
+                out.fail("42P17", f"generation expression is not immutable: {', '.join(unsteady)}")
+
+
+def types_exist(stmt: Node, world: World, out: Recorder) -> None:
+    """The types and functions that a definition names."""
     missing = world.facts.missing if world.facts is not None else frozenset()
     for item in find(stmt, "TypeName", "FuncCall") if missing else ():
         parts = strings(item.names if item.DESCRIPTOR.name == "TypeName" else item.funcname)
@@ -71,6 +100,11 @@ def _foreign_key(node: Node, name: str, column: str | None, stmt: Node, world: W
     if not there(other, world, out) or not of_kind(other, "rp", world, out, "a table"):
         return
     may(other, "REFERENCES", world, out)
+    known, mine = world.relation(other), stmt.relation.relpersistence or "p"
+    if known is not None and mine == "p" and known.persistence != "p":
+        out.fail("42P16", "constraints on permanent tables may reference only permanent tables")
+    elif known is not None and mine == "t" and known.persistence != "t" and not other.startswith("pg_temp."):
+        out.fail("42P16", "constraints on temporary tables may reference only temporary tables")
     for locked in (other, *world.leaves(other)):
         out.lock(locked, SRX)
     facts = world.relation(other)

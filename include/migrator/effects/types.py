@@ -121,7 +121,9 @@ def of_column(column: ColumnFacts) -> SqlType:
 def resolved(wanted: SqlType, parts: tuple[str, ...], world: World) -> SqlType:
     """The same, or what lies below it when it is a domain."""
     domain = None if wanted.array else world.domain(parts)
-    return wanted if domain is None else replace(from_text(domain.type), constrained=domain.constrained)
+    return (
+        wanted if domain is None else replace(from_text(domain.bottom or domain.type), constrained=domain.constrained)
+    )
 
 
 def is_builtin(name: str) -> bool:

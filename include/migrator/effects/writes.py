@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from migrator.effects import literals, types
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import RS, RX, Recorder
 from migrator.effects.named import bare, may, there
@@ -27,9 +28,11 @@ def insert(stmt: Node, world: World, out: Recorder) -> None:
     for column in _unknown(name, columns, world):
         out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
     _as_many(name, columns, stmt, world, out)
+    _not_given(name, given, stmt, world, out)
     inserted(name, given, _nulls(stmt, given), world, out)
     if stmt.HasField("on_conflict_clause"):
         clause = stmt.on_conflict_clause
+        _arbiter(name, clause.infer, world, out)
         if enum(clause, "action") == "ONCONFLICT_UPDATE":
             target(name, ("UPDATE",), world, out)
             updated(name, _set_columns(clause.target_list), world, out)
@@ -41,6 +44,12 @@ def update(stmt: Node, world: World, out: Recorder) -> None:
     target(name, ("UPDATE",), world, out, only=not stmt.relation.inh)
     for column in _unknown(name, columns, world):
         out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
+    facts = world.relation(name)
+    for item in stmt.target_list:
+        known = facts.columns.get(item.res_target.name) if facts is not None else None
+        computed = known is not None and (known.generated or known.identity == "a")
+        if computed and name_of(item.res_target.val) != "set_to_default":
+            out.fail("428C9", f'column "{item.res_target.name}" can only be updated to DEFAULT')
     scanned(name, world, out, only=not stmt.relation.inh)
     updated(name, columns, world, out)
 
@@ -82,7 +91,8 @@ def target(name: str, events: Collection[str], world: World, out: Recorder, *, o
         out.fail("42809", f'cannot change "{bare(name)}": it is no table')
     for event in events:
         may(name, event, world, out)
-    for base in bases(name, world, out):
+    event = next(iter(events)) if len(events) == 1 else ""
+    for base in bases(name, world, out, event):
         out.lock(base, RX)
         known = world.relation(base)
         if known is None:
@@ -96,7 +106,7 @@ def target(name: str, events: Collection[str], world: World, out: Recorder, *, o
         _published(known, events, world, out)
 
 
-def bases(name: str, world: World, out: Recorder) -> Iterator[str]:
+def bases(name: str, world: World, out: Recorder, event: str = "") -> Iterator[str]:
     """The relation, and the table below a view that can be written to."""
     seen: set[str] = set()
     current: str | None = name
@@ -106,7 +116,11 @@ def bases(name: str, world: World, out: Recorder) -> Iterator[str]:
         facts = world.relation(current)
         if facts is None or facts.kind != "v":
             return
-        instead = bool(facts.triggers) or any(rule.instead for rule in facts.rules)
+        instead = bool(facts.triggers) or any(
+            rule.instead and (not event or rule.event == event) for rule in facts.rules
+        )
+        if len(facts.reads) > 1 and not instead:
+            out.risk("55000", f'view "{bare(current)}" may not be updatable by itself')
         for read in facts.reads if instead or len(facts.reads) > 1 else ():
             out.lock(read, ACCESS_SHARE)
         current = facts.reads[0] if len(facts.reads) == 1 and not instead else None
@@ -150,7 +164,7 @@ def scanned(name: str, world: World, out: Recorder, *, only: bool = False) -> No
 
 def inserted(name: str, given: Collection[str] | None, nulls: Collection[str], world: World, out: Recorder) -> None:
     """:param given: columns with a value of their own; None: all."""
-    for base in bases(name, world, Recorder()):
+    for base in bases(name, world, Recorder(), "INSERT"):
         facts = world.relation(base)
         if facts is None or facts.kind == "v":
             continue
@@ -174,7 +188,7 @@ def _filled(facts: RelationFacts, column: str) -> bool:
 
 
 def updated(name: str, columns: Collection[str], world: World, out: Recorder) -> None:
-    for base in bases(name, world, Recorder()):
+    for base in bases(name, world, Recorder(), "UPDATE"):
         facts = world.relation(base)
         if facts is None or facts.kind == "v":
             continue
@@ -198,7 +212,7 @@ def _check(item: ConstraintFacts, world: World, out: Recorder) -> None:
 def deleted(name: str, world: World, out: Recorder) -> None:
     """CASCADE goes on from the tables that lose rows."""
     seen: set[str] = set()
-    stack = [base for base in bases(name, world, Recorder())]
+    stack = [base for base in bases(name, world, Recorder(), "DELETE")]
     while stack:
         current = stack.pop()
         if current in seen:
@@ -282,6 +296,39 @@ def _as_many(name: str, columns: tuple[str, ...], stmt: Node, world: World, out:
         out.fail("42601", "INSERT has more expressions than target columns")
     elif columns and 0 < width < len(columns):
         out.fail("42601", "INSERT has more target columns than expressions")
+
+
+def _not_given(name: str, given: Collection[str] | None, stmt: Node, world: World, out: Recorder) -> None:
+    """Columns that the server computes itself take no value but DEFAULT (rewriteTargetListIU in rewriteHandler.c)."""
+    facts = world.relation(name)
+    select = stmt.select_stmt.select_stmt
+    if facts is None or given is None or not stmt.HasField("select_stmt") or len(select.values_lists) != 1:
+        return
+    overriding = enum(stmt, "override") in ("OVERRIDING_SYSTEM_VALUE", "OVERRIDING_USER_VALUE")
+    for column, value in zip(given, select.values_lists[0].list.items, strict=False):
+        known = facts.columns.get(column)
+        if known is None or name_of(value) == "set_to_default":
+            continue
+        literals.does_not_fit(value, types.of_column(known), out, stored=True)
+        if known.generated or (known.identity == "a" and not overriding):
+            out.fail("428C9", f'cannot insert a non-DEFAULT value into column "{column}"')
+
+
+def _arbiter(name: str, infer: Node, world: World, out: Recorder) -> None:
+    """ON CONFLICT (columns) needs a unique index on just these; one of a predicate serves with WHERE only."""
+    facts = world.relation(name)
+    columns = [item.index_elem.name for item in infer.index_elems]
+    if facts is None or facts.kind not in "rp" or not columns or not all(columns) or not facts.columns:
+        return
+    for column in columns:
+        if column not in facts.columns:
+            out.fail("42703", f'column "{column}" does not exist')
+    filtered = infer.HasField("where_clause")
+    if not any(
+        index.unique and set(index.columns) == set(columns) and (filtered or index.predicate is None)
+        for index in facts.indexes
+    ):
+        out.fail("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
 
 
 def _first(name: str, width: int | None, world: World) -> tuple[str, ...] | None:

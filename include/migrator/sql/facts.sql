@@ -362,7 +362,22 @@ SELECT
     a.attgenerated::text AS generated,
     a.attidentity::text AS identity,
     coalesce(t.typtype = 'd', false) AS domain,
-    CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, null) ELSE '' END AS base
+    CASE WHEN t.typtype = 'd' THEN (
+        WITH RECURSIVE bottom AS (
+            SELECT
+                t.typbasetype AS oid,
+                t.typtypmod AS mod
+            UNION ALL
+            SELECT
+                b.typbasetype,
+                b.typtypmod
+            FROM bottom AS l INNER JOIN pg_catalog.pg_type AS b ON l.oid = b.oid
+            WHERE b.typtype = 'd'
+        )
+        SELECT pg_catalog.format_type(l.oid, null)
+        FROM bottom AS l INNER JOIN pg_catalog.pg_type AS b ON l.oid = b.oid
+        WHERE b.typtype <> 'd'
+    ) ELSE '' END AS base
 FROM pg_catalog.pg_attribute AS a
 LEFT JOIN pg_catalog.pg_type AS t ON a.atttypid = t.oid
 LEFT JOIN pg_catalog.pg_collation AS co ON a.attcollation = co.oid
@@ -618,6 +633,22 @@ SELECT
     t.typtype::text AS kind,
     t.typnotnull AS not_null,
     CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) ELSE '' END AS base,
+    CASE WHEN t.typtype = 'd' THEN (
+        WITH RECURSIVE bottom AS (
+            SELECT
+                t.typbasetype AS oid,
+                t.typtypmod AS mod
+            UNION ALL
+            SELECT
+                b.typbasetype,
+                b.typtypmod
+            FROM bottom AS l INNER JOIN pg_catalog.pg_type AS b ON l.oid = b.oid
+            WHERE b.typtype = 'd'
+        )
+        SELECT pg_catalog.format_type(l.oid, l.mod)
+        FROM bottom AS l INNER JOIN pg_catalog.pg_type AS b ON l.oid = b.oid
+        WHERE b.typtype <> 'd'
+    ) ELSE '' END AS bottom,
     EXISTS (
         WITH RECURSIVE below AS (
             SELECT t.typbasetype AS oid
@@ -642,6 +673,15 @@ SELECT
         INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid
         WHERE m.root = t.oid AND c.relkind IN ('r', 'm') AND NOT a.attisdropped
     ) AS tables,
+    t.typtype = 'd' AND EXISTS (
+        SELECT FROM made_of AS m
+        INNER JOIN pg_catalog.pg_type AS b ON m.oid = b.oid AND b.typtype <> 'd'
+        INNER JOIN pg_catalog.pg_depend AS d
+            ON m.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_type'::regclass
+            AND d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid > 0
+        INNER JOIN pg_catalog.pg_class AS c ON d.objid = c.oid
+        WHERE m.root = t.oid AND c.relkind IN ('r', 'm', 'p')
+    ) AS contained,
     ARRAY(SELECT c.oid::bigint FROM pg_catalog.pg_class AS c WHERE t.typtype = 'c' AND c.reloftype = t.oid) AS typed_tables
 FROM wanted AS w
 INNER JOIN pg_catalog.pg_type AS t ON w.oid = t.oid

@@ -14,7 +14,7 @@ FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 LEFT JOIN pg_catalog.pg_index AS i ON c.oid = i.indexrelid
 WHERE
-    c.relkind IN ('r', 'p', 'm', 'v', 'S', 'f', 'i', 'I') AND c.relpersistence <> 't'
+    c.relkind IN ('r', 'p', 'm', 'v', 'S', 'f', 'i', 'I', 'c') AND c.relpersistence <> 't'
     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND NOT n.nspname = any(%(exclude)s::text []);
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.effects.add_column import may_be_domain
 from migrator.facts import DomainFacts
 from migrator.nodes import strings
 from migrator.plan import Severity
@@ -23,6 +24,11 @@ def check(subject: Subject) -> Iterator[Hit]:
                 severity=item.severity_of(assumed=False),
                 alternative_sql=_alternative(item, domain),
             )
+        elif subject.world.facts is None and may_be_domain(item.column_def.type_name):
+            parts = strings(item.column_def.type_name.names)
+            if subject.world.type(parts) is None:
+                what = f"if {'.'.join(parts)} is a domain with a constraint, {item.table} is rewritten"
+                yield Hit(f"{what}; a connection would tell", severity=Severity.INFO)
 
 
 def _alternative(item: Alteration, domain: DomainFacts) -> str | None:

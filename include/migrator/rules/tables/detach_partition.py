@@ -21,9 +21,10 @@ def check(subject: Subject) -> Iterator[Hit]:
             why = (
                 "it has a default partition" if item.facts and item.facts.default_partition else "this server is older"
             )
+            reads = f", and {', '.join(item.effects.scans)} is read meanwhile" if item.effects.scans else ""
             yield Hit(
-                f"{message}; CONCURRENTLY is not possible here, {why}",
-                severity=Severity.INFO,
+                f"{message}{reads}; CONCURRENTLY is not possible here, {why}",
+                severity=Severity.WARNING if item.effects.scans else Severity.INFO,
                 help="do it alone in a migration, with a short lock_timeout",
             )
             continue
