@@ -1,22 +1,23 @@
 """How far the estimates of `migrator analyze` are from what really happens, beside the naive estimate.
 
 Each operation runs on a table of each size with one index and with four. `error` is |log2(estimate / actual)|: 1 means
-twice or half as long. The naive way divides the table's size by 100 MB/s, whatever is done with it. Run it on a machine
-that does nothing else: `python tests/benchmarks/bench_estimate.py [--sizes 100000,1000000,5000000] [--major 16]`. On a
-busy one `--cpu` compares processor time of the server's process, on Linux and without parallel workers.
+twice or half as long. The naive way divides the table's size by 100 MB/s, whatever is done with it. The whole of it, on
+a machine that does nothing else: `python tests/benchmarks/bench_estimate.py --sizes 100000,1000000,5000000 --results
+FILE`. It goes on where it was interrupted; `--estimate-again` puts new estimates beside times that were measured
+before, `--only REGEX --runs 3` measures some operations again. Where others work, too, `--cpu` compares processor time.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import os
-import statistics
+import re
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from operator import attrgetter
 from pathlib import Path
 
 import psycopg
@@ -25,221 +26,224 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from migrator.embedded import FAST, Server, find_programs  # noqa: E402 - the path above
-from migrator.estimate.ask import look  # noqa: E402
+from migrator.estimate.ask import look, profile_of  # noqa: E402
 from migrator.estimate.calibrate import calibrated, measure  # noqa: E402
 from migrator.estimate.model import Profile  # noqa: E402
 from migrator.inspection import inspect  # noqa: E402
 from migrator.session import Endpoint, connect  # noqa: E402
 from migrator.statements import parse  # noqa: E402
+from tests.benchmarks.estimate_cases import SUITES, Suite  # noqa: E402
+from tests.benchmarks.estimate_results import Key, Measured, Results, line, markdown, summary  # noqa: E402
 
 NAIVE_BYTES = 100 * 1024 * 1024
-BRIEF = 0.02
-"""Seconds under which nobody cares; both are taken as this."""
-
-TABLES = """
-CREATE TABLE tenants (id int PRIMARY KEY);
-INSERT INTO tenants SELECT generate_series(0, 999);
-CREATE TABLE messages (
-    id bigint, tenant_id int, amount int, email varchar(60), price numeric, created_at timestamptz, body text
-);
-"""
-FILL = """
-INSERT INTO messages
-SELECT i, (random() * random() * 999)::int, (random() * 1e9)::int, md5(i::text) || '@example.org',
-       (random() * 1e6)::numeric(14, 3), timestamptz '2024-01-01' + i * interval '30 seconds',
-       repeat('x', 20 + (random() * 40)::int)
-FROM generate_series(1, {rows}) AS i
-"""
-INDEXES = (
-    "CREATE INDEX messages_id ON messages (id)",
-    "CREATE INDEX messages_email ON messages (email)",
-    "CREATE INDEX messages_amount ON messages (amount)",
-    "CREATE INDEX messages_tenant_created ON messages (tenant_id, created_at)",
-)
-PREPARED = """
-ALTER TABLE messages ADD CONSTRAINT later CHECK (amount >= 0) NOT VALID;
-ALTER TABLE messages ADD CONSTRAINT later_fk FOREIGN KEY (tenant_id) REFERENCES tenants NOT VALID;
-"""
-OPERATIONS = (
-    "ALTER TABLE messages ALTER amount SET NOT NULL",
-    "ALTER TABLE messages ADD CHECK (amount >= 0)",
-    "ALTER TABLE messages ADD CHECK (amount >= 0 AND id > 0 AND price >= 0)",
-    "ALTER TABLE messages ADD CHECK (email ~ '^[^@]+@[^@]+$')",
-    "ALTER TABLE messages ADD CHECK (length(body) < 1000)",
-    "ALTER TABLE messages VALIDATE CONSTRAINT later",
-    "ALTER TABLE messages ADD FOREIGN KEY (tenant_id) REFERENCES tenants",
-    "ALTER TABLE messages VALIDATE CONSTRAINT later_fk",
-    "ALTER TABLE messages ADD UNIQUE (email)",
-    "ALTER TABLE messages ADD UNIQUE (id)",
-    "ALTER TABLE messages ADD PRIMARY KEY (id)",
-    "ALTER TABLE messages ALTER amount TYPE bigint",
-    "ALTER TABLE messages ALTER body TYPE varchar(200)",
-    "ALTER TABLE messages ALTER price TYPE numeric(12, 2)",
-    "ALTER TABLE messages ALTER email TYPE text",
-    "ALTER TABLE messages ALTER price TYPE text USING price::text",
-    "ALTER TABLE messages ADD COLUMN flag boolean NOT NULL DEFAULT false",
-    "ALTER TABLE messages ADD COLUMN uid uuid DEFAULT gen_random_uuid()",
-    "ALTER TABLE messages ADD COLUMN seen timestamptz DEFAULT clock_timestamp()",
-    "ALTER TABLE messages ADD COLUMN number bigserial",
-    "ALTER TABLE messages ADD COLUMN lowered text GENERATED ALWAYS AS (lower(email)) STORED",
-    "ALTER TABLE messages SET UNLOGGED",
-    "CREATE INDEX ON messages (amount)",
-    "CREATE INDEX ON messages (id)",
-    "CREATE INDEX ON messages (email)",
-    "CREATE INDEX ON messages (created_at)",
-    "CREATE INDEX ON messages (price)",
-    "CREATE INDEX ON messages (tenant_id, created_at)",
-    "CREATE INDEX ON messages (tenant_id)",
-    "CREATE INDEX ON messages (lower(email))",
-    "CREATE INDEX ON messages (created_at) WHERE tenant_id < 10",
-    "CREATE INDEX ON messages USING hash (email)",
-    "CREATE INDEX ON messages USING brin (created_at)",
-    "REINDEX TABLE messages",
-    "CREATE TABLE copied AS SELECT * FROM messages",
-    "CREATE TABLE grouped AS SELECT tenant_id, count(*) FROM messages GROUP BY tenant_id",
-    "INSERT INTO messages SELECT id + 100000000, tenant_id, amount, email, price, created_at, body FROM messages",
-    "DELETE FROM messages WHERE tenant_id < 100",
-    "UPDATE messages SET amount = amount + 1 WHERE tenant_id < 100",
-    "UPDATE messages SET amount = amount + 1",
-)
-DIRTY = ("INSERT", "DELETE", "UPDATE")
-"""These leave dead rows behind although they are rolled back: the table is made anew."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    rows: int
-    indexes: int
-    sql: str
-    actual: float
-    estimate: float
-    default: float
-    naive: float
-    p90: float
-    wal: float
-    wal_estimate: float
-
-    def error(self, value: float) -> float:
-        return abs(math.log2(max(value, BRIEF) / max(self.actual, BRIEF)))
+ENOUGH_SECONDS = 1.0
+"""Operations that take less are run up to `RUNS` times."""
+RUNS = 3
+SETTLE_SECONDS = 0.1
+"""Until the postmaster has counted the processor time of the connections before this one."""
+MADE, WORK = "made", "work"
+"""Databases: tables as they were made, and a copy of them that an operation leaves its dead rows in."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", default="100000,1000000")
-    parser.add_argument("--major", type=int, default=16)
-    parser.add_argument("--cpu", action="store_true")
-    args = parser.parse_args()
-    found: list[Measured] = []
+    args = _arguments()
+    results = Results(args.results)
+    clock = "cpu" if args.cpu else "wall"
     with Server.temporary(programs=find_programs(args.major), settings=FAST) as server:
-        endpoint = Endpoint(server.conninfo(), name="benchmark")
-        profile = _profile(endpoint, cpu=args.cpu)
-        for rows in map(int, args.sizes.split(",")):
-            for count in (1, len(INDEXES)):
-                found += _measure_all(endpoint, profile, rows, count, cpu=args.cpu)
-    print(f"\n{len(found)} measurements")
-    for title, errors in (
-        ("calibrated", [item.error(item.estimate) for item in found]),
-        ("default costs", [item.error(item.default) for item in found]),
-        ("naive, bytes / 100 MB/s", [item.error(item.naive) for item in found]),
-    ):
-        print(f"{title:26} |log2| median {statistics.median(errors):.2f}, P90 {_p90(errors):.2f}")
-    within = sum(max(item.actual, BRIEF) <= max(item.p90, BRIEF) for item in found) / len(found)
-    print(f"actual below the estimate's P90 in {within:.0%} of the cases")
-    wal = [abs(math.log2(max(m.wal_estimate, 1e6) / max(m.wal, 1e6))) for m in found]
-    print(f"WAL bytes: |log2| median {statistics.median(wal):.2f}, P90 {_p90(wal):.2f}")
+        bench = Bench(server, results, SUITES[args.suite], clock=clock, runs=args.runs)
+        for rows in args.sizes:
+            for count in args.indexes:
+                bench.measure(rows, count, only=args.only, again=args.estimate_again)
+    found = [item for item in results if (item.suite, item.clock) == (args.suite, clock)]
+    for row in (*summary(found), "", *markdown(found)):
+        print(row)
 
 
-def _measure_all(endpoint: Endpoint, profile: Profile, rows: int, count: int, *, cpu: bool) -> list[Measured]:
-    found = []
-    with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
-        _make(conn, rows, count)
-        timer = _timer(conn, cpu=cpu)
-        for sql in OPERATIONS:
-            estimate, default = (_estimate(endpoint, sql, given) for given in (profile, None))
-            actual, wal = _run(conn, sql, timer)
+def _arguments() -> argparse.Namespace:
+    def numbers(text: str) -> list[int]:
+        return [int(part) for part in text.split(",")]
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=numbers, default=[100_000, 1_000_000])
+    parser.add_argument("--indexes", type=numbers, default=[1, 4])
+    parser.add_argument("--major", type=int, default=16)
+    parser.add_argument("--suite", choices=sorted(SUITES), default="forty")
+    parser.add_argument("--cpu", action="store_true", help="compare processor time")
+    parser.add_argument("--results", type=Path, help="JSON lines; what is in there is not measured again")
+    parser.add_argument("--only", type=re.compile, help="measure these operations, also those that are in the results")
+    parser.add_argument("--runs", type=int, default=0, help="of every operation, however long it takes")
+    parser.add_argument("--estimate-again", action="store_true", help="new estimates for what was measured")
+    return parser.parse_args()
+
+
+@dataclass(frozen=True)
+class Run:
+    wall: float
+    cpu: float
+    others: float
+    wal: float
+
+
+class Bench:
+    """One server, calibrated once."""
+
+    def __init__(self, server: Server, results: Results, suite: Suite, *, clock: str, runs: int) -> None:
+        self._server = server
+        self._results = results
+        self._suite = suite
+        self._clock = clock
+        self._runs = runs
+        self._profile = self._calibrate()
+
+    def _endpoint(self, database: str) -> Endpoint:
+        return Endpoint(self._server.conninfo(database), name="benchmark")
+
+    def _connect(self, database: str) -> psycopg.Connection:
+        conn = psycopg.connect(self._server.conninfo(database), autocommit=True)
+        if self._clock == "cpu":
+            _one_process(conn)
+        return conn
+
+    def _calibrate(self) -> Profile:
+        now = datetime.now(timezone.utc)
+        if self._clock == "wall":
+            return calibrated(self._endpoint("postgres"), clock=lambda: now)
+        with connect(self._endpoint("postgres"), purpose="calibrate") as conn:
+            _one_process(conn)
+            pids = (conn.info.backend_pid,)
+            return replace(profile_of(conn), costs=measure(conn, timer=lambda: _spent(pids)), calibrated_at=now)
+
+    def measure(self, rows: int, count: int, *, only: re.Pattern[str] | None, again: bool) -> None:
+        suite = self._suite
+        keys: list[Key] = [(suite.name, self._clock, rows, count, sql) for sql in suite.operations]
+        wanted = [
+            key
+            for key in keys
+            if (only is None or only.search(key[-1])) and (again or only is not None or self._results.get(key) is None)
+        ]
+        if not wanted:
+            return
+        self._make(rows, count)
+        for key in wanted:
+            known = self._results.get(key)
+            item = self._estimated(known if again and known is not None else self._time(key))
+            self._results.add(item)
+            print(line(item), flush=True)
+
+    def _make(self, rows: int, count: int) -> None:
+        with self._connect("postgres") as conn:
+            conn.execute(f"DROP DATABASE IF EXISTS {WORK}")
+            conn.execute(f"DROP DATABASE IF EXISTS {MADE}")
+            conn.execute(f"CREATE DATABASE {MADE}")
+        with self._connect(MADE) as conn:
+            for statement in self._suite.statements(rows, count):
+                conn.execute(statement.encode())
+        self._copy()
+
+    def _copy(self) -> None:
+        """Far faster than to make the tables again; then they are read once, as an application would have them."""
+        with self._connect("postgres") as conn:
+            conn.execute(f"DROP DATABASE IF EXISTS {WORK} WITH (FORCE)")
+            conn.execute(f"CREATE DATABASE {WORK} TEMPLATE {MADE} STRATEGY file_copy")
+        with self._connect(WORK) as conn:
+            conn.execute("SELECT count(*) FROM messages")
+            conn.execute("CHECKPOINT")
+
+    def _time(self, key: Key) -> Measured:
+        suite, clock, rows, count, sql = key
+        runs: list[Run] = []
+        while not runs or len(runs) < self._runs or self._worth_another(runs):
+            with self._connect(WORK) as conn:
+                runs.append(self._run(conn, sql))
+            if self._suite.leaves_traces(sql):
+                self._copy()
+        runs.sort(key=attrgetter(clock))
+        middle = runs[(len(runs) - 1) // 2]
+        return Measured(
+            suite=suite,
+            clock=clock,
+            rows=rows,
+            indexes=count,
+            sql=sql,
+            runs=tuple(round(getattr(run, clock), 4) for run in runs),
+            wall=round(middle.wall, 4),
+            cpu=round(middle.cpu, 3),
+            others=round(middle.others, 2),
+            wal=middle.wal,
+            estimate=0.0,
+            default=0.0,
+            naive=0.0,
+            p90=0.0,
+            wal_estimate=0.0,
+        )
+
+    def _worth_another(self, runs: Sequence[Run]) -> bool:
+        return not self._runs and len(runs) < RUNS and sum(run.wall for run in runs) < ENOUGH_SECONDS
+
+    def _run(self, conn: psycopg.Connection, sql: str) -> Run:
+        pids = [conn.info.backend_pid]
+        if self._clock == "wall":
+            pids.append(self._server.pid or 0)
+            time.sleep(SETTLE_SECONDS)
+        with conn.transaction(force_rollback=True):
+            wal, spent, busy, started = _lsn(conn), _spent(pids), _busy(), time.perf_counter()
+            conn.execute(sql.encode())
+            wall = time.perf_counter() - started
+            cpu = _spent(pids) - spent
+            return Run(wall, cpu, max(0.0, _busy() - busy - cpu) / wall, _lsn(conn) - wal)
+
+    def _estimated(self, item: Measured) -> Measured:
+        estimate, default = (self._estimate(item.sql, given) for given in (self._profile, None))
+        with self._connect(WORK) as conn:
             size = conn.execute("SELECT pg_table_size('messages')").fetchone()
-            item = Measured(
-                rows=rows,
-                indexes=count,
-                sql=sql,
-                actual=actual,
-                estimate=estimate.seconds_p50,
-                default=default.seconds_p50,
-                naive=(size[0] if size else 0) / NAIVE_BYTES,
-                p90=estimate.seconds_p90,
-                wal=wal,
-                wal_estimate=estimate.wal_bytes,
-            )
-            found.append(item)
-            print(
-                f"{rows:>8,} rows {count} idx  {item.actual:8.3f} s  estimate {item.estimate:8.3f}"
-                f"  error {item.error(item.estimate):4.2f}  naive {item.naive:6.2f}"
-                f"  WAL {item.wal / 1e6:6.0f}/{item.wal_estimate / 1e6:.0f} MB  {sql[:64]}",
-                flush=True,
-            )
-            if sql.startswith(DIRTY):
-                _make(conn, rows, count)
-    return found
+        return replace(
+            item,
+            estimate=estimate.seconds_p50,
+            default=default.seconds_p50,
+            naive=(size[0] if size else 0) / NAIVE_BYTES,
+            p90=estimate.seconds_p90,
+            wal_estimate=estimate.wal_bytes,
+        )
+
+    def _estimate(self, sql: str, profile: Profile | None):
+        parsed = parse(sql, file="operation.sql")
+        with connect(self._endpoint(WORK), purpose="observe") as conn:
+            facts, basis = look(conn, [parsed], role=None, measured=profile)
+        return inspect((parsed,), facts=facts, basis=basis).estimates["operation.sql", 0]
 
 
-def _make(conn: psycopg.Connection, rows: int, count: int) -> None:
-    conn.execute("DROP TABLE IF EXISTS messages, tenants CASCADE")
-    conn.execute(TABLES)
-    conn.execute(FILL.format(rows=rows))
-    for statement in INDEXES[:count]:
-        conn.execute(statement)
-    conn.execute(PREPARED)
-    conn.execute("VACUUM ANALYZE messages")
-    conn.execute("ANALYZE tenants")
-    conn.execute("CHECKPOINT")
-
-
-def _estimate(endpoint: Endpoint, sql: str, profile: Profile | None):
-    parsed = parse(sql, file="operation.sql")
-    with connect(endpoint, purpose="observe") as conn:
-        facts, basis = look(conn, [parsed], role=None, measured=profile)
-    return inspect((parsed,), facts=facts, basis=basis).estimates["operation.sql", 0]
-
-
-def _profile(endpoint: Endpoint, *, cpu: bool) -> Profile:
-    now = datetime.now(timezone.utc)
-    if not cpu:
-        return calibrated(endpoint, clock=lambda: now)
-    with connect(endpoint, purpose="calibrate") as conn:
-        return Profile(costs=measure(conn, rows=300_000, timer=_timer(conn, cpu=True)), calibrated_at=now)
-
-
-def _timer(conn: psycopg.Connection, *, cpu: bool) -> Callable[[], float]:
-    if not cpu:
-        return time.perf_counter
+def _one_process(conn: psycopg.Connection) -> None:
     for setting in ("max_parallel_maintenance_workers", "max_parallel_workers_per_gather"):
-        conn.execute(f"SET {setting} = 0")
-    stat = Path(f"/proc/{conn.info.backend_pid}/stat")
-
-    def spent() -> float:
-        fields = stat.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    return spent
+        conn.execute(f"SET {setting} = 0".encode())
 
 
-def _run(conn: psycopg.Connection, sql: str, timer: Callable[[], float]) -> tuple[float, float]:
-    before = _lsn(conn)
-    with conn.transaction(force_rollback=True):
-        started = timer()
-        conn.execute(sql)
-        seconds = timer() - started
-        wal = _lsn(conn) - before
-    return seconds, wal
+def _spent(pids: Iterable[int]) -> float:
+    """Processor seconds of these processes, and of their children that have ended: parallel workers are the
+    postmaster's. 0 where there is no /proc."""
+    total = 0.0
+    for pid in pids:
+        try:
+            own = Path(f"/proc/{pid}/schedstat").read_text().split()[0]
+            children = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[13:15]
+        except OSError:
+            return 0.0
+        total += int(own) / 1e9 + sum(map(int, children)) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def _busy() -> float:
+    """Processor seconds of the whole machine."""
+    try:
+        fields = Path("/proc/stat").read_text().splitlines()[0].split()
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, fields[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def _lsn(conn: psycopg.Connection) -> float:
     row = conn.execute("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn").fetchone()
     return float(row[0]) if row else 0.0
-
-
-def _p90(values: list[float]) -> float:
-    return sorted(values)[math.ceil(0.9 * len(values)) - 1]
 
 
 if __name__ == "__main__":
