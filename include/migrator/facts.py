@@ -98,6 +98,7 @@ class TriggerFacts:
     enabled: str = "O"
     """pg_trigger.tgenabled: O origin, D disabled, R replica, A always."""
     inherited: bool = False
+    for_each_row: bool = True
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def _index(row: Row, numbers: Mapping[int, str], found: Found) -> IndexFacts:
 
 def _trigger(row: Row) -> TriggerFacts:
     events = frozenset(name for bit, name in _TRIGGER_EVENTS if row["type"] & bit)
-    return TriggerFacts(row["name"], row["function"], events, row["enabled"], row["inherited"])
+    return TriggerFacts(row["name"], row["function"], events, row["enabled"], row["inherited"], bool(row["type"] & 1))
 
 
 def _row_count(row: Row) -> int:

@@ -42,6 +42,8 @@ def test_costs_are_measured_once_and_again_when_they_are_old(copies: Endpoint) -
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
         )
         assert left.fetchall() == [("migrator_costs",)]
+        functions = conn.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+        assert functions.fetchall() == []
 
 
 def test_a_server_that_cannot_be_measured_gives_default_costs(database: Endpoint) -> None:
@@ -68,6 +70,23 @@ def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: End
     ordered = basis.statistics.columns["public.t", "id"]
     assert ordered.correlation == pytest.approx(1.0)
     assert len(inspect((parsed,), facts=facts, basis=basis).estimates) == 6
+
+
+def test_row_triggers_of_a_real_table_are_counted(database: Endpoint) -> None:
+    parsed = parse("UPDATE t SET a = 1; DELETE FROM t", file="f.sql")
+    with connect(database, purpose="apply") as conn:
+        conn.execute(SCHEMA)
+        conn.execute("CREATE TABLE audit (id bigint)")
+        conn.execute(
+            "CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$\nBEGIN\n  INSERT INTO audit VALUES (1);\n  RETURN NEW;\nEND\n$$"
+        )
+        conn.execute("CREATE TRIGGER each AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION audited()")
+        conn.execute("CREATE TRIGGER whole AFTER UPDATE OR DELETE ON t FOR EACH STATEMENT EXECUTE FUNCTION audited()")
+        facts, basis = look(conn, [parsed], role=None)
+    estimates = inspect((parsed,), facts=facts, basis=basis).estimates
+    assert "fires 1 triggers for each row, with 1 SQL statements" in estimates["f.sql", 0].work
+    assert not any("fires" in what for what in estimates["f.sql", 1].work)
 
 
 def test_a_role_that_may_not_read_gets_an_estimate_all_the_same(database: Endpoint) -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from migrator.estimate import Basis, Costs, Estimate, Profile, Statistics
 from migrator.estimate.model import ColumnStatistics, Traffic
-from migrator.facts import CatalogFacts, ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
+from migrator.facts import (
+    CatalogFacts,
+    ColumnFacts,
+    ConstraintFacts,
+    FunctionFacts,
+    IndexFacts,
+    RelationFacts,
+    TriggerFacts,
+)
 from migrator.inspection import inspect
 from migrator.plan import Risk
 from migrator.statements import parse
@@ -68,9 +76,95 @@ def test_catalog_changes_cost_nothing_to_speak_of() -> None:
         "REINDEX TABLE t",
     ],
 )
-def test_ten_times_the_rows_take_about_ten_times_as_long(sql: str) -> None:
-    small, large = seconds(sql, table(MILLION)), seconds(sql, table(10 * MILLION))
+def test_in_memory_ten_times_the_rows_take_about_ten_times_as_long(sql: str) -> None:
+    roomy = Basis(Profile(shared_buffers=1 << 36, maintenance_work_mem=1 << 36, parallel_workers=0))
+    small, large = seconds(sql, table(MILLION), roomy), seconds(sql, table(10 * MILLION), roomy)
     assert 8 < (large - Costs().statement) / (small - Costs().statement) < 16
+
+
+def test_what_does_not_fit_into_memory_is_read() -> None:
+    sql = "ALTER TABLE t ALTER a SET NOT NULL"
+    cached, system, disk = (
+        seconds(sql, basis=Basis(Profile(shared_buffers=buffers, effective_cache_size=cache)))
+        for buffers, cache in ((1 << 30, 1 << 32), (1 << 20, 1 << 32), (1 << 20, 1 << 21))
+    )
+    pages = MILLION * 150 / 8192 / 1e6
+    assert system - cached == pytest.approx(pages * Costs().page_read, rel=0.02)
+    assert disk - system == pytest.approx(pages * Profile().disk_read, rel=0.02)
+
+
+def test_scattered_keys_of_an_index_larger_than_memory_cost_a_page_each() -> None:
+    sql = "INSERT INTO t SELECT * FROM t"
+    digest = parse(sql, file="f.sql").statements[0].digest
+
+    def insert(correlation: float, buffers: int) -> float:
+        known = Statistics({("public.t", "id"): ColumnStatistics(8, correlation)}, {digest: MILLION})
+        return seconds(sql, basis=Basis(Profile(shared_buffers=buffers), known))
+
+    assert insert(0.0, 1 << 20) > insert(0.0, 1 << 30) + Costs().page_miss / 2
+    assert insert(1.0, 1 << 20) == insert(1.0, 1 << 30)
+
+
+@pytest.mark.parametrize(
+    "method, built, placed",
+    [
+        ("gin", "gin_entry", "gin_place"),
+        ("gist", "gist_build", "gist_place"),
+        ("hash", "hash_build", "hash_place"),
+        ("brin", "brin_build", "brin_place"),
+    ],
+)
+def test_each_access_method_has_costs_of_its_own(method: str, built: str, placed: str) -> None:
+    relation = table()
+    indexed = replace(relation, indexes=(replace(relation.indexes[0], method=method),))
+
+    def dear(cost: str) -> Basis:
+        return Basis(Profile(costs=replace(Costs(), **{cost: 100.0})))
+
+    create, insert = f"CREATE INDEX ON t USING {method} (id)", "INSERT INTO t SELECT * FROM t"
+    digest = parse(insert, file="f.sql").statements[0].digest
+    rows = Statistics(rows={digest: 1000})
+    assert seconds(create, table(indexes=0), dear(built)) > 10 * seconds(create, table(indexes=0))
+    assert seconds(insert, indexed, replace(dear(placed), statistics=rows)) > 3 * seconds(
+        insert, indexed, Basis(statistics=rows)
+    )
+    assert seconds("REINDEX TABLE t", indexed, dear(built)) > 10 * seconds("REINDEX TABLE t", indexed)
+
+
+def test_builds_are_parallel_where_memory_and_settings_allow_it() -> None:
+    costs = replace(Costs(), parallel_one=0.5, parallel_more=0.25)
+    sql = "CREATE INDEX ON t (email)"
+    alone, one, more, narrow = (
+        seconds(sql, basis=Basis(Profile(costs, parallel_workers=workers, maintenance_work_mem=memory << 20)))
+        for workers, memory in ((0, 256), (1, 256), (4, 256), (4, 32))
+    )
+    assert one == pytest.approx(alone / 2, rel=0.02)
+    assert more == pytest.approx(alone / 4, rel=0.02)
+    assert narrow >= alone  # and the sort spills
+
+
+def test_row_triggers_cost_by_the_statements_in_them() -> None:
+    body = "BEGIN\n  INSERT INTO log VALUES (1);\n  PERFORM f();\n  RETURN NEW;\nEND"
+    plain = table(indexes=0)
+
+    def update(*triggers: TriggerFacts) -> Estimate:
+        known = replace(
+            facts(replace(plain, triggers=triggers)),
+            functions={"log": (FunctionFacts("v", 0, 0, "public", language="plpgsql", body=body),)},
+        )
+        found = inspect((parse("UPDATE t SET a = 1", file="f.sql"),), facts=known)
+        return found.estimates["f.sql", 0]
+
+    log = TriggerFacts("log", "public.log", frozenset({"UPDATE"}))
+    none, fired = update(), update(log)
+    assert fired.seconds_p50 - none.seconds_p50 == pytest.approx(Costs().trigger + 2 * Costs().trigger_query, rel=0.01)
+    assert "fires 1 triggers for each row, with 2 SQL statements" in fired.work
+    for other in (
+        replace(log, enabled="D"),
+        replace(log, for_each_row=False),
+        replace(log, events=frozenset({"DELETE"})),
+    ):
+        assert update(other).seconds_p50 == none.seconds_p50
 
 
 def test_each_index_of_a_rewritten_table_is_built_again() -> None:

@@ -223,7 +223,7 @@ def create_function(stmt: Node, draft: Draft) -> None:
 
 def trigger(stmt: Node, draft: Draft) -> None:
     events = frozenset(name for bit, name in _EVENTS if stmt.events & bit)
-    made = TriggerFacts(stmt.trigname, draft.world.dotted(strings(stmt.funcname)), events)
+    made = TriggerFacts(stmt.trigname, draft.world.dotted(strings(stmt.funcname)), events, for_each_row=stmt.row)
     table = draft.world.name(stmt.relation)
     for name in (table, *draft.world.leaves(table)) if stmt.row else (table,):
         facts = draft.relation(name)

@@ -5,7 +5,8 @@ speed. The costs are those of the server for restored copies, measured there onc
 observes the real thing on real data.
 """
 
-from migrator.estimate.model import Basis, Costs, Estimate, LockWait, Profile, Statistics
+from migrator.estimate.costs import Costs
+from migrator.estimate.model import Basis, Estimate, LockWait, Profile, Statistics
 from migrator.estimate.predict import estimate_of, estimates_of
 from migrator.estimate.waiting import waits_of
 

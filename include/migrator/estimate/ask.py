@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from migrator import session, sql
-from migrator.estimate.model import Basis, ColumnStatistics, Profile, Statistics
+from migrator.estimate.model import DISK_READ, Basis, ColumnStatistics, Profile, Statistics
 from migrator.estimate.traffic import traffic_of
 from migrator.facts import CatalogFacts
 from migrator.facts_query import collect_facts
@@ -29,7 +29,16 @@ def profile_of(conn: Connection) -> Profile:
         row = conn.execute(sql.load("estimate")["settings"]).fetchone()
     if row is None:
         return Profile()
-    return Profile(shared_buffers=int(row[0]), maintenance_work_mem=int(row[1]), wal_minimal=bool(row[2]))
+    shared_buffers, cache, memory, workers, minimal, disk_read = row
+    return Profile(
+        shared_buffers=int(shared_buffers),
+        effective_cache_size=int(cache),
+        maintenance_work_mem=int(memory),
+        parallel_workers=int(workers),
+        wal_minimal=bool(minimal),
+        disk_read=DISK_READ if disk_read is None else float(disk_read),
+        disk_read_measured=disk_read is not None,
+    )
 
 
 def look(
@@ -56,13 +65,13 @@ def statistics_of(conn: Connection, facts: CatalogFacts, files: Sequence[ParsedF
     columns = {
         (row[0], row[1]): ColumnStatistics(int(row[2]), row[3], float(row[4] or 0.0), float(row[5])) for row in rows
     }
-    counts = {}
+    counts, widths = {}, {}
     for statement in (item for file in files for item in file.statements):
         query = _query(statement)
-        expected = None if query is None else _planned_rows(conn, query)
-        if expected is not None:
-            counts[statement.digest] = expected
-    return Statistics(columns=columns, rows=counts)
+        plan = None if query is None else _plan(conn, query)
+        if plan is not None:
+            counts[statement.digest], widths[statement.digest] = _rows(plan), int(plan.get("Plan Width", 0))
+    return Statistics(columns=columns, rows=counts, widths=widths)
 
 
 def _query(statement: ParsedStatement) -> str | None:
@@ -79,7 +88,7 @@ def _query(statement: ParsedStatement) -> str | None:
     return deparse(select)
 
 
-def _planned_rows(conn: Connection, query: str) -> int | None:
+def _plan(conn: Connection, query: str) -> dict[str, Any] | None:
     try:
         with conn.transaction(force_rollback=True):
             conn.execute("SET TRANSACTION READ ONLY")
@@ -87,7 +96,7 @@ def _planned_rows(conn: Connection, query: str) -> int | None:
             row = conn.execute(b"EXPLAIN (FORMAT JSON) " + query.encode()).fetchone()
     except psycopg.Error:
         return None
-    return _rows(row[0][0]["Plan"]) if row is not None else None
+    return dict(row[0][0]["Plan"]) if row is not None else None
 
 
 def _rows(plan: dict[str, Any]) -> int:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from migrator.effects.builtin_functions import STEADY, VOLATILE
-from migrator.estimate.model import Costs
+from migrator.estimate.costs import Costs
 from migrator.nodes import Node, enum, strings, walk
 
 PATTERNS = ("~", "~*", "!~", "!~*", "~~", "~~*", "!~~", "!~~*")
 """Regular expressions, LIKE and ILIKE."""
 RANDOM_BYTES = ("gen_random_uuid", "uuidv4", "uuidv7", "uuid_generate_v4", "gen_random_bytes")
-TEXT_FUNCTIONS = ("lower", "upper", "initcap", "md5", "sha256", "to_tsvector", "regexp_replace", "regexp_match")
+PATTERN_FUNCTIONS = ("regexp_replace", "regexp_match", "regexp_like", "regexp_count", "to_tsvector")
+TEXT_FUNCTIONS = ("lower", "upper", "initcap", "md5", "sha256")
+SEQUENCES = ("nextval",)
+CLOCKS = ("clock_timestamp", "timeofday")
+SERIALS = ("serial", "bigserial", "smallserial", "serial4", "serial8", "serial2")
+NUMERICS = ("numeric", "decimal")
+AGGREGATES = ("count", "sum", "min", "max", "avg", "bool_and", "bool_or", "every")
 LENGTHS = ("length", "char_length", "octet_length", "substr", "substring", "left", "right", "btrim", "concat")
 
 
@@ -28,6 +34,10 @@ def seconds_per_million(expression: Node | None, costs: Costs) -> float:
             seconds += costs.operator
         elif kind == "FuncCall":
             seconds += _call(strings(item.funcname)[-1:], costs)
+        elif kind == "TypeName":
+            seconds += _type(strings(item.names)[-1:], costs)
+        elif kind == "Constraint" and enum(item, "contype") == "CONSTR_IDENTITY":
+            seconds += costs.sequence
         elif kind == "SubLink":
             seconds += costs.call
     return seconds
@@ -36,8 +46,24 @@ def seconds_per_million(expression: Node | None, costs: Costs) -> float:
 def _call(name: tuple[str, ...], costs: Costs) -> float:
     if name and name[0] in RANDOM_BYTES:
         return costs.random_bytes
-    if name and name[0] in TEXT_FUNCTIONS:
+    if name and name[0] in PATTERN_FUNCTIONS:
         return costs.pattern
+    if name and name[0] in TEXT_FUNCTIONS:
+        return costs.text_function
+    if name and name[0] in AGGREGATES:
+        return costs.operator
+    if name and name[0] in SEQUENCES:
+        return costs.sequence
+    if name and name[0] in CLOCKS:
+        return costs.clock
     if name and name[0] in LENGTHS:
-        return costs.pattern / 3
+        return costs.text_function / 3
     return costs.operator * 2 if name and (name[0] in STEADY or name[0] in VOLATILE) else costs.call
+
+
+def _type(name: tuple[str, ...], costs: Costs) -> float:
+    """Values of a new type, or of a cast: a serial takes numbers from its sequence, decimal numbers are computed with
+    in software."""
+    if name and name[0] in SERIALS:
+        return costs.sequence
+    return costs.numeric if name and name[0] in NUMERICS else 0.0

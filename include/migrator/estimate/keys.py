@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from migrator.estimate.model import Costs, Statistics
+from migrator.estimate.costs import Costs
+from migrator.estimate.model import Profile, Statistics
 from migrator.facts import IndexFacts, RelationFacts
 
 ORDERED = 0.9
@@ -17,6 +18,14 @@ TUPLE_OVERHEAD = 14
 REPEATED = 50
 """From so many rows a value on they count as repeated; an entry then takes `REPEATED_WIDTH` bytes."""
 REPEATED_WIDTH = 7
+SORT_OVERHEAD = 40
+"""Bytes of memory that a key takes in a sort beside itself."""
+ENTRY_WIDTH = 8
+"""Bytes of a document or an array for one entry of a GIN index: an element, or a word with its positions."""
+PARALLEL_PAGES = 1024
+"""min_parallel_table_scan_size as it is by default: from there on one worker, with three times as many one more."""
+PARALLEL_MEMORY = 32 * 1024 * 1024
+"""Each process of a parallel build must have so much of maintenance_work_mem."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +46,62 @@ class Keys:
             return 8192 * 3
         return self.rows * (REPEATED_WIDTH if self.repeated else self.width + TUPLE_OVERHEAD)
 
-    def build_seconds(self, costs: Costs) -> float:
-        """CREATE INDEX, REINDEX, or the index of a rewritten table."""
-        millions = self.rows / 1e6
-        if self.method == "brin":
-            return millions * costs.scan * 2
-        if self.method == "hash":
-            return millions * costs.hash_build
-        if self.method != "btree":
-            return millions * costs.token
-        compare = costs.compare_ordered if self.ordered else costs.compare_text if self.text else costs.compare
-        return millions * (costs.build + compare * digits(self.rows))
+    @property
+    def entries(self) -> float:
+        """Of one row in a GIN index: three letters from each place of a text, or the elements of an array."""
+        return max(1.0, float(self.width) if self.text else self.width / ENTRY_WIDTH)
 
-    def place_seconds(self, costs: Costs, *, changed: int, missing: float) -> float:
-        """Insert `changed` keys into the index as it is. `missing`: part of its pages that is not in shared_buffers."""
+    @property
+    def scattered(self) -> bool:
+        """New keys go here and there, so that all pages of the index are in use."""
+        return not self.ordered and self.method != "brin"
+
+    def build_seconds(self, profile: Profile, *, pages: int, computing: float = 0.0) -> float:
+        """CREATE INDEX, REINDEX, or the index of a rewritten table. `pages`: of the table; `computing`: seconds for a
+        million keys that are expressions."""
+        costs, millions = profile.costs, self.rows / 1e6
         if self.method == "brin":
-            return 0.0
-        millions = changed / 1e6
-        if self.method not in ("btree", "hash"):
-            return millions * costs.token
-        place = costs.place_ordered if self.ordered else costs.place_text if self.text else costs.place
-        misses = 0.0 if self.ordered else missing * costs.page_read
-        return millions * (place * digits(self.rows) + misses)
+            return millions * (costs.brin_build + computing)
+        if self.method == "hash":
+            return millions * (costs.hash_build + computing)
+        if self.method == "gin":
+            return millions * (costs.gin_entry * self.entries + computing)
+        if self.method != "btree":
+            return millions * (costs.gist_build * digits(self.rows) + computing)
+        compare = costs.compare_ordered if self.ordered else costs.compare_text if self.text else costs.compare
+        spills = self.rows * (self.width + SORT_OVERHEAD) > profile.maintenance_work_mem and not self.ordered
+        seconds = costs.build + compare * digits(self.rows) + computing + (costs.spill if spills else 0.0)
+        return millions * seconds * _parallel(profile, pages)
+
+    def place_seconds(self, costs: Costs, *, changed: int, missing: float, replaces: bool = False) -> float:
+        """Insert `changed` keys into the index as it is. `missing`: part of its pages that is not in shared_buffers.
+        `replaces`: new versions of rows, with the old key."""
+        per_million = self._place(costs, replaces=replaces)
+        return changed / 1e6 * (per_million + (missing * costs.page_miss if self.scattered else 0.0))
+
+    def _place(self, costs: Costs, *, replaces: bool) -> float:
+        if self.method == "brin":
+            return costs.brin_place
+        if self.method == "hash":
+            return costs.hash_place
+        if self.method == "gin":
+            return costs.gin_place * self.entries
+        if self.method != "btree":
+            return costs.gist_place * digits(self.rows)
+        if replaces:
+            place = costs.replace_ordered if self.ordered else costs.replace_text if self.text else costs.replace
+        else:
+            place = costs.place_ordered if self.ordered else costs.place_text if self.text else costs.place
+        return place * digits(self.rows)
+
+
+def _parallel(profile: Profile, pages: int) -> float:
+    """What is left of the time of a build by one process, with the workers that PostgreSQL would give it."""
+    workers = min(profile.parallel_workers, profile.maintenance_work_mem // PARALLEL_MEMORY - 1)
+    if pages < PARALLEL_PAGES or workers < 1:
+        return 1.0
+    by_size = 1 + int(math.log(pages / PARALLEL_PAGES, 3))
+    return profile.costs.parallel_one if min(workers, by_size) == 1 else profile.costs.parallel_more
 
 
 def digits(rows: int) -> float:

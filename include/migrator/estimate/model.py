@@ -1,4 +1,4 @@
-"""The values of an estimate: what a unit of work costs on one server, and what a statement is expected to cost."""
+"""The values of an estimate: what is known of a server, and what a statement is expected to cost."""
 
 from __future__ import annotations
 
@@ -6,51 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from migrator.estimate.costs import Costs
+
 MB = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Seconds for a million rows, unless the name says otherwise. The defaults were measured with PostgreSQL 16 on a
-    warm machine with two cores and rows of 150 bytes; `calibrate.measure` replaces them by those of another server."""
-
-    statement: float = 0.003
-    """Seconds of any statement: parsing, catalog changes, the round trip."""
-    scan: float = 0.07
-    operator: float = 0.03
-    """One more comparison or cheap function for each row."""
-    pattern: float = 0.4
-    """A regular expression, LIKE with a leading wildcard, or a text function for each row."""
-    call: float = 1.0
-    """A function of which nothing is known for each row."""
-    random_bytes: float = 3.5
-    """gen_random_uuid() for each row: the kernel is asked every time."""
-    write: float = 0.55
-    """Form a row and write it into a new file with its WAL."""
-    insert: float = 1.1
-    update: float = 2.0
-    delete: float = 0.6
-    build: float = 0.2
-    """Read a row and write its key into a new index."""
-    compare_ordered: float = 0.004
-    """Sorting, for each binary digit of the number of rows: keys that are in the table's order already."""
-    compare: float = 0.015
-    """The same for numbers, times and uuids in no order."""
-    compare_text: float = 0.1
-    """The same for text, whose comparison asks the collation."""
-    place_ordered: float = 0.02
-    """Insert a key into an existing index, for each binary digit of the number of rows; three classes as above."""
-    place: float = 0.15
-    place_text: float = 0.36
-    hash_build: float = 1.2
-    token: float = 6.0
-    """GIN, GiST and the like, for each row."""
-    page_read: float = 8.0
-    """A million pages that are not in shared_buffers, from the operating system's cache."""
-    probe: float = 0.12
-    """Look up a row in a hashed table: a foreign key's check of all rows."""
-    trigger: float = 5.0
-    """Fire a row trigger or check one foreign key of a changed row."""
+DISK_READ = 16.0
+"""Seconds for a million pages at 500 MB/s: what a disk of a database reads at least, one would hope."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +21,15 @@ class Profile:
     calibrated_at: datetime | None = None
     """None: the default costs, of another machine."""
     shared_buffers: int = 128 * MB
+    effective_cache_size: int = 4096 * MB
+    """What stays in memory, the operating system's cache included; by default as PostgreSQL assumes it."""
     maintenance_work_mem: int = 64 * MB
+    parallel_workers: int = 2
+    """max_parallel_maintenance_workers."""
+    disk_read: float = DISK_READ
+    """Seconds for a million pages from the disk."""
+    disk_read_measured: bool = False
+    """From the server's own statistics of its reads; otherwise an assumption."""
     wal_minimal: bool = False
 
     @property
@@ -122,6 +90,8 @@ class Statistics:
     """By qualified relation and column."""
     rows: Mapping[str, int] = field(default_factory=dict)
     """Rows that the planner expects a data statement to change or give, by the statement's digest."""
+    widths: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of each of these rows, by the same."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from migrator.estimate.case import Case
 from migrator.estimate.model import Basis, Estimate, Profile, Statistics
-from migrator.estimate.work import Case, work_of
+from migrator.estimate.work import work_of
 from migrator.rules.model import Subject
 
 REPLAY_BYTES = 100 * 1024 * 1024

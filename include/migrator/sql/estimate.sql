@@ -1,9 +1,18 @@
 -- name: settings
--- What changes the cost of the same work. Sizes in bytes.
+-- What changes the cost of the same work. Sizes in bytes. The time of a read from the disk is known where track_io_timing
+-- is on: as what the slowest of the recent reads take is unknown, all reads of this database count, those that the
+-- operating system's cache answers included. Milliseconds for a block are thousands of seconds for a million.
 SELECT
     pg_size_bytes(current_setting('shared_buffers')) AS shared_buffers,
+    pg_size_bytes(current_setting('effective_cache_size')) AS effective_cache_size,
     pg_size_bytes(current_setting('maintenance_work_mem')) AS maintenance_work_mem,
-    current_setting('wal_level') = 'minimal' AS wal_minimal;
+    current_setting('max_parallel_maintenance_workers')::int AS parallel_workers,
+    current_setting('wal_level') = 'minimal' AS wal_minimal,
+    (
+        SELECT d.blk_read_time / d.blks_read * 1000
+        FROM pg_catalog.pg_stat_database AS d
+        WHERE d.datname = current_database() AND d.blk_read_time > 0 AND d.blks_read > 100000
+    ) AS disk_read;
 
 -- name: columns
 -- Width and order of the keys: an index over values that come in order is built and filled several times faster.
@@ -40,7 +49,9 @@ ON CONFLICT (key) DO UPDATE SET measured_at = excluded.measured_at, costs = excl
 
 -- name: sample
 -- Rows of about 150 bytes with keys in order and in none, numbers and text, as tables of applications have them.
-CREATE TABLE sample (id bigint, a integer, t text, created timestamptz, parent integer, body text);
+CREATE TABLE sample (
+    id bigint, a integer, t text, created timestamptz, parent integer, price numeric, body text
+);
 
 -- name: fill_sample
 INSERT INTO sample
@@ -50,5 +61,55 @@ SELECT
     md5(i::text) || '@example.org',
     timestamptz '2024-01-01' + i * interval '30 seconds',
     mod(i, 1000) AS parent,
+    (random() * 1e6)::numeric(14, 3) AS price,
     repeat('x', 20 + mod(i, 40)) AS body
 FROM generate_series(1, %(rows)s) AS i;
+
+-- name: wide
+-- Few rows to a page: what a page costs beside its rows.
+CREATE TABLE wide (id bigint, a integer, body text STORAGE PLAIN);
+
+-- name: fill_wide
+INSERT INTO wide
+SELECT
+    i,
+    i,
+    repeat('x', 1500)
+FROM generate_series(1, %(rows)s) AS i;
+
+-- name: special
+-- Keys for indexes that are no B-trees.
+CREATE TABLE special (id bigint, tags integer [], span int4range);
+
+-- name: fill_special
+INSERT INTO special
+SELECT
+    i,
+    ARRAY[mod(i, 10), mod(i * 7, 500), mod(i * 31, 3000), mod(i * 17, 10000), i],
+    int4range(mod(i * 7919, 1000000), mod(i * 7919, 1000000) + mod(i, 100) + 1)
+FROM generate_series(1, %(rows)s) AS i;
+
+-- name: fed
+CREATE TABLE fed (id bigint, parent integer);
+
+-- name: audit
+CREATE TABLE audit (id bigint, happened timestamptz);
+
+-- name: assign
+-- The cheapest of all row triggers.
+CREATE FUNCTION assign() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.id := NEW.id + 1;
+    RETURN NEW;
+END
+$$;
+
+-- name: log
+-- The same with one statement, as audit trails have it.
+CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.id := NEW.id + 1;
+    INSERT INTO audit VALUES (NEW.id, now());
+    RETURN NEW;
+END
+$$;

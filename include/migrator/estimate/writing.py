@@ -1,0 +1,122 @@
+"""The work of INSERT, UPDATE, DELETE and MERGE: rows, keys of their indexes, foreign keys and triggers of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from migrator.estimate import keys
+from migrator.estimate.case import Case
+from migrator.estimate.expressions import seconds_per_million
+from migrator.estimate.model import Work
+from migrator.facts import TriggerFacts
+from migrator.nodes import Node, name_of
+
+INSERT_WAL = 26
+"""Bytes of WAL for each row beside the row; as the others, measured."""
+UPDATE_WAL = 100
+DELETE_WAL = 56
+KEY_WAL = 60
+WRITERS = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
+VERBS = {"insert": "adds", "update": "changes", "delete": "deletes", "merge": "merges"}
+QUERIES = re.compile(r"^\s*(?:insert\s+into|update|delete\s+from|merge\s+into|select|perform|execute)\b", re.I | re.M)
+"""SQL statements of a body in PL/pgSQL, one a line, as everybody writes them."""
+
+
+def writes(case: Case) -> Iterator[Work]:
+    """INSERT, UPDATE, DELETE, MERGE: as many rows as the planner expects, each one in every index."""
+    statement = case.subject.statement
+    name = case.subject.world.name(statement.tree.relation)
+    costs, verb = case.costs, statement.name.partition("_")[0]
+    total = sum(case.rows(one) for one in (name, *case.subject.world.leaves(name)))
+    changed = case.statistics.rows.get(statement.digest)
+    if changed is None:
+        changed = _literal_rows(statement.node) if verb == "insert" else total
+    changed = changed if verb == "insert" else min(changed, total)
+    if verb != "insert" and total:
+        extra = seconds_per_million(_part(statement.tree, "where_clause"), costs)
+        read = sum(case.read_seconds(one) for one in (name, *case.subject.world.leaves(name)))
+        yield Work(f"reads {total:,} rows of {name}", read + total / 1e6 * extra)
+    per_row, wal, grows = {
+        "insert": (costs.insert, case.width(name) + INSERT_WAL, case.width(name)),
+        "delete": (costs.delete, DELETE_WAL, 0.0),
+    }.get(verb, (costs.update, case.width(name) + UPDATE_WAL, case.width(name)))
+    yield Work(
+        f"{VERBS[verb]} {changed:,} rows of {name}",
+        changed
+        / 1e6
+        * (per_row + sum(seconds_per_million(item, costs) for item in _list(statement.tree, "target_list")))
+        + (0.0 if verb == "insert" else case.touched(name, changed) / 1e6 * costs.page_miss),
+        wal_bytes=int(changed * wal),
+        final_bytes=int(changed * grows),
+    )
+    if verb != "delete":
+        yield from _index_entries(name, changed, case, _set_columns(statement.tree, verb))
+    yield from _row_checks(name, changed, verb, case)
+
+
+def _set_columns(tree: Node, verb: str) -> frozenset[str] | None:
+    """The columns that an UPDATE gives new values; None: all are new."""
+    return frozenset(item.res_target.name for item in _list(tree, "target_list")) if verb == "update" else None
+
+
+def _index_entries(name: str, changed: int, case: Case, columns: frozenset[str] | None) -> Iterator[Work]:
+    for table in (name, *case.subject.world.leaves(name)):
+        for index, found in case.indexes(table):
+            yield Work(
+                f"puts {changed:,} keys into {index.name}",
+                found.place_seconds(
+                    case.costs,
+                    changed=changed,
+                    missing=case.missing(table),
+                    replaces=columns is not None and not columns & set(index.columns),
+                ),
+                wal_bytes=changed * (found.width + KEY_WAL),
+                final_bytes=changed * (found.width + keys.TUPLE_OVERHEAD),
+            )
+        if case.indexes(table):
+            return  # rows go to one partition each: the first one's indexes stand for all
+
+
+def _row_checks(name: str, changed: int, verb: str, case: Case) -> Iterator[Work]:
+    """Foreign keys and row triggers fire for each row."""
+    facts = case.relation(name)
+    if facts is None:
+        return
+    own = sum(item.kind == "f" for item in facts.constraints) if verb == "insert" else 0
+    others = len(facts.referenced_by) if verb in ("delete", "merge") else 0
+    if keyed := own + others:
+        yield Work(f"checks {keyed} foreign keys for each row", changed / 1e6 * case.costs.foreign_key * keyed)
+    if fired := [item for item in facts.triggers if _fires(item, verb)]:
+        queries = sum(_queries(item.function, case) for item in fired)
+        seconds = case.costs.trigger * len(fired) + case.costs.trigger_query * queries
+        ran = f", with {queries} SQL statements" if queries else ""
+        yield Work(f"fires {len(fired)} triggers for each row{ran}", changed / 1e6 * seconds)
+
+
+def _fires(trigger: TriggerFacts, verb: str) -> bool:
+    """For each row. MERGE may do all three."""
+    event = not trigger.events or verb == "merge" or verb.upper() in trigger.events
+    return event and trigger.for_each_row and trigger.enabled in ("O", "A")
+
+
+def _queries(function: str, case: Case) -> int:
+    """SQL statements in the body of a trigger function; each counts once, in a loop or under a condition, too."""
+    bodies = [item.body for item in case.subject.world.functions(tuple(function.split(".")))]
+    return max((len(QUERIES.findall(body)) for body in bodies), default=0)
+
+
+def _literal_rows(node: Node) -> int:
+    """INSERT ... VALUES: as many rows as are written there."""
+    stmt = node.insert_stmt
+    if name_of(stmt.select_stmt) == "select_stmt" and len(stmt.select_stmt.select_stmt.values_lists):
+        return len(stmt.select_stmt.select_stmt.values_lists)
+    return 1
+
+
+def _part(tree: Node, field: str) -> Node | None:
+    return getattr(tree, field) if field in tree.DESCRIPTOR.fields_by_name and tree.HasField(field) else None
+
+
+def _list(tree: Node, field: str) -> tuple[Node, ...]:
+    return tuple(getattr(tree, field)) if field in tree.DESCRIPTOR.fields_by_name else ()
