@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import psycopg
 import pytest
 
-from migrator.embedded import FAST, Server
+from migrator.embedded import FAST, Programs, Server
 from migrator.embedded.download import download
-from migrator.estimate import Costs
+from migrator.estimate import Costs, Estimate
 from migrator.estimate.ask import look
 from migrator.estimate.calibrate import DATABASE, calibrated, calibrated_or_default
+from migrator.estimate.replication import replication_of
 from migrator.inspection import inspect
 from migrator.session import Endpoint, connect
 from migrator.statements import parse
@@ -70,6 +78,73 @@ def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: End
     ordered = basis.statistics.columns["public.t", "id"]
     assert ordered.correlation == pytest.approx(1.0)
     assert len(inspect((parsed,), facts=facts, basis=basis).estimates) == 6
+
+
+def test_a_real_standby_is_seen_with_what_it_has_not_replayed(own_server: Server, programs: Programs) -> None:
+    parsed = parse("ALTER TABLE t ALTER a TYPE bigint", file="f.sql")
+    endpoint = Endpoint(own_server.conninfo(), name="primary")
+
+    def found() -> Estimate:
+        with connect(endpoint, purpose="observe") as conn:
+            facts, basis = look(conn, [parsed], role=None)
+        return inspect((parsed,), facts=facts, basis=basis).estimates["f.sql", 0]
+
+    with psycopg.connect(own_server.conninfo(), autocommit=True) as conn:
+        conn.execute(SCHEMA)
+        conn.execute("CREATE ROLE nobody LOGIN")
+    assert found().replica_lag_basis.startswith("no standby is connected")
+    with standby_of(own_server, programs) as standby, psycopg.connect(standby.conninfo(), autocommit=True) as paused:
+        with psycopg.connect(own_server.conninfo(), autocommit=True) as conn:
+            _until(conn, "SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'")
+            paused.execute("SELECT pg_wal_replay_pause()")
+            _until(paused, "SELECT pg_get_wal_replay_pause_state() = 'paused'")
+            conn.execute(
+                "CREATE TABLE large AS SELECT repeat(md5(i::text), 30) AS a FROM generate_series(1, 60000) AS i"
+            )
+            behind = found()
+            conn.execute("SET ROLE nobody")
+            assert "this role may not see" in replication_of(conn).basis
+        with connect(Endpoint(standby.conninfo(), name="standby"), purpose="observe") as conn:
+            assert replication_of(conn).basis.startswith("no standby is connected")  # none of its own
+    number = re.fullmatch(
+        r"1 connected, (\d+) MB behind; 100 MB of replay a second are an assumption", behind.replica_lag_basis
+    )
+    assert number is not None
+    assert int(number[1]) >= 50
+    assert behind.replica_lag_seconds > 0.4
+
+
+@contextmanager
+def standby_of(primary: Server, programs: Programs) -> Iterator[Server]:
+    """A physical copy that streams from it. Embedded servers come without pg_basebackup: the files are copied while the
+    primary is down."""
+    primary.stop()
+    with tempfile.TemporaryDirectory(dir=primary.data_dir.parent) as place:
+        copy = Server(Path(place) / "standby", programs=programs)
+        primary.account.own(Path(place))
+        shutil.copytree(primary.data_dir, copy.data_dir)
+        copy.data_dir.chmod(0o700)
+        shutil.copy(primary.data_dir.with_name(primary.data_dir.name + ".password"), Path(place) / "standby.password")
+        primary.start()
+        with (copy.data_dir / "postgresql.auto.conf").open("a") as file:
+            file.write(f"primary_conninfo = '{primary.conninfo()} application_name=copy'\n")
+        (copy.data_dir / "standby.signal").touch()
+        for path in (copy.data_dir, *copy.data_dir.rglob("*")):
+            primary.account.own(path)
+        copy.start()
+        try:
+            yield copy
+        finally:
+            copy.stop()
+
+
+def _until(conn: psycopg.Connection, condition: str) -> None:
+    for _ in range(200):
+        row = conn.execute(condition.encode()).fetchone()
+        if row and row[0]:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"never true: {condition}")
 
 
 def test_row_triggers_of_a_real_table_are_counted(database: Endpoint) -> None:

@@ -10,6 +10,7 @@ import psycopg
 
 from migrator import session, sql
 from migrator.estimate.model import DISK_READ, Basis, ColumnStatistics, Profile, Statistics
+from migrator.estimate.replication import replication_of
 from migrator.estimate.traffic import traffic_of
 from migrator.facts import CatalogFacts
 from migrator.facts_query import collect_facts
@@ -51,7 +52,7 @@ def look(
     if measured is not None:
         profile = replace(profile, costs=measured.costs, calibrated_at=measured.calibrated_at)
     tables = [name for name, relation in facts.relations.items() if relation.kind in ("r", "p", "m")]
-    return facts, Basis(profile, statistics_of(conn, facts, files), traffic_of(conn, tables))
+    return facts, Basis(profile, statistics_of(conn, facts, files), traffic_of(conn, tables), replication_of(conn))
 
 
 def statistics_of(conn: Connection, facts: CatalogFacts, files: Sequence[ParsedFile]) -> Statistics:

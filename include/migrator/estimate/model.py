@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from migrator.estimate.costs import Costs
+from migrator.estimate.replication import Replication
 
 MB = 1024 * 1024
 DISK_READ = 16.0
@@ -62,12 +63,14 @@ class Estimate:
     temporary_bytes: int
     final_bytes: int
     replica_lag_seconds: float
-    """By how much a standby is behind at the end, if it replays `REPLAY_BYTES` a second."""
+    """By how much the slowest standby is behind at the end."""
     hold_seconds: float
     """How long the statement's locks are held: until its transaction ends, with the statements that follow."""
     basis: str
     """Where the costs come from: "default costs", or "calibrated <when>"."""
     work: tuple[str, ...] = ()
+    replica_lag_basis: str = ""
+    """Whether standbys were seen, and what of the lag is an assumption."""
 
 
 @dataclass(frozen=True)
@@ -151,3 +154,4 @@ class Basis:
     statistics: Statistics = field(default_factory=Statistics)
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
     """By qualified relation."""
+    replication: Replication = field(default_factory=Replication)

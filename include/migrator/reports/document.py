@@ -93,6 +93,8 @@ class EstimateEntry:
     """Where the costs come from."""
     work: tuple[str, ...] = ()
     """What takes the time."""
+    replica_lag_basis: str | None = None
+    """Whether standbys were seen, and what of the lag is an assumption."""
 
 
 @dataclass(frozen=True)

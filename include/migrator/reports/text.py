@@ -25,6 +25,8 @@ SHOWN_FINDINGS = 200
 QUIET_LOCKS = ("ACCESS SHARE",)
 KIND_WIDTH = 26
 SHOWN_BYTES = 1024 * 1024
+SHOWN_LAG = 1.0
+"""Seconds that a standby may be behind without anybody asking."""
 """Less WAL and disk space than this is nothing to plan for."""
 
 
@@ -100,6 +102,8 @@ def _time(estimate: EstimateEntry) -> Iterator[str]:
     shown = [f"{what} {wording.size(value)}" for what, value in sizes if value and value >= SHOWN_BYTES]
     if shown:
         yield ", ".join(shown)
+    if (lag := estimate.replica_lag_seconds or 0.0) >= SHOWN_LAG:
+        yield f"a standby is about {wording.seconds(lag)} behind at the end ({estimate.replica_lag_basis})"
 
 
 def _effects(statement: StatementEntry, look: Look) -> Iterator[str]:

@@ -14,6 +14,20 @@ SELECT
         WHERE d.datname = current_database() AND d.blk_read_time > 0 AND d.blks_read > 100000
     ) AS disk_read;
 
+-- name: standbys
+-- Physical ones; a logical subscriber reports what it has confirmed, which is not what it has replayed. Who is no member of
+-- pg_monitor sees only that there are such sessions.
+SELECT
+    r.application_name,
+    pg_wal_lsn_diff(
+        CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END, r.replay_lsn
+    ) AS behind,
+    extract(EPOCH FROM r.replay_lag) AS lag
+FROM pg_catalog.pg_stat_replication AS r
+LEFT JOIN pg_catalog.pg_replication_slots AS s ON r.pid = s.active_pid
+WHERE s.slot_type IS DISTINCT FROM 'logical' AND r.state IS DISTINCT FROM 'backup'
+ORDER BY r.pid;
+
 -- name: columns
 -- Width and order of the keys: an index over values that come in order is built and filled several times faster.
 -- Shows only tables that our role may read.
