@@ -12,6 +12,7 @@ from typing import Any
 from migrator.documents import from_dict
 from migrator.facts import CatalogFacts
 from migrator.inspection import inspect
+from migrator.pending import Earlier, lock_orders
 from migrator.plan import Finding
 from migrator.statements import ParsedFile, parse
 
@@ -97,7 +98,7 @@ class Example:
             facts=facts,
             transaction=True if "-- transaction: true" in self.text else None,
             has_metadata=True,
-            pending=self.pending,
+            pending=lock_orders(Earlier("pending", "2025/pending", self.pending)),
         ).findings
 
 

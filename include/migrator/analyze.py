@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from migrator import __version__, content, history
 from migrator.content import check_disk
+from migrator.effects import ASSUMED, Assumed
 from migrator.emergency import declare
 from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
 from migrator.facts import CatalogFacts
@@ -20,6 +21,8 @@ from migrator.inspection import FAILS, Inspection, inspect
 from migrator.out_of_order import finding as late_finding
 from migrator.out_of_order import higher
 from migrator.out_of_order import require as require_order
+from migrator.past import Past
+from migrator.pending import NOTHING_BEFORE, Before
 from migrator.plan import Finding, MigrationType, Plan, Risk, Severity
 from migrator.plan_steps import build_steps, rollback_steps
 from migrator.review import approvers
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from migrator.catalogue import Catalogue, Migration
     from migrator.estimate import Basis
     from migrator.ledger import Ledger, LedgerMigration, LedgerStep
+    from migrator.lock_order import LockOrder
     from migrator.metadata import Metadata
     from migrator.session import Endpoint
     from migrator.targets import Target
@@ -70,7 +74,9 @@ def analyze(
     emergency: str | None = None,
     out_of_order: tuple[str, ...] = (),
     basis: Basis | None = None,
-    pending: Sequence[ParsedFile] = (),
+    before: Before = NOTHING_BEFORE,
+    pending: Sequence[LockOrder] = (),
+    assumed: Assumed = ASSUMED,
     clock: Callable[[], datetime] = system_clock,
 ) -> Plan:
     """The plan, with every finding in it; never refuses.
@@ -79,7 +85,9 @@ def analyze(
     :param emergency: why it cannot wait for the calendar.
     :param out_of_order: higher versions that the target has.
     :param basis: of the estimates.
-    :param pending: the SQL of other migrations that the target does not have yet.
+    :param before: migrations that come before it and that the target may not have yet.
+    :param pending: how all others that the target does not have yet lock relations.
+    :param assumed: what to take for granted without `facts`.
     """
     parsed = parsed or parse_migration(migration)
     metadata, now = migration.metadata, clock()
@@ -91,7 +99,9 @@ def analyze(
         has_metadata=True,
         allow=metadata.allow,
         today=now.date(),
+        assumed=assumed,
         basis=basis,
+        before=before,
         pending=pending,
     )
     expected = content.expected_changes(migration)
@@ -217,15 +227,18 @@ def run_analyze(
     if endpoint is not None and ledger is not None:
         history.require(endpoint, ledger)
     parsed = parse_migration(migration)
-    facts, basis = _facts(endpoint, parsed, copies, run) if endpoint is not None else (None, None)
     rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
+    past = Past(catalogue, rows if ledger is not None else None) if catalogue is not None else None
+    before = past.before(migration.version, now=ledger is not None) if past is not None else NOTHING_BEFORE
+    facts, basis = _facts(endpoint, parsed, before, copies, run) if endpoint is not None else (None, None)
     plan = analyze(
         migration,
         target=target,
         facts=facts,
         parsed=parsed,
         applied=rows.get(migration.version),
-        pending=_pending(migration, catalogue, rows),
+        before=before,
+        pending=past.others(migration.version) if past is not None else (),
         emergency=emergency,
         out_of_order=higher(migration.version, rows.values()),
         basis=basis,
@@ -262,19 +275,9 @@ def _resumed(plan: Plan, steps: Sequence[LedgerStep]) -> Plan:
     )
 
 
-def _pending(
-    migration: Migration, catalogue: Catalogue | None, rows: Mapping[str, LedgerMigration]
-) -> tuple[ParsedFile, ...]:
-    """The SQL of the other migrations that are not applied yet: whose locks could meet ours in another order."""
-    found: list[ParsedFile] = []
-    for other in catalogue.migrations if catalogue is not None else ():
-        row = rows.get(other.version)
-        if other.version != migration.version and (row is None or row.status != "success"):
-            found += parse_migration(other).sql.values()
-    return tuple(found)
-
-
-def _facts(endpoint: Endpoint, parsed: Parsed, copies: Endpoint | None, run: RunContext) -> tuple[CatalogFacts, Basis]:
+def _facts(
+    endpoint: Endpoint, parsed: Parsed, before: Before, copies: Endpoint | None, run: RunContext
+) -> tuple[CatalogFacts, Basis]:
     from migrator.estimate.ask import look
     from migrator.estimate.calibrate import calibrated_or_default
     from migrator.session import connect
@@ -282,7 +285,7 @@ def _facts(endpoint: Endpoint, parsed: Parsed, copies: Endpoint | None, run: Run
     files: Sequence[ParsedFile] = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
     measured = calibrated_or_default(copies, clock=run.clock)
     with connect(endpoint, purpose="observe") as conn:
-        return look(conn, files, role=endpoint.role, measured=measured)
+        return look(conn, files, role=endpoint.role, measured=measured, others=before.files)
 
 
 def refuse_errors(plan: Plan) -> None:

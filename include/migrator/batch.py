@@ -5,19 +5,26 @@ from __future__ import annotations
 import functools
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from migrator.effects import Assumed
 from migrator.inspection import inspect
+from migrator.metadata import METADATA_FILE
+from migrator.pending import NOTHING_BEFORE, Before
 from migrator.reports.building import analysis_of
 from migrator.reports.document import Analysis
 from migrator.reports.forms import Form
 from migrator.reports.text import Look
 from migrator.sql_text import read_sql
 from migrator.statements import parse
+
+if TYPE_CHECKING:
+    from migrator.lock_order import LockOrder
+    from migrator.past import Past
 
 WORTH_A_POOL = 24
 """Files from which on starting processes pays."""
@@ -32,6 +39,8 @@ class Settings:
     look: Look
     assumed: Assumed
     today: date
+    catalogue: Path = Path("migrations")
+    """Where a file of a migration has those that come before it."""
 
 
 @dataclass(frozen=True)
@@ -81,5 +90,26 @@ def _cores() -> int:
 
 def _analysed(file: Path, settings: Settings) -> Outcome:
     parsed = parse(read_sql(file), file=str(file))
-    inspection = inspect((parsed,), assumed=settings.assumed, today=settings.today)
+    before, others = surroundings(file, settings)
+    inspection = inspect((parsed,), assumed=settings.assumed, today=settings.today, before=before, pending=others)
     return outcome_of(analysis_of(str(file), inspection), settings)
+
+
+def surroundings(
+    file: Path, settings: Settings, past: Callable[[Path], Past | None] | None = None
+) -> tuple[Before, tuple[LockOrder, ...]]:
+    """The migrations before that of the file, and all others; nothing for a file that belongs to none.
+
+    :param past: of a catalogue's folder; None reads it without a ledger.
+    """
+    if not (file.parent / METADATA_FILE).is_file():
+        return NOTHING_BEFORE, ()
+    from migrator.past import before_file, catalogue_of, past_of  # a bare file has no use for the catalogue
+
+    found = catalogue_of(file, settings.catalogue)
+    known = None if found is None else (past or past_of)(found[0])
+    if found is None or known is None:
+        return NOTHING_BEFORE, ()
+    version = found[1]
+    before = known.before(version, assumed=settings.assumed if known.rows is None else None)
+    return before_file(known, version, file, before), known.others(version)

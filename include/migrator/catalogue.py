@@ -85,6 +85,10 @@ class Catalogue:
     def _by_version(self) -> dict[str, Migration]:
         return {migration.version: migration for migration in self.migrations}
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {version: place for place, version in enumerate(self._by_version)}
+
     def get(self, version: str) -> Migration | None:
         return self._by_version.get(version)
 
@@ -105,16 +109,17 @@ class Catalogue:
     def dependencies_of(self, version: str) -> tuple[str, ...]:
         """Everything that must be applied before `version`, directly or not, in the catalogue's order. Of a broken
         dependency only the name is known."""
+        known, places = self._by_version, self._places
         wanted: set[str] = set()
         stack = list(self.require(version).metadata.dependencies)
         while stack:
             current = stack.pop()
             if current not in wanted:
                 wanted.add(current)
-                found = self.get(current)
-                stack.extend(found.metadata.dependencies if found else ())
-        known = [one.version for one in self.migrations if one.version in wanted]
-        return (*sorted(wanted.difference(known)), *known)
+                if current in known:
+                    stack += known[current].metadata.dependencies
+        broken = wanted.difference(known)
+        return (*sorted(broken), *sorted(wanted - broken, key=places.__getitem__))
 
 
 def load_catalogue(root: Path, *, cache: Path | None = None) -> Catalogue:

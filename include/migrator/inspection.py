@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from migrator import lexer
+from migrator import pending as earlier
 from migrator.allowances import settled
 from migrator.classify import Classification, classify
 from migrator.coverage import Coverage, coverage_of
 from migrator.effects import ASSUMED, Assumed, Effects, World
 from migrator.facts import CatalogFacts
+from migrator.pending import NOTHING_BEFORE, Before
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
 from migrator.routines.plpgsql_faults import without_limit
 from migrator.routines.sql_body import place
-from migrator.rules import RULES, rules_on
+from migrator.rules import BY_ID, RULES, rules_on
 from migrator.rules.guard import guarded
 from migrator.rules.model import Hit, Rule, Script, Subject, Whole
 from migrator.statements import ParsedFile
@@ -25,6 +27,7 @@ from migrator.walk import walk
 
 if TYPE_CHECKING:
     from migrator.estimate import Basis, Estimate, LockWait
+    from migrator.lock_order import LockOrder
     from migrator.metadata import Allow
 
 FAILS = "will-fail"
@@ -71,22 +74,25 @@ def inspect(
     allow: Sequence[Allow] = (),
     today: date | None = None,
     assumed: Assumed = ASSUMED,
-    pending: Sequence[ParsedFile] = (),
+    before: Before = NOTHING_BEFORE,
+    pending: Sequence[LockOrder] = (),
     basis: Basis | None = None,
 ) -> Inspection:
     """`parsed`: the files in the order in which they run. `today`: None means that no allowance ever expires.
-    `assumed`: what to take for granted without `facts`. `pending`: other migrations that are still to be applied.
+    `assumed`: what to take for granted without `facts`. `before`: migrations that come first and may not be applied
+    yet. `pending`: how all others that are still to be applied lock relations.
     `basis`: of the estimates, which are made with `facts` only; None takes default costs."""
-    world = World(facts, assumed)
-    scripts = []
+    begun = earlier.start(before, parsed, World(facts, assumed), transaction)
+    world, scripts = begun.world, []
     for file in parsed:
         script, world = walk(file, world, wanted=transaction)
         scripts.append(script)
+    begun = earlier.doubted(begun, before, scripts, World(facts, assumed), transaction)
     undo = walk(rollback, World(facts, assumed), wanted=None, rollback=True)[0] if rollback is not None else None
-    others = tuple(walk(file, World(facts, assumed), wanted=None)[0] for file in pending)
-    whole = Whole(tuple(scripts), undo, has_metadata, others)
+    whole = Whole(tuple(scripts), undo, has_metadata, tuple(pending))
     files = tuple(script.parsed for script in whole.all_scripts)
-    findings = settled([*_problems(whole), *_findings(whole)], files, allow, today)
+    told = [*_problems(whole), *_milder(_findings(whole), begun), *earlier.findings(before, begun, scripts)]
+    findings = settled(told, files, allow, today)
     subjects = [subject for script in scripts for subject in script.everything()]
     estimates, waits = _forecast(scripts, basis) if facts is not None else ({}, ())
     return Inspection(
@@ -95,7 +101,7 @@ def inspect(
         findings=tuple(findings),
         classification=classify(subjects, waits),
         estimated_seconds=None if facts is None else round(sum(one.seconds_p50 for one in estimates.values()), 3),
-        assumptions=_assumptions(subjects, facts),
+        assumptions=(*_assumptions(subjects, facts), *earlier.assumptions(before, scripts)),
         coverage=coverage_of(whole.all_scripts),
         facts=facts,
         estimates=estimates,
@@ -163,6 +169,17 @@ def _findings(whole: Whole) -> Iterator[Finding]:
         if rule.whole is not None and whole.scripts:
             for told, hit in guarded(rule, rule.whole, whole):
                 yield _finding(told, hit, _script_of(hit.subject, whole), hit.subject)
+
+
+def _milder(findings: Iterable[Finding], begun: earlier.Start) -> Iterator[Finding]:
+    """What fails only once others are applied that need not be: pending.py tells it."""
+    for finding in findings:
+        failure = begun.conflicts.get((finding.file or "", -1 if finding.statement is None else finding.statement))
+        if failure is None or finding.severity is not Severity.ERROR:
+            yield finding
+        elif finding.rule != FAILS:
+            explains = finding.rule in BY_ID and failure.sqlstate in BY_ID[finding.rule].explains
+            yield replace(finding, severity=Severity.WARNING) if explains else finding
 
 
 def _hits(subject: Subject, script: Script) -> list[tuple[Rule, Hit]]:

@@ -8,6 +8,7 @@ import pytest
 
 from migrator.effects import World
 from migrator.inspection import inspect
+from migrator.pending import Earlier, lock_orders
 from migrator.plan import Severity
 from migrator.rules import BY_ID, RULES, rules_on
 from migrator.rules.reference import page
@@ -94,10 +95,11 @@ def test_lock_held_during_work(sql: str, found: bool) -> None:
 
 def test_two_migrations_that_lock_in_opposite_orders() -> None:
     sql = "ALTER TABLE a ADD x int; ALTER TABLE b ADD x int;"
-    other = parse("ALTER TABLE b ADD y int; ALTER TABLE a ADD y int;", file="other.sql")
+    file = parse("ALTER TABLE b ADD y int; ALTER TABLE a ADD y int;", file="other.sql")
+    other = lock_orders(Earlier("other", "2025/other", (file,)))
     (alone,) = [item for item in inspect((parse(sql, file="x.sql"),)).findings if item.rule == "lock-order"]
     (both,) = [
-        item for item in inspect((parse(sql, file="x.sql"),), pending=[other]).findings if item.rule == "lock-order"
+        item for item in inspect((parse(sql, file="x.sql"),), pending=other).findings if item.rule == "lock-order"
     ]
     assert (alone.severity, both.severity) == (Severity.INFO, Severity.WARNING)
     assert "other.sql locks public.b before public.a" in both.message

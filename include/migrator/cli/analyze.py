@@ -66,7 +66,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
     items = _items(args)
     single = len(items) == 1 and not any(Path(item).is_dir() for item in (*args.what, *args.file))
-    settings = Settings(_form(args, single), _look(args, out, len(items)), _assumed(args), system_clock().date())
+    settings = Settings(
+        _form(args, single), _look(args, out, len(items)), _assumed(args), system_clock().date(), args.migrations
+    )
     counts = {"files": 0, "errors": 0, "warnings": 0, "allowed": 0}
 
     def pieces() -> Iterator[str]:
@@ -170,25 +172,39 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
 
 
 def _file(path: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
+    from migrator.batch import surroundings
     from migrator.inspection import inspect
     from migrator.reports.building import analysis_of
     from migrator.sql_text import read_sql
     from migrator.statements import parse
 
     parsed = parse(read_sql(Path(path)), file=str(path))
-    facts, basis = server.look([parsed])
-    inspection = inspect((parsed,), facts=facts, today=settings.today, assumed=settings.assumed, basis=basis)
+    before, others = surroundings(Path(path), settings, server.past)
+    facts, basis = server.look([parsed], before.files)
+    inspection = inspect(
+        (parsed,),
+        facts=facts,
+        today=settings.today,
+        assumed=settings.assumed,
+        basis=basis,
+        before=before,
+        pending=others,
+    )
     return analysis_of(str(path), inspection, extra=server.findings(inspection.scripts))
 
 
 def _migration(version: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
     from migrator.analyze import analyze, parse_migration
     from migrator.inspection import inspect
+    from migrator.pending import NOTHING_BEFORE
     from migrator.reports.building import analysis_of
 
     migration = options.migration(args, str(version))
     parsed = parse_migration(migration)
-    facts, basis = server.look([*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())])
+    past = server.past(options.catalogue_root(args))
+    before, others = (past.before(migration.version), past.others(migration.version)) if past else (NOTHING_BEFORE, ())
+    own = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
+    facts, basis = server.look(own, before.files)
     inspection = inspect(
         tuple(parsed.sql.values()),
         rollback=parsed.rollback,
@@ -199,7 +215,18 @@ def _migration(version: Path | str, server: Server, settings: Settings, args: ar
         today=settings.today,
         assumed=settings.assumed,
         basis=basis,
+        before=before,
+        pending=others,
     )
-    plan = analyze(migration, target=options.target(args), facts=facts, parsed=parsed, basis=basis)
+    plan = analyze(
+        migration,
+        target=options.target(args),
+        facts=facts,
+        parsed=parsed,
+        basis=basis,
+        before=before,
+        pending=others,
+        assumed=settings.assumed,
+    )
     declared = plan.findings[len(inspection.findings) :]
     return analysis_of(str(version), inspection, extra=(*declared, *server.findings(inspection.scripts)))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from migrator.estimate import Basis
     from migrator.facts import CatalogFacts
+    from migrator.ledger import LedgerMigration
+    from migrator.past import Past
     from migrator.plan import Finding
     from migrator.rules.model import Script
     from migrator.session import Connection, Endpoint
@@ -39,6 +42,9 @@ class Server:
         self._check_data = check_data
         self._calibrate_on = calibrate_on
         self._sessions: dict[str, Connection] = {}
+        self._asked = False
+        self._rows: Mapping[str, LedgerMigration] | None = None
+        self._pasts: dict[Path, Past | None] = {}
         self._stack = ExitStack()
 
     def __enter__(self) -> Server:
@@ -47,8 +53,11 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def look(self, files: Sequence[ParsedFile]) -> tuple[CatalogFacts | None, Basis | None]:
-        """What the catalog says about everything that these files name, and what their estimates rest on."""
+    def look(
+        self, files: Sequence[ParsedFile], others: Sequence[ParsedFile] = ()
+    ) -> tuple[CatalogFacts | None, Basis | None]:
+        """What the catalog says about everything that these files name, and what their estimates rest on. `others`:
+        files of earlier migrations."""
         if self._endpoint is None:
             return None, None
         from migrator.estimate.ask import look
@@ -56,7 +65,21 @@ class Server:
         from migrator.run import system_clock
 
         measured = calibrated(self._calibrate_on, clock=system_clock) if self._calibrate_on else None
-        return look(self._session(self._endpoint, "observe"), files, role=self._endpoint.role, measured=measured)
+        conn = self._session(self._endpoint, "observe")
+        return look(conn, files, role=self._endpoint.role, measured=measured, others=others)
+
+    def past(self, root: Path) -> Past | None:
+        """The catalogue in this folder, with what the target's ledger says of it; None when nobody knows."""
+        from migrator.catalogue import load_catalogue
+        from migrator.past import Past, past_of, rows_of
+
+        if self._endpoint is None:
+            return past_of(root)
+        if not self._asked:
+            self._rows, self._asked = rows_of(self._endpoint), True
+        if root not in self._pasts:
+            self._pasts[root] = None if self._rows is None else Past(load_catalogue(root), self._rows)
+        return self._pasts[root]
 
     def findings(self, scripts: Sequence[Script]) -> tuple[Finding, ...]:
         """What the server refuses of them, and the rows that they would fail on."""

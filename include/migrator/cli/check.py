@@ -15,6 +15,7 @@ from migrator.run import system_clock
 if TYPE_CHECKING:
     from migrator.catalogue import Catalogue, Migration
     from migrator.cli.output import Output
+    from migrator.past import Past
     from migrator.plan import Finding
     from migrator.targets import Targets
 
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     from migrator.catalogue import load_catalogue
+    from migrator.past import Past
 
     catalogue = load_catalogue(options.catalogue_root(args), cache=args.cache)
     problems: list[Problem] = []
@@ -45,12 +47,13 @@ def run(args: argparse.Namespace, out: Output) -> int:
     chosen, wrong = _chosen(catalogue, args.versions)
     problems.extend(wrong)
     findings: list[Finding] = []
+    past = Past(catalogue)
     for migration in chosen:
         problems.extend(_schedule_problems(migration, targets))
         if args.no_sql:
             problems.extend(_changes_problems(migration))
         else:
-            found, wrong = _analyse(migration)
+            found, wrong = _analyse(migration, past)
             findings.extend(found)
             problems.extend(wrong)
     return _print(out, chosen, problems, findings, strict=args.strict)
@@ -73,14 +76,15 @@ def _chosen(catalogue: Catalogue, versions: Sequence[str]) -> tuple[tuple[Migrat
     return tuple(migrations.values()), tuple(problems)
 
 
-def _analyse(migration: Migration) -> tuple[list[Finding], tuple[Problem, ...]]:
+def _analyse(migration: Migration, past: Past) -> tuple[list[Finding], tuple[Problem, ...]]:
     """What the rules say about one migration, with the paths of its files."""
     from dataclasses import replace
 
     from migrator.analyze import analyze
+    from migrator.effects import ASSUMED
 
     try:
-        plan = analyze(migration)
+        plan = analyze(migration, before=past.before(migration.version, assumed=ASSUMED))
     except InvalidInput as error:
         return [], error.problems
     findings = [

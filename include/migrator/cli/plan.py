@@ -22,21 +22,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     from migrator.analyze import analyze, parse_migration
+    from migrator.catalogue import load_catalogue
     from migrator.facts_query import collect_facts
-    from migrator.ledger import Ledger
+    from migrator.lock_order import LockOrder
+    from migrator.past import Past, rows_of
+    from migrator.pending import NOTHING_BEFORE
     from migrator.session import connect
 
     migration = options.migration(args, args.version)
     endpoint = options.endpoint(args, required=False)
     facts, applied = None, None
     parsed = parse_migration(migration)
+    rows = {} if endpoint is None else rows_of(endpoint)
+    before, others = NOTHING_BEFORE, tuple[LockOrder, ...]()
+    if rows is not None:  # else nobody knows what is applied
+        past = Past(load_catalogue(options.catalogue_root(args), cache=args.cache), rows if endpoint else None)
+        before, others = past.before(migration.version), past.others(migration.version)
     if endpoint is not None:
-        files = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
+        files = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ()), *before.files]
         with connect(endpoint, purpose="observe") as conn:
             facts = collect_facts(conn, files, role=endpoint.role)
-        with Ledger(endpoint) as ledger:
-            applied = ledger.migration(migration.version) if ledger.exists() else None
-    plan = analyze(migration, target=options.target(args), facts=facts, parsed=parsed, applied=applied)
+        applied = (rows or {}).get(migration.version)
+    plan = analyze(
+        migration,
+        target=options.target(args),
+        facts=facts,
+        parsed=parsed,
+        applied=applied,
+        before=before,
+        pending=others,
+    )
     out.document(plan)
     _print(out, plan)
     errors = [item for item in plan.findings if item.severity is Severity.ERROR and item.allowed_because is None]

@@ -26,7 +26,7 @@ def drop_column(command: Node, target: Target) -> None:
     if facts is None:
         return
     if name not in facts.columns:
-        if not command.missing_ok and not target.is_new:
+        if not command.missing_ok and not target.is_told:
             out.fail("42703", f'column "{name}" of relation "{target.bare}" does not exist')
         return
     if facts.of_type:
@@ -51,7 +51,7 @@ def _is_inherited(facts: RelationFacts, column: str, world: World) -> bool:
 
 def set_not_null(command: Node, target: Target) -> None:
     """Reads every row, unless a valid CHECK or NOT NULL proves it (NotNullImpliedByRelConstraints)."""
-    if target.column(command.name) is None and target.facts is not None and not target.is_new:
+    if target.column(command.name) is None and target.facts is not None and not target.is_told:
         return
     if target.only and target.kind == "p" and target.facts is not None:
         below = [target.world.column(child, command.name) for child in target.facts.children]
@@ -61,7 +61,7 @@ def set_not_null(command: Node, target: Target) -> None:
         proved = target.world.proves_not_null(member, command.name)
         if proved:
             continue
-        if proved is None and not target.world.is_new(member):
+        if proved is None and not target.world.is_told(member):
             target.out.assume(f"no valid CHECK ({command.name} IS NOT NULL) on {member}")
         target.scan((member,))
         target.out.risk("23502", f'column "{command.name}" of "{member}" contains null values')

@@ -75,7 +75,7 @@ def validate_constraint(command: Node, target: Target) -> None:
     """SHARE UPDATE EXCLUSIVE lets readers and writers go on while every row is read."""
     known = target.constraint(command.name)
     if known is None:
-        if target.facts is None or target.is_new:
+        if target.facts is None or target.is_told:
             target.scan()
         return
     if known.kind not in "cfn":

@@ -34,7 +34,7 @@ def alter_type(command: Node, target: Target) -> None:
     if not types.is_known(parts, world):
         out.risk("42704", f'type "{".".join(parts)}" does not exist')
     if column is None:
-        if target.facts is None and not target.is_new:
+        if target.facts is None and not target.is_told:
             out.assume(f"the present type of {target.name}.{name} is unknown: a rewrite is assumed")
             target.rewrite()
         return

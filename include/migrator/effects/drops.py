@@ -83,11 +83,11 @@ def _relations(stmt: Node, kind: str, world: World, out: Recorder) -> None:
 def _table(facts: RelationFacts, names: frozenset[str], world: World, out: Recorder, *, cascade: bool) -> None:
     """What the catalog's dependencies do not tell: those that the migration itself made."""
     for item in facts.constraints:
-        if item.kind == "f" and item.referenced and (facts.oid == 0 or world.is_new(item.referenced)):
+        if item.kind == "f" and item.referenced and (facts.oid == 0 or world.is_told(item.referenced)):
             for other in (item.referenced, *world.leaves(item.referenced)):
                 out.lock(other, AX)
-    new = [view.name for view in facts.views if world.is_new(view.name) and view.name not in names]
-    new += [other for other in facts.referenced_by if world.is_new(other) and other not in names]
+    new = [view.name for view in facts.views if world.is_told(view.name) and view.name not in names]
+    new += [other for other in facts.referenced_by if world.is_told(other) and other not in names]
     if new and not cascade:
         out.fail("2BP01", f"cannot drop {bare(facts.name)} because {', '.join(new)} depends on it")
 

@@ -78,7 +78,7 @@ def _can_be_referenced(constraint: Node, own: tuple[str, ...], referenced: Relat
     if referenced.persistence == "u" and target.facts is not None and target.facts.persistence == "p":
         out.fail("42P16", "constraints on permanent tables may reference only permanent tables")
     wanted = strings(constraint.pk_attrs)
-    if not target.world.is_new(referenced.name):
+    if not target.world.is_told(referenced.name):
         for column in wanted:
             if column not in referenced.columns:
                 out.fail("42703", f'column "{column}" referenced in foreign key constraint does not exist')

@@ -24,10 +24,14 @@ class Journal:
     versions: dict[Hashable, list[int]] = field(default_factory=dict)
     values: dict[Hashable, list[Any]] = field(default_factory=dict)
     last: int = 0
+    below: State | None = None
+    """What counts where nothing is written here."""
+    log: list[tuple[Hashable, ...]] = field(default_factory=list)
+    """The keys that each version wrote, the first version first."""
 
     def up_to(self, version: int) -> Journal:
         """A copy without what was written later."""
-        copy = Journal(last=version)
+        copy = Journal(last=version, below=self.below, log=self.log[:version])
         for key, versions in self.versions.items():
             count = bisect_right(versions, version)
             if count:
@@ -45,22 +49,35 @@ class State:
 
     def get(self, key: Hashable, default: Any = MISSING) -> Any:
         versions = self.journal.versions.get(key)
-        if versions is None:
-            return default
-        if versions[-1] <= self.version:
-            return self.journal.values[key][-1]
-        count = bisect_right(versions, self.version)
-        return self.journal.values[key][count - 1] if count else default
+        if versions is not None:
+            if versions[-1] <= self.version:
+                return self.journal.values[key][-1]
+            count = bisect_right(versions, self.version)
+            if count:
+                return self.journal.values[key][count - 1]
+        return default if self.journal.below is None else self.journal.below.get(key, default)
 
     def written(self) -> Iterator[Hashable]:
         """Keys that this version has something under."""
-        return (key for key, versions in list(self.journal.versions.items()) if versions[0] <= self.version)
+        mine = dict.fromkeys(self.written_since(0))
+        yield from mine
+        if self.journal.below is not None:
+            yield from (key for key in self.journal.below.written() if key not in mine)
+
+    def written_since(self, version: int) -> Iterator[Hashable]:
+        """Keys that this journal got after that version of it."""
+        yield from dict.fromkeys(key for keys in self.journal.log[version : self.version] for key in keys)
+
+    def branch(self) -> State:
+        """The same, with a journal of its own for what comes: nothing is copied, and this one can go on as well."""
+        return State(Journal(below=self))
 
     def with_changes(self, changes: Mapping[Hashable, Any]) -> State:
         if not changes:
             return self
         journal = self.journal if self.journal.last == self.version else self.journal.up_to(self.version)
         journal.last = version = self.version + 1
+        journal.log.append(tuple(changes))
         for key, value in changes.items():
             journal.versions.setdefault(key, []).append(version)
             journal.values.setdefault(key, []).append(value)

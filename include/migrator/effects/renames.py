@@ -63,7 +63,7 @@ def _column(stmt: Node, target: Target) -> None:
         out.lock(name, AX)
     if facts is None:
         return
-    if stmt.subname not in facts.columns and not target.is_new:
+    if stmt.subname not in facts.columns and not target.is_told:
         out.fail("42703", f'column "{stmt.subname}" does not exist')
     if stmt.newname in facts.columns:
         out.fail("42701", f'column "{stmt.newname}" of relation "{target.bare}" already exists')

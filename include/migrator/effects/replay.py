@@ -64,6 +64,7 @@ class Draft:
         self.changes[("relation", name)] = None
         self.changes[("partial", name)] = None
         self.changes[("created", name)] = False
+        self.changes[("made by", name)] = None
         if facts is None:
             return
         if facts.oid:
@@ -145,6 +146,7 @@ class Draft:
         created = self.world.is_new(old)
         self.changes[("created", old)] = False
         self.changes[("created", new)] = created
+        self.changes[("made by", new)] = self.world.made_by(old)
         self.changes[("bare", new.partition(".")[2])] = new
         self.changes[("relation", old)] = None
         if facts is None:

@@ -43,6 +43,10 @@ class Target:
         return self.world.is_new(self.name)
 
     @property
+    def is_told(self) -> bool:
+        return self.world.is_told(self.name)
+
+    @property
     def below(self) -> tuple[str, ...]:
         """Partitions and inheritance children at every depth; none with ONLY."""
         return () if self.only else self.world.leaves(self.name)
@@ -59,13 +63,14 @@ class Target:
     @property
     def is_empty(self) -> bool:
         """Nothing was ever written, as far as is known: a new table, or one without a page."""
-        facts = [self.world.relation(name) for name in self.with_rows()]
+        names = self.with_rows()
+        facts = [None if self.world.made_by(name) else self.world.relation(name) for name in names]
         return self.is_new or all(item is not None and item.bytes == 0 for item in facts)
 
     def column(self, name: str) -> ColumnFacts | None:
         """What is known of a column; one that does not exist fails the statement."""
         facts = self.facts
-        if facts is None or self.is_new:
+        if facts is None or self.is_told:
             return self.world.column(self.name, name)
         found = facts.columns.get(name)
         if found is None:
@@ -75,7 +80,7 @@ class Target:
     def constraint(self, name: str) -> ConstraintFacts | None:
         """What is known of a constraint; one that does not exist fails the statement."""
         found = self.world.constraint(self.name, name)
-        if found is None and self.facts is not None and not self.is_new:
+        if found is None and self.facts is not None and not self.is_told:
             self.out.fail("42704", f'constraint "{name}" of relation "{self.bare}" does not exist')
         return found
 

@@ -101,8 +101,21 @@ class World:
         return found or f"{self.schema}.{bare}"
 
     def is_new(self, relation: str) -> bool:
-        """Whether the migration itself, or one that is to run before it, created the relation: nobody uses it yet."""
+        """Whether the migration itself created the relation: nobody uses it yet."""
         return bool(self.state.get(("created", relation), False))
+
+    def made_by(self, relation: str) -> str | None:
+        """The earlier migration that creates the relation: it may have any number of rows by now."""
+        return None if self.is_new(relation) else self.state.get(("made by", relation), None)
+
+    def changed_by(self, relation: str) -> str | None:
+        """The last earlier migration that creates, changes or drops the relation."""
+        found: str | None = self.state.get(("changed by", relation), None)
+        return found
+
+    def is_told(self, relation: str) -> bool:
+        """Whether a migration makes it: what its SQL does not say (the columns of a query) is not known."""
+        return self.is_new(relation) or self.made_by(relation) is not None
 
     @property
     def created(self) -> Set[str]:
@@ -227,6 +240,32 @@ class World:
 
         changes = replay(node, self)
         return World(self.facts, self.assumed, self.state.with_changes(changes)) if changes else self
+
+    def branch(self) -> World:
+        """The same, from where another way can be gone without a copy of everything."""
+        return World(self.facts, self.assumed, self.state.branch())
+
+    def handed_over(self, label: str, since: int) -> World:
+        """The world in which the next migration starts. What this one made since that version of the state is there,
+        but not new any more; its session, with settings and temporary objects, has ended."""
+        changes: dict[Hashable, Any] = {}
+        for key in self.state.written_since(since):
+            word, name = (key[0], key[1]) if isinstance(key, tuple) else ("", "")
+            temporary = str(name).startswith(f"{TEMPORARY}.")
+            if word == "setting":
+                changes[key] = None
+            elif word == "not valid" and self.state.get(key):
+                changes[key] = False
+            elif word == "bare" and str(self.state.get(key)).startswith(f"{TEMPORARY}."):
+                changes[key] = None
+            elif word == "created" and self.state.get(key):
+                changes[key] = False
+                changes[("made by", name)] = None if temporary else label
+            elif word in ("relation", "partial"):
+                changes[("changed by", name)] = label
+                if temporary:
+                    changes[key] = None
+        return World(self.facts, self.assumed, self.state.with_changes(changes))
 
 
 class _Marked(Set[Any]):

@@ -43,11 +43,16 @@ def profile_of(conn: Connection) -> Profile:
 
 
 def look(
-    conn: Connection, files: Sequence[ParsedFile], *, role: str | None, measured: Profile | None = None
+    conn: Connection,
+    files: Sequence[ParsedFile],
+    *,
+    role: str | None,
+    measured: Profile | None = None,
+    others: Sequence[ParsedFile] = (),
 ) -> tuple[CatalogFacts, Basis]:
     """The catalog's facts about these files, and what their estimates rest on. `measured`: another server's costs; the
-    settings are this one's."""
-    facts = collect_facts(conn, files, role=role)
+    settings are this one's. `others`: files of earlier migrations, about which facts are needed, too."""
+    facts = collect_facts(conn, [*files, *others], role=role)
     profile = profile_of(conn)
     if measured is not None:
         profile = replace(profile, costs=measured.costs, calibrated_at=measured.calibrated_at)

@@ -10,6 +10,7 @@ from typing import Any
 from migrator.effects import Effects, World
 from migrator.effects.model import merged
 from migrator.frozen import frozen
+from migrator.lock_order import LockOrder
 from migrator.plan import Severity
 from migrator.routines import Fault, Gap
 from migrator.statements import ParsedFile, ParsedStatement
@@ -129,8 +130,8 @@ class Whole:
     has_metadata: bool
     """False for a bare SQL file, which has no rollback script beside it."""
 
-    pending: tuple[Script, ...] = ()
-    """Other migrations that wait to be applied, without facts of the catalog."""
+    pending: tuple[LockOrder, ...] = ()
+    """In which order other migrations that wait to be applied lock relations."""
 
     @property
     def all_scripts(self) -> tuple[Script, ...]:
@@ -185,7 +186,7 @@ class Rule:
 def rows_of(subject: Subject, relation: str) -> int | None:
     """Estimated rows of a relation, its partitions included; None when nobody knows."""
     facts = subject.world.relation(relation)
-    if facts is None:
+    if facts is None or any(subject.world.made_by(name) for name in (relation, *facts.partitions)):
         return None
     leaves = (subject.world.relation(name) for name in facts.partitions)
     return max(0, facts.rows) + sum(max(0, leaf.rows) for leaf in leaves if leaf)

@@ -11,11 +11,10 @@ from migrator.rules.rewrite import later
 
 
 def check(whole: Whole) -> Iterator[Hit]:
-    pending = [order for item in whole.pending for order in orders(item.parsed.file, item.timeline)]
     earlier: list[LockOrder] = []
     for item in whole.scripts:
         for order in orders(item.parsed.file, item.timeline):
-            yield from _judge(order, item, [*earlier, *pending])
+            yield from _judge(order, item, [*earlier, *whole.pending])
             earlier.append(order)
 
 
