@@ -75,9 +75,25 @@ def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: End
     assert rows[1] == pytest.approx(1000, rel=0.5)
     assert rows[2] == pytest.approx(20000, rel=0.1)
     assert rows[3:] == [None, None, None]  # nothing to plan, and tables that are not there yet
+    assert basis.statistics.workers[parsed.statements[0].digest] == 0
     ordered = basis.statistics.columns["public.t", "id"]
     assert ordered.correlation == pytest.approx(1.0)
     assert len(inspect((parsed,), facts=facts, basis=basis).estimates) == 6
+
+
+def test_the_planner_tells_how_many_processes_a_copy_takes(database: Endpoint) -> None:
+    parsed = parse("CREATE TABLE counted AS SELECT a, count(*) FROM t GROUP BY a", file="f.sql")
+    with connect(database, purpose="apply") as conn:
+        conn.execute(SCHEMA)
+        for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+            conn.execute(f"SET {setting} = 0")
+        conn.execute("SET max_parallel_workers_per_gather = 2")
+        _, basis = look(conn, [parsed], role=None)
+        conn.execute("SET max_parallel_workers_per_gather = 0")
+        _, alone = look(conn, [parsed], role=None)
+    digest = parsed.statements[0].digest
+    assert (basis.statistics.workers[digest], alone.statistics.workers[digest]) == (2, 0)
+    assert basis.statistics.widths[digest] == 12  # an integer and a bigint
 
 
 def test_a_real_standby_is_seen_with_what_it_has_not_replayed(own_server: Server, programs: Programs) -> None:

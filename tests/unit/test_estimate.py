@@ -256,3 +256,25 @@ def test_a_long_rewrite_has_a_high_risk_whoever_uses_the_table() -> None:
     sql = parse("ALTER TABLE t ALTER a TYPE bigint", file="f.sql")
     assert inspect((sql,), facts=facts(table(100_000))).classification.risk is Risk.MEDIUM
     assert inspect((sql,), facts=facts(table(50 * MILLION))).classification.risk is Risk.HIGH
+
+
+def test_a_query_that_runs_in_parallel_reads_faster() -> None:
+    sql = "CREATE TABLE other AS SELECT a, count(*) FROM t GROUP BY a"
+    digest = parse(sql, file="f.sql").statements[0].digest
+    alone, three = (seconds(sql, basis=Basis(statistics=Statistics(workers={digest: n}))) for n in (0, 2))
+    assert three == pytest.approx(alone / 2.4, rel=0.05)
+
+
+def test_what_decides_about_the_order_of_keys_decides_about_a_build() -> None:
+    costs = replace(Costs(), compare_numeric=1.0, compare_tied=2.0)
+    relation = table(indexes=0)
+    columns = {**relation.columns, "price": ColumnFacts("numeric(10,2)", False)}
+    relation = replace(relation, columns=columns)
+    few = Statistics(columns={("public.t", "a"): ColumnStatistics(4, 0.0, distinct=100)})
+    plain, numeric, tied, repeated = (
+        seconds(f"CREATE INDEX ON t ({keys})", relation, Basis(Profile(costs), few))
+        for keys in ("id", "price", "a, id", "a")
+    )
+    assert plain == pytest.approx(repeated, rel=0.05)
+    assert 10 < numeric < tied
+    assert plain < 1

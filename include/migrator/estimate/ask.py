@@ -71,13 +71,14 @@ def statistics_of(conn: Connection, facts: CatalogFacts, files: Sequence[ParsedF
     columns = {
         (row[0], row[1]): ColumnStatistics(int(row[2]), row[3], float(row[4] or 0.0), float(row[5])) for row in rows
     }
-    counts, widths = {}, {}
+    counts, widths, workers = {}, {}, {}
     for statement in (item for file in files for item in file.statements):
         query = _query(statement)
         plan = None if query is None else _plan(conn, query)
         if plan is not None:
             counts[statement.digest], widths[statement.digest] = _rows(plan), int(plan.get("Plan Width", 0))
-    return Statistics(columns=columns, rows=counts, widths=widths)
+            workers[statement.digest] = _workers(plan)
+    return Statistics(columns=columns, rows=counts, widths=widths, workers=workers)
 
 
 def _query(statement: ParsedStatement) -> str | None:
@@ -109,3 +110,9 @@ def _rows(plan: dict[str, Any]) -> int:
     """Of a data statement the plan below ModifyTable tells how many rows it gets."""
     below: Iterable[dict[str, Any]] = plan.get("Plans", ()) if plan.get("Node Type") == "ModifyTable" else ()
     return sum(int(item.get("Plan Rows", 0)) for item in below) or int(plan.get("Plan Rows", 0))
+
+
+def _workers(plan: dict[str, Any]) -> int:
+    """Of the Gather node with the most; only queries, CREATE TABLE AS among them, have any."""
+    below: Iterable[dict[str, Any]] = plan.get("Plans", ())
+    return max(int(plan.get("Workers Planned", 0)), *(_workers(item) for item in below), 0)

@@ -29,7 +29,7 @@ from migrator.session import Connection, Endpoint
 LOG = logging.getLogger(__name__)
 
 DATABASE = "migrator_calibration"
-KEY_VERSION = 2
+KEY_VERSION = 3
 """To be raised when the meaning of a cost changes: older measurements are then made again."""
 MAX_AGE = timedelta(days=30)
 LOCK_TIMEOUT_MS = 60_000

@@ -55,11 +55,15 @@ class Case:
         return self.heap_bytes(name) // PAGE
 
     def read_seconds(self, name: str) -> float:
-        """Look at every row: with what must be read from the operating system's cache, or from the disk."""
+        """Look at every row."""
+        return self.rows(name) * self.costs.scan / 1e6 + self.missing_seconds(name)
+
+    def missing_seconds(self, name: str) -> float:
+        """Read what is not in shared_buffers: from the operating system's cache, or from the disk."""
         size, profile = self.heap_bytes(name), self.profile
         missing = max(0, size - profile.shared_buffers) / PAGE
         disk = max(0, size - profile.effective_cache_size) / PAGE
-        return (self.rows(name) * self.costs.scan + missing * self.costs.page_read + disk * profile.disk_read) / 1e6
+        return (missing * self.costs.page_read + disk * profile.disk_read) / 1e6
 
     def write_seconds(self, rows: int, size: float, *, logged: bool = True) -> float:
         """Rows into new pages, one after the other; those that do not fit into shared_buffers push others out."""

@@ -60,13 +60,18 @@ class Costs:
     """The same for numbers, times and uuids in no order."""
     compare_text: float = 0.06
     """The same for text, whose comparison asks the collation."""
+    compare_numeric: float = 0.018
+    """The same for numbers of any precision."""
+    compare_tied: float = 0.018
+    """The same where the first column has few values, so that the next one decides."""
     spill: float = 0.2
     """More for a sort that does not fit into maintenance_work_mem."""
     parallel_one: float = 0.7
     """Not seconds: the part of a build's time that is left with one parallel worker."""
     parallel_more: float = 0.65
     """Not seconds: the same with `max_parallel_maintenance_workers`."""
-    hash_build: float = 0.6
+    hash_build: float = 0.036
+    """For each binary digit of the number of rows, too: the more pages, the fewer are in the processor's cache."""
     brin_build: float = 0.1
     gin_entry: float = 0.5
     """Of a million entries: a row of a GIN index has one for each element of an array, word of a document, ..."""
@@ -81,7 +86,7 @@ class Costs:
     """The same for the new version of a row with the old key, beside the old one."""
     replace: float = 0.06
     replace_text: float = 0.25
-    hash_place: float = 0.7
+    hash_place: float = 0.045
     brin_place: float = 0.05
     gin_place: float = 1.0
     """Of a million entries, the pending list included."""

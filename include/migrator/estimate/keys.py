@@ -39,6 +39,9 @@ class Keys:
     method: str = "btree"
     repeated: bool = False
     """Few values, many rows each: a B-tree stores each value once (since PostgreSQL 13)."""
+    numeric: bool = False
+    tied: bool = False
+    """Of several columns, the first with few values."""
 
     @property
     def bytes(self) -> int:
@@ -63,15 +66,24 @@ class Keys:
         if self.method == "brin":
             return millions * (costs.brin_build + computing)
         if self.method == "hash":
-            return millions * (costs.hash_build + computing)
+            return millions * (costs.hash_build * digits(self.rows) + computing)
         if self.method == "gin":
             return millions * (costs.gin_entry * self.entries + computing)
         if self.method != "btree":
             return millions * (costs.gist_build * digits(self.rows) + computing)
-        compare = costs.compare_ordered if self.ordered else costs.compare_text if self.text else costs.compare
+        compare = self._compare(costs)
         spills = self.rows * (self.width + SORT_OVERHEAD) > profile.maintenance_work_mem and not self.ordered
         seconds = costs.build + compare * digits(self.rows) + computing + (costs.spill if spills else 0.0)
         return millions * seconds * _parallel(profile, pages)
+
+    def _compare(self, costs: Costs) -> float:
+        if self.ordered:
+            return costs.compare_ordered
+        if self.text:
+            return costs.compare_text
+        if self.tied:
+            return costs.compare_tied
+        return costs.compare_numeric if self.numeric else costs.compare
 
     def place_seconds(self, costs: Costs, *, changed: int, missing: float, replaces: bool = False) -> float:
         """Insert `changed` keys into the index as it is. `missing`: part of its pages that is not in shared_buffers.
@@ -83,7 +95,7 @@ class Keys:
         if self.method == "brin":
             return costs.brin_place
         if self.method == "hash":
-            return costs.hash_place
+            return costs.hash_place * digits(self.rows)
         if self.method == "gin":
             return costs.gin_place * self.entries
         if self.method != "btree":
@@ -123,7 +135,7 @@ def of_columns(
     method: str = "btree",
 ) -> Keys:
     """The keys of an index on these columns; "" stands for an expression, which counts as text in no order."""
-    width, text, ordered, repeated = 0, False, bool(columns), len(columns) == 1
+    width, text, numeric, ordered, few = 0, False, False, bool(columns), False
     for position, column in enumerate(columns):
         facts = relation.columns.get(column) if relation is not None else None
         known = statistics.columns.get((relation.name, column)) if relation is not None else None
@@ -131,9 +143,19 @@ def of_columns(
         width += known.width if known is not None else FALLBACK_WIDTH["text" if is_text else "plain"]
         if position == 0:
             text = is_text and not _bytewise(facts.collation if facts is not None else "")
+            numeric = facts is not None and facts.type.startswith("numeric")
             ordered = known is not None and abs(known.correlation or 0.0) >= ORDERED
-        repeated = repeated and known is not None and 0 < known.distinct < rows / REPEATED
-    return Keys(rows, width or FALLBACK_WIDTH["plain"], text, ordered, method, repeated and method == "btree")
+            few = known is not None and 0 < known.distinct < rows / REPEATED and method == "btree"
+    return Keys(
+        rows,
+        width or FALLBACK_WIDTH["plain"],
+        text,
+        ordered,
+        method,
+        repeated=few and len(columns) == 1,
+        numeric=numeric,
+        tied=few and len(columns) > 1,
+    )
 
 
 def _bytewise(collation: str) -> bool:

@@ -124,7 +124,9 @@ class _Measurement:
         }
 
     def _builds(self) -> dict[str, float]:
-        ordered, plain, text = (self._millions(f"CREATE INDEX ON sample ({column})") for column in ("id", "a", "t"))
+        ordered, plain, text, numeric, tied = (
+            self._millions(f"CREATE INDEX ON sample ({columns})") for columns in ("id", "a", "t", "price", "parent, a")
+        )
         self._conn.execute("SET maintenance_work_mem = '1MB'")
         spilled = self._millions("CREATE INDEX ON sample (a)")
         self._conn.execute("RESET maintenance_work_mem")
@@ -134,10 +136,12 @@ class _Measurement:
             "compare_ordered": 0.3 * ordered / self._levels,
             "compare": (plain - build) / self._levels,
             "compare_text": (text - build) / self._levels,
+            "compare_numeric": (numeric - build) / self._levels,
+            "compare_tied": (tied - build) / self._levels,
             "spill": spilled - plain,
             "parallel_one": self._parallel(min(1, self._workers), plain + text),
             "parallel_more": self._parallel(self._workers, plain + text),
-            "hash_build": self._millions("CREATE INDEX ON sample USING hash (t)"),
+            "hash_build": self._millions("CREATE INDEX ON sample USING hash (t)") / self._levels,
             "brin_build": self._millions("CREATE INDEX ON sample USING brin (id)"),
         }
 
@@ -194,7 +198,7 @@ class _Measurement:
             / self._few_levels,
             "gin_place": placed["gin"] / ENTRIES,
             "gist_place": placed["gist"] / self._few_levels,
-            "hash_place": placed["hash"],
+            "hash_place": placed["hash"] / self._few_levels,
             "brin_place": placed["brin"],
         }
 

@@ -95,6 +95,8 @@ class Statistics:
     """Rows that the planner expects a data statement to change or give, by the statement's digest."""
     widths: Mapping[str, int] = field(default_factory=dict)
     """Bytes of each of these rows, by the same."""
+    workers: Mapping[str, int] = field(default_factory=dict)
+    """Processes that the planner wants beside the session's own, by the same."""
 
 
 @dataclass(frozen=True)

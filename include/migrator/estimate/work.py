@@ -18,6 +18,8 @@ ROW_OVERHEAD = 28
 """Bytes of a row beside its columns: header, item pointer."""
 REWRITE_WAL = 34
 """Bytes of WAL for each row of a rewrite beside the row, measured."""
+LEADER_BUSY = 0.3
+"""The part of its time that the leader of a parallel query spends on each worker."""
 COPIES = ("create_table_as_stmt", "refresh_mat_view_stmt")
 
 
@@ -48,10 +50,7 @@ def _rewrites(case: Case) -> Iterator[Work]:
         size = case.heap_bytes(name)
         yield Work(
             f"writes {rows:,} rows of {name} anew",
-            case.read_seconds(name)
-            - rows / 1e6 * case.costs.scan  # `write` includes it
-            + case.write_seconds(rows, size, logged=not unlogged)
-            + rows / 1e6 * extra,
+            case.missing_seconds(name) + case.write_seconds(rows, size, logged=not unlogged) + rows / 1e6 * extra,
             wal_bytes=0 if unlogged else int(rows * (case.width(name) + REWRITE_WAL)),
             temporary_bytes=size,
         )
@@ -102,7 +101,9 @@ def _build(
     again = (passes - 1) * found.rows / 1e6 * (case.costs.scan + case.costs.build)
     return Work(
         f"builds index {name} over {found.rows:,} rows",
-        found.build_seconds(case.profile, pages=case.pages(table), computing=computing) + again,
+        found.build_seconds(case.profile, pages=case.pages(table), computing=computing)
+        + case.missing_seconds(table) * passes
+        + again,
         wal_bytes=found.bytes if logged and not case.profile.wal_minimal else 0,
         temporary_bytes=temporary + spilled,
         final_bytes=final,
@@ -198,9 +199,10 @@ def _copies(case: Case) -> Iterator[Work]:
     if len(tables) > 1:
         each += case.costs.probe
     each += seconds_per_million(statement.node, case.costs)
+    processes = _processes(case.statistics.workers.get(statement.digest, 0))
     for table in sorted(tables):
         if read := case.rows(table):
-            yield Work(f"reads {read:,} rows of {table}", case.read_seconds(table) + read / 1e6 * each)
+            yield Work(f"reads {read:,} rows of {table}", (case.read_seconds(table) + read / 1e6 * each) / processes)
     yield Work(
         f"writes {rows:,} rows into {name}",
         case.write_seconds(rows, size),
@@ -210,3 +212,9 @@ def _copies(case: Case) -> Iterator[Work]:
     )
     for index, found in case.indexes(name):
         yield _build(index.name, found, case, name, temporary=found.bytes)
+
+
+def _processes(workers: int) -> float:
+    """Who does the work: the workers, and the leader as far as they leave it time, as the planner counts
+    (get_parallel_divisor)."""
+    return workers + max(0.0, 1 - LEADER_BUSY * workers)
