@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from migrator.documents import from_dict
 from migrator.facts import CatalogFacts
 from migrator.inspection import inspect
 from migrator.pending import Earlier, lock_orders
-from migrator.plan import Finding
+from migrator.plan import Finding, Severity
+from migrator.rules import BY_ID
 from migrator.statements import ParsedFile, parse
 
 FOLDER = Path(__file__).parent / "rules"
@@ -111,6 +112,15 @@ def _examples() -> Iterator[Example]:
         for path in sorted(folder.glob("*.sql")):
             if path.stem.startswith(("bad", "good")):
                 yield Example(folder.name, path)
+
+
+def unexplained(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    """Rule and message of what people are warned of with neither SQL instead nor a word why there is none."""
+    return [
+        (item.rule, item.message)
+        for item in findings
+        if item.severity is not Severity.INFO and not item.alternative_sql and not BY_ID[item.rule].without_sql
+    ]
 
 
 def crowded(facts: CatalogFacts) -> CatalogFacts:

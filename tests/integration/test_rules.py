@@ -18,7 +18,7 @@ from migrator.schema_diff import diff
 from migrator.session import Endpoint, connect
 from migrator.statements import ParsedFile, parse
 from tests.integration.conftest import MakeDatabase
-from tests.rule_examples import Example, crowded, examples
+from tests.rule_examples import Example, crowded, examples, unexplained
 
 BAD = [item for item in examples() if item.bad]
 GOOD = [item for item in examples() if not item.bad]
@@ -61,7 +61,9 @@ def test_bad_example_is_found(example: Example, make_database: MakeDatabase, maj
     if not example.runs_on(major):
         pytest.skip(f"not for PostgreSQL {major}")
     endpoint = make_database(script=example.catalog.read_text())
-    found = [item for item in example.findings(facts_of(endpoint, example.parsed)) if item.rule == example.rule]
+    findings = example.findings(facts_of(endpoint, example.parsed))
+    assert unexplained(findings) == []
+    found = [item for item in findings if item.rule == example.rule]
     assert found
     alternatives = [item for item in found if item.alternative_sql]
     for item in alternatives:
@@ -82,6 +84,7 @@ def test_good_example_is_not_found_and_runs(example: Example, make_database: Mak
         pytest.skip(f"not for PostgreSQL {major}")
     endpoint = make_database(script=example.catalog.read_text())
     found = example.findings(facts_of(endpoint, example.parsed))
+    assert unexplained(found) == []
     assert [item for item in found if item.rule == example.rule] == []
     if example.fails is None:
         run(endpoint, [example.text])

@@ -16,7 +16,7 @@ from migrator.rules.rewrite import migrations_of
 from migrator.statements import parse
 from migrator.walk import walk
 from tests.effects.corpus import load
-from tests.rule_examples import Example, examples
+from tests.rule_examples import Example, examples, unexplained
 
 PAGE = Path(__file__).parents[2] / "include" / "migrator" / "rules" / "README.md"
 EXAMPLES = examples()
@@ -43,6 +43,11 @@ def test_alternative_is_sql(example: Example) -> None:
     for finding in example.findings():
         for text in migrations_of(finding.alternative_sql or ""):
             assert parse(text, file="alternative.sql").problems == ()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_a_warning_has_sql_or_its_rule_says_why_not(example: Example) -> None:
+    assert unexplained(example.findings()) == []
 
 
 def test_each_rule_has_examples_and_each_example_a_rule() -> None:

@@ -166,6 +166,8 @@ class Rule:
     alternative: str
     source: str
     """Page of the PostgreSQL documentation, with the anchor."""
+    without_sql: str = ""
+    """When a warning of it comes without SQL, and why there is none to offer; "" when each of them has SQL."""
     aliases: tuple[str, ...] = ()
     """What other tools call it: "squawk:...", "eugene:...", "strong_migrations:..."."""
     statement: StatementCheck | None = None

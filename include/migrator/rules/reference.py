@@ -15,7 +15,8 @@ without a connection, and tables that the same migration creates are never warne
 A finding's alternative is SQL for this very statement and this server's version. The line
 `-- in a migration after that one:` stands between parts that must be migrations of their own, because a lock is held
 until its transaction ends. Each alternative in the rules' examples is run on a server, ends in the schema of the
-statement itself, and is clean when it is analysed again; where it cannot be, the example says why.
+statement itself, and is clean when it is analysed again; where it cannot be, the example says why. A warning or an
+error without SQL belongs to a rule whose "Without SQL" says when, and why there is none.
 
 A rule is allowed for one migration with
 `allow` in its metadata: the rule's id, a reason, and a date until which the allowance is valid. For one statement a
@@ -46,6 +47,7 @@ def page() -> str:
 
 def _section(rule: Rule) -> str:
     aliases = f"- Elsewhere: {', '.join(f'`{alias}`' for alias in rule.aliases)}\n" if rule.aliases else ""
+    without_sql = f"- Without SQL: {rule.without_sql}\n" if rule.without_sql else ""
     versions = "" if rule.versions == "all" else f"- PostgreSQL: {rule.versions}\n"
     return (
         f"## {rule.id}\n\n"
@@ -53,7 +55,7 @@ def _section(rule: Rule) -> str:
         f"- When: {rule.condition}\n"
         f"- Effect: {rule.effect}\n"
         f"- Instead: {rule.alternative}\n"
-        f"{versions}{aliases}"
+        f"{without_sql}{versions}{aliases}"
         f"- Source: <{rule.source}>\n"
     )
 

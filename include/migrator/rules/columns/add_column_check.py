@@ -32,6 +32,8 @@ RULE = Rule(
     condition="ADD COLUMN ... CHECK (...), with or without a default",
     effect="ACCESS EXCLUSIVE lock while every row is checked, although all have the same value",
     alternative="add the column alone, then the CHECK as NOT VALID, then VALIDATE CONSTRAINT in a later transaction",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("eugene:E1", "strong_migrations:add_check_constraint"),
     on=("alter_table_stmt",),

@@ -36,6 +36,8 @@ RULE = Rule(
     effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew; a constant or a stable"
     " function such as now() is computed once, and costs nothing",
     alternative="add the column without a default, set the default in a second statement, fill old rows in batches",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=(
         "squawk:adding-field-with-default",

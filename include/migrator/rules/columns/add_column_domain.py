@@ -46,6 +46,8 @@ RULE = Rule(
     condition="ADD COLUMN of a domain with CHECK or NOT NULL; needs a connection",
     effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew, without a default, too",
     alternative="use the domain's base type, with a CHECK on the table that is added NOT VALID and validated later",
+    without_sql="with other parts in the same ALTER TABLE, or a domain that nobody can look up: the base type with"
+    " CHECKs ends in another schema, and is offered for one column alone",
     source="https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/commands/tablecmds.c (ATExecAddColumn)",
     on=("alter_table_stmt",),
     subtypes=("AT_AddColumn",),

@@ -61,6 +61,8 @@ RULE = Rule(
     condition="ADD COLUMN ... GENERATED ALWAYS AS (...) STORED",
     effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
     alternative="add a plain column that a trigger keeps, and fill old rows in batches",
+    without_sql="with other parts in the same ALTER TABLE, or NOT NULL, a key or a reference on the column: the plain"
+    " column that a trigger keeps ends in another schema, and is offered for one column alone",
     source=DOCS + "ddl-generated-columns.html",
     aliases=("squawk:adding-field-with-default", "eugene:E11", "strong_migrations:add_column_generated_stored"),
     on=("alter_table_stmt",),

@@ -29,6 +29,8 @@ RULE = Rule(
     effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
     alternative="add a plain column with a sequence as its default, fill old rows in batches, make it NOT NULL, and"
     " turn it into an identity column in the end, which is instant",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:adding-field-with-default", "eugene:E11", "strong_migrations:add_column_auto_incrementing"),
     on=("alter_table_stmt",),

@@ -52,6 +52,9 @@ RULE = Rule(
     effect="fails with SQLSTATE 23502 as soon as the table has a row; on an empty table it is instant",
     alternative="give it a constant default, which is instant; or add it nullable, fill it in batches, and make it"
     " NOT NULL afterwards",
+    without_sql="for stored generated columns and domains with constraints, whose own rules say more, and when"
+    " another part of the same ALTER TABLE has no way online: split the statement, and that part keeps its"
+    " reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:adding-required-field",),
     on=("alter_table_stmt",),

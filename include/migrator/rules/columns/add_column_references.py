@@ -44,6 +44,9 @@ RULE = Rule(
     condition="ADD COLUMN ... REFERENCES; with a default every row is looked up, without one nothing is read (info)",
     effect="ACCESS EXCLUSIVE lock on the table and SHARE ROW EXCLUSIVE on the referenced one in one transaction",
     alternative="add the column alone, then the foreign key NOT VALID, then VALIDATE CONSTRAINT, each by itself",
+    without_sql="before PostgreSQL 18 for a partitioned table, which refuses a foreign key NOT VALID, for a reference"
+    " that is NOT ENFORCED, and when another part of the same ALTER TABLE has no way online: split the"
+    " statement, and that part keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:adding-foreign-key-constraint", "eugene:E1", "strong_migrations:add_reference"),
     on=("alter_table_stmt",),

@@ -28,6 +28,8 @@ RULE = Rule(
     condition="ADD COLUMN of type smallserial, serial or bigserial",
     effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
     alternative="add a plain column with a sequence as its default, fill old rows in batches, then make it NOT NULL",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
     source=DOCS + "datatype-numeric.html#DATATYPE-SERIAL",
     aliases=("eugene:E11", "strong_migrations:add_column_auto_incrementing"),
     on=("alter_table_stmt",),

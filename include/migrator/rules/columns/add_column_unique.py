@@ -33,6 +33,8 @@ RULE = Rule(
     condition="ADD COLUMN ... UNIQUE or PRIMARY KEY",
     effect="ACCESS EXCLUSIVE lock for the whole index build",
     alternative="add the column alone, CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT ... USING INDEX",
+    without_sql="for a partitioned table with foreign partitions, and when another part of the same ALTER TABLE has"
+    " no way online: split the statement, and that part keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
     aliases=("squawk:disallowed-unique-constraint", "squawk:adding-serial-primary-key-field", "eugene:E7"),
     on=("alter_table_stmt",),

@@ -28,6 +28,8 @@ RULE = Rule(
     condition="ALTER COLUMN TYPE that changes the collation, or how values compare, of an indexed column",
     effect="ACCESS EXCLUSIVE lock while each index of the column is built again; the table itself is not rewritten",
     alternative="build an index with the new collation CONCURRENTLY first; the change then takes it as it is",
+    without_sql="where the index belongs to a constraint, a CHECK is on the column, or the table is partitioned: an"
+    " index made before is not taken over then. Then it takes a window",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     on=("alter_table_stmt",),
     subtypes=("AT_AlterColumnType",),

@@ -29,6 +29,11 @@ RULE = Rule(
     effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew; longer varchar, varchar to"
     " text and higher numeric precision are instant",
     alternative="add a column of the new type, keep it in step with a trigger, fill it in batches, swap names",
+    without_sql="where no second column can take over: an identity column, a key that foreign keys refer to, a column"
+    " of a partitioned table that is in an index or a constraint, one in an EXCLUDE constraint, one that a"
+    " view, rule, policy, generated column or publication names (the server refuses: 0A000), and without a"
+    " connection, which would tell the indexes and constraints to make again. Then it takes a window; of a"
+    " key that others refer to, each referring column first gets a second column, too",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:changing-column-type", "eugene:E5", "eugene:E10", "strong_migrations:change_column"),
     on=("alter_table_stmt",),

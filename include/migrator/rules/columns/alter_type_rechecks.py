@@ -28,6 +28,8 @@ RULE = Rule(
     condition="ALTER COLUMN TYPE without a rewrite, when a CHECK or a foreign key is on the column",
     effect="ACCESS EXCLUSIVE lock while every row is checked again",
     alternative="drop the CHECK, change the type, add the CHECK again NOT VALID, and validate it later",
+    without_sql="for partitioned tables, identity columns, keys that foreign keys refer to, and when another part of"
+    " the same ALTER TABLE has no way online: split the statement, and that part keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("strong_migrations:change_column_constraint",),
     on=("alter_table_stmt",),

@@ -34,6 +34,8 @@ RULE = Rule(
     effect="fails with SQLSTATE 0A000 or 2BP01; CASCADE would drop what depends on it, and its grants with it",
     alternative="in one transaction: drop what depends on the column, change it, create the same again with its owner,"
     " grants and comments",
+    without_sql="always: the view, rule, policy or trigger has to be written anew by its author: drop it, change the"
+    " column, create it again, in one migration",
     source=DOCS + "ddl-depend.html",
     explains=STATES,
     on=("alter_table_stmt",),

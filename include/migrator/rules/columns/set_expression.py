@@ -29,6 +29,8 @@ RULE = Rule(
     effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
     alternative="a plain column that a trigger computes, filled in batches, takes the generated one's place; the"
     " trigger stays, because a column can only become a generated one by writing the table anew",
+    without_sql="for a virtual column, another collation, a column of a partitioned table that is in an index or a"
+    " constraint, and without a connection: nothing can take its place unseen",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-EXPRESSION",
     versions="17 and later; before, the grammar does not know it",
     on=("alter_table_stmt",),

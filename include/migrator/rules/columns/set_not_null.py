@@ -28,6 +28,8 @@ RULE = Rule(
     effect="ACCESS EXCLUSIVE lock while every row is read",
     alternative="add CHECK (column IS NOT NULL) NOT VALID and validate it later: then SET NOT NULL is instant; on"
     " PostgreSQL 18 add the NOT NULL constraint itself NOT VALID and validate it",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-DROP-NOT-NULL",
     aliases=(
         "squawk:adding-not-nullable-field",

@@ -26,6 +26,8 @@ RULE = Rule(
     condition="ADD CHECK without NOT VALID on an existing table",
     effect="ACCESS EXCLUSIVE lock while every row is checked",
     alternative="add it NOT VALID, then VALIDATE CONSTRAINT in a later transaction, which lets everybody work",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:constraint-missing-not-valid", "eugene:E1", "strong_migrations:add_check_constraint"),
     on=("alter_table_stmt",),

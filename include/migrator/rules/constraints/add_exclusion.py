@@ -27,6 +27,8 @@ RULE = Rule(
     alternative="there is no way online: NOT VALID is refused (0A000), USING INDEX is not in the grammar, and an index"
     " built CONCURRENTLY before is not taken over. Take a window that is long enough, or fill a new table that has the"
     " constraint from the start, kept in step by triggers, and swap names",
+    without_sql="always: NOT VALID is refused (0A000), USING INDEX is not in the grammar for EXCLUDE (42601), and an"
+    " index that is built CONCURRENTLY before is not taken over",
     source=DOCS + "sql-createtable.html#SQL-CREATETABLE-EXCLUDE",
     aliases=("eugene:E8", "strong_migrations:add_exclusion_constraint"),
     on=("alter_table_stmt",),

@@ -31,6 +31,8 @@ RULE = Rule(
     condition="ADD FOREIGN KEY without NOT VALID on an existing table",
     effect="SHARE ROW EXCLUSIVE lock on both tables, and on every partition of either, while every row is looked up",
     alternative="add it NOT VALID, then VALIDATE CONSTRAINT in a later transaction, which lets everybody work",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-NOTES",
     aliases=("squawk:adding-foreign-key-constraint", "eugene:E1", "strong_migrations:add_foreign_key"),
     on=("alter_table_stmt",),

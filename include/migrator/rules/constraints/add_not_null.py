@@ -27,6 +27,8 @@ RULE = Rule(
     condition="ADD CONSTRAINT ... NOT NULL column without NOT VALID, unless a valid constraint proves it",
     effect="ACCESS EXCLUSIVE lock while every row is read",
     alternative="add it NOT VALID, then VALIDATE CONSTRAINT in a later transaction, which lets everybody work",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT",
     aliases=("squawk:adding-not-nullable-field", "eugene:E2", "strong_migrations:change_column_null"),
     versions="18 and later; before, the grammar does not know it",

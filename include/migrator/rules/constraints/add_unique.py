@@ -29,6 +29,8 @@ RULE = Rule(
     effect="ACCESS EXCLUSIVE lock for the whole index build, and for a PRIMARY KEY on nullable columns while all rows"
     " are read to see that they hold no NULL",
     alternative="CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT ... USING INDEX",
+    without_sql="WITHOUT OVERLAPS and indexes of foreign partitions cannot be built before, and when another part of"
+    " the same ALTER TABLE has no way online: split the statement, and that part keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
     aliases=("squawk:disallowed-unique-constraint", "eugene:E7", "strong_migrations:add_unique_constraint"),
     on=("alter_table_stmt",),

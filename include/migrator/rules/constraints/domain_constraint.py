@@ -49,6 +49,8 @@ RULE = Rule(
     effect="SHARE lock on each table that uses the domain while all its rows are read: writes wait",
     alternative="add the constraint NOT VALID: new values obey it at once; check the old rows by a CHECK on each table,"
     " NOT VALID and then validated. The domain's own constraint stays NOT VALID: to validate it reads all the tables",
+    without_sql="SET NOT NULL and VALIDATE where the tables are not known, or hold the domain elsewhere than in a"
+    " plain column, and VALIDATE of what is valid already",
     source=DOCS + "sql-alterdomain.html",
     aliases=("squawk:ban-alter-domain-with-add-constraint",),
     on=("alter_domain_stmt",),

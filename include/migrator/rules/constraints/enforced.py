@@ -27,6 +27,7 @@ RULE = Rule(
     condition="ALTER CONSTRAINT ... ENFORCED of a constraint that was NOT ENFORCED",
     effect="ACCESS EXCLUSIVE lock while every row is checked",
     alternative="drop the constraint, add it again NOT VALID, and validate it in a later transaction",
+    without_sql="for a partitioned table, and with a change of DEFERRABLE in the same command",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ALTER-CONSTRAINT",
     versions="18 and later; before, the grammar does not know it",
     on=("alter_table_stmt",),

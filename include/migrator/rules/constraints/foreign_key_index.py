@@ -73,6 +73,8 @@ RULE = Rule(
     condition="ADD FOREIGN KEY on columns that no index begins with; needs a connection",
     effect="a DELETE in the referenced table, or an UPDATE of its key, reads this whole table for each row",
     alternative="CREATE INDEX CONCURRENTLY on the columns first",
+    without_sql="for a partitioned table, whose index is built on each partition (write CREATE INDEX: create-index"
+    " has the SQL), and for a column that the same statement adds",
     source=DOCS + "ddl-constraints.html#DDL-CONSTRAINTS-FK",
     aliases=("eugene:E15",),
     whole=check,

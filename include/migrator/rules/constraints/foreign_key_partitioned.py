@@ -32,6 +32,7 @@ RULE = Rule(
     effect="fails with SQLSTATE 42809",
     alternative="add the foreign key NOT VALID to each partition and validate it there; then add it to the partitioned"
     " table, which takes over the partitions' own constraints without reading them",
+    without_sql="when the catalog does not know all partitions, or one is a foreign table",
     source="https://www.postgresql.org/docs/17/sql-altertable.html#SQL-ALTERTABLE-NOTES",
     versions="before 18",
     explains=("42809",),

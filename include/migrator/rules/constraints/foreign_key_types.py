@@ -59,6 +59,8 @@ RULE = Rule(
     condition="ADD FOREIGN KEY between columns whose types differ, for example integer and bigint; needs a connection",
     effect="the smaller type overflows long before the larger one; comparing them converts, and may use no index",
     alternative="give both columns the same type first",
+    without_sql="which of the two types is right is a decision; prefer-bigint and alter-column-type have the SQL for"
+    " a change of either",
     source=DOCS + "ddl-constraints.html#DDL-CONSTRAINTS-FK",
     on=("alter_table_stmt",),
     subtypes=("AT_AddColumn", "AT_AddConstraint"),

@@ -27,6 +27,8 @@ RULE = Rule(
     condition="ADD PRIMARY KEY USING INDEX, when the catalog says that one of the index's columns may be NULL",
     effect="ACCESS EXCLUSIVE lock while every row is read: the index is there already, NOT NULL is not",
     alternative="make the columns NOT NULL first, by a constraint that is added NOT VALID and validated later",
+    without_sql="for a partitioned table with foreign partitions, and when another part of the same ALTER TABLE has"
+    " no way online: split the statement, and that part keeps its reason",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-ADD-TABLE-CONSTRAINT-USING-INDEX",
     aliases=("eugene:W14",),
     on=("alter_table_stmt",),

@@ -128,6 +128,8 @@ RULE = Rule(
     "default partition, or a materialized view without a unique index",
     effect="fails with 0A000, 2BP01 or 55000, whichever the server's version",
     alternative="what PostgreSQL has instead, see the statement's own alternative",
+    without_sql="REFRESH CONCURRENTLY without a unique index: the columns that are unique in the view's query are not"
+    " known; create the index (on plain columns, without WHERE), then refresh",
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     statement=check,
     on=tuple(_CHECKS),

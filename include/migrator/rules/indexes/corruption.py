@@ -29,6 +29,7 @@ RULE = Rule(
     condition="CREATE INDEX or REINDEX CONCURRENTLY on PostgreSQL 14.0 to 14.3",
     effect="the index may miss rows: queries do not find them, and UNIQUE lets duplicates in",
     alternative="upgrade to 14.4 or later first, or build without CONCURRENTLY in a window",
+    without_sql="always: the SQL is right, the release is not; update PostgreSQL to 14.4 or later",
     source="https://www.postgresql.org/docs/release/14.4/",
     aliases=("strong_migrations:add_index_corruption",),
     statement=check,

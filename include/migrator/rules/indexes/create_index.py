@@ -44,6 +44,7 @@ RULE = Rule(
     condition="CREATE INDEX without CONCURRENTLY on an existing table",
     effect="SHARE lock, on a partitioned table on every partition: INSERT, UPDATE and DELETE wait for the build",
     alternative="use CREATE INDEX CONCURRENTLY, in a migration of its own outside a transaction",
+    without_sql="when the catalog does not know each partition, or one is a foreign table",
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     aliases=(
         "squawk:require-concurrent-index-creation",

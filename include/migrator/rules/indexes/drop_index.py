@@ -51,6 +51,7 @@ RULE = Rule(
     condition="DROP INDEX without CONCURRENTLY",
     effect="ACCESS EXCLUSIVE lock on the table: reads wait, too, until the transaction ends",
     alternative="use DROP INDEX CONCURRENTLY, outside a transaction",
+    without_sql="with an index that the same migration creates in the same DROP: name it in one of its own",
     source=DOCS + "sql-dropindex.html",
     aliases=("squawk:require-concurrent-index-deletion", "eugene:E9", "strong_migrations:remove_index"),
     statement=check,

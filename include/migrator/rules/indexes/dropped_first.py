@@ -32,6 +32,8 @@ RULE = Rule(
     condition="CREATE INDEX after DROP INDEX of one on the same table that begins with the same column",
     effect="between the two, queries that need the index read the whole table",
     alternative="build the new one under another name, drop the old one, then rename it with ALTER INDEX",
+    without_sql="always: the two statements change places, CREATE INDEX CONCURRENTLY first and DROP INDEX in a later"
+    " migration; a new name is for its author to choose",
     source=DOCS + "sql-reindex.html#SQL-REINDEX-CONCURRENTLY",
     statement=check,
     on=("index_stmt",),

@@ -38,6 +38,10 @@ RULE = Rule(
     condition="ATTACH PARTITION without a valid CHECK that proves the bound, on the table and on a default partition",
     effect="ACCESS EXCLUSIVE lock on the table, and on the default partition, while each of their rows is read",
     alternative="CHECK NOT VALID, VALIDATE, ATTACH without reading, drop the CHECK; on a default partition, too",
+    without_sql="where the bound has several key columns, an expression, HASH or NULL, the attached table is itself"
+    " partitioned, the statement has other parts, or a default partition cannot be given a CHECK (it is"
+    " partitioned, or its rows are unknown): no CHECK that the server would take for proof is known. Put"
+    " the CHECK on the table while it is filled, or take a window",
     source=DOCS + "ddl-partitioning.html#DDL-PARTITIONING-DECLARATIVE-MAINTENANCE",
     aliases=("pgfence:attach-partition", "pgsafe:attach-partition"),
     statement=check,

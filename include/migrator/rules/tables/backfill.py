@@ -83,6 +83,8 @@ RULE = Rule(
     condition="UPDATE or DELETE in a loop without COMMIT, or one statement over a table of millions of rows",
     effect="rows stay locked and dead rows pile up all the time, standbys fall behind, and a failure undoes all of it",
     alternative="batches by ranges of the key, each committed by itself, in a file without a transaction",
+    without_sql="always: the loop is code; the same loop runs as a batch step of the engine"
+    " (migration-metadata.yaml), each batch in a transaction of its own",
     source=DOCS + "sql-update.html#SQL-UPDATE-EXAMPLES",
     aliases=("pgfence:update-in-migration", "strong_migrations:backfill"),
     script=check,

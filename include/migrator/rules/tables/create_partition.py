@@ -41,6 +41,8 @@ RULE = Rule(
     condition="CREATE TABLE ... PARTITION OF an existing table",
     effect="ACCESS EXCLUSIVE lock on the parent, and on a default partition while all its rows are read",
     alternative="create the table by itself (LIKE parent), then ATTACH PARTITION, which lets everybody use the parent",
+    without_sql="for a partition with columns or constraints of its own, for the default partition, and, beside a"
+    " default partition, for a bound of several key columns, an expression, HASH or NULL",
     source=DOCS + "sql-createtable.html#SQL-CREATETABLE-PARTITION",
     statement=check,
     on=("create_stmt",),

@@ -39,6 +39,8 @@ RULE = Rule(
     condition="DETACH PARTITION without CONCURRENTLY on PostgreSQL 14 and later",
     effect="ACCESS EXCLUSIVE lock on the partitioned table and the partition",
     alternative="DETACH PARTITION ... CONCURRENTLY, outside a transaction; it waits for old transactions",
+    without_sql="with other parts in the same ALTER TABLE, before PostgreSQL 14, and with a default partition, where"
+    " CONCURRENTLY is refused (55000)",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DETACH-PARTITION",
     aliases=("squawk:require-concurrent-partition-detach", "pgfence:detach-partition"),
     statement=check,

@@ -41,6 +41,8 @@ RULE = Rule(
     condition="DROP ... CASCADE, or DROP OWNED",
     effect="objects that the statement does not name are dropped; every table among them is locked ACCESS EXCLUSIVE",
     alternative="without CASCADE the server refuses and lists the dependents: drop those by name that may go",
+    without_sql="always: what depends on it is named in the message; each is dropped, or changed, by a statement that"
+    " says so",
     source=DOCS + "ddl-depend.html",
     aliases=(
         "squawk:ban-drop-function",

@@ -39,6 +39,8 @@ RULE = Rule(
     condition="DROP TABLE, SCHEMA, MATERIALIZED VIEW or COLUMN",
     effect="the data is lost, and whatever still uses it fails at once",
     alternative="stop using it first, and keep it under another name for a while; drop it in a later migration",
+    without_sql="always: what is dropped is gone; a copy (CREATE TABLE ... AS), a rename, and the drop in a later"
+    " release keep a way back",
     source=DOCS + "sql-droptable.html",
     aliases=(
         "squawk:ban-drop-table",

@@ -37,6 +37,9 @@ RULE = Rule(
     condition="REFRESH MATERIALIZED VIEW of a view that holds data, without CONCURRENTLY",
     effect="ACCESS EXCLUSIVE lock on the view for as long as its query runs",
     alternative="REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index, lets everybody read",
+    without_sql="without a unique index on plain columns and without WHERE: CONCURRENTLY fails then (55000), and"
+    " which columns are unique in the view's query only its author knows. Such an index can be created"
+    " CONCURRENTLY before",
     source=DOCS + "sql-refreshmaterializedview.html",
     aliases=("pgfence:refresh-materialized-view", "pgsafe:refresh-materialized-view"),
     statement=check,

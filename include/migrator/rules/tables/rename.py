@@ -108,6 +108,9 @@ RULE = Rule(
     condition="RENAME or SET SCHEMA of a table, column, view, schema, type, function or sequence; of an enum value",
     effect="the application that runs now fails until its next version is deployed, and the old one after a rollback",
     alternative="add the new name beside the old one (a column kept in step, or a view), and drop the old one later",
+    without_sql="for a column, type, function, sequence, schema or enum value, and SET SCHEMA: no second name of it"
+    " can be made that programs may both read and write unseen. A column: add one, kept in step by a"
+    " trigger, as alter-column-type does, and drop the old one a release later",
     source=DOCS + "sql-altertable.html",
     aliases=(
         "squawk:renaming-column",

@@ -55,6 +55,7 @@ RULE = Rule(
     condition="ENABLE ROW LEVEL SECURITY without a policy; UPDATE or DELETE under policies that hide rows",
     effect="applications see an empty table; a data migration changes fewer rows than it should, without an error",
     alternative="create the policies in the same migration; change rows as the owner or a role with BYPASSRLS",
+    without_sql="always: which rows a role may see is a decision: create the policies first, in the same transaction",
     source=DOCS + "ddl-rowsecurity.html",
     aliases=("safe-migrate:restrictive-policy",),
     script=check,

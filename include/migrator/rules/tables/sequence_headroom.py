@@ -37,6 +37,8 @@ RULE = Rule(
     condition="a statement on a table whose sequence, or integer column, is more than half used up",
     effect="when it is used up no row can be inserted, and the change to bigint then rewrites the table in downtime",
     alternative="begin the change to bigint now: a new column, a trigger, batches, then swap",
+    without_sql="always: prefer-bigint and alter-column-type have the SQL that widens the column; a sequence of its"
+    " own is widened by ALTER SEQUENCE ... AS bigint MAXVALUE ...",
     source=DOCS + "datatype-numeric.html#DATATYPE-SERIAL",
     script=check,
 )

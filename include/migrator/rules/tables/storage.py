@@ -35,6 +35,9 @@ RULE = Rule(
     condition="SET LOGGED, SET UNLOGGED, SET TABLESPACE or SET ACCESS METHOD that changes something",
     effect="ACCESS EXCLUSIVE lock while the whole table, or its files, are written anew",
     alternative="a new table with the storage wanted, kept in step by a trigger and filled in batches; then swap names",
+    without_sql="SET LOGGED, SET UNLOGGED, SET ACCESS METHOD, and SET TABLESPACE of a table: the server has no way"
+    " CONCURRENTLY. pg_repack --tablespace moves a table online; else a new table with the storage wanted,"
+    " kept in step by a trigger, and a swap of names, or a window",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-SET-LOGGED-UNLOGGED",
     aliases=("pgfence:set-logged-unlogged", "pgsafe:set-logged-unlogged", "pgsafe:set-access-method"),
     statement=check,

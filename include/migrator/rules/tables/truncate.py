@@ -38,6 +38,7 @@ RULE = Rule(
     condition="TRUNCATE of an existing table",
     effect="ACCESS EXCLUSIVE lock, and the rows are gone; a rollback script cannot bring them back",
     alternative="delete in batches what is really not needed, or keep the old table under another name",
+    without_sql="always: whether the rows may go is a decision; a backup, or a rename and a new table, keep a way back",
     source=DOCS + "sql-truncate.html",
     aliases=("squawk:ban-truncate-cascade",),
     statement=check,

@@ -30,6 +30,9 @@ RULE = Rule(
     condition="VACUUM FULL or CLUSTER",
     effect="ACCESS EXCLUSIVE lock while the table and all its indexes are written anew",
     alternative="plain VACUUM makes the space usable again; to give it back use pg_repack or pg_squeeze",
+    without_sql="always: the server has no way online. pg_repack and pg_squeeze (extensions; both need a primary key"
+    " or unique index, and as much free disk as the table) do the work of VACUUM FULL and CLUSTER with a"
+    " lock of moments; plain VACUUM makes the space usable again",
     source=DOCS + "routine-vacuuming.html#VACUUM-FOR-SPACE-RECOVERY",
     aliases=("squawk:prefer-repack", "pgfence:vacuum-full"),
     statement=check,

@@ -33,6 +33,8 @@ RULE = Rule(
     condition="UPDATE or DELETE without WHERE on an existing table",
     effect="every row is locked until the end, written again, and left to vacuum; standbys fall behind",
     alternative="add WHERE, or change the rows in batches, each in a transaction of its own",
+    without_sql="for WITH, RETURNING, FROM or USING, subqueries, volatile functions, and where the changed rows"
+    " cannot be told from the others: batches would then do other than the statement does",
     source=DOCS + "sql-update.html",
     aliases=("strong_migrations:backfill", "pgfence:update-without-where"),
     statement=check,

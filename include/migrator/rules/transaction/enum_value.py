@@ -89,6 +89,7 @@ RULE = Rule(
     condition="ALTER TYPE ... ADD VALUE and a later statement of the transaction that uses the value",
     effect="fails with 55P04, unsafe use of new value; PostgreSQL 17 allows it when the type itself is just as new",
     alternative="use the value in the next migration",
+    without_sql="inside of a function or DO block, which is to be changed itself",
     source=DOCS + "sql-altertype.html#SQL-ALTERTYPE-NOTES",
     aliases=("pgsafe:enum-value-used-in-transaction",),
     script=check,

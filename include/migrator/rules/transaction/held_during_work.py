@@ -91,6 +91,7 @@ RULE = Rule(
     condition="reading or writing whole tables, or sleeping, in a transaction that holds a lock that blocks writers",
     effect="the first lock is held until the transaction ends, so its table is blocked for the whole of the work",
     alternative="put the long work and what takes the strong lock into different migrations",
+    without_sql="inside of a function or DO block, which is to be changed itself, and for work that is not known",
     source=DOCS + "explicit-locking.html#LOCKING-TABLES",
     aliases=("eugene:E4", "pgfence:statement-after-access-exclusive"),
     statement=check,

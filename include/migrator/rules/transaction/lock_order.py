@@ -57,6 +57,7 @@ RULE = Rule(
     condition="statements of one transaction that lock different existing tables against writers",
     effect="a transaction that uses the tables in another order waits for this one, and this one for it: a deadlock",
     alternative="one table a migration; where they must change together, first lock the table that is written first",
+    without_sql="inside of a function or DO block, which is to be changed itself",
     source=DOCS + "explicit-locking.html#LOCKING-DEADLOCKS",
     whole=check,
 )

@@ -28,6 +28,7 @@ RULE = Rule(
     condition="a file with statements that can and statements that cannot run in a transaction",
     effect="nothing is undone by the server when a statement in the middle fails; only the rollback script does that",
     alternative="put what cannot run in a transaction into a migration of its own",
+    without_sql="always: put the statement that cannot run in a transaction into a file, and so a step, of its own",
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     script=check,
     in_rollback=False,

@@ -28,6 +28,7 @@ RULE = Rule(
     condition="LOCK TABLE, DECLARE CURSOR or SET CONSTRAINTS outside of a transaction",
     effect="LOCK TABLE and DECLARE fail with 25P01; SET CONSTRAINTS has no effect",
     alternative="put it and the statements that it is for into a file that runs as one transaction",
+    without_sql="always: it asks for BEGIN around it, which the engine sends when the metadata says transaction: true",
     source=DOCS + "sql-lock.html",
     statement=check,
     on=("lock_stmt", "declare_cursor_stmt", "constraints_set_stmt"),

@@ -23,6 +23,7 @@ RULE = Rule(
     condition="BEGIN in an open transaction, COMMIT or ROLLBACK without one, a savepoint that is not there, no COMMIT",
     effect="statements run in another transaction than it looks: half of them stay when the other half fails",
     alternative="one BEGIN and one COMMIT around what belongs together; in a migration of the engine neither",
+    without_sql="always: the statement is to be left out, or its counterpart is missing",
     source=DOCS + "sql-begin.html",
     aliases=("squawk:transaction-nesting", "squawk:ban-uncommitted-transaction", "pgfence:unclosed-transaction"),
     script=check,

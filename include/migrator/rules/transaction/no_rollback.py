@@ -19,6 +19,7 @@ RULE = Rule(
     condition="a migration folder without <version>_rollback.sql",
     effect="a failed verification cannot be undone; only a forward fix or the snapshot helps",
     alternative="write the rollback script; the dry run proves it on a copy of production's data",
+    without_sql="always: it asks for a rollback script; `migrator new` writes its frame",
     source=DOCS + "sql-rollback.html",
     whole=check,
 )

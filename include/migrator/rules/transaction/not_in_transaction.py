@@ -30,6 +30,7 @@ RULE = Rule(
     condition="a statement that PostgreSQL refuses inside a transaction block, in a transaction, function or DO block",
     effect="the migration fails with SQLSTATE 25001 when it reaches this statement",
     alternative="take `transaction: true` out of the metadata, or move the statement into a migration of its own",
+    without_sql="always: it asks for transaction: false, or for a statement outside of the block",
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     aliases=("squawk:ban-concurrent-index-creation-in-transaction", "strong_migrations:add_index"),
     script=check,

@@ -28,6 +28,7 @@ RULE = Rule(
     condition="CREATE, DROP or REINDEX INDEX CONCURRENTLY, or DETACH CONCURRENTLY, while old transactions are open",
     effect="it waits for every transaction with an older snapshot or a lock on the table, prepared ones included",
     alternative="end or wait for those transactions first; preflight looks again right before apply",
+    without_sql="always: what must end is another session; end it, or wait, before the window",
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     statement=check,
 )

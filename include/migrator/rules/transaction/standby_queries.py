@@ -33,6 +33,8 @@ RULE = Rule(
     condition="ACCESS EXCLUSIVE during a rewrite or a scan on a server with standbys",
     effect="the lock is replayed: reads on the standbys wait until the transaction ends, and replay waits for old ones",
     alternative="the alternative of the other finding on this statement: without the long lock nothing is replayed",
+    without_sql="always: what waits is on other servers; raise max_standby_streaming_delay there for the window, or"
+    " take what the statement's other findings offer",
     source=DOCS + "hot-standby.html#HOT-STANDBY-CONFLICT",
     statement=check,
 )

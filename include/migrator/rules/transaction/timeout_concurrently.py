@@ -44,6 +44,7 @@ RULE = Rule(
     condition="lock_timeout, statement_timeout or transaction_timeout set before a CONCURRENTLY statement in the file",
     effect="cut off by a timeout (55P03, 57014) it leaves an INVALID index or a half detached partition behind",
     alternative="set the timeouts to 0 for this statement; it blocks nobody while it waits",
+    without_sql="inside of a function or DO block, which is to be changed itself",
     source=DOCS + "sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY",
     statement=check,
     in_rollback=True,

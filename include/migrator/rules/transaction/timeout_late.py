@@ -48,6 +48,7 @@ RULE = Rule(
     condition="SET lock_timeout or statement_timeout after the last statement that locks writers out",
     effect="the statements that need the limit run without it",
     alternative="set it first, or leave it to the metadata: the engine sets both before the first statement",
+    without_sql="always: the SET is right, its place is not: move it to the top of the file",
     source=DOCS + "runtime-config-client.html#GUC-LOCK-TIMEOUT",
     aliases=("pgfence:lock-timeout-after-dangerous-statement",),
     script=check,

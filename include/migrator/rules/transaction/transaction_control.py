@@ -19,6 +19,7 @@ RULE = Rule(
     condition="BEGIN, COMMIT, ROLLBACK, SAVEPOINT in a migration",
     effect="the ledger's row could not be in the same transaction as the change, so nobody would know what is applied",
     alternative="remove it: a file runs in one transaction when all its statements can",
+    without_sql="always: the statement is to be left out",
     source=DOCS + "sql-begin.html",
     aliases=("squawk:transaction-nesting",),
     statement=check,

@@ -38,6 +38,7 @@ RULE = Rule(
     condition="VALIDATE CONSTRAINT in the same transaction as ADD CONSTRAINT ... NOT VALID",
     effect="the strong lock of ADD CONSTRAINT is held until the end of the transaction: NOT VALID wins nothing",
     alternative="put VALIDATE CONSTRAINT into a migration of its own",
+    without_sql="inside of a function or DO block, which is to be changed itself",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-VALIDATE-CONSTRAINT",
     aliases=("squawk:constraint-missing-not-valid", "eugene:E1"),
     statement=check,

@@ -28,6 +28,7 @@ RULE = Rule(
     condition="an object that is missing, exists already, belongs to somebody else, or has dependents",
     effect="the migration stops at this statement",
     alternative="see the message: the name, the order of statements, the owner, or what depends on the object",
+    without_sql="always: the statement is wrong for this catalog, and what was meant is not known",
     source=DOCS + "errcodes-appendix.html",
     statement=check,
 )

@@ -39,6 +39,8 @@ RULE = Rule(
     condition="SHARE UPDATE EXCLUSIVE or more on a table that autovacuum must freeze",
     effect="a usual autovacuum is cancelled, this one is not: the statement waits for hours, or until lock_timeout",
     alternative="let the vacuum finish, or run VACUUM (FREEZE) on the table well before the window",
+    without_sql="always: what must end is a vacuum that has to finish; wait for it, or run VACUUM (FREEZE) before the"
+    " window",
     source=DOCS + "routine-vacuuming.html#VACUUM-FOR-WRAPAROUND",
     statement=check,
     in_rollback=True,
