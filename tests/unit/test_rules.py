@@ -16,7 +16,7 @@ from migrator.rules.rewrite import migrations_of
 from migrator.statements import parse
 from migrator.walk import walk
 from tests.effects.corpus import load
-from tests.rule_examples import Example, examples, unexplained
+from tests.rule_examples import FOLDER, Example, examples, unexplained
 
 PAGE = Path(__file__).parents[2] / "include" / "migrator" / "rules" / "README.md"
 EXAMPLES = examples()
@@ -70,6 +70,12 @@ def test_no_rule_would_find_anything_in_subcommands_that_it_is_not_asked_about(r
                 if rule not in asked and rule.statement is not None:
                     missed |= {(rule.id, statement.sql) for _ in rule.statement(subject)}
     assert missed == set()
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*/catalog.sql")), ids=lambda path: path.parent.name)
+def test_a_catalog_of_its_own_differs(path: Path) -> None:
+    """Where it does not, `-- connection` says what its presence would."""
+    assert path.read_text() != (FOLDER / "catalog.sql").read_text()
 
 
 def every_subtype() -> set[str]:

@@ -1,2 +1,3 @@
+-- connection
 DROP INDEX CONCURRENTLY messages_tenant;
 CREATE INDEX CONCURRENTLY messages_tenant_sent ON messages (tenant_id, sent);

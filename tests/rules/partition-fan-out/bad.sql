@@ -1,1 +1,2 @@
+-- connection
 ALTER TABLE events ADD COLUMN note text;

@@ -1,1 +1,2 @@
+-- connection
 ALTER TABLE messages_tenant RENAME TO messages_by_tenant;
