@@ -32,7 +32,7 @@ def major(database: Endpoint) -> int:
         return conn.info.server_version // 10000
 
 
-def facts_of(endpoint: Endpoint, parsed: ParsedFile) -> CatalogFacts:
+def facts_of(endpoint: Endpoint, *parsed: ParsedFile) -> CatalogFacts:
     with connect(endpoint, purpose="observe") as conn:
         return crowded(collect_facts(conn, parsed))
 
@@ -67,7 +67,7 @@ def test_bad_example_is_found(example: Example, make_database: MakeDatabase, maj
     assert found
     alternatives = [item for item in found if item.alternative_sql]
     for item in alternatives:
-        _assert_clean(example, _with_alternative(example, item), facts_of(endpoint, example.parsed))
+        _assert_clean(example, _with_alternative(example, item), endpoint)
     reached = [_run_alternative(example, item, make_database) for item in alternatives]
     if example.fails:
         with pytest.raises(psycopg.Error) as refused:
@@ -107,10 +107,11 @@ def _run_alternative(example: Example, finding: Finding, make_database: MakeData
     return schema_of(endpoint)
 
 
-def _assert_clean(example: Example, texts: Sequence[str], facts: CatalogFacts) -> None:
+def _assert_clean(example: Example, texts: Sequence[str], endpoint: Endpoint) -> None:
     """The alternative is analysed like any migration, and nothing in it is worse than `info`, apart from what is wrong
     with the wish itself."""
     files = tuple(parse(text, file=f"{number}.sql") for number, text in enumerate(texts))
+    facts = facts_of(endpoint, example.parsed, *files)
     found = [item for item in inspect(files, facts=facts).findings if item.severity is not Severity.INFO]
     remains = (WISHES - {example.rule}) | example.remains
     assert [item for item in found if item.rule not in remains] == []

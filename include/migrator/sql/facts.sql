@@ -13,7 +13,7 @@ SELECT
         AS superuser
 
 -- name: event_triggers
--- They run code of their own at each DDL statement.
+-- They run code of their own at each DDL statement; those that are enabled for replicas only do not.
 SELECT
     e.evtname AS name,
     e.evtevent AS event,
@@ -22,7 +22,7 @@ SELECT
 FROM pg_catalog.pg_event_trigger AS e
 INNER JOIN pg_catalog.pg_proc AS p ON e.evtfoid = p.oid
 INNER JOIN pg_catalog.pg_namespace AS s ON p.pronamespace = s.oid
-WHERE e.evtenabled <> 'D'
+WHERE e.evtenabled IN ('O', 'A')
 ORDER BY e.evtname
 
 -- name: names

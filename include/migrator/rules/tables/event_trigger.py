@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.plan import Severity
+from migrator.rules.event_firing import events_of, tag_of
 from migrator.rules.model import DOCS, Hit, Rule, Script
 
 
@@ -13,9 +14,11 @@ def check(script: Script) -> Iterator[Hit]:
     seen: set[str] = set()
     for subject in script.everything():
         facts = subject.world.facts
-        tag = subject.statement.kind.removesuffix(" CONCURRENTLY").removesuffix(" DETACH PARTITION")
-        for trigger in facts.event_triggers if facts is not None else ():
-            if trigger.name in seen or not _fires(trigger.event, trigger.tags, tag, bool(subject.effects.rewrites)):
+        if facts is None or not facts.event_triggers:
+            continue
+        tag, events = tag_of(subject.statement), events_of(subject.statement, subject.effects, subject.world.major)
+        for trigger in facts.event_triggers:
+            if trigger.name in seen or trigger.event not in events or (trigger.tags and tag not in trigger.tags):
                 continue
             seen.add(trigger.name)
             yield Hit(
@@ -23,16 +26,6 @@ def check(script: Script) -> Iterator[Hit]:
                 " the statement, or do more than is seen here",
                 subject=subject,
             )
-
-
-def _fires(event: str, tags: tuple[str, ...], tag: str, rewrites: bool) -> bool:
-    if tags and tag not in tags:
-        return False
-    if event == "table_rewrite":
-        return rewrites and tag.startswith("ALTER")
-    if event == "sql_drop":
-        return tag.startswith("DROP")
-    return event in ("ddl_command_start", "ddl_command_end") and tag.split(" ", 1)[0] in ("CREATE", "ALTER", "DROP")
 
 
 RULE = Rule(
