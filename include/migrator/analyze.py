@@ -55,6 +55,11 @@ class Parsed:
     """In the order in which they run."""
     rollback: ParsedFile | None
 
+    @property
+    def files(self) -> tuple[ParsedFile, ...]:
+        """All of them, the rollback script last."""
+        return (*self.sql.values(), *((self.rollback,) if self.rollback else ()))
+
 
 def parse_migration(migration: Migration) -> Parsed:
     """Reads and parses the files. :raises InvalidInput: when one cannot be read."""
@@ -231,6 +236,7 @@ def run_analyze(
     past = Past(catalogue, rows if ledger is not None else None) if catalogue is not None else None
     before = past.before(migration.version, now=ledger is not None) if past is not None else NOTHING_BEFORE
     facts, basis = _facts(endpoint, parsed, before, copies, run) if endpoint is not None else (None, None)
+    refused = _refused(endpoint, parsed) if endpoint is not None else ()
     plan = analyze(
         migration,
         target=target,
@@ -244,6 +250,7 @@ def run_analyze(
         basis=basis,
         clock=run.clock,
     )
+    plan = plan.with_findings((*plan.findings, *refused)) if refused else plan
     gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
     if gone and target is not None and not plan.already_applied:
         plan = history.with_gone(plan, gone, approvers=len(approvers(target, plan.author)))
@@ -282,10 +289,18 @@ def _facts(
     from migrator.estimate.calibrate import calibrated_or_default
     from migrator.session import connect
 
-    files: Sequence[ParsedFile] = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
     measured = calibrated_or_default(copies, clock=run.clock)
     with connect(endpoint, purpose="observe") as conn:
-        return look(conn, files, role=endpoint.role, measured=measured, others=before.files)
+        return look(conn, parsed.files, role=endpoint.role, measured=measured, others=before.files)
+
+
+def _refused(endpoint: Endpoint, parsed: Parsed) -> tuple[Finding, ...]:
+    """What the target's own grammar does not know, in the rollback script as well: the analyser's is the newest."""
+    from migrator.server_check import syntax_findings
+    from migrator.session import connect
+
+    with connect(endpoint, purpose="validate") as conn:
+        return tuple(syntax_findings(conn, parsed.files))
 
 
 def refuse_errors(plan: Plan) -> None:

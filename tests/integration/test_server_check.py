@@ -11,22 +11,28 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from migrator.analyze import run_analyze
+from migrator.catalogue import load_catalogue
 from migrator.embedded import find_or_download
 from migrator.embedded.server import Server
-from migrator.errors import EnvironmentFault
+from migrator.errors import AnalysisRefused, EnvironmentFault
 from migrator.facts_query import collect_facts
 from migrator.inspection import inspect
+from migrator.ledger import Ledger
 from migrator.plan import Finding, Severity
+from migrator.run import RunContext
 from migrator.server_check import NAME_RULE, PRIVILEGE_RULE, SYNTAX_RULE, server_findings
 from migrator.server_check.parsing import compile_on_server, parse_on_server
 from migrator.session import Endpoint, connect
 from migrator.statements import parse
 from migrator.tokens import tokens
+from tests.catalogue_files import write
 from tests.effects.bench import EMPTY
 from tests.effects.conftest import USUAL
 from tests.effects.corpus import MAJORS, Case, load
 from tests.effects.servers import PRELUDE
 from tests.integration.conftest import _prepare, database_on
+from tests.integration.stages import make_target
 
 EXAMPLES = Path(__file__).parents[1] / "rules"
 UNDEFINED = {"42P01", "42703", "42883", "42704", "3F000"}
@@ -269,3 +275,26 @@ def test_a_hot_standby_answers(own_server: Server) -> None:
             (2, NAME_RULE),
             (3, SYNTAX_RULE),
         ]
+
+
+def test_the_stage_lets_the_target_parse_everything(server_of: Callable[[int], Server], tmp_path: Path) -> None:
+    """Also the rollback script; what an earlier statement makes need not be there."""
+    endpoint = database_on(server_of(14), "stage")
+    text = "CREATE TABLE t (a int);\nCREATE INDEX i ON t (a);\nCREATE UNIQUE INDEX u ON t (a) NULLS NOT DISTINCT;\n"
+    undo = "DROP TABLE t;\nMERGE INTO other o USING more m ON o.a = m.a WHEN MATCHED THEN DELETE;\n"
+    root = write(tmp_path, {"001_new": text}, rollback=undo)
+    catalogue = load_catalogue(root)
+    with Ledger(endpoint) as ledger, pytest.raises(AnalysisRefused) as refused:
+        run_analyze(
+            catalogue.require("001_new"),
+            target=make_target(),
+            catalogue=catalogue,
+            endpoint=endpoint,
+            ledger=ledger,
+            run=RunContext(run_id="run-1", version="001_new", target="test", actor="tester"),
+        )
+    found = [(item.file, item.line, item.column, item.message) for item in refused.value.findings]
+    assert [item for item in found if "PostgreSQL 14 says" in item[3]] == [
+        ("001_new.sql", 3, 32, 'PostgreSQL 14 says: syntax error at or near "NULLS"'),
+        ("001_new_rollback.sql", 2, 1, 'PostgreSQL 14 says: syntax error at or near "MERGE"'),
+    ]

@@ -8,6 +8,6 @@ Names in DDL, which the server looks up only when it runs, are asked for with sm
 
 from __future__ import annotations
 
-from migrator.server_check.check import NAME_RULE, PRIVILEGE_RULE, SYNTAX_RULE, server_findings
+from migrator.server_check.check import NAME_RULE, PRIVILEGE_RULE, SYNTAX_RULE, server_findings, syntax_findings
 
-__all__ = ["NAME_RULE", "PRIVILEGE_RULE", "SYNTAX_RULE", "server_findings"]
+__all__ = ["NAME_RULE", "PRIVILEGE_RULE", "SYNTAX_RULE", "server_findings", "syntax_findings"]

@@ -13,7 +13,7 @@ from migrator.server_check.made import Made
 from migrator.server_check.parsing import Refusal, compile_on_server, parse_on_server
 from migrator.server_check.privileges import missing_privileges, used_names
 from migrator.server_check.probes import probes_of
-from migrator.statements import block_body
+from migrator.statements import ParsedFile, ParsedStatement, block_body
 from migrator.translate import is_transient_sqlstate
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ _ANALYSED = frozenset(
 class _Place:
     """A finding's place, as offset in the file."""
 
-    script: Script
-    subject: Subject
+    parsed: ParsedFile
+    statement: ParsedStatement
 
     def finding(self, rule: str, severity: Severity, message: str, help: str, offset: int | None = None) -> Finding:
-        statement, parsed = self.subject.statement, self.script.parsed
+        statement, parsed = self.statement, self.parsed
         where = statement.start if offset is None else min(statement.start + offset, max(len(parsed.text) - 1, 0))
         line, column = parsed.lines.place(where)
         return Finding(
@@ -48,38 +48,58 @@ class _Place:
         )
 
 
-def server_findings(conn: Connection, scripts: Iterable[Script], *, names: bool = True) -> Iterator[Finding]:
-    """`scripts` in the order in which they run. `names` False asks for the syntax only.
+def server_findings(conn: Connection, scripts: Iterable[Script]) -> Iterator[Finding]:
+    """`scripts` in the order in which they run.
 
     :raises psycopg.OperationalError: when the connection is lost.
     """
-    conn.execute("SET default_transaction_read_only = on")
-    conn.execute("SET check_function_bodies = on")
+    _prepare(conn)
     made = Made()
     for script in scripts:
         for subject in script.subjects:
             made.begin(subject)
-            found = list(_statement(conn, script, subject, made, names=names))
-            yield from found
-            if names and not found:
-                yield from _names(conn, script, subject, made)
+            refusal, place = _refusal(conn, subject.statement), _Place(script.parsed, subject.statement)
+            found = [] if refusal is None else list(_told(conn, refusal, place, subject, made))
+            yield from found or _names(conn, place, subject, made)
             made.add(subject)
 
 
-def _statement(conn: Connection, script: Script, subject: Subject, made: Made, *, names: bool) -> Iterator[Finding]:
-    statement, place = subject.statement, _Place(script, subject)
+def syntax_findings(conn: Connection, files: Iterable[ParsedFile]) -> Iterator[Finding]:
+    """What the server's own grammar refuses; no name is looked up.
+
+    :raises psycopg.OperationalError: when the connection is lost.
+    """
+    _prepare(conn)
+    for parsed in files:
+        for statement in parsed.statements:
+            refusal = _refusal(conn, statement)
+            if refusal is not None and refusal.is_syntax:
+                yield _syntax(conn, refusal, _Place(parsed, statement))
+
+
+def _prepare(conn: Connection) -> None:
+    conn.execute("SET default_transaction_read_only = on")
+    conn.execute("SET check_function_bodies = on")
+
+
+def _refusal(conn: Connection, statement: ParsedStatement) -> Refusal | None:
+    """What the server says to the statement, or to the body of the block that it is."""
     refusal = parse_on_server(conn, statement.sql)
-    if refusal is None and statement.name == "do_stmt":
-        body = block_body(statement.node)
-        begins = statement.sql.find(body) if body else -1
-        if body:
-            refusal = _moved(compile_on_server(conn, body), max(begins, 0))
-    if refusal is None:
-        return
+    body = block_body(statement.node) if refusal is None and statement.name == "do_stmt" else None
+    if not body:
+        return refusal
+    return _moved(compile_on_server(conn, body), max(statement.sql.find(body), 0))
+
+
+def _told(conn: Connection, refusal: Refusal, place: _Place, subject: Subject, made: Made) -> Iterator[Finding]:
     if refusal.is_syntax:
-        yield place.finding(SYNTAX_RULE, Severity.ERROR, *_syntax_text(refusal, conn), refusal.offset)
-    elif names and statement.name in (*_ANALYSED, "do_stmt"):
-        yield from _name(refusal, place, made, refusal.offset)
+        yield _syntax(conn, refusal, place)
+    elif subject.statement.name in (*_ANALYSED, "do_stmt"):
+        yield from _name(refusal, place, subject, made, refusal.offset)
+
+
+def _syntax(conn: Connection, refusal: Refusal, place: _Place) -> Finding:
+    return place.finding(SYNTAX_RULE, Severity.ERROR, *_syntax_text(refusal, conn), refusal.offset)
 
 
 def _syntax_text(refusal: Refusal, conn: Connection) -> tuple[str, str]:
@@ -93,8 +113,8 @@ def _moved(refusal: Refusal | None, by: int) -> Refusal | None:
     return Refusal(refusal.sqlstate, refusal.message, refusal.hint, refusal.offset + by)
 
 
-def _names(conn: Connection, script: Script, subject: Subject, made: Made) -> Iterator[Finding]:
-    place, statement = _Place(script, subject), subject.statement
+def _names(conn: Connection, place: _Place, subject: Subject, made: Made) -> Iterator[Finding]:
+    statement = subject.statement
     facts = subject.world.facts
     extension = (
         facts.extensions.get(statement.tree.extname) if facts and statement.name == "create_extension_stmt" else None
@@ -105,7 +125,7 @@ def _names(conn: Connection, script: Script, subject: Subject, made: Made) -> It
     for probe in probes_of(subject.statement):
         refusal = parse_on_server(conn, probe.sql)
         if refusal is not None:
-            found = list(_name(refusal, place, made, _characters(subject, probe.location)))
+            found = list(_name(refusal, place, subject, made, _characters(subject, probe.location)))
             yield from found
             if found:
                 return  # the server, too, would stop at the first
@@ -114,17 +134,17 @@ def _names(conn: Connection, script: Script, subject: Subject, made: Made) -> It
         yield place.finding(PRIVILEGE_RULE, severity, lacking.message, lacking.help)
 
 
-def _name(refusal: Refusal, place: _Place, made: Made, offset: int | None) -> Iterator[Finding]:
+def _name(refusal: Refusal, place: _Place, subject: Subject, made: Made, offset: int | None) -> Iterator[Finding]:
     undefined = refusal.sqlstate in _UNDEFINED
-    if made.explains(refusal.message, used_names(place.subject), undefined=undefined):
+    if made.explains(refusal.message, used_names(subject), undefined=undefined):
         return
     if is_transient_sqlstate(refusal.sqlstate):
         message = f"the server could not look at this statement now: {refusal.message}"
         yield place.finding(UNCHECKED_RULE, Severity.WARNING, message, "try again later")
-    elif undefined or place.subject.statement.name in _ANALYSED:
+    elif undefined or subject.statement.name in _ANALYSED:
         hint = refusal.hint or "check the spelling and the search path; it must exist before this statement"
         if offset is None:
-            offset = _offset_of(refusal.message, place.subject.statement.sql)
+            offset = _offset_of(refusal.message, subject.statement.sql)
         yield place.finding(NAME_RULE, Severity.ERROR, f"{refusal.message} ({refusal.sqlstate})", hint, offset)
 
 
