@@ -131,7 +131,7 @@ def _drops(statement: ParsedStatement, major: int) -> bool:
     if name == "alter_table_stmt":
         return any(_drops_part(command, major) for command in commands(tree))
     if name == "alter_domain_stmt":
-        return tree.subtype == "X"
+        return bool(tree.subtype == "X")
     if name == "alter_publication_stmt":
         return enum(tree, "action") in ("AP_DropObjects", "AP_SetObjects")
     return name == "alter_op_family_stmt" and bool(tree.is_drop)
