@@ -198,6 +198,7 @@ def _script_of(subject: Subject | None, whole: Whole) -> Script:
 
 
 def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> Finding:
+    line, column = _place_of(hit, script.parsed, subject) if subject else (None, None)
     return Finding(
         rule=rule.id,
         severity=hit.severity or rule.severity,
@@ -205,10 +206,19 @@ def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> F
         help=rule.alternative if hit.help is None else hit.help,
         alternative_sql=None if subject is not None and subject.nested else hit.alternative_sql,
         file=script.parsed.file,
-        line=subject.statement.line if subject else None,
-        column=subject.statement.column if subject else None,
+        line=line,
+        column=column,
         statement=subject.statement.index if subject else None,
     )
+
+
+def _place_of(hit: Hit, parsed: ParsedFile, subject: Subject) -> tuple[int, int]:
+    """The part of the statement that the hit is about, where there are several; else the statement."""
+    statement = subject.statement
+    parts = statement.parts if hit.part is not None and not subject.nested else ()
+    if hit.part is None or len(parts) < 2 or hit.part >= len(parts):
+        return statement.line, statement.column
+    return parsed.lines.place(statement.start + parts[hit.part][0])
 
 
 def _assumptions(subjects: Sequence[Subject], facts: CatalogFacts | None) -> tuple[str, ...]:

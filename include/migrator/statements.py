@@ -20,6 +20,7 @@ from migrator.frozen import frozen
 from migrator.lexer import Segment
 from migrator.measures import measure
 from migrator.nodes import Node, enum, name_of
+from migrator.parts import parts_of
 from migrator.problems import Problem
 from migrator.sql_text import Lines, decode
 from migrator.syntax_hints import hint_for
@@ -57,6 +58,14 @@ class ParsedStatement:
         """The subcommands of an ALTER TABLE: "AT_AddColumn"."""
         commands = self.tree.cmds if self.name == "alter_table_stmt" else ()
         return frozenset(enum(item.alter_table_cmd, "subtype") for item in commands if item.HasField("alter_table_cmd"))
+
+    @functools.cached_property
+    def parts(self) -> tuple[tuple[int, int], ...]:
+        """Start and end within `sql` of the subcommands of an ALTER TABLE, or of what a CREATE TABLE lists; () when
+        they are not as many as the parse tree has."""
+        items = {"alter_table_stmt": "cmds", "create_stmt": "table_elts"}.get(self.name)
+        found = parts_of(self.sql, self.name) if items else ()
+        return found if items and len(found) == len(getattr(self.tree, items)) else ()
 
     @functools.cached_property
     def digest(self) -> str:

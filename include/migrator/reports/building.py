@@ -164,6 +164,9 @@ def _place(finding: Finding, parsed: ParsedFile | None) -> Place | None:
         statement = parsed.statements[finding.statement]
         if (statement.line, statement.column) == (line, column):
             return Place(finding.file, line, column, *parsed.lines.place(statement.end))
+        for start, end in statement.parts:
+            if parsed.lines.place(statement.start + start) == (line, column):
+                return Place(finding.file, line, column, *parsed.lines.place(statement.start + end))
     return Place(finding.file, line, column, line, column + _token_length(parsed, line, column))
 
 

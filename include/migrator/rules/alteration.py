@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from migrator.effects import Effects, World, effects_of
 from migrator.effects.alter_table import after, in_order
+from migrator.effects.world import commands
 from migrator.facts import RelationFacts
 from migrator.frozen import frozen
 from migrator.nodes import Node, enum
@@ -23,6 +24,8 @@ class Alteration:
     table: str
     world: World
     """What is known when it runs: after those of the statement that PostgreSQL runs before it."""
+    position: int
+    """Among the subcommands as they are written."""
 
     @property
     def relation(self) -> Node:
@@ -99,8 +102,10 @@ def _all(subject: Subject) -> Iterator[tuple[str, Alteration]]:
     table = world.name(tree.relation)
     if world.is_new(table):
         return
+    written = commands(tree)
     for command in in_order(tree):
-        yield enum(command, "subtype"), Alteration(subject, command, table, world)
+        position = next((place for place, item in enumerate(written) if item is command), 0)
+        yield enum(command, "subtype"), Alteration(subject, command, table, world, position)
         world = after(tree, command, world)
 
 

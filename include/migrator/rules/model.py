@@ -147,6 +147,8 @@ class Hit:
     alternative_sql: str | None = None
     subject: Subject | None = None
     """For rules about a file: the statement to point at."""
+    part: int | None = None
+    """Which subcommand, or which column of a CREATE TABLE, it is about, as they are written; None: all of it."""
 
 
 StatementCheck = Callable[[Subject], Iterator[Hit]]

@@ -23,6 +23,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 " nobody can read or write the table",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

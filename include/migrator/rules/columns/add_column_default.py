@@ -26,6 +26,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             f" computed for every row, and nobody can read or write the table meanwhile{'' if sure else item.doubt}",
             severity=item.severity_of(assumed=not sure),
             alternative_sql=safely(subject),
+            part=item.position,
         )
 
 

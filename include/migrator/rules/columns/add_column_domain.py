@@ -23,6 +23,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 " constraint, even where all values are NULL; nobody can read or write the table meanwhile",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=_alternative(item, domain),
+                part=item.position,
             )
         elif subject.world.facts is None and may_be_domain(item.column_def.type_name):
             parts = strings(item.column_def.type_name.names)

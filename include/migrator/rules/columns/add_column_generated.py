@@ -24,6 +24,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 severity=item.severity_of(assumed=False),
                 help=RULE.alternative + (", or a VIRTUAL column, which is instant" if item.world.major >= 18 else ""),
                 alternative_sql=_alternative(item),
+                part=item.position,
             )
 
 

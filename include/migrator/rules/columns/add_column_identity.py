@@ -19,6 +19,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 " of its own; nobody can read or write the table meanwhile",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

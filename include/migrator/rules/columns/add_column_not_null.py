@@ -30,6 +30,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" {item.column_def.colname}, which is computed, is never NULL",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=safely(subject),
+                part=item.position,
             )
             continue
         held = "if the table has a row" if rows is None else f"because the table has about {rows:,} rows"
@@ -37,6 +38,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             f"adding {item.column_def.colname} fails (23502) {held}: they would hold NULL",
             severity=Severity.WARNING if rows is None else Severity.ERROR,
             alternative_sql=safely(subject),
+            part=item.position,
         )
 
 

@@ -29,12 +29,14 @@ def _hit(item: Alteration, other: str, *, enforced: bool) -> Hit:
             f" read or write {item.table}, and nobody can write {other}",
             severity=item.severity_of(assumed=False),
             alternative_sql=safely(item.subject),
+            part=item.position,
         )
     return Hit(
         f"adding {column} locks {other}, too (SHARE ROW EXCLUSIVE: writes to it wait), for an instant, but only once"
         f" {item.table} is locked ACCESS EXCLUSIVE, so that everybody waits for whoever holds {other}",
         severity=Severity.INFO,
         alternative_sql=safely(item.subject) if enforced else None,
+        part=item.position,
     )
 
 

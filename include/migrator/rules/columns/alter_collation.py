@@ -19,6 +19,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 " nobody can read or write the table",
                 severity=item.severity,
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

@@ -19,6 +19,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" it meanwhile{item.doubt}",
                 severity=item.severity,
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

@@ -19,6 +19,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" of {', '.join(effects.scans)} are read while nobody can read or write {item.table}{item.size}",
                 severity=item.severity,
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

@@ -30,6 +30,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"values of {item.command.name} are taken to mean UTC, as a migration's session runs in UTC: instant,"
                 " and wrong when they mean another zone",
                 severity=Severity.INFO,
+                part=item.position,
             )
             continue
         utc = build("SET LOCAL timezone = 'UTC'")
@@ -38,6 +39,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             f" {item.table}{item.size} while nobody can read or write it; in UTC nothing is rewritten",
             severity=item.severity,
             alternative_sql=script((utc, subject.statement.node)),
+            part=item.position,
         )
 
 

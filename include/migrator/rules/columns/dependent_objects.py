@@ -22,7 +22,8 @@ def check(subject: Subject) -> Iterator[Hit]:
         )
         yield Hit(
             f"{WORK[item.subtype]} {item.table}.{item.command.name} fails with {failure.sqlstate}: {failure.message}"
-            + (f" (views that read it: {views})" if views else "")
+            + (f" (views that read it: {views})" if views else ""),
+            part=item.position,
         )
 
 

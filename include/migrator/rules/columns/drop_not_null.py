@@ -12,7 +12,9 @@ from migrator.rules.model import DOCS, Hit, Rule, Subject
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_DropNotNull"):
         yield Hit(
-            f"{item.table}.{item.command.name} may hold NULL from this moment on: code that runs now does not expect it"
+            f"{item.table}.{item.command.name} may hold NULL from this moment on: code that runs now does not expect"
+            " it",
+            part=item.position,
         )
 
 

@@ -18,6 +18,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" has no NULL{item.doubt}",
                 severity=item.severity,
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

@@ -17,6 +17,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"adding this CHECK reads all rows of {item.table}{item.size} while nobody can read or write the table",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

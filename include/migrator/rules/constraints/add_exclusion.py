@@ -16,6 +16,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"this exclusion constraint builds an index on {item.table}{item.size} while nobody can read or write"
                 " the table",
                 severity=item.severity_of(assumed=False),
+                part=item.position,
             )
 
 

@@ -22,6 +22,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             f" {other}{parts} wait",
             severity=item.severity_of(assumed=False),
             alternative_sql=safely(subject),
+            part=item.position,
         )
 
 

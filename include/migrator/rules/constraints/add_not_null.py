@@ -18,6 +18,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" write the table{item.doubt}",
                 severity=item.severity,
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

@@ -19,6 +19,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{kind} builds an index on {item.table}{item.size} while nobody can read or write it",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

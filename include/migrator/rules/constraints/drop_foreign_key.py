@@ -15,7 +15,8 @@ def check(subject: Subject) -> Iterator[Hit]:
         if known is not None and known.referenced and not item.world.is_new(known.referenced):
             yield Hit(
                 f"dropping the foreign key {item.command.name} locks {known.referenced} ACCESS EXCLUSIVE as well as"
-                f" {item.table}: for an instant nobody can read either, and everybody queues while we wait for both"
+                f" {item.table}: for an instant nobody can read either, and everybody queues while we wait for both",
+                part=item.position,
             )
 
 

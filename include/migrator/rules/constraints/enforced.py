@@ -18,6 +18,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" or write {item.table}{item.size}",
                 severity=item.severity,
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

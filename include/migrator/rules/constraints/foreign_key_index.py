@@ -30,6 +30,7 @@ def check(whole: Whole) -> Iterator[Hit]:
                 severity=min(item.severity_of(assumed=False), Severity.WARNING, key=_rank),
                 alternative_sql=_alternative(item, columns),
                 subject=subject,
+                part=item.position,
             )
 
 

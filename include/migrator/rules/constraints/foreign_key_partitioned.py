@@ -17,6 +17,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{item.table} is partitioned, and PostgreSQL {item.world.major} cannot add a foreign key to a"
                 " partitioned table as NOT VALID (42809)",
                 alternative_sql=_alternative(item),
+                part=item.position,
             )
 
 

@@ -23,6 +23,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{item.table}.{name} is {mine} and refers to {other}.{key}, which is {theirs.type}: "
                 + ("keys that fit there will not fit here" if narrower else "each check converts one to the other"),
                 severity=Severity.WARNING if narrower else Severity.INFO,
+                part=item.position,
             )
 
 

@@ -18,6 +18,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 " read while nobody can read or write the table",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=safely(subject),
+                part=item.position,
             )
 
 

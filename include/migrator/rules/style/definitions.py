@@ -96,6 +96,6 @@ def instead_of(types: frozenset[str], better: str, why: str) -> Callable[[Subjec
     def check(subject: Subject) -> Iterator[Hit]:
         for item in definitions(subject):
             if item.type in types:
-                yield Hit(f"{item.table}.{item.name}: {why}", alternative_sql=retyped(item, better))
+                yield Hit(f"{item.table}.{item.name}: {why}", alternative_sql=retyped(item, better), part=item.place[1])
 
     return check

@@ -26,6 +26,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             yield Hit(
                 f"{item.table}.{item.name} numbers rows and ends at {most}; to widen it later rewrites the table",
                 alternative_sql=retyped(item, better),
+                part=item.place[1],
             )
 
 

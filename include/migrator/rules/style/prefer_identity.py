@@ -19,6 +19,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{item.table}.{item.name} is a serial: its sequence has permissions of its own, and a copy made with"
                 " LIKE shares it",
                 alternative_sql=item.rewritten(_identity),
+                part=item.place[1],
             )
 
 

@@ -19,6 +19,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{item.table}.{item.name}: the limit of varchar({limit}) can be raised at once, but to lower it"
                 " rewrites the table",
                 alternative_sql=_alternative(item, limit),
+                part=item.place[1],
             )
 
 

@@ -29,6 +29,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 if item.effects.assumptions
                 else severity_by_size(subject, name),
                 alternative_sql=attach(subject.statement.node, subject.world, reads=reads),
+                part=item.position,
             )
 
 

@@ -26,6 +26,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{message}{reads}; CONCURRENTLY is not possible here, {why}",
                 severity=Severity.WARNING if item.effects.scans else Severity.INFO,
                 help="do it alone in a migration, with a short lock_timeout",
+                part=item.position,
             )
             continue
         node = copy_of(item.alone)

@@ -20,6 +20,7 @@ def check(subject: Subject) -> Iterator[Hit]:
         yield Hit(
             f"triggers of {item.table} are off for everybody: {WORDS[item.subtype]}",
             severity=Severity.WARNING if item.subtype == "AT_DisableTrigAll" else Severity.INFO,
+            part=item.position,
         )
 
 

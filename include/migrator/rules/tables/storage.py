@@ -26,6 +26,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f"{loses}{'' if item.facts else ', unless it is stored so already, which needs a connection to know'}",
                 severity=item.severity_of(assumed=item.facts is None),
                 alternative_sql=safely(subject) if item.subtype == "AT_SetTableSpace" else None,
+                part=item.position,
             )
 
 
