@@ -39,6 +39,8 @@ def drop_column(command: Node, target: Target) -> None:
         item = world.relation(member)
         if item is not None and name in types.words(item.partition_key or ""):
             out.fail("42P16", f'cannot drop column "{name}" because it is part of the partition key of "{member}"')
+        for sequence in dependents.sequences_given(member, name, world):
+            out.lock(sequence, AX)
     starts = [key for member in target.family for key in dependents.column_of(member, name, world)]
     cascade = enum(command, "behavior") == DROP_CASCADE
     dependents.drop_objects(starts, world, out, cascade=cascade, what=f'column "{name}"')

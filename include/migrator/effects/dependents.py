@@ -104,10 +104,29 @@ def reached(roots: Iterable[str], world: World) -> dict[str, ObjectFacts]:
         if key in found or item is None or world.state.get(("gone", key), False):
             continue
         found[key] = item
-        stack.extend(edge.key for edge in item.dependents)
+        stack.extend(
+            edge.key for edge in item.dependents if not _moved(edge.key, item, world, whole=_whole(key) in found)
+        )
         if key not in begin:  # a rule takes its view along, a member its extension
             stack.extend(owner for owner, kind in item.needed_by if kind in "ie" and _whole(owner) not in found)
     return found
+
+
+def sequences_given(table: str, column: str, world: World) -> tuple[str, ...]:
+    """Sequences that this migration gave to the column by OWNED BY: they go with it."""
+    given = dict.fromkeys(world.state.get(("owned", table, column), ()))
+    return tuple(name for name in given if world.state.get(("owner", name), None) == (table, column))
+
+
+def _moved(key: str, owner: ObjectFacts, world: World, *, whole: bool) -> bool:
+    """Whether it is a sequence that this migration gave to another column. :param whole: the table itself goes."""
+    item = world.facts.objects.get(key) if world.facts is not None else None
+    if item is None or item.relation is None or item.catalog != "pg_class" or owner.catalog != "pg_class":
+        return False
+    moved = world.state.get(("owner", item.relation), None)
+    if moved is None or (whole and moved[0] == present(owner, world)):
+        return False
+    return bool(moved != (present(owner, world), owner.name if owner.column else ""))
 
 
 def drop_objects(roots: Iterable[str], world: World, out: Recorder, *, cascade: bool, what: str) -> None:

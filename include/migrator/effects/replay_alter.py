@@ -74,8 +74,12 @@ def _drop_column(command: Node, table: str, draft: Draft) -> None:
     draft.changes[("added", table, column)] = False
     _gone(dependents.column_of(table, column, draft.world), draft)
     facts = _known(table, draft)
-    for sequence in facts.columns[column].sequences if column in facts.columns else ():
-        draft.drop(sequence)
+    used = facts.columns[column].sequences if column in facts.columns else ()
+    for sequence in (*used, *dependents.sequences_given(table, column, draft.world)):
+        known = draft.relation(sequence)
+        owner = draft.world.state.get(("owner", sequence), (known.owned_by if known is not None else table, column))
+        if owner == (table, column):
+            draft.drop(sequence)
     _with_column(table, column, None, draft)
     for name in (table, *draft.world.leaves(table)):
         facts = _known(name, draft)

@@ -141,9 +141,28 @@ def sequence(stmt: Node, draft: Draft) -> None:
     name = new_name(stmt.sequence, draft.world)
     if draft.world.exists(name):
         return
-    owner = option(stmt.options, "owned_by")
-    parts = strings(owner.arg.list.items) if owner is not None else ()
-    draft.create(RelationFacts(name, "S", owned_by=draft.world.dotted(parts[:-1]) if len(parts) > 1 else None))
+    draft.create(RelationFacts(name, "S"))
+    _owned_by(stmt, name, draft)
+
+
+def alter_sequence(stmt: Node, draft: Draft) -> None:
+    _owned_by(stmt, draft.world.name(stmt.sequence), draft)
+
+
+def _owned_by(stmt: Node, name: str, draft: Draft) -> None:
+    """OWNED BY: it goes with this column from now on, and no longer with another; with OWNED BY NONE with none."""
+    option_node = option(stmt.options, "owned_by")
+    if option_node is None:
+        return
+    parts = strings(option_node.arg.list.items)
+    table, column = (draft.world.dotted(parts[:-1]), parts[-1]) if len(parts) > 1 else (None, "")
+    draft.changes[("owner", name)] = (table, column)
+    if table is not None:
+        owned = draft.world.state.get(("owned", table, column), ())
+        draft.changes[("owned", table, column)] = (*owned, name)
+    facts = draft.relation(name)
+    if facts is not None:
+        draft.put(altered(facts, owned_by=table))
 
 
 def foreign_table(stmt: Node, draft: Draft) -> None:
@@ -203,6 +222,7 @@ HANDLERS: Mapping[str, Replay] = {
     "select_stmt": select_into,
     "view_stmt": view,
     "create_seq_stmt": sequence,
+    "alter_seq_stmt": alter_sequence,
     "create_foreign_table_stmt": foreign_table,
     "index_stmt": index,
     "create_schema_stmt": schema,

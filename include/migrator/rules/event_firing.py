@@ -140,7 +140,7 @@ def _drops(statement: ParsedStatement, major: int) -> bool:
 def _drops_part(command: Node, major: int) -> bool:
     subtype = enum(command, "subtype")
     if subtype == "AT_ColumnDefault":
-        return not command.HasField("def")
+        return not bool(command.HasField("def"))
     if subtype == "AT_DropNotNull":
         return major >= _NOT_NULL_CONSTRAINTS
     return subtype in _DROPPING
