@@ -117,6 +117,35 @@ def _assert_clean(example: Example, texts: Sequence[str], endpoint: Endpoint) ->
     assert [item for item in found if item.rule not in remains] == []
 
 
+def test_what_a_second_column_leaves_behind_is_said(database: Endpoint) -> None:
+    """None of it comes over by itself, so the migration that drops the old column says what to make again."""
+    kept = """
+        SELECT pg_catalog.col_description(attrelid, attnum), attacl::text, attoptions,
+            nullif(attstattarget, -1), attstorage = 'e', (SELECT count(*) FROM pg_catalog.pg_statistic_ext)
+        FROM pg_catalog.pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'
+    """
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        conn.execute("CREATE TABLE t (id int PRIMARY KEY, a text, b text)")
+        conn.execute("COMMENT ON COLUMN t.a IS 'of a'")
+        conn.execute("GRANT SELECT (a) ON t TO pg_monitor")
+        conn.execute(
+            "ALTER TABLE t ALTER a SET STATISTICS 500, ALTER a SET STORAGE EXTERNAL, ALTER a SET (n_distinct = 5)"
+        )
+        conn.execute("CREATE STATISTICS of_two ON a, b FROM t")
+        parsed = parse("ALTER TABLE t ALTER a TYPE jsonb USING to_jsonb(a)", file="x.sql")
+        before = conn.execute(kept.encode()).fetchone()
+        findings = inspect((parsed,), facts=facts_of(database, parsed)).findings
+        (finding,) = [item for item in findings if item.rule == "alter-column-type"]
+        texts = migrations_of(finding.alternative_sql or "")
+    run(database, texts)
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        after = conn.execute(kept.encode()).fetchone()
+    assert before == ("of a", "{pg_monitor=r/migrator}", ["n_distinct=5"], 500, True, 1)
+    assert after == (None, None, None, None, False, 0)
+    (swap,) = [text for text in texts if "DROP a;" in text or "DROP COLUMN a" in text]
+    assert swap.startswith("-- with the old column go its comment, its own privileges, statistics target, storage,")
+
+
 @pytest.mark.parametrize(
     "key, bound",
     [("happened", "FROM ('2025-01-01') TO ('2026-01-01')"), ("kind", "IN ('a', 'b')"), ("kind", "IN ('a')")],

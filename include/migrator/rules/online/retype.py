@@ -16,6 +16,12 @@ from migrator.rules.online.steps import Steps
 from migrator.rules.online.sync import ended, renamed_target, started
 from migrator.rules.rewrite import beside, build, copy_of, parts_of
 
+LEFT_BEHIND = (
+    "with the old column go its comment, its own privileges, statistics target, storage, compression and options,",
+    "and extended statistics over it (psql shows them: \\d+, \\dp, \\dX): make again here what there was",
+)
+"""The facts do not have them."""
+
 
 def alter_type(alteration: Alteration) -> Steps | None:
     """None where the catalog is not known, or something depends on the column that no second column can take over."""
@@ -180,7 +186,7 @@ def _swap(change: _Change, keys: tuple[ConstraintFacts, ...], required: bool, re
         made.skip_validation, made.initially_valid = True, False
         finish.append(build("ALTER TABLE tbl ADD CONSTRAINT con CHECK (true)", tbl=table, con=made))
     after = [build("ALTER TABLE tbl VALIDATE CONSTRAINT con", tbl=table, con=made.conname) for made in checks]
-    return Steps(finish=tuple(finish), after=tuple(after))
+    return Steps(finish=tuple(finish), after=tuple(after), notes=LEFT_BEHIND)
 
 
 def _not_null_name(change: _Change) -> list[Node]:

@@ -5,11 +5,10 @@ A lock is held until the transaction ends, so nothing that reads all rows may fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from migrator.nodes import Node
-from migrator.rules.rewrite import script
+from migrator.rules.rewrite import NEXT, script
 
 
 @dataclass(frozen=True)
@@ -33,18 +32,20 @@ class Steps:
     after: tuple[Node, ...] = ()
     """VALIDATE CONSTRAINT of what `finish` added: each a migration of its own."""
 
+    notes: tuple[str, ...] = ()
+    """What the statements of `finish` leave to people: lines of comment before them."""
+
     def __add__(self, other: Steps) -> Steps:
         return Steps(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
 
-    def migrations(self) -> tuple[Sequence[Node], ...]:
-        return (
+    def script(self) -> str:
+        before = (
             self.expand,
             *((node,) for node in self.fill),
             self.constrain,
             *((node,) for node in (*self.refer, *self.validate, *self.index)),
-            self.finish,
-            *((node,) for node in self.after),
         )
-
-    def script(self) -> str:
-        return script(*self.migrations())
+        notes = "".join(f"-- {note}\n" for note in self.notes)
+        finish = f"{notes}{script(self.finish)}" if self.finish else ""
+        after = script(*((node,) for node in self.after))
+        return f"\n{NEXT}\n".join(text for text in (script(*before), finish, after) if text)
