@@ -18,6 +18,7 @@ from migrator.errors import InvalidInput, UsageError
 from migrator.folder import Found
 from migrator.metadata import METADATA_FILE, Metadata, StepSpec
 from migrator.problems import Problem
+from migrator.sql_text import read_sql
 
 if TYPE_CHECKING:
     from migrator.yaml_source import Place
@@ -65,11 +66,11 @@ class Migration:
         return self.folder / (step.file or f"{self.version}.sql")
 
     def read_sql(self) -> bytes:
-        return self.sql_path.read_bytes()
+        return read_sql(self.sql_path)
 
     def read_rollback(self) -> bytes:
         """The rollback script; empty when there is none."""
-        return self.rollback_path.read_bytes() if self.rollback_path else b""
+        return read_sql(self.rollback_path) if self.rollback_path else b""
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,10 @@ class _Verdict:
     risk: Risk | None = None
 
 
-def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = ()) -> Classification:
+def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = (), *, unread: int = 0) -> Classification:
     """From the statements in order. Without any statement of weight it is an addition of low risk. `waits`: what sizes
-    and traffic say about the locks; who makes many wait, or long, has a high risk whatever the statement is called."""
+    and traffic say about the locks; who makes many wait, or long, has a high risk whatever the statement is called.
+    `unread`: problems that kept something from being read; what it would do is unknown, so its risk is not low."""
     verdicts = [verdict for subject in subjects for verdict in _judge(subject)]
     kind = next((kind for kind in _PRECEDENCE if any(item.type is kind for item in verdicts)), _ADDITION)
     reasons = [f"{_title(item.type)}: {item.reason}" for item in verdicts if item.type is kind]
@@ -118,6 +119,9 @@ def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = ()) -> Cla
     felt = [item for item in waits if item.hold_seconds >= LONG_SECONDS or item.waiting >= MANY_WAITING]
     if felt:
         risk = Risk.HIGH
+    if unread:
+        risk = max(risk, Risk.MEDIUM, key=lambda value: value.rank)
+        reasons.append(f"{wording.count(unread, 'part')} could not be read: what it does is not known")
     reasons += [_felt(item) for item in felt]
     return Classification(kind, risk, bool(blocking or felt), tuple(dict.fromkeys([*reasons, *blocking])))
 

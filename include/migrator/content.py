@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from migrator import documents, suppressions
 from migrator.errors import ContentChanged, InvalidInput
 from migrator.problems import Problem
-from migrator.sql_text import decode
+from migrator.sql_text import decode, read_sql
 from migrator.statements import ParsedFile, parse
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ COSMETIC = "what the database would see is the same"
 
 
 def read_files(migration: Migration) -> dict[str, bytes]:
-    """The bytes of every file of a migration that matters, by name relative to its folder.
+    """The bytes of every file of a migration that matters, by name relative to its folder; of one that is too large to
+    be analysed only its beginning.
 
     :raises InvalidInput: when one cannot be read.
     """
@@ -41,7 +42,7 @@ def read_files(migration: Migration) -> dict[str, bytes]:
     for name in sorted(names):
         path = migration.folder / name
         try:
-            files[name] = path.read_bytes()
+            files[name] = read_sql(path)
         except OSError as exc:
             raise InvalidInput(problems=(Problem(str(path), f"cannot be read: {exc.strerror}"),)) from exc
     return files

@@ -245,7 +245,7 @@ class TypeFacts:
     owned: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class Edge:
     """One object depends on another."""
 
@@ -255,7 +255,7 @@ class Edge:
     """pg_depend.deptype: n normal (stops DROP without CASCADE), a auto, i internal, P and S partition, e extension."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ObjectFacts:
     """An object that a DROP of the migration reaches, and what depends on it."""
 

@@ -13,6 +13,7 @@ from migrator.facts import CatalogFacts
 from migrator.facts_names import Mentioned, Name
 from migrator.facts_rows import Found, Row
 from migrator.facts_running import Running
+from migrator.garbage import no_collection
 from migrator.statements import ParsedFile
 from migrator.surroundings import read_surroundings
 
@@ -46,9 +47,10 @@ def collect_facts(
     for file in files:
         for statement in file.statements:
             running.add(statement)
-    facts = _collect(conn, running.mentioned, role)
-    while running.follow(facts):
+    with no_collection():
         facts = _collect(conn, running.mentioned, role)
+        while running.follow(facts):
+            facts = _collect(conn, running.mentioned, role)
     return facts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from migrator.facts import (
@@ -42,8 +43,8 @@ class Found:
     def name(self, oid: int | None) -> str | None:
         return self.names.get(oid) if oid is not None else None
 
-    def known(self, oids: Iterable[int]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.names[oid] for oid in oids if oid in self.names))
+    def known(self, oids: Collection[int]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.names[oid] for oid in oids if oid in self.names)) if oids else ()
 
 
 def relations(found: Found, details: Mapping[str, Sequence[Row]]) -> dict[str, RelationFacts]:
@@ -73,36 +74,35 @@ def relations(found: Found, details: Mapping[str, Sequence[Row]]) -> dict[str, R
     for row in found.rows:
         oid = row["oid"]
         name = found.names[oid]
+        of = partial(_of, by_oid, oid)
         result[name] = RelationFacts(
             name=name,
             kind=row["kind"],
             rows=_row_count(row),
             bytes=row["bytes"],
-            columns={item["name"]: _column(item, sequences) for item in by_oid["columns"][oid]},
-            constraints=tuple(_constraint(item, numbers[oid], found) for item in by_oid["constraints"][oid]),
-            indexes=tuple(_index(item, numbers[oid], found) for item in by_oid["indexes"][oid]),
-            partitions=found.known(_descendants(oid, children)),
+            columns={item["name"]: _column(item, sequences) for item in of("columns")},
+            constraints=tuple(_constraint(item, numbers[oid], found) for item in of("constraints")),
+            indexes=tuple(_index(item, numbers[oid], found) for item in of("indexes")),
+            partitions=found.known(_descendants(oid, children)) if oid in children else (),
             parent=found.name(row["parent_oid"]) if row["kind"] not in ("i", "I") else None,
             default_partition=found.name(row["default_oid"]),
-            referenced_by=found.known(referencing[oid]),
+            referenced_by=found.known(referencing.get(oid, ())),
             table=found.name(row["table_oid"]),
             persistence=row["persistence"],
             oid=oid,
-            children=found.known(children[oid]),
+            children=found.known(children.get(oid, ())),
             is_partition=row["is_partition"],
             bound=row["bound"],
             partition_key=row["partition_key"],
             pending_detach=found.name(row["pending_oid"]),
-            triggers=tuple(_trigger(item) for item in by_oid["triggers"][oid]),
-            rules=tuple(
-                RuleFacts(item["name"], _RULE_EVENTS[item["type"]], item["instead"]) for item in by_oid["rules"][oid]
-            ),
-            policies=tuple(item["name"] for item in by_oid["policies"][oid]),
+            triggers=tuple(_trigger(item) for item in of("triggers")),
+            rules=tuple(RuleFacts(item["name"], _RULE_EVENTS[item["type"]], item["instead"]) for item in of("rules")),
+            policies=tuple(item["name"] for item in of("policies")),
             row_security=row["row_security"],
             force_row_security=row["force_row_security"],
-            views=tuple(ViewUse(item["name"], tuple(item["columns"] or ())) for item in by_oid["views"][oid]),
-            reads=found.known(reads[oid]),
-            publications=tuple(item["name"] for item in by_oid["publications"][oid]),
+            views=tuple(ViewUse(item["name"], tuple(item["columns"] or ())) for item in of("views")),
+            reads=found.known(reads.get(oid, ())),
+            publications=tuple(item["name"] for item in of("publications")),
             replica_identity=row["replica_identity"],
             owner=row["owner"],
             owned=row["owned"],
@@ -112,7 +112,7 @@ def relations(found: Found, details: Mapping[str, Sequence[Row]]) -> dict[str, R
             of_type=row["of_type"],
             populated=row["populated"],
             owned_by=found.name(owners.get(oid)),
-            statistics=tuple(item["name"] for item in by_oid["statistics"][oid]),
+            statistics=tuple(item["name"] for item in of("statistics")),
             row_type_used=row["row_type_used"],
         )
     return result
@@ -191,12 +191,17 @@ def _row_count(row: Row) -> int:
     return int(row["reltuples"] * pages / row["relpages"])
 
 
-def _descendants(oid: int, children: Mapping[int, list[int]]) -> Iterable[int]:
-    stack = list(reversed(children.get(oid, [])))
+def _descendants(oid: int, children: Mapping[int, list[int]]) -> list[int]:
+    found, stack = [], list(reversed(children.get(oid, [])))
     while stack:
         current = stack.pop()
-        yield current
+        found.append(current)
         stack.extend(reversed(children.get(current, [])))
+    return found
+
+
+def _of(details: Mapping[str, Mapping[int, list[Row]]], oid: int, query: str) -> Sequence[Row]:
+    return details[query].get(oid, ())
 
 
 def _grouped(rows: Iterable[Row], key: str) -> dict[int, list[Row]]:
@@ -276,7 +281,7 @@ def objects(rows: Sequence[Row], found: Found) -> dict[str, ObjectFacts]:
             name=(relation or "") if own else row["name"],
             relation=relation,
             column=row["subid"],
-            dependents=tuple(Edge(key=text[2:], kind=text[0]) for text in dict.fromkeys(row["dependents"])),
+            dependents=tuple([Edge(text[2:], text[0]) for text in dict.fromkeys(row["dependents"])]),
             needed_by=tuple((text[2:], text[0]) for text in row["needed_by"]),
         )
     return result

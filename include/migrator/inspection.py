@@ -46,6 +46,8 @@ class Inspection:
     assumptions: tuple[str, ...]
     coverage: Coverage
     """How much of the files, the rollback script included, was analysed."""
+    major: int
+    """Version of PostgreSQL that all this is about."""
     facts: CatalogFacts | None = None
     """None: without a connection."""
     estimates: Mapping[tuple[str, int], Estimate] = field(default_factory=dict)
@@ -99,10 +101,11 @@ def inspect(
         scripts=tuple(scripts),
         rollback=undo,
         findings=tuple(findings),
-        classification=classify(subjects, waits),
+        classification=classify(subjects, waits, unread=sum(len(file.problems) for file in parsed)),
         estimated_seconds=None if facts is None else round(sum(one.seconds_p50 for one in estimates.values()), 3),
         assumptions=(*_assumptions(subjects, facts), *earlier.assumptions(before, scripts)),
         coverage=coverage_of(whole.all_scripts),
+        major=world.major,
         facts=facts,
         estimates=estimates,
         waits=waits,

@@ -60,8 +60,12 @@ def read_sql(path: Path) -> bytes:
 
     :raises OSError: when it cannot be read.
     """
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as exc:
+        exc.filename = exc.filename or str(path)  # read() does not say of what
+        raise
 
 
 def decode(raw: bytes | str, *, file: str) -> SqlText:

@@ -1,4 +1,4 @@
-"""Numbers as people read them: durations, sizes, counts."""
+"""Numbers and verdicts as people read them: durations, sizes, counts, downtime."""
 
 from __future__ import annotations
 
@@ -28,3 +28,10 @@ def size(value: float) -> str:
 def count(number: int, noun: str) -> str:
     """1 -> "1 table", 1000 -> "1,000 tables"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def downtime(required: bool, *, known: bool) -> str:
+    """:param known: whether all that a migration does was analysed; else that it needs none is no more than a hope."""
+    if required:
+        return "the application waits"
+    return "no downtime" if known else "downtime unknown"

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from migrator import lexer
+from migrator.effects import Assumed
 from migrator.inspection import inspect
 from migrator.plan import Severity
 from migrator.reports.building import analysis_of
@@ -24,6 +25,7 @@ from migrator.reports.forms import FORMS
 from migrator.reports.text import Look
 from migrator.rules import BY_ID
 from migrator.rules.model import Hit
+from migrator.sql_text import read_sql
 from migrator.statements import parse
 from tests.effects.corpus import load
 
@@ -122,6 +124,35 @@ def test_the_rest_of_a_broken_file_is_analysed() -> None:
     assert [statement.line for statement in found.statements] == [1, 4]
     assert [(line, column) for line, column, _ in errors(found)] == [(2, 8), (3, 1), (5, 7), (6, 10)]
     assert len(found.summary.coverage.gaps) == 4
+
+
+@pytest.mark.parametrize(
+    "content", [b"SELECT '\xe9'; DROP TABLE a;", "DROP TABLE a;".encode("utf-16"), b"DROP TABL a;"]
+)
+def test_what_cannot_be_read_is_not_called_harmless(content: bytes) -> None:
+    parsed = parse(content, file="x.sql")
+    analysis = analysis_of("x.sql", inspect((parsed,), assumed=Assumed(server_version_num=150000)))
+    assert analysis.summary.risk != "low"
+    assert analysis.summary.reasons == ("1 part could not be read: what it does is not known",)
+    assert analysis.summary.server_version == 15
+    for name in ("text", "markdown"):
+        form = next(form for form in FORMS if form.name == name)
+        head = "".join(form.joined(form.pieces(analysis, Look())))
+        assert "downtime unknown" in head
+        assert "no downtime" not in head
+
+
+def test_what_was_followed_only_in_part_is_not_called_free_of_downtime() -> None:
+    analysis = analysed("DO $$ BEGIN EXECUTE (SELECT string_agg(x, '') FROM y); END $$")
+    assert analysis.summary.coverage.gaps
+    form = next(form for form in FORMS if form.name == "text")
+    assert "downtime unknown" in "".join(form.joined(form.pieces(analysis, Look())))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a file that can be opened and not be read")
+def test_a_read_that_fails_says_of_what() -> None:
+    with pytest.raises(OSError, match="/proc/self/mem"):
+        read_sql(Path("/proc/self/mem"))
 
 
 def test_so_many_statements_are_data() -> None:

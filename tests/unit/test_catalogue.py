@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from migrator.catalogue import load_catalogue, load_one
 from migrator.cli import main
+from migrator.content import read_files
 from migrator.errors import InvalidInput, UsageError
 from migrator.metadata_model import read_metadata
 from migrator.problems import Problem
+from migrator.sql_text import MAX_BYTES
 
 SHIPPED = Path(__file__).parents[2] / "migrations"
 GOOD: dict[str, Any] = {
@@ -35,6 +37,17 @@ def write(root: Path, version: str, *, files: tuple[str, ...] | None = None, **m
     for name in files if files is not None else (f"{version}.sql", f"{version}_rollback.sql"):
         (folder / name).write_text("SELECT 1;\n")
     return folder
+
+
+def test_no_more_is_read_than_shows_that_a_file_is_too_large(tmp_path: Path) -> None:
+    """A sparse file of 8 GB: whoever reads all of it notices."""
+    folder = write(tmp_path, "001_large")
+    for name in ("001_large.sql", "001_large_rollback.sql"):
+        with (folder / name).open("r+b") as file:
+            file.truncate(8 << 30)
+    migration = load_one(tmp_path, "001_large")
+    assert len(migration.read_sql()) == len(migration.read_rollback()) == MAX_BYTES + 1
+    assert max(map(len, read_files(migration).values())) == MAX_BYTES + 1
 
 
 def messages(root: Path) -> str:

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from migrator import documents, lexer
-from migrator.effects.world import UNKNOWN_VERSION
 from migrator.inspection import Inspection
 from migrator.plan import Finding, Severity
 from migrator.reports.document import (
@@ -96,7 +95,6 @@ def _estimate(inspection: Inspection, script: Script, subject: Subject) -> Estim
 def _summary(inspection: Inspection, findings: Iterable[FindingEntry]) -> Summary:
     verdict, coverage = inspection.classification, inspection.coverage
     counts = Counter(entry.severity for entry in findings if entry.counts)
-    world = next((script.subjects[0].world for script in inspection.scripts if script.subjects), None)
     return Summary(
         type=verdict.type.value,
         risk=verdict.risk.value,
@@ -104,7 +102,7 @@ def _summary(inspection: Inspection, findings: Iterable[FindingEntry]) -> Summar
         reasons=verdict.reasons,
         estimated_seconds=inspection.estimated_seconds,
         assumptions=inspection.assumptions,
-        server_version=world.major if world else UNKNOWN_VERSION // 10000,
+        server_version=inspection.major,
         connected=inspection.facts is not None,
         coverage=Coverage(
             coverage.statements,

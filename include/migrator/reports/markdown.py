@@ -20,7 +20,7 @@ def piece(analysis: Analysis) -> str:
 
 def _parts(analysis: Analysis) -> Iterator[str]:
     summary = analysis.summary
-    downtime = "the application waits" if summary.requires_downtime else "no downtime"
+    downtime = wording.downtime(summary.requires_downtime, known=not summary.coverage.gaps)
     yield f"## {text(analysis.name)}"
     yield f"**{text(summary.type.replace('_', ' '))}**, risk **{summary.risk}**, {downtime}" + (
         f": {text('; '.join(summary.reasons))}" if summary.reasons else ""

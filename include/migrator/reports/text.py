@@ -65,7 +65,7 @@ def piece(analysis: Analysis, look: Look) -> str:
 
 def _head(analysis: Analysis, look: Look) -> Iterator[str]:
     summary = analysis.summary
-    downtime = "the application waits" if summary.requires_downtime else "no downtime"
+    downtime = wording.downtime(summary.requires_downtime, known=not summary.coverage.gaps)
     verdict = f"{summary.type.replace('_', ' ')}, {summary.risk} risk, {downtime}"
     style = {"low": "good", "medium": "warning", "high": "error"}[summary.risk]
     yield look.paint(analysis.name, "strong") + ": " + look.paint(verdict, style)

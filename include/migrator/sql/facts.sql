@@ -183,13 +183,13 @@ SELECT
     coalesce(n.name, '') AS name,
     coalesce(x.labels, '{}') AS labels,
     ARRAY(
-        SELECT format('%%s:%%s:%%s:%%s', d.deptype, dk.relname, d.objid, d.objsubid)
+        SELECT d.deptype::text || ':' || dk.relname || ':' || d.objid || ':' || d.objsubid
         FROM pg_catalog.pg_depend AS d
         INNER JOIN pg_catalog.pg_class AS dk ON d.classid = dk.oid
         WHERE n.classid = d.refclassid AND n.objid = d.refobjid AND n.objsubid IN (0, d.refobjsubid)
     ) AS dependents,
     ARRAY(
-        SELECT format('%%s:%%s:%%s:%%s', d.deptype, dk.relname, d.refobjid, d.refobjsubid)
+        SELECT d.deptype::text || ':' || dk.relname || ':' || d.refobjid || ':' || d.refobjsubid
         FROM pg_catalog.pg_depend AS d
         INNER JOIN pg_catalog.pg_class AS dk ON d.refclassid = dk.oid
         WHERE n.classid = d.classid AND n.objid = d.objid AND n.objsubid = d.objsubid AND d.deptype IN ('i', 'P', 'S', 'e')
@@ -420,7 +420,7 @@ SELECT
     con.conname AS name,
     con.contype::text AS kind,
     con.convalidated AS validated,
-    coalesce((to_jsonb(con) ->> 'conenforced')::bool, true) AS enforced,
+    con.enforced,
     CASE
         WHEN con.contype <> 'n' OR con.connoinherit OR NOT con.convalidated THEN pg_catalog.pg_get_constraintdef(con.oid)
     END AS definition,
@@ -430,8 +430,15 @@ SELECT
     con.confupdtype::text AS on_update,
     con.conparentid <> 0 OR con.coninhcount > 0 AS inherited,
     con.conkey AS numbers
-FROM pg_catalog.pg_constraint AS con
-WHERE con.conrelid = any(%(oids)s::oid []) AND con.contype IN ('c', 'f', 'p', 'u', 'x', 'n')
+FROM (SELECT true AS conenforced) AS before_18
+CROSS JOIN LATERAL (
+    -- Where pg_constraint has the column, this is that one. All of a row as JSON, to look for it, costs as much as the rest.
+    SELECT
+        c.*,
+        conenforced AS enforced
+    FROM pg_catalog.pg_constraint AS c
+    WHERE c.conrelid = any(%(oids)s::oid []) AND c.contype IN ('c', 'f', 'p', 'u', 'x', 'n')
+) AS con
 ORDER BY con.conrelid, con.conname
 
 -- name: indexes
