@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
-from migrator import session, sql, wording
+from migrator import wording
+from migrator.data_checks.catalogue import row, rows
+from migrator.data_checks.conversions import misfits
+from migrator.data_checks.domains import domain_suspects
+from migrator.data_checks.partitions import partition_suspects
 from migrator.data_checks.suspects import Suspect, orphans, suspects_of, written_by
 from migrator.errors import MigratorError
 from migrator.session import Connection
 from migrator.statements import ParsedStatement
+
+logger = logging.getLogger(__name__)
 
 SAMPLES = 5
 TIMEOUT_MS = 60_000
@@ -57,8 +63,8 @@ def look_for(
     found: list[Violation] = []
     changed: frozenset[str] | None = frozenset()
     for statement in statements:
-        for suspect in suspects_of(statement):
-            if changed is None or suspect.table in changed:
+        for suspect in (*suspects_of(statement), *_elsewhere(conn, statement)):
+            if changed is None or _touched(conn, suspect, changed):
                 reason = "statements before it may change the rows"
                 found.append(_unknown(suspect, reason))
             else:
@@ -68,58 +74,101 @@ def look_for(
     return tuple(found)
 
 
+def _elsewhere(conn: Connection, statement: ParsedStatement) -> tuple[Suspect, ...]:
+    """What the statement insists on in tables that it does not name: only the catalog knows which these are."""
+    try:
+        with conn.transaction(force_rollback=True):
+            return (*domain_suspects(conn, statement), *partition_suspects(conn, statement))
+    except (MigratorError, psycopg.Error):
+        logger.debug("the catalog could not be asked about %s", statement.sql, exc_info=True)
+        return ()  # such as a type that no one has made yet, or that may not be read
+
+
+def _touched(conn: Connection, suspect: Suspect, changed: frozenset[str]) -> bool:
+    if suspect.table in changed:
+        return True
+    return bool(changed) and bool(rows(conn, "touched", name=suspect.table, changed=sorted(changed)))
+
+
 def _look(conn: Connection, suspect: Suspect, timeout_ms: int) -> Iterator[Violation]:
     try:
         with conn.transaction(force_rollback=True):
             conn.execute("SET TRANSACTION READ ONLY")
             conn.execute(f"SET LOCAL statement_timeout = {int(timeout_ms)}")
-            table = _row(conn, "table", name=suspect.table)
+            table = row(conn, "table", name=suspect.table)
             if table is None:
                 return  # the migration makes it: no rows to look at
             known = _completed(conn, suspect, table)
             if known is None:
                 return
-            if conn.info.server_version < known.least_version:
-                yield _unknown(known, f"PostgreSQL {known.least_version // 10000} is the first that can tell")
-                return
-            rows = _rows_of(known, table["keys"] or ["ctid"])
-            count = conn.execute(f"SELECT count(*) FROM ({rows}) AS found".encode()).fetchone()  # noqa: S608
-            number = int(count[0]) if count else 0
-            samples: list[tuple[Any, ...]] = []
-            if number:
-                samples = conn.execute(f"{rows} ORDER BY 1 LIMIT {SAMPLES}".encode()).fetchall()
-            keys = [key.strip('"') for key in table["keys"] or ["ctid"]]
+            number, samples, sqlstate = _found(conn, known, table)
     except (MigratorError, psycopg.Error) as exc:
         yield _unknown(suspect, str(exc).partition("\n")[0])
         return
-    names = tuple(", ".join(f"{key}={value}" for key, value in zip(keys, values, strict=True)) for values in samples)
     if number:
-        yield Violation(known.statement, known.table, known.what, known.sqlstate, number, names)
+        labels = [key.strip('"').partition("::")[0] for key in _keys(table)]
+        names = tuple(", ".join(f"{key}={value}" for key, value in zip(labels, one, strict=True)) for one in samples)
+        yield Violation(known.statement, known.table, known.what, sqlstate, number, names)
 
 
-def _rows_of(suspect: Suspect, keys: Sequence[str]) -> str:
-    """SQL for the keys of the rows."""
+def _found(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> tuple[int, Sequence[Sequence[Any]], str]:
+    """How many rows, the keys of a few of them, the SQLSTATE of the failure."""
+    alone = suspect.only or (table["kind"] == "r" and (suspect.duplicates or suspect.overlaps or suspect.columns))
+    source = f"ONLY {suspect.table}" if alone else suspect.table
+    keys = _keys(table)
+    if suspect.value:
+        return misfits(conn, suspect, source, keys, SAMPLES)
+    asked = query_for(suspect, source, keys)
+    count = conn.execute(f"SELECT count(*) FROM ({asked}) AS found".encode()).fetchone()  # noqa: S608
+    number = int(count[0]) if count else 0
+    samples = conn.execute(f"{asked} ORDER BY 1 LIMIT {SAMPLES}".encode()).fetchall() if number else []
+    return number, samples, suspect.sqlstate
+
+
+def _keys(table: dict[str, Any]) -> list[str]:
+    """What names a row: the primary key, or its place."""
+    return table["keys"] or (["tableoid::regclass", "ctid"] if table["kind"] == "p" else ["ctid"])
+
+
+def query_for(suspect: Suspect, source: str, keys: Sequence[str]) -> str:
+    """SQL for the keys of the rows. :param source: the table, as it stands after FROM."""
     listed = ", ".join(keys)
-    if not suspect.duplicates:
-        return f"SELECT {listed} FROM {suspect.table} WHERE {suspect.where}"  # noqa: S608 - quoted by `suspects`
-    inner = (
-        f"SELECT {listed}, count(*) OVER (PARTITION BY {suspect.duplicates}) AS migrator_count"  # noqa: S608
-        f" FROM {suspect.table} WHERE {suspect.where}"
-    )
-    return f"SELECT {listed} FROM ({inner}) AS counted WHERE migrator_count > 1"  # noqa: S608
+    if not suspect.duplicates and not suspect.overlaps:
+        return f"SELECT {listed} FROM {source} WHERE {suspect.where}"  # noqa: S608 - quoted by `suspects`
+    inner = [f"{key} AS migrator_key_{number}" for number, key in enumerate(keys)]
+    outer = ", ".join(f"one.migrator_key_{number}" for number in range(len(keys)))
+    if suspect.duplicates:
+        inner.append(f"count(*) OVER (PARTITION BY {suspect.duplicates}) AS migrator_count")
+        rest = "WHERE one.migrator_count > 1"
+    else:
+        inner += ["tableoid AS migrator_table", "ctid AS migrator_place"]
+        inner += [f"{key} AS migrator_value_{number}" for number, (key, _) in enumerate(suspect.overlaps)]
+        pairs = [
+            f"one.migrator_value_{number} {operator} other.migrator_value_{number}"
+            for number, (_, operator) in enumerate(suspect.overlaps)
+        ]
+        apart = "(one.migrator_table, one.migrator_place) <> (other.migrator_table, other.migrator_place)"
+        rest = f"WHERE EXISTS (SELECT FROM migrator_rows AS other WHERE {' AND '.join([apart, *pairs])})"
+    rows_in_question = f"SELECT {', '.join(inner)} FROM {source} WHERE {suspect.where}"  # noqa: S608
+    return f"WITH migrator_rows AS ({rows_in_question}) SELECT {outer} FROM migrator_rows AS one {rest}"  # noqa: S608
 
 
 def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Suspect | None:
     """With what only the catalog knows: the constraint that is to be validated, the key that is referred to."""
+    if suspect.domain is not None:
+        domain = row(conn, "domain", name=suspect.domain)
+        if domain is not None and (domain["filled"] or not (domain["required"] or suspect.where)):
+            return None
+        return replace(suspect, where="true") if domain or suspect.where else None
     if suspect.where:
         return suspect
     if suspect.referenced is not None:
-        other = _row(conn, "table", name=suspect.referenced)
+        other = row(conn, "table", name=suspect.referenced)
         if other is None or not other["keys"]:
             return None
         there = tuple(key.strip('"').replace('""', '"') for key in other["keys"])
         return orphans(suspect.statement, suspect.table, suspect.columns, suspect.referenced, there)
-    constraint = _row(conn, "constraint", oid=table["oid"], name=suspect.constraint)
+    constraint = row(conn, "constraint", oid=table["oid"], name=suspect.constraint)
     if constraint is None:
         return None
     if constraint["kind"] == "f":
@@ -139,8 +188,3 @@ def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Sus
 
 def _unknown(suspect: Suspect, reason: str) -> Violation:
     return Violation(suspect.statement, suspect.table, suspect.what, suspect.sqlstate, None, reason=reason)
-
-
-def _row(conn: Connection, query: str, **values: Any) -> dict[str, Any] | None:
-    with session.translated(), conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(sql.load("data_checks")[query], values).fetchone()

@@ -1,4 +1,4 @@
-"""Which rows would make a statement fail, as conditions in SQL: constraints, NOT NULL, unique indexes, casts. Pure.
+"""Which rows would make an ALTER TABLE or an index fail, as conditions in SQL. Pure.
 
 The conditions are those of the server: a NULL satisfies CHECK and, in any column, FOREIGN KEY MATCH SIMPLE
 (https://www.postgresql.org/docs/current/ddl-constraints.html).
@@ -6,11 +6,11 @@ The conditions are those of the server: a NULL satisfies CHECK and, in any colum
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from migrator.effects.world import commands
-from migrator.nodes import Node, enum, name_of, strings
+from migrator.nodes import Node, enum, strings
 from migrator.rules.rewrite import build
 from migrator.statements import ParsedStatement, deparse
 
@@ -39,7 +39,16 @@ class Suspect:
     columns: tuple[str, ...] = ()
     referenced: str | None = None
     """Only the catalog knows the condition: `columns` refer to the primary key of this table, as SQL."""
-    least_version: int = 0
+    overlaps: tuple[tuple[str, str], ...] = ()
+    """SQL expression and operator: rows in question that exclude each other in all of them."""
+    value: str = ""
+    """SQL: what is computed for each row in question; the server itself tells where that fails."""
+    value_type: str = ""
+    """SQL: the type that `value` must fit."""
+    domain: str | None = None
+    """SQL, perhaps a domain: its default would be the value of each row."""
+    only: bool = False
+    """Rows of inheritance children and partitions are not meant."""
 
 
 def suspects_of(statement: ParsedStatement) -> Iterator[Suspect]:
@@ -52,7 +61,8 @@ def suspects_of(statement: ParsedStatement) -> Iterator[Suspect]:
         conditions = [] if tree.nulls_not_distinct else [f"{key} IS NOT NULL" for key in keys]
         if tree.HasField("where_clause"):
             conditions.append(f"({expression_sql(tree.where_clause)})")
-        yield _duplicates(statement, table_sql(tree.relation), keys, conditions)
+        if tree.relation.inh:  # ON ONLY a partitioned table: no partition has the index yet
+            yield _duplicates(statement, table_sql(tree.relation), keys, conditions)
 
 
 def written_by(statement: ParsedStatement) -> frozenset[str] | None:
@@ -98,35 +108,26 @@ def _alter_table(statement: ParsedStatement) -> Iterator[Suspect]:
 
 
 def _new_column(statement: ParsedStatement, table: str, column: Node) -> Iterator[Suspect]:
-    """NOT NULL without a value fails as soon as there is a row."""
+    """NOT NULL without a value fails as soon as there is a row; a domain may be NOT NULL, and may have a value."""
     kinds = {enum(item.constraint, "contype") for item in column.constraints}
     filled = {"CONSTR_DEFAULT", "CONSTR_IDENTITY", "CONSTR_GENERATED"} & kinds
-    serial = (strings(column.type_name.names)[-1:] or ("",))[0].endswith(("serial", "serial2", "serial4", "serial8"))
-    if {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} & kinds and not filled and not serial:
-        yield Suspect(statement.index, f"{column.colname} would have no value", table, "true", "23502")
+    names = strings(column.type_name.names)
+    serial = (names[-1:] or ("",))[0].endswith(("serial", "serial2", "serial4", "serial8"))
+    domain = ".".join(map(quoted, names)) if names[:1] != ("pg_catalog",) else None
+    required = bool({"CONSTR_NOTNULL", "CONSTR_PRIMARY"} & kinds)
+    if (required or domain) and not filled and not serial and not column.type_name.array_bounds:
+        what = f"{column.colname} would have no value"
+        yield Suspect(statement.index, what, table, "true" if required else "", "23502", domain=domain)
 
 
 def _cast(statement: ParsedStatement, table: str, command: Node) -> Iterator[Suspect]:
-    """Without USING, or with a plain cast of the column: does the text of the value fit the new type?"""
+    """Does each value, or what USING makes of it, fit the new type?"""
     column = getattr(command, "def").column_def
-    if column.HasField("raw_default") and not _casts_column(column.raw_default, command.name):
-        return
     new = deparse(build("SELECT x::typ", typ=column.type_name)).partition("::")[2]
-    literal = new.replace("'", "''")
-    yield Suspect(
-        statement.index,
-        f"{command.name} does not fit {new}",
-        table,
-        f"{quoted(command.name)} IS NOT NULL AND NOT pg_input_is_valid({quoted(command.name)}::text, '{literal}')",
-        "22P02",
-        least_version=160000,
-    )
-
-
-def _casts_column(expression: Node, column: str) -> bool:
-    if name_of(expression) != "type_cast" or name_of(expression.type_cast.arg) != "column_ref":
-        return False
-    return strings(expression.type_cast.arg.column_ref.fields)[-1:] == (column,)
+    value = expression_sql(column.raw_default) if column.HasField("raw_default") else quoted(command.name)
+    what = f"{command.name} does not fit {new}"
+    only = not statement.tree.relation.inh
+    yield Suspect(statement.index, what, table, "true", "22P02", value=value, value_type=new, only=only)
 
 
 def _constraint(statement: ParsedStatement, table: str, constraint: Node) -> Iterator[Suspect]:
@@ -146,8 +147,17 @@ def _constraint(statement: ParsedStatement, table: str, constraint: Node) -> Ite
             for column in strings(constraint.keys):
                 yield Suspect(statement.index, f"{column} is NULL", table, f"{quoted(column)} IS NULL", "23502")
         conditions = [] if constraint.nulls_not_distinct else [f"{column} IS NOT NULL" for column in columns]
-        yield _duplicates(statement, table, columns, conditions)
-    elif kind == "CONSTR_FOREIGN":
+        if constraint.without_overlaps:
+            pairs = [(column, "=") for column in columns[:-1]]
+            yield _overlaps(statement, table, (*pairs, (columns[-1], "&&")), "true")
+        else:
+            yield _duplicates(statement, table, columns, conditions)
+    elif kind == "CONSTR_EXCLUSION":
+        items = [item.list.items for item in constraint.exclusions]
+        found = tuple((_key(element.index_elem), _operator(names.list.items)) for element, names in items)
+        where = expression_sql(constraint.where_clause) if constraint.HasField("where_clause") else "true"
+        yield _overlaps(statement, table, found, where)
+    elif kind == "CONSTR_FOREIGN" and not constraint.fk_with_period:
         referenced = table_sql(constraint.pktable)
         yield orphans(statement.index, table, strings(constraint.fk_attrs), referenced, strings(constraint.pk_attrs))
 
@@ -171,6 +181,18 @@ def _duplicates(statement: ParsedStatement, table: str, keys: list[str], conditi
     where = " AND ".join(conditions) or "true"
     what = f"({listed.replace(chr(34), '')}) is there more than once"
     return Suspect(statement.index, what, table, where, "23505", duplicates=listed)
+
+
+def _overlaps(statement: ParsedStatement, table: str, pairs: tuple[tuple[str, str], ...], where: str) -> Suspect:
+    listed = ", ".join(key for key, _ in pairs).replace('"', "")
+    what = f"({listed}) excludes another row"
+    return Suspect(statement.index, what, table, where, "23P01", overlaps=pairs)
+
+
+def _operator(names: Iterable[Node]) -> str:
+    """An operator as SQL, in the schema that the statement names."""
+    *schemas, operator = strings(names)
+    return f"OPERATOR({'.'.join([*map(quoted, schemas), operator])})"
 
 
 def _key(element: Node) -> str:

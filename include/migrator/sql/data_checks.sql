@@ -12,7 +12,7 @@ SELECT
         ORDER BY k.place
     ) AS keys
 FROM pg_catalog.pg_class AS c
-WHERE c.oid = pg_catalog.to_regclass(%(name)s) AND c.relkind IN ('r', 'p');
+WHERE c.oid = pg_catalog.to_regclass(%(name)s) AND c.relkind IN ('r', 'p', 'm');
 
 -- name: constraint
 -- What VALIDATE CONSTRAINT will look for.
@@ -34,3 +34,93 @@ SELECT
     ) AS referenced_columns
 FROM pg_catalog.pg_constraint AS con
 WHERE con.conrelid = %(oid)s AND con.conname = %(name)s;
+
+-- name: touched
+-- Whether the table is one of these, a part of one of them, or has one of them as a part.
+WITH RECURSIVE up AS (
+    SELECT pg_catalog.to_regclass(%(name)s)::oid AS relation
+    UNION
+    SELECT i.inhparent
+    FROM up
+    INNER JOIN pg_catalog.pg_inherits AS i ON up.relation = i.inhrelid
+),
+
+down AS (
+    SELECT pg_catalog.to_regclass(%(name)s)::oid AS relation
+    UNION
+    SELECT i.inhrelid
+    FROM down
+    INNER JOIN pg_catalog.pg_inherits AS i ON down.relation = i.inhparent
+)
+
+SELECT true AS touched
+FROM unnest(%(changed)s::text []) AS changed (name)
+WHERE
+    changed.name = %(name)s
+    OR pg_catalog.to_regclass(changed.name)::oid IN (
+        SELECT up.relation FROM up UNION SELECT down.relation FROM down
+    )
+LIMIT 1;
+
+-- name: domain_constraint
+-- The CHECK of a domain that is to be validated, about VALUE.
+SELECT pg_catalog.pg_get_expr(con.conbin, 0) AS expression
+FROM pg_catalog.pg_constraint AS con
+WHERE con.contypid = pg_catalog.to_regtype(%(domain)s) AND con.conname = %(name)s AND con.contype = 'c';
+
+-- name: domain_columns
+-- The columns of a domain, and of the domains over it, that hold rows.
+WITH RECURSIVE domains AS (
+    SELECT pg_catalog.to_regtype(%(domain)s)::oid AS domain
+    UNION
+    SELECT t.oid
+    FROM domains
+    INNER JOIN pg_catalog.pg_type AS t ON domains.domain = t.typbasetype AND t.typtype = 'd'
+)
+
+SELECT
+    a.attname::text AS column,
+    pg_catalog.format('%%I.%%I', n.nspname, c.relname) AS table
+FROM domains
+INNER JOIN pg_catalog.pg_attribute AS a ON domains.domain = a.atttypid AND NOT a.attisdropped
+INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid AND c.relkind IN ('r', 'm')
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+ORDER BY n.nspname, c.relname, a.attnum;
+
+-- name: partitioned
+-- A partitioned table: its key, what is true of all its rows because of the tables above it, what is true of those of
+-- each of its partitions, and its default partition.
+SELECT
+    pg_catalog.pg_get_partkeydef(c.oid) AS key,
+    pg_catalog.pg_get_partition_constraintdef(c.oid) AS own,
+    ARRAY(
+        SELECT pg_catalog.pg_get_partition_constraintdef(i.inhrelid)
+        FROM pg_catalog.pg_inherits AS i
+        WHERE i.inhparent = c.oid AND i.inhrelid <> p.partdefid
+    ) AS siblings,
+    (
+        SELECT pg_catalog.format('%%I.%%I', n.nspname, d.relname)
+        FROM pg_catalog.pg_class AS d
+        INNER JOIN pg_catalog.pg_namespace AS n ON d.relnamespace = n.oid
+        WHERE d.oid = p.partdefid
+    ) AS default_partition
+FROM pg_catalog.pg_class AS c
+INNER JOIN pg_catalog.pg_partitioned_table AS p ON c.oid = p.partrelid
+WHERE c.oid = pg_catalog.to_regclass(%(name)s);
+
+-- name: domain
+-- Whether a new column of the domain has a value, and whether it must have one; of the domains under it, too.
+WITH RECURSIVE domains AS (
+    SELECT pg_catalog.to_regtype(%(name)s)::oid AS domain
+    UNION
+    SELECT t.typbasetype
+    FROM domains
+    INNER JOIN pg_catalog.pg_type AS t ON domains.domain = t.oid AND t.typtype = 'd'
+)
+
+SELECT
+    bool_or(t.typdefault IS NOT NULL) AS filled,
+    bool_or(t.typnotnull) AS required
+FROM domains
+INNER JOIN pg_catalog.pg_type AS t ON domains.domain = t.oid AND t.typtype = 'd'
+HAVING count(*) > 0;

@@ -1,0 +1,45 @@
+"""Values of a domain that a new, validated or NOT NULL constraint of it refuses.
+
+The server looks at each column of the domain and of the domains over it; it refuses to alter a domain that an array, a
+composite type or a range in a table contains (get_rels_with_domain in src/backend/commands/typecmds.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.data_checks.catalogue import rows
+from migrator.data_checks.suspects import Suspect, expression_sql, quoted
+from migrator.nodes import enum, strings
+from migrator.session import Connection
+from migrator.statements import ParsedStatement
+
+
+def domain_suspects(conn: Connection, statement: ParsedStatement) -> Iterator[Suspect]:
+    """One suspect for each column of the domain, in the tables that the catalog knows."""
+    if statement.name != "alter_domain_stmt":
+        return
+    tree = statement.tree
+    domain = ".".join(quoted(part) for part in strings(tree.type_name))
+    expression = null = None
+    if tree.subtype == "O":
+        null = True
+    elif tree.subtype == "C":
+        constraint = getattr(tree, "def").constraint
+        if constraint.skip_validation:
+            return
+        null = enum(constraint, "contype") == "CONSTR_NOTNULL"
+        expression = None if null else expression_sql(constraint.raw_expr)
+    elif tree.subtype == "V":
+        known = rows(conn, "domain_constraint", domain=domain, name=tree.name)
+        expression = known[0]["expression"] if known else None
+    if not null and expression is None:
+        return
+    for item in rows(conn, "domain_columns", domain=domain):
+        column = quoted(item["column"])
+        if null:
+            what, where, sqlstate = f"{item['column']} is NULL", f"{column} IS NULL", "23502"
+        else:
+            value = f"(SELECT {expression} FROM (SELECT {item['table']}.{column} AS value) AS migrator_value)"  # noqa: S608
+            what, where, sqlstate = f"{item['column']} does not satisfy the domain", f"NOT {value}", "23514"
+        yield Suspect(statement.index, what, item["table"], where, sqlstate, only=True)
