@@ -22,6 +22,7 @@ ALTER TABLE t ADD CONSTRAINT later CHECK (a > 0) NOT VALID, ADD CONSTRAINT later
     REFERENCES "Parents" NOT VALID;
 CREATE TABLE plain (v int);
 INSERT INTO plain VALUES (1), (1), (2);
+CREATE TABLE keyed (v int UNIQUE) PARTITION BY RANGE (v);
 CREATE TYPE mood AS ENUM ('x', 'y');
 CREATE DOMAIN amount AS int;
 CREATE DOMAIN price AS amount;
@@ -108,6 +109,7 @@ FAILING = (
     ("ALTER TABLE by_text ATTACH PARTITION two DEFAULT", "23514", 2, ("id=1", "id=3")),
     ("ALTER TABLE by_hash ATTACH PARTITION two FOR VALUES WITH (MODULUS 2, REMAINDER 0)", "23514", None, None),
     ("ALTER TABLE pairs_2 ATTACH PARTITION two FOR VALUES FROM (1) TO (7)", "23514", 6, None),
+    ("ALTER TABLE keyed ATTACH PARTITION plain FOR VALUES FROM (0) TO (9)", "23505", 2, ("ctid=(0,1)", "ctid=(0,2)")),
     ("ALTER TABLE pairs ALTER a SET NOT NULL", "23502", 2, ("id=2", "id=12")),
     ("ALTER TABLE pairs ALTER b TYPE int USING b::int", "22P02", 2, ("id=1", "id=2")),
     ("ALTER TABLE events ALTER day SET NOT NULL", "23502", 1, ("tableoid=events_rest, ctid=(0,3)",)),

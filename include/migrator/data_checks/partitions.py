@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrator.data_checks.catalogue import row
-from migrator.data_checks.suspects import Suspect, expression_sql, quoted, table_sql
+from migrator.data_checks.suspects import Suspect, duplicates, expression_sql, quoted, table_sql
 from migrator.effects.world import commands
 from migrator.nodes import Node, enum, name_of, strings
 from migrator.session import Connection
@@ -46,6 +46,9 @@ def _attached(conn: Connection, statement: ParsedStatement, part: str, bound: No
     if known["own"]:
         fits = f"({fits}) AND ({known['own']})"
     yield Suspect(statement.index, what, part, f"({fits}) IS NOT TRUE", SQLSTATE)
+    for key in known["keys"]:  # built on the table when it has none like it
+        columns = [quoted(column) for column in key["columns"]]
+        yield duplicates(statement, part, columns, nulls_equal=key["nulls_equal"])
 
 
 def _beside_default(conn: Connection, statement: ParsedStatement, parent: str, bound: Node) -> Iterator[Suspect]:

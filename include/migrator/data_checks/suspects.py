@@ -176,6 +176,13 @@ def orphans(
     return Suspect(statement, what, table, where, "23503", columns=columns, referenced=None if pairs else referenced)
 
 
+def duplicates(statement: ParsedStatement, table: str, columns: list[str], *, nulls_equal: bool) -> Suspect:
+    """Rows that a unique key of these columns, as SQL, refuses."""
+    return _duplicates(
+        statement, table, columns, [] if nulls_equal else [f"{column} IS NOT NULL" for column in columns]
+    )
+
+
 def _duplicates(statement: ParsedStatement, table: str, keys: list[str], conditions: list[str]) -> Suspect:
     listed = ", ".join(keys)
     where = " AND ".join(conditions) or "true"

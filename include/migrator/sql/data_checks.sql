@@ -89,7 +89,7 @@ ORDER BY n.nspname, c.relname, a.attnum;
 
 -- name: partitioned
 -- A partitioned table: its key, what is true of all its rows because of the tables above it, what is true of those of
--- each of its partitions, and its default partition.
+-- each of its partitions, its default partition, and its unique keys of plain columns.
 SELECT
     pg_catalog.pg_get_partkeydef(c.oid) AS key,
     pg_catalog.pg_get_partition_constraintdef(c.oid) AS own,
@@ -103,7 +103,24 @@ SELECT
         FROM pg_catalog.pg_class AS d
         INNER JOIN pg_catalog.pg_namespace AS n ON d.relnamespace = n.oid
         WHERE d.oid = p.partdefid
-    ) AS default_partition
+    ) AS default_partition,
+    (
+        SELECT coalesce(
+            jsonb_agg(
+                jsonb_build_object(
+                    'columns', (
+                        SELECT jsonb_agg(a.attname ORDER BY k.place)
+                        FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+                        INNER JOIN pg_catalog.pg_attribute AS a ON i.indrelid = a.attrelid AND k.attnum = a.attnum
+                        WHERE k.place <= i.indnkeyatts
+                    ),
+                    'nulls_equal', coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false)
+                )
+            ), '[]'
+        )
+        FROM pg_catalog.pg_index AS i
+        WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indisexclusion AND i.indexprs IS NULL AND i.indpred IS NULL
+    ) AS keys
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_partitioned_table AS p ON c.oid = p.partrelid
 WHERE c.oid = pg_catalog.to_regclass(%(name)s);
