@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from migrator.effects import World
+from migrator.facts import CatalogFacts, ColumnFacts, RelationFacts
 from migrator.inspection import inspect
 from migrator.pending import Earlier, lock_orders
 from migrator.plan import Severity
@@ -102,6 +103,18 @@ def test_reference_page_is_up_to_date() -> None:
 def test_lock_held_during_work(sql: str, found: bool) -> None:
     findings = inspect((parse(sql, file="x.sql"),)).findings
     assert ("lock-held-during-work" in {finding.rule for finding in findings}) is found
+
+
+@pytest.mark.parametrize("rows, severity", [(100, Severity.INFO), (5_000_000, Severity.WARNING)])
+def test_a_rollback_that_stalls_others_is_told_but_refuses_nothing(rows: int, severity: Severity) -> None:
+    """It is judged in the world that the migration leaves: without it the change back would change nothing."""
+    columns = {"n": ColumnFacts("integer", False)}
+    table = RelationFacts("public.t", "r", rows=rows, bytes=rows * 100, columns=columns)
+    facts = CatalogFacts(180000, relations={"public.t": table}, resolved={"t": "public.t"})
+    change = parse("ALTER TABLE t ALTER n TYPE bigint;\nCREATE TABLE u (id int PRIMARY KEY);", file="x.sql")
+    undo = parse("ALTER TABLE t ALTER n TYPE int;\nALTER TABLE u ADD CHECK (id > 0);\nDROP TABLE u;", file="undo.sql")
+    found = [item for item in inspect((change,), rollback=undo, facts=facts).findings if item.file == "undo.sql"]
+    assert [(item.rule, item.severity) for item in found] == [("alter-column-type", severity)]
 
 
 def test_two_migrations_that_lock_in_opposite_orders() -> None:

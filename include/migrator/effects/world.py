@@ -241,6 +241,11 @@ class World:
         changes = replay(node, self)
         return World(self.facts, self.assumed, self.state.with_changes(changes)) if changes else self
 
+    def in_another_session(self) -> World:
+        """The same objects, without what the session has set."""
+        settings = [key for key in self.state.written() if isinstance(key, tuple) and key[0] == "setting"]
+        return World(self.facts, self.assumed, self.state.with_changes(dict.fromkeys(settings)))
+
     def branch(self) -> World:
         """The same, from where another way can be gone without a copy of everything."""
         return World(self.facts, self.assumed, self.state.branch())

@@ -37,4 +37,5 @@ RULE = Rule(
     on=("alter_table_stmt",),
     subtypes=("AT_SetExpression",),
     statement=check,
+    in_rollback=True,
 )

@@ -41,4 +41,5 @@ RULE = Rule(
     on=("alter_table_stmt",),
     subtypes=("AT_SetNotNull",),
     statement=check,
+    in_rollback=True,
 )

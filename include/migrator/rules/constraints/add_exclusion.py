@@ -35,4 +35,5 @@ RULE = Rule(
     on=("alter_table_stmt",),
     subtypes=("AT_AddConstraint",),
     statement=check,
+    in_rollback=True,
 )

@@ -53,4 +53,5 @@ RULE = Rule(
     ),
     statement=check,
     on=("index_stmt",),
+    in_rollback=True,
 )

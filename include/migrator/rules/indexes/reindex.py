@@ -49,4 +49,5 @@ RULE = Rule(
     aliases=("squawk:require-concurrent-reindex", "pgfence:reindex-non-concurrent"),
     statement=check,
     on=("reindex_stmt",),
+    in_rollback=True,
 )

@@ -44,4 +44,5 @@ RULE = Rule(
     statement=check,
     on=("alter_table_stmt",),
     subtypes=tuple(WORDS),
+    in_rollback=True,
 )

@@ -37,4 +37,5 @@ RULE = Rule(
     aliases=("squawk:prefer-repack", "pgfence:vacuum-full"),
     statement=check,
     on=("vacuum_stmt", "cluster_stmt"),
+    in_rollback=True,
 )

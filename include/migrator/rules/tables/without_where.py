@@ -39,4 +39,5 @@ RULE = Rule(
     aliases=("strong_migrations:backfill", "pgfence:update-without-where"),
     statement=check,
     on=("update_stmt", "delete_stmt"),
+    in_rollback=True,
 )
