@@ -122,6 +122,18 @@ def test_sarif_has_regions_fixes_and_suppressions() -> None:
     assert broken == {"startLine": 5, "startColumn": 8, "endLine": 5, "endColumn": 12}
 
 
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_heads_of_findings_are_broken_at_spaces(width: int) -> None:
+    analysis = analysis_of("some/file.sql", inspect((parse("DROP TABLE orders;", file="some/file.sql"),)))
+    shown = text.piece(analysis, Look(width=width)).splitlines()
+    (entry,) = [entry for entry in analysis.all_findings if entry.rule == "drop-loses-data"]
+    begin = next(place for place, line in enumerate(shown) if line.startswith("some/file.sql:1:1: warning: table"))
+    end = next(place for place, line in enumerate(shown) if line.endswith("[drop-loses-data]"))
+    head = shown[begin : end + 1]
+    assert max(map(len, head)) <= width
+    assert " ".join(map(str.strip, head)) == f"some/file.sql:1:1: warning: {entry.message} [drop-loses-data]"
+
+
 def test_gitlab_report(everything: list[Analysis]) -> None:
     issues = json.loads(whole(BY_NAME["gitlab"], *everything))
     assert issues

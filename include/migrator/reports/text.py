@@ -145,7 +145,11 @@ def _finding(entry: FindingEntry, look: Look) -> Iterator[str]:
         yield from _wrapped(f"because {entry.allowed_because}", look, indent=GUTTER + 1, style="faint")
         return
     severity = look.paint(entry.severity.value, entry.severity.value)
-    yield f"{look.paint(place, 'strong')}{severity}: {look.plainly(entry.message)} {rule}"
+    first, *rest = _between(f"{place}{entry.severity.value}: ", entry.message, f" [{entry.rule}]", look)
+    ends = ["" for _ in rest] + [f" {rule}"]
+    yield f"{look.paint(place, 'strong')}{severity}: {look.plainly(first)}{ends[0]}"
+    for line, end in zip(rest, ends[1:], strict=True):
+        yield " " * GUTTER + look.plainly(line) + end
     yield from _excerpt(entry, look)
     if entry.effect:
         yield from _labelled("why", entry.effect, look)
@@ -153,6 +157,19 @@ def _finding(entry: FindingEntry, look: Look) -> Iterator[str]:
         yield from _labelled("instead", entry.help, look)
     for line in (entry.alternative_sql or "").splitlines():
         yield " " * GUTTER + look.paint("+ ", "good") + look.paint(line, "good")
+
+
+def _between(before: str, text: str, after: str, look: Look) -> list[str]:
+    """A text broken at spaces so that it fits with what stands before its first line and after its last."""
+    if not look.width:
+        return [text]
+    room = max(20, look.width - GUTTER)
+    filled = "." * min(max(0, len(before) - GUTTER), room - 1)
+    kept = "." * len(after)  # one word with the last one, so that they stay on one line
+    lines = textwrap.wrap(filled + text + kept, room, break_long_words=False, break_on_hyphens=False)
+    lines[0] = lines[0][len(filled) :]
+    lines[-1] = lines[-1][: len(lines[-1]) - len(kept)]
+    return lines
 
 
 def _excerpt(entry: FindingEntry, look: Look) -> Iterator[str]:
