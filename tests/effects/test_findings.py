@@ -78,6 +78,7 @@ CATALOG_FORGIVES = frozenset(
         "part-unique-included",
         "part-unique-there-already",
         "shop-create-index-if-not-exists-orders-status-idx-on-orders-total",
+        "tree-index-if-not-exists",
         "shop-reindex-table-scratch",
         "shop-reindex-table-animals",
     }

@@ -100,8 +100,10 @@ def _trigger(stmt: Node, target: Target) -> None:
     facts = target.facts
     if facts is None:
         return
-    if any(item.name == stmt.subname and item.inherited for item in facts.triggers):
-        target.out.fail("0A000", f'cannot rename trigger "{stmt.subname}" on table "{target.bare}"')
+    inherited = any(item.name == stmt.subname and item.inherited for item in facts.triggers)
+    if inherited and target.world.major >= 15:
+        sqlstate = "0A000" if target.world.major >= 18 else "XX000"
+        target.out.fail(sqlstate, f'cannot rename trigger "{stmt.subname}" on table "{target.bare}"')
     if all(item.name != stmt.subname for item in facts.triggers):
         target.out.fail("42704", f'trigger "{stmt.subname}" for table "{target.bare}" does not exist')
     if any(item.name == stmt.newname for item in facts.triggers):

@@ -481,7 +481,7 @@ WHERE i.indrelid = any(%(oids)s::oid [])
 ORDER BY i.indrelid, i.indexrelid
 
 -- name: triggers
--- The users' own; a foreign key's are implied by it. tgtype: TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h.
+-- The users' own, on 14 also those of partitions, which it takes for internal; a foreign key's are implied by it. tgtype: TRIGGER_TYPE_* in src/include/catalog/pg_trigger.h.
 SELECT
     t.tgrelid::bigint AS oid,
     t.tgname AS name,
@@ -492,7 +492,7 @@ SELECT
 FROM pg_catalog.pg_trigger AS t
 INNER JOIN pg_catalog.pg_proc AS p ON t.tgfoid = p.oid
 INNER JOIN pg_catalog.pg_namespace AS s ON p.pronamespace = s.oid
-WHERE t.tgrelid = any(%(oids)s::oid []) AND NOT t.tgisinternal
+WHERE t.tgrelid = any(%(oids)s::oid []) AND (NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0))
 ORDER BY t.tgrelid, t.tgname
 
 -- name: rules
