@@ -36,10 +36,10 @@ def domain_suspects(conn: Connection, statement: ParsedStatement) -> Iterator[Su
     if not null and expression is None:
         return
     for item in rows(conn, "domain_columns", domain=domain):
-        column = quoted(item["column"])
+        column = quoted(item["column_name"])
         if null:
-            what, where, sqlstate = f"{item['column']} is NULL", f"{column} IS NULL", "23502"
+            what, where, sqlstate = f"{item['column_name']} is NULL", f"{column} IS NULL", "23502"
         else:
-            value = f"(SELECT {expression} FROM (SELECT {item['table']}.{column} AS value) AS migrator_value)"  # noqa: S608
-            what, where, sqlstate = f"{item['column']} does not satisfy the domain", f"NOT {value}", "23514"
-        yield Suspect(statement.index, what, item["table"], where, sqlstate, only=True)
+            value = f"(SELECT {expression} FROM (SELECT {item['table_name']}.{column} AS value) AS migrator_value)"  # noqa: S608
+            what, where, sqlstate = f"{item['column_name']} does not satisfy the domain", f"NOT {value}", "23514"
+        yield Suspect(statement.index, what, item["table_name"], where, sqlstate, only=True)

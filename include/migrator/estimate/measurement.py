@@ -64,6 +64,7 @@ class _Measurement:
         for name in ("sample", "wide", "special", "fed", "audit", "assign", "log"):
             conn.execute(queries[name].encode())
         conn.execute(queries["fill_sample"], {"rows": self._rows})
+        conn.execute(queries["wide_plain"])
         conn.execute(queries["fill_wide"], {"rows": self._rows // 10})
         conn.execute(queries["fill_special"], {"rows": self._few.rows})
         conn.execute("CREATE TABLE parents AS SELECT i AS id FROM generate_series(0, 999) AS i")

@@ -58,7 +58,9 @@ FROM unnest(%(changed)s::text []) AS changed (name)
 WHERE
     changed.name = %(name)s
     OR pg_catalog.to_regclass(changed.name)::oid IN (
-        SELECT up.relation FROM up UNION SELECT down.relation FROM down
+        SELECT up.relation FROM up
+        UNION
+        SELECT down.relation FROM down
     )
 LIMIT 1;
 
@@ -79,8 +81,8 @@ WITH RECURSIVE domains AS (
 )
 
 SELECT
-    a.attname::text AS column,
-    pg_catalog.format('%%I.%%I', n.nspname, c.relname) AS table
+    a.attname::text AS column_name,
+    pg_catalog.format('%%I.%%I', n.nspname, c.relname) AS table_name
 FROM domains
 INNER JOIN pg_catalog.pg_attribute AS a ON domains.domain = a.atttypid AND NOT a.attisdropped
 INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid AND c.relkind IN ('r', 'm')
