@@ -54,4 +54,5 @@ RULE = Rule(
     on=("alter_table_stmt",),
     subtypes=("AT_AddColumn",),
     statement=check,
+    in_rollback=True,
 )

@@ -34,4 +34,5 @@ RULE = Rule(
     on=("alter_table_stmt",),
     subtypes=("AT_AlterConstraint",),
     statement=check,
+    in_rollback=True,
 )
