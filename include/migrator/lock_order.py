@@ -48,10 +48,11 @@ def orders(file: str, timeline: Timeline) -> tuple[LockOrder, ...]:
 
 
 def _taken(group: tuple[Moment, ...]) -> tuple[Taken, ...]:
+    """Without indexes: whoever locks one has locked its table before."""
     taken: dict[str, Taken] = {}
     for moment in group:
         for lock in moment.takes:
-            if blocks_writes(lock.mode):
+            if blocks_writes(lock.mode) and lock.relation not in moment.indexes:
                 taken.setdefault(lock.relation, Taken(lock.relation, lock.mode, moment.statement, moment.line))
     return tuple(taken.values())
 

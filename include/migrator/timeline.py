@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from migrator.rules.model import Subject
 
 
+INDEX_KINDS = ("DROP INDEX", "ALTER INDEX", "REINDEX INDEX")
+"""Statements that lock, of relations that nobody knows, indexes."""
+
+
 @frozen
 class Moment:
     """One statement while it runs."""
@@ -32,6 +36,8 @@ class Moment:
     known: bool = True
     """False: it may lock more than `takes` says."""
     nested: bool = False
+    indexes: tuple[str, ...] = ()
+    """Those of `takes` that are locks of indexes."""
 
     @property
     def works(self) -> bool:
@@ -96,6 +102,7 @@ def timeline_of(subjects: Iterable[Subject]) -> Timeline:
                 transaction=subject.transaction,
                 held=subject.held,
                 takes=subject.effects.locks,
+                indexes=tuple(lock.relation for lock in subject.effects.locks if _is_index(subject, lock.relation)),
                 rewrites=subject.effects.rewrites,
                 scans=subject.effects.scans,
                 known=subject.effects.known,
@@ -104,3 +111,9 @@ def timeline_of(subjects: Iterable[Subject]) -> Timeline:
             for subject in subjects
         )
     )
+
+
+def _is_index(subject: Subject, relation: str) -> bool:
+    """What the catalog knows, else what the statement says."""
+    facts = subject.world.relation(relation)
+    return facts.kind in ("i", "I") if facts is not None else subject.statement.kind.startswith(INDEX_KINDS)

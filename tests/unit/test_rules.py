@@ -117,6 +117,11 @@ def test_a_rollback_that_stalls_others_is_told_but_refuses_nothing(rows: int, se
     assert [(item.rule, item.severity) for item in found] == [("alter-column-type", severity)]
 
 
+def test_an_index_is_no_relation_of_its_own_in_the_order_of_locks() -> None:
+    sql = "ALTER TABLE a ADD x int; DROP INDEX a_idx; ALTER TABLE a ADD y int;"
+    assert "lock-order" not in {item.rule for item in inspect((parse(sql, file="x.sql"),)).findings}
+
+
 def test_two_migrations_that_lock_in_opposite_orders() -> None:
     sql = "ALTER TABLE a ADD x int; ALTER TABLE b ADD x int;"
     file = parse("ALTER TABLE b ADD y int; ALTER TABLE a ADD y int;", file="other.sql")
