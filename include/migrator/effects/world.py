@@ -243,7 +243,8 @@ class World:
 
     def in_another_session(self) -> World:
         """The same objects, without what the session has set."""
-        settings = [key for key in self.state.written() if isinstance(key, tuple) and key[0] == "setting"]
+        mine = self.state.written_since(0)  # what earlier migrations have set is gone: see `handed_over`
+        settings = [key for key in mine if isinstance(key, tuple) and key[0] == "setting"]
         return World(self.facts, self.assumed, self.state.with_changes(dict.fromkeys(settings)))
 
     def branch(self) -> World:
