@@ -203,8 +203,7 @@ def _migration(version: Path | str, server: Server, settings: Settings, args: ar
     parsed = parse_migration(migration)
     past = server.past(options.catalogue_root(args))
     before, others = (past.before(migration.version), past.others(migration.version)) if past else (NOTHING_BEFORE, ())
-    own = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ())]
-    facts, basis = server.look(own, before.files)
+    facts, basis = server.look(parsed.files, before.files)
     inspection = inspect(
         tuple(parsed.sql.values()),
         rollback=parsed.rollback,

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         past = Past(load_catalogue(options.catalogue_root(args), cache=args.cache), rows if endpoint else None)
         before, others = past.before(migration.version), past.others(migration.version)
     if endpoint is not None:
-        files = [*parsed.sql.values(), *((parsed.rollback,) if parsed.rollback else ()), *before.files]
+        files = [*parsed.files, *before.files]
         with connect(endpoint, purpose="observe") as conn:
             facts = collect_facts(conn, files, role=endpoint.role)
         applied = (rows or {}).get(migration.version)
