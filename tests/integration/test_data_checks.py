@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import psycopg
 import pytest
 
 from migrator.data_checks import Violation, findings_of, look_for, violations
+from migrator.data_checks.queries import query_for
+from migrator.data_checks.suspects import suspects_of
 from migrator.plan import Severity
 from migrator.session import Endpoint, connect
 from migrator.statements import parse
@@ -56,6 +61,16 @@ CREATE TABLE pairs_1 PARTITION OF pairs FOR VALUES FROM (0) TO (10);
 CREATE TABLE pairs_2 PARTITION OF pairs FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);
 CREATE TABLE pairs_2a PARTITION OF pairs_2 DEFAULT;
 INSERT INTO pairs VALUES (1, 1, 'one'), (2, NULL, 'two'), (11, 11, NULL), (12, NULL, '12');
+CREATE TABLE wholes ("A" int, "B" int, UNIQUE ("A", "B"));
+INSERT INTO wholes VALUES (1, 1), (2, 2);
+CREATE TABLE referring (id int PRIMARY KEY, x int, y int);
+INSERT INTO referring VALUES (1, 1, 1), (2, 1, 2), (3, NULL, 5), (4, NULL, NULL), (5, 2, 2);
+CREATE TABLE orders (x int, id int, y int, FOREIGN KEY (x, y) REFERENCES wholes ("A", "B")) PARTITION BY RANGE (id);
+CREATE TABLE tree (id int PRIMARY KEY, above int REFERENCES tree) PARTITION BY RANGE (id);
+CREATE TABLE tree_1 PARTITION OF tree FOR VALUES FROM (0) TO (10);
+INSERT INTO tree VALUES (1, NULL);
+CREATE TABLE branch (above int, id int PRIMARY KEY);
+INSERT INTO branch VALUES (1, 11), (11, 12), (77, 13), (NULL, 14);
 """
 
 # SQL, SQLSTATE of the failure, rows, keys
@@ -110,6 +125,14 @@ FAILING = (
     ("ALTER TABLE by_hash ATTACH PARTITION two FOR VALUES WITH (MODULUS 2, REMAINDER 0)", "23514", None, None),
     ("ALTER TABLE pairs_2 ATTACH PARTITION two FOR VALUES FROM (1) TO (7)", "23514", 6, None),
     ("ALTER TABLE keyed ATTACH PARTITION plain FOR VALUES FROM (0) TO (9)", "23505", 2, ("ctid=(0,1)", "ctid=(0,2)")),
+    ("ALTER TABLE orders ATTACH PARTITION referring FOR VALUES FROM (0) TO (9)", "23503", 1, ("id=2",)),
+    ("ALTER TABLE tree ATTACH PARTITION branch FOR VALUES FROM (10) TO (20)", "23503", 1, ("id=13",)),
+    (
+        'ALTER TABLE referring ADD FOREIGN KEY (x, y) REFERENCES wholes ("A", "B") MATCH FULL',
+        "23503",
+        2,
+        ("id=2", "id=3"),
+    ),
     ("ALTER TABLE pairs ALTER a SET NOT NULL", "23502", 2, ("id=2", "id=12")),
     ("ALTER TABLE pairs ALTER b TYPE int USING b::int", "22P02", 2, ("id=1", "id=2")),
     ("ALTER TABLE events ALTER day SET NOT NULL", "23502", 1, ("tableoid=events_rest, ctid=(0,3)",)),
@@ -206,17 +229,68 @@ def test_the_server_refuses_to_alter_a_domain_within_another_type(conn: psycopg.
         conn.execute("ALTER DOMAIN amount ADD CHECK (VALUE < 100)")
 
 
-def test_ranges_that_may_not_overlap(conn: psycopg.Connection) -> None:
-    """WITHOUT OVERLAPS, with which "=" needs an operator class of GiST: the range of one number has one."""
+TEMPORAL = """
+ALTER TABLE booked ADD COLUMN rooms int4range;
+UPDATE booked SET rooms = int4range(room, room, '[]');
+CREATE TABLE rented (room int4range, during int4range, UNIQUE (room, during WITHOUT OVERLAPS));
+INSERT INTO rented VALUES ('[1,2)', '[0,3)'), ('[1,2)', '[3,6)'), ('[1,2)', '[7,8)'), ('[2,3)', '[2,9)');
+"""
+# SQL, SQLSTATE of the failure, rows that it fails on
+OF_18 = (
+    ("ALTER TABLE booked ADD UNIQUE (rooms, during WITHOUT OVERLAPS)", "23P01", ("id=1", "id=2", "id=5")),
+    ("ALTER TABLE still ADD UNIQUE (room, during WITHOUT OVERLAPS)", "23514", ("id=1",)),
+    (
+        "ALTER TABLE booked ADD FOREIGN KEY (rooms, PERIOD during) REFERENCES rented (room, PERIOD during)",
+        "23503",
+        ("id=3", "id=4"),
+    ),
+    (
+        "ALTER TABLE booked ADD FOREIGN KEY (rooms, PERIOD during) REFERENCES held",
+        "23503",
+        ("id=1", "id=3", "id=4", "id=5"),
+    ),
+)
+
+
+@pytest.mark.parametrize("sql, sqlstate, keys", OF_18, ids=[item[0] for item in OF_18])
+def test_ranges_that_may_not_overlap_or_are_to_be_covered(
+    conn: psycopg.Connection, sql: str, sqlstate: str, keys: tuple[str, ...]
+) -> None:
+    """With WITHOUT OVERLAPS "=" needs an operator class of GiST: the range of one number has one."""
     if conn.info.server_version < 180000:
-        pytest.skip("PostgreSQL 18 is the first to have WITHOUT OVERLAPS")
-    conn.execute("ALTER TABLE booked ADD COLUMN rooms int4range")
-    conn.execute("UPDATE booked SET rooms = int4range(room, room, '[]')")
-    sql = "ALTER TABLE booked ADD UNIQUE (rooms, during WITHOUT OVERLAPS)"
+        pytest.skip("PostgreSQL 18 is the first to have WITHOUT OVERLAPS and PERIOD")
+    conn.execute(TEMPORAL.encode())
+    conn.execute("CREATE TABLE still (id int PRIMARY KEY, room int4range, during int4range)")
+    conn.execute("INSERT INTO still VALUES (1, '[1,2)', 'empty'), (2, '[2,3)', '[1,2)')")
+    conn.execute("CREATE TABLE held (room int4range, during int4range, PRIMARY KEY (room, during WITHOUT OVERLAPS))")
+    conn.execute("INSERT INTO held SELECT * FROM rented WHERE NOT during @> 1")
+    conn.execute("INSERT INTO held VALUES ('[1,2)', '[0,2)')")
     (found,) = violations(look(conn, sql))
-    assert (found.sqlstate, found.rows, found.samples) == ("23P01", 3, ("id=1", "id=2", "id=5"))
-    with pytest.raises(psycopg.errors.ExclusionViolation):
+    assert found.sqlstate == sqlstate
+    assert found.samples == keys
+    with pytest.raises(psycopg.Error) as failure:
         conn.execute(sql.encode())
+    assert failure.value.sqlstate == sqlstate
+    _assert_these_are_all(conn, sql, found)
+
+
+def test_validating_a_period_tells_more_than_the_server_notices(conn: psycopg.Connection) -> None:
+    """18.4 validates it with the operator of its last column alone, &&: what is covered in part passes."""
+    if conn.info.server_version < 180000:
+        pytest.skip("PostgreSQL 18 is the first to have PERIOD")
+    conn.execute(TEMPORAL.encode())
+    conn.execute("INSERT INTO booked VALUES (6, 3, '[1,2)', false, '[3,4)')")
+    conn.execute(
+        "ALTER TABLE booked ADD CONSTRAINT some_time FOREIGN KEY (rooms, PERIOD during)"
+        " REFERENCES rented (room, PERIOD during) NOT VALID"
+    )
+    sql = "ALTER TABLE booked VALIDATE CONSTRAINT some_time"
+    (found,) = violations(look(conn, sql))
+    assert found.samples == ("id=3", "id=4", "id=6")
+    assert "18.4 notices only what nothing overlaps" in found.what
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        conn.execute(sql.encode())
+    _assert_these_are_all(conn, sql, found)
 
 
 def test_rows_that_an_earlier_statement_changes_are_not_judged(conn: psycopg.Connection) -> None:
@@ -230,6 +304,9 @@ def test_rows_that_an_earlier_statement_changes_are_not_judged(conn: psycopg.Con
     assert [item.rows for item in found] == [None]
     found = look(conn, "UPDATE events_rest SET day = now(); ALTER TABLE events ALTER day SET NOT NULL")
     assert [item.rows for item in found] == [None]
+    for key in ('ADD FOREIGN KEY (parent) REFERENCES "Parents"', "VALIDATE CONSTRAINT later_fk"):
+        found = look(conn, f"INSERT INTO \"Parents\" VALUES (7, 'c'), (8, 'd'); ALTER TABLE t {key}")
+        assert [item.rows for item in found] == [None]
     found = look(conn, "UPDATE sold SET a = 1; ALTER DOMAIN amount SET NOT NULL")
     assert {item.rows for item in found} == {None}
 
@@ -243,6 +320,79 @@ def test_what_cannot_be_looked_for_says_why(conn: psycopg.Connection) -> None:
     )
     assert "timeout" in found.reason
     assert conn.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_catalog_that_does_not_answer_is_told(conn: psycopg.Connection) -> None:
+    """The columns of a domain, and the bounds of partitions, in a schema that the role may not look into."""
+    conn.execute("CREATE SCHEMA closed")
+    conn.execute("CREATE DOMAIN closed.size AS int")
+    conn.execute("CREATE TABLE closed.events (id int, day date) PARTITION BY RANGE (day)")
+    conn.execute("REVOKE ALL ON SCHEMA closed FROM CURRENT_USER")
+    (domain,) = look(conn, "ALTER DOMAIN closed.size ADD CHECK (VALUE > 0)")
+    attached, made = look(
+        conn,
+        "ALTER TABLE closed.events ATTACH PARTITION events_29 FOR VALUES FROM ('2029-01-01') TO ('2030-01-01');"
+        "CREATE TABLE fresh PARTITION OF closed.events FOR VALUES FROM ('2031-01-01') TO ('2032-01-01')",
+    )
+    for found, table in ((domain, "closed.size"), (attached, "closed.events"), (made, "closed.events")):
+        assert found.rows is None
+        assert found.reason == "the catalog cannot be asked: permission denied for schema closed (SQLSTATE 42501)"
+        assert str(found).startswith(f"{table}: whether ")
+    (finding,) = findings_of(conn, parse("ALTER DOMAIN closed.size ADD CHECK (VALUE > 0)", file="f.sql"))
+    assert finding.severity is Severity.INFO
+    assert "is not known" in finding.message
+    (later,) = look(conn, "UPDATE t SET b = ''; ALTER TABLE closed.events ALTER day SET NOT NULL")
+    assert later.rows is None
+
+
+@pytest.mark.parametrize("keys", ["during WITH &&", "room WITH =, during WITH &&", "room WITH =, span WITH &&"])
+def test_one_sort_finds_the_rows_that_a_look_at_all_pairs_finds(conn: psycopg.Connection, keys: str) -> None:
+    """Bounds of all sorts, NULLs and empty ranges; the rows are compared without an index, which "=" would need."""
+    chance = random.Random(7)
+    conn.execute("CREATE TABLE spans (id int, room text, during int4range, span numrange)")
+    for number in range(900):
+        low, length = chance.randrange(3000), chance.choice((0, 0, 1, 1, 2, 5, 40))
+        ends = (low if chance.random() > 0.01 else None, low + length if chance.random() > 0.01 else None)
+        bounds = chance.choice("[(") + chance.choice("])")
+        room = chance.choice("abcdefgh") if chance.random() > 0.1 else None
+        conn.execute(
+            "INSERT INTO spans VALUES (%s, %s, int4range(%s, %s, %s), numrange(%s, %s, %s))",
+            (number, room, *ends, bounds, *ends, bounds),
+        )
+    conn.execute("INSERT INTO spans VALUES (-1, NULL, NULL, NULL), (-2, 'a', 'empty', 'empty')")
+    (statement,) = parse(f"ALTER TABLE spans ADD EXCLUDE USING gist ({keys}) WHERE (id < 850)", file="f").statements
+    (suspect,) = suspects_of(statement)
+    for part in ("true", "id % 3 = 0", "id % 17 = 0", "NOT (lower_inf(during) OR upper_inf(during))", "id % 90 < 2"):
+        some = replace(suspect, where=f"{suspect.where} AND {part}")
+        one, other = (
+            {row for (row,) in conn.execute(query_for(some, "spans", ["id"], sort=sort).encode()).fetchall()}
+            for sort in (False, True)
+        )
+        assert one == other
+        assert one
+
+
+def test_many_ranges_are_sorted_not_compared_in_pairs(conn: psycopg.Connection) -> None:
+    """A hundred thousand: all pairs would be ten thousand million comparisons."""
+    conn.execute("CREATE TABLE long (id int PRIMARY KEY, during tstzrange)")
+    conn.execute(
+        "INSERT INTO long SELECT i, tstzrange(now() + i * interval '1 hour', now() + (i + 1) * interval '1 hour')"
+        " FROM generate_series(1, 100000) AS i"
+    )
+    conn.execute("INSERT INTO long SELECT 0, tstzrange(now() + interval '70.5 hours', now() + interval '70.6 hours')")
+    sql = "ALTER TABLE long ADD EXCLUDE USING gist (during WITH &&)"
+    (found,) = look_for(conn, parse(sql, file="f").statements, timeout_ms=10_000)
+    assert found.samples == ("id=0", "id=70")
+
+
+def test_what_is_no_range_is_compared_in_pairs(conn: psycopg.Connection) -> None:
+    conn.execute("CREATE TABLE boxes (id int PRIMARY KEY, place box)")
+    conn.execute("INSERT INTO boxes VALUES (1, '(0,0),(2,2)'), (2, '(1,1),(3,3)'), (3, '(8,8),(9,9)')")
+    sql = "ALTER TABLE boxes ADD EXCLUDE USING gist (place WITH &&)"
+    (found,) = violations(look(conn, sql))
+    assert found.samples == ("id=1", "id=2")
+    with pytest.raises(psycopg.errors.ExclusionViolation):
+        conn.execute(sql.encode())
 
 
 def test_findings_point_at_the_statement(conn: psycopg.Connection) -> None:

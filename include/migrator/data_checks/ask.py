@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,17 +11,17 @@ import psycopg
 from migrator import wording
 from migrator.data_checks.catalogue import row, rows
 from migrator.data_checks.conversions import misfits
-from migrator.data_checks.domains import domain_suspects
-from migrator.data_checks.partitions import partition_suspects
+from migrator.data_checks.domains import domain_named, domain_suspects
+from migrator.data_checks.partitions import partition_suspects, partitioned_named
+from migrator.data_checks.queries import overlapping, query_for
 from migrator.data_checks.suspects import Suspect, orphans, suspects_of, written_by
 from migrator.errors import MigratorError
 from migrator.session import Connection
 from migrator.statements import ParsedStatement
 
-logger = logging.getLogger(__name__)
-
 SAMPLES = 5
 TIMEOUT_MS = 60_000
+CHANGED = "statements before it may change the rows"
 
 
 @dataclass(frozen=True)
@@ -64,33 +63,42 @@ def look_for(
     changed: frozenset[str] | None = frozenset()
     for statement in statements:
         for suspect in (*suspects_of(statement), *_elsewhere(conn, statement)):
-            if changed is None or _touched(conn, suspect, changed):
-                reason = "statements before it may change the rows"
-                found.append(_unknown(suspect, reason))
+            if suspect.unknown:
+                found.append(_unknown(suspect, suspect.unknown))
+            elif changed is None or _touched(conn, suspect.table, changed):
+                found.append(_unknown(suspect, CHANGED))
             else:
-                found.extend(_look(conn, suspect, timeout_ms))
+                found.extend(_look(conn, suspect, changed, timeout_ms))
         written = written_by(statement)
         changed = None if changed is None or written is None else changed | written
     return tuple(found)
 
 
-def _elsewhere(conn: Connection, statement: ParsedStatement) -> tuple[Suspect, ...]:
+def _elsewhere(conn: Connection, statement: ParsedStatement) -> Iterator[Suspect]:
     """What the statement insists on in tables that it does not name: only the catalog knows which these are."""
+    for suspects, named in ((domain_suspects, domain_named), (partition_suspects, partitioned_named)):
+        try:
+            with conn.transaction(force_rollback=True):
+                found = tuple(suspects(conn, statement))
+        except (MigratorError, psycopg.Error) as exc:
+            table, what = named(statement)
+            reason = f"the catalog cannot be asked: {_first_line(exc)}"
+            yield Suspect(statement.index, what, table, "", "", unknown=reason)
+        else:
+            yield from found
+
+
+def _touched(conn: Connection, table: str, changed: frozenset[str]) -> bool:
+    """Also when the server does not tell."""
+    if table in changed or not changed:
+        return bool(changed)
     try:
-        with conn.transaction(force_rollback=True):
-            return (*domain_suspects(conn, statement), *partition_suspects(conn, statement))
-    except (MigratorError, psycopg.Error):
-        logger.debug("the catalog could not be asked about %s", statement.sql, exc_info=True)
-        return ()  # such as a type that no one has made yet, or that may not be read
-
-
-def _touched(conn: Connection, suspect: Suspect, changed: frozenset[str]) -> bool:
-    if suspect.table in changed:
+        return bool(rows(conn, "touched", name=table, changed=sorted(changed)))
+    except MigratorError:
         return True
-    return bool(changed) and bool(rows(conn, "touched", name=suspect.table, changed=sorted(changed)))
 
 
-def _look(conn: Connection, suspect: Suspect, timeout_ms: int) -> Iterator[Violation]:
+def _look(conn: Connection, suspect: Suspect, changed: frozenset[str], timeout_ms: int) -> Iterator[Violation]:
     try:
         with conn.transaction(force_rollback=True):
             conn.execute("SET TRANSACTION READ ONLY")
@@ -101,9 +109,12 @@ def _look(conn: Connection, suspect: Suspect, timeout_ms: int) -> Iterator[Viola
             known = _completed(conn, suspect, table)
             if known is None:
                 return
+            if known.against and _touched(conn, known.against, changed):
+                yield _unknown(known, CHANGED)
+                return
             number, samples, sqlstate = _found(conn, known, table)
     except (MigratorError, psycopg.Error) as exc:
-        yield _unknown(suspect, str(exc).partition("\n")[0])
+        yield _unknown(suspect, _first_line(exc))
         return
     if number:
         labels = [key.strip('"').partition("::")[0] for key in _keys(table)]
@@ -118,39 +129,34 @@ def _found(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> tuple[i
     keys = _keys(table)
     if suspect.value:
         return misfits(conn, suspect, source, keys, SAMPLES)
-    asked = query_for(suspect, source, keys)
+    asked = query_for(suspect, source, keys, sort=_sortable(conn, suspect, source))
     count = conn.execute(f"SELECT count(*) FROM ({asked}) AS found".encode()).fetchone()  # noqa: S608
     number = int(count[0]) if count else 0
     samples = conn.execute(f"{asked} ORDER BY 1 LIMIT {SAMPLES}".encode()).fetchall() if number else []
     return number, samples, suspect.sqlstate
 
 
+def _sortable(conn: Connection, suspect: Suspect, source: str) -> bool:
+    """Whether the rows that exclude each other are those whose ranges overlap, so that one sort finds them. What cannot
+    be sorted (a range of a type without max(), an equal box) is told by the server."""
+    value = overlapping(suspect)
+    if value is None:
+        return False
+    with conn.transaction():
+        asked = conn.execute(f"SELECT {value} AS value FROM {source} LIMIT 0".encode())  # noqa: S608
+        if not asked.description or not row(conn, "is_range", oid=asked.description[0].type_code):
+            return False
+    try:
+        with conn.transaction():
+            conn.execute(f"EXPLAIN {query_for(suspect, source, ['ctid'], sort=True)}".encode())
+    except psycopg.errors.UndefinedFunction:
+        return False
+    return True
+
+
 def _keys(table: dict[str, Any]) -> list[str]:
     """What names a row: the primary key, or its place."""
     return table["keys"] or (["tableoid::regclass", "ctid"] if table["kind"] == "p" else ["ctid"])
-
-
-def query_for(suspect: Suspect, source: str, keys: Sequence[str]) -> str:
-    """SQL for the keys of the rows. :param source: the table, as it stands after FROM."""
-    listed = ", ".join(keys)
-    if not suspect.duplicates and not suspect.overlaps:
-        return f"SELECT {listed} FROM {source} WHERE {suspect.where}"  # noqa: S608 - quoted by `suspects`
-    inner = [f"{key} AS migrator_key_{number}" for number, key in enumerate(keys)]
-    outer = ", ".join(f"one.migrator_key_{number}" for number in range(len(keys)))
-    if suspect.duplicates:
-        inner.append(f"count(*) OVER (PARTITION BY {suspect.duplicates}) AS migrator_count")
-        rest = "WHERE one.migrator_count > 1"
-    else:
-        inner += ["tableoid AS migrator_table", "ctid AS migrator_place"]
-        inner += [f"{key} AS migrator_value_{number}" for number, (key, _) in enumerate(suspect.overlaps)]
-        pairs = [
-            f"one.migrator_value_{number} {operator} other.migrator_value_{number}"
-            for number, (_, operator) in enumerate(suspect.overlaps)
-        ]
-        apart = "(one.migrator_table, one.migrator_place) <> (other.migrator_table, other.migrator_place)"
-        rest = f"WHERE EXISTS (SELECT FROM migrator_rows AS other WHERE {' AND '.join([apart, *pairs])})"
-    rows_in_question = f"SELECT {', '.join(inner)} FROM {source} WHERE {suspect.where}"  # noqa: S608
-    return f"WITH migrator_rows AS ({rows_in_question}) SELECT {outer} FROM migrator_rows AS one {rest}"  # noqa: S608
 
 
 def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Suspect | None:
@@ -167,7 +173,15 @@ def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Sus
         if other is None or not other["keys"]:
             return None
         there = tuple(key.strip('"').replace('""', '"') for key in other["keys"])
-        return orphans(suspect.statement, suspect.table, suspect.columns, suspect.referenced, there)
+        return orphans(
+            suspect.statement,
+            suspect.table,
+            suspect.columns,
+            suspect.referenced,
+            there,
+            period=suspect.period,
+            full=suspect.full,
+        )
     constraint = row(conn, "constraint", oid=table["oid"], name=suspect.constraint)
     if constraint is None:
         return None
@@ -178,12 +192,19 @@ def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Sus
             tuple(constraint["columns"]),
             constraint["referenced"],
             tuple(constraint["referenced_columns"]),
+            period=constraint["period"],
+            full=constraint["match_full"],
         )
-        return replace(found, what=f"{found.what} ({suspect.constraint})")
+        noticed = "; 18.4 notices only what nothing overlaps" if constraint["period"] else ""
+        return replace(found, what=f"{found.what} ({suspect.constraint}){noticed}")
     if constraint["kind"] == "n":
         column = constraint["columns"][0].replace('"', '""')
         return replace(suspect, where=f'"{column}" IS NULL', sqlstate="23502")
     return replace(suspect, where=f"NOT ({constraint['expression']})") if constraint["expression"] else None
+
+
+def _first_line(exc: BaseException) -> str:
+    return str(exc).partition("\n")[0]
 
 
 def _unknown(suspect: Suspect, reason: str) -> Violation:

@@ -20,7 +20,7 @@ def domain_suspects(conn: Connection, statement: ParsedStatement) -> Iterator[Su
     if statement.name != "alter_domain_stmt":
         return
     tree = statement.tree
-    domain = ".".join(quoted(part) for part in strings(tree.type_name))
+    domain = _domain_sql(statement)
     expression = null = None
     if tree.subtype == "O":
         null = True
@@ -43,3 +43,12 @@ def domain_suspects(conn: Connection, statement: ParsedStatement) -> Iterator[Su
             value = f"(SELECT {expression} FROM (SELECT {item['table_name']}.{column} AS value) AS migrator_value)"  # noqa: S608
             what, where, sqlstate = f"{item['column_name']} does not satisfy the domain", f"NOT {value}", "23514"
         yield Suspect(statement.index, what, item["table_name"], where, sqlstate, only=True)
+
+
+def domain_named(statement: ParsedStatement) -> tuple[str, str]:
+    """The domain as SQL, and what is asked about it, when its columns cannot be found."""
+    return _domain_sql(statement), "a column of the domain holds a value that does not satisfy it"
+
+
+def _domain_sql(statement: ParsedStatement) -> str:
+    return ".".join(quoted(part) for part in strings(statement.tree.type_name))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrator.data_checks.catalogue import row
-from migrator.data_checks.suspects import Suspect, duplicates, expression_sql, quoted, table_sql
+from migrator.data_checks.suspects import Suspect, duplicates, expression_sql, orphans, quoted, table_sql
 from migrator.effects.world import commands
 from migrator.nodes import Node, enum, name_of, strings
 from migrator.session import Connection
@@ -31,6 +31,13 @@ def partition_suspects(conn: Connection, statement: ParsedStatement) -> Iterator
                 yield from _beside_default(conn, statement, table_sql(tree.relation), cmd.bound)
 
 
+def partitioned_named(statement: ParsedStatement) -> tuple[str, str]:
+    """The partitioned table as SQL, and what is asked about it, when the catalog does not tell of it."""
+    tree = statement.tree
+    relation = tree.inh_relations[0].range_var if statement.name == "create_stmt" else tree.relation
+    return table_sql(relation), "rows are in the way of the partition"
+
+
 def _attached(conn: Connection, statement: ParsedStatement, part: str, bound: Node) -> Iterator[Suspect]:
     """Rows of the table itself that the bound, or the partitioned table's own place in a tree, does not admit."""
     parent = table_sql(statement.tree.relation)
@@ -49,6 +56,17 @@ def _attached(conn: Connection, statement: ParsedStatement, part: str, bound: No
     for key in known["keys"]:  # built on the table when it has none like it
         columns = [quoted(column) for column in key["columns"]]
         yield duplicates(statement, part, columns, nulls_equal=key["nulls_equal"])
+    for key in known["foreign_keys"]:
+        yield orphans(
+            statement.index,
+            part,
+            tuple(key["columns"]),
+            key["referenced"],
+            tuple(key["referenced_columns"]),
+            period=key["period"],
+            full=key["match_full"],
+            also=part if key["itself"] else "",
+        )
 
 
 def _beside_default(conn: Connection, statement: ParsedStatement, parent: str, bound: Node) -> Iterator[Suspect]:

@@ -39,6 +39,8 @@ class Suspect:
     columns: tuple[str, ...] = ()
     referenced: str | None = None
     """Only the catalog knows the condition: `columns` refer to the primary key of this table, as SQL."""
+    against: str = ""
+    """SQL: the table whose rows decide, too: the one that is referred to."""
     overlaps: tuple[tuple[str, str], ...] = ()
     """SQL expression and operator: rows in question that exclude each other in all of them."""
     value: str = ""
@@ -49,6 +51,12 @@ class Suspect:
     """SQL, perhaps a domain: its default would be the value of each row."""
     only: bool = False
     """Rows of inheritance children and partitions are not meant."""
+    period: bool = False
+    """The last of `columns` is a PERIOD: what it covers, several rows of `referenced` may cover together."""
+    full: bool = False
+    """MATCH FULL: of `columns` all are NULL, or none."""
+    unknown: str = ""
+    """Why the catalog could not tell which rows are in question."""
 
 
 def suspects_of(statement: ParsedStatement) -> Iterator[Suspect]:
@@ -150,6 +158,8 @@ def _constraint(statement: ParsedStatement, table: str, constraint: Node) -> Ite
         if constraint.without_overlaps:
             pairs = [(column, "=") for column in columns[:-1]]
             yield _overlaps(statement, table, (*pairs, (columns[-1], "&&")), "true")
+            what = f"{strings(constraint.keys)[-1]} is empty"  # ExecWithoutOverlapsNotEmpty in execIndexing.c
+            yield Suspect(statement.index, what, table, f"isempty({columns[-1]})", "23514")
         else:
             yield _duplicates(statement, table, columns, conditions)
     elif kind == "CONSTR_EXCLUSION":
@@ -157,23 +167,71 @@ def _constraint(statement: ParsedStatement, table: str, constraint: Node) -> Ite
         found = tuple((_key(element.index_elem), _operator(names.list.items)) for element, names in items)
         where = expression_sql(constraint.where_clause) if constraint.HasField("where_clause") else "true"
         yield _overlaps(statement, table, found, where)
-    elif kind == "CONSTR_FOREIGN" and not constraint.fk_with_period:
-        referenced = table_sql(constraint.pktable)
-        yield orphans(statement.index, table, strings(constraint.fk_attrs), referenced, strings(constraint.pk_attrs))
+    elif kind == "CONSTR_FOREIGN":
+        yield orphans(
+            statement.index,
+            table,
+            strings(constraint.fk_attrs),
+            table_sql(constraint.pktable),
+            strings(constraint.pk_attrs),
+            period=constraint.fk_with_period,
+            full=constraint.fk_matchtype == "f",
+        )
 
 
 def orphans(
-    statement: int, table: str, columns: tuple[str, ...], referenced: str, referenced_columns: tuple[str, ...]
+    statement: int,
+    table: str,
+    columns: tuple[str, ...],
+    referenced: str,
+    referenced_columns: tuple[str, ...],
+    *,
+    period: bool = False,
+    full: bool = False,
+    also: str = "",
 ) -> Suspect:
-    """Rows that refer to nothing. `referenced_columns` empty: the primary key, whose columns the catalog knows."""
-    pairs = " AND ".join(
-        f"referenced.{quoted(there)} = {table}.{quoted(here)}"
-        for here, there in zip(columns, referenced_columns, strict=False)
-    )
-    filled = " AND ".join(f"{table}.{quoted(column)} IS NOT NULL" for column in columns)
-    where = f"{filled} AND NOT EXISTS (SELECT FROM {referenced} AS referenced WHERE {pairs})" if pairs else ""
+    """Rows that refer to nothing. `referenced_columns` empty: the primary key, whose columns the catalog knows.
+
+    :param also: a table that will be part of `referenced`: its rows count, too.
+    """
+    here = [f"{table}.{quoted(column)}" for column in columns]
+    there = [f"referenced.{quoted(column)}" for column in referenced_columns]
     what = f"({', '.join(columns)}) refers to no row of {referenced.replace(chr(34), '')}"
-    return Suspect(statement, what, table, where, "23503", columns=columns, referenced=None if pairs else referenced)
+    where = ""
+    if there:
+        listed = ", ".join(map(quoted, referenced_columns))
+        both = f"(SELECT {listed} FROM {referenced} UNION ALL SELECT {listed} FROM {also})"  # noqa: S608
+        source = both if also else referenced
+        filled = " AND ".join(f"{column} IS NOT NULL" for column in here)
+        where = f"{filled} AND NOT {_referred(here, there, source, period=period)}"
+        if full and len(here) > 1:
+            null = " OR ".join(f"{column} IS NULL" for column in here)
+            where = f"({where}) OR (({null}) AND NOT ({null.replace(' OR ', ' AND ')}))"
+    if period:
+        what = f"({', '.join(columns)}) is not covered by rows of {referenced.replace(chr(34), '')}"
+    return Suspect(
+        statement,
+        what,
+        table,
+        where,
+        "23503",
+        columns=columns,
+        referenced=None if there else referenced,
+        against=referenced,
+        period=period,
+        full=full,
+    )
+
+
+def _referred(here: list[str], there: list[str], source: str, *, period: bool) -> str:
+    """Of a PERIOD as the server asks: RI_FKey_check in src/backend/utils/adt/ri_triggers.c."""
+    plain = -1 if period else None
+    pairs = [f"{that} = {this}" for this, that in zip(here[:plain], there[:plain], strict=False)]
+    if not period:
+        return f"EXISTS (SELECT FROM {source} AS referenced WHERE {' AND '.join(pairs)})"
+    pairs.append(f"{there[-1]} && {here[-1]}")
+    covering = f"SELECT {there[-1]} AS period FROM {source} AS referenced WHERE {' AND '.join(pairs)}"  # noqa: S608
+    return f"EXISTS (SELECT FROM ({covering}) AS one HAVING {here[-1]} <@ range_agg(one.period))"
 
 
 def duplicates(statement: ParsedStatement, table: str, columns: list[str], *, nulls_equal: bool) -> Suspect:

@@ -20,6 +20,8 @@ SELECT
     con.contype::text AS kind,
     pg_catalog.pg_get_expr(con.conbin, con.conrelid) AS expression,
     con.confrelid::regclass::text AS referenced,
+    con.confmatchtype = 'f' AS match_full,
+    coalesce((to_jsonb(con) ->> 'conperiod')::boolean, false) AS period,
     ARRAY(
         SELECT a.attname::text
         FROM unnest(con.conkey) WITH ORDINALITY AS k (attnum, place)
@@ -91,7 +93,8 @@ ORDER BY n.nspname, c.relname, a.attnum;
 
 -- name: partitioned
 -- A partitioned table: its key, what is true of all its rows because of the tables above it, what is true of those of
--- each of its partitions, its default partition, and its unique keys of plain columns.
+-- each of its partitions, its default partition, its unique keys of plain columns, and its foreign keys that hold for
+-- all rows (CloneFkReferencing in src/backend/commands/tablecmds.c).
 SELECT
     pg_catalog.pg_get_partkeydef(c.oid) AS key,
     pg_catalog.pg_get_partition_constraintdef(c.oid) AS own,
@@ -122,7 +125,37 @@ SELECT
         )
         FROM pg_catalog.pg_index AS i
         WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indisexclusion AND i.indexprs IS NULL AND i.indpred IS NULL
-    ) AS keys
+    ) AS keys,
+    (
+        SELECT coalesce(
+            jsonb_agg(
+                jsonb_build_object(
+                    'columns', (
+                        SELECT jsonb_agg(a.attname ORDER BY k.place)
+                        FROM unnest(con.conkey) WITH ORDINALITY AS k (attnum, place)
+                        INNER JOIN pg_catalog.pg_attribute AS a ON con.conrelid = a.attrelid AND k.attnum = a.attnum
+                    ),
+                    'referenced', con.confrelid::regclass::text,
+                    'itself', con.confrelid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(c.oid) AS a (relid)),
+                    'referenced_columns', (
+                        SELECT jsonb_agg(a.attname ORDER BY k.place)
+                        FROM unnest(con.confkey) WITH ORDINALITY AS k (attnum, place)
+                        INNER JOIN pg_catalog.pg_attribute AS a ON con.confrelid = a.attrelid AND k.attnum = a.attnum
+                    ),
+                    'match_full', con.confmatchtype = 'f',
+                    'period', coalesce((to_jsonb(con) ->> 'conperiod')::boolean, false)
+                ) ORDER BY con.conname
+            ), '[]'
+        )
+        FROM pg_catalog.pg_constraint AS con
+        WHERE
+            con.conrelid = c.oid AND con.contype = 'f' AND con.convalidated
+            AND coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
+            AND NOT EXISTS ( -- one that stands for the same key, to a partition of the table that it refers to
+                SELECT FROM pg_catalog.pg_constraint AS above
+                WHERE above.oid = con.conparentid AND above.conrelid = con.conrelid
+            )
+    ) AS foreign_keys
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_partitioned_table AS p ON c.oid = p.partrelid
 WHERE c.oid = pg_catalog.to_regclass(%(name)s);
@@ -143,3 +176,8 @@ SELECT
 FROM domains
 INNER JOIN pg_catalog.pg_type AS t ON domains.domain = t.oid AND t.typtype = 'd'
 HAVING count(*) > 0;
+
+-- name: is_range
+SELECT true AS is_range
+FROM pg_catalog.pg_range AS r
+WHERE r.rngtypid = %(oid)s;
