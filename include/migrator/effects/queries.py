@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.effects import writes
+from migrator.effects import pruning, writes
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import RS, RX, Recorder
 from migrator.effects.named import is_system, may, there
+from migrator.effects.pruning import NO_SCOPE, Scope
 from migrator.effects.world import World
 from migrator.facts_names import SEQUENCE_FUNCTIONS, sequences_of
-from migrator.nodes import Node, find, strings
+from migrator.nodes import Node, enum, find, name_of, strings
 
 WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
-Frame = tuple[Node, str, frozenset[str]]
-"""Message, mode of its relations, and the aliases that the mode is for (none: all)."""
+Frame = tuple[Node, str, frozenset[str], Scope]
+"""Message, mode of its relations, the aliases that the mode is for (none: all), and what their rows have to meet."""
 
 
 def query(message: Node, world: World, out: Recorder, *, planned: bool = True, scans: bool = False) -> None:
@@ -27,36 +28,37 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
     """
     common = {item.ctename for item in find(message, "CommonTableExpr")}
     everybody = frozenset[str]()
-    stack: list[Frame] = [(message, ACCESS_SHARE, everybody)]
+    stack: list[Frame] = [(message, ACCESS_SHARE, everybody, NO_SCOPE)]
     while stack:
-        node, mode, names = stack.pop()
+        node, mode, names, scope = stack.pop()
         kind = node.DESCRIPTOR.name
         if kind == "Node":
             field = node.WhichOneof("node")
             if field:
-                stack.append((getattr(node, field), mode, names))
+                stack.append((getattr(node, field), mode, names, scope))
             continue
         if kind == "RangeVar":
             if node.schemaname or node.relname not in common:
                 alias = node.alias.aliasname if node.HasField("alias") else node.relname
                 wanted = mode if not names or alias in names else ACCESS_SHARE
-                relation(node, wanted, world, out, planned=planned, scans=scans)
+                relation(node, wanted, world, out, planned=planned, scans=scans, scope=scope)
             continue
         if kind in WRITERS:
             write = writes.HANDLERS[kind] if planned else _target
             write(node, world, out)
-            stack += [(child, ACCESS_SHARE, everybody) for child in _children(node, without=("relation",))]
+            stack += _beside(node)
         elif kind == "SelectStmt":
             stack += _select(node, mode, names)
         elif kind == "JoinExpr":
-            stack += [(node.larg, mode, names), (node.rarg, mode, names), (node.quals, ACCESS_SHARE, everybody)]
+            stack += [(node.larg, mode, names, scope), (node.rarg, mode, names, scope)]
+            stack.append((node.quals, ACCESS_SHARE, everybody, NO_SCOPE))
         elif kind == "RangeSubselect":
             inner = mode if not names or node.alias.aliasname in names else ACCESS_SHARE
-            stack.append((node.subquery, inner, everybody))
+            stack.append((node.subquery, inner, everybody, NO_SCOPE))
         else:
             if kind == "FuncCall" and planned and strings(node.funcname)[-1:] != ():
                 _sequences(node, world, out)
-            stack += [(child, ACCESS_SHARE, everybody) for child in _children(node)]
+            stack += [(child, ACCESS_SHARE, everybody, NO_SCOPE) for child in _children(node)]
 
 
 def _select(node: Node, mode: str, names: frozenset[str]) -> Iterator[Frame]:
@@ -65,13 +67,27 @@ def _select(node: Node, mode: str, names: frozenset[str]) -> Iterator[Frame]:
     if len(node.locking_clause):
         named = [strings_of(item.locking_clause.locked_rels) for item in node.locking_clause]
         mode, names = RS, everybody if not all(named) else frozenset(name for item in named for name in item)
-    for item in node.from_clause:
-        yield item, mode, names
+    if len(node.from_clause):
+        scope = pruning.scope(node.where_clause, node.from_clause)
+        for item in node.from_clause:
+            yield item, mode, names, scope
     for side in ("larg", "rarg"):
         if node.HasField(side):
-            yield getattr(node, side), mode, names
+            yield getattr(node, side), mode, names, NO_SCOPE
     for child in _children(node, without=("from_clause", "larg", "rarg", "locking_clause", "into_clause")):
-        yield child, ACCESS_SHARE, everybody
+        yield child, ACCESS_SHARE, everybody, NO_SCOPE
+
+
+def _beside(node: Node) -> Iterator[Frame]:
+    """Of INSERT, UPDATE, DELETE and MERGE: what else they read."""
+    scope = writes.scope_of(node)
+    if node.DESCRIPTOR.name == "MergeStmt" and any(
+        enum(item.merge_when_clause, "match_kind") != "MERGE_WHEN_MATCHED" for item in node.merge_when_clauses
+    ):
+        scope = NO_SCOPE  # an outer join: its condition says nothing about the source
+    for child in _children(node, without=("relation",)):
+        joined = child.DESCRIPTOR.name == "Node" and name_of(child) in ("range_var", "join_expr")
+        yield child, ACCESS_SHARE, frozenset(), scope if joined else NO_SCOPE
 
 
 def strings_of(relations: Node) -> tuple[str, ...]:
@@ -106,14 +122,22 @@ def _target(stmt: Node, world: World, out: Recorder) -> None:
 
 
 def relation(
-    range_var: Node, mode: str, world: World, out: Recorder, *, planned: bool = True, scans: bool = False
+    range_var: Node,
+    mode: str,
+    world: World,
+    out: Recorder,
+    *,
+    planned: bool = True,
+    scans: bool = False,
+    scope: Scope = NO_SCOPE,
 ) -> None:
     name = world.name(range_var)
     if is_system(name) or not there(name, world, out):
         return
     if planned:
         may(name, "SELECT", world, out)
-    opened(name, mode, world, out, only=not range_var.inh, planned=planned, scans=scans)
+    alias = range_var.alias.aliasname if range_var.HasField("alias") else range_var.relname
+    opened(name, mode, world, out, only=not range_var.inh, planned=planned, scans=scans, scope=scope, alias=alias)
 
 
 def opened(
@@ -125,8 +149,10 @@ def opened(
     only: bool = False,
     planned: bool = True,
     scans: bool = False,
+    scope: Scope = NO_SCOPE,
+    alias: str = "",
 ) -> None:
-    """A relation, all below it, and all that a view reads."""
+    """A relation, what the planner keeps of that below it, and all that a view reads."""
     seen: set[str] = set()
     stack = [name]
     while stack:
@@ -143,7 +169,10 @@ def opened(
         if facts.kind == "v":
             stack.extend(facts.reads)
             continue
-        below = () if only and current == name else facts.partitions
+        if current == name:
+            below = () if only else pruning.left(name, alias, scope, world, out)
+        else:
+            below = facts.partitions
         for part in below:
             out.lock(part, mode)
         if scans:

@@ -6,12 +6,14 @@ those that point to it, as ON DELETE says: src/backend/utils/adt/ri_triggers.c.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from migrator.effects import literals, types
+from migrator.effects import literals, pruning, routing, types
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import RS, RX, Recorder
 from migrator.effects.named import bare, may, there
+from migrator.effects.pruning import NO_SCOPE, Scope
+from migrator.effects.routing import Row
 from migrator.effects.world import World
 from migrator.facts import ConstraintFacts, RelationFacts
 from migrator.nodes import Node, enum, name_of
@@ -24,24 +26,31 @@ def insert(stmt: Node, world: World, out: Recorder) -> None:
     columns = tuple(item.res_target.name for item in stmt.cols)
     name = world.name(stmt.relation)
     given = columns or _first(name, _width(stmt), world)
-    target(name, ("INSERT",), world, out)
+    rows = routing.rows_of(stmt, given)
+    facts = world.relation(name)
+    tree = facts is not None and facts.kind == "p"
+    below = routing.reached(facts, rows, world, out) if facts is not None and tree else None
+    target(name, ("INSERT",), world, out, below=below)
     for column in _unknown(name, columns, world):
         out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
     _as_many(name, columns, stmt, world, out)
     _not_given(name, given, stmt, world, out)
-    inserted(name, given, _nulls(stmt, given), world, out)
+    inserted(name, given, _nulls(stmt, given), world, out, rows)
     if stmt.HasField("on_conflict_clause"):
         clause = stmt.on_conflict_clause
         _arbiter(name, clause.infer, world, out)
         if enum(clause, "action") == "ONCONFLICT_UPDATE":
-            target(name, ("UPDATE",), world, out)
+            target(name, ("UPDATE",), world, out, below=below)
             updated(name, _set_columns(clause.target_list), world, out)
+    if facts is not None and tree and routing.refused(facts, rows, world):
+        out.fail("23514", f'no partition of relation "{bare(name)}" found for row')
 
 
 def update(stmt: Node, world: World, out: Recorder) -> None:
     name = world.name(stmt.relation)
     columns = _set_columns(stmt.target_list)
-    target(name, ("UPDATE",), world, out, only=not stmt.relation.inh)
+    below = _left(stmt, name, world, out)
+    target(name, ("UPDATE",), world, out, below=below)
     for column in _unknown(name, columns, world):
         out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
     facts = world.relation(name)
@@ -50,16 +59,18 @@ def update(stmt: Node, world: World, out: Recorder) -> None:
         computed = known is not None and (known.generated or known.identity == "a")
         if computed and name_of(item.res_target.val) != "set_to_default":
             out.fail("428C9", f'column "{item.res_target.name}" can only be updated to DEFAULT')
-    scanned(name, world, out, only=not stmt.relation.inh)
+    scanned(name, world, out, below=below)
     updated(name, columns, world, out)
+    _moved(stmt, name, columns, world, out)
 
 
 def delete(stmt: Node, world: World, out: Recorder) -> None:
     name = world.name(stmt.relation)
-    target(name, ("DELETE",), world, out, only=not stmt.relation.inh)
+    below = _left(stmt, name, world, out)
+    target(name, ("DELETE",), world, out, below=below)
     if _replaced(name, "DELETE", world):
         return
-    scanned(name, world, out, only=not stmt.relation.inh)
+    scanned(name, world, out, below=below)
     deleted(name, world, out)
 
 
@@ -69,8 +80,13 @@ def merge(stmt: Node, world: World, out: Recorder) -> None:
         out.fail("42601", 'syntax error at or near "MERGE": it needs PostgreSQL 15')
     clauses = [item.merge_when_clause for item in stmt.merge_when_clauses]
     kinds = {enum(item, "command_type").removeprefix("CMD_") for item in clauses} - {"NOTHING"}
-    target(name, tuple(sorted(kinds)) or ("SELECT",), world, out, only=not stmt.relation.inh)
-    scanned(name, world, out, only=not stmt.relation.inh)
+    below = _left(stmt, name, world, out)
+    target(name, tuple(sorted(kinds)) or ("SELECT",), world, out, below=below)
+    scanned(name, world, out, below=below)
+    facts = world.relation(name)
+    if facts is not None and facts.kind == "p" and "INSERT" in kinds:
+        for part in routing.reached(facts, None, world, out):
+            out.lock(part, RX)
     for item in clauses:
         columns = _set_columns(item.target_list)
         kind = enum(item, "command_type")
@@ -82,8 +98,51 @@ def merge(stmt: Node, world: World, out: Recorder) -> None:
             deleted(name, world, out)
 
 
-def target(name: str, events: Collection[str], world: World, out: Recorder, *, only: bool = False) -> None:
-    """The locks on what is written, and what else runs with it."""
+def scope_of(stmt: Node) -> Scope:
+    """What the rows of the target have to meet, and those of the tables beside it."""
+    kind = stmt.DESCRIPTOR.name
+    if kind == "UpdateStmt":
+        return pruning.scope(stmt.where_clause, stmt.from_clause)
+    if kind == "DeleteStmt":
+        return pruning.scope(stmt.where_clause, stmt.using_clause)
+    if kind != "MergeStmt":
+        return NO_SCOPE
+    without = [enum(item.merge_when_clause, "match_kind") for item in stmt.merge_when_clauses]
+    if "MERGE_WHEN_NOT_MATCHED_BY_SOURCE" in without:
+        return NO_SCOPE
+    return pruning.scope(stmt.join_condition, ())
+
+
+def _left(stmt: Node, name: str, world: World, out: Recorder) -> tuple[str, ...] | None:
+    """What lies below the target and stays in the plan; None: all of it."""
+    if not stmt.relation.inh:
+        return ()
+    facts = world.relation(name)
+    if facts is None or facts.kind != "p":
+        return None
+    alias = stmt.relation.alias.aliasname if stmt.relation.HasField("alias") else stmt.relation.relname
+    return pruning.left(name, alias, scope_of(stmt), world, out)
+
+
+def _moved(stmt: Node, name: str, columns: Collection[str], world: World, out: Recorder) -> None:
+    """Rows whose partition key is changed go to another partition."""
+    facts = world.relation(name)
+    if facts is not None and facts.is_partition:
+        out.risk("23514", f"a row may not belong into the partition {name} any more")
+    if facts is None or facts.kind != "p" or not stmt.relation.inh or not routing.keyed_by(facts, columns, world):
+        return
+    row = {item.res_target.name: item.res_target.val for item in stmt.target_list if item.HasField("res_target")}
+    for part in routing.moved(facts, row, tuple(out.locks), world, out):
+        out.lock(part, RX)
+
+
+def target(
+    name: str, events: Collection[str], world: World, out: Recorder, *, below: Collection[str] | None = None
+) -> None:
+    """The locks on what is written, and what else runs with it.
+
+    :param below: partitions and children of it that are written to; None: all.
+    """
     if not there(name, world, out):
         return
     facts = world.relation(name)
@@ -97,11 +156,11 @@ def target(name: str, events: Collection[str], world: World, out: Recorder, *, o
         known = world.relation(base)
         if known is None:
             continue
-        if not only or base != name:
-            for part in known.partitions:
-                out.lock(part, RX)
-            if known.kind == "p" and "INSERT" in events and known.partitions:
-                out.assume(f"rows go to any partition of {base}: only those that get one are locked")
+        parts = below if below is not None and base == name else known.partitions
+        for part in parts:
+            out.lock(part, RX)
+        if parts is not below and known.kind == "p" and "INSERT" in events and parts:
+            out.assume(f"rows go to any partition of {base}: only those that get one are locked")
         _run_along(known, events, out)
         _published(known, events, world, out)
 
@@ -148,22 +207,28 @@ def _replaced(name: str, event: str, world: World) -> bool:
     return facts is not None and any(rule.instead and rule.event == event for rule in facts.rules)
 
 
-def scanned(name: str, world: World, out: Recorder, *, only: bool = False) -> None:
+def scanned(name: str, world: World, out: Recorder, *, below: Collection[str] | None = None) -> None:
     """Without an index for its WHERE the whole table is read."""
     facts = world.relation(name)
     if facts is None or facts.kind == "v":
         if facts is None:
             out.scan(name)
         return
-    parts = facts.partitions if not only else ()
-    for part in (name, *parts):
+    for part in (name, *(facts.partitions if below is None else below)):
         known = world.relation(part)
         if known is None or known.kind in "rm":
             out.scan(part)
 
 
-def inserted(name: str, given: Collection[str] | None, nulls: Collection[str], world: World, out: Recorder) -> None:
-    """:param given: columns with a value of their own; None: all."""
+def inserted(
+    name: str,
+    given: Collection[str] | None,
+    nulls: Collection[str],
+    world: World,
+    out: Recorder,
+    rows: Sequence[Row] | None = None,
+) -> None:
+    """:param given: columns with a value of their own; None: all. :param rows: when their values are known."""
     for base in bases(name, world, Recorder(), "INSERT"):
         facts = world.relation(base)
         if facts is None or facts.kind == "v":
@@ -175,10 +240,12 @@ def inserted(name: str, given: Collection[str] | None, nulls: Collection[str], w
         if any(index.unique for index in facts.indexes):
             out.risk("23505", f"a row with the same key may be in {base}")
         out.risk("23502", f"a column of {base} that must not be null may be")
-        for item in facts.constraints:
+        if facts.is_partition:
+            out.risk("23514", f"a row may not belong into the partition {base}")
+        for item in _checked(facts, world):
             filled = given is None or all(c in given or _filled(facts, c) for c in item.columns)
             if filled and not any(column in nulls for column in item.columns):
-                _check(item, world, out)
+                _check(item, world, out, rows if base == name else None)
 
 
 def _filled(facts: RelationFacts, column: str) -> bool:
@@ -192,7 +259,7 @@ def updated(name: str, columns: Collection[str], world: World, out: Recorder) ->
         facts = world.relation(base)
         if facts is None or facts.kind == "v":
             continue
-        for item in facts.constraints:
+        for item in _checked(facts, world):
             if any(column in columns for column in item.columns):
                 _check(item, world, out)
         for other, item in pointing(base, world):
@@ -200,13 +267,22 @@ def updated(name: str, columns: Collection[str], world: World, out: Recorder) ->
                 _changed_key(other, item, item.on_update, world, out)
 
 
-def _check(item: ConstraintFacts, world: World, out: Recorder) -> None:
+def _check(item: ConstraintFacts, world: World, out: Recorder, rows: Sequence[Row] | None = None) -> None:
     if item.kind != "f" or not item.referenced or not item.enforced:
         return
     out.risk("23503", f"rows may not be found in {item.referenced} (constraint {item.name})")
     out.lock(item.referenced, RS)
-    for part in world.leaves(item.referenced):
+    for part in routing.looked_into(item, rows, world, out):
         out.lock(part, RS)
+
+
+def _checked(facts: RelationFacts, world: World) -> Iterator[ConstraintFacts]:
+    """A foreign key to a partitioned table has one more for each partition, of which only the first is checked."""
+    pairs = {(item.referenced, item.columns) for item in facts.constraints if item.kind == "f"}
+    for item in facts.constraints:
+        other = world.relation(item.referenced) if item.inherited and item.referenced else None
+        if other is None or not other.is_partition or (other.parent, item.columns) not in pairs:
+            yield item
 
 
 def deleted(name: str, world: World, out: Recorder) -> None:
@@ -228,6 +304,9 @@ def _changed_key(other: str, item: ConstraintFacts, action: str, world: World, o
     mode = RX if action in WRITES_BACK else RS
     if action not in WRITES_BACK:
         out.risk("23503", f"rows of {other} may refer to it (constraint {item.name})")
+    facts = world.relation(other)
+    if facts is not None and facts.kind == "p" and routing.keyed_by(facts, item.columns, world):
+        out.assume(f"in which partitions of {other} the constraint {item.name} looks depends on the rows")
     for name in (other, *world.leaves(other)):
         out.lock(name, mode)
         known = world.relation(name)
