@@ -110,8 +110,9 @@ def _using_index(constraint: Node, target: Target) -> None:
     if found is None:
         if world.exists(name) is False:
             out.fail("42704", f'index "{constraint.indexname}" does not exist')
-        else:
-            out.assume(f"the columns of index {constraint.indexname} are NOT NULL already")
+        elif enum(constraint, "contype") == "CONSTR_PRIMARY":
+            what = f"the columns of index {constraint.indexname} are NOT NULL already"
+            out.assume(f"{what}: if one is not, the whole table is read to see whether it could be")
         return
     table, index = found
     _can_back_a_key(index, table, constraint, target)
