@@ -107,6 +107,10 @@ class RuleFacts:
     event: str
     """INSERT, UPDATE, DELETE. The rule that makes a view is not listed."""
     instead: bool
+    definition: str = ""
+    """CREATE RULE as pg_get_ruledef() writes it."""
+    enabled: str = "O"
+    """pg_rewrite.ev_enabled: O origin, D disabled, R replica, A always."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ def relations(found: Found, details: Mapping[str, Sequence[Row]]) -> dict[str, R
         if row["kind"] == "f":
             referencing[row["referenced_oid"]].append(row["oid"])
     for row in details["views"]:
-        reads[row["view_oid"]].append(row["oid"])
+        if row["reads"]:
+            reads[row["view_oid"]].append(row["oid"])
     numbers: dict[int, dict[int, str]] = defaultdict(dict)
     for row in details["columns"]:
         numbers[row["oid"]][row["number"]] = row["name"]
@@ -96,7 +97,7 @@ def relations(found: Found, details: Mapping[str, Sequence[Row]]) -> dict[str, R
             partition_key=row["partition_key"],
             pending_detach=found.name(row["pending_oid"]),
             triggers=tuple(_trigger(item) for item in of("triggers")),
-            rules=tuple(RuleFacts(item["name"], _RULE_EVENTS[item["type"]], item["instead"]) for item in of("rules")),
+            rules=tuple(_rule(item) for item in of("rules")),
             policies=tuple(item["name"] for item in of("policies")),
             row_security=row["row_security"],
             force_row_security=row["force_row_security"],
@@ -179,6 +180,10 @@ def _index(row: Row, numbers: Mapping[int, str], found: Found) -> IndexFacts:
 def _trigger(row: Row) -> TriggerFacts:
     events = frozenset(name for bit, name in _TRIGGER_EVENTS if row["type"] & bit)
     return TriggerFacts(row["name"], row["function"], events, row["enabled"], row["inherited"], bool(row["type"] & 1))
+
+
+def _rule(row: Row) -> RuleFacts:
+    return RuleFacts(row["name"], _RULE_EVENTS[row["type"]], row["instead"], row["definition"], row["enabled"])
 
 
 def _row_count(row: Row) -> int:

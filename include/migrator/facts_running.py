@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from migrator.facts import CatalogFacts
+from migrator.facts import CatalogFacts, RuleFacts
 from migrator.facts_names import Mentioned
 from migrator.nodes import Node, content, name_of
 from migrator.routines import body_of, contents_of
@@ -36,17 +36,29 @@ class Running:
         self._rounds += 1
         if self._rounds > MAX_ROUNDS:
             return False
-        asked = set(self.mentioned.functions)
+        asked, more = set(self.mentioned.functions), False
         for relation in facts.relations.values():
-            if relation.triggers and relation.name.rpartition(".")[2] in self._changed:
+            if (relation.triggers or relation.rules) and relation.name.rpartition(".")[2] in self._changed:
                 self.mentioned.functions.update(item.function.rpartition(".")[2] for item in relation.triggers)
+                more = self._rules(relation.rules) or more
         unread = {item.body for group in facts.functions.values() for item in group if item.body} - self._read
         for definition in unread:
             self._read.add(definition)
             for statement in parse(definition, file="catalog").statements:
                 for node in nodes_inside(statement):
                     self._node(node)
-        return bool(unread) or self.mentioned.functions != asked
+        return bool(unread) or more or self.mentioned.functions != asked
+
+    def _rules(self, rules: Iterable[RuleFacts]) -> bool:
+        """What CREATE RULE makes of a change runs as well."""
+        unread = {rule.definition for rule in rules} - self._read
+        for definition in unread:
+            self._read.add(definition)
+            for statement in parse(definition, file="catalog").statements:
+                self.mentioned.add(statement.node)
+                for action in statement.tree.actions:
+                    self._node(action)
+        return bool(unread)
 
     def _node(self, node: Node) -> None:
         self.mentioned.add(node)

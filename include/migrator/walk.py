@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from migrator.effects import NOTHING, World, effects_of
+from migrator.effects import NOTHING, World, effects_of, rewriting
 from migrator.effects.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.effects.table import FAULTS
 from migrator.nodes import Node, find, name_of, strings
@@ -132,8 +132,8 @@ class _Walker:
                 elif statement.name != "call_stmt" and not _harmless(name, arguments, world):
                     self._gap(statement, f"it calls {name}(), and what that does is not known")
         if statement.name in _WRITERS:
-            for table in _targets(statement, world):
-                for name in (*self.triggers.get(table, ()), *_fired(statement, table, world)):
+            for kind, table in _targets(statement, world):
+                for name in (*self.triggers.get(table, ()), *_fired(kind, table, world)):
                     found = self.functions.get(name) or _from_catalog(name, 0, world)
                     if found is not None:
                         yield found
@@ -231,13 +231,11 @@ def _from_catalog(name: str, arguments: int, world: World) -> Body | None:
     return replace(body, elsewhere=True) if body is not None else None
 
 
-def _fired(statement: ParsedStatement, table: str, world: World) -> Iterator[str]:
+def _fired(kind: str, table: str, world: World) -> Iterator[str]:
     """Functions of the triggers that the catalog has for such a change, by bare name."""
     facts = world.relation(table)
     for trigger in facts.triggers if facts is not None else ():
-        if trigger.enabled in ("O", "A") and _EVENTS.get(statement.kind, frozenset([statement.kind])) & set(
-            trigger.events
-        ):
+        if trigger.enabled in ("O", "A") and _EVENTS.get(kind, frozenset([kind])) & set(trigger.events):
             yield trigger.function.rpartition(".")[2]
 
 
@@ -250,9 +248,15 @@ def _harmless(name: str, arguments: int, world: World) -> bool:
     return name.startswith("pg_") or name in STEADY or name in VOLATILE or name in AGGREGATES
 
 
-def _targets(statement: ParsedStatement, world: World) -> Iterator[str]:
+def _targets(statement: ParsedStatement, world: World) -> Iterator[tuple[str, str]]:
+    """Kind of change and table, also of the statements that CREATE RULE adds."""
     tree = statement.tree
     if statement.name == "truncate_stmt":
-        yield from (world.name(item.range_var) for item in tree.relations)
+        yield from ((statement.kind, world.name(item.range_var)) for item in tree.relations)
     elif tree.HasField("relation") and (name_of(statement.node) != "copy_stmt" or tree.is_from):
-        yield world.name(tree.relation)
+        table = world.name(tree.relation)
+        facts = world.relation(table)
+        if facts is None or not facts.rules:
+            yield statement.kind, table
+        else:
+            yield from rewriting.changes(tree, statement.kind, world)

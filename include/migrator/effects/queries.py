@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.effects import pruning, writes
+from migrator.effects import pruning, rewriting, writes
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import RS, RX, Recorder
 from migrator.effects.named import is_system, may, there
 from migrator.effects.pruning import NO_SCOPE, Scope
 from migrator.effects.world import World
 from migrator.facts_names import SEQUENCE_FUNCTIONS, sequences_of
-from migrator.nodes import Node, enum, find, name_of, strings
+from migrator.nodes import Node, content, enum, find, name_of, strings
 
 WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+_CHANGES = ("insert_stmt", "update_stmt", "delete_stmt")
 Frame = tuple[Node, str, frozenset[str], Scope]
 """Message, mode of its relations, the aliases that the mode is for (none: all), and what their rows have to meet."""
 
@@ -28,6 +29,7 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
     """
     common = {item.ctename for item in find(message, "CommonTableExpr")}
     everybody = frozenset[str]()
+    rules: set[tuple[str, str]] = set()
     stack: list[Frame] = [(message, ACCESS_SHARE, everybody, NO_SCOPE)]
     while stack:
         node, mode, names, scope = stack.pop()
@@ -47,6 +49,8 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
             write = writes.HANDLERS[kind] if planned else _target
             write(node, world, out)
             stack += _beside(node)
+            for action in rewriting.fired(node, world, out, rules):
+                stack.append((action, ACCESS_SHARE, everybody, NO_SCOPE))
         elif kind == "SelectStmt":
             stack += _select(node, mode, names)
         elif kind == "JoinExpr":
@@ -56,6 +60,8 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
             inner = mode if not names or node.alias.aliasname in names else ACCESS_SHARE
             stack.append((node.subquery, inner, everybody, NO_SCOPE))
         else:
+            if kind == "CommonTableExpr" and name_of(node.ctequery) in _CHANGES:
+                rewriting.in_with(content(node.ctequery), world, out)
             if kind == "FuncCall" and planned and strings(node.funcname)[-1:] != ():
                 _sequences(node, world, out)
             stack += [(child, ACCESS_SHARE, everybody, NO_SCOPE) for child in _children(node)]

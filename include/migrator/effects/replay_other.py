@@ -243,7 +243,17 @@ def rule(stmt: Node, draft: Draft) -> None:
     event = _RULE_EVENTS.get(enum(stmt, "event"))
     if facts is not None and event is not None:
         kept = tuple(item for item in facts.rules if item.name != stmt.rulename)
-        draft.put(altered(facts, rules=(*kept, RuleFacts(stmt.rulename, event, bool(stmt.instead)))))
+        made = RuleFacts(stmt.rulename, event, bool(stmt.instead), _definition(stmt))
+        draft.put(altered(facts, rules=(*kept, made)))
+
+
+def _definition(stmt: Node) -> str:
+    """CREATE RULE as text, which is how the catalog has it."""
+    from migrator.statements import deparse, parse
+
+    node = parse("SELECT", file="template").statements[0].node
+    node.rule_stmt.CopyFrom(stmt)
+    return deparse(node)
 
 
 def statistics(stmt: Node, draft: Draft) -> None:

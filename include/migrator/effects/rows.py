@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from migrator.effects import queries, writes
+from migrator.effects import queries, rewriting, writes
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import AX, MODES, Recorder
 from migrator.effects.named import bare, may, of_kind, there
 from migrator.effects.world import World
 from migrator.facts_names import cascades
-from migrator.nodes import Node, option
+from migrator.nodes import Node, content, name_of, option
 
 
 def select(stmt: Node, world: World, out: Recorder) -> None:
@@ -27,17 +27,28 @@ def explain(stmt: Node, world: World, out: Recorder) -> None:
         return
     inner = Recorder()
     queries.query(stmt.query, world, inner)
-    written = {world.name(item.relation) for item in _writers(stmt.query)}
-    reachable = {name for table in written for name in (table, *world.leaves(table), *writes.bases(table, world, out))}
+    written = _writers(stmt.query, world)
+    reachable = {name for table in written for name in (table, *writes.bases(table, world, out))}
+    reachable |= {name for table, rows in written.items() if not rows for name in world.leaves(table)}
     out.fails = inner.fails
     for name, mode in inner.locks.items():
         if not written or name in reachable or mode == ACCESS_SHARE:
             out.lock(name, mode)
 
 
-def _writers(query: Node) -> list[Node]:
-    found = query.WhichOneof("node")
-    return [getattr(query, found)] if found in ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt") else []
+def _writers(query: Node, world: World) -> dict[str, bool]:
+    """Tables that it writes to, also by rules, and whether it only gives them new rows."""
+    found: dict[str, bool] = {}
+    stack = [query]
+    while stack:
+        node = stack.pop()
+        if name_of(node) in ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"):
+            table = world.name(content(node).relation)
+            only = name_of(node) == "insert_stmt"
+            if found.get(table) not in (only, False):
+                found[table] = only
+                stack += rewriting.statements_of(content(node), world)
+    return found
 
 
 def declare_cursor(stmt: Node, world: World, out: Recorder) -> None:

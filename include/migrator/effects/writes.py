@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from migrator.effects import literals, pruning, routing, types
+from migrator.effects import literals, pruning, rewriting, routing, types
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import RS, RX, Recorder
 from migrator.effects.named import bare, may, there
@@ -30,11 +30,14 @@ def insert(stmt: Node, world: World, out: Recorder) -> None:
     facts = world.relation(name)
     tree = facts is not None and facts.kind == "p"
     below = routing.reached(facts, rows, world, out) if facts is not None and tree else None
+    below = () if rewriting.replaced(facts, "INSERT") else below
     target(name, ("INSERT",), world, out, below=below)
     for column in _unknown(name, columns, world):
         out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
     _as_many(name, columns, stmt, world, out)
     _not_given(name, given, stmt, world, out)
+    if rewriting.replaced(facts, "INSERT"):
+        return
     inserted(name, given, _nulls(stmt, given), world, out, rows)
     if stmt.HasField("on_conflict_clause"):
         clause = stmt.on_conflict_clause
@@ -59,6 +62,8 @@ def update(stmt: Node, world: World, out: Recorder) -> None:
         computed = known is not None and (known.generated or known.identity == "a")
         if computed and name_of(item.res_target.val) != "set_to_default":
             out.fail("428C9", f'column "{item.res_target.name}" can only be updated to DEFAULT')
+    if rewriting.replaced(facts, "UPDATE"):
+        return
     scanned(name, world, out, below=below)
     updated(name, columns, world, out)
     _moved(stmt, name, columns, world, out)
@@ -68,7 +73,7 @@ def delete(stmt: Node, world: World, out: Recorder) -> None:
     name = world.name(stmt.relation)
     below = _left(stmt, name, world, out)
     target(name, ("DELETE",), world, out, below=below)
-    if _replaced(name, "DELETE", world):
+    if rewriting.replaced(world.relation(name), "DELETE"):
         return
     scanned(name, world, out, below=below)
     deleted(name, world, out)
@@ -118,6 +123,8 @@ def _left(stmt: Node, name: str, world: World, out: Recorder) -> tuple[str, ...]
     if not stmt.relation.inh:
         return ()
     facts = world.relation(name)
+    if rewriting.replaced(facts, rewriting.EVENTS.get(stmt.DESCRIPTOR.name, "")):
+        return ()
     if facts is None or facts.kind != "p":
         return None
     alias = stmt.relation.alias.aliasname if stmt.relation.HasField("alias") else stmt.relation.relname
@@ -161,7 +168,6 @@ def target(
             out.lock(part, RX)
         if parts is not below and known.kind == "p" and "INSERT" in events and parts:
             out.assume(f"rows go to any partition of {base}: only those that get one are locked")
-        _run_along(known, events, out)
         _published(known, events, world, out)
 
 
@@ -175,21 +181,14 @@ def bases(name: str, world: World, out: Recorder, event: str = "") -> Iterator[s
         facts = world.relation(current)
         if facts is None or facts.kind != "v":
             return
-        instead = bool(facts.triggers) or any(
-            rule.instead and (not event or rule.event == event) for rule in facts.rules
-        )
+        if rewriting.replaced(facts, event):
+            return
+        instead = bool(facts.triggers)
         if len(facts.reads) > 1 and not instead:
             out.risk("55000", f'view "{bare(current)}" may not be updatable by itself')
         for read in facts.reads if instead or len(facts.reads) > 1 else ():
             out.lock(read, ACCESS_SHARE)
         current = facts.reads[0] if len(facts.reads) == 1 and not instead else None
-
-
-def _run_along(facts: RelationFacts, events: Collection[str], out: Recorder) -> None:
-    """Triggers are followed by walk.py, which reads their functions."""
-    for rule in facts.rules:
-        if rule.event in events:
-            out.assume(f"rule {rule.name} on {facts.name} runs with it: it is not followed")
 
 
 def _published(facts: RelationFacts, events: Collection[str], world: World, out: Recorder) -> None:
@@ -200,11 +199,6 @@ def _published(facts: RelationFacts, events: Collection[str], world: World, out:
     key = any(index.primary or index.replica_identity for index in facts.indexes)
     if facts.replica_identity == "n" or (facts.replica_identity in "di" and not key):
         out.risk("55000", f"{facts.name} is published and has no replica identity to name the changed rows by")
-
-
-def _replaced(name: str, event: str, world: World) -> bool:
-    facts = world.relation(name)
-    return facts is not None and any(rule.instead and rule.event == event for rule in facts.rules)
 
 
 def scanned(name: str, world: World, out: Recorder, *, below: Collection[str] | None = None) -> None:

@@ -501,7 +501,9 @@ SELECT
     r.ev_class::bigint AS oid,
     r.rulename AS name,
     r.ev_type::text AS type,
-    r.is_instead AS instead
+    r.is_instead AS instead,
+    r.ev_enabled::text AS enabled,
+    pg_catalog.pg_get_ruledef(r.oid) AS definition
 FROM pg_catalog.pg_rewrite AS r
 WHERE r.ev_class = any(%(oids)s::oid []) AND r.ev_type <> '1'
 ORDER BY r.ev_class, r.rulename
@@ -515,12 +517,14 @@ WHERE p.polrelid = any(%(oids)s::oid [])
 ORDER BY p.polrelid, p.polname
 
 -- name: views
--- Views that read the relations, and with which columns; a change of such a column's type fails.
+-- Views that read the relations, and with which columns; a change of such a column's type fails. Without `reads` only
+-- a rule of the view mentions the relation.
 SELECT
     d.refobjid::bigint AS oid,
     v.oid::bigint AS view_oid,
     s.nspname || '.' || v.relname AS name,
-    array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attname IS NOT null) AS columns
+    array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE a.attname IS NOT null) AS columns,
+    bool_or(r.ev_type = '1') AS reads
 FROM pg_catalog.pg_depend AS d
 INNER JOIN pg_catalog.pg_rewrite AS r ON d.objid = r.oid
 INNER JOIN pg_catalog.pg_class AS v ON r.ev_class = v.oid
