@@ -188,7 +188,7 @@ F = TypeVar("F")
 
 
 def altered(facts: F, **fields: Any) -> F:
-    """`dataclasses.replace` for the classes of this file: a walk through a migration changes facts by the thousand, and
+    """`dataclasses.replace` for these and other values that a walk through a migration changes by the thousand, and
     replace() sets each of their forty fields by itself, which takes ten times as long."""
     made = object.__new__(type(facts))
     made.__dict__.update(facts.__dict__, **fields)

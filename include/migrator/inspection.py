@@ -13,13 +13,14 @@ from migrator.allowances import settled
 from migrator.classify import Classification, classify
 from migrator.coverage import Coverage, coverage_of
 from migrator.effects import ASSUMED, Assumed, Effects, World
+from migrator.effects.table import FAULTS
 from migrator.facts import CatalogFacts
 from migrator.pending import NOTHING_BEFORE, Before
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
 from migrator.routines.plpgsql_faults import without_limit
 from migrator.routines.sql_body import place
-from migrator.rules import BY_ID, RULES, rules_on
+from migrator.rules import BY_ID, RULES, checks_on
 from migrator.rules.guard import guarded
 from migrator.rules.model import Hit, Rule, Script, Subject, Whole
 from migrator.statements import ParsedFile
@@ -95,6 +96,9 @@ def inspect(
     files = tuple(script.parsed for script in whole.all_scripts)
     told = [*_problems(whole), *_milder(_findings(whole), begun), *earlier.findings(before, begun, scripts)]
     findings = settled(told, files, allow, today)
+    for script in whole.all_scripts:
+        for subject in script.everything():
+            subject.memo.clear()  # it refers to the subject: without it all of this goes away by itself
     subjects = [subject for script in scripts for subject in script.everything()]
     estimates, waits = _forecast(scripts, basis) if facts is not None else ({}, ())
     return Inspection(
@@ -189,8 +193,11 @@ def _milder(findings: Iterable[Finding], begun: earlier.Start) -> Iterator[Findi
 
 def _hits(subject: Subject, script: Script) -> list[tuple[Rule, Hit]]:
     """What the rules say about one statement; a failure that one of them explains is not told twice."""
-    rules = rules_on(subject.statement.name, subject.statement.subtypes, rollback=script.rollback)
-    found = [told for rule in rules if rule.statement is not None for told in guarded(rule, rule.statement, subject)]
+    checks = checks_on(subject.statement.name, subject.statement.subtypes, rollback=script.rollback)
+    try:
+        found = [(rule, hit) for rule, check in checks for hit in check(subject)]
+    except FAULTS:  # asked again one by one, to tell which it is
+        found = [told for rule, check in checks for told in guarded(rule, check, subject)]
     failure = subject.effects.fails
     if failure is None or not any(failure.sqlstate in rule.explains for rule, _ in found):
         return found

@@ -201,12 +201,14 @@ def is_transaction_control(node: Node) -> bool:
 
 
 def detaches_concurrently(node: Node) -> bool:
-    return any(
-        item.HasField("alter_table_cmd")
-        and enum(item.alter_table_cmd, "subtype") == "AT_DetachPartition"
-        and getattr(getattr(item.alter_table_cmd, "def").partition_cmd, "concurrent", False)
-        for item in node.alter_table_stmt.cmds
-    )
+    """In the grammar it is always alone in its ALTER TABLE."""
+    commands = node.alter_table_stmt.cmds
+    if len(commands) != 1:
+        return False
+    command = commands[0].alter_table_cmd
+    if enum(command, "subtype") != "AT_DetachPartition":
+        return False
+    return bool(getattr(command, "def").partition_cmd.concurrent)
 
 
 def is_transactional(node: Node) -> bool:
@@ -215,7 +217,35 @@ def is_transactional(node: Node) -> bool:
     What only the catalog can tell (REINDEX and CLUSTER of a partitioned table, a procedure that commits) counts as
     transactional here; `effects` knows those when it has facts, and the dry run runs them.
     """
-    name, stmt = name_of(node), content(node)
+    name = name_of(node)
+    return name not in _PARTLY_OUTSIDE or _may_be_inside(node, name, content(node))
+
+
+_PARTLY_OUTSIDE = frozenset(
+    (
+        "index_stmt",
+        "drop_stmt",
+        "reindex_stmt",
+        "vacuum_stmt",
+        "cluster_stmt",
+        "createdb_stmt",
+        "dropdb_stmt",
+        "create_table_space_stmt",
+        "drop_table_space_stmt",
+        "alter_system_stmt",
+        "drop_subscription_stmt",
+        "alter_database_stmt",
+        "create_subscription_stmt",
+        "alter_subscription_stmt",
+        "alter_table_stmt",
+        "discard_stmt",
+        "transaction_stmt",
+    )
+)
+"""Statements that cannot run in a transaction block, or not in each of their forms."""
+
+
+def _may_be_inside(node: Node, name: str, stmt: Node) -> bool:
     if name in ("index_stmt", "drop_stmt"):
         return not stmt.concurrent
     if name == "reindex_stmt":
@@ -225,15 +255,6 @@ def is_transactional(node: Node) -> bool:
         return not stmt.is_vacuumcmd
     if name == "cluster_stmt":
         return bool(stmt.HasField("relation"))
-    if name in (
-        "createdb_stmt",
-        "dropdb_stmt",
-        "create_table_space_stmt",
-        "drop_table_space_stmt",
-        "alter_system_stmt",
-        "drop_subscription_stmt",
-    ):
-        return False
     if name == "alter_database_stmt":
         return not any(item.def_elem.defname == "tablespace" for item in stmt.options)
     if name == "create_subscription_stmt":
@@ -247,7 +268,7 @@ def is_transactional(node: Node) -> bool:
         return enum(stmt, "target") != "DISCARD_ALL"
     if name == "transaction_stmt":
         return enum(stmt, "kind") not in ("TRANS_STMT_COMMIT_PREPARED", "TRANS_STMT_ROLLBACK_PREPARED")
-    return True
+    return False
 
 
 def needs_transaction(node: Node) -> bool:

@@ -12,8 +12,6 @@ from typing import Any
 Node = Any
 """A protobuf message of the parse tree (typed as Any: the classes are generated and belong to the parser)."""
 
-_SCALARS = frozenset([str, int, bool, float, bytes])
-
 
 def name_of(node: Node) -> str:
     """Which statement or expression a Node holds: "alter_table_stmt", "func_call"; "" for an empty one."""
@@ -53,15 +51,25 @@ def _below(message: Node) -> list[Node]:
     """The messages right below one, the last first."""
     below: list[Node] = []
     for _, value in message.ListFields():
-        kind = type(value)
-        if kind in _SCALARS:
-            continue
-        if hasattr(kind, "ListFields"):
+        shape = _SHAPES.get(type(value))
+        if shape is None:
+            shape = _SHAPES[type(value)] = _shape(type(value))
+        if shape == "message":
             below.append(value)
-        elif hasattr(kind, "add"):  # a repeated field of messages; those of numbers have no `add`
+        elif shape == "messages":
             below.extend(value)
     below.reverse()
     return below
+
+
+def _shape(kind: Node) -> str:
+    """Of the values of a field: one message, a list of them, or what has none below it."""
+    if hasattr(kind, "ListFields"):
+        return "message"
+    return "messages" if hasattr(kind, "add") else "scalar"  # a list of numbers has no `add`
+
+
+_SHAPES: dict[Node, str] = {}
 
 
 def find(message: Node, *types: str) -> Iterator[Node]:

@@ -61,11 +61,12 @@ class ParsedStatement:
 
     @functools.cached_property
     def parts(self) -> tuple[tuple[int, int], ...]:
-        """Start and end within `sql` of the subcommands of an ALTER TABLE, or of what a CREATE TABLE lists; () when
-        they are not as many as the parse tree has."""
+        """Start and end within `sql` of the subcommands of an ALTER TABLE, or of what a CREATE TABLE lists; () for
+        one alone, and when they are not as many as the parse tree has."""
         items = {"alter_table_stmt": "cmds", "create_stmt": "table_elts"}.get(self.name)
-        found = parts_of(self.sql, self.name) if items else ()
-        return found if items and len(found) == len(getattr(self.tree, items)) else ()
+        count = len(getattr(self.tree, items)) if items else 0
+        found = parts_of(self.sql, self.name) if count > 1 else ()  # one is the statement itself
+        return found if len(found) == count else ()
 
     @functools.cached_property
     def digest(self) -> str:

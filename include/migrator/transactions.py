@@ -8,11 +8,12 @@ ROLLBACK, too; those made with SET LOCAL end with the transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from migrator.effects.model import Effects, strength
 from migrator.effects.world import World
+from migrator.facts import altered
 from migrator.frozen import frozen
 from migrator.nodes import Node, enum, name_of
 
@@ -81,21 +82,21 @@ class Session:
     def before(self) -> State:
         """What the next statement finds."""
         if not self._state.in_block:
-            self._state = replace(self._state, transaction=self._next, held=())
+            self._state = altered(self._state, transaction=self._next, held=())
             self._next += 1
         return self._state
 
     def after(self, statement: ParsedStatement, effects: Effects, world: World) -> None:
         """`world`: the world once the statement has run."""
         if world is not self._state.world:
-            self._state = replace(self._state, world=world)
+            self._state = altered(self._state, world=world)
         if statement.name == "transaction_stmt":
             self._control(statement)
         elif statement.name == "variable_set_stmt":
             self._set(statement)
         if self._state.in_block and effects.locks:
             held = hold(self._state.held, effects, statement.index, statement.line)
-            self._state = replace(self._state, held=held)
+            self._state = altered(self._state, held=held)
 
     def finish(self) -> World:
         """The world after the last statement; a block that is still open is an issue, and the server drops its work."""
@@ -119,12 +120,12 @@ class Session:
     def _open(self) -> None:
         self._begin = self._state
         self._savepoints = []
-        self._state = replace(self._state, transaction=self._next, in_block=True, held=())
+        self._state = altered(self._state, transaction=self._next, in_block=True, held=())
         self._next += 1
 
     def _close(self) -> None:
         settings = {name: item for name, item in self._state.settings.items() if not item.local}
-        self._state = replace(self._state, in_block=False, held=(), settings=settings)
+        self._state = altered(self._state, in_block=False, held=(), settings=settings)
         self._begun_at, self._savepoints = None, []
 
     def _control(self, statement: ParsedStatement) -> None:
@@ -152,7 +153,7 @@ class Session:
         elif self._one and self._begun_at is None:
             self._issue(statement, f"{statement.kind} ends the transaction that the engine has opened for the file")
         if kind == "TRANS_STMT_ROLLBACK" and self._begin is not None:
-            self._state = replace(self._state, world=self._begin.world, settings=self._begin.settings)
+            self._state = altered(self._state, world=self._begin.world, settings=self._begin.settings)
         self._close()
         if statement.tree.chain:
             self._open()
@@ -187,7 +188,7 @@ class Session:
             return  # does nothing but a warning
         elif kind in ("VAR_SET_VALUE", "VAR_SET_DEFAULT", "VAR_RESET"):
             settings[name] = Setting(_text(tree.args), bool(tree.is_local), statement.line)
-        self._state = replace(self._state, settings=settings)
+        self._state = altered(self._state, settings=settings)
 
 
 def hold(held: Sequence[Held], effects: Effects, statement: int, line: int) -> tuple[Held, ...]:

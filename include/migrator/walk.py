@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from migrator.effects import NOTHING, World, effects_of, rewriting
 from migrator.effects.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.effects.table import FAULTS
+from migrator.facts import altered
 from migrator.nodes import Node, find, name_of, strings
 from migrator.routines import Body, Contents, Fault, Gap, Piece, body_of, contents_of
 from migrator.rules.model import Script, Subject
@@ -92,7 +93,7 @@ class _Walker:
             world,
             state.in_block or piece is not None,
             previous,
-            state=state if world is state.world else replace(state, world=world),
+            state=state if world is state.world else altered(state, world=world),
             nested=piece is not None,
             conditional=bool(piece and piece.conditional),
             looped=bool(piece and piece.looped),
@@ -157,7 +158,7 @@ class _Walker:
             for piece in contents.pieces:
                 for statement in self._statements(piece, body, subject.statement):
                     self.inside, self.followed = self.inside + 1, self.followed + 1
-                    here = replace(state, held=held, world=world)
+                    here = altered(state, held=held, world=world)
                     found, world = self.visit(statement, here, inner[-1] if inner else None, world, piece)
                     effects = found.all_effects
                     if piece.value and not effects.locks and effects.known:

@@ -237,7 +237,7 @@ def test_a_failing_rule_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         yield from {}["nothing"]
 
     broken = replace(BY_ID["truncate"], statement=fails)
-    monkeypatch.setattr("migrator.inspection.rules_on", lambda name, subtypes, rollback: (broken,))
+    monkeypatch.setattr("migrator.inspection.checks_on", lambda name, subtypes, rollback: ((broken, fails),))
     (entry,) = [entry for entry in analysed("TRUNCATE a;").all_findings if entry.rule == "rule-failed"]
     assert "rule truncate failed here: KeyError" in entry.message
     assert entry.severity is Severity.WARNING

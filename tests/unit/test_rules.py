@@ -11,7 +11,7 @@ from migrator.facts import CatalogFacts, ColumnFacts, RelationFacts
 from migrator.inspection import inspect
 from migrator.pending import Earlier, lock_orders
 from migrator.plan import Severity
-from migrator.rules import BY_ID, RULES, rules_on
+from migrator.rules import BY_ID, RULES, checks_on
 from migrator.rules.reference import page
 from migrator.rules.rewrite import migrations_of
 from migrator.statements import parse
@@ -66,10 +66,10 @@ def test_no_rule_would_find_anything_in_subcommands_that_it_is_not_asked_about(r
     for text in texts:
         for subject in walk(parse(text, file="x.sql"), World(), wanted=None, rollback=rollback)[0].everything():
             statement = subject.statement
-            asked = rules_on(statement.name, statement.subtypes, rollback=rollback)
-            for rule in rules_on(statement.name, frozenset(every_subtype()), rollback=rollback):
-                if rule not in asked and rule.statement is not None:
-                    missed |= {(rule.id, statement.sql) for _ in rule.statement(subject)}
+            asked = checks_on(statement.name, statement.subtypes, rollback=rollback)
+            for rule, check in checks_on(statement.name, frozenset(every_subtype()), rollback=rollback):
+                if (rule, check) not in asked:
+                    missed |= {(rule.id, statement.sql) for _ in check(subject)}
     assert missed == set()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from migrator.nodes import Node, enum, find, name_of, strings
 
@@ -48,11 +48,20 @@ def mentioned(expression: Node) -> Iterator[str]:
 
 def check_text(expression: Node) -> str:
     """A CHECK of the migration's own, as constraint_node() reads it."""
-    from migrator.statements import deparse, parse
+    from migrator.statements import deparse
 
-    node = parse("SELECT true", file="template").statements[0].node
+    template = _select_true()
+    node = type(template)()
+    node.CopyFrom(template)
     node.select_stmt.target_list[0].res_target.val.CopyFrom(expression)
     return f"CHECK ({deparse(node).removeprefix('SELECT ')})"
+
+
+@cache
+def _select_true() -> Node:
+    from migrator.statements import parse
+
+    return parse("SELECT true", file="template").statements[0].node
 
 
 @lru_cache(maxsize=4096)

@@ -149,15 +149,16 @@ class Recorder:
     def done(self, *, without: Container[str] = ()) -> Effects:
         """The result, without the relations that the migration itself created."""
         hidden = without
+        locks, rewrites, scans, rebuilt = self.locks, self.rewrites, self.scans, self.indexes_rebuilt
         return Effects(
-            locks=tuple([PredictedLock(name, mode) for name, mode in self.locks.items() if name not in hidden]),
-            rewrites=tuple([name for name in self.rewrites if name not in hidden]),
-            scans=tuple([name for name in self.scans if name not in hidden and name not in self.rewrites]),
+            locks=tuple([PredictedLock(name, mode) for name, mode in locks.items() if name not in hidden]),
+            rewrites=tuple([name for name in rewrites if name not in hidden]) if rewrites else (),
+            scans=tuple([name for name in scans if name not in hidden and name not in rewrites]) if scans else (),
             waits_for_old_transactions=self.waits,
             fails=self.fails,
             assumptions=tuple(self.assumptions),
             known=self.known,
-            indexes_rebuilt=tuple([name for name in self.indexes_rebuilt if name not in hidden]),
+            indexes_rebuilt=tuple([name for name in rebuilt if name not in hidden]) if rebuilt else (),
             transactional=self.transactional,
             may_fail=tuple(self.may_fail),
             versions=tuple(self.versions),

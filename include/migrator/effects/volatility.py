@@ -31,8 +31,6 @@ def volatile_functions(expression: Node, world: World, *, depth: int = 0) -> tup
             assumed.append(name)
         elif known:
             sure.append(name)
-    if any(True for _ in find(expression, "NextValueExpr")):
-        sure.append("nextval")
     return tuple(dict.fromkeys(sure)), tuple(dict.fromkeys(assumed))
 
 

@@ -24,6 +24,8 @@ _SGR: Mapping[str, str] = {
 
 def printable(text: str) -> str:
     """Text without what could drive a terminal or reorder the line (escapes, bidirectional marks)."""
+    if text.isprintable():
+        return text
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 

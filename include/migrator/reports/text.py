@@ -191,8 +191,10 @@ def _excerpt(entry: FindingEntry, look: Look) -> Iterator[str]:
 
 def _columns(text: str) -> int:
     """Columns of a terminal that a text takes: two for wide East Asian characters, none for combining ones."""
-    width = 0
-    for char in text.expandtabs(4):
+    text, width = text.expandtabs(4), 0
+    if text.isascii():
+        return len(text)
+    for char in text:
         if not unicodedata.combining(char):
             width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
     return width

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 
 from migrator.rules import columns, constraints, indexes, style, tables, transaction
-from migrator.rules.model import Rule
+from migrator.rules.model import Rule, StatementCheck
 
 RULES: tuple[Rule, ...] = (
     *transaction.RULES,
@@ -25,11 +25,13 @@ BY_ID = {rule.id: rule for rule in RULES}
 
 
 @functools.lru_cache(maxsize=4096)
-def rules_on(statement: str, subtypes: frozenset[str], *, rollback: bool) -> tuple[Rule, ...]:
-    """The rules that look at statements of this parse-tree name ("index_stmt"), in their order. `subtypes`: of an
-    ALTER TABLE, its subcommands."""
+def checks_on(
+    statement: str, subtypes: frozenset[str], *, rollback: bool
+) -> tuple[tuple[Rule, StatementCheck], ...]:
+    """The rules that look at statements of this parse-tree name ("index_stmt"), in their order, each with its check.
+    `subtypes`: of an ALTER TABLE, its subcommands."""
     return tuple(
-        rule
+        (rule, rule.statement)
         for rule in RULES
         if rule.statement is not None
         and (rule.in_rollback or not rollback)
@@ -44,4 +46,4 @@ def rules_called(name: str) -> tuple[str, ...]:
     return tuple(rule.id for rule in RULES if any(name in (alias, alias.partition(":")[2]) for alias in rule.aliases))
 
 
-__all__ = ["BY_ID", "RULES", "Rule", "rules_called", "rules_on"]
+__all__ = ["BY_ID", "RULES", "Rule", "checks_on", "rules_called"]

@@ -102,11 +102,12 @@ def _all(subject: Subject) -> Iterator[tuple[str, Alteration]]:
     table = world.name(tree.relation)
     if world.is_new(table):
         return
-    written = commands(tree)
+    written, before = commands(tree), None
     for command in in_order(tree):
+        world = world if before is None else after(tree, before, world)
         position = next((place for place, item in enumerate(written) if item is command), 0)
         yield enum(command, "subtype"), Alteration(subject, command, table, world, position)
-        world = after(tree, command, world)
+        before = command
 
 
 def foreign_keys(subject: Subject) -> Iterator[tuple[Alteration, Node]]:

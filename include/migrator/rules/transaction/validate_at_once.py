@@ -20,10 +20,8 @@ def check(subject: Subject) -> Iterator[Hit]:
     for command in commands(subject.statement.tree):
         if enum(command, "subtype") != "AT_ValidateConstraint":
             continue
-        if any(
-            (table, command.name) in earlier.world.after(earlier.statement.node).not_valid
-            for earlier in subject.earlier
-        ):
+        worlds = (subject.world, *(earlier.world for earlier in subject.earlier))
+        if any((table, command.name) in world.not_valid for world in worlds):
             yield Hit(
                 f"{command.name} was added earlier in the same transaction, so its lock on {table} is held while all"
                 " rows are read",
