@@ -12,12 +12,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from migrator.effects.model import blocks_writes
+from migrator.frozen import frozen
 
 if TYPE_CHECKING:
     from migrator.timeline import Moment, Timeline
 
 
-@dataclass(frozen=True)
+@frozen
 class Taken:
     relation: str
     mode: str

@@ -9,14 +9,14 @@ from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online import safely
-from migrator.rules.online.columns import take_apart
+from migrator.rules.online.columns import parts_of_column
 
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
         if not item.effects.scans:
             continue
-        checks = [part for part in take_apart(item.column_def).tables if enum(part, "contype") == "CONSTR_CHECK"]
+        checks = [part for part in parts_of_column(item).tables if enum(part, "contype") == "CONSTR_CHECK"]
         if any(part.is_enforced for part in checks):
             yield Hit(
                 f"the CHECK of the new column {item.column_def.colname} reads all rows of {item.table}{item.size} while"

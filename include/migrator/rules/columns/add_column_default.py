@@ -9,12 +9,12 @@ from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online import safely
-from migrator.rules.online.columns import take_apart
+from migrator.rules.online.columns import parts_of_column
 
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        default = take_apart(item.column_def).default if item.effects.rewrites else None
+        default = parts_of_column(item).default if item.effects.rewrites else None
         if default is None:
             continue
         sure, assumed = volatile_functions(default, item.world)

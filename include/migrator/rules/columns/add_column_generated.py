@@ -9,7 +9,7 @@ from migrator.plan import Severity
 from migrator.rules.alteration import Alteration, alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online.backfill import expression, fill
-from migrator.rules.online.columns import added, take_apart
+from migrator.rules.online.columns import added, parts_of_column, take_apart
 from migrator.rules.online.steps import Steps
 from migrator.rules.online.sync import started
 from migrator.rules.rewrite import copy_of
@@ -17,7 +17,7 @@ from migrator.rules.rewrite import copy_of
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        if item.effects.rewrites and take_apart(item.column_def).stored:
+        if item.effects.rewrites and parts_of_column(item).stored:
             yield Hit(
                 f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because it is computed for every"
                 " row; nobody can read or write the table meanwhile",

@@ -8,12 +8,12 @@ from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online import safely
-from migrator.rules.online.columns import take_apart
+from migrator.rules.online.columns import parts_of_column
 
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        if item.effects.rewrites and take_apart(item.column_def).identity is not None:
+        if item.effects.rewrites and parts_of_column(item).identity is not None:
             yield Hit(
                 f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because every row gets a number"
                 " of its own; nobody can read or write the table meanwhile",

@@ -10,14 +10,14 @@ from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject, rows_of
 from migrator.rules.online import safely
-from migrator.rules.online.columns import take_apart
+from migrator.rules.online.columns import parts_of_column
 
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
         if not len(item.column_def.constraints):
             continue
-        parts = take_apart(item.column_def)
+        parts = parts_of_column(item)
         generated = parts.identity is not None or parts.stored or is_serial(item.column_def.type_name)
         if parts.required is None or generated or _has_value(parts.default):
             continue

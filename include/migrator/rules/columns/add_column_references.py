@@ -9,12 +9,12 @@ from migrator.plan import Severity
 from migrator.rules.alteration import Alteration, alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online import safely
-from migrator.rules.online.columns import take_apart
+from migrator.rules.online.columns import parts_of_column
 
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        for part in take_apart(item.column_def).tables if len(item.column_def.constraints) else ():
+        for part in parts_of_column(item).tables if len(item.column_def.constraints) else ():
             if enum(part, "contype") == "CONSTR_FOREIGN":
                 other = item.world.name(part.pktable)
                 if item.heavy or not item.world.is_new(other):

@@ -9,14 +9,14 @@ from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online import safely
-from migrator.rules.online.columns import take_apart
+from migrator.rules.online.columns import parts_of_column
 
 KEYS = {"CONSTR_UNIQUE": "UNIQUE", "CONSTR_PRIMARY": "PRIMARY KEY"}
 
 
 def check(subject: Subject) -> Iterator[Hit]:
     for item in alterations(subject, "AT_AddColumn"):
-        for part in take_apart(item.column_def).tables if item.heavy else ():
+        for part in parts_of_column(item).tables if item.heavy else ():
             key = KEYS.get(enum(part, "contype"))
             if key is not None:
                 yield Hit(

@@ -74,6 +74,15 @@ def add_column(alteration: Alteration) -> Steps | None:
     return steps
 
 
+def parts_of_column(alteration: Alteration) -> Parts:
+    """Of the column that an ADD COLUMN adds, for rules to look at; what changes them takes them apart anew."""
+    memo, key = alteration.subject.memo, ("column", alteration.position)
+    if key not in memo:
+        memo[key] = take_apart(alteration.column_def)
+    found: Parts = memo[key]
+    return found
+
+
 def take_apart(definition: Node) -> Parts:
     parts = Parts(copy_of(definition))
     del parts.column.constraints[:]

@@ -5,13 +5,14 @@ A lock is held until the transaction ends, so nothing that reads all rows may fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
+from migrator.frozen import frozen
 from migrator.nodes import Node
 from migrator.rules.rewrite import NEXT, script
 
 
-@dataclass(frozen=True)
+@frozen
 class Steps:
     """Statements by phase; phases run one after another. Each phase is one transaction, or one for each statement."""
 
@@ -36,7 +37,7 @@ class Steps:
     """What the statements of `finish` leave to people: lines of comment before them."""
 
     def __add__(self, other: Steps) -> Steps:
-        return Steps(*(getattr(self, item.name) + getattr(other, item.name) for item in fields(self)))
+        return Steps(*(getattr(self, name) + getattr(other, name) for name in _FIELDS))
 
     def script(self) -> str:
         before = (
@@ -49,3 +50,6 @@ class Steps:
         finish = f"{notes}{script(self.finish)}" if self.finish else ""
         after = script(*((node,) for node in self.after))
         return f"\n{NEXT}\n".join(text for text in (script(*before), finish, after) if text)
+
+
+_FIELDS = tuple(item.name for item in fields(Steps))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from migrator.effects.world import commands
+from migrator.frozen import frozen
 from migrator.nodes import Node, enum, strings
 from migrator.rules.model import Hit, Subject
 from migrator.rules.rewrite import build, copy_of, script
@@ -15,7 +15,7 @@ STATEMENTS = ("create_stmt", "alter_table_stmt")
 SUBTYPES = ("AT_AddColumn", "AT_AlterColumnType")
 
 
-@dataclass(frozen=True)
+@frozen
 class Definition:
     subject: Subject
     table: str

@@ -16,9 +16,11 @@ SLEEPS = ("pg_sleep", "pg_sleep_for", "pg_sleep_until")
 
 
 def check(subject: Subject) -> Iterator[Hit]:
-    held = [item for item in subject.held if blocks_writes(item.mode) and not _takes_itself(subject, item)]
-    work = None if not held else _work(subject)
+    work = _work(subject) if subject.held else None
     if work is None:
+        return
+    held = [item for item in subject.held if blocks_writes(item.mode) and not _takes_itself(subject, item)]
+    if not held:
         return
     doing, severity = work
     strongest = max(held, key=lambda item: strength(item.mode))

@@ -41,9 +41,13 @@ def _judge(order: LockOrder, item: Script, others: list[LockOrder]) -> Iterator[
 
 def _child_first(order: LockOrder, subject: Subject) -> str | None:
     """Applications insert the referenced row first, so they lock the referenced table first."""
-    for first, second in order.pairs():
-        facts = subject.world.relation(first.relation)
-        if facts and any(item.referenced == second.relation for item in facts.constraints):
+    referenced: dict[str, set[str | None]] = {}
+    for item in order.taken:
+        facts = subject.world.relation(item.relation)
+        if facts is not None:
+            referenced[item.relation] = {constraint.referenced for constraint in facts.constraints}
+    for first, second in order.pairs() if any(referenced.values()) else ():
+        if second.relation in referenced.get(first.relation, ()):
             return (
                 f"{first.relation} refers to {second.relation}, so whoever inserts into both locks {second.relation}"
                 " first and can deadlock with this"
