@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 from migrator import suppressions
+from migrator.frozen import frozen
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
 from migrator.rules import BY_ID, rules_called
@@ -21,7 +22,7 @@ ALLOW = "allow"
 """Rule id of what is wrong with an allowance. Never allowed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Allowance:
     """One allowance from either source; `file` and the rest are None for the metadata's, which hold everywhere."""
 

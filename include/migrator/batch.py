@@ -6,12 +6,12 @@ import functools
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrator.effects import Assumed
+from migrator.frozen import frozen
 from migrator.inspection import inspect
 from migrator.metadata import METADATA_FILE
 from migrator.pending import NOTHING_BEFORE, Before
@@ -31,7 +31,7 @@ WORTH_A_POOL = 24
 CHUNK = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """What is the same for all files. Every process gets it once."""
 
@@ -43,7 +43,7 @@ class Settings:
     """Where a file of a migration has those that come before it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """What is printed of one analysis, and what counts for the exit code."""
 

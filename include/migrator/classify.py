@@ -13,12 +13,12 @@ A major upgrade cannot be seen in SQL: it is what the metadata says.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from migrator import wording
 from migrator.effects.model import blocks_writes
 from migrator.effects.world import World, commands
+from migrator.frozen import frozen
 from migrator.kinds import object_name
 from migrator.nodes import Node, enum, find, strings
 from migrator.plan import MigrationType, Risk
@@ -89,7 +89,7 @@ MANY_WAITING = 1_000
 """So many queries that wait at once take every connection there is."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Classification:
     type: MigrationType
     risk: Risk
@@ -97,7 +97,7 @@ class Classification:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Verdict:
     type: MigrationType
     reason: str

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from migrator.frozen import frozen
 
 if TYPE_CHECKING:
     from migrator.rules.model import Script
 
 
-@dataclass(frozen=True)
+@frozen
 class NotAnalysed:
     file: str
     line: int
@@ -19,7 +20,7 @@ class NotAnalysed:
     why: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Coverage:
     statements: int = 0
     """All statements, those inside of DO blocks and called functions included."""

@@ -8,7 +8,7 @@ Names are qualified and not quoted ("public.users"). Sizes are `reltuples` scale
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from migrator.frozen import frozen
@@ -88,7 +88,7 @@ class IndexFacts:
         return "" in self.columns
 
 
-@dataclass(frozen=True)
+@frozen
 class TriggerFacts:
     name: str
     function: str
@@ -101,7 +101,7 @@ class TriggerFacts:
     for_each_row: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class RuleFacts:
     name: str
     event: str
@@ -113,7 +113,7 @@ class RuleFacts:
     """pg_rewrite.ev_enabled: O origin, D disabled, R replica, A always."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ViewUse:
     """A view that reads a table."""
 
@@ -195,7 +195,7 @@ def altered(facts: F, **fields: Any) -> F:
     return made
 
 
-@dataclass(frozen=True)
+@frozen
 class FunctionFacts:
     volatility: str
     """pg_proc.provolatile: i, s or v."""
@@ -216,7 +216,7 @@ class FunctionFacts:
     owned: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class DomainFacts:
     constrained: bool
     """A column of a constrained domain is checked row by row when it is added, and so is every row when the domain
@@ -233,7 +233,7 @@ class DomainFacts:
     """Whether a column of an array, range or composite type has it inside: then it cannot get a checked constraint."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TypeFacts:
     name: str
     """Qualified."""
@@ -279,7 +279,7 @@ class ObjectFacts:
     cannot be dropped without that."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ExtensionFacts:
     name: str
     installed: str | None
@@ -289,7 +289,7 @@ class ExtensionFacts:
     owned: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class SchemaFacts:
     name: str
     owned: bool = True
@@ -299,7 +299,7 @@ class SchemaFacts:
     """Tables, materialized views, views, sequences and foreign tables in it; only where a statement is about them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class EventTrigger:
     name: str
     event: str
@@ -308,7 +308,7 @@ class EventTrigger:
     """Command tags that fire it; empty: all."""
 
 
-@dataclass(frozen=True)
+@frozen
 class CatalogFacts:
     server_version_num: int
     timezone: str = "UTC"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from migrator.coverage import Coverage, coverage_of
 from migrator.effects import ASSUMED, Assumed, Effects, World
 from migrator.effects.table import FAULTS
 from migrator.facts import CatalogFacts
+from migrator.frozen import frozen
 from migrator.pending import NOTHING_BEFORE, Before
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
@@ -37,7 +38,7 @@ NOT_SQL = "not-analysable"
 """Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Inspection:
     scripts: tuple[Script, ...]
     rollback: Script | None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from migrator import psql
 from migrator.frozen import frozen
@@ -54,7 +54,7 @@ class Segment:
         return self.measures.words
 
 
-@dataclass(frozen=True)
+@frozen
 class Issue:
     """Something that is not SQL, with what to write instead."""
 
@@ -64,7 +64,7 @@ class Issue:
     hint: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Scan:
     segments: tuple[Segment, ...]
     issues: tuple[Issue, ...]

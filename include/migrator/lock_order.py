@@ -7,7 +7,6 @@ https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-DEADLOCKS
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ class Taken:
     line: int
 
 
-@dataclass(frozen=True)
+@frozen
 class LockOrder:
     """One transaction that locks several relations against writers, statement after statement."""
 

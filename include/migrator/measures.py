@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
+from migrator.frozen import frozen
 from migrator.tokens import Token, fold, tokens
 
 MAX_NESTING = 1500
@@ -34,7 +34,7 @@ _FLAT_WORDS = frozenset(["and", "or", "when", "then", "else"])
 WORDS = 6
 
 
-@dataclass(frozen=True)
+@frozen
 class Measures:
     nesting: int
     fingerprint: str

@@ -7,10 +7,11 @@ rules for the file are in `metadata_model.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from migrator.frozen import frozen
 from migrator.plan import MigrationType, OnFailure, Risk, StepKind
 
 METADATA_FILE = "migration-metadata.yaml"
@@ -20,7 +21,7 @@ DEFAULT_LOCK_TIMEOUT_MS = 2000
 """How long a statement may wait for a lock: applications queue behind a waiting ALTER TABLE for as long."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Schedule:
     """When the migration is to run, once. Instants are in UTC; `timezone` is what its author wrote."""
 
@@ -41,7 +42,7 @@ class Schedule:
         return self.window_start - self.lead_time
 
 
-@dataclass(frozen=True)
+@frozen
 class StepSpec:
     """One step as its author declares it. `file` None means the migration's own SQL file."""
 
@@ -53,7 +54,7 @@ class StepSpec:
     description: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Allow:
     """One finding that the author takes responsibility for, with a reason and a last day."""
 
@@ -62,7 +63,7 @@ class Allow:
     until: date
 
 
-@dataclass(frozen=True)
+@frozen
 class Metadata:
     version: str
     description: str

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from migrator.effects import World
 from migrator.effects.model import Failure
+from migrator.frozen import frozen
 from migrator.lock_order import LockOrder, orders
 from migrator.nodes import find
 from migrator.plan import Finding, Severity
@@ -24,7 +25,7 @@ UNDECLARED = "undeclared-dependency"
 CONFLICT = "pending-conflict"
 
 
-@dataclass(frozen=True)
+@frozen
 class Earlier:
     """A migration that comes before another in the catalogue."""
 
@@ -56,7 +57,7 @@ class Chain:
         return self.worlds[len(labels) - 1] if labels else self.start
 
 
-@dataclass(frozen=True)
+@frozen
 class Before:
     """What comes before a migration and is not, or may not be, in the database."""
 
@@ -89,7 +90,7 @@ class Before:
 NOTHING_BEFORE = Before()
 
 
-@dataclass(frozen=True)
+@frozen
 class Start:
     """The world in which a migration starts, and what was found out by trying the other one."""
 

@@ -7,7 +7,7 @@ reach the database.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -62,7 +62,7 @@ class PredictedLock:
     mode: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Statement:
     """One SQL statement with its place. Lines and columns count from 1, columns in characters."""
 
@@ -85,7 +85,7 @@ class Statement:
     """Without waiting for locks; None when there was no catalog to ask for sizes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """One resumable unit. A transactional step is one transaction; others run statement by statement."""
 
@@ -113,7 +113,7 @@ class Finding:
     """The reason given in the metadata's `allow`; an allowed finding never fails analyze."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     version: str
     target: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from migrator.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """One fault in a file that a person wrote. Lines and columns count from 1."""
 

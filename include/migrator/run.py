@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
+
+from migrator.frozen import frozen
 
 
 def system_clock() -> datetime:
@@ -12,7 +14,7 @@ def system_clock() -> datetime:
     return datetime.now(timezone.utc)
 
 
-@dataclass(frozen=True)
+@frozen
 class RunContext:
     """One attempt of one stage. `run_id` is Airflow's run id or `cli:<uuid>`; `actor` is a person or a service."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import bisect
 import codecs
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from migrator.frozen import frozen
 from migrator.problems import Problem
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -21,7 +21,7 @@ _UTF16_BOMS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, co
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
-@dataclass(frozen=True)
+@frozen
 class SqlText:
     """Decoded text. Line ends are LF, as git would store them: the database sees the same from every checkout."""
 

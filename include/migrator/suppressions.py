@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 
 from migrator import lexer
+from migrator.frozen import frozen
 from migrator.problems import Problem
 from migrator.statements import ParsedFile
 
@@ -27,7 +27,7 @@ _ALLOW = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Suppression:
     """One rule that is allowed for one statement. `line` and `column` are the comment's."""
 
@@ -41,7 +41,7 @@ class Suppression:
     column: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Suppressions:
     valid: tuple[Suppression, ...] = ()
     faults: tuple[Problem, ...] = ()

@@ -6,11 +6,13 @@ Read with the catalog facts. On a standby its sessions are left out: they lock n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from migrator.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class OpenTransaction:
     """A transaction of the database that holds a snapshot or locks."""
 
@@ -19,7 +21,7 @@ class OpenTransaction:
     seconds: float | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class SequenceUse:
     """How far a sequence is through what its column can hold."""
 
@@ -36,7 +38,7 @@ class SequenceUse:
         return self.last_value / self.limit if self.limit else 0.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Surroundings:
     standbys: int | None = None
     """Physical standbys that stream from this server; None when nobody knows."""

@@ -8,7 +8,7 @@ ROLLBACK, too; those made with SET LOCAL end with the transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from migrator.effects.model import Effects, strength
@@ -33,7 +33,7 @@ class Held:
     line: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Setting:
     """A parameter that the file has set; `value` as written ("5s", "0"), "" for DEFAULT and RESET."""
 
@@ -55,7 +55,7 @@ class State:
     """By lower-case name, what the file itself has set so far."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Issue:
     """A transaction command that does not do what it says, or a transaction that never ends."""
 

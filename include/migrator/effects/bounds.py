@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from migrator.effects.expressions import constraint_node
 from migrator.facts import RelationFacts
+from migrator.frozen import frozen
 from migrator.nodes import Node, content, enum, name_of, strings
 
 Value = Decimal | str
@@ -20,7 +20,7 @@ _DATE = re.compile(r"^\d{4}-\d\d-\d\d")
 _OPPOSITE = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Bound:
     """FOR VALUES of a partition with one key column. `low` is included, `high` is not; None: no limit."""
 
@@ -32,7 +32,7 @@ class Bound:
     is_range: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     column: str
     operator: str

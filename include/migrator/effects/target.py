@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from migrator.effects.model import AX, Failure, Recorder
 from migrator.effects.world import World
 from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
+from migrator.frozen import frozen
 
 WITHOUT_ROWS = ("p", "f", "v", "I")
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     name: str
     """Qualified."""

@@ -7,10 +7,11 @@ Follows ATColumnChangeRequiresRewrite and the length coercions of PostgreSQL (`v
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migrator.facts import ColumnFacts
+from migrator.frozen import frozen
 from migrator.nodes import Node, content, name_of, strings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ _STRINGS = ("text", "character varying")
 _TIMES = ("timestamp without time zone", "timestamp with time zone", "time without time zone", "time with time zone")
 
 
-@dataclass(frozen=True)
+@frozen
 class SqlType:
     """`name` as format_type() writes it without modifiers; `mods` the numbers in parentheses."""
 

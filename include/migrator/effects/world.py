@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from migrator.effects import expressions
@@ -26,7 +26,7 @@ UNKNOWN_VERSION = 180000
 TEMPORARY = "pg_temp"
 
 
-@dataclass(frozen=True)
+@frozen
 class Assumed:
     """What is taken for granted without a connection."""
 

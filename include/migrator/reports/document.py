@@ -6,7 +6,6 @@ renamed or removed within one version. Lines and columns count from 1, columns i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from migrator.frozen import frozen
@@ -64,7 +63,7 @@ class FindingEntry:
         return self.allowed_because is None
 
 
-@dataclass(frozen=True)
+@frozen
 class FailureEntry:
     """The statement cannot succeed."""
 
@@ -75,7 +74,7 @@ class FailureEntry:
     message: str
 
 
-@dataclass(frozen=True)
+@frozen
 class EstimateEntry:
     """What the statement may cost, without waiting for locks. Without a connection every number is null, because nobody
     knows the sizes."""
@@ -97,7 +96,7 @@ class EstimateEntry:
     """Whether standbys were seen, and what of the lag is an assumption."""
 
 
-@dataclass(frozen=True)
+@frozen
 class WaitEntry:
     """What a lock that blocks others means for one table."""
 
@@ -145,7 +144,7 @@ class StatementEntry:
     findings: tuple[FindingEntry, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Gap:
     """Something that was not analysed."""
 
@@ -158,7 +157,7 @@ class Gap:
     why: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Coverage:
     """How much was analysed. What was not is never to be read as safe."""
 
@@ -185,7 +184,7 @@ class Span:
     last_line: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Summary:
     """The file, or all files of the migration, as a whole."""
 
@@ -211,7 +210,7 @@ class Summary:
     """Whether all statements of each file run in one transaction."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Analysis:
     """One SQL file, or the files of one migration."""
 

@@ -7,14 +7,14 @@ lie in memory as trees.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
+from migrator.frozen import frozen
 from migrator.reports import github, gitlab, json_text, markdown, sarif, text
 from migrator.reports.document import Analysis
 from migrator.reports.text import Look
 
 
-@dataclass(frozen=True)
+@frozen
 class Form:
     name: str
     pieces: Callable[[Analysis, Look], Iterable[str]]

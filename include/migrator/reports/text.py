@@ -8,9 +8,9 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from migrator import wording
+from migrator.frozen import frozen
 from migrator.plan import PredictedLock
 from migrator.reports.document import Analysis, Coverage, EstimateEntry, FindingEntry, StatementEntry, WaitEntry
 from migrator.reports.held import chart
@@ -30,7 +30,7 @@ SHOWN_LAG = 1.0
 """Less WAL and disk space than this is nothing to plan for."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Look:
     """How much to show, and how."""
 

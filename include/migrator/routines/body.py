@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from migrator import lexer
+from migrator.frozen import frozen
 from migrator.nodes import Node
 from migrator.statements import ParsedStatement
 
 
-@dataclass(frozen=True)
+@frozen
 class Body:
     language: str
     """In lower case: "plpgsql", "sql", "c", ..."""

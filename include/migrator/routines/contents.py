@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from migrator.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """One SQL statement of a body. `offset` is its place in the file, in characters."""
 
@@ -19,7 +19,7 @@ class Piece:
     """Not a statement: SELECT of an expression that the language evaluates (a condition, an assignment)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Gap:
     """Something that runs but was not analysed."""
 
@@ -28,7 +28,7 @@ class Gap:
     why: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Fault:
     """The body cannot be right. `alternative`: the statement as PostgreSQL takes it, where that is known."""
 
@@ -38,7 +38,7 @@ class Fault:
     alternative: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Contents:
     pieces: tuple[Piece, ...] = ()
     """In the order of the text."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migrator import lexer
+from migrator.frozen import frozen
 from migrator.routines import plpgsql_faults
 from migrator.routines.body import Body
 from migrator.routines.constants import constant, variables
@@ -46,7 +47,7 @@ def read(body: Body) -> Contents:
     return Contents(tuple(reader.pieces), tuple(reader.gaps))
 
 
-@dataclass(frozen=True)
+@frozen
 class _Found:
     owner: str
     field: str

@@ -25,9 +25,7 @@ BY_ID = {rule.id: rule for rule in RULES}
 
 
 @functools.lru_cache(maxsize=4096)
-def checks_on(
-    statement: str, subtypes: frozenset[str], *, rollback: bool
-) -> tuple[tuple[Rule, StatementCheck], ...]:
+def checks_on(statement: str, subtypes: frozenset[str], *, rollback: bool) -> tuple[tuple[Rule, StatementCheck], ...]:
     """The rules that look at statements of this parse-tree name ("index_stmt"), in their order, each with its check.
     `subtypes`: of an ALTER TABLE, its subcommands."""
     return tuple(

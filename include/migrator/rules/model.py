@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from migrator.effects import Effects, World
@@ -90,7 +90,7 @@ class Subject:
             yield from subject.with_inner()
 
 
-@dataclass(frozen=True)
+@frozen
 class Script:
     """One SQL file that runs as one step, and the role it has."""
 
@@ -121,7 +121,7 @@ class Script:
         return timeline_of(self.everything())
 
 
-@dataclass(frozen=True)
+@frozen
 class Whole:
     """The migration as a whole: for rules about what is missing."""
 
@@ -156,7 +156,7 @@ ScriptCheck = Callable[[Script], Iterator[Hit]]
 WholeCheck = Callable[[Whole], Iterator[Hit]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Rule:
     """`condition`, `effect` and `alternative` are shown to people and make up the reference page."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migrator.facts import ColumnFacts, RelationFacts
+from migrator.frozen import frozen
 from migrator.nodes import Node
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
@@ -13,7 +12,7 @@ from migrator.rules.online.steps import Steps
 from migrator.rules.rewrite import build, copy_of, parts_of, range_var
 
 
-@dataclass(frozen=True)
+@frozen
 class References:
     """The foreign keys of a column."""
 

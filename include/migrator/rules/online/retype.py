@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from migrator.facts import ConstraintFacts, IndexFacts, RelationFacts
+from migrator.frozen import frozen
 from migrator.nodes import Node, find
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
@@ -73,7 +72,7 @@ def _converted(alteration: Alteration) -> tuple[Node, Node]:
     return definition, _cast(alteration.command.name, definition.type_name)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Change:
     alteration: Alteration
     facts: RelationFacts
