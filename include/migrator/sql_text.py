@@ -61,7 +61,7 @@ def read_sql(path: Path) -> bytes:
     :raises OSError: when it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as exc:
         exc.filename = exc.filename or str(path)  # read() does not say of what

@@ -81,9 +81,18 @@ def name_text(name: str) -> str:
 
 def relation_text(relation: Node) -> str:
     """The name of a RangeVar, quoted when it must be."""
-    return deparse(build("SELECT FROM tbl", tbl=relation)).removeprefix("SELECT FROM ").removeprefix("ONLY ")
+    return _relation_text(relation.catalogname, relation.schemaname, relation.relname)
 
 
+@functools.lru_cache(maxsize=1024)
+def _relation_text(catalog: str, schema: str, name: str) -> str:
+    node = build("SELECT FROM tbl")
+    relation = node.select_stmt.from_clause[0].range_var
+    relation.catalogname, relation.schemaname, relation.relname = catalog, schema, name
+    return deparse(node).removeprefix("SELECT FROM ")
+
+
+@functools.lru_cache(maxsize=1024)
 def literal_text(text: str) -> str:
     """A string constant."""
     return deparse(build("SELECT 'lit'", lit=text)).removeprefix("SELECT ")
