@@ -111,7 +111,8 @@ class Bench:
         with connect(self._endpoint("postgres"), purpose="calibrate") as conn:
             _one_process(conn)
             pids = (conn.info.backend_pid,)
-            return replace(profile_of(conn), costs=measure(conn, timer=lambda: _spent(pids)), calibrated_at=now)
+            costs, _noise = measure(conn, timer=lambda: _spent(pids))
+            return replace(profile_of(conn), costs=costs, calibrated_at=now)
 
     def measure(self, rows: int, count: int, *, only: re.Pattern[str] | None, again: bool) -> None:
         suite = self._suite

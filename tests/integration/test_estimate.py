@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,12 +20,14 @@ import pytest
 
 from migrator.embedded import FAST, Programs, Server
 from migrator.embedded.download import download
-from migrator.estimate import Costs, Estimate
+from migrator.estimate import Costs, Estimate, Profile, calibrate
 from migrator.estimate.ask import look
 from migrator.estimate.calibrate import DATABASE, calibrated, calibrated_or_default
+from migrator.estimate.measurement import Measured, measure
 from migrator.estimate.replication import replication_of
+from migrator.estimate.trials import Noise, Trials
 from migrator.inspection import inspect
-from migrator.session import Endpoint, connect
+from migrator.session import Connection, Endpoint, connect
 from migrator.statements import parse
 
 pytestmark = pytest.mark.integration
@@ -37,13 +42,18 @@ ANALYZE t;
 """
 
 
-def test_costs_are_measured_once_and_again_when_they_are_old(copies: Endpoint) -> None:
+def test_costs_are_measured_once_and_again_when_they_are_old(copies: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured_alone(conn: Connection) -> Measured:
+        return Measured(measure(conn, rows=30_000).costs, Noise())  # whatever the machine of the tests does meanwhile
+
+    monkeypatch.setattr(calibrate, "measure", measured_alone)
     first = calibrated(copies, clock=lambda: NOW)
     assert first.calibrated_at == NOW
     assert all(getattr(first.costs, item.name) > 0 for item in fields(Costs))
     assert first.costs.compare_text > first.costs.compare_ordered  # md5 texts against numbers in order
     later = calibrated(copies, clock=lambda: NOW + timedelta(days=1))
     assert later == first
+    monkeypatch.setattr(calibrate, "measure", lambda conn: Measured(Costs(), Noise()))
     assert calibrated(copies, clock=lambda: NOW + timedelta(days=40)).calibrated_at == NOW + timedelta(days=40)
     with connect(copies.with_database(DATABASE), purpose="observe") as conn:
         left = conn.execute(
@@ -52,6 +62,36 @@ def test_costs_are_measured_once_and_again_when_they_are_old(copies: Endpoint) -
         assert left.fetchall() == [("migrator_costs",)]
         functions = conn.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
         assert functions.fetchall() == []
+
+
+def test_costs_of_a_busy_server_say_so_and_are_kept_for_hours_only(
+    copies: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrate, "measure", lambda conn: Measured(Costs(), Noise(slowdown=1.7, apart=1.1)))
+    busy = calibrated(copies, clock=lambda: NOW)
+    assert busy.basis.endswith("on a busy server: they may be 1.7 times too high")
+    assert busy.spread > Profile(calibrated_at=NOW).spread
+    monkeypatch.setattr(calibrate, "measure", lambda conn: Measured(Costs(), Noise()))
+    assert calibrated(copies, clock=lambda: NOW + timedelta(hours=1)) == busy
+    quiet = calibrated(copies, clock=lambda: NOW + timedelta(hours=3))
+    assert (quiet.calibrated_at, quiet.busy) == (NOW + timedelta(hours=3), False)
+    assert calibrated(copies, clock=lambda: NOW + timedelta(days=9)) == quiet
+
+
+def test_processors_that_others_keep_busy_are_noticed(copies: Endpoint) -> None:
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        with connect(copies, purpose="calibrate") as conn:
+            trials = Trials(conn, time.perf_counter)
+            for _ in range(2):
+                trials.begin_round()
+                for _ in range(10):
+                    trials.seconds("SELECT count(*) FROM generate_series(1, 20000)", times=3)
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
+    assert Profile(calibrated_at=NOW, noise=trials.noise().level).busy
 
 
 def test_a_server_that_cannot_be_measured_gives_default_costs(database: Endpoint) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from migrator.estimate import Basis, Costs, Estimate, Profile, Statistics
 from migrator.estimate.model import ColumnStatistics, Traffic
+from migrator.estimate.trials import Trials
 from migrator.facts import (
     CatalogFacts,
     ColumnFacts,
@@ -223,6 +228,40 @@ def test_a_calibrated_profile_narrows_the_range_and_says_when() -> None:
     assert measured.seconds_p90 < default.seconds_p90
     assert default.basis == "default costs"
     assert "2026-01-02" in measured.basis
+
+
+class BusyServer:
+    """Stands for a connection: a statement takes as many milliseconds as it says, and what takes longer than a slice
+    of the scheduler `factor` times as long. It is the clock as well."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.factor = factor
+        self.now = 0.0
+
+    @contextmanager
+    def transaction(self, *, force_rollback: bool) -> Iterator[None]:
+        yield
+
+    def execute(self, statement: bytes) -> None:
+        words = statement.decode().split()
+        takes = (
+            int(words[1]) / 1000 if words[0] == "TAKE" else int(re.findall(r"1, (\d+)", statement.decode())[0]) / 1e5
+        )
+        self.now += takes * (self.factor if takes > 0.003 else 1.0)
+
+
+def test_a_busy_server_is_known_by_a_calculation_that_takes_longer_than_alone() -> None:
+    server = BusyServer()
+    trials = Trials(cast(Any, server), lambda: server.now)
+    trials.begin_round()
+    assert trials.seconds("TAKE 10", times=2) == pytest.approx(0.010)
+    assert trials.seconds("TAKE 20", times=2) == pytest.approx(0.020)
+    assert trials.noise() == (1.0, 1.0)
+    server.factor = 3
+    trials.begin_round()
+    assert trials.seconds("TAKE 10", times=5) == pytest.approx(0.010)  # the shortest of all rounds
+    trials.seconds("TAKE 20", times=5)
+    assert trials.noise() == (3.0, 3.0)
 
 
 def test_unlogged_and_minimal_write_no_wal() -> None:

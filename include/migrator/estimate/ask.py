@@ -55,7 +55,7 @@ def look(
     facts = collect_facts(conn, [*files, *others], role=role)
     profile = profile_of(conn)
     if measured is not None:
-        profile = replace(profile, costs=measured.costs, calibrated_at=measured.calibrated_at)
+        profile = replace(profile, costs=measured.costs, calibrated_at=measured.calibrated_at, noise=measured.noise)
     tables = [name for name, relation in facts.relations.items() if relation.kind in ("r", "p", "m")]
     return facts, Basis(profile, statistics_of(conn, facts, files), traffic_of(conn, tables), replication_of(conn))
 

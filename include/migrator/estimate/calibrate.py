@@ -1,7 +1,8 @@
-"""Measure what work costs on a server: a few seconds on a table of our own, once per server, version and settings.
+"""Measure what work costs on a server: some ten seconds on a table of our own, once per server, version and settings.
 
 The server is the one for restored copies: it may be loaded as one likes, and the dry run happens there too. The result
-is kept in a small database beside the copies, so that every worker finds it.
+is kept in a small database beside the copies, so that every worker finds it. What was measured while others kept the
+server busy says so, and is measured again soon.
 """
 
 from __future__ import annotations
@@ -29,9 +30,12 @@ from migrator.session import Connection, Endpoint
 LOG = logging.getLogger(__name__)
 
 DATABASE = "migrator_calibration"
-KEY_VERSION = 3
+KEY_VERSION = 4
 """To be raised when the meaning of a cost changes: older measurements are then made again."""
 MAX_AGE = timedelta(days=30)
+MAX_AGE_BUSY = timedelta(hours=2)
+NOISE = "noise"
+"""Beside the costs: `Noise.level` of their measurement."""
 LOCK_TIMEOUT_MS = 60_000
 """Longer than another worker measures, so that the second one takes the result of the first."""
 _LOCK_KEY = 0x6D69_6772_6361_6C69
@@ -39,7 +43,8 @@ _LOCK_KEY = 0x6D69_6772_6361_6C69
 
 
 def calibrated(copies: Endpoint, *, clock: Callable[[], datetime], log: logging.Logger = LOG) -> Profile:
-    """The profile of the server for restored copies, measured now unless it was in the last thirty days.
+    """The profile of the server for restored copies, measured now unless it was in the last thirty days, or, while
+    the server was busy, in the last hours.
 
     :raises MigratorError: the server cannot be reached, or the role may not create databases there.
     """
@@ -65,13 +70,26 @@ def calibrated(copies: Endpoint, *, clock: Callable[[], datetime], log: logging.
         queries = sql.load("estimate")
         conn.execute(queries["cache"].encode())
         row = conn.execute(queries["cached"], {"key": key}).fetchone()
-        if row is not None and clock() - row[0] < MAX_AGE:
-            return replace(profile, calibrated_at=row[0], costs=_from_json(row[1]))
+        if row is not None:
+            known = _profile(profile, row[0], row[1])
+            if clock() - row[0] < (MAX_AGE_BUSY if known.busy else MAX_AGE):
+                return known
         started, now = time.monotonic(), clock()
-        costs = measure(conn)
+        costs, noise = measure(conn)
         log.info("measured the costs of work on %s in %.1f s", copies.label, time.monotonic() - started)
-        conn.execute(queries["remember"], {"key": key, "measured_at": now, "costs": Jsonb(asdict(costs))})
-        return replace(profile, calibrated_at=now, costs=costs)
+        kept = {**asdict(costs), NOISE: noise.level}
+        conn.execute(queries["remember"], {"key": key, "measured_at": now, "costs": Jsonb(kept)})
+        found = _profile(profile, now, kept)
+        if found.busy:
+            log.warning(
+                "%s was busy meanwhile: a calculation took %.1f times as long as alone, two rounds differed by a factor"
+                " of %.1f; the costs may be too high and are measured again after %s",
+                copies.label,
+                noise.slowdown,
+                noise.apart,
+                MAX_AGE_BUSY,
+            )
+        return found
 
 
 def calibrated_or_default(
@@ -102,7 +120,8 @@ def _create_database(conn: Connection) -> None:
         conn.execute(pgsql.SQL("COMMENT ON DATABASE {} IS {}").format(pgsql.Identifier(DATABASE), note))
 
 
-def _from_json(value: Any) -> Costs:
+def _profile(server: Profile, measured_at: datetime, value: Any) -> Profile:
     data = value if isinstance(value, dict) else json.loads(value)
     known = {item.name for item in fields(Costs)}
-    return Costs(**{name: float(number) for name, number in data.items() if name in known})
+    costs = Costs(**{name: float(number) for name, number in data.items() if name in known})
+    return replace(server, calibrated_at=measured_at, costs=costs, noise=float(data.get(NOISE, 1.0)))

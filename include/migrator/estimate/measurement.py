@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from migrator import sql
 from migrator.estimate.costs import ANCHORS, PAGE, RATIOS, UNMEASURED, Costs
+from migrator.estimate.trials import Noise, Trials
 from migrator.session import Connection
 
 ROWS = 100_000
@@ -25,10 +26,21 @@ any table is that does not fit into shared_buffers, however large those are."""
 TABLES = ("sample", "wide", "parents", "special", "fed", "audit")
 
 
-def measure(conn: Connection, *, rows: int = ROWS, timer: Callable[[], float] = time.perf_counter) -> Costs:
+ROUNDS = 2
+
+
+class Measured(NamedTuple):
+    costs: Costs
+    noise: Noise
+
+
+def measure(conn: Connection, *, rows: int = ROWS, timer: Callable[[], float] = time.perf_counter) -> Measured:
     """The costs on this server, in a session of its own. Makes ordinary tables, in a database of our own: temporary
     ones write no WAL."""
-    return _Measurement(conn, rows, timer).costs()
+    measurement = _Measurement(conn, rows, timer)
+    for _ in range(ROUNDS):
+        costs = measurement.costs()
+    return Measured(costs, measurement.trials.noise())
 
 
 class _Shape(NamedTuple):
@@ -41,16 +53,15 @@ class _Shape(NamedTuple):
 class _Measurement:
     def __init__(self, conn: Connection, rows: int, timer: Callable[[], float]) -> None:
         self._conn = conn
-        self._timer = timer
+        self.trials = Trials(conn, timer)
         self._rows = rows
-        self._all = _Shape(rows, 3)
+        self._all = _Shape(rows, 2)
         self._few = _Shape(rows // FEW, 2)
         self._levels = math.log2(rows)
         self._few_levels = math.log2(rows // FEW)
         row = conn.execute("SELECT current_setting('max_parallel_maintenance_workers')::int").fetchone()
         self._workers = int(row[0]) if row else 0
-        self._prepare()
-        self._statement = self._seconds("ALTER TABLE sample ALTER a SET STATISTICS 100", times=5)
+        self._statement = 0.0
 
     def _prepare(self) -> None:
         queries, conn = sql.load("estimate"), self._conn
@@ -78,6 +89,10 @@ class _Measurement:
         self._conn.execute("DROP SEQUENCE IF EXISTS numbers")
 
     def costs(self) -> Costs:
+        """One round; the shortest of it and of those before it counts."""
+        self.trials.begin_round()
+        self._prepare()
+        self._statement = self.trials.seconds("ALTER TABLE sample ALTER a SET STATISTICS 100", times=5)
         scan = self._millions("ALTER TABLE sample ALTER a SET NOT NULL")
         found = {"statement": self._statement, "scan": scan}
         found |= self._expressions(scan)
@@ -240,25 +255,13 @@ class _Measurement:
         return max(1, int(row[0]) // PAGE) if row else 1
 
     def _less(self, statement: str) -> float:
-        return max(0.0, self._seconds(statement, times=3) - self._statement)
+        return max(0.0, self.trials.seconds(statement, times=3) - self._statement)
 
     def _millions(self, statement: str, *, shape: _Shape | None = None, before: tuple[str, ...] = ()) -> float:
         """Seconds for a million rows, without those that any statement takes. `before`: not timed, and undone."""
         shape = shape or self._all
-        seconds = self._seconds(statement, times=shape.times, before=before)
+        seconds = self.trials.seconds(statement, times=shape.times, before=before)
         return max(0.0, seconds - self._statement) / shape.rows * 1e6
-
-    def _seconds(self, statement: str, *, times: int, before: tuple[str, ...] = ()) -> float:
-        """The shortest of some tries: whatever else the machine does only makes it longer."""
-        return min(self._once(statement, before) for _ in range(times))
-
-    def _once(self, statement: str, before: tuple[str, ...]) -> float:
-        with self._conn.transaction(force_rollback=True):
-            for step in filter(None, before):
-                self._conn.execute(step.encode())
-            started = self._timer()
-            self._conn.execute(statement.encode())
-            return self._timer() - started
 
 
 def _completed(found: dict[str, float]) -> Costs:

@@ -13,6 +13,11 @@ MB = 1024 * 1024
 DISK_READ = 16.0
 """Seconds for a million pages at 500 MB/s: what a disk of a database reads at least, one would hope."""
 
+QUIET = 1.5
+"""Up to this noise the costs count as those of a quiet server: on one that did nothing else it was 1.1 to 1.4, with all
+processors kept busy 2.9 and more."""
+MEASURED_SPREAD, UNMEASURED_SPREAD = 2.0, 4.0
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -21,6 +26,8 @@ class Profile:
     costs: Costs = field(default_factory=Costs)
     calibrated_at: datetime | None = None
     """None: the default costs, of another machine."""
+    noise: float = 1.0
+    """By how much other work on the server made the measured costs uncertain; 1: it was quiet."""
     shared_buffers: int = 128 * MB
     effective_cache_size: int = 4096 * MB
     """What stays in memory, the operating system's cache included; by default as PostgreSQL assumes it."""
@@ -36,7 +43,22 @@ class Profile:
     @property
     def spread(self) -> float:
         """P90 over P50: how far the costs of `tests/benchmarks/bench_estimate.py` were off in nine of ten cases."""
-        return 4.0 if self.calibrated_at is None else 2.0
+        if self.calibrated_at is None:
+            return UNMEASURED_SPREAD
+        return min(UNMEASURED_SPREAD, MEASURED_SPREAD * (self.noise if self.busy else 1.0))
+
+    @property
+    def busy(self) -> bool:
+        """Others kept the server busy while its costs were measured."""
+        return self.noise > QUIET
+
+    @property
+    def basis(self) -> str:
+        """For people."""
+        if self.calibrated_at is None:
+            return "default costs"
+        busy = f", on a busy server: they may be {self.noise:.1f} times too high" if self.busy else ""
+        return f"costs measured at {self.calibrated_at.isoformat(timespec='seconds')}{busy}"
 
 
 @dataclass(frozen=True)

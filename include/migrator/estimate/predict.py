@@ -20,9 +20,6 @@ def estimate_of(subject: Subject, basis: Basis) -> Estimate:
     work = tuple(work_of(Case(subject, profile, basis.statistics)))
     seconds = profile.costs.statement + sum(item.seconds for item in work)
     wal = sum(item.wal_bytes for item in work)
-    costs = "default costs"
-    if profile.calibrated_at is not None:
-        costs = f"costs measured at {profile.calibrated_at.isoformat(timespec='seconds')}"
     return Estimate(
         seconds_p50=round(seconds, 4),
         seconds_p90=round(seconds * profile.spread, 4),
@@ -31,7 +28,7 @@ def estimate_of(subject: Subject, basis: Basis) -> Estimate:
         final_bytes=sum(item.final_bytes for item in work),
         replica_lag_seconds=round(basis.replication.lag_seconds(wal, seconds), 3),
         hold_seconds=round(seconds, 4),
-        basis=costs,
+        basis=profile.basis,
         work=tuple(item.what for item in work if item.seconds >= SHOWN),
         replica_lag_basis=basis.replication.basis if wal else "",
     )
