@@ -62,8 +62,8 @@ class Costs:
     """The same for text, whose comparison asks the collation."""
     compare_numeric: float = 0.018
     """The same for numbers of any precision."""
-    compare_tied: float = 0.018
-    """The same where the first column has few values, so that the next one decides."""
+    compare_tied: float = 0.023
+    """The same where the first column of several is equal, so that the next one decides."""
     spill: float = 0.2
     """More for a sort that does not fit into maintenance_work_mem."""
     parallel_one: float = 0.7

@@ -18,6 +18,8 @@ LEAST = 0.001
 """No cost is measured as less than this: a difference of two short times may come out negative."""
 FEW = 5
 """The dearest kinds of work are measured with a fifth of the rows."""
+PARENTS = 1000
+"""Values of the sample's `parent`, each in as many rows."""
 ENTRIES = 5
 """Elements of each array in the sample."""
 SMALL_BUFFERS = 100
@@ -78,7 +80,7 @@ class _Measurement:
         conn.execute(queries["wide_plain"])
         conn.execute(queries["fill_wide"], {"rows": self._rows // 10})
         conn.execute(queries["fill_special"], {"rows": self._few.rows})
-        conn.execute("CREATE TABLE parents AS SELECT i AS id FROM generate_series(0, 999) AS i")
+        conn.execute(f"CREATE TABLE parents AS SELECT i AS id FROM generate_series(0, {PARENTS - 1}) AS i")  # noqa: S608
         conn.execute("ALTER TABLE parents ADD PRIMARY KEY (id)")
         conn.execute("CREATE SEQUENCE numbers")
         conn.execute("VACUUM ANALYZE sample, wide, special, parents")
@@ -147,13 +149,15 @@ class _Measurement:
         spilled = self._millions("CREATE INDEX ON sample (a)")
         self._conn.execute("RESET maintenance_work_mem")
         build = 0.7 * ordered
+        compare = (plain - build) / self._levels
+        firsts = math.log2(PARENTS)
         return {
             "build": build,
             "compare_ordered": 0.3 * ordered / self._levels,
-            "compare": (plain - build) / self._levels,
+            "compare": compare,
             "compare_text": (text - build) / self._levels,
             "compare_numeric": (numeric - build) / self._levels,
-            "compare_tied": (tied - build) / self._levels,
+            "compare_tied": (tied - build - compare * firsts) / (self._levels - firsts),
             "spill": spilled - plain,
             "parallel_one": self._parallel(min(1, self._workers), plain + text),
             "parallel_more": self._parallel(self._workers, plain + text),
