@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import psycopg
-
 from migrator import session, sql
 from migrator.estimate.model import DISK_READ, Basis, ColumnStatistics, Profile, Statistics
+from migrator.estimate.planner import FILTERED, planned
 from migrator.estimate.replication import replication_of
 from migrator.estimate.traffic import traffic_of
 from migrator.facts import CatalogFacts
 from migrator.facts_query import collect_facts
-from migrator.nodes import Node
 from migrator.session import Connection
-from migrator.statements import ParsedFile, ParsedStatement, deparse, parse
+from migrator.statements import ParsedFile, ParsedStatement
 
-PLANNED = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt")
-PLAN_TIMEOUT_MS = 2000
-LOCK_TIMEOUT_MS = 200
-"""EXPLAIN locks the tables that it plans for; an estimate is not worth a queue."""
+OPAQUE = ("do_stmt", "call_stmt", "select_stmt")
+"""Statements in which others may run."""
 
 
 def profile_of(conn: Connection) -> Profile:
@@ -66,53 +62,41 @@ def statistics_of(conn: Connection, facts: CatalogFacts, files: Sequence[ParsedF
     What cannot be planned (a table that the file itself creates, a missing privilege, a standby) is left out.
     """
     names = sorted(facts.relations)
+    statements = [item for file in files for item in file.statements]
     with session.translated():
-        rows = conn.execute(sql.load("estimate")["columns"], {"relations": names}).fetchall() if names else []
-    columns = {
-        (row[0], row[1]): ColumnStatistics(int(row[2]), row[3], float(row[4] or 0.0), float(row[5])) for row in rows
-    }
-    counts, widths, workers = {}, {}, {}
-    for statement in (item for file in files for item in file.statements):
-        query = _query(statement)
-        plan = None if query is None else _plan(conn, query)
-        if plan is not None:
-            counts[statement.digest], widths[statement.digest] = _rows(plan), int(plan.get("Plan Width", 0))
-            workers[statement.digest] = _workers(plan)
-    return Statistics(columns=columns, rows=counts, widths=widths, workers=workers)
+        rows = _columns(conn, names, _filtered(statements, facts)) if names else []
+    columns = {(row[0], row[1]): _column(row) for row in rows}
+    plans = {item.digest: found for item in statements if (found := planned(conn, item)) is not None}
+    return Statistics(
+        columns=columns,
+        rows={digest: found.rows for digest, found in plans.items()},
+        widths={digest: found.width for digest, found in plans.items()},
+        workers={digest: found.workers for digest, found in plans.items()},
+        bases={digest: found.basis for digest, found in plans.items()},
+        by_index=frozenset(digest for digest, found in plans.items() if found.by_index),
+    )
 
 
-def _query(statement: ParsedStatement) -> str | None:
-    """What to plan: a data statement itself, and for a partial index the rows that its predicate leaves."""
-    if statement.name in PLANNED:
-        return statement.sql
-    if statement.name != "index_stmt" or not statement.tree.HasField("where_clause"):
-        return None
-    node: Node = parse("SELECT FROM t WHERE true", file="").statements[0].node
-    select = type(node)()
-    select.CopyFrom(node)
-    select.select_stmt.from_clause[0].range_var.CopyFrom(statement.tree.relation)
-    select.select_stmt.where_clause.CopyFrom(statement.tree.where_clause)
-    return deparse(select)
+def _columns(conn: Connection, names: Sequence[str], filtered: Sequence[str]) -> list[Any]:
+    return conn.execute(sql.load("estimate")["columns"], {"relations": names, "filtered": filtered}).fetchall()
 
 
-def _plan(conn: Connection, query: str) -> dict[str, Any] | None:
-    try:
-        with conn.transaction(force_rollback=True):
-            conn.execute("SET TRANSACTION READ ONLY")
-            conn.execute(f"SET LOCAL statement_timeout = {PLAN_TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            row = conn.execute(b"EXPLAIN (FORMAT JSON) " + query.encode()).fetchone()
-    except psycopg.Error:
-        return None
-    return dict(row[0][0]["Plan"]) if row is not None else None
+def _column(row: Sequence[Any]) -> ColumnStatistics:
+    _, _, width, correlation, null_fraction, distinct, values, frequencies, bounds = row
+    common = tuple(zip(values or (), map(float, frequencies or ()), strict=False))
+    return ColumnStatistics(
+        int(width), correlation, float(null_fraction or 0.0), float(distinct), common, tuple(bounds or ())
+    )
 
 
-def _rows(plan: dict[str, Any]) -> int:
-    """Of a data statement the plan below ModifyTable tells how many rows it gets."""
-    below: Iterable[dict[str, Any]] = plan.get("Plans", ()) if plan.get("Node Type") == "ModifyTable" else ()
-    return sum(int(item.get("Plan Rows", 0)) for item in below) or int(plan.get("Plan Rows", 0))
-
-
-def _workers(plan: dict[str, Any]) -> int:
-    """Of the Gather node with the most; only queries, CREATE TABLE AS among them, have any."""
-    below: Iterable[dict[str, Any]] = plan.get("Plans", ())
-    return max(int(plan.get("Workers Planned", 0)), *(_workers(item) for item in below), 0)
+def _filtered(statements: Sequence[ParsedStatement], facts: CatalogFacts) -> list[str]:
+    """Tables of which an UPDATE or DELETE changes a part; what runs inside of a block may be about any."""
+    found = set()
+    for statement in statements:
+        if statement.name in OPAQUE:
+            return sorted(facts.relations)
+        if statement.name in FILTERED:
+            relation = statement.tree.relation
+            name = f"{relation.schemaname}.{relation.relname}" if relation.schemaname else ""
+            found.add(name or facts.resolved.get(relation.relname, relation.relname))
+    return sorted(found)

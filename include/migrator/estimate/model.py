@@ -13,9 +13,9 @@ MB = 1024 * 1024
 DISK_READ = 16.0
 """Seconds for a million pages at 500 MB/s: what a disk of a database reads at least, one would hope."""
 
-QUIET = 1.5
-"""Up to this noise the costs count as those of a quiet server: on one that did nothing else it was 1.1 to 1.4, with all
-processors kept busy 2.9 and more."""
+QUIET = 1.4
+"""Up to this noise the costs count as those of a quiet server: with two processors a calculation took 1.1 times as long
+as alone when they did nothing else, and mostly 1.4 to 4 times beside two or four busy loops."""
 MEASURED_SPREAD, UNMEASURED_SPREAD = 2.0, 4.0
 
 
@@ -73,6 +73,8 @@ class Work:
     """Needed until the end of the statement or its transaction, beside what stays."""
     final_bytes: int = 0
     """What stays: a new index, dead rows."""
+    basis: str = ""
+    """Of rows that a statement changes: how their number is known."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Estimate:
     work: tuple[str, ...] = ()
     replica_lag_basis: str = ""
     """Whether standbys were seen, and what of the lag is an assumption."""
+    rows: tuple[str, ...] = ()
+    """How many rows are changed, and how that is known."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,10 @@ class ColumnStatistics:
     null_fraction: float = 0.0
     distinct: float = -1.0
     """n_distinct: so many values, or, negative, so many times the number of rows."""
+    common: tuple[tuple[str, float], ...] = ()
+    """most_common_vals as text, each with the part of the rows that have it; only where a WHERE asks."""
+    bounds: tuple[str, ...] = ()
+    """histogram_bounds of the other values, as text."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,10 @@ class Statistics:
     """Bytes of each of these rows, by the same."""
     workers: Mapping[str, int] = field(default_factory=dict)
     """Processes that the planner wants beside the session's own, by the same."""
+    bases: Mapping[str, str] = field(default_factory=dict)
+    """For people: where `rows` come from, by the same."""
+    by_index: frozenset[str] = frozenset()
+    """Digests of UPDATE and DELETE that find their rows by an index."""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def estimate_of(subject: Subject, basis: Basis) -> Estimate:
         basis=profile.basis,
         work=tuple(item.what for item in work if item.seconds >= SHOWN),
         replica_lag_basis=basis.replication.basis if wal else "",
+        rows=tuple(f"{item.what} ({item.basis})" for item in work if item.basis),
     )
 
 
@@ -63,6 +64,7 @@ def _with_inner(subject: Subject, basis: Basis) -> Estimate:
             final_bytes=own.final_bytes + found.final_bytes,
             replica_lag_seconds=max(own.replica_lag_seconds, found.replica_lag_seconds),
             replica_lag_basis=own.replica_lag_basis or found.replica_lag_basis,
+            rows=(*own.rows, *found.rows),
             work=(*own.work, *found.work, *(("a loop, counted once",) if inner.looped else ())),
         )
     return own

@@ -1,7 +1,7 @@
 """Times statements in several rounds, and tells how busy the server was with other things meanwhile.
 
 Whatever else a machine does makes a statement longer, so the shortest of some tries counts. Where others keep all
-processors busy the whole time, each try is too long. A calculation of a few milliseconds between the tries tells: how
+processors busy the whole time, each try is too long. A calculation of some ten milliseconds in between tells: how
 long it takes alone is known from a shorter one, for which a process has its processor to itself on a busy machine, too.
 """
 
@@ -15,8 +15,8 @@ from typing import NamedTuple
 from migrator.session import Connection
 
 INNER = 300
-SHORT, LONG = 60, 400
-"""Times `INNER` rows: well under a slice of the scheduler, and longer than one."""
+SHORT, LONG = 60, 1000
+"""Times `INNER` rows: well under a slice of the scheduler, and several of them."""
 PROBE = "SELECT count(*) FROM generate_series(1, {}) AS a, generate_series(1, {}) AS b"
 TELLING = 0.002
 """Seconds; what is shorter differs from one round to the next by chance."""
@@ -51,10 +51,8 @@ class Trials:
 
     def seconds(self, statement: str, *, times: int, before: Sequence[str] = ()) -> float:
         """The shortest of this and of earlier rounds. `before`: not timed, and undone with the statement."""
-        tries = []
-        for _ in range(times):
-            tries.append(self._once(statement, before))
-            self._probes.append(self._once(PROBE.format(LONG, INNER)))
+        tries = [self._once(statement, before) for _ in range(times)]
+        self._probes.append(self._once(PROBE.format(LONG, INNER)))
         for number, factor in enumerate((1, SHORT)):
             self._alone[number] = min(self._alone[number], self._once(PROBE.format(factor, INNER)))
         position = len(self._rounds[-1])

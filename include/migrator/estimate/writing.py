@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from migrator.estimate import keys
 from migrator.estimate.case import Case
 from migrator.estimate.expressions import seconds_per_million
 from migrator.estimate.model import Work
+from migrator.estimate.selectivity import left_by
 from migrator.facts import TriggerFacts
 from migrator.nodes import Node, name_of
 
@@ -29,14 +31,13 @@ def writes(case: Case) -> Iterator[Work]:
     name = case.subject.world.name(statement.tree.relation)
     costs, verb = case.costs, statement.name.partition("_")[0]
     total = sum(case.rows(one) for one in (name, *case.subject.world.leaves(name)))
-    changed = case.statistics.rows.get(statement.digest)
-    if changed is None:
-        changed = _literal_rows(statement.node) if verb == "insert" else total
-    changed = changed if verb == "insert" else min(changed, total)
+    chosen = _chosen(case, name, verb, total)
+    changed = chosen.rows
     if verb != "insert" and total:
-        extra = seconds_per_million(_part(statement.tree, "where_clause"), costs)
-        read = sum(case.read_seconds(one) for one in (name, *case.subject.world.leaves(name)))
-        yield Work(f"reads {total:,} rows of {name}", read + total / 1e6 * extra)
+        where = _part(statement.tree, "where_clause")
+        looked_at = changed if chosen.by_index else total
+        extra = looked_at / 1e6 * seconds_per_million(where, costs)
+        yield _index_reads(case, name, changed, extra) if chosen.by_index else _reads(case, name, total, extra)
     per_row, wal, grows = {
         "insert": (costs.insert, case.width(name) + INSERT_WAL, case.width(name)),
         "delete": (costs.delete, DELETE_WAL, 0.0),
@@ -49,10 +50,52 @@ def writes(case: Case) -> Iterator[Work]:
         + (0.0 if verb == "insert" else case.touched(name, changed) / 1e6 * costs.page_miss),
         wal_bytes=int(changed * wal),
         final_bytes=int(changed * grows),
+        basis=chosen.basis,
     )
     if verb != "delete":
         yield from _index_entries(name, changed, case, _set_columns(statement.tree, verb))
     yield from _row_checks(name, changed, verb, case)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The rows that a statement changes."""
+
+    rows: int
+    basis: str
+    """For people: how that is known."""
+    by_index: bool = False
+    """The table's other rows are not read."""
+
+
+def _chosen(case: Case, name: str, verb: str, total: int) -> Chosen:
+    statement, statistics = case.subject.statement, case.statistics
+    planned = statistics.rows.get(statement.digest)
+    basis = statistics.bases.get(statement.digest, "the planner's estimate")
+    if verb == "insert":
+        return Chosen(_literal_rows(statement.node), "as written") if planned is None else Chosen(planned, basis)
+    if planned is not None:
+        return Chosen(min(planned, total), basis, by_index=statement.digest in statistics.by_index)
+    where, facts = _part(statement.tree, "where_clause"), case.relation(name)
+    if verb == "merge" or where is None:
+        return Chosen(total, "at most all rows" if verb == "merge" else "all rows")
+    alone = not _list(statement.tree, "from_clause") and not _list(statement.tree, "using_clause")
+    columns = {column: found for (table, column), found in statistics.columns.items() if table == name}
+    left = left_by(where, facts, columns, total) if facts is not None and alone else None
+    if left is None:
+        return Chosen(total, "at most all rows: what the WHERE leaves is not known")
+    return Chosen(min(total, max(1, round(left.fraction * total))), left.basis, left.by_index)
+
+
+def _reads(case: Case, name: str, total: int, extra: float) -> Work:
+    read = sum(case.read_seconds(one) for one in (name, *case.subject.world.leaves(name)))
+    return Work(f"reads {total:,} rows of {name}", read + extra)
+
+
+def _index_reads(case: Case, name: str, rows: int, extra: float) -> Work:
+    """One way down the index for each row, which costs what it costs to place a key there."""
+    each = case.costs.place * keys.digits(case.rows(name)) + case.costs.scan
+    return Work(f"finds {rows:,} rows of {name} by an index", rows / 1e6 * each + extra)
 
 
 def _set_columns(tree: Node, verb: str) -> frozenset[str] | None:

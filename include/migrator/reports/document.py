@@ -94,6 +94,8 @@ class EstimateEntry:
     """What takes the time."""
     replica_lag_basis: str | None = None
     """Whether standbys were seen, and what of the lag is an assumption."""
+    rows: tuple[str, ...] = ()
+    """How many rows are changed, and how that is known."""
 
 
 @frozen

@@ -98,6 +98,7 @@ def _time(estimate: EstimateEntry) -> Iterator[str]:
         return
     held = f"; locks held for {wording.seconds(hold)}" if hold > 2 * p50 else ""
     yield f"about {wording.seconds(p50)}, in nine of ten cases less than {wording.seconds(p90)}{held}"
+    yield from estimate.rows
     sizes = (("WAL", estimate.wal_bytes), ("disk meanwhile", estimate.temporary_bytes), ("disk", estimate.final_bytes))
     shown = [f"{what} {wording.size(value)}" for what, value in sizes if value and value >= SHOWN_BYTES]
     if shown:

@@ -30,15 +30,19 @@ ORDER BY r.pid;
 
 -- name: columns
 -- Width and order of the keys: an index over values that come in order is built and filled several times faster.
--- Shows only tables that our role may read.
+-- Shows only tables that our role may read. The values themselves only of `filtered`: which rows a WHERE leaves there.
 SELECT
     schemaname || '.' || tablename AS relation,
     attname AS name,
     avg_width AS width,
     correlation::float8 AS correlation,
     null_frac::float8 AS null_fraction,
-    n_distinct::float8 AS distinct_values
+    n_distinct::float8 AS distinct_values,
+    CASE WHEN f.wanted THEN most_common_vals::text::text [] END AS common_values,
+    CASE WHEN f.wanted THEN most_common_freqs::float8 [] END AS common_frequencies,
+    CASE WHEN f.wanted THEN histogram_bounds::text::text [] END AS bounds
 FROM pg_catalog.pg_stats
+CROSS JOIN LATERAL (SELECT schemaname || '.' || tablename = ANY(%(filtered)s::text []) AS wanted) AS f
 WHERE schemaname || '.' || tablename = ANY(%(relations)s) AND NOT inherited;
 
 -- name: cache
