@@ -56,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schema", metavar="NAME", help="where unqualified names are looked up; default: the target's")
     parser.add_argument("--strict", action="store_true", help="warnings fail, too")
     parser.add_argument("--jobs", type=int, metavar="N", help="processes for many files (default: one a core)")
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="analyse every file anew; else what is known of many unchanged files is taken from the last run",
+    )
     options.add_catalogue_arguments(parser)
     options.add_connection_arguments(parser)
 
@@ -154,7 +159,8 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
         raise UsageError("--server-version is for an analysis without a connection: the server says its own version")
     files = [item for item in items if isinstance(item, Path)]
     if endpoint is None and len(files) == len(items):
-        yield from batch.outcomes(files, settings, jobs=args.jobs)
+        cache = None if args.no_cache else _cache()
+        yield from batch.outcomes(files, settings, jobs=args.jobs, cache=cache)
         return
     from migrator.session import Endpoint
 
@@ -169,6 +175,16 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
         for item in items:
             analysis = (_file if isinstance(item, Path) else _migration)(item, server, settings, args)
             yield batch.outcome_of(analysis, settings)
+
+
+def _cache() -> Path | None:
+    """None where there is no folder that only this account can write to: nothing is worth refusing to analyse."""
+    from migrator.embedded.places import cache_directory
+
+    try:
+        return cache_directory() / "analyses.sqlite3"
+    except (EnvironmentFault, OSError):
+        return None
 
 
 def _file(path: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
