@@ -116,7 +116,7 @@ def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = (), *, unr
     blocking = list(dict.fromkeys(text for subject in subjects for text in _blocks(subject)))
     if blocking and risk is Risk.LOW:
         risk = Risk.MEDIUM
-    felt = [item for item in waits if item.hold_seconds >= LONG_SECONDS or item.waiting >= MANY_WAITING]
+    felt = [item for item in waits if (item.hold_seconds or 0.0) >= LONG_SECONDS or item.waiting >= MANY_WAITING]
     if felt:
         risk = Risk.HIGH
     if unread:
@@ -128,7 +128,7 @@ def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = (), *, unr
 
 def _felt(wait: LockWait) -> str:
     queries = f", while about {wait.waiting:,} queries come" if wait.waiting else ""
-    return f"{wait.mode} on {wait.relation} is held for about {wording.seconds(wait.hold_seconds)}{queries}"
+    return f"{wait.mode} on {wait.relation} is held for about {wording.seconds(wait.hold_seconds or 0.0)}{queries}"
 
 
 def _title(kind: MigrationType) -> str:

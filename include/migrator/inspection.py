@@ -107,7 +107,7 @@ def inspect(
         rollback=undo,
         findings=tuple(findings),
         classification=classify(subjects, waits, unread=sum(len(file.problems) for file in parsed)),
-        estimated_seconds=None if facts is None else round(sum(one.seconds_p50 for one in estimates.values()), 3),
+        estimated_seconds=None if facts is None else _total(estimates.values()),
         assumptions=(*_assumptions(subjects, facts), *earlier.assumptions(before, scripts)),
         coverage=coverage_of(whole.all_scripts),
         major=world.major,
@@ -128,6 +128,13 @@ def _forecast(
         for subject, estimate in zip(script.subjects, estimates_of(script.subjects, basis), strict=True):
             costs[script.parsed.file, subject.statement.index] = estimate
     return costs, waits_of(subjects, tuple(costs.values()), basis.traffic)
+
+
+def _total(estimates: Iterable[Estimate]) -> float | None:
+    """None: it is not known of all."""
+    seconds = [one.seconds_p50 for one in estimates]
+    known = [one for one in seconds if one is not None]
+    return round(sum(known), 3) if len(known) == len(seconds) else None
 
 
 def _problems(whole: Whole) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ def build_steps(
     migration: Migration,
     parsed: ParsedFile | Mapping[str, ParsedFile],
     effects: Mapping[tuple[str, int], Effects] | None = None,
-    seconds: Mapping[tuple[str, int], float] | None = None,
+    seconds: Mapping[tuple[str, int], float | None] | None = None,
 ) -> tuple[Step, ...]:
     """The steps of a migration. `parsed`: its SQL file, or all its step files by name. `effects`, `seconds` (the
     estimates): by file and statement index.
@@ -46,7 +46,7 @@ def steps_of_file(
     *,
     transaction: bool | None = None,
     effects: Mapping[tuple[str, int], Effects] | None = None,
-    seconds: Mapping[tuple[str, int], float] | None = None,
+    seconds: Mapping[tuple[str, int], float | None] | None = None,
 ) -> tuple[Step, ...]:
     """One SQL file as one step; none when it has no statement."""
     if not parsed.statements:
@@ -82,7 +82,7 @@ def _statements(
     parsed: ParsedFile,
     effects: Mapping[tuple[str, int], Effects] | None,
     start: int,
-    seconds: Mapping[tuple[str, int], float] | None = None,
+    seconds: Mapping[tuple[str, int], float | None] | None = None,
 ) -> tuple[Statement, ...]:
     return tuple(
         to_statement(

@@ -24,7 +24,8 @@ from migrator.facts import (
     RelationFacts,
     TriggerFacts,
 )
-from migrator.inspection import inspect
+from migrator.inspection import Inspection, inspect
+from migrator.pending import Before, Earlier
 from migrator.plan import Risk
 from migrator.statements import parse
 
@@ -302,7 +303,9 @@ def test_a_long_rewrite_has_a_high_risk_whoever_uses_the_table() -> None:
 def test_a_query_that_runs_in_parallel_reads_faster() -> None:
     sql = "CREATE TABLE other AS SELECT a, count(*) FROM t GROUP BY a"
     digest = parse(sql, file="f.sql").statements[0].digest
-    alone, three = (seconds(sql, basis=Basis(statistics=Statistics(workers={digest: n}))) for n in (0, 2))
+    alone, three = (
+        seconds(sql, basis=Basis(statistics=Statistics(rows={digest: 1}, workers={digest: n}))) for n in (0, 2)
+    )
     assert three == pytest.approx(alone / 2.4, rel=0.05)
 
 
@@ -401,3 +404,48 @@ def test_rows_that_a_join_or_a_missing_where_leaves_are_at_most_all() -> None:
     ):
         (found,) = estimates(sql, basis=Basis(statistics=MANY))
         assert found.rows[0].startswith(f"changes 1,000,000 rows of public.t ({basis}")
+
+
+BEFORE = "CREATE TABLE orders (id int PRIMARY KEY, tenant_id int, note text);"
+
+
+def pending(sql: str) -> Inspection:
+    """With a table of an earlier migration that is not applied yet."""
+    earlier = Earlier("2025/001", "2025/001_orders", (parse(BEFORE, file="001.sql"),))
+    before = Before((earlier,), frozenset(["2025/001"]), asked=True)
+    asked = frozenset(["orders", "public.orders"])
+    return inspect((parse(sql, file="f.sql"),), facts=replace(facts(), complete=True, asked=asked), before=before)
+
+
+def test_rows_of_a_table_that_an_earlier_migration_makes_are_not_known() -> None:
+    found = pending(
+        "ALTER TABLE orders ADD COLUMN paid boolean; CREATE INDEX ON orders (note); UPDATE t SET a = 1 WHERE id = 5"
+    )
+    added, index, other = found.estimates.values()
+    assert added.seconds_p50 is not None, "whatever the rows"
+    assert (index.seconds_p50, index.seconds_p90, index.wal_bytes) == (None, None, None)
+    assert re.fullmatch(
+        r"not known: rows of public.orders, which 2025/001_orders makes; about [\d.]+ s for each million", index.unknown
+    )
+    assert (added.hold_seconds, index.hold_seconds) == (None, None), "to the end of the transaction"
+    assert other.seconds_p50 is not None
+    assert found.estimated_seconds is None
+    assert {wait.relation: wait.hold_seconds for wait in found.waits}["public.orders"] is None
+    (key,) = pending("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES orders").estimates.values()
+    assert "rows of public.orders" in key.unknown, "both tables are read"
+    (copied,) = pending("INSERT INTO t (id) SELECT id FROM orders").estimates.values()
+    assert "rows of public.orders" in copied.unknown
+
+
+def test_what_the_migration_itself_fills_is_as_large_as_what_it_copies() -> None:
+    sql = "CREATE TABLE x (id bigint, a int); INSERT INTO x SELECT id, a FROM t; CREATE INDEX ON x (a); {}"
+    filled = estimates(sql.format("DELETE FROM x"))
+    (known,) = estimates("CREATE INDEX ON t (a)", table(indexes=0))
+    assert filled[2].seconds_p50 == pytest.approx(known.seconds_p50, rel=0.1)
+    assert filled[1].rows == ("adds 1,000,000 rows of public.x (as many as the largest of its tables has)",)
+    assert filled[3].rows == ("deletes 1,000,000 rows of public.x (all rows)",)
+    made = estimates("CREATE TABLE x AS SELECT * FROM t; CREATE INDEX ON x (a)")
+    assert made[1].seconds_p50 == pytest.approx(known.seconds_p50, rel=0.1)
+    loaded = estimates("CREATE TABLE x (id bigint); COPY x FROM '/tmp/x'; CREATE INDEX ON x (id)")
+    assert loaded[2].unknown.startswith("not known: rows of public.x; about ")
+    assert estimates("CREATE TABLE x (id bigint); CREATE INDEX ON x (id)")[1].seconds_p50 < 0.001

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from migrator.estimate import keys
 from migrator.estimate.costs import PAGE, Costs
@@ -22,6 +23,8 @@ class Case:
     subject: Subject
     profile: Profile
     statistics: Statistics
+    given: Mapping[str, int] = field(default_factory=dict)
+    """Rows of tables that are not in the catalog yet."""
 
     @property
     def costs(self) -> Costs:
@@ -32,10 +35,14 @@ class Case:
 
     def rows(self, name: str) -> int:
         """Of this very relation: a partitioned table has none of its own."""
+        if name in self.given:
+            return self.given[name]
         facts = self.relation(name)
         return 0 if facts is None or facts.kind in ("p", "v") else max(0, facts.rows)
 
     def heap_bytes(self, name: str) -> int:
+        if name in self.given:
+            return self.given[name] * DEFAULT_WIDTH
         facts = self.relation(name)
         return 0 if facts is None else facts.bytes
 

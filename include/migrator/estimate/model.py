@@ -75,20 +75,23 @@ class Work:
     """What stays: a new index, dead rows."""
     basis: str = ""
     """Of rows that a statement changes: how their number is known."""
+    fills: tuple[str, int] | None = None
+    """A relation that gets new rows, and how many."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one statement is expected to cost, without waiting for locks. Bytes are disk space."""
+    """What one statement is expected to cost, without waiting for locks. Bytes are disk space. None: it depends on rows
+    of which nobody knows how many there are."""
 
-    seconds_p50: float
-    seconds_p90: float
-    wal_bytes: int
-    temporary_bytes: int
-    final_bytes: int
-    replica_lag_seconds: float
+    seconds_p50: float | None
+    seconds_p90: float | None
+    wal_bytes: int | None
+    temporary_bytes: int | None
+    final_bytes: int | None
+    replica_lag_seconds: float | None
     """By how much the slowest standby is behind at the end."""
-    hold_seconds: float
+    hold_seconds: float | None
     """How long the statement's locks are held: until its transaction ends, with the statements that follow."""
     basis: str
     """Where the costs come from: "default costs", or "calibrated <when>"."""
@@ -97,6 +100,8 @@ class Estimate:
     """Whether standbys were seen, and what of the lag is an assumption."""
     rows: tuple[str, ...] = ()
     """How many rows are changed, and how that is known."""
+    unknown: str = ""
+    """Why it is not known how long it takes, and how long with a million rows."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +175,8 @@ class LockWait:
 
     relation: str
     mode: str
-    hold_seconds: float
+    hold_seconds: float | None
+    """None: not known, as the estimates."""
     in_the_way: tuple[str, ...] = ()
     """Who has a conflicting lock now: the migration waits for the end of their transactions."""
     oldest_seconds: float = 0.0

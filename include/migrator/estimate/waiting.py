@@ -17,18 +17,20 @@ def waits_of(
     subjects: Sequence[Subject], estimates: Sequence[Estimate], traffic: Mapping[str, Traffic]
 ) -> tuple[LockWait, ...]:
     """For each table whose writers or readers have to wait, the strongest lock and the longest time. Pure."""
-    found: dict[str, tuple[str, float]] = {}
+    found: dict[str, tuple[str, float | None]] = {}
     for subject, estimate in zip(subjects, estimates, strict=True):
         for lock in subject.all_effects.locks:
             if not blocks_writes(lock.mode) or _is_index(subject, lock.relation):
                 continue
-            mode, hold = found.get(lock.relation, (lock.mode, 0.0))
+            known: tuple[str, float | None] = (lock.mode, 0.0)
+            mode, hold = found.get(lock.relation, known)
             stronger = lock.mode if strength(lock.mode) > strength(mode) else mode
-            found[lock.relation] = (stronger, max(hold, estimate.hold_seconds))
+            longest = None if hold is None or estimate.hold_seconds is None else max(hold, estimate.hold_seconds)
+            found[lock.relation] = (stronger, longest)
     return tuple(_wait(name, mode, hold, traffic.get(name, Traffic())) for name, (mode, hold) in found.items())
 
 
-def _wait(relation: str, mode: str, hold: float, traffic: Traffic) -> LockWait:
+def _wait(relation: str, mode: str, hold: float | None, traffic: Traffic) -> LockWait:
     rate = traffic.writes + (traffic.reads if blocks_reads(mode) else 0.0)
     families = tuple(item for item in traffic.families if blocks_reads(mode) or not _only_reads(item.query))
     if families and blocks_reads(mode):
@@ -41,7 +43,7 @@ def _wait(relation: str, mode: str, hold: float, traffic: Traffic) -> LockWait:
         in_the_way=tuple(f"{item.who}, {item.mode} for {item.seconds:.0f} s" for item in in_the_way),
         oldest_seconds=max((item.seconds for item in in_the_way), default=0.0),
         queries_per_second=round(rate, 2),
-        waiting=round(rate * hold),
+        waiting=round(rate * (hold or 0.0)),
         families=tuple(family.query for family in families),
     )
 

@@ -118,7 +118,7 @@ def _builds(case: Case) -> Iterator[Work]:
     method = stmt.access_method or "btree"
     where = stmt.where_clause if stmt.HasField("where_clause") else None
     extra = seconds_per_million(statement.node, case.costs)
-    for name in case.subject.effects.scans:
+    for name in case.subject.effects.scans or _filled_here(case):
         table_rows = case.rows(name)
         if not table_rows:
             continue
@@ -136,6 +136,12 @@ def _builds(case: Case) -> Iterator[Work]:
             passes=2 if stmt.concurrent else 1,
             computing=extra * table_rows / max(1, rows),
         )
+
+
+def _filled_here(case: Case) -> tuple[str, ...]:
+    """The statement's own table, which the migration has made and filled: effects are about others' tables."""
+    name = case.subject.world.name(case.subject.statement.tree.relation)
+    return (name,) if case.given.get(name) else ()
 
 
 def _scans(case: Case) -> Iterator[Work]:
@@ -157,7 +163,7 @@ def _constraint_indexes(case: Case) -> Iterator[Work]:
     if statement.name != "alter_table_stmt":
         return
     name = case.subject.world.name(statement.tree.relation)
-    if name not in case.subject.effects.scans:
+    if name not in case.subject.effects.scans and not _filled_here(case):
         return
     for item in find(statement.node, "Constraint"):
         kind = enum(item, "contype")
@@ -189,12 +195,15 @@ def _copies(case: Case) -> Iterator[Work]:
     statement = case.subject.statement
     rows = case.statistics.rows.get(statement.digest, 0)
     width = case.statistics.widths.get(statement.digest, DEFAULT_WIDTH - ROW_OVERHEAD) + float(ROW_OVERHEAD)
-    name = "the new table"
+    into = statement.tree.into.rel if statement.name == "create_table_as_stmt" else statement.tree.relation
+    made, name = case.subject.world.name(into), "the new table"
     if statement.name == "refresh_mat_view_stmt":
         name = case.subject.world.name(statement.tree.relation)
         rows, width = case.rows(name), case.width(name)
     size = int(rows * width)
-    tables = {case.subject.world.name(item) for item in find(statement.node, "RangeVar")} - {name}
+    tables = {case.subject.world.name(item) for item in find(statement.node, "RangeVar")} - {name, made}
+    if statement.name == "create_table_as_stmt" and statement.digest not in case.statistics.rows:
+        rows = max(map(case.rows, tables), default=0)  # one of them is not there yet, so that it could not be planned
     each = case.costs.group if any(item.group_clause for item in find(statement.node, "SelectStmt")) else 0.0
     if len(tables) > 1:
         each += case.costs.probe
@@ -209,6 +218,7 @@ def _copies(case: Case) -> Iterator[Work]:
         wal_bytes=0 if case.profile.wal_minimal else int(rows * (width + INSERT_WAL)),
         temporary_bytes=size if statement.name == "refresh_mat_view_stmt" else 0,
         final_bytes=0 if statement.name == "refresh_mat_view_stmt" else size,
+        fills=(made, rows),
     )
     for index, found in case.indexes(name):
         yield _build(index.name, found, case, name, temporary=found.bytes)

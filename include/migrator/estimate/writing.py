@@ -12,7 +12,7 @@ from migrator.estimate.expressions import seconds_per_million
 from migrator.estimate.model import Work
 from migrator.estimate.selectivity import left_by
 from migrator.facts import TriggerFacts
-from migrator.nodes import Node, name_of
+from migrator.nodes import Node, find, name_of
 
 INSERT_WAL = 26
 """Bytes of WAL for each row beside the row; as the others, measured."""
@@ -51,6 +51,7 @@ def writes(case: Case) -> Iterator[Work]:
         wal_bytes=int(changed * wal),
         final_bytes=int(changed * grows),
         basis=chosen.basis,
+        fills=(name, changed) if verb == "insert" else None,
     )
     if verb != "delete":
         yield from _index_entries(name, changed, case, _set_columns(statement.tree, verb))
@@ -73,7 +74,7 @@ def _chosen(case: Case, name: str, verb: str, total: int) -> Chosen:
     planned = statistics.rows.get(statement.digest)
     basis = statistics.bases.get(statement.digest, "the planner's estimate")
     if verb == "insert":
-        return Chosen(_literal_rows(statement.node), "as written") if planned is None else Chosen(planned, basis)
+        return _inserted(case) if planned is None else Chosen(planned, basis)
     if planned is not None:
         return Chosen(min(planned, total), basis, by_index=statement.digest in statistics.by_index)
     where, facts = _part(statement.tree, "where_clause"), case.relation(name)
@@ -149,12 +150,16 @@ def _queries(function: str, case: Case) -> int:
     return max((len(QUERIES.findall(body)) for body in bodies), default=0)
 
 
-def _literal_rows(node: Node) -> int:
-    """INSERT ... VALUES: as many rows as are written there."""
-    stmt = node.insert_stmt
-    if name_of(stmt.select_stmt) == "select_stmt" and len(stmt.select_stmt.select_stmt.values_lists):
-        return len(stmt.select_stmt.select_stmt.values_lists)
-    return 1
+def _inserted(case: Case) -> Chosen:
+    """Without the planner: INSERT ... VALUES has as many rows as are written there."""
+    query = case.subject.statement.tree.select_stmt
+    if name_of(query) != "select_stmt" or len(query.select_stmt.values_lists):
+        return Chosen(max(1, len(query.select_stmt.values_lists)), "as written")
+    sources = {case.subject.world.name(item) for item in find(query, "RangeVar")}
+    rows = max(map(case.rows, sources), default=1)
+    return Chosen(
+        rows, "as many as the largest of its tables has" if sources else "one query, of which nothing is known"
+    )
 
 
 def _part(tree: Node, field: str) -> Node | None:

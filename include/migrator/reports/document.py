@@ -96,6 +96,8 @@ class EstimateEntry:
     """Whether standbys were seen, and what of the lag is an assumption."""
     rows: tuple[str, ...] = ()
     """How many rows are changed, and how that is known."""
+    unknown: str = ""
+    """Why the numbers are null although there is a connection: rows of a table that an earlier migration makes."""
 
 
 @frozen
@@ -104,7 +106,8 @@ class WaitEntry:
 
     relation: str
     mode: str
-    hold_seconds: float
+    hold_seconds: float | None
+    """Null: not known, as the estimates."""
     in_the_way: tuple[str, ...]
     """Who has a conflicting lock now: the migration waits for the end of their transactions."""
     oldest_seconds: float

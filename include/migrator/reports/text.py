@@ -95,6 +95,7 @@ def _statement(statement: StatementEntry, look: Look) -> Iterator[str]:
 def _time(estimate: EstimateEntry) -> Iterator[str]:
     p50, p90, hold = estimate.seconds_p50, estimate.seconds_p90, estimate.hold_seconds
     if p50 is None or p90 is None or hold is None:
+        yield from (estimate.unknown,) if estimate.unknown else ()
         return
     held = f"; locks held for {wording.seconds(hold)}" if hold > 2 * p50 else ""
     yield f"about {wording.seconds(p50)}, in nine of ten cases less than {wording.seconds(p90)}{held}"
@@ -225,6 +226,8 @@ def _foot(analysis: Analysis, look: Look) -> Iterator[str]:
         if look.times:
             if summary.estimated_seconds is None:
                 text = "estimated: nothing, without a connection nobody knows the sizes (--target or --dsn)"
+                if summary.connected:
+                    text = "estimated: not all of it, because it is not known how many rows some tables have by then"
                 yield look.paint(f"  {text}", "warning")
             else:
                 yield f"  estimated: {wording.seconds(summary.estimated_seconds)}, without waiting for locks"
@@ -235,7 +238,8 @@ def _foot(analysis: Analysis, look: Look) -> Iterator[str]:
 
 def _wait(wait: WaitEntry, look: Look) -> Iterator[str]:
     queries = f": about {wait.waiting:,} queries come meanwhile" if wait.waiting else ""
-    yield f"  {wait.mode} on {look.plainly(wait.relation)} is held for {wording.seconds(wait.hold_seconds)}{queries}"
+    held = "as long as nobody knows" if wait.hold_seconds is None else f"for {wording.seconds(wait.hold_seconds)}"
+    yield f"  {wait.mode} on {look.plainly(wait.relation)} is held {held}{queries}"
     for query in wait.families:
         yield look.paint(f"    {query}", "faint")
     if wait.in_the_way:
