@@ -112,7 +112,8 @@ def test_a_server_that_cannot_be_measured_gives_default_costs(database: Endpoint
 def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: Endpoint) -> None:
     sql = (
         "DELETE FROM t WHERE id <= 100; CREATE INDEX ON t (a) WHERE id > 19000; INSERT INTO t SELECT * FROM t;"
-        " CREATE TABLE other (x int); INSERT INTO other VALUES (1); UPDATE nowhere SET x = 1"
+        " CREATE TABLE other (x int); INSERT INTO other VALUES (1); UPDATE nowhere SET x = 1;"
+        " INSERT INTO other SELECT id FROM t"
     )
     parsed = parse(sql, file="f.sql")
     with connect(database, purpose="apply") as conn:
@@ -123,11 +124,12 @@ def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: End
     assert rows[0] == pytest.approx(100, rel=0.5)
     assert rows[1] == pytest.approx(1000, rel=0.5)
     assert rows[2] == pytest.approx(20000, rel=0.1)
-    assert rows[3:] == [None, None, None]  # nothing to plan, and tables that are not there yet
+    assert rows[3:6] == [None, None, None]  # nothing to plan, and tables that are not there yet
+    assert rows[6] == pytest.approx(20000, rel=0.1)  # what goes into one of them
     assert basis.statistics.workers[parsed.statements[0].digest] == 0
     ordered = basis.statistics.columns["public.t", "id"]
     assert ordered.correlation == pytest.approx(1.0)
-    assert len(inspect((parsed,), facts=facts, basis=basis).estimates) == 6
+    assert len(inspect((parsed,), facts=facts, basis=basis).estimates) == 7
 
 
 def test_the_planner_tells_how_many_rows_a_where_leaves_and_how_it_finds_them(database: Endpoint) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from migrator.estimate.selectivity import conjuncts
-from migrator.nodes import Node, name_of
+from migrator.nodes import Node
 from migrator.session import Connection
 from migrator.statements import ParsedStatement, deparse, parse
 
@@ -41,7 +41,7 @@ def planned(conn: Connection, statement: ParsedStatement) -> Planned | None:
     plan = _plan(conn, statement.sql)
     if plan is not None:
         return _found(plan, statement)
-    if statement.name == "insert_stmt" and name_of(statement.tree.select_stmt) == "select_stmt":
+    if statement.name == "insert_stmt" and statement.tree.select_stmt.select_stmt.target_list:
         plan = _plan(conn, deparse(statement.tree.select_stmt))  # into a table that the file itself makes
         return None if plan is None else _found(plan)
     filtered = statement.name in FILTERED and statement.tree.HasField("where_clause")
