@@ -5,11 +5,12 @@ ATExecAttachPartition, ATExecDetachPartition and QueuePartitionConstraintValidat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from migrator.effects import bounds
 from migrator.effects.model import AS, AX, SRX, SUX
 from migrator.effects.target import Target, indexes_of
+from migrator.effects.world import World
 from migrator.facts import RelationFacts
 from migrator.nodes import Node
 
@@ -35,6 +36,8 @@ def attach(command: Node, target: Target) -> None:
         return
     if joined is not None:
         _fits(joined, facts, target)
+    for ancestor in _above(facts, world):  # their bounds are the partition's, too (generate_partition_qual)
+        out.lock(ancestor, AS)
     column = bounds.key_column(facts.partition_key)
     bound = bounds.of_node(cmd.bound)
     _bound_is_free(bound, facts, target)
@@ -52,6 +55,16 @@ def attach(command: Node, target: Target) -> None:
         if joined is not None and not _has_alike(index.columns, joined):
             target.scan(world.storage(part))
     _foreign_keys_of_the_tree(part, facts, target)
+
+
+def _above(facts: RelationFacts, world: World) -> Iterator[str]:
+    """The partitioned tables that this one is part of."""
+    while facts.is_partition and facts.parent:
+        yield facts.parent
+        above = world.relation(facts.parent)
+        if above is None:
+            return
+        facts = above
 
 
 def _fits(part: RelationFacts, parent: RelationFacts, target: Target) -> None:
@@ -164,6 +177,8 @@ def _foreign_keys_of_the_part(part: str, parent: RelationFacts | None, target: T
         if item.kind == "f" and item.referenced:
             for name in (item.referenced, *world.leaves(item.referenced)):
                 target.out.lock(name, SRX)
+    for ancestor in _above(parent, world) if parent is not None and parent.referenced_by else ():
+        target.out.lock(ancestor, AS)  # what the partition could hold is asked for
     for other in parent.referenced_by if parent is not None else ():
         target.out.lock(other, AX)
         target.scan(world.storage(other))

@@ -24,6 +24,8 @@ def vacuum(stmt: Node, world: World, out: Recorder) -> None:
         out.known = False
     for item in stmt.rels:
         range_var = item.vacuum_relation.relation
+        if not range_var.inh and world.major < 18:
+            out.fail("42601", 'syntax error at or near "ONLY": it needs PostgreSQL 18')
         name = world.name(range_var)
         if not there(name, world, out):
             continue
@@ -67,7 +69,12 @@ def _has_rows(name: str, world: World) -> bool:
 def _analyze(name: str, facts: RelationFacts | None, range_var: Node, world: World, out: Recorder) -> None:
     """A partitioned table's partitions are analysed, too; inheritance children are only read before PostgreSQL 18."""
     out.lock(name, SUX)
-    if facts is None or (not range_var.inh and world.major >= 18):
+    if facts is None:
+        return
+    if not range_var.inh and world.major >= 18:  # what is below is read as a sample of the whole
+        for part in facts.partitions:
+            if _has_rows(part, world):
+                out.lock(part, ACCESS_SHARE)
         return
     mode = SUX if facts.kind == "p" or world.major >= 18 else ACCESS_SHARE
     for part in facts.partitions:
