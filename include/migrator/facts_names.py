@@ -21,7 +21,7 @@ ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGG
 SEQUENCE_FUNCTIONS = ("nextval", "setval", "currval", "pg_sequence_last_value")
 DROP_CASCADE = "DROP_CASCADE"
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".\s]+)')
-_KINDS = ("RangeVar", "FuncCall", "TypeName")
+_KINDS = ("RangeVar", "FuncCall", "TypeName", "RoleSpec", "CollateClause", "IndexElem")
 
 Name = tuple[str | None, str]
 """Schema and name."""
@@ -49,10 +49,17 @@ class Mentioned:
         self.dropped_servers: set[str] = set()
         self.dropped_wrappers: set[str] = set()
         self.servers: set[str] = set()
+        self.named_roles: set[str] = set()
+        self.collations: set[str] = set()
+        self.constraints: set[str] = set()
+        """Of SET CONSTRAINTS."""
+        self.large_objects: set[str] = set()
         self.search_path: set[str] = set()
         """Schemas that SET search_path names."""
         self.roles: set[str] = set()
         """Whose objects are dropped or given away."""
+        self.own_objects = False
+        """Also those of the role that runs the migration."""
 
     def add(self, node: Node) -> None:
         for item in find(node, *_KINDS):
@@ -63,6 +70,12 @@ class Mentioned:
                     self.schemas.add(item.schemaname)
             elif kind == "TypeName":
                 self.types.update(strings(item.names)[-1:])
+            elif kind == "RoleSpec":
+                self.named_roles.update([item.rolename] if item.rolename else [])
+            elif kind == "CollateClause":
+                self.collations.update(strings(item.collname)[-1:])
+            elif kind == "IndexElem":
+                self.collations.update(strings(item.collation)[-1:])
             else:
                 parts = strings(item.funcname)
                 self.functions.update(parts[-1:])
@@ -96,6 +109,8 @@ class Mentioned:
             elif kind in ROUTINES:
                 self.functions.update(strings(what.objname)[-1:])
                 self.dropped_functions.update(strings(what.objname)[-1:])
+            elif kind == "OBJECT_COLLATION":
+                self.collations.update(strings(what.items)[-1:])
             elif kind == "OBJECT_STATISTIC_EXT":
                 self.statistics.update(strings(what.items)[-1:])
             elif name_of(item) == "string":
@@ -143,11 +158,34 @@ class Mentioned:
         elif kind in ON_RELATIONS:
             self.relation(parts[:-1])
         self._extension_object(stmt)
+        self._object(stmt)
+
+    def _object(self, stmt: Node) -> None:
+        """ALTER and COMMENT ON of a collation or a large object."""
+        field = next(f for f in ("objtype", "object_type", "rename_type") if f in stmt.DESCRIPTOR.fields_by_name)
+        kind = enum(stmt, field)
+        if kind == "OBJECT_COLLATION":
+            self.collations.update(strings(content(stmt.object).items)[-1:])
+        elif kind == "OBJECT_ROLE" and stmt.object.HasField("string"):
+            self.named_roles.add(stmt.object.string.sval)
+        elif kind == "OBJECT_LARGEOBJECT" and large_object(stmt.object):
+            self.large_objects.add(large_object(stmt.object))
+
+    def _constraints(self, stmt: Node) -> None:
+        self.constraints.update(item.range_var.relname for item in stmt.constraints)
+
+    def _server(self, stmt: Node) -> None:
+        self.servers.add(getattr(stmt, "servername", "") or getattr(stmt, "server_name", ""))
+
+    def _default_privileges(self, stmt: Node) -> None:
+        given = option(stmt.options, "schemas")
+        self.schemas.update(strings(given.arg.list.items) if given is not None else ())
 
     def _domain(self, stmt: Node) -> None:
         self.types.update(strings(stmt.type_name)[-1:])
 
     def _renamed(self, stmt: Node) -> None:
+        self._object(stmt)
         if enum(stmt, "rename_type") == "OBJECT_ATTRIBUTE":
             self.types.add(stmt.relation.relname)
         if stmt.object.HasField("list"):
@@ -172,6 +210,7 @@ class Mentioned:
         self.functions.update(strings(stmt.funcname)[-1:])
 
     def _owner(self, stmt: Node) -> None:
+        self._object(stmt)
         if stmt.object.HasField("list"):
             self.types.update(strings(stmt.object.list.items)[-1:])
 
@@ -183,6 +222,7 @@ class Mentioned:
 
     def _owned(self, stmt: Node) -> None:
         self.roles.update(item.role_spec.rolename for item in stmt.roles if item.role_spec.rolename)
+        self.own_objects = self.own_objects or not all(item.role_spec.rolename for item in stmt.roles)
 
     def _schema(self, stmt: Node) -> None:
         self.schemas.add(stmt.schemaname)
@@ -209,6 +249,8 @@ class Mentioned:
     def _setting(self, stmt: Node) -> None:
         if stmt.name.lower() == "search_path":
             self.search_path.update(text for text in map(constant_text, stmt.args) if text)
+        elif stmt.name in ("role", "session_authorization"):
+            self.named_roles.update(text for text in map(constant_text, stmt.args) if text and text != "none")
 
     def _extension_object(self, stmt: Node) -> None:
         """COMMENT ON EXTENSION."""
@@ -241,6 +283,14 @@ def constant_text(node: Node) -> str | None:
     if name_of(node) == "a_const" and node.a_const.HasField("sval"):
         return str(node.a_const.sval.sval)
     return None
+
+
+def large_object(node: Node) -> str:
+    """The number of a large object; "" when it is not written out."""
+    kind = name_of(node)
+    if kind == "integer":
+        return str(node.integer.ival)
+    return str(node.float.fval) if kind == "float" and node.float.fval.isdigit() else ""
 
 
 def cascades(stmt: Node) -> bool:
@@ -282,6 +332,18 @@ _HANDLERS = {
     "create_range_stmt": Mentioned._new_type,
     "create_domain_stmt": Mentioned._new_domain,
     "create_foreign_table_stmt": Mentioned._foreign_table,
+    **dict.fromkeys(
+        (
+            "import_foreign_schema_stmt",
+            "alter_foreign_server_stmt",
+            "create_user_mapping_stmt",
+            "alter_user_mapping_stmt",
+            "drop_user_mapping_stmt",
+        ),
+        Mentioned._server,
+    ),
+    "constraints_set_stmt": Mentioned._constraints,
+    "alter_default_privileges_stmt": Mentioned._default_privileges,
     "variable_set_stmt": Mentioned._setting,
     "alter_extension_contents_stmt": Mentioned._extension,
     "create_trig_stmt": Mentioned._trigger,

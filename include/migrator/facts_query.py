@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 HAVE_NO_COLUMNS = ("i", "I", "S")
 """Indexes and sequences have them in pg_attribute, but nobody names those."""
+NAMED = ("named_roles", "collations", "servers", "constraints", "large_objects")
+"""What `Mentioned` has of names that are only looked up."""
 OF_RELATIONS = (
     "columns",
     "constraints",
@@ -59,6 +61,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     server = ask("server", role=role)[0]
     role = str(server["role"])
     oids = {(row["asked_schema"], row["asked_name"]): int(row["oid"]) for row in _names(ask, wanted)}
+    wanted.roles |= {role} if wanted.own_objects else set()
     types = ask("types", names=sorted(wanted.types | wanted.dropped_types), role=role) if wanted.types else []
     objects = _objects(ask, wanted, oids)
     members = ask("publication_members", names=sorted(wanted.publications)) if wanted.publications else []
@@ -84,6 +87,8 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     extensions = sorted(wanted.extensions)
     functions = sorted(wanted.functions)
     missing = ask("missing", types=sorted(wanted.types), functions=functions, servers=sorted(wanted.servers))
+    named = {kind: sorted(getattr(wanted, kind)) for kind in NAMED}
+    absent = ask("absent", **named) if any(named.values()) else []
     return CatalogFacts(
         server_version_num=server["server_version_num"],
         timezone=server["timezone"],
@@ -106,6 +111,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         surroundings=read_surroundings(_Asker(conn, "surroundings"), found.names, standby=server["standby"]),
         complete=True,
         missing=frozenset(row["name"] for row in missing),
+        absent=frozenset(row["name"] for row in absent),
         asked=frozenset(f"{schema}.{name}" if schema else name for schema, name in wanted.relations),
     )
 

@@ -136,11 +136,12 @@ def drop_objects(roots: Iterable[str], world: World, out: Recorder, *, cascade: 
     for key in named:
         item = found.get(key)
         for owner, _ in item.needed_by if item is not None else ():
-            if owner not in found:
+            if owner not in found and _whole(owner) not in found:
                 out.fail("2BP01", f"cannot drop {what}: something else requires it")
     if not cascade:
         along = _along(named, found)
-        stubborn = sorted({item.name or item.catalog for key, item in found.items() if key not in along})
+        left = (item for key, item in found.items() if key not in along and _whole(key) not in along)
+        stubborn = sorted({item.name or item.catalog for item in left})
         if stubborn:
             out.fail("2BP01", f"cannot drop {what} because other objects depend on it: {', '.join(stubborn)}")
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from migrator.effects import dependents
 from migrator.effects.definitions import object_name
@@ -10,7 +10,7 @@ from migrator.effects.indexes import drop_indexes
 from migrator.effects.model import AX, SUX, Recorder
 from migrator.effects.named import bare, there
 from migrator.effects.world import World
-from migrator.facts import RelationFacts
+from migrator.facts import ObjectFacts, RelationFacts
 from migrator.facts_names import ROUTINES, cascades
 from migrator.nodes import Node, content, enum
 
@@ -197,9 +197,9 @@ def table_of_statistics(name: str, world: World) -> str | None:
 def drop_owned(stmt: Node, world: World, out: Recorder) -> None:
     """Everything of a role, and what was granted to it: shdepDropOwned in src/backend/catalog/pg_shdepend.c."""
     _asked(world, out)
-    roots = [key for role in _roles(stmt) for key in _labelled_roots(f"owned by {role}", world)]
+    roots = [key for role in _roles(stmt, world) for key in _labelled_roots(f"owned by {role}", world)]
     dependents.drop_objects(roots, world, out, cascade=cascades(stmt), what="what the role owns")
-    for role in _roles(stmt):
+    for role in _roles(stmt, world):
         for key in _labelled_roots(f"granted to {role}", world):
             item = world.facts.objects.get(key) if world.facts is not None else None
             if item is not None and item.catalog == "pg_policy" and item.relation:
@@ -209,19 +209,36 @@ def drop_owned(stmt: Node, world: World, out: Recorder) -> None:
 def reassign_owned(stmt: Node, world: World, out: Recorder) -> None:
     """As ALTER ... OWNER of each: relations with their indexes and sequences."""
     _asked(world, out)
-    for role in _roles(stmt):
+    (to,) = _named([stmt.newrole], world) or ("",)
+    for role in _roles(stmt, world):
         for key in _labelled_roots(f"owned by {role}", world):
             item = world.facts.objects.get(key) if world.facts is not None else None
-            if item is None or item.catalog != "pg_class" or item.relation is None:
-                continue
-            out.lock(item.relation, AX)
-            facts = world.relation(item.relation)
-            for index in facts.indexes if facts is not None else ():
-                out.lock(index.name, AX)
+            for relation in _given_away(item, world) if item is not None else ():
+                out.lock(relation, AX)
+                facts = world.relation(relation)
+                for index in facts.indexes if facts is not None and role != to else ():
+                    out.lock(index.name, AX)
 
 
-def _roles(stmt: Node) -> list[str]:
-    return [item.role_spec.rolename for item in stmt.roles if item.role_spec.rolename]
+def _given_away(item: ObjectFacts, world: World) -> Iterator[str]:
+    """The relation that an object is; a composite type has one, which belongs to whom the type belongs."""
+    if item.catalog == "pg_class" and item.relation is not None:
+        yield item.relation
+    elif item.catalog == "pg_type":
+        for part in dependents.users([item.key], world):
+            facts = world.relation(part.relation or "")
+            if part.catalog == "pg_class" and facts is not None and facts.kind == "c":
+                yield facts.name
+
+
+def _roles(stmt: Node, world: World) -> list[str]:
+    return _named([item.role_spec for item in stmt.roles], world)
+
+
+def _named(roles: Iterable[Node], world: World) -> list[str]:
+    """By name; CURRENT_USER and its like is the role that runs the migration."""
+    mine = [world.facts.role] if world.facts is not None else []
+    return [name for role in roles for name in ([role.rolename] if role.rolename else mine)]
 
 
 def _labelled_roots(label: str, world: World) -> tuple[str, ...]:
