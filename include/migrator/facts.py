@@ -343,6 +343,8 @@ class CatalogFacts:
     """The catalog was asked. False for facts made by hand, as for `--server-version`."""
     missing: frozenset[str] = frozenset()
     """What the files name and no schema has: "type x", "function f", "server s"."""
+    absent: frozenset[str] = frozenset()
+    """The same of what stands in no schema, or in any: "role x", "collation c", "server s", "constraint k"."""
     asked: frozenset[str] = frozenset()
     """Names of relations, qualified or not, that it was asked for: those that are not in `relations` do not exist."""
 

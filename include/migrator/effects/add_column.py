@@ -5,7 +5,7 @@ https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-NOTES
 
 from __future__ import annotations
 
-from migrator.effects import foreign_keys, keys, literals, misplaced, types
+from migrator.effects import foreign_keys, keys, literals, misplaced, types, virtual_columns
 from migrator.effects.model import RX
 from migrator.effects.target import Target
 from migrator.effects.volatility import missing_functions, sequences_used, unsteady_functions, volatile_functions
@@ -81,7 +81,7 @@ class _Column:
             elif kind == "CONSTR_IDENTITY":
                 self.rewrites = self.filled = True
             elif kind == "CONSTR_GENERATED":
-                self._generated(constraint, target)
+                self._generated(constraint, column, target)
             elif kind == "CONSTR_NOTNULL":
                 self.not_null = True
             elif kind in ("CONSTR_FOREIGN", "CONSTR_UNIQUE", "CONSTR_PRIMARY", "CONSTR_CHECK"):
@@ -101,12 +101,13 @@ class _Column:
             self.rewrites = True
             self.sequences += sequences_used(expression, target.world)
 
-    def _generated(self, constraint: Node, target: Target) -> None:
+    def _generated(self, constraint: Node, column: Node, target: Target) -> None:
         unsteady = unsteady_functions(constraint.raw_expr, target.world)
         if unsteady:
             target.out.fail("42P17", f"generation expression is not immutable: {', '.join(unsteady)}")
         if constraint.generated_kind == "v":
             target.needs(18, "a virtual generated column")
+            virtual_columns.allowed(column, constraint.raw_expr, world=target.world, out=target.out)
         else:
             self.rewrites = self.filled = True
 

@@ -183,6 +183,17 @@ def column_of_index_or_table(command: Node, target: Target) -> None:
         target.column(command.name)
 
 
+def set_options(command: Node, target: Target) -> None:
+    """attribute_reloptions() in src/backend/access/common/reloptions.c."""
+    column_of_index_or_table(command, target)
+    for item in getattr(command, "def").list.items:
+        name, value = item.def_elem.defname, item.def_elem.arg
+        if name not in ("n_distinct", "n_distinct_inherited"):
+            target.out.fail("22023", f'unrecognized parameter "{name}"')
+        elif value.HasField("integer") and value.integer.ival < -1:
+            target.out.fail("22023", f'value {value.integer.ival} out of bounds for option "{name}"')
+
+
 def uses_column(world: World, table: str, column: str) -> tuple[str, ...]:
     """Indexes of a table that mention a column in their key, their expressions or their predicate."""
     found = []
@@ -206,6 +217,6 @@ HANDLERS: Mapping[str, Callable[[Node, Target], None]] = {
     "AT_SetStorage": set_storage,
     "AT_SetCompression": set_compression,
     "AT_SetStatistics": column_of_index_or_table,
-    "AT_SetOptions": column_of_index_or_table,
+    "AT_SetOptions": set_options,
     "AT_ResetOptions": column_of_index_or_table,
 }

@@ -40,6 +40,17 @@ OPTIONS = STRONG_OPTIONS | {
 }
 
 
+INDEX_OPTIONS = {
+    "btree": ("fillfactor", "deduplicate_items"),
+    "hash": ("fillfactor",),
+    "gist": ("fillfactor", "buffering"),
+    "spgist": ("fillfactor",),
+    "gin": ("fastupdate", "gin_pending_list_limit"),
+    "brin": ("pages_per_range", "autosummarize"),
+}
+"""By access method: https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-STORAGE-PARAMETERS"""
+
+
 def options_mode(command: Node) -> str:
     names = {item.def_elem.defname for item in getattr(command, "def").list.items}
     return AX if names & STRONG_OPTIONS else SUX
@@ -49,14 +60,25 @@ def set_options(command: Node, target: Target) -> None:
     if target.kind == "p":
         target.out.risk("42809", "cannot specify storage parameters for a partitioned table")
         target.out.risk("22023", "a partitioned table has no such parameter")
+    if target.kind == "I":
+        target.out.fail("42809", f'"{target.bare}" is a partitioned index, which has no storage parameters')
+    method = index_method(target)
     for item in getattr(command, "def").list.items:
         name = item.def_elem.defname
         value = item.def_elem.arg.integer.ival if item.def_elem.arg.HasField("integer") else None
         if name == "fillfactor" and value is not None and not 10 <= value <= 100:
             target.out.fail("22023", f'value {value} out of bounds for option "fillfactor"')
-        known = name in OPTIONS or name.startswith("autovacuum_") or target.kind in "iI"
+        known = name in OPTIONS or name.startswith("autovacuum_") or target.kind == "i"
+        if method in INDEX_OPTIONS and name not in INDEX_OPTIONS[method]:
+            known = False
         if not known and enum(command, "subtype") == "AT_SetRelOptions":
             target.out.fail("22023", f'unrecognized parameter "{name}"')
+
+
+def index_method(target: Target) -> str:
+    """Of an index that is known; "" of anything else."""
+    found = target.world.index_of(target.name) if target.kind == "i" else None
+    return found[1].method if found is not None else ""
 
 
 def set_persistence(command: Node, target: Target) -> None:

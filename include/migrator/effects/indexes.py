@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from migrator.effects import dependents, misplaced
+from migrator.effects import dependents, misplaced, virtual_columns
 from migrator.effects.definitions import index as index_facts
 from migrator.effects.definitions import object_name
 from migrator.effects.expressions import mentioned
@@ -69,6 +69,8 @@ def _can_be_built(stmt: Node, facts: RelationFacts, world: World, out: Recorder)
         keys = {item.index_elem.name for item in stmt.index_params}
         if not partition_columns(facts) <= keys:
             out.fail("0A000", "unique constraint on partitioned table must include all partitioning columns")
+    if world.major >= 18:
+        virtual_columns.indexed(_columns(stmt), facts, out)
     _method_takes(stmt, facts, out)
     for item in stmt.index_params:
         misplaced.misplaced(item.index_elem.expr, misplaced.INDEX, world, out)

@@ -5,7 +5,7 @@ https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-
 
 from __future__ import annotations
 
-from migrator.effects import types
+from migrator.effects import types, virtual_columns
 from migrator.effects.model import AX, SUX
 from migrator.effects.model import S as SHARE
 from migrator.effects.target import Target
@@ -39,6 +39,8 @@ def add(constraint: Node, target: Target, *, columns: tuple[str, ...] = (), new:
     if not new:
         for name in filter(None, columns):
             target.column(name)
+        if facts is not None and target.world.major >= 18:
+            virtual_columns.indexed(columns, facts, out)
     _build(constraint, target, columns)
     out.risk("23P01" if kind == "CONSTR_EXCLUSION" else "23505", "two rows have the same key")
     if kind == "CONSTR_PRIMARY" and not new:

@@ -10,10 +10,10 @@ from migrator.effects.drops import table_of_statistics
 from migrator.effects.makings import routine_is_there
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import AX, SRX, SUX, Recorder
-from migrator.effects.named import bare, may_create_in, must_own, of_kind, there
+from migrator.effects.named import bare, may_create_in, must_own, of_kind, schema_is_there, there
 from migrator.effects.world import World
 from migrator.facts import RelationFacts
-from migrator.nodes import Node, enum, flag, option_text, strings
+from migrator.nodes import Node, enum, flag, option, option_text, strings
 
 RELATIONS = (
     "OBJECT_TABLE",
@@ -299,6 +299,13 @@ def grant(stmt: Node, world: World, out: Recorder) -> None:
             name = world.name(item.range_var)
             if there(name, world, out) and world.major >= 18:
                 out.lock(name, ACCESS_SHARE)
+
+
+def default_privileges(stmt: Node, world: World, out: Recorder) -> None:
+    """ALTER DEFAULT PRIVILEGES: of what will be created."""
+    schemas = option(stmt.options, "schemas")
+    for schema in strings(schemas.arg.list.items) if schemas is not None else ():
+        schema_is_there(schema, world, out)
 
 
 def create_extension(stmt: Node, world: World, out: Recorder) -> None:

@@ -28,6 +28,7 @@ _RELATIONS = (
     "OBJECT_SEQUENCE",
     "OBJECT_FOREIGN_TABLE",
 )
+_LABELS = {"OBJECT_ROLE": "role", "OBJECT_FOREIGN_SERVER": "server", "OBJECT_COLLATION": "collation"}
 _EVENTS = ((4, "INSERT"), (8, "DELETE"), (16, "UPDATE"), (32, "TRUNCATE"))
 """TRIGGER_TYPE_* of src/include/catalog/pg_trigger.h."""
 _RULE_EVENTS = {"CMD_UPDATE": "UPDATE", "CMD_INSERT": "INSERT", "CMD_DELETE": "DELETE"}
@@ -37,6 +38,9 @@ def rename(stmt: Node, draft: Draft) -> None:
     kind = enum(stmt, "rename_type")
     if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         _move_type(object_name(stmt.object), None, stmt.newname, draft)
+        return
+    if kind in _LABELS:
+        draft.changes[(_LABELS[kind], stmt.newname)] = True
         return
     if not stmt.HasField("relation"):
         return
@@ -256,6 +260,20 @@ def _definition(stmt: Node) -> str:
     return deparse(node)
 
 
+def role(stmt: Node, draft: Draft) -> None:
+    draft.changes[("role", stmt.role)] = True
+
+
+def server(stmt: Node, draft: Draft) -> None:
+    draft.changes[("server", stmt.servername)] = True
+
+
+def define(stmt: Node, draft: Draft) -> None:
+    """CREATE COLLATION, and its like."""
+    if enum(stmt, "kind") == "OBJECT_COLLATION":
+        draft.changes[("collation", strings(stmt.defnames)[-1])] = True
+
+
 def statistics(stmt: Node, draft: Draft) -> None:
     for item in stmt.relations:
         if len(stmt.defnames) and item.HasField("range_var"):
@@ -304,4 +322,7 @@ HANDLERS: Mapping[str, Replay] = {
     "variable_set_stmt": setting,
     "create_stats_stmt": statistics,
     "create_publication_stmt": publication,
+    "create_role_stmt": role,
+    "create_foreign_server_stmt": server,
+    "define_stmt": define,
 }

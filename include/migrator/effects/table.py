@@ -17,6 +17,7 @@ from migrator.effects import (
     rows,
     tables,
 )
+from migrator.effects.absent import absent
 from migrator.effects.model import Effects, Recorder
 from migrator.effects.named import superuser_only
 from migrator.effects.world import World
@@ -29,7 +30,6 @@ FAULTS = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, R
 """What a fault of ours looks like, on a statement that nobody had thought of: then nothing is known about it."""
 
 HARMLESS = (
-    "alter_default_privileges_stmt",
     "alter_type_stmt",
     "alter_database_stmt",
     "alter_database_set_stmt",
@@ -89,6 +89,8 @@ def effects_of(node: Node, world: World) -> Effects:
     else:
         try:
             handler(getattr(node, name), world, recorder)
+            if world.facts is not None and world.facts.absent:
+                absent(name, getattr(node, name), world, recorder)
         except FAULTS as fault:
             logger.debug("the effects of %s failed", name, exc_info=True)
             recorder.known = False
@@ -107,6 +109,7 @@ HANDLERS: Mapping[str, Handler] = {
     "alter_seq_stmt": tables.alter_sequence,
     "view_stmt": tables.view,
     "drop_stmt": drops.drop,
+    "alter_default_privileges_stmt": objects.default_privileges,
     "drop_owned_stmt": drops.drop_owned,
     "reassign_owned_stmt": drops.reassign_owned,
     "create_trig_stmt": objects.trigger,

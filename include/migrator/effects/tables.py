@@ -5,7 +5,9 @@ transformCreateStmt in src/backend/parser/parse_utilcmd.c, DefineRelation in src
 
 from __future__ import annotations
 
-from migrator.effects import misplaced, queries
+from collections.abc import Iterable
+
+from migrator.effects import misplaced, queries, virtual_columns
 from migrator.effects.definitions import constraint as constraint_facts
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import AX, SRX, SUX, Recorder
@@ -77,6 +79,18 @@ def _consistent(stmt: Node, world: World, out: Recorder) -> None:
             unsteady = unsteady_functions(item.raw_expr, world)
             if unsteady:
                 out.fail("42P17", f"generation expression is not immutable: {', '.join(unsteady)}")
+    _virtual(columns, world, out)
+
+
+def _virtual(columns: Iterable[Node], world: World, out: Recorder) -> None:
+    for column in columns:
+        for item in column.constraints:
+            constraint = item.constraint
+            if enum(constraint, "contype") != "CONSTR_GENERATED" or constraint.generated_kind != "v":
+                continue
+            if world.major < 18:
+                out.fail("42601", "a virtual generated column needs PostgreSQL 18 or later")
+            virtual_columns.allowed(column, constraint.raw_expr, world=world, out=out)
 
 
 def types_exist(stmt: Node, world: World, out: Recorder) -> None:

@@ -562,6 +562,23 @@ UNION ALL
 SELECT 'server ' || w FROM unnest(%(servers)s::text []) AS w
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server AS f WHERE f.srvname = w)
 
+-- name: absent
+-- Names of roles, collations, servers, constraints and large objects that are nowhere.
+SELECT 'role ' || w AS name FROM unnest(%(named_roles)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.rolname = w)
+UNION ALL
+SELECT 'collation ' || w FROM unnest(%(collations)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_collation AS c WHERE c.collname = w)
+UNION ALL
+SELECT 'server ' || w FROM unnest(%(servers)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server AS f WHERE f.srvname = w)
+UNION ALL
+SELECT 'constraint ' || w FROM unnest(%(constraints)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS c WHERE c.conname = w)
+UNION ALL
+SELECT 'large object ' || w FROM unnest(%(large_objects)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata AS l WHERE l.oid = w::oid)
+
 -- name: publications
 -- A table may be in one by name, by its schema (PostgreSQL 15 and later) or because the publication is for all.
 SELECT
