@@ -118,6 +118,8 @@ def _sequences(call: Node, world: World, out: Recorder) -> None:
         sequence = world.dotted((schema, name) if schema else (name,))
         if there(sequence, world, out):
             out.lock(sequence, RX)
+        if strings(call.funcname)[-1] == "currval":
+            out.risk("55000", f"the session may not have taken a value of {sequence} yet")
 
 
 def _target(stmt: Node, world: World, out: Recorder) -> None:

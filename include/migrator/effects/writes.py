@@ -1,25 +1,18 @@
-"""INSERT, UPDATE, DELETE, MERGE and COPY FROM: the table, its partitions and sequences, and both ends of foreign keys.
-
-A foreign key reads the table it points to with FOR KEY SHARE (ROW SHARE); deleting from that table reads or writes
-those that point to it, as ON DELETE says: src/backend/utils/adt/ri_triggers.c.
-"""
+"""INSERT, UPDATE, DELETE, MERGE and COPY FROM: the table, its partitions and sequences, and ends of foreign keys."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from migrator.effects import literals, pruning, rewriting, routing, types
+from migrator.effects import literals, pruning, references, rewriting, routing, types
 from migrator.effects.model import AS as ACCESS_SHARE
-from migrator.effects.model import RS, RX, Recorder
+from migrator.effects.model import RX, Recorder
 from migrator.effects.named import bare, may, there
 from migrator.effects.pruning import NO_SCOPE, Scope
 from migrator.effects.routing import Row
 from migrator.effects.world import World
-from migrator.facts import ConstraintFacts, RelationFacts
+from migrator.facts import RelationFacts
 from migrator.nodes import Node, enum, name_of
-
-WRITES_BACK = "cnd"
-"""ON DELETE and ON UPDATE: CASCADE, SET NULL, SET DEFAULT."""
 
 
 def insert(stmt: Node, world: World, out: Recorder) -> None:
@@ -38,13 +31,13 @@ def insert(stmt: Node, world: World, out: Recorder) -> None:
     _not_given(name, given, stmt, world, out)
     if rewriting.replaced(facts, "INSERT"):
         return
-    inserted(name, given, _nulls(stmt, given), world, out, rows)
+    inserted(name, given, _nulls(given, rows), world, out, rows)
     if stmt.HasField("on_conflict_clause"):
         clause = stmt.on_conflict_clause
         _arbiter(name, clause.infer, world, out)
         if enum(clause, "action") == "ONCONFLICT_UPDATE":
             target(name, ("UPDATE",), world, out, below=below)
-            updated(name, _set_columns(clause.target_list), world, out)
+            updated(name, _set_columns(clause.target_list), world, out, _set_nulls(clause.target_list))
     if facts is not None and tree and routing.refused(facts, rows, world):
         out.fail("23514", f'no partition of relation "{bare(name)}" found for row')
 
@@ -64,8 +57,10 @@ def update(stmt: Node, world: World, out: Recorder) -> None:
             out.fail("428C9", f'column "{item.res_target.name}" can only be updated to DEFAULT')
     if rewriting.replaced(facts, "UPDATE"):
         return
+    if facts is not None and any(column.not_null and name in columns for name, column in facts.columns.items()):
+        out.risk("23502", f"a column of {facts.name} that must not be null may be")
     scanned(name, world, out, below=below)
-    updated(name, columns, world, out)
+    updated(name, columns, world, out, _set_nulls(stmt.target_list))
     _moved(stmt, name, columns, world, out)
 
 
@@ -98,7 +93,7 @@ def merge(stmt: Node, world: World, out: Recorder) -> None:
         if kind == "CMD_INSERT":
             inserted(name, columns, frozenset(), world, out)
         elif kind == "CMD_UPDATE":
-            updated(name, columns, world, out)
+            updated(name, columns, world, out, _set_nulls(item.target_list))
         elif kind == "CMD_DELETE":
             deleted(name, world, out)
 
@@ -236,10 +231,10 @@ def inserted(
         out.risk("23502", f"a column of {base} that must not be null may be")
         if facts.is_partition:
             out.risk("23514", f"a row may not belong into the partition {base}")
-        for item in _checked(facts, world):
+        for item in references.checked(facts, world):
             filled = given is None or all(c in given or _filled(facts, c) for c in item.columns)
-            if filled and not any(column in nulls for column in item.columns):
-                _check(item, world, out, rows if base == name else None)
+            if filled and not references.exempt(item, nulls):
+                references.check(item, world, out, rows if base == name else None)
 
 
 def _filled(facts: RelationFacts, column: str) -> bool:
@@ -248,35 +243,20 @@ def _filled(facts: RelationFacts, column: str) -> bool:
     return known is None or bool(known.default)
 
 
-def updated(name: str, columns: Collection[str], world: World, out: Recorder) -> None:
+def updated(
+    name: str, columns: Collection[str], world: World, out: Recorder, nulls: Collection[str] = frozenset()
+) -> None:
+    """:param nulls: columns of which every row gets NULL: a foreign key with one of them looks for nothing."""
     for base in bases(name, world, Recorder(), "UPDATE"):
         facts = world.relation(base)
         if facts is None or facts.kind == "v":
             continue
-        for item in _checked(facts, world):
-            if any(column in columns for column in item.columns):
-                _check(item, world, out)
-        for other, item in pointing(base, world):
-            if any(column in columns for column in _key(item, facts)):
-                _changed_key(other, item, item.on_update, world, out)
-
-
-def _check(item: ConstraintFacts, world: World, out: Recorder, rows: Sequence[Row] | None = None) -> None:
-    if item.kind != "f" or not item.referenced or not item.enforced:
-        return
-    out.risk("23503", f"rows may not be found in {item.referenced} (constraint {item.name})")
-    out.lock(item.referenced, RS)
-    for part in routing.looked_into(item, rows, world, out):
-        out.lock(part, RS)
-
-
-def _checked(facts: RelationFacts, world: World) -> Iterator[ConstraintFacts]:
-    """A foreign key to a partitioned table has one more for each partition, of which only the first is checked."""
-    pairs = {(item.referenced, item.columns) for item in facts.constraints if item.kind == "f"}
-    for item in facts.constraints:
-        other = world.relation(item.referenced) if item.inherited and item.referenced else None
-        if other is None or not other.is_partition or (other.parent, item.columns) not in pairs:
-            yield item
+        for item in references.checked(facts, world):
+            if any(column in columns for column in item.columns) and not references.exempt(item, nulls):
+                references.check(item, world, out)
+        for other, item in references.pointing(base, world):
+            if any(column in columns for column in references.key_of(item, facts)):
+                references.changed_key(other, item, item.on_update, world, out)
 
 
 def deleted(name: str, world: World, out: Recorder) -> None:
@@ -288,54 +268,32 @@ def deleted(name: str, world: World, out: Recorder) -> None:
         if current in seen:
             continue
         seen.add(current)
-        for other, item in pointing(current, world):
-            _changed_key(other, item, item.on_delete, world, out)
+        for other, item in references.pointing(current, world):
+            references.changed_key(other, item, item.on_delete, world, out)
             if item.on_delete == "c":
                 stack.append(other)
 
 
-def _changed_key(other: str, item: ConstraintFacts, action: str, world: World, out: Recorder) -> None:
-    mode = RX if action in WRITES_BACK else RS
-    if action not in WRITES_BACK:
-        out.risk("23503", f"rows of {other} may refer to it (constraint {item.name})")
-    facts = world.relation(other)
-    if facts is not None and facts.kind == "p" and routing.keyed_by(facts, item.columns, world):
-        out.assume(f"in which partitions of {other} the constraint {item.name} looks depends on the rows")
-    for name in (other, *world.leaves(other)):
-        out.lock(name, mode)
-        known = world.relation(name)
-        if known is None or known.kind != "p":
-            covered = known is not None and any(
-                index.columns[: len(item.columns)] == item.columns for index in known.indexes
-            )
-            if not covered:
-                out.scan(name)
-
-
-def pointing(name: str, world: World) -> Iterator[tuple[str, ConstraintFacts]]:
-    """Foreign keys to a table or to what it is part of, each once: those of partitions belong to their parents'."""
-    chain = [name, *world.leaves(name)]
-    facts = world.relation(name)
-    while facts is not None and facts.is_partition and facts.parent:
-        chain.append(facts.parent)
-        facts = world.relation(facts.parent)
-    for link in chain:
-        known = world.relation(link)
-        for other in known.referenced_by if known is not None else ():
-            pointer = world.relation(other)
-            for item in pointer.constraints if pointer is not None else ():
-                if item.kind == "f" and item.referenced == link and not item.inherited and item.enforced:
-                    yield other, item
-
-
-def _key(item: ConstraintFacts, facts: RelationFacts) -> tuple[str, ...]:
-    """Columns that a foreign key points to: those of the index that it relies on."""
-    index = next((index for index in facts.indexes if index.name == item.index), None)
-    return index.columns if index is not None else ()
-
-
 def _set_columns(targets: Node) -> tuple[str, ...]:
     return tuple(item.res_target.name for item in targets if item.HasField("res_target"))
+
+
+def _set_nulls(targets: Node) -> frozenset[str]:
+    items = (item.res_target for item in targets if item.HasField("res_target"))
+    return frozenset(item.name for item in items if _is_null(_assigned(item.val)))
+
+
+def _assigned(value: Node) -> Node:
+    """Of SET (a, b) = (1, NULL) the member."""
+    if name_of(value) != "multi_assign_ref" or name_of(value.multi_assign_ref.source) != "row_expr":
+        return value
+    return value.multi_assign_ref.source.row_expr.args[value.multi_assign_ref.colno - 1]
+
+
+def _is_null(value: Node) -> bool:
+    while name_of(value) == "type_cast":
+        value = value.type_cast.arg
+    return name_of(value) == "a_const" and bool(value.a_const.isnull)
 
 
 def _unknown(name: str, columns: Collection[str], world: World) -> Iterator[str]:
@@ -411,22 +369,11 @@ def _first(name: str, width: int | None, world: World) -> tuple[str, ...] | None
     return tuple(facts.columns)[:width]
 
 
-def _nulls(stmt: Node, given: Collection[str] | None) -> frozenset[str]:
-    """Columns that every row of VALUES leaves NULL or asks the default for."""
-    if given is None or not stmt.HasField("select_stmt"):
+def _nulls(given: Collection[str] | None, rows: Sequence[Row] | None) -> frozenset[str]:
+    """Columns that every row leaves NULL."""
+    if given is None or not rows:
         return frozenset()
-    rows = stmt.select_stmt.select_stmt.values_lists
-    if not len(rows):
-        return frozenset()
-    empty: set[str] | None = None
-    for row in rows:
-        here = {
-            column
-            for column, value in zip(given, row.list.items, strict=False)
-            if name_of(value) == "a_const" and value.a_const.isnull
-        }
-        empty = here if empty is None else empty & here
-    return frozenset(empty or ())
+    return frozenset(column for column in given if all(column in row and _is_null(row[column]) for row in rows))
 
 
 Write = Callable[[Node, World, Recorder], None]
