@@ -10,6 +10,7 @@ from migrator.effects import NOTHING, World, effects_of, rewriting
 from migrator.effects.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.effects.table import FAULTS
 from migrator.facts import altered
+from migrator.guards import changed, softened
 from migrator.nodes import Node, find, name_of, strings
 from migrator.routines import Body, Contents, Fault, Gap, Piece, body_of, contents_of
 from migrator.rules.model import Script, Subject
@@ -70,6 +71,12 @@ class _Walker:
     triggers: dict[str, list[str]] = field(default_factory=dict)
     """By table: functions of triggers that the file makes."""
     running: list[Body] = field(default_factory=list)
+    caught: tuple[str, ...] = ()
+    """What the EXCEPTION blocks around the present statement catch."""
+    maybe: bool = False
+    """Whether the present statement is in a branch, or in something that is called in one."""
+    unsure: frozenset[str] = frozenset()
+    """Bare names of what statements that may not have run have changed."""
     inside: int = 0
     """Statements followed inside of the present statement of the file."""
     followed: int = 0
@@ -84,7 +91,9 @@ class _Walker:
         piece: Piece | None = None,
     ) -> tuple[Subject, World]:
         node = statement.node
-        effects = effects_of(node, world)
+        effects, failed = effects_of(node, world), False
+        if effects.fails is not None and (self.caught or self.maybe or self.unsure):
+            effects, failed = softened(effects, self.caught, conditional=self.maybe, unsure=self.unsure)
         gaps, faults = len(self.gaps), len(self.faults)
         bodies = list(self._bodies(statement, world))
         subject = Subject(
@@ -109,12 +118,14 @@ class _Walker:
             effects = replace(effects, known=False, assumptions=(*effects.assumptions, *unread))
         self._define(statement)
         try:
-            after = world.after(node)
+            after = world if failed else world.after(node)
         except FAULTS as fault:
             logger.debug("what %s leaves behind is not known", statement.kind, exc_info=True)
             why = f"the analyser failed on it: {type(fault).__name__}: {fault}"
             self._gap(statement, why)
             effects, after = replace(effects, known=False, assumptions=(*effects.assumptions, why)), world
+        if self.maybe and after is not world:
+            self.unsure |= changed(world, after)
         if inner or effects is not subject.effects:
             subject = replace(subject, effects=effects, inner=inner)
         return subject, after
@@ -155,7 +166,9 @@ class _Walker:
                 continue
             self.running.append(body)
             contents = self._contents(body, subject.statement)
+            around = self.caught, self.maybe
             for piece in contents.pieces:
+                self.caught, self.maybe = around[0] + piece.caught, around[1] or piece.conditional
                 for statement in self._statements(piece, body, subject.statement):
                     self.inside, self.followed = self.inside + 1, self.followed + 1
                     here = altered(state, held=held, world=world)
@@ -167,6 +180,7 @@ class _Walker:
                     held = hold(held, effects, statement.index, statement.line)
                     if statement.name == "transaction_stmt":
                         held, state = (), replace(state, transaction=self.session.another())
+            self.caught, self.maybe = around
             self.running.pop()
         return tuple(inner), world
 

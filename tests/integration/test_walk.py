@@ -116,6 +116,39 @@ def test_computed_text_means_what_the_server_computes(expression: str, database:
     assert server
 
 
+GUARDED = """
+DO $$ BEGIN CREATE TYPE mood AS ENUM ('sad'); EXCEPTION WHEN duplicate_object THEN NULL; END $$
+DO $$ BEGIN ALTER TABLE tenants ADD COLUMN name text; EXCEPTION WHEN others THEN NULL; END $$
+DO $$ BEGIN ALTER TABLE tenants ADD COLUMN name text; EXCEPTION WHEN no_data OR duplicate_column THEN NULL; END $$
+DO $$ BEGIN DROP TABLE nope; EXCEPTION WHEN SQLSTATE '42P01' THEN NULL; END $$
+DO $$ BEGIN BEGIN DROP TABLE nope; EXCEPTION WHEN undefined_table THEN NULL; END; DELETE FROM counters; END $$
+DO $$ BEGIN IF to_regclass('tenants') IS NULL THEN CREATE TABLE tenants (id int); END IF; END $$
+DO $$ BEGIN IF to_regclass('nope') IS NOT NULL THEN ALTER TABLE nope ADD x int; END IF; END $$
+DO $$ BEGIN IF (SELECT count(*) FROM tenants) > 9 THEN DROP TABLE counters; END IF; END $$; DELETE FROM counters
+DO $$ BEGIN ALTER TABLE tenants ADD COLUMN name text; EXCEPTION WHEN undefined_table THEN NULL; END $$
+DO $$ BEGIN DROP TABLE nope; EXCEPTION WHEN duplicate_table THEN NULL; END $$
+DO $$ BEGIN BEGIN NULL; EXCEPTION WHEN others THEN NULL; END; DROP TABLE nope; END $$
+DO $$ BEGIN NULL; EXCEPTION WHEN others THEN DROP TABLE nope; END $$
+"""
+"""One file a line, of which no statement fails but those whose failure is not caught."""
+
+
+@pytest.mark.parametrize("sql", GUARDED.strip().splitlines())
+def test_caught_and_guarded_failures_are_none(sql: str, make_database: MakeDatabase) -> None:
+    endpoint = make_database(script=f"{CATALOG} CREATE TYPE mood AS ENUM ('sad');")
+    parsed = parse(sql, file="x.sql")
+    with connect(endpoint, purpose="observe") as conn:
+        script, _ = walk(parsed, World(collect_facts(conn, parsed)), wanted=None)
+    with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
+        for subject in script.subjects:
+            failure, seen = subject.all_effects.fails, None
+            try:
+                conn.execute(subject.statement.sql.encode())
+            except psycopg.Error as error:
+                seen = error.sqlstate
+            assert (failure.sqlstate if failure else None) == seen
+
+
 def findings(endpoint: Endpoint, sql: str) -> list[tuple[str, str]]:
     parsed = parse(sql, file="x.sql")
     with connect(endpoint, purpose="observe") as conn:

@@ -38,7 +38,10 @@ def checked(facts: RelationFacts, world: World) -> Iterator[ConstraintFacts]:
 
 
 def changed_key(other: str, item: ConstraintFacts, action: str, world: World, out: Recorder) -> None:
-    """A row that `other` may refer to goes, or gets another key. :param action: pg_constraint.confdeltype or its like."""
+    """A row that `other` may refer to goes, or gets another key.
+
+    :param action: pg_constraint.confdeltype or confupdtype.
+    """
     mode = RX if action in WRITES_BACK else RS
     if action not in WRITES_BACK:
         out.risk("23503", f"rows of {other} may refer to it (constraint {item.name})")

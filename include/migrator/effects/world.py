@@ -98,6 +98,8 @@ class World:
         moved = self.state.get(("bare", bare), None)
         if moved is not None and (found is None or self.exists(moved)):
             return str(moved)
+        if found is None and self.facts is None and bare.startswith("pg_"):
+            return f"pg_catalog.{bare}"
         return found or f"{self.schema}.{bare}"
 
     def is_new(self, relation: str) -> bool:

@@ -17,6 +17,8 @@ class Piece:
     """Inside a loop: it may run many times."""
     value: bool = False
     """Not a statement: SELECT of an expression that the language evaluates (a condition, an assignment)."""
+    caught: tuple[str, ...] = ()
+    """What the EXCEPTION blocks around it catch, as it is written there: "duplicate_object", "42710", "others"."""
 
 
 @frozen

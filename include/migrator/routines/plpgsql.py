@@ -55,15 +55,16 @@ class _Found:
     line: int
     conditional: bool
     looped: bool
+    caught: tuple[str, ...] = ()
 
 
 def _expressions(tree: Any) -> Iterator[_Found]:
     """Expressions and transaction commands, in the order of the text."""
-    stack: list[tuple[Any, str, str, int, bool, bool]] = [(tree, "", "", 1, False, False)]
+    stack: list[tuple[Any, str, str, int, bool, bool, tuple[str, ...]]] = [(tree, "", "", 1, False, False, ())]
     while stack:
-        item, owner, name, line, conditional, looped = stack.pop()
+        item, owner, name, line, conditional, looped, caught = stack.pop()
         if isinstance(item, list):
-            stack.extend((part, owner, name, line, conditional, looped) for part in reversed(item))
+            stack.extend((part, owner, name, line, conditional, looped, caught) for part in reversed(item))
             continue
         if not isinstance(item, dict):
             continue
@@ -72,11 +73,11 @@ def _expressions(tree: Any) -> Iterator[_Found]:
             pairs.sort(key=lambda pair: pair[0] != "body")
         for key, value in pairs:
             if key == "PLpgSQL_expr":
-                yield _Found(owner, name, value, line, conditional, looped)
+                yield _Found(owner, name, value, line, conditional, looped, caught)
                 continue
             inside = key.startswith("PLpgSQL_")
             if key in _ENDS:
-                yield _Found(key, "", {"query": _ENDS[key]}, value.get("lineno", line), conditional, looped)
+                yield _Found(key, "", {"query": _ENDS[key]}, value.get("lineno", line), conditional, looped, caught)
             stack.append(
                 (
                     value,
@@ -85,8 +86,16 @@ def _expressions(tree: Any) -> Iterator[_Found]:
                     value.get("lineno", line) if inside and isinstance(value, dict) else line,
                     conditional or key in _BRANCHES,
                     looped or (key == "body" and owner in _LOOPS),
+                    caught + _conditions(item["exceptions"]) if key == "body" and "exceptions" in item else caught,
                 )
             )
+
+
+def _conditions(handlers: Any) -> tuple[str, ...]:
+    """Names, or SQLSTATEs, after WHEN of an EXCEPTION block."""
+    block = handlers.get("PLpgSQL_exception_block", {})
+    every = (item.get("PLpgSQL_exception", {}).get("conditions", ()) for item in block.get("exc_list", ()))
+    return tuple(str(item.get("PLpgSQL_condition", {}).get("condname", "")) for found in every for item in found)
 
 
 @dataclass
@@ -116,7 +125,7 @@ class _Reader:
             self._add(f"SELECT {text}", self._place(found.line, ""), found, value=True)
 
     def _add(self, sql: str, offset: int, found: _Found, *, value: bool = False) -> None:
-        self.pieces.append(Piece(sql, offset, found.conditional, found.looped, value))
+        self.pieces.append(Piece(sql, offset, found.conditional, found.looped, value, found.caught))
 
     def _place(self, line: int, word: str) -> int:
         """Where in the file the statement begins: the first such word that was not taken yet, from its line on."""
