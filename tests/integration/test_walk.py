@@ -119,7 +119,7 @@ def test_computed_text_means_what_the_server_computes(expression: str, database:
 GUARDED = """
 DO $$ BEGIN CREATE TYPE mood AS ENUM ('sad'); EXCEPTION WHEN duplicate_object THEN NULL; END $$
 DO $$ BEGIN ALTER TABLE tenants ADD COLUMN name text; EXCEPTION WHEN others THEN NULL; END $$
-DO $$ BEGIN ALTER TABLE tenants ADD COLUMN name text; EXCEPTION WHEN no_data OR duplicate_column THEN NULL; END $$
+DO $$ BEGIN ALTER TABLE tenants ADD name text; EXCEPTION WHEN data_exception OR duplicate_column THEN NULL; END $$
 DO $$ BEGIN DROP TABLE nope; EXCEPTION WHEN SQLSTATE '42P01' THEN NULL; END $$
 DO $$ BEGIN BEGIN DROP TABLE nope; EXCEPTION WHEN undefined_table THEN NULL; END; DELETE FROM counters; END $$
 DO $$ BEGIN IF to_regclass('tenants') IS NULL THEN CREATE TABLE tenants (id int); END IF; END $$
