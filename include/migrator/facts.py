@@ -343,6 +343,11 @@ class CatalogFacts:
     """The catalog was asked. False for facts made by hand, as for `--server-version`."""
     missing: frozenset[str] = frozenset()
     """What the files name and no schema has: "type x", "function f", "server s"."""
+    everything: tuple[str, ...] | None = None
+    """All tables, materialized views and indexes of the database, where a statement is about all; None: not asked."""
+    database: str = ""
+    tablespace: str = ""
+    """The database's own."""
     absent: frozenset[str] = frozenset()
     """The same of what stands in no schema, or in any: "role x", "collation c", "server s", "constraint k"."""
     asked: frozenset[str] = frozenset()

@@ -58,6 +58,9 @@ class Mentioned:
         """Schemas that SET search_path names."""
         self.roles: set[str] = set()
         """Whose objects are dropped or given away."""
+        self.whole_database = False
+        """All tables of the database are worked on."""
+        self.tablespaces: set[str] = set()
         self.own_objects = False
         """Also those of the role that runs the migration."""
 
@@ -142,6 +145,7 @@ class Mentioned:
             self.relations.add((stmt.relation.schemaname or None, stmt.idxname))
 
     def _cluster(self, stmt: Node) -> None:
+        self.whole_database = self.whole_database or not stmt.HasField("relation")
         if stmt.indexname:
             self.relations.add((stmt.relation.schemaname or None, stmt.indexname))
 
@@ -196,6 +200,14 @@ class Mentioned:
     def _reindex(self, stmt: Node) -> None:
         if enum(stmt, "kind") == "REINDEX_OBJECT_SCHEMA":
             self.whole_schemas.add(stmt.name)
+        self.whole_database = self.whole_database or enum(stmt, "kind") == "REINDEX_OBJECT_DATABASE"
+
+    def _vacuum(self, stmt: Node) -> None:
+        self.whole_database = self.whole_database or not len(stmt.rels)
+
+    def _move_all(self, stmt: Node) -> None:
+        self.whole_database = True
+        self.tablespaces.update((stmt.orig_tablespacename, stmt.new_tablespacename))
 
     def _grant(self, stmt: Node) -> None:
         for item in stmt.objects:
@@ -225,7 +237,10 @@ class Mentioned:
         self.own_objects = self.own_objects or not all(item.role_spec.rolename for item in stmt.roles)
 
     def _schema(self, stmt: Node) -> None:
-        self.schemas.add(stmt.schemaname)
+        name = stmt.schemaname or stmt.authrole.rolename
+        self.schemas.add(name)
+        if len(stmt.schema_elts):
+            self.search_path.add(name)
 
     def _set_schema(self, stmt: Node) -> None:
         self.schemas.add(stmt.newschema)
@@ -314,6 +329,8 @@ _HANDLERS = {
     "alter_enum_stmt": Mentioned._domain,
     "rename_stmt": Mentioned._renamed,
     "reindex_stmt": Mentioned._reindex,
+    "vacuum_stmt": Mentioned._vacuum,
+    "alter_table_move_all_stmt": Mentioned._move_all,
     "grant_stmt": Mentioned._grant,
     "alter_function_stmt": Mentioned._alter_function,
     "create_function_stmt": Mentioned._create_function,

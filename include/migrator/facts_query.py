@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 HAVE_NO_COLUMNS = ("i", "I", "S")
 """Indexes and sequences have them in pg_attribute, but nobody names those."""
-NAMED = ("named_roles", "collations", "servers", "constraints", "large_objects")
+NAMED = ("named_roles", "collations", "servers", "constraints", "large_objects", "tablespaces")
 """What `Mentioned` has of names that are only looked up."""
+MOST_RELATIONS = 20_000
+"""Of a database with more of them nobody asks for all."""
 OF_RELATIONS = (
     "columns",
     "constraints",
@@ -69,11 +71,12 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     if wanted.statistics:
         reached |= {row["oid"] for row in ask("statistics_tables", names=sorted(wanted.statistics))}
     reached |= {oid for row in types for oid in (*row["tables"], *row["typed_tables"])}
+    every = [row["name"] for row in ask("populated_schemas", most=MOST_RELATIONS)] if wanted.whole_database else []
     relations = ask(
         "closure",
         oids=sorted({*oids.values(), *reached} - {None}),
         far=sorted(oids[name] for name in wanted.emptied if name in oids),
-        schemas=sorted(wanted.whole_schemas),
+        schemas=sorted({*wanted.whole_schemas, *every}),
         role=role,
     )
     found = Found(relations)
@@ -112,6 +115,9 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         complete=True,
         missing=frozenset(row["name"] for row in missing),
         absent=frozenset(row["name"] for row in absent),
+        everything=tuple(map(found.names.__getitem__, facts_rows.stored(found))) if every else None,
+        database=server["database"],
+        tablespace=server["tablespace"],
         asked=frozenset(f"{schema}.{name}" if schema else name for schema, name in wanted.relations),
     )
 

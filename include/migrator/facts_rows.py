@@ -47,6 +47,11 @@ class Found:
         return tuple(dict.fromkeys(self.names[oid] for oid in oids if oid in self.names)) if oids else ()
 
 
+def stored(found: Found) -> list[int]:
+    """Those that VACUUM, CLUSTER, REINDEX and ALL IN TABLESPACE go through."""
+    return [row["oid"] for row in found.rows if row["kind"] in ("r", "p", "m", "i", "I") and row["persistence"] != "t"]
+
+
 def relations(found: Found, details: Mapping[str, Sequence[Row]]) -> dict[str, RelationFacts]:
     by_oid = {query: _grouped(rows, "table_oid" if query == "indexes" else "oid") for query, rows in details.items()}
     sequences: dict[tuple[int, str], list[str]] = defaultdict(list)

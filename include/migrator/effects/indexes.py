@@ -178,8 +178,7 @@ def reindex(stmt: Node, world: World, out: Recorder) -> None:
         _schema(stmt.name, gently, world, out)
         return
     if kind not in ("REINDEX_OBJECT_INDEX", "REINDEX_OBJECT_TABLE"):
-        out.known = False
-        out.assume("REINDEX of a database locks its tables one after the other")
+        _database(stmt, gently, world, out)
         return
     name = world.name(stmt.relation)
     if not there(name, world, out):
@@ -264,6 +263,26 @@ def _schema(schema: str, gently: bool, world: World, out: Recorder) -> None:
         facts = world.relation(name)
         if facts is not None and facts.kind in "rm":
             _table(name, gently, world, out)
+
+
+def _database(stmt: Node, gently: bool, world: World, out: Recorder) -> None:
+    """REINDEX DATABASE; of SYSTEM only the server's own tables, which are not listed."""
+    facts = world.facts
+    if facts is not None and facts.database and stmt.name and stmt.name != facts.database:
+        out.fail("0A000", "can only reindex the currently open database")
+    if facts is not None and not facts.superuser:
+        out.risk("42501", "only the owner of the database may do so")
+    if enum(stmt, "kind") == "REINDEX_OBJECT_SYSTEM":
+        if gently:
+            out.fail("0A000", "cannot reindex system catalogs concurrently")
+        return
+    everything = world.everything()
+    if everything is None:
+        out.known = False
+        out.assume("REINDEX of a database locks its tables one after the other")
+    for known in everything or ():
+        if known.kind in "rm":
+            _table(known.name, gently, world, out)
 
 
 def dotted_names(stmt: Node, world: World) -> list[str]:

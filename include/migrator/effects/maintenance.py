@@ -20,8 +20,13 @@ def vacuum(stmt: Node, world: World, out: Recorder) -> None:
     full = stmt.is_vacuumcmd and flag(stmt.options, "full", False)
     analyze = not stmt.is_vacuumcmd or flag(stmt.options, "analyze", False)
     if not len(stmt.rels):
-        out.assume("every table of the database, one after the other")
-        out.known = False
+        everything = world.everything()
+        if everything is None:
+            out.assume("every table of the database, one after the other")
+            out.known = False
+        for each in everything or ():
+            if each.owned and each.kind in "rpm":
+                _everywhere(each, world, out, vacuum=stmt.is_vacuumcmd, full=full, analyze=analyze)
     for item in stmt.rels:
         range_var = item.vacuum_relation.relation
         if not range_var.inh and world.major < 18:
@@ -49,6 +54,14 @@ def vacuum(stmt: Node, world: World, out: Recorder) -> None:
                 out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
         if analyze:
             _analyze(name, facts, range_var, world, out)
+
+
+def _everywhere(facts: RelationFacts, world: World, out: Recorder, *, vacuum: bool, full: bool, analyze: bool) -> None:
+    """Each for itself, partitioned tables only for their statistics (get_all_vacuum_rels)."""
+    if vacuum and full and facts.kind != "p":
+        rewritten(facts.name, world, out)
+    elif facts.kind != "p" or analyze:
+        out.lock(facts.name, SUX)
 
 
 def _vacuumed(name: str, facts: RelationFacts | None, range_var: Node, world: World) -> tuple[str, ...]:
@@ -92,8 +105,13 @@ def rewritten(table: str, world: World, out: Recorder) -> None:
 
 def cluster(stmt: Node, world: World, out: Recorder) -> None:
     if not stmt.HasField("relation"):
-        out.known = False
-        out.assume("every table that was clustered before, one after the other")
+        everything = world.everything()
+        if everything is None:
+            out.known = False
+            out.assume("every table that was clustered before, one after the other")
+        for each in everything or ():
+            if each.owned and each.kind in "rm" and any(index.clustered for index in each.indexes):
+                rewritten(each.name, world, out)
         return
     table = world.name(stmt.relation)
     if not there(table, world, out) or not of_kind(table, "rpm", world, out, "a table"):

@@ -146,6 +146,21 @@ class Recorder:
         if text not in self.versions:
             self.versions.append(text)
 
+    def include(self, effects: Effects) -> None:
+        """Those of a part of the statement."""
+        for lock in effects.locks:
+            self.lock(lock.relation, lock.mode)
+        for name in effects.rewrites:
+            self.rewrite(name)
+        for name in effects.scans:
+            self.scan(name)
+        for text in effects.assumptions:
+            self.assume(text)
+        for failure in effects.may_fail:
+            self.risk(failure.sqlstate, failure.message)
+        self.fails = self.fails or effects.fails
+        self.known = self.known and effects.known
+
     def done(self, *, without: Container[str] = ()) -> Effects:
         """The result, without the relations that the migration itself created."""
         hidden = without

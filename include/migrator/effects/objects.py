@@ -356,17 +356,3 @@ def roles(stmt: Node, world: World, out: Recorder) -> None:
     if world.facts is not None and not world.facts.superuser:
         out.risk("42501", "it needs CREATEROLE, and ADMIN on the role")
     out.risk("42704", "the role may not exist")
-
-
-def create_schema(stmt: Node, world: World, out: Recorder) -> None:
-    facts = world.facts
-    if facts is not None and facts.complete and stmt.schemaname in facts.schemas and not stmt.if_not_exists:
-        out.fail("42P06", f'schema "{stmt.schemaname}" already exists')
-    if len(stmt.schema_elts):
-        out.known = False
-        out.assume("the statements inside CREATE SCHEMA were not followed")
-
-
-def all_in_tablespace(stmt: Node, world: World, out: Recorder) -> None:
-    out.known = False
-    out.assume("which relations lie in the tablespace was not asked: each is locked ACCESS EXCLUSIVE and written anew")

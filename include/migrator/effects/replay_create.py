@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from migrator.effects import definitions
-from migrator.effects.replay import Draft, Replay
+from migrator.effects import definitions, schema_elements
+from migrator.effects.replay import Draft, Replay, replay
 from migrator.effects.world import TEMPORARY, World
 from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, ViewUse, altered
 from migrator.nodes import Node, content, enum, name_of, option, strings
@@ -213,7 +213,13 @@ def new_name(range_var: Node, world: World) -> str:
 
 
 def schema(stmt: Node, draft: Draft) -> None:
-    draft.changes[("schema", stmt.schemaname)] = True
+    name = schema_elements.schema_of(stmt)
+    draft.changes[("schema", name)] = True
+    inside = schema_elements.in_schema(name, draft.world) if len(stmt.schema_elts) else draft.world
+    for element in schema_elements.elements(stmt):
+        changes = replay(element, inside)
+        draft.changes.update(changes)
+        inside = inside.after(element)
 
 
 HANDLERS: Mapping[str, Replay] = {

@@ -15,7 +15,9 @@ from migrator.effects import (
     objects,
     renames,
     rows,
+    schema_elements,
     tables,
+    tablespaces,
 )
 from migrator.effects.absent import absent
 from migrator.effects.model import Effects, Recorder
@@ -138,11 +140,11 @@ HANDLERS: Mapping[str, Handler] = {
     "composite_type_stmt": makings.create_type,
     "create_domain_stmt": makings.create_type,
     "create_function_stmt": makings.create_function,
-    "create_schema_stmt": objects.create_schema,
+    "create_schema_stmt": schema_elements.create_schema,
     "create_extension_stmt": objects.create_extension,
     "alter_extension_stmt": objects.alter_extension,
     "alter_extension_contents_stmt": objects.extension_member,
-    "alter_table_move_all_stmt": objects.all_in_tablespace,
+    "alter_table_move_all_stmt": tablespaces.all_in_tablespace,
     "index_stmt": indexes.create_index,
     "reindex_stmt": indexes.reindex,
     "vacuum_stmt": maintenance.vacuum,

@@ -152,6 +152,11 @@ class World:
         """The little that the migration itself tells of a relation that nobody asked the catalog about."""
         return self.relation(name) or self.state.get(("partial", name), None)
 
+    def everything(self) -> tuple[RelationFacts, ...] | None:
+        """All tables, materialized views and indexes of the database; None: nobody asked."""
+        names = self.facts.everything if self.facts is not None else None
+        return None if names is None else tuple(filter(None, map(self.relation, names)))
+
     def column(self, table: str, column: str) -> ColumnFacts | None:
         relation = self.partial(table)
         return relation.columns.get(column) if relation else None

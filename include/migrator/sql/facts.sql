@@ -7,10 +7,25 @@ SELECT
     current_setting('server_version_num')::int AS server_version_num,
     current_setting('TimeZone') AS timezone,
     coalesce(current_schema(), 'public') AS schema,
+    current_database()::text AS database,
+    (
+        SELECT t.spcname FROM pg_catalog.pg_tablespace AS t
+        INNER JOIN pg_catalog.pg_database AS d ON t.oid = d.dattablespace
+        WHERE d.datname = current_database()
+    ) AS tablespace,
     pg_catalog.pg_is_in_recovery() AS standby,
     coalesce(%(role)s::text, current_user::text) AS role,
     coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = coalesce(%(role)s, current_user::text)), false)
         AS superuser
+
+-- name: populated_schemas
+-- Where all tables of the database are; none when there are too many of them.
+SELECT s.nspname AS name
+FROM pg_catalog.pg_namespace AS s
+WHERE
+    s.nspname !~ '^pg_' AND s.nspname <> 'information_schema'
+    AND EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.relnamespace = s.oid)
+    AND (SELECT count(*) FROM pg_catalog.pg_class) < %(most)s
 
 -- name: event_triggers
 -- They run code of their own at each DDL statement; those that are enabled for replicas only do not.
@@ -578,6 +593,9 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS c WHERE c.conname = w)
 UNION ALL
 SELECT 'large object ' || w FROM unnest(%(large_objects)s::text []) AS w
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata AS l WHERE l.oid = w::oid)
+UNION ALL
+SELECT 'tablespace ' || w FROM unnest(%(tablespaces)s::text []) AS w
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = w)
 
 -- name: publications
 -- A table may be in one by name, by its schema (PostgreSQL 15 and later) or because the publication is for all.
