@@ -128,7 +128,10 @@ def alter_table(stmt: Node, world: World, out: Recorder) -> None:
     _check_kind(stmt, Target(table, world, out, only))
     if enum(stmt, "objtype") == "OBJECT_TYPE":
         typed_tables(stmt.relation, [enum(item, "behavior") for item in commands(stmt)], world, out)
+    before: Node | None = None
     for command in in_order(stmt):
+        world = world if before is None else after(stmt, before, world)
+        before = command
         target = Target(table, world, out, only)
         subtype = enum(command, "subtype")
         kinds = KINDS.get(subtype)
@@ -144,7 +147,6 @@ def alter_table(stmt: Node, world: World, out: Recorder) -> None:
         handler = HANDLERS.get(subtype)
         if handler is not None:
             handler(command, target)
-        world = after(stmt, command, world)
 
 
 def is_there(stmt: Node, name: str, world: World, out: Recorder) -> bool:

@@ -52,6 +52,8 @@ class World:
     """What the migration changed; effects/replay.py writes it."""
     names: dict[tuple[str, ...], str] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What `dotted` has found; effects and rules ask for the same few names again and again."""
+    asked: dict[str, RelationFacts | None] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What `relation` has found: likewise, and a dozen times for each statement."""
 
     @property
     def major(self) -> int:
@@ -143,10 +145,13 @@ class World:
 
     def relation(self, name: str) -> RelationFacts | None:
         """What is known of it; None for unknown and dropped relations."""
-        mine = self.state.get(("relation", name))
-        if mine is not MISSING:
-            return mine  # type: ignore[no-any-return]
-        return self.facts.relations.get(name) if self.facts is not None else None
+        if name in self.asked:
+            return self.asked[name]
+        found = self.state.get(("relation", name))
+        if found is MISSING:
+            found = self.facts.relations.get(name) if self.facts is not None else None
+        self.asked[name] = found
+        return found  # type: ignore[no-any-return]
 
     def partial(self, name: str) -> RelationFacts | None:
         """The little that the migration itself tells of a relation that nobody asked the catalog about."""
@@ -306,7 +311,7 @@ class _Marked(Set[Any]):
 
 def commands(stmt: Node) -> list[Node]:
     """The subcommands of an ALTER TABLE."""
-    return [item.alter_table_cmd for item in stmt.cmds if item.HasField("alter_table_cmd")]
+    return [item.alter_table_cmd for item in stmt.cmds]
 
 
 def type_parts(type_name: Node) -> tuple[str, ...]:
