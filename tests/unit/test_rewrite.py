@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.nodes import Node
+from migrator.effects.alter_table import alone
+from migrator.nodes import Node, copy_of
 from migrator.rules.names import MAX_BYTES, object_name
-from migrator.rules.rewrite import build, copy_of, migrations_of, range_var, script, single, without
+from migrator.rules.rewrite import build, migrations_of, range_var, script, without
 from migrator.statements import deparse, parse
 
 
@@ -60,7 +61,7 @@ def test_subcommands_are_taken_apart() -> None:
     source = tree("ALTER TABLE t ADD COLUMN a int, DROP COLUMN b")
     first, second = (item.alter_table_cmd for item in source.alter_table_stmt.cmds)
     before = copy_of(source)
-    assert deparse(single(source, second)) == "ALTER TABLE t DROP b"
+    assert deparse(alone(source.alter_table_stmt, second)) == "ALTER TABLE t DROP b"
     assert [deparse(node) for node in without(source, second)] == ["ALTER TABLE t ADD COLUMN a int"]
     assert without(source, first, second) == ()
     assert source == before

@@ -13,7 +13,7 @@ from migrator.effects.model import AX, SRX, SUX, Recorder
 from migrator.effects.named import schema_is_there, typed_tables
 from migrator.effects.target import Target
 from migrator.effects.world import World, commands
-from migrator.nodes import Node, enum
+from migrator.nodes import Node, assign, enum
 
 Subcommand = Callable[[Node, Target], None]
 
@@ -175,14 +175,17 @@ def in_order(stmt: Node) -> Sequence[Node]:
 
 def after(stmt: Node, command: Node, world: World) -> World:
     """The world once one subcommand has run, for those that come after it."""
-    if len(stmt.cmds) == 1:
-        return world
-    envelope = type(stmt.cmds[0])()
-    alone = envelope.alter_table_stmt
-    alone.CopyFrom(stmt)
-    del alone.cmds[:]
-    alone.cmds.add().alter_table_cmd.CopyFrom(command)
-    return world.after(envelope)
+    return world if len(stmt.cmds) == 1 else world.after(alone(stmt, command))
+
+
+def alone(stmt: Node, command: Node) -> Node:
+    """The statement with only this one of its subcommands, to be changed at will."""
+    result = type(stmt.cmds[0])()
+    made = result.alter_table_stmt
+    assign(made.relation, stmt.relation)
+    made.objtype, made.missing_ok = stmt.objtype, stmt.missing_ok
+    assign(made.cmds.add().alter_table_cmd, command)
+    return result
 
 
 def _check_kind(stmt: Node, target: Target) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache, lru_cache
 
-from migrator.nodes import Node, enum, find, name_of, strings
+from migrator.nodes import Node, assign, copy_of, enum, find, name_of, strings
 
 
 def proven_not_null(expression: Node) -> Iterator[str]:
@@ -50,10 +50,8 @@ def check_text(expression: Node) -> str:
     """A CHECK of the migration's own, as constraint_node() reads it."""
     from migrator.statements import deparse
 
-    template = _select_true()
-    node = type(template)()
-    node.CopyFrom(template)
-    node.select_stmt.target_list[0].res_target.val.CopyFrom(expression)
+    node = copy_of(_select_true())
+    assign(node.select_stmt.target_list[0].res_target.val, expression)
     return f"CHECK ({deparse(node).removeprefix('SELECT ')})"
 
 

@@ -18,7 +18,7 @@ from migrator.facts import (
     TypeFacts,
     altered,
 )
-from migrator.nodes import Node, content, enum, name_of, option_text, strings
+from migrator.nodes import Node, assign, content, enum, name_of, option_text, strings
 
 _RELATIONS = (
     "OBJECT_TABLE",
@@ -256,7 +256,7 @@ def _definition(stmt: Node) -> str:
     from migrator.statements import deparse, parse
 
     node = parse("SELECT", file="template").statements[0].node
-    node.rule_stmt.CopyFrom(stmt)
+    assign(node.rule_stmt, stmt)
     return deparse(node)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from migrator.estimate.selectivity import conjuncts
-from migrator.nodes import Node
+from migrator.nodes import Node, assign
 from migrator.session import Connection
 from migrator.statements import ParsedStatement, deparse, parse
 
@@ -64,9 +64,9 @@ def _select(tree: Node, conditions: Sequence[Node] = ()) -> Node:
     """SELECT FROM the statement's tables WHERE these conditions; its own when there are none."""
     node: Node = parse("SELECT FROM t WHERE true", file="").statements[0].node
     select = type(node)()
-    select.CopyFrom(node)
+    assign(select, node)
     query = select.select_stmt
-    query.from_clause[0].range_var.CopyFrom(tree.relation)
+    assign(query.from_clause[0].range_var, tree.relation)
     for field in ("from_clause", "using_clause"):
         if field in tree.DESCRIPTOR.fields_by_name:
             query.from_clause.extend(getattr(tree, field))
@@ -75,7 +75,7 @@ def _select(tree: Node, conditions: Sequence[Node] = ()) -> Node:
         query.where_clause.bool_expr.boolop = 1  # AND_EXPR
         query.where_clause.bool_expr.args.extend(conditions)
     else:
-        query.where_clause.CopyFrom(conditions[0] if conditions else tree.where_clause)
+        assign(query.where_clause, conditions[0] if conditions else tree.where_clause)
     return select
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from migrator import lexer
-from migrator.nodes import name_of
+from migrator.nodes import assign, name_of
 from migrator.routines.body import Body
 from migrator.routines.contents import Fault
 from migrator.routines.sql_body import place
@@ -52,18 +52,18 @@ def without_limit(sql: str, offset: int) -> str | None:
     if head.problems or len(head.statements) != 1 or head.statements[0].name not in ("update_stmt", "delete_stmt"):
         return None
     node = type(head.statements[0].node)()
-    node.CopyFrom(head.statements[0].node)
+    assign(node, head.statements[0].node)
     tree = getattr(node, name_of(node))
     chosen = parse(f"DELETE FROM t WHERE ctid IN (SELECT ctid FROM t {tail})", file="")  # noqa: S608 -- only parsed
     if chosen.problems or len(chosen.statements) != 1 or tree.with_clause.ctes:
         return None
     where = type(node)()
-    where.CopyFrom(chosen.statements[0].tree.where_clause)
+    assign(where, chosen.statements[0].tree.where_clause)
     select = where.sub_link.subselect.select_stmt
-    select.from_clause[0].range_var.CopyFrom(tree.relation)
+    assign(select.from_clause[0].range_var, tree.relation)
     if tree.HasField("where_clause"):
-        select.where_clause.CopyFrom(tree.where_clause)
-    tree.where_clause.CopyFrom(where)
+        assign(select.where_clause, tree.where_clause)
+    assign(tree.where_clause, where)
     return deparse(node)
 
 

@@ -6,14 +6,13 @@ import functools
 from collections.abc import Iterator
 
 from migrator.effects import Effects, World, effects_of
-from migrator.effects.alter_table import after, in_order
+from migrator.effects.alter_table import after, alone, in_order
 from migrator.effects.world import commands
 from migrator.facts import RelationFacts
 from migrator.frozen import frozen
-from migrator.nodes import Node, enum
+from migrator.nodes import Node, copy_of, enum
 from migrator.plan import Severity
 from migrator.rules.model import Subject, severity_by_size, size_text
-from migrator.rules.rewrite import copy_of, single
 
 
 @frozen
@@ -55,7 +54,7 @@ class Alteration:
     @functools.cached_property
     def alone(self) -> Node:
         """The statement with nothing but this subcommand."""
-        return single(self.subject.statement.node, self.command)
+        return alone(self.subject.statement.tree, self.command)
 
     @functools.cached_property
     def effects(self) -> Effects:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, Union
 
-from migrator.nodes import Node, content, name_of, strings
+from migrator.nodes import Node, assign, content, copy_of, name_of, strings
 from migrator.statements import deparse, parse
 
 NEXT = "-- in a migration after that one:"
@@ -29,7 +29,8 @@ def build(template: str, **values: Value) -> Node:
     placeholder of its own type: RangeVar for a table, TypeName for a type, ColumnDef for `ADD COLUMN col int`,
     Constraint for `ADD CONSTRAINT con CHECK (true)`, any Node for an expression.
     """
-    node = copy_of(_template(template))
+    kind, written = _template_bytes(template)
+    node = kind.FromString(written)
     if not values:
         return node
     used: set[str] = set()
@@ -37,21 +38,6 @@ def build(template: str, **values: Value) -> Node:
     if unused := values.keys() - used:
         raise ValueError(f"{template!r} has no {sorted(unused)}")
     return node
-
-
-def copy_of(node: Node) -> Node:
-    """A copy to change: trees of statements are shared and must stay as they are."""
-    result = type(node)()
-    result.CopyFrom(node)
-    return result
-
-
-def single(statement: Node, command: Node) -> Node:
-    """An ALTER TABLE with only this one of its subcommands, to be changed at will."""
-    result = copy_of(statement)
-    del result.alter_table_stmt.cmds[:]
-    result.alter_table_stmt.cmds.add().alter_table_cmd.CopyFrom(command)
-    return result
 
 
 def without(statement: Node, *commands: Node) -> tuple[Node, ...]:
@@ -135,6 +121,13 @@ def _template(text: str) -> Node:
     return parsed.statements[0].node
 
 
+@functools.cache
+def _template_bytes(text: str) -> tuple[type[Node], bytes]:
+    """Twenty times as fast to make a tree of as the tree is to copy."""
+    node = _template(text)
+    return type(node), node.SerializeToString()
+
+
 @dataclass(frozen=True, slots=True)
 class _Spot:
     """A part of a template that is a placeholder, or that has some below it."""
@@ -215,7 +208,7 @@ def _replace(message: Node, spot: _Spot, values: Mapping[str, Value], used: set[
     value = values.get(spot.name)
     kind = type(value).__name__
     if kind == spot.type or (kind == spot.inner_type and kind):
-        (message if kind == spot.type else getattr(message, spot.inner)).CopyFrom(value)
+        assign(message if kind == spot.type else getattr(message, spot.inner), value)
         used.add(spot.name)
         return
     _fill(message, spot.below, values, used)

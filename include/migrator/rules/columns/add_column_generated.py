@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.nodes import Node, enum
+from migrator.nodes import Node, copy_of, enum
 from migrator.plan import Severity
 from migrator.rules.alteration import Alteration, alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
@@ -12,7 +12,6 @@ from migrator.rules.online.backfill import expression, fill
 from migrator.rules.online.columns import added, parts_of_column, take_apart
 from migrator.rules.online.steps import Steps
 from migrator.rules.online.sync import started
-from migrator.rules.rewrite import copy_of
 
 
 def check(subject: Subject) -> Iterator[Hit]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from migrator.effects.world import commands
 from migrator.facts import IndexFacts, RelationFacts
-from migrator.nodes import enum, strings
+from migrator.nodes import copy_of, enum, strings
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.online.indexes import on_partitions
-from migrator.rules.rewrite import build, copy_of, range_var, script
+from migrator.rules.rewrite import build, range_var, script
 
 DETACH_CONCURRENTLY = 14
 """The first major that has it."""

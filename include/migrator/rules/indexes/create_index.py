@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.nodes import copy_of
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
 from migrator.rules.online.indexes import on_partitions
-from migrator.rules.rewrite import copy_of, script
+from migrator.rules.rewrite import script
 
 
 def check(subject: Subject) -> Iterator[Hit]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.nodes import copy_of
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject
-from migrator.rules.rewrite import copy_of, script
+from migrator.rules.rewrite import script
 
 
 def check(subject: Subject) -> Iterator[Hit]:

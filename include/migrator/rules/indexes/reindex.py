@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.nodes import enum, flag
+from migrator.nodes import copy_of, enum, flag
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
-from migrator.rules.rewrite import build, copy_of, script
+from migrator.rules.rewrite import build, script
 
 KINDS = ("REINDEX_OBJECT_INDEX", "REINDEX_OBJECT_TABLE", "REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_DATABASE")
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from migrator.effects import World
 from migrator.effects.volatility import volatile_functions
-from migrator.nodes import Node, content, find, name_of, strings
+from migrator.nodes import Node, assign, content, copy_of, find, name_of, strings
 from migrator.rules.alteration import Alteration
-from migrator.rules.rewrite import build, copy_of, literal_text, range_var, relation_text
+from migrator.rules.rewrite import build, literal_text, range_var, relation_text
 from migrator.statements import deparse
 
 PAGES = 500
@@ -69,7 +69,7 @@ def _block(relation: Node, column: str, value: Node | None, condition: Node) -> 
 def _update(relation: Node, column: str, value: Node | None, condition: Node) -> str:
     node = build(ROWS, tbl=relation, col=column, cond=condition)
     if value is not None:
-        node.update_stmt.target_list[0].res_target.val.CopyFrom(value)
+        assign(node.update_stmt.target_list[0].res_target.val, value)
     return deparse(node)
 
 
@@ -121,11 +121,11 @@ def _still_old(stmt: Node, world: World) -> Node | None:
 def _batches(node: Node, relation: Node, unchanged: Node | None) -> Node:
     batch, rest = copy_of(node), copy_of(node)
     for one in (batch, rest):
-        content(one).relation.CopyFrom(relation)
+        assign(content(one).relation, relation)
     true = expression("SELECT true")
     condition = unchanged if unchanged is not None else true
-    content(batch).where_clause.CopyFrom(expression(RANGE, cond=condition))
-    content(rest).where_clause.CopyFrom(condition)
+    assign(content(batch).where_clause, expression(RANGE, cond=condition))
+    assign(content(rest).where_clause, condition)
     block = build("DO 'body'")
     block.do_stmt.args[0].def_elem.arg.string.sval = BODY.format(
         relation=literal_text(relation_text(relation)),

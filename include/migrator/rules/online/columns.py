@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 
 from migrator.effects.volatility import volatile_functions
 from migrator.facts import DomainFacts
-from migrator.nodes import Node, enum, strings
+from migrator.nodes import Node, assign, copy_of, enum, strings
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
 from migrator.rules.online.backfill import expression, fill
 from migrator.rules.online.constraints import constrained, default_name, not_null, taken
 from migrator.rules.online.expressions import constraint_of, with_column
 from migrator.rules.online.steps import Steps
-from migrator.rules.rewrite import beside, build, copy_of, parts_of, relation_text
+from migrator.rules.rewrite import beside, build, parts_of, relation_text
 
 SERIAL = {
     "smallserial": "smallint",
@@ -106,7 +106,7 @@ def take_apart(definition: Node) -> Parts:
             if kind == "CONSTR_GENERATED":
                 parts.virtual = constraint.generated_kind == "v"
                 parts.stored = not parts.virtual
-            parts.column.constraints.add().constraint.CopyFrom(constraint)
+            assign(parts.column.constraints.add().constraint, constraint)
     return parts
 
 
@@ -124,15 +124,13 @@ def with_base_type(alteration: Alteration, domain: DomainFacts) -> Alteration | 
     checks = [constraint_of(item.definition, "") for item in domain.constraints if item.kind == "c"]
     if not domain.type or any(item is None for item in checks):
         return None
-    column.type_name.CopyFrom(_type(domain.type))
+    assign(column.type_name, _type(domain.type))
     for item in checks:
         constraint = column.constraints.add().constraint
-        constraint.CopyFrom(item)
-        constraint.raw_expr.CopyFrom(
-            with_column(constraint.raw_expr, "value", expression("SELECT c", c=column.colname))
-        )
+        assign(constraint, item)
+        assign(constraint.raw_expr, with_column(constraint.raw_expr, "value", expression("SELECT c", c=column.colname)))
     if domain.not_null:
-        column.constraints.add().constraint.CopyFrom(_not_null())
+        assign(column.constraints.add().constraint, _not_null())
     return replace(alteration, command=command)
 
 
@@ -143,7 +141,7 @@ def _values(alteration: Alteration, parts: Parts) -> Steps:
     if len(serial) == 1 and serial[0] in SERIAL:
         sequence = beside(table, object_name(table.relname, name, "seq"))
         create = build(f"CREATE SEQUENCE seq AS {SERIAL[serial[0]]}", seq=sequence)
-        parts.column.type_name.CopyFrom(_type(SERIAL[serial[0]]))
+        assign(parts.column.type_name, _type(SERIAL[serial[0]]))
         owner = build("ALTER SEQUENCE seq OWNED BY own", seq=sequence, own=(*parts_of(table), name))
         parts.required = parts.required if parts.required is not None else _not_null()
         return _filled(alteration, parts.column, _next(sequence), create, owner)
@@ -159,9 +157,9 @@ def _values(alteration: Alteration, parts: Parts) -> Steps:
         return _filled(alteration, parts.column, parts.default)
     if parts.default is not None:
         constraint = parts.column.constraints.add().constraint
-        constraint.CopyFrom(_default(parts.default))
+        assign(constraint, _default(parts.default))
         if parts.required is not None:  # the default is in every row at once: nothing is read
-            parts.column.constraints.add().constraint.CopyFrom(parts.required)
+            assign(parts.column.constraints.add().constraint, parts.required)
             parts.required = None
     return Steps(expand=(added(alteration, parts.column),))
 
@@ -225,7 +223,7 @@ def _not_null() -> Node:
 
 def _default(value: Node) -> Node:
     result = copy_of(_column("ALTER TABLE t ADD COLUMN c int DEFAULT 0").constraints[0].constraint)
-    result.raw_expr.CopyFrom(value)
+    assign(result.raw_expr, value)
     return result
 
 

@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 
 from migrator.effects.world import ASSUMED
 from migrator.facts import RelationFacts
-from migrator.nodes import Node, enum, find, strings
+from migrator.nodes import Node, copy_of, enum, find, strings
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
 from migrator.rules.online.expressions import constraint_of
 from migrator.rules.online.steps import Steps
-from migrator.rules.rewrite import beside, build, copy_of, range_var
+from migrator.rules.rewrite import beside, build, range_var
 
 NOT_NULL_CONSTRAINTS = 18
 """From this major on NOT NULL is a constraint that can be added NOT VALID."""

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from migrator.effects import World
 from migrator.facts import DomainFacts
-from migrator.nodes import Node, enum, strings
+from migrator.nodes import Node, assign, copy_of, enum, strings
 from migrator.rules.names import object_name
 from migrator.rules.online.backfill import expression
 from migrator.rules.online.expressions import constraint_of, with_column
 from migrator.rules.online.steps import Steps
-from migrator.rules.rewrite import build, copy_of, range_var
+from migrator.rules.rewrite import build, range_var
 
 
 def by_table(node: Node, world: World) -> str | None:
@@ -52,7 +52,7 @@ def _not_valid(node: Node, constraint: Node) -> Node:
     del result.alter_domain_stmt.type_name[:]
     result.alter_domain_stmt.type_name.extend(node.alter_domain_stmt.type_name)
     made = getattr(result.alter_domain_stmt, "def").constraint
-    made.CopyFrom(constraint)
+    assign(made, constraint)
     made.skip_validation, made.initially_valid = True, False
     return result
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from migrator.nodes import Node, find, strings
-from migrator.rules.rewrite import build, copy_of
+from migrator.nodes import Node, assign, copy_of, find, strings
+from migrator.rules.rewrite import build
 from migrator.statements import parse
 
 
@@ -52,7 +52,7 @@ def with_column(expression: Node, old: str, new: Node) -> Node:
     wrapper = build("SELECT val", val=result)
     for node in find(wrapper, "Node"):
         if node.WhichOneof("node") == "column_ref" and strings(node.column_ref.fields)[-1:] == (old,):
-            node.CopyFrom(new)
+            assign(node, new)
     return wrapper.select_stmt.target_list[0].res_target.val
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 
 from migrator.effects import World
 from migrator.facts import RelationFacts
-from migrator.nodes import Node, strings
+from migrator.nodes import Node, assign, copy_of, strings
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
 from migrator.rules.online.steps import Steps
-from migrator.rules.rewrite import build, copy_of, range_var, script
+from migrator.rules.rewrite import build, range_var, script
 
 
 def on_partitions(node: Node, world: World) -> str | None:
@@ -70,7 +70,7 @@ def _called(expression: Node) -> str:
 
 def _only(node: Node, relation: Node, name: str) -> Node:
     result = copy_of(node)
-    result.index_stmt.relation.CopyFrom(relation)
+    assign(result.index_stmt.relation, relation)
     result.index_stmt.relation.inh = False
     result.index_stmt.concurrent = False
     result.index_stmt.idxname = name

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from migrator.facts import ColumnFacts, RelationFacts
 from migrator.frozen import frozen
-from migrator.nodes import Node
+from migrator.nodes import Node, copy_of
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
 from migrator.rules.online.expressions import constraint_of
 from migrator.rules.online.steps import Steps
-from migrator.rules.rewrite import build, copy_of, parts_of, range_var
+from migrator.rules.rewrite import build, parts_of, range_var
 
 
 @frozen

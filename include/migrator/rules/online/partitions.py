@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from migrator.effects import World
 from migrator.facts import RelationFacts
-from migrator.nodes import Node, name_of
+from migrator.nodes import Node, assign, copy_of, name_of
 from migrator.rules.names import object_name
-from migrator.rules.rewrite import build, copy_of, range_var, script
+from migrator.rules.rewrite import build, range_var, script
 
 _KEY = re.compile(r'(?:RANGE|LIST) \("?(?P<column>\w+)"?\)')
 _LIMITLESS = "column_ref"
@@ -62,12 +62,12 @@ def create(node: Node, world: World, *, reads: Sequence[str]) -> str | None:
             table.create_stmt.options.extend(stmt.options)
         elif field == "partspec":
             if stmt.HasField(field):
-                table.create_stmt.partspec.CopyFrom(stmt.partspec)
+                assign(table.create_stmt.partspec, stmt.partspec)
         else:
             setattr(table.create_stmt, field, getattr(stmt, field))
     attached = build("ALTER TABLE par ATTACH PARTITION part DEFAULT", par=relation, part=stmt.relation)
     bound = getattr(attached.alter_table_stmt.cmds[0].alter_table_cmd, "def").partition_cmd.bound
-    bound.CopyFrom(stmt.partbound)
+    assign(bound, stmt.partbound)
     before: list[list[Node]] = []
     after: list[Node] = []
     column = key_column(parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.facts import ConstraintFacts, IndexFacts, RelationFacts
 from migrator.frozen import frozen
-from migrator.nodes import Node, find
+from migrator.nodes import Node, assign, copy_of, find
 from migrator.rules.alteration import Alteration
 from migrator.rules.names import object_name
 from migrator.rules.online.backfill import expression, fill
@@ -13,7 +13,7 @@ from migrator.rules.online.expressions import constraint_of, expression_of, rena
 from migrator.rules.online.moves import References, is_referenced, moved_references, moved_sequences
 from migrator.rules.online.steps import Steps
 from migrator.rules.online.sync import ended, renamed_target, started
-from migrator.rules.rewrite import beside, build, copy_of, parts_of
+from migrator.rules.rewrite import beside, build, parts_of
 
 LEFT_BEHIND = (
     "with the old column go its comment, its own privileges, statistics target, storage, compression and options,",
@@ -129,7 +129,7 @@ def _second_column(
 
 def _cast(column: str, target: Node) -> Node:
     value = expression("SELECT CAST(col AS integer)", col=column)
-    value.type_cast.type_name.CopyFrom(target)
+    assign(value.type_cast.type_name, target)
     return value
 
 
@@ -137,9 +137,9 @@ def _add(change: _Change) -> Node:
     definition = change.definition
     node = build("ALTER TABLE tbl ADD COLUMN col integer", tbl=change.relation, col=change.new)
     column = getattr(node.alter_table_stmt.cmds[0].alter_table_cmd, "def").column_def
-    column.type_name.CopyFrom(definition.type_name)
+    assign(column.type_name, definition.type_name)
     if definition.HasField("coll_clause"):
-        column.coll_clause.CopyFrom(definition.coll_clause)
+        assign(column.coll_clause, definition.coll_clause)
     return node
 
 
@@ -150,7 +150,7 @@ def _indexes(change: _Change) -> Steps:
         node = renamed(made, change.old, change.new)
         node.index_stmt.idxname = _new_name(_bare(item))
         node.index_stmt.concurrent = True
-        node.index_stmt.relation.CopyFrom(beside(change.relation, change.relation.relname))
+        assign(node.index_stmt.relation, beside(change.relation, change.relation.relname))
         built.append(node)
     return Steps(index=tuple(built))
 
@@ -258,7 +258,7 @@ def _new_indexes(alteration: Alteration, facts: RelationFacts) -> Steps | None:
                 element.collation.extend(clause.collname)
         made.index_stmt.idxname = _new_name(bare)
         made.index_stmt.concurrent = True
-        made.index_stmt.relation.CopyFrom(beside(alteration.relation, alteration.relation.relname))
+        assign(made.index_stmt.relation, beside(alteration.relation, alteration.relation.relname))
         old, new = beside(alteration.relation, bare), beside(alteration.relation, _new_name(bare))
         index += [made, build("DROP INDEX CONCURRENTLY idx", idx=parts_of(old))]
         renames.append(build("ALTER INDEX idx RENAME TO name", idx=new, name=bare))

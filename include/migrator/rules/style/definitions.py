@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 from migrator.effects.world import commands
 from migrator.frozen import frozen
-from migrator.nodes import Node, enum, strings
+from migrator.nodes import Node, assign, copy_of, enum, strings
 from migrator.rules.model import Hit, Subject
-from migrator.rules.rewrite import build, copy_of, script
+from migrator.rules.rewrite import build, script
 
 STATEMENTS = ("create_stmt", "alter_table_stmt")
 SUBTYPES = ("AT_AddColumn", "AT_AlterColumnType")
@@ -84,7 +84,7 @@ def retyped(definition: Definition, name: str) -> str:
 
     def change(column: Node) -> None:
         bounds = [copy_of(item) for item in column.type_name.array_bounds]
-        column.type_name.CopyFrom(type_node(name))
+        assign(column.type_name, type_node(name))
         column.type_name.array_bounds.extend(bounds)
 
     return definition.rewritten(change)

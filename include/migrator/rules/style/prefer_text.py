@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.nodes import Node
+from migrator.nodes import Node, assign
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Subject
 from migrator.rules.rewrite import build
@@ -31,7 +31,7 @@ def _alternative(item: Definition, limit: int) -> str:
     def change(column: Node) -> None:
         template = build(f"ALTER TABLE t ADD COLUMN c text CHECK (length(col) <= {limit})", col=item.name)
         checked = getattr(template.alter_table_stmt.cmds[0].alter_table_cmd, "def").column_def
-        column.type_name.CopyFrom(type_node("text"))
+        assign(column.type_name, type_node("text"))
         column.constraints.extend(checked.constraints)
 
     return item.rewritten(change)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.nodes import copy_of
 from migrator.plan import Severity
 from migrator.rules.alteration import alterations
 from migrator.rules.model import DOCS, Hit, Rule, Subject
-from migrator.rules.rewrite import copy_of, script
+from migrator.rules.rewrite import script
 
 CONCURRENTLY = 14
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from migrator.effects import World
 from migrator.kinds import object_name
-from migrator.nodes import Node, enum, strings
+from migrator.nodes import Node, copy_of, enum, strings
 from migrator.plan import Severity
 from migrator.rules.model import DOCS, Hit, Rule, Script, Subject
-from migrator.rules.rewrite import beside, build, copy_of
+from migrator.rules.rewrite import beside, build
 from migrator.rules.rewrite import script as written
 
 HARMLESS = (
