@@ -40,11 +40,11 @@ def frozen(cls: type[T]) -> type[T]:
 
 def _init(cls: Any) -> Callable[..., None]:
     names: dict[str, Any] = {"MISSING": MISSING}
-    parameters, lines = ["self"], ["values = self.__dict__"]
+    parameters, lines = ["self"], ["_written = self.__dict__"]  # a name that no field has
     for item in fields(cls):
         parameter, value = _of(item, names)
         parameters += parameter
-        lines.append(f"values[{item.name!r}] = {value}")
+        lines.append(f"_written[{item.name!r}] = {value}")
     source = f"def __init__({', '.join(parameters)}):\n" + "".join(f"    {line}\n" for line in lines)
     made: dict[str, Any] = {}
     exec(source, names, made)  # as dataclass() itself makes it; nothing but names of fields goes in

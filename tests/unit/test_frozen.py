@@ -41,6 +41,15 @@ def test_each_instance_has_defaults_of_its_own() -> None:
     assert pickle.loads(pickle.dumps(first)) == first
 
 
+def test_a_field_can_have_any_name() -> None:
+    @frozen
+    class Listed:
+        values: tuple[int, ...] = ()
+
+    assert Listed((1, 2)).values == (1, 2)
+    assert Listed().values == ()
+
+
 def test_post_init_is_refused() -> None:
     class Checked:
         x: int
