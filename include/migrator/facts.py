@@ -343,6 +343,8 @@ class CatalogFacts:
     """The catalog was asked. False for facts made by hand, as for `--server-version`."""
     missing: frozenset[str] = frozenset()
     """What the files name and no schema has: "type x", "function f", "server s"."""
+    row_functions: frozenset[str] = frozenset()
+    """Bare names of functions that take a row as their only argument: t.f may be f(t)."""
     everything: tuple[str, ...] | None = None
     """All tables, materialized views and indexes of the database, where a statement is about all; None: not asked."""
     database: str = ""

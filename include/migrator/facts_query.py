@@ -116,6 +116,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         missing=frozenset(row["name"] for row in missing),
         absent=frozenset(row["name"] for row in absent),
         everything=tuple(map(found.names.__getitem__, facts_rows.stored(found))) if every else None,
+        row_functions=frozenset(row["name"] for row in ask("row_functions")),
         database=server["database"],
         tablespace=server["tablespace"],
         asked=frozenset(f"{schema}.{name}" if schema else name for schema, name in wanted.relations),

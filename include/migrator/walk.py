@@ -91,7 +91,7 @@ class _Walker:
         piece: Piece | None = None,
     ) -> tuple[Subject, World]:
         node = statement.node
-        effects, failed = effects_of(node, world), False
+        effects, failed = effects_of(node, world, inside=piece is not None), False
         if effects.fails is not None and (self.caught or self.maybe or self.unsure):
             effects, failed = softened(effects, self.caught, conditional=self.maybe, unsure=self.unsure)
         gaps, faults = len(self.gaps), len(self.faults)

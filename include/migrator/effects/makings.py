@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from migrator.effects import queries, types
+from migrator.effects import column_names, queries, types
 from migrator.effects.model import Recorder
 from migrator.effects.named import composite, may_create_in, superuser_only
 from migrator.effects.tables import types_exist
@@ -78,8 +78,11 @@ def create_function(stmt: Node, world: World, out: Recorder) -> None:
     _language(stmt, world, out)
     types_exist(stmt, world, out)
     _signature_is_free(stmt, world, out)
+    given = [item.function_parameter.name for item in stmt.parameters if item.function_parameter.name]
     if stmt.HasField("sql_body"):
         queries.query(stmt.sql_body, world, out, planned=False)
+        return
+    if world.state.get(("setting", "check_function_bodies"), None) == "off":
         return
     if (option_text(stmt.options, "language") or "").lower() != "sql":
         return
@@ -92,6 +95,7 @@ def create_function(stmt: Node, world: World, out: Recorder) -> None:
     for statement in parsed.statements:
         if statement.name in ("select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt"):
             queries.query(statement.node, world, out, planned=False)
+            column_names.check(statement.node, world, out, variables=given)
 
 
 def _language(stmt: Node, world: World, out: Recorder) -> None:

@@ -285,12 +285,16 @@ def publication(stmt: Node, draft: Draft) -> None:
 
 
 def setting(stmt: Node, draft: Draft) -> None:
-    """SET search_path and SET TIME ZONE: the later statements run under them."""
+    """SET search_path, TIME ZONE and check_function_bodies: the later statements run under them."""
     name = stmt.name.lower()
-    if name not in ("search_path", "timezone"):
+    if name not in ("search_path", "timezone", "check_function_bodies"):
         return
     kind = enum(stmt, "kind")
     values = tuple(_text(item) for item in stmt.args)
+    if name == "check_function_bodies":
+        off = kind == "VAR_SET_VALUE" and all(value in ("off", "false", "no", "f", "n", None) for value in values)
+        draft.changes[("setting", name)] = "off" if off else None
+        return
     if kind != "VAR_SET_VALUE" or not all(values):
         draft.changes[("setting", name)] = None
     elif name == "timezone":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from migrator.effects import (
     alter_domain,
     alter_table,
+    column_names,
     drops,
     indexes,
     maintenance,
@@ -81,8 +82,16 @@ Handler = Callable[[Node, World, Recorder], None]
 """Called with the statement's own message (not its Node envelope)."""
 
 
-def effects_of(node: Node, world: World) -> Effects:
-    """What the statement does in this world. Unknown statements say so (`known` is False)."""
+_OF_QUERIES = ("create_table_as_stmt", "explain_stmt", "declare_cursor_stmt", "prepare_stmt")
+QUERIES = frozenset(["select_stmt", "insert_stmt", "update_stmt", "delete_stmt", *_OF_QUERIES])
+"""Statements whose columns are looked for in what they read."""
+
+
+def effects_of(node: Node, world: World, *, inside: bool = False) -> Effects:
+    """What the statement does in this world. Unknown statements say so (`known` is False).
+
+    :param inside: it stands in the body of a function or block, where a name can be a variable.
+    """
     name = name_of(node)
     handler = HANDLERS.get(name)
     recorder = Recorder(transactional=is_transactional(node))
@@ -91,6 +100,8 @@ def effects_of(node: Node, world: World) -> Effects:
     else:
         try:
             handler(getattr(node, name), world, recorder)
+            if world.facts is not None and not inside and name in QUERIES:
+                column_names.check(getattr(node, name).query if name in _OF_QUERIES else node, world, recorder)
             if world.facts is not None and world.facts.absent:
                 absent(name, getattr(node, name), world, recorder)
         except FAULTS as fault:

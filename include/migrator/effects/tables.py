@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrator.effects import misplaced, queries, virtual_columns
+from migrator.effects import column_names, misplaced, queries, virtual_columns
 from migrator.effects.definitions import constraint as constraint_facts
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import AX, SRX, SUX, Recorder
@@ -212,6 +212,7 @@ def view(stmt: Node, world: World, out: Recorder) -> None:
     name = new_name(stmt.view, world)
     facts = world.relation(name)
     queries.query(stmt.query, world, out, planned=False)
+    column_names.check(stmt.query, world, out)
     if not stmt.replace:
         is_free(name, world, out)
         may_create_in(name.partition(".")[0], world, out)

@@ -18,6 +18,15 @@ SELECT
     coalesce((SELECT r.rolsuper FROM pg_catalog.pg_roles AS r WHERE r.rolname = coalesce(%(role)s, current_user::text)), false)
         AS superuser
 
+-- name: row_functions
+-- Functions of one argument that is a row: they can be written like a column of it.
+SELECT DISTINCT p.proname AS name
+FROM pg_catalog.pg_proc AS p
+INNER JOIN pg_catalog.pg_type AS t ON p.proargtypes[0] = t.oid
+WHERE
+    p.pronargs - p.pronargdefaults <= 1 AND p.pronargs > 0
+    AND (t.typtype = 'c' OR t.oid IN ('pg_catalog.record'::regtype, 'pg_catalog.anyelement'::regtype))
+
 -- name: populated_schemas
 -- Where all tables of the database are; none when there are too many of them.
 SELECT s.nspname AS name
