@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrator import facts_rows, sql
+from migrator import facts_objects, facts_relations, facts_rows, sql
 from migrator.facts import CatalogFacts
 from migrator.facts_names import Mentioned, Name
-from migrator.facts_rows import Found, Row
+from migrator.facts_relations import Found
 from migrator.facts_running import Running
+from migrator.facts_table import Row, Table
 from migrator.garbage import no_collection
 from migrator.statements import ParsedFile
 from migrator.surroundings import read_surroundings
@@ -67,24 +68,26 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     types = ask("types", names=sorted(wanted.types | wanted.dropped_types), role=role) if wanted.types else []
     objects = _objects(ask, wanted, oids)
     members = ask("publication_members", names=sorted(wanted.publications)) if wanted.publications else []
-    reached = {row["relation_oid"] for row in objects} | {row["oid"] for row in members}
+    catalogs = {row["oid"]: row["name"] for row in ask("catalogs")} if objects.rows else {}
+    reached = {oid for (oid,) in objects.several("relation_oid")} | {row["oid"] for row in members}
     if wanted.statistics:
         reached |= {row["oid"] for row in ask("statistics_tables", names=sorted(wanted.statistics))}
     reached |= {oid for row in types for oid in (*row["tables"], *row["typed_tables"])}
     every = [row["name"] for row in ask("populated_schemas", most=MOST_RELATIONS)] if wanted.whole_database else []
-    relations = ask(
+    relations = ask.table(
         "closure",
-        oids=sorted({*oids.values(), *reached} - {None}),
+        oids=_array({*oids.values(), *reached} - {None}),
         far=sorted(oids[name] for name in wanted.emptied if name in oids),
         schemas=sorted({*wanted.whole_schemas, *every}),
         role=role,
     )
     found = Found(relations)
     everything = _array(found.names)
-    tables = _array(row["oid"] for row in found.rows if row["kind"] not in HAVE_NO_COLUMNS)
-    details = {query: ask(query, oids=tables) if found.rows else [] for query in OF_RELATIONS}
-    details["statistics"] = ask("statistics", oids=everything, names=sorted(wanted.statistics))
-    details["publications"] = ask("publications", oids=everything, names=sorted(wanted.publications))
+    tables = _array(oid for oid, kind in found.kinds.items() if kind not in HAVE_NO_COLUMNS)
+    details = {query: ask.table(query, oids=tables) if found.names else Table() for query in OF_RELATIONS}
+    details["statistics"] = ask.table("statistics", oids=everything, names=sorted(wanted.statistics))
+    details["publications"] = ask.table("publications", oids=everything, names=sorted(wanted.publications))
+    published = [details["publications"].named(row) for row in details["publications"].rows]
     domains = [row["oid"] for row in types if row["kind"] == "d"]
     schemas = sorted(wanted.schemas | wanted.whole_schemas | {str(server["schema"])})
     extensions = sorted(wanted.extensions)
@@ -96,18 +99,18 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         server_version_num=server["server_version_num"],
         timezone=server["timezone"],
         schema=server["schema"],
-        relations=facts_rows.relations(found, details),
+        relations=facts_relations.relations(found, details),
         functions=facts_rows.functions(ask("functions", names=functions, role=role) if functions else []),
         domains=facts_rows.domains(types, ask("domain_constraints", oids=domains) if domains else [], found),
         resolved={name: found.names[oid] for (schema, name), oid in oids.items() if schema is None},
         types=facts_rows.types(types, found),
-        objects=facts_rows.objects(objects, found),
-        roots=facts_rows.roots(objects),
+        objects=facts_objects.Objects(objects, catalogs, found),
+        roots=facts_objects.roots(objects, catalogs),
         schemas=facts_rows.schemas(ask("schemas", names=schemas, role=role), wanted.whole_schemas, found),
         extensions=facts_rows.extensions(ask("extensions", names=extensions, role=role) if extensions else []),
         event_triggers=facts_rows.event_triggers(ask("event_triggers")),
-        publications=facts_rows.publications(details["publications"], found),
-        publications_for_all=tuple(dict.fromkeys(row["name"] for row in details["publications"] if row["for_all"])),
+        publications=facts_rows.publications(published, found),
+        publications_for_all=tuple(dict.fromkeys(row["name"] for row in published if row["for_all"])),
         role=role,
         superuser=server["superuser"],
         standby=server["standby"],
@@ -115,7 +118,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         complete=True,
         missing=frozenset(row["name"] for row in missing),
         absent=frozenset(row["name"] for row in absent),
-        everything=tuple(map(found.names.__getitem__, facts_rows.stored(found))) if every else None,
+        everything=tuple(map(found.names.__getitem__, facts_relations.stored(found))) if every else None,
         row_functions=frozenset(row["name"] for row in ask("row_functions")),
         database=server["database"],
         tablespace=server["tablespace"],
@@ -136,10 +139,13 @@ class _Asker:
         self._queries = sql.load(topic)
 
     def __call__(self, query: str, **values: Any) -> list[Row]:
+        table = self.table(query, **values)
+        return [table.named(row) for row in table.rows]
+
+    def table(self, query: str, **values: Any) -> Table:
         with self._conn.cursor() as cursor:
             cursor.execute(self._queries[query].encode(), values)
-            columns = [column.name for column in cursor.description or ()]
-            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+            return Table([column.name for column in cursor.description or ()], cursor.fetchall())
 
 
 def _names(ask: _Asker, wanted: Mentioned) -> list[Row]:
@@ -149,7 +155,7 @@ def _names(ask: _Asker, wanted: Mentioned) -> list[Row]:
     return ask("names", schemas=[schema for schema, _ in names], names=[name for _, name in names]) if names else []
 
 
-def _objects(ask: _Asker, wanted: Mentioned, oids: Mapping[Name, int]) -> list[Row]:
+def _objects(ask: _Asker, wanted: Mentioned, oids: Mapping[Name, int]) -> Table:
     roots: dict[str, list[Any]] = {
         "relations": sorted(oids[name] for name in wanted.dropped if name in oids),
         "types": sorted(wanted.dropped_types),
@@ -160,4 +166,4 @@ def _objects(ask: _Asker, wanted: Mentioned, oids: Mapping[Name, int]) -> list[R
         "wrappers": sorted(wanted.dropped_wrappers),
         "roles": sorted(wanted.roles),
     }
-    return ask("objects", **roots) if any(roots.values()) else []
+    return ask.table("objects", **roots) if any(roots.values()) else Table()

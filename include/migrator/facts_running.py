@@ -37,8 +37,9 @@ class Running:
         if self._rounds > MAX_ROUNDS:
             return False
         asked, more = set(self.mentioned.functions), False
-        for relation in facts.relations.values():
-            if (relation.triggers or relation.rules) and relation.name.rpartition(".")[2] in self._changed:
+        for name in facts.relations if self._changed else ():
+            if name.rpartition(".")[2] in self._changed:
+                relation = facts.relations[name]
                 self.mentioned.functions.update(item.function.rpartition(".")[2] for item in relation.triggers)
                 more = self._rules(relation.rules) or more
         unread = {item.body for group in facts.functions.values() for item in group if item.body} - self._read

@@ -57,7 +57,7 @@ Ask = Callable[..., Sequence[Mapping[str, Any]]]
 
 def read_surroundings(ask: Ask, names: Mapping[int, str], *, standby: bool) -> Surroundings:
     """:param ask: runs a query of surroundings.sql. :param names: the relations in question, by oid."""
-    oids = sorted(names)
+    oids = "{" + ",".join(map(str, sorted(names))) + "}"  # a list of thousands takes far longer to write
     server = ask("replication")[0]
     transactions = () if standby else ask("transactions")
     return Surroundings(

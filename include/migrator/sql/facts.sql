@@ -154,7 +154,12 @@ reached AS (
             d.objid,
             d.objsubid
         FROM pg_catalog.pg_depend AS d
-        WHERE r.classid = d.refclassid AND r.objid = d.refobjid AND r.objsubid IN (0, d.refobjsubid)
+        WHERE
+            r.classid = d.refclassid AND r.objid = d.refobjid AND r.objsubid IN (0, d.refobjsubid)
+            AND NOT ( -- its TOAST table, on which nothing else depends
+                d.deptype = 'i' AND d.refobjsubid = 0 AND d.classid = 'pg_catalog.pg_class'::regclass
+                AND d.refclassid = 'pg_catalog.pg_class'::regclass
+            )
         UNION ALL
         SELECT
             d.refclassid,
@@ -165,63 +170,106 @@ reached AS (
     ) AS next
     WHERE r.classid <> 'pg_catalog.pg_namespace'::regclass OR r.objid >= 16384 OR r.objid = 2200
 ),
-distinct_roots AS (
+labelled AS (
     SELECT
         classid,
         objid,
-        array_agg(label) FILTER (WHERE label IS NOT null) AS labels
+        array_agg(label) AS labels
     FROM roots
+    WHERE label IS NOT null
     GROUP BY classid, objid
 ),
 named AS (
     SELECT
-        r.classid,
+        r.*,
+        r.objid AS relation_oid,
+        '' AS name
+    FROM reached AS r WHERE r.classid = 'pg_catalog.pg_class'::regclass AND r.objsubid = 0
+    UNION ALL
+    SELECT
+        r.*,
         r.objid,
-        r.objsubid,
-        coalesce(
-            CASE r.classid WHEN 'pg_catalog.pg_class'::regclass THEN r.objid END, con.conrelid, def.adrelid, tg.tgrelid,
-            rw.ev_class, pol.polrelid, st.stxrelid, pr.prrelid
-        ) AS relation_oid,
-        coalesce(
-            a.attname, con.conname, tg.tgname, rw.rulename, pol.polname, st.stxname, ty.typname, fn.proname
-        )::text AS name
+        a.attname
     FROM reached AS r
-    LEFT JOIN pg_catalog.pg_attribute AS a
-        ON r.classid = 'pg_catalog.pg_class'::regclass AND r.objsubid <> 0 AND r.objid = a.attrelid AND r.objsubid = a.attnum
-    LEFT JOIN pg_catalog.pg_constraint AS con ON r.classid = 'pg_catalog.pg_constraint'::regclass AND r.objid = con.oid
-    LEFT JOIN pg_catalog.pg_attrdef AS def ON r.classid = 'pg_catalog.pg_attrdef'::regclass AND r.objid = def.oid
-    LEFT JOIN pg_catalog.pg_trigger AS tg ON r.classid = 'pg_catalog.pg_trigger'::regclass AND r.objid = tg.oid
-    LEFT JOIN pg_catalog.pg_rewrite AS rw ON r.classid = 'pg_catalog.pg_rewrite'::regclass AND r.objid = rw.oid
-    LEFT JOIN pg_catalog.pg_policy AS pol ON r.classid = 'pg_catalog.pg_policy'::regclass AND r.objid = pol.oid
-    LEFT JOIN pg_catalog.pg_statistic_ext AS st ON r.classid = 'pg_catalog.pg_statistic_ext'::regclass AND r.objid = st.oid
-    LEFT JOIN pg_catalog.pg_publication_rel AS pr
-        ON r.classid = 'pg_catalog.pg_publication_rel'::regclass AND r.objid = pr.oid
-    LEFT JOIN pg_catalog.pg_type AS ty ON r.classid = 'pg_catalog.pg_type'::regclass AND r.objid = ty.oid
-    LEFT JOIN pg_catalog.pg_proc AS fn ON r.classid = 'pg_catalog.pg_proc'::regclass AND r.objid = fn.oid
+    CROSS JOIN LATERAL (
+        SELECT c.attname FROM pg_catalog.pg_attribute AS c
+        WHERE c.attrelid = r.objid AND c.attnum = r.objsubid
+        OFFSET 0 -- there are few, so that the whole of pg_attribute is not to be read
+    ) AS a
+    WHERE r.classid = 'pg_catalog.pg_class'::regclass AND r.objsubid <> 0
+    UNION ALL
+    SELECT
+        r.*,
+        c.conrelid,
+        c.conname
+    FROM reached AS r INNER JOIN pg_catalog.pg_constraint AS c ON r.objid = c.oid
+    WHERE r.classid = 'pg_catalog.pg_constraint'::regclass
+    UNION ALL
+    SELECT
+        r.*,
+        c.adrelid,
+        ''
+    FROM reached AS r INNER JOIN pg_catalog.pg_attrdef AS c ON r.objid = c.oid
+    WHERE r.classid = 'pg_catalog.pg_attrdef'::regclass
+    UNION ALL
+    SELECT
+        r.*,
+        c.tgrelid,
+        c.tgname
+    FROM reached AS r INNER JOIN pg_catalog.pg_trigger AS c ON r.objid = c.oid
+    WHERE r.classid = 'pg_catalog.pg_trigger'::regclass
+    UNION ALL
+    SELECT
+        r.*,
+        null,
+        c.typname
+    FROM reached AS r INNER JOIN pg_catalog.pg_type AS c ON r.objid = c.oid
+    WHERE r.classid = 'pg_catalog.pg_type'::regclass
+    UNION ALL
+    SELECT
+        r.*,
+        coalesce(w.ev_class, p.polrelid, s.stxrelid, b.prrelid),
+        coalesce(w.rulename, p.polname, s.stxname, f.proname, '')
+    FROM reached AS r
+    LEFT JOIN pg_catalog.pg_rewrite AS w ON r.classid = 'pg_catalog.pg_rewrite'::regclass AND r.objid = w.oid
+    LEFT JOIN pg_catalog.pg_policy AS p ON r.classid = 'pg_catalog.pg_policy'::regclass AND r.objid = p.oid
+    LEFT JOIN pg_catalog.pg_statistic_ext AS s ON r.classid = 'pg_catalog.pg_statistic_ext'::regclass AND r.objid = s.oid
+    LEFT JOIN pg_catalog.pg_publication_rel AS b
+        ON r.classid = 'pg_catalog.pg_publication_rel'::regclass AND r.objid = b.oid
+    LEFT JOIN pg_catalog.pg_proc AS f ON r.classid = 'pg_catalog.pg_proc'::regclass AND r.objid = f.oid
+    WHERE
+        r.classid NOT IN (
+            'pg_catalog.pg_class'::regclass, 'pg_catalog.pg_constraint'::regclass, 'pg_catalog.pg_attrdef'::regclass,
+            'pg_catalog.pg_trigger'::regclass, 'pg_catalog.pg_type'::regclass
+        )
 )
 SELECT
-    k.relname AS catalog,
+    n.classid::bigint AS catalog_oid,
     n.objid::bigint AS oid,
     n.objsubid AS subid,
     n.relation_oid::bigint AS relation_oid,
-    coalesce(n.name, '') AS name,
-    coalesce(x.labels, '{}') AS labels,
-    ARRAY(
-        SELECT d.deptype::text || ':' || dk.relname || ':' || d.objid || ':' || d.objsubid
+    n.name::text AS name,
+    l.labels,
+    (
+        SELECT string_agg(d.deptype::text || ':' || d.classid || ':' || d.objid || ':' || d.objsubid, ' ')
         FROM pg_catalog.pg_depend AS d
-        INNER JOIN pg_catalog.pg_class AS dk ON d.classid = dk.oid
         WHERE n.classid = d.refclassid AND n.objid = d.refobjid AND n.objsubid IN (0, d.refobjsubid)
     ) AS dependents,
-    ARRAY(
-        SELECT d.deptype::text || ':' || dk.relname || ':' || d.refobjid || ':' || d.refobjsubid
+    (
+        SELECT string_agg(d.deptype::text || ':' || d.refclassid || ':' || d.refobjid || ':' || d.refobjsubid, ' ')
         FROM pg_catalog.pg_depend AS d
-        INNER JOIN pg_catalog.pg_class AS dk ON d.refclassid = dk.oid
         WHERE n.classid = d.classid AND n.objid = d.objid AND n.objsubid = d.objsubid AND d.deptype IN ('i', 'P', 'S', 'e')
     ) AS needed_by
 FROM named AS n
-INNER JOIN pg_catalog.pg_class AS k ON n.classid = k.oid
-LEFT JOIN distinct_roots AS x ON n.classid = x.classid AND n.objid = x.objid AND n.objsubid = 0
-ORDER BY k.relname, n.objid, n.objsubid
+LEFT JOIN labelled AS l ON n.classid = l.classid AND n.objid = l.objid AND n.objsubid = 0
+
+-- name: catalogs
+-- Where objects are: what pg_depend has as numbers.
+SELECT
+    c.oid::bigint AS oid,
+    c.relname AS name
+FROM pg_catalog.pg_class AS c
+WHERE c.relnamespace = 11 AND c.relkind = 'r'
 
 -- name: closure
 -- Relations that a migration names, and those that its statements can reach: tables of indexes, partition trees,
@@ -316,7 +364,8 @@ SELECT
     greatest(c.reltuples, -1)::float8 AS reltuples,
     c.relpages AS relpages,
     CASE
-        WHEN c.relkind NOT IN ('r', 'm', 'i', 'S', 't') THEN 0
+        WHEN c.relkind NOT IN ('r', 'm', 'i', 'S') THEN 0
+        WHEN c.relkind = 'S' THEN current_setting('block_size')::int -- always one page
         WHEN c.oid IN (SELECT l.relation FROM locked AS l) THEN c.relpages::bigint * current_setting('block_size')::int
         ELSE coalesce(pg_catalog.pg_relation_size(c.oid), 0)
     END AS bytes,
@@ -478,14 +527,17 @@ SELECT
     i.indisreplident AS is_replica_identity,
     i.indkey::int [] AS numbers,
     i.indnkeyatts AS key_columns,
-    ARRAY(
-        SELECT coalesce(co.collname::text, '')
-        FROM unnest(i.indcollation::oid [], i.indkey::int []) WITH ORDINALITY AS k (collation_oid, attnum, place)
-        LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND k.attnum = a.attnum
-        LEFT JOIN pg_catalog.pg_collation AS co
-            ON k.collation_oid = co.oid AND k.collation_oid IS DISTINCT FROM a.attcollation
-        ORDER BY k.place
-    ) AS collations,
+    i.indcollation::bigint [] AS collation_oids,
+    CASE
+        WHEN NOT i.indcollation::oid [] <@ '{0,100}' THEN ARRAY( -- none, and the default one
+            SELECT coalesce(co.collname::text, '')
+            FROM unnest(i.indcollation::oid [], i.indkey::int []) WITH ORDINALITY AS k (collation_oid, attnum, place)
+            LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND k.attnum = a.attnum
+            LEFT JOIN pg_catalog.pg_collation AS co
+                ON k.collation_oid = co.oid AND k.collation_oid IS DISTINCT FROM a.attcollation
+            ORDER BY k.place
+        )
+    END AS collations,
     am.amname AS method,
     c.relkind = 'I' AS is_partitioned,
     CASE WHEN i.indpred IS NOT null THEN pg_catalog.pg_get_expr(i.indpred, i.indrelid) END AS predicate,
