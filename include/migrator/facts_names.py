@@ -19,6 +19,7 @@ ON_RELATIONS = ("OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_COLUMN
 """Named as a relation's name followed by their own."""
 ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGGREGATE")
 SEQUENCE_FUNCTIONS = ("nextval", "setval", "currval", "pg_sequence_last_value")
+SERIAL_SEQUENCE = "pg_get_serial_sequence"
 DROP_CASCADE = "DROP_CASCADE"
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".\s]+)')
 _KINDS = ("RangeVar", "FuncCall", "TypeName", "RoleSpec", "CollateClause", "IndexElem")
@@ -84,6 +85,8 @@ class Mentioned:
                 self.functions.update(parts[-1:])
                 if parts[-1:] and parts[-1] in SEQUENCE_FUNCTIONS:
                     self.relations.update(sequences_of(item))
+                elif parts[-1:] == (SERIAL_SEQUENCE,):
+                    self.relations.update(sequences_of(item))  # its first argument is the table
         handler = _HANDLERS.get(name_of(node))
         if handler is not None:
             handler(self, content(node))

@@ -14,7 +14,7 @@ from migrator.effects.model import RS, RX, Recorder
 from migrator.effects.named import is_system, may, there
 from migrator.effects.pruning import NO_SCOPE, Scope
 from migrator.effects.world import World
-from migrator.facts_names import SEQUENCE_FUNCTIONS, sequences_of
+from migrator.facts_names import SEQUENCE_FUNCTIONS, SERIAL_SEQUENCE, constant_text, sequences_of
 from migrator.nodes import Node, content, enum, find, name_of, strings
 
 WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
@@ -114,12 +114,23 @@ def _sequences(call: Node, world: World, out: Recorder) -> None:
     """nextval() and setval() keep ALTER SEQUENCE away until the transaction ends."""
     if strings(call.funcname)[-1] not in SEQUENCE_FUNCTIONS:
         return
-    for schema, name in sequences_of(call):
-        sequence = world.dotted((schema, name) if schema else (name,))
+    named = [world.dotted((schema, name) if schema else (name,)) for schema, name in sequences_of(call)]
+    for sequence in named or _serial(call, world):
         if there(sequence, world, out):
             out.lock(sequence, RX)
         if strings(call.funcname)[-1] == "currval":
             out.risk("55000", f"the session may not have taken a value of {sequence} yet")
+
+
+def _serial(call: Node, world: World) -> tuple[str, ...]:
+    """Of pg_get_serial_sequence('table', 'column') as the argument."""
+    inner = call.args[0].func_call if len(call.args) and name_of(call.args[0]) == "func_call" else None
+    if inner is None or strings(inner.funcname)[-1:] != (SERIAL_SEQUENCE,) or len(inner.args) != 2:
+        return ()
+    column = constant_text(inner.args[1])
+    tables = [world.dotted((schema, name) if schema else (name,)) for schema, name in sequences_of(inner)]
+    found = [world.column(table, column) for table in tables if column]
+    return tuple(sequence for known in found if known is not None for sequence in known.sequences)
 
 
 def _target(stmt: Node, world: World, out: Recorder) -> None:

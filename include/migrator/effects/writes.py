@@ -12,7 +12,7 @@ from migrator.effects.pruning import NO_SCOPE, Scope
 from migrator.effects.routing import Row
 from migrator.effects.world import World
 from migrator.facts import RelationFacts
-from migrator.nodes import Node, enum, name_of
+from migrator.nodes import Node, enum, name_of, strings
 
 
 def insert(stmt: Node, world: World, out: Recorder) -> None:
@@ -60,7 +60,8 @@ def update(stmt: Node, world: World, out: Recorder) -> None:
     if facts is not None and any(column.not_null and name in columns for name, column in facts.columns.items()):
         out.risk("23502", f"a column of {facts.name} that must not be null may be")
     scanned(name, world, out, below=below)
-    updated(name, columns, world, out, _set_nulls(stmt.target_list))
+    changed = [column for column in columns if column not in _set_to_itself(stmt.target_list)]
+    updated(name, changed, world, out, _set_nulls(stmt.target_list))
     _moved(stmt, name, columns, world, out)
 
 
@@ -159,6 +160,8 @@ def target(
         if known is None:
             continue
         parts = below if below is not None and base == name else known.partitions
+        if known.kind != "p" and tuple(events) == ("INSERT",):
+            parts = ()  # rows stay in the table itself, whatever inherits from it
         for part in parts:
             out.lock(part, RX)
         if parts is not below and known.kind == "p" and "INSERT" in events and parts:
@@ -281,6 +284,13 @@ def _set_columns(targets: Node) -> tuple[str, ...]:
 def _set_nulls(targets: Node) -> frozenset[str]:
     items = (item.res_target for item in targets if item.HasField("res_target"))
     return frozenset(item.name for item in items if _is_null(_assigned(item.val)))
+
+
+def _set_to_itself(targets: Node) -> frozenset[str]:
+    """SET a = a: a trick to write rows anew, which changes no key."""
+    items = (item.res_target for item in targets if item.HasField("res_target"))
+    own = (item for item in items if name_of(item.val) == "column_ref")
+    return frozenset(item.name for item in own if strings(item.val.column_ref.fields) == (item.name,))
 
 
 def _assigned(value: Node) -> Node:
