@@ -44,15 +44,16 @@ class LockOrder:
 def orders(file: str, timeline: Timeline) -> tuple[LockOrder, ...]:
     """The transactions of a file in which at least two statements lock different relations against writers."""
     found = (LockOrder(file, group[0].transaction, _taken(group)) for group in timeline.transactions)
-    return tuple(order for order in found if any(order.pairs()))
+    return tuple(order for order in found if len({item.statement for item in order.taken}) > 1)
 
 
 def _taken(group: tuple[Moment, ...]) -> tuple[Taken, ...]:
     """Without indexes: whoever locks one has locked its table before."""
     taken: dict[str, Taken] = {}
     for moment in group:
+        indexes = frozenset(moment.indexes)
         for lock in moment.takes:
-            if blocks_writes(lock.mode) and lock.relation not in moment.indexes:
+            if blocks_writes(lock.mode) and lock.relation not in indexes:
                 taken.setdefault(lock.relation, Taken(lock.relation, lock.mode, moment.statement, moment.line))
     return tuple(taken.values())
 

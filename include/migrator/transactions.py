@@ -193,14 +193,14 @@ class Session:
 
 def hold(held: Sequence[Held], effects: Effects, statement: int, line: int) -> tuple[Held, ...]:
     """The locks held once a statement with these effects has run as well, in the order in which they were taken."""
-    result = list(held)
+    if not effects.locks:
+        return tuple(held)
+    result = {item.relation: item for item in held}  # a DROP SCHEMA may lock tens of thousands
     for lock in effects.locks:
-        place = next((index for index, item in enumerate(result) if item.relation == lock.relation), None)
-        if place is None:
-            result.append(Held(lock.relation, lock.mode, statement, line))
-        elif strength(lock.mode) > strength(result[place].mode):
-            result[place] = Held(lock.relation, lock.mode, statement, line)
-    return tuple(result)
+        known = result.get(lock.relation)
+        if known is None or strength(lock.mode) > strength(known.mode):
+            result[lock.relation] = Held(lock.relation, lock.mode, statement, line)
+    return tuple(result.values())
 
 
 def begins(node: Node) -> bool:
