@@ -9,7 +9,7 @@ from migrator.effects.model import strength
 from migrator.evidence import Match, StatementTrace
 from migrator.plan import Statement
 
-BY_PLAN = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE TABLE AS", "SELECT INTO", "COPY")
+BY_PLAN = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE TABLE AS", "SELECT INTO", "COPY", "EXPLAIN")
 """Whether these read a table in full is the planner's choice, with the statistics of the day."""
 
 BY_TURNS = ("REINDEX", "VACUUM", "CLUSTER", "DROP INDEX CONCURRENTLY", "ALTER TABLE DETACH PARTITION CONCURRENTLY")

@@ -151,6 +151,16 @@ def bound_is_default(node: Node) -> bool:
     return bool(node.HasField("partbound") and node.partbound.is_default)
 
 
+def bound_text(spec: Node) -> str:
+    """FOR VALUES of a partition as text, which is how the catalog has it."""
+    from migrator.statements import deparse, parse
+
+    node = parse("ALTER TABLE t ATTACH PARTITION p DEFAULT", file="template").statements[0].node
+    command = getattr(node.alter_table_stmt.cmds[0].alter_table_cmd, "def").partition_cmd
+    command.bound.CopyFrom(spec)
+    return deparse(node).partition(" PARTITION p ")[2]
+
+
 def object_name(item: Node) -> tuple[str, ...]:
     """The parts of a name in the lists of DROP and COMMENT."""
     if name_of(item) == "list":

@@ -121,12 +121,23 @@ def sequences_given(table: str, column: str, world: World) -> tuple[str, ...]:
 def _moved(key: str, owner: ObjectFacts, world: World, *, whole: bool) -> bool:
     """Whether it is a sequence that this migration gave to another column. :param whole: the table itself goes."""
     item = world.facts.objects.get(key) if world.facts is not None else None
+    if item is not None and item.catalog == "pg_attrdef" and owner.catalog == "pg_class" and not owner.column:
+        return _has_other_defaults(item, owner, world)
     if item is None or item.relation is None or item.catalog != "pg_class" or owner.catalog != "pg_class":
         return False
     moved = world.state.get(("owner", item.relation), None)
     if moved is None or (whole and moved[0] == present(owner, world)):
         return False
     return bool(moved != (present(owner, world), owner.name if owner.column else ""))
+
+
+def _has_other_defaults(item: ObjectFacts, sequence: ObjectFacts, world: World) -> bool:
+    """Whether this migration has taken the sequence out of the table's defaults."""
+    table, name = present(item, world), present(sequence, world)
+    facts, known = world.relation(table or ""), world.relation(name or "")
+    if facts is None or known is None or known.kind != "S":
+        return False
+    return not any(name in column.sequences for column in facts.columns.values())
 
 
 def drop_objects(roots: Iterable[str], world: World, out: Recorder, *, cascade: bool, what: str) -> None:

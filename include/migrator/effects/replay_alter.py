@@ -8,6 +8,7 @@ from migrator.effects import definitions, dependents, types
 from migrator.effects.alter_columns import uses_column
 from migrator.effects.replay import Draft, Replay
 from migrator.effects.replay_create import add_constraint
+from migrator.effects.volatility import sequences_used
 from migrator.effects.world import commands, type_parts
 from migrator.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, altered
 from migrator.nodes import Node, enum
@@ -129,7 +130,9 @@ def _drop_not_null(command: Node, table: str, draft: Draft) -> None:
 
 
 def _default(command: Node, table: str, draft: Draft) -> None:
-    _edit(table, command.name, draft, default="" if command.HasField("def") else None)
+    given = command.HasField("def")
+    sequences = sequences_used(getattr(command, "def"), draft.world) if given else ()
+    _edit(table, command.name, draft, default="" if given else None, sequences=sequences)
 
 
 def _identity(command: Node, table: str, draft: Draft) -> None:
@@ -230,7 +233,8 @@ def _attach(command: Node, table: str, draft: Draft) -> None:
         return
     if name == table or (facts is not None and table in facts.partitions):
         return  # circular: the server refuses it (42P07)
-    draft.change(name, parent=table, is_partition=True)
+    bound = definitions.bound_text(partition.bound) if partition.HasField("bound") else None
+    draft.change(name, parent=table, is_partition=True, bound=bound)
     draft.attach(name, table, default=partition.HasField("bound") and partition.bound.is_default)
 
 

@@ -52,6 +52,7 @@ def table(stmt: Node, draft: Draft) -> None:
             persistence=stmt.relation.relpersistence or "p",
             parent=parents[0] if parents else None,
             is_partition=partition,
+            bound=definitions.bound_text(stmt.partbound) if partition else None,
         )
     )
     for key in constraints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from migrator.effects import types
@@ -39,6 +40,9 @@ def rename(stmt: Node, draft: Draft) -> None:
     if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         _move_type(object_name(stmt.object), None, stmt.newname, draft)
         return
+    if kind == "OBJECT_SCHEMA":
+        _rename_schema(stmt.subname, stmt.newname, draft)
+        return
     if kind in _LABELS:
         draft.changes[(_LABELS[kind], stmt.newname)] = True
         return
@@ -60,6 +64,16 @@ def rename(stmt: Node, draft: Draft) -> None:
             key = f"{name.rpartition('.')[0]}.{stmt.subname}"
             if any(item.name == key for item in facts.indexes):
                 draft.rename(key, f"{name.rpartition('.')[0]}.{stmt.newname}")
+
+
+def _rename_schema(old: str, new: str, draft: Draft) -> None:
+    """Relations that nobody asked about are there under the new name, too."""
+    draft.changes[("schema", new)] = True
+    draft.changes[("moved schema", new)] = True
+    facts = draft.world.facts
+    for name in facts.relations if facts is not None else ():
+        if name.startswith(f"{old}.") and draft.relation(name) is not None:
+            draft.rename(name, f"{new}.{name.partition('.')[2]}")
 
 
 def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
@@ -84,11 +98,19 @@ def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
         altered(
             facts,
             columns=_renamed_key(facts.columns, old, new),
+            partition_key=_renamed_word(facts.partition_key, old, new),
             constraints=tuple(constraints),
             indexes=tuple(altered(item, columns=many(item.columns)) for item in facts.indexes),
             views=tuple(altered(item, columns=many(item.columns)) for item in facts.views),
         )
     )
+
+
+def _renamed_word(text: str | None, old: str, new: str) -> str | None:
+    """In a key of plain columns."""
+    if text is None or old not in text:
+        return text
+    return re.sub(rf'(?<![\w"]){re.escape(old)}(?![\w"])|"{re.escape(old)}"', f'"{new}"', text)
 
 
 def _renamed_key(columns: Mapping[str, ColumnFacts], old: str, new: str) -> dict[str, ColumnFacts]:

@@ -104,7 +104,8 @@ def _cell(row: Row, table: RelationFacts, world: World) -> Callable[[str, str], 
             return Reading.UNKNOWN
         node = row.get(column)
         if node is None or name_of(node) == "set_to_default":
-            return Reading.UNKNOWN if known.default or known.identity or known.generated else None
+            filled = known.default is not None or known.identity or known.generated
+            return Reading.UNKNOWN if filled else None
         return _null_is_none(read(node, kind, world))
 
     return cell

@@ -102,6 +102,8 @@ def effects_of(node: Node, world: World, *, inside: bool = False) -> Effects:
             handler(getattr(node, name), world, recorder)
             if world.facts is not None and not inside and name in QUERIES:
                 column_names.check(getattr(node, name).query if name in _OF_QUERIES else node, world, recorder)
+                if world.facts.missing and recorder.fails is None:
+                    tables.types_exist(getattr(node, name), world, recorder)
             if world.facts is not None and world.facts.absent:
                 absent(name, getattr(node, name), world, recorder)
         except FAULTS as fault:

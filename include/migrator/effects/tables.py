@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrator.effects import column_names, misplaced, queries, virtual_columns
+from migrator.effects import column_names, expressions, misplaced, queries, virtual_columns
 from migrator.effects.definitions import constraint as constraint_facts
 from migrator.effects.model import AS as ACCESS_SHARE
 from migrator.effects.model import AX, SRX, SUX, Recorder
@@ -71,6 +71,9 @@ def _consistent(stmt: Node, world: World, out: Recorder) -> None:
             out.fail("42701", f'column "{definition.colname}" specified more than once')
         seen.add(definition.colname)
     constraints = [content(item) for item in stmt.table_elts if name_of(item) == "constraint"]
+    whole = len(columns) + len(constraints) == len(stmt.table_elts)
+    if whole and not len(stmt.inh_relations) and not stmt.HasField("of_typename"):
+        _own_columns(constraints, seen, out)
     constraints += [item.constraint for definition in columns for item in definition.constraints]
     if sum(enum(item, "contype") == "CONSTR_PRIMARY" for item in constraints) > 1:
         out.fail("42P16", f'multiple primary keys for table "{stmt.relation.relname}" are not allowed')
@@ -80,6 +83,15 @@ def _consistent(stmt: Node, world: World, out: Recorder) -> None:
             if unsteady:
                 out.fail("42P17", f"generation expression is not immutable: {', '.join(unsteady)}")
     _virtual(columns, world, out)
+
+
+def _own_columns(constraints: Iterable[Node], columns: set[str], out: Recorder) -> None:
+    """Constraints of a table of its own, which can mention no others."""
+    for item in constraints:
+        named = (*strings(item.keys), *strings(item.fk_attrs), *expressions.mentioned(item.raw_expr))
+        for column in named:
+            if column not in columns and column not in column_names.SYSTEM_COLUMNS:
+                out.fail("42703", f'column "{column}" does not exist')
 
 
 def _virtual(columns: Iterable[Node], world: World, out: Recorder) -> None:

@@ -140,6 +140,8 @@ class World:
         if self.facts is None or not self.facts.complete:
             return None
         schema, _, bare = name.partition(".")
+        if self.state.get(("moved schema", schema), False):
+            return None
         here = schema == self.facts.schema and bare in self.facts.asked and bare not in self.facts.resolved
         return False if here or name in self.facts.asked else None
 

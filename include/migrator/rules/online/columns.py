@@ -111,10 +111,9 @@ def take_apart(definition: Node) -> Parts:
 
 
 def domain_of(alteration: Alteration, column: Node) -> DomainFacts | None:
-    facts = alteration.world.facts
-    if facts is None or len(column.type_name.array_bounds):
+    if alteration.world.facts is None or len(column.type_name.array_bounds):
         return None
-    return facts.domains.get(".".join(strings(column.type_name.names)))
+    return alteration.world.domain(strings(column.type_name.names))
 
 
 def with_base_type(alteration: Alteration, domain: DomainFacts) -> Alteration | None:
