@@ -132,3 +132,23 @@ def test_two_migrations_that_lock_in_opposite_orders() -> None:
     ]
     assert (alone.severity, both.severity) == (Severity.INFO, Severity.WARNING)
     assert "other.sql locks public.b before public.a" in both.message
+
+
+ADD = "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID;"
+VALIDATE = "ALTER TABLE t VALIDATE CONSTRAINT c;"
+
+
+@pytest.mark.parametrize(
+    "files, found",
+    [
+        ([f"{ADD} {VALIDATE}"], True),
+        ([f"{ADD} SELECT 1; {VALIDATE}"], True),
+        ([ADD, VALIDATE], False),
+        ([ADD, f"SELECT 1; {VALIDATE}"], False),
+        ([ADD, f"ALTER TABLE t DROP CONSTRAINT c; {ADD} {VALIDATE}"], True),
+        ([f"BEGIN; {ADD} COMMIT; BEGIN; SELECT 1; {VALIDATE} COMMIT;"], False),
+    ],
+)
+def test_validation_at_once_is_one_of_the_same_transaction(files: list[str], found: bool) -> None:
+    inspection = inspect(tuple(parse(text, file=f"{number}.sql") for number, text in enumerate(files)))
+    assert ("validate-in-same-transaction" in {finding.rule for finding in inspection.findings}) is found

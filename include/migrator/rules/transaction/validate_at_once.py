@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from migrator.effects.world import commands
 from migrator.nodes import enum
@@ -20,14 +21,20 @@ def check(subject: Subject) -> Iterator[Hit]:
     for command in commands(subject.statement.tree):
         if enum(command, "subtype") != "AT_ValidateConstraint":
             continue
-        worlds = (subject.world, *(earlier.world for earlier in subject.earlier))
-        if any((table, command.name) in world.not_valid for world in worlds):
+        if _added_here(subject, (table, command.name)):
             yield Hit(
                 f"{command.name} was added earlier in the same transaction, so its lock on {table} is held while all"
                 " rows are read",
                 severity=severity_by_size(subject, table),
                 alternative_sql=None if subject.nested else later(subject.statement.node),
             )
+
+
+def _added_here(subject: Subject, constraint: tuple[str, str]) -> bool:
+    """Whether a statement of the same transaction has added it NOT VALID; not one of an earlier file or transaction."""
+    earlier = [item.world for item in subject.earlier if item.transaction == subject.transaction]
+    known = [constraint in world.not_valid for world in (*earlier, subject.world)]
+    return any(after and not before for before, after in pairwise(known))
 
 
 RULE = Rule(
