@@ -55,18 +55,24 @@ def write(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def seconds(command: Sequence[str]) -> tuple[float, float]:
-    """Wall time, and the most memory in MB that the process and its children had at once; each page counts once."""
+def seconds(command: Sequence[str]) -> float:
+    """Wall time."""
     begin = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+    return time.perf_counter() - begin
+
+
+def megabytes(command: Sequence[str]) -> float:
+    """The most memory that the process and its children had at once; each page counts once. In a run of its own: who
+    reads that stops the processes meanwhile."""
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
     peak, done = [0.0], threading.Event()
     watcher = threading.Thread(target=_watch, args=(process, peak, done))
     watcher.start()
     process.wait()
-    took = time.perf_counter() - begin
     done.set()
     watcher.join()
-    return took, peak[0]
+    return peak[0]
 
 
 def _watch(process: psutil.Process, peak: list[float], done: threading.Event) -> None:
@@ -87,11 +93,10 @@ def squawk(folder: Path) -> str:
     return str(folder / "bin" / "squawk")
 
 
-def best(commands: Sequence[Sequence[str]]) -> Iterator[tuple[float, float]]:
+def best(commands: Sequence[Sequence[str]]) -> Iterator[float]:
     """Of RUNS rounds, in each of which every command has its turn, so that a busy machine slows all of them."""
     rounds = [[seconds(command) for command in commands] for _ in range(RUNS)]
-    for results in zip(*rounds, strict=True):
-        yield min(took for took, _ in results), max(memory for _, memory in results)
+    yield from map(min, zip(*rounds, strict=True))
 
 
 def main() -> None:
@@ -106,16 +111,15 @@ def main() -> None:
         for form, reporter in (("text", "tty"), ("json", "json")):
             mine = [*migrator, str(folder), "--format", form]
             subprocess.run(mine, stdout=subprocess.DEVNULL, env=ENVIRONMENT)  # compiled and cached from now on
-            (ours, memory), (again, _), (theirs, _) = best(
-                [[*mine, "--no-cache"], mine, [peer, "--reporter", reporter, *paths]]
-            )
+            ours, again, theirs = best([[*mine, "--no-cache"], mine, [peer, "--reporter", reporter, *paths]])
+            memory = megabytes([*mine, "--no-cache"])
             print(f"  {form}: {ours:.2f} s, again {again:.2f} s, squawk {theirs:.2f} s, {memory:.0f} MB")
             for what, took in (("first", ours), ("again", again)):
                 print(
                     f"    {what}: {took / theirs:.1f} times squawk's, {took / theirs / TIMES_SQUAWK:.2f} of the limit"
                 )
             print(f"    memory: {memory / MEMORY_MB:.2f} of the limit")
-        ((cold, _),) = best([[*migrator, paths[0]]])
+        (cold,) = best([[*migrator, paths[0]]])
     print(f"one file from a cold start: {cold * 1000:.0f} ms, {cold / COLD_SECONDS:.2f} of the limit")
 
 
