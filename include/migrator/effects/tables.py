@@ -20,6 +20,9 @@ from migrator.facts import RelationFacts
 from migrator.facts_names import sequences_of
 from migrator.nodes import Node, content, enum, find, name_of, option, strings
 
+COPIES_DEFAULTS = 1 << 3
+"""CREATE_TABLE_LIKE_DEFAULTS of parsenodes.h: LIKE ... INCLUDING DEFAULTS or ALL."""
+
 
 def create_table(stmt: Node, world: World, out: Recorder) -> None:
     """A foreign key of the new table locks the table it points to; a partition locks its parent."""
@@ -206,6 +209,12 @@ def _defaults(stmt: Node, world: World, out: Recorder) -> None:
         if strings(call.funcname)[-1:] == ("nextval",):
             for schema, name in sequences_of(call):
                 out.lock(world.dotted((schema, name) if schema else (name,)), ACCESS_SHARE)
+    for item in stmt.table_elts:
+        if item.HasField("table_like_clause") and item.table_like_clause.options & COPIES_DEFAULTS:
+            facts = world.relation(world.name(item.table_like_clause.relation))
+            for column in facts.columns.values() if facts is not None else ():
+                for sequence in column.sequences if not column.identity else ():
+                    out.lock(sequence, ACCESS_SHARE)
 
 
 def create_as(stmt: Node, world: World, out: Recorder) -> None:
