@@ -70,8 +70,9 @@ class Answer:
 class AnalysisCache:
     """Answers by key. Used by one thread; many processes may have it open."""
 
-    def __init__(self, connection: sqlite3.Connection | None, day: int) -> None:
-        self._connection = connection
+    def __init__(self, place: Path, day: int) -> None:
+        self._place = place
+        self._connection = _connect(place)
         self._day = day
         self._used: list[bytes] = []
         self._new: dict[bytes, bytes] = {}
@@ -108,9 +109,9 @@ class AnalysisCache:
         marks = [(self._day, key) for key in self._used]
         self._try(lambda it: it.executemany("UPDATE answers SET used = ? WHERE key = ?", marks))
         self._try(_shrink)
+        self._try(lambda it: it.commit())
         if self._connection is not None:
-            self._try(lambda it: it.commit())
-            self._try(lambda it: it.close())
+            self._connection.close()
 
     def _write(self) -> None:
         rows = [(key, body, self._day) for key, body in self._new.items()]
@@ -126,15 +127,15 @@ class AnalysisCache:
         try:
             return action(self._connection)
         except sqlite3.Error as fault:
-            logger.debug("no cache any more: %s", fault)
+            _give_up(self._connection, self._place, fault)
             self._connection = None
             return None
 
 
 @contextmanager
-def opened(place: Path | None, today: date) -> Iterator[AnalysisCache]:
-    """The cache in this file, made when it is not there. None, and a file that is none: a cache that knows nothing."""
-    cache = AnalysisCache(None if place is None else _connect(place), today.toordinal())
+def opened(place: Path, today: date) -> Iterator[AnalysisCache]:
+    """The cache in this file, made when it is not there; one that knows nothing where that cannot be."""
+    cache = AnalysisCache(place, today.toordinal())
     try:
         yield cache
     finally:
@@ -145,17 +146,24 @@ def _connect(place: Path) -> sqlite3.Connection | None:
     try:
         os.close(os.open(place, os.O_RDWR | os.O_CREAT, 0o600))  # it holds people's SQL
         connection = sqlite3.connect(place, timeout=_WAIT_SECONDS)
+    except (OSError, sqlite3.Error) as fault:
+        logger.debug("no cache: %s", fault)
+        return None
+    try:
         connection.execute("PRAGMA synchronous = OFF")  # what a crash damages is analysed anew
         connection.execute(_SCHEMA)
         return connection
-    except sqlite3.OperationalError as fault:  # locked for long, no space, a read-only file system
-        logger.debug("no cache: %s", fault)
-    except sqlite3.DatabaseError as fault:  # it is no database at all
-        logger.debug("the cache is damaged and begins anew: %s", fault)
+    except sqlite3.Error as fault:
+        _give_up(connection, place, fault)
+        return None
+
+
+def _give_up(connection: sqlite3.Connection, place: Path, fault: sqlite3.Error) -> None:
+    """A lock that is held for long, or a full disk, may pass; what is no sound database begins anew in the next run."""
+    logger.debug("no cache: %s", fault)
+    connection.close()
+    if isinstance(fault, sqlite3.DatabaseError) and not isinstance(fault, sqlite3.OperationalError):
         place.unlink(missing_ok=True)
-    except OSError as fault:
-        logger.debug("no cache: %s", fault)
-    return None
 
 
 def _shrink(connection: sqlite3.Connection) -> None:

@@ -82,7 +82,8 @@ class Session:
     def before(self) -> State:
         """What the next statement finds."""
         if not self._state.in_block:
-            self._state = altered(self._state, transaction=self._next, held=())
+            state = self._state
+            self._state = State(state.world, self._next, False, (), state.settings)
             self._next += 1
         return self._state
 
@@ -96,7 +97,8 @@ class Session:
             self._set(statement)
         if self._state.in_block and effects.locks:
             held = hold(self._state.held, effects, statement.index, statement.line)
-            self._state = altered(self._state, held=held)
+            if held is not self._state.held:
+                self._state = altered(self._state, held=held)
 
     def finish(self) -> World:
         """The world after the last statement; a block that is still open is an issue, and the server drops its work."""
@@ -191,16 +193,19 @@ class Session:
         self._state = altered(self._state, settings=settings)
 
 
-def hold(held: Sequence[Held], effects: Effects, statement: int, line: int) -> tuple[Held, ...]:
-    """The locks held once a statement with these effects has run as well, in the order in which they were taken."""
+def hold(held: tuple[Held, ...], effects: Effects, statement: int, line: int) -> tuple[Held, ...]:
+    """The locks held once a statement with these effects has run as well, in the order in which they were taken.
+    `held` itself when it takes no more."""
     if not effects.locks:
-        return tuple(held)
+        return held
     result = {item.relation: item for item in held}  # a DROP SCHEMA may lock tens of thousands
+    more = False
     for lock in effects.locks:
         known = result.get(lock.relation)
         if known is None or strength(lock.mode) > strength(known.mode):
             result[lock.relation] = Held(lock.relation, lock.mode, statement, line)
-    return tuple(result.values())
+            more = True
+    return tuple(result.values()) if more else held
 
 
 def begins(node: Node) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -155,7 +158,7 @@ def test_large_files_are_not_kept(folder: Folder) -> None:
 
 def test_damaged_answers_are_made_again(folder: Folder) -> None:
     first = folder.run()
-    with sqlite3.connect(folder.cache) as connection:
+    with closing(sqlite3.connect(folder.cache)) as connection, connection:
         connection.execute("UPDATE answers SET body = (SELECT body FROM answers LIMIT 1)")
     assert folder.run() == first
     assert len(folder.analysed) == COUNT - 1, "one of them has its own"
@@ -169,10 +172,23 @@ def test_a_file_that_is_no_database_is_replaced(folder: Folder) -> None:
     assert folder.analysed == []
 
 
+def test_a_database_with_damaged_pages_is_replaced(folder: Folder) -> None:
+    first = folder.run()
+    size = folder.cache.stat().st_size
+    with folder.cache.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    assert folder.run() == first
+    assert not folder.cache.exists()
+    folder.run()
+    assert folder.run() == first
+    assert folder.analysed == []
+
+
 def test_a_cache_that_cannot_be_used_is_none(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(analysis_cache, "_WAIT_SECONDS", 0.05)
     first = folder.run()
-    with sqlite3.connect(folder.cache) as other:
+    with closing(sqlite3.connect(folder.cache)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert folder.run() == first
         assert len(folder.analysed) == COUNT
@@ -188,7 +204,7 @@ def test_it_does_not_grow_for_ever(folder: Folder, monkeypatch: pytest.MonkeyPat
     later = replace(SETTINGS, today=TODAY + timedelta(days=9))
     files = sorted(folder.path.rglob("*.sql"))
     folder.run(later, files)
-    with sqlite3.connect(folder.cache) as connection:
+    with closing(sqlite3.connect(folder.cache)) as connection, connection:
         assert connection.execute("SELECT count(*) FROM answers").fetchone()[0] < COUNT
 
 
@@ -200,7 +216,7 @@ def test_few_files_leave_it_alone(folder: Folder) -> None:
 def test_on_the_command_line(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("migrator.embedded.places.cache_directory", lambda: folder.path.parent)
+    monkeypatch.setattr("migrator.cache_folder.cache_directory", lambda: folder.path.parent)
     argv = ["analyze", str(folder.path), "--jobs", "1"]
     printed = []
     for more, analysed in (([], COUNT), ([], 0), (["--no-cache"], COUNT)):
@@ -210,3 +226,13 @@ def test_on_the_command_line(
         assert len(folder.analysed) == analysed
     assert printed[0] == printed[1] == printed[2]
     assert os.listdir(folder.path.parent).count("analyses.sqlite3") == 1
+
+
+def test_an_analysis_without_a_connection_loads_no_driver(folder: Folder) -> None:
+    """It takes as long to load as everything else together."""
+    code = (
+        "import sys; from migrator.cli import main; main(sys.argv[1:]);"
+        "sys.exit(any(name in sys.modules for name in ('psycopg', 'migrator.embedded')))"
+    )
+    argv = [sys.executable, "-c", code, "analyze", str(folder.path)]
+    assert subprocess.run(argv, capture_output=True, check=False).returncode == 0

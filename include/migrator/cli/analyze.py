@@ -179,7 +179,7 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
 
 def _cache() -> Path | None:
     """None where there is no folder that only this account can write to: nothing is worth refusing to analyse."""
-    from migrator.embedded.places import cache_directory
+    from migrator.cache_folder import cache_directory
 
     try:
         return cache_directory() / "analyses.sqlite3"

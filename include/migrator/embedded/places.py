@@ -1,4 +1,4 @@
-"""The directories that are ours: cache, data and sockets. What others own is never opened or changed."""
+"""The directories that are ours: data and sockets. What others own is never opened or changed."""
 
 from __future__ import annotations
 
@@ -7,41 +7,15 @@ import fcntl
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from migrator.cache_folder import trusted
 from migrator.embedded.accounts import Account, barrier
 from migrator.errors import EnvironmentFault
 
 # A socket's path may have 103 bytes on macOS, 107 on Linux; "/.s.PGSQL.65535" takes 15 of them.
 SOCKET_DIRECTORY_BYTES = 103 - 15
-
-
-def cache_directory() -> Path:
-    """The default cache: `/var/cache/migrator` for root (any account can reach it), `~/.cache/migrator` for others."""
-    if os.geteuid() == 0:
-        parent = Path("/var/cache")
-        return trusted(parent / "migrator" if parent.is_dir() else Path(tempfile.gettempdir()) / "migrator-root")
-    try:
-        return trusted(Path.home() / ".cache" / "migrator")
-    except (OSError, RuntimeError):  # an account without a home, such as nobody
-        return trusted(Path(tempfile.gettempdir()) / f"migrator-{os.geteuid()}")
-
-
-def trusted(directory: Path) -> Path:
-    """Make `directory` and refuse it when someone else could put a program into it.
-
-    :raises EnvironmentFault: when it belongs to another account or others may write to it.
-    """
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    state = directory.lstat()
-    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o022:
-        raise EnvironmentFault(
-            f'"{directory}" is not ours alone (owner uid {state.st_uid}, mode {stat.S_IMODE(state.st_mode):o}); '
-            "programs are started from it, so remove it or name another cache"
-        )
-    return directory
 
 
 def data_home(preferred: Path, account: Account) -> Path:

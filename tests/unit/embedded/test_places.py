@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from migrator.cache_folder import trusted
 from migrator.embedded.accounts import Account
-from migrator.embedded.places import SOCKET_DIRECTORY_BYTES, lock, make_directory, socket_directory, trusted
+from migrator.embedded.places import SOCKET_DIRECTORY_BYTES, lock, make_directory, socket_directory
 from migrator.embedded.postmaster import IMPOSSIBLE_PID, read_postmaster, set_aside
 from migrator.embedded.relocate import install_once
 from migrator.embedded.settings import render
