@@ -68,7 +68,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=plugins $(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --nocolor --disable-progress-bar include/migrator/sql include/sandbox/migrations migrations
+	$(BIN)/sqlfluff lint --nocolor --disable-progress-bar include/migrator include/sandbox/migrations migrations
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from airflow.sdk import get_parsing_context
 
-from airflow_migrator.catalogue_dags import raise_problems
+from airflow_migrator.building.catalogue_dags import raise_problems
 
 if get_parsing_context().dag_id is None:
     raise_problems()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import get_parsing_context
 
-from airflow_migrator.catalogue_dags import build_dags
+from airflow_migrator.building.catalogue_dags import build_dags
 
 wanted = get_parsing_context()
 globals().update(build_dags(wanted.dag_id, task_id=wanted.task_id))

@@ -8,7 +8,9 @@ from typing import Any
 
 import psycopg
 
-from migrator import schema, schema_diff
+from migrator.database import schema, schema_diff
+from migrator.database.schema import Schema
+from migrator.database.session import Endpoint
 from migrator.evidence import (
     DryRunEvidence,
     EvidenceBundle,
@@ -18,8 +20,6 @@ from migrator.evidence import (
     Verdict,
 )
 from migrator.plan import Plan
-from migrator.schema import Schema
-from migrator.session import Endpoint
 from tests.factories import NOW
 
 EMPTY = Schema({})

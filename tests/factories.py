@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from migrator import content
-from migrator.facts import CatalogFacts
-from migrator.inspection import inspect
-from migrator.metadata import Metadata
+from migrator.analysis.inspection import inspect
+from migrator.analysis.plan_steps import rollback_steps, steps_of_file
+from migrator.catalogue import content
+from migrator.catalogue.metadata import Metadata
+from migrator.facts.facts import CatalogFacts
+from migrator.parsing.statements import parse
 from migrator.plan import OnFailure, Plan, Risk
-from migrator.plan_steps import rollback_steps, steps_of_file
-from migrator.statements import parse
 
 NOW = datetime(2025, 1, 15, 2, 0, tzinfo=timezone.utc)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 
-from migrator import fingerprint, schema
+from migrator.database import fingerprint, schema
+from migrator.database.schema import LEDGER_SCHEMA
+from migrator.database.session import Endpoint
 from migrator.evidence import RestoreEvidence, SnapshotRecord, Verdict
-from migrator.schema import LEDGER_SCHEMA
-from migrator.session import Endpoint
 from tests.factories import NOW
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from migrator.analysis.inspection import inspect
+from migrator.analysis.rules import BY_ID
+from migrator.analysis.walk.pending import Earlier, lock_orders
 from migrator.documents import from_dict
-from migrator.facts import CatalogFacts
-from migrator.inspection import inspect
-from migrator.pending import Earlier, lock_orders
+from migrator.facts.facts import CatalogFacts
+from migrator.parsing.statements import ParsedFile, parse
 from migrator.plan import Finding, Severity
-from migrator.rules import BY_ID
-from migrator.statements import ParsedFile, parse
 
 FOLDER = Path(__file__).parent / "rules"
 MANY_ROWS = 5_000_000

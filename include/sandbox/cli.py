@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, MigratorError, UsageError
-from migrator.session import Endpoint
 from sandbox.workspace import Workspace
 
 OK, FINDINGS, USAGE, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130

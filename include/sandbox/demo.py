@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from migrator.database.session import Endpoint
 from migrator.errors import MigratorError
 from migrator.ledger import Ledger
-from migrator.session import Endpoint
 from sandbox import policy
 from sandbox.application import Application, Traffic
 from sandbox.local import DATABASE, Local, wipe

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta, timezone
 
 import psycopg
 
+from migrator.database.session import Endpoint, connect
 from migrator.errors import UsageError
-from migrator.session import Endpoint, connect
 
 VOCABULARY = """
 hello thanks order delivery tomorrow today invoice please confirm address street parcel payment received appointment

@@ -9,8 +9,11 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from migrator.embedded import DURABLE, FAST, Server, find_programs, server_account
+from migrator.embedded.accounts import server_account
 from migrator.embedded.places import data_home
+from migrator.embedded.programs import find_programs
+from migrator.embedded.server import Server
+from migrator.embedded.settings import DURABLE, FAST
 from sandbox.workspace import Workspace
 
 OWNER = "wakala_migrator"

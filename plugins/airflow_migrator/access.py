@@ -14,7 +14,7 @@ from airflow.sdk import conf
 
 from airflow_migrator.settings import Settings, read_settings
 from migrator.errors import InvalidInput
-from migrator.targets import Roles, load_targets
+from migrator.targets.targets import Roles, load_targets
 
 Access = dict[str, dict[str, set[str]]]
 """As DAG(access_control=...) wants it: by role, then by resource, the actions."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Param
 
 if TYPE_CHECKING:
-    from migrator.metadata import Metadata
+    from migrator.catalogue.metadata import Metadata
     from migrator.plan import Risk
-    from migrator.targets import Target
+    from migrator.targets.targets import Target
 
 APPLY = "apply"
 REHEARSAL = "dry_run"

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import psycopg
 
-from migrator import schema as schemas
+from migrator.database import schema as schemas
+from migrator.database.session import Endpoint
 from migrator.ledger import Ledger, LedgerMigration
 from migrator.run import RunContext
-from migrator.session import Endpoint
 from sandbox import rest
 from sandbox.rest import RUN_ENDED, Airflow, ApiRefused
 from tests.acceptance.specs import GATE_KEY, PATIENCE_SECONDS, Files, Spec, version_of

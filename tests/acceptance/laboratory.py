@@ -11,12 +11,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from migrator import schema as schemas
-from migrator.baseline import adopt
-from migrator.embedded import Server
+from migrator.database import schema as schemas
+from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
+from migrator.history.baseline import adopt
 from migrator.ledger import Ledger
 from migrator.run import RunContext
-from migrator.session import Endpoint
 from sandbox.airflow_processes import AirflowProcesses, Settings
 from sandbox.processes import Processes
 from sandbox.seed import seed

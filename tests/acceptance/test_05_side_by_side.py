@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from migrator.locking import migration_lock
+from migrator.database.locking import migration_lock
 from migrator.run import RunContext
 from tests.acceptance.case import Case, Holder
 from tests.acceptance.specs import Files, scenario

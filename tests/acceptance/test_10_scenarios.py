@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from migrator.baseline import adopt
-from migrator.catalogue_order import sort_key
+from migrator.catalogue.order import sort_key
+from migrator.history.baseline import adopt
 from migrator.ledger import Ledger
 from migrator.run import RunContext
 from tests.acceptance.case import Case

@@ -24,8 +24,8 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from migrator.statements import parse  # noqa: E402 - the path above makes the next one importable
-from tests.effects.corpus import load  # noqa: E402
+from migrator.parsing.statements import parse
+from tests.effects.corpus import load
 
 SQUAWK = "squawk-cli==2.70.0"
 STATEMENTS = 18

@@ -15,7 +15,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from tests.unit.trees import write_many  # noqa: E402 - the path above makes it importable
+from tests.unit.trees import write_many
 
 INSIDE = """
 import sys, time
@@ -29,7 +29,7 @@ assert ("pydantic" in sys.modules) == {pydantic}, "pydantic"
 """
 UNCACHED = "load_catalogue(root)"
 FILL = "import sys; from pathlib import Path; load_catalogue(Path(sys.argv[1]), cache=Path(sys.argv[2]))"
-LOAD = "from migrator.catalogue import load_catalogue, load_one"
+LOAD = "from migrator.catalogue.catalogue import load_catalogue, load_one"
 
 
 def inside(root: Path, cache: Path, call: str, *, pydantic: bool, imports: str = LOAD) -> float:

@@ -26,15 +26,18 @@ import psycopg
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from migrator import analyze, catalogue, outcome, preflight, rollback, verify  # noqa: E402 - the path above
-from migrator.embedded import FAST, Server, find_programs  # noqa: E402
-from migrator.ledger import Ledger  # noqa: E402
-from migrator.plan import Plan  # noqa: E402
-from migrator.session import Endpoint  # noqa: E402
-from tests.evidence import rehearse  # noqa: E402
-from tests.factories import plan_from_sql  # noqa: E402
-from tests.integration.conftest import _prepare, database_on  # noqa: E402
-from tests.integration.stages import apply_all, make_target, run_of, verify_it  # noqa: E402
+from migrator.catalogue import catalogue
+from migrator.database.session import Endpoint
+from migrator.embedded.programs import find_programs
+from migrator.embedded.server import Server
+from migrator.embedded.settings import FAST
+from migrator.ledger import Ledger
+from migrator.plan import Plan
+from migrator.stages import analyze, outcome, preflight, rollback, verify
+from tests.evidence import rehearse
+from tests.factories import plan_from_sql
+from tests.integration.conftest import _prepare, database_on
+from tests.integration.stages import apply_all, make_target, run_of, verify_it
 
 OWN_SECONDS = 0.2
 RATIO = 1.5

@@ -25,15 +25,17 @@ import psycopg
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from migrator.embedded import FAST, Server, find_programs  # noqa: E402 - the path above
-from migrator.estimate.ask import look, profile_of  # noqa: E402
-from migrator.estimate.calibrate import calibrated, measure  # noqa: E402
-from migrator.estimate.model import Profile  # noqa: E402
-from migrator.inspection import inspect  # noqa: E402
-from migrator.session import Endpoint, connect  # noqa: E402
-from migrator.statements import parse  # noqa: E402
-from tests.benchmarks.estimate_cases import SUITES, Suite  # noqa: E402
-from tests.benchmarks.estimate_results import Key, Measured, Results, line, markdown, summary  # noqa: E402
+from migrator.analysis.estimate.ask import look, profile_of
+from migrator.analysis.estimate.calibrate import calibrated, measure
+from migrator.analysis.estimate.model import Profile
+from migrator.analysis.inspection import inspect
+from migrator.database.session import Endpoint, connect
+from migrator.embedded.programs import find_programs
+from migrator.embedded.server import Server
+from migrator.embedded.settings import FAST
+from migrator.parsing.statements import parse
+from tests.benchmarks.estimate_cases import SUITES, Suite
+from tests.benchmarks.estimate_results import Key, Measured, Results, line, markdown, summary
 
 NAIVE_BYTES = 100 * 1024 * 1024
 ENOUGH_SECONDS = 1.0

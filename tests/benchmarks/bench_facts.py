@@ -14,10 +14,12 @@ from pathlib import Path
 
 import psycopg
 
-from migrator.embedded import FAST, Server, find_programs
-from migrator.facts import CatalogFacts
-from migrator.facts_query import collect_facts
-from migrator.statements import parse
+from migrator.embedded.programs import find_programs
+from migrator.embedded.server import Server
+from migrator.embedded.settings import FAST
+from migrator.facts.facts import CatalogFacts
+from migrator.facts.query import collect_facts
+from migrator.parsing.statements import parse
 
 LIMIT_SECONDS = 1.0
 CHUNK = 100

@@ -12,17 +12,17 @@ from types import TracebackType
 
 import psycopg
 
-from migrator import session
-from migrator.comparison import differences
-from migrator.effects import Effects, World, effects_of
+from migrator.analysis.effects import Effects, World, effects_of
+from migrator.analysis.plan_steps import to_statement
+from migrator.database import session
+from migrator.database.session import Connection, Endpoint
 from migrator.evidence import StatementTrace
-from migrator.facts import CatalogFacts
-from migrator.facts_query import collect_facts
-from migrator.observer import Observer
+from migrator.facts.facts import CatalogFacts
+from migrator.facts.query import collect_facts
+from migrator.parsing.statements import ParsedFile, parse
 from migrator.plan import Statement
-from migrator.plan_steps import to_statement
-from migrator.session import Connection, Endpoint
-from migrator.statements import ParsedFile, parse
+from migrator.rehearsal.comparison import differences
+from migrator.rehearsal.observer import Observer
 from tests.effects.corpus import Case
 
 NOT_IN_TRANSACTION = "25001"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from migrator.embedded import find_or_download
+from migrator.embedded.download import find_or_download
 from migrator.embedded.server import Server
 from tests.effects.bench import Bench
 from tests.integration.conftest import _prepare, database_on

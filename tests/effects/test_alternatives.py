@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from migrator.effects.model import S, strength
-from migrator.inspection import inspect
-from migrator.rules.rewrite import migrations_of
-from migrator.statements import parse
+from migrator.analysis.effects.model import S, strength
+from migrator.analysis.inspection import inspect
+from migrator.parsing.build import migrations_of
+from migrator.parsing.statements import parse
 from tests.effects.bench import Bench
 from tests.effects.conftest import USUAL
 from tests.effects.corpus import load

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from migrator.effects.model import S, X, strength
-from migrator.effects.world import Assumed
-from migrator.inspection import Inspection, inspect
+from migrator.analysis.effects.model import S, X, strength
+from migrator.analysis.effects.world import Assumed
+from migrator.analysis.inspection import Inspection, inspect
+from migrator.analysis.rules.model import Subject
+from migrator.parsing.statements import parse
 from migrator.plan import Severity
-from migrator.rules.model import Subject
-from migrator.statements import parse
 from tests.effects.bench import Bench
 from tests.effects.corpus import Case
 from tests.rule_examples import crowded

@@ -12,10 +12,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migrator.embedded import FAST, Programs, Server, find_or_download
-from migrator.embedded.programs import KNOWN_MAJORS
+from migrator.database.session import Endpoint
+from migrator.embedded.download import find_or_download
+from migrator.embedded.programs import KNOWN_MAJORS, Programs
+from migrator.embedded.server import Server
+from migrator.embedded.settings import FAST
 from migrator.errors import EnvironmentFault
-from migrator.session import Endpoint
 
 TEMPLATE = "template_of_tests"
 OWNER = "migrator"  # owns each test's database: may log in and watch and end sessions, no superuser

@@ -8,17 +8,17 @@ from typing import Any
 
 import psycopg
 
-from migrator import apply, outcome, rollback, verify
+from migrator.database.session import Endpoint
 from migrator.evidence import EvidenceBundle
 from migrator.ledger import Ledger, LedgerMigration
-from migrator.outcome import Outcome
 from migrator.plan import Plan, Risk
-from migrator.rollback import RollbackReport
 from migrator.run import RunContext
-from migrator.session import Endpoint
+from migrator.stages import apply, outcome, rollback, verify
+from migrator.stages.outcome import Outcome
+from migrator.stages.rollback import RollbackReport
+from migrator.stages.verify import VerifyReport
 from migrator.steps import StepResult
-from migrator.targets import Limits, Target
-from migrator.verify import VerifyReport
+from migrator.targets.targets import Limits, Target
 from tests.factories import NOW
 
 

@@ -9,7 +9,7 @@ import time
 
 import psycopg
 
-from migrator.session import Endpoint
+from migrator.database.session import Endpoint
 
 WORKER = """
 import signal, sys

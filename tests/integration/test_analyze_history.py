@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from migrator import analyze, history, review
-from migrator.baseline import adopt
-from migrator.catalogue import load_catalogue
+from migrator.catalogue.catalogue import load_catalogue
+from migrator.database.session import Endpoint
 from migrator.errors import BaselineMissing, Refused, ReviewMissing, StatementFailed
+from migrator.history import applied as history
+from migrator.history.baseline import adopt
 from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.session import Endpoint
+from migrator.stages import analyze, review
 from tests.integration.stages import apply_all, make_target, query, verify_it
 
 RUN = RunContext(run_id="run-1", version="001_one", target="test", actor="tester")

@@ -14,8 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrator import analyze, apply, review
-from migrator.catalogue import Migration, load_one
+from migrator.catalogue.catalogue import Migration, load_one
+from migrator.database.locking import migration_lock
+from migrator.database.session import Endpoint
 from migrator.errors import (
     ContentChanged,
     DependencyMissing,
@@ -32,11 +33,10 @@ from migrator.errors import (
 )
 from migrator.evidence import EvidenceBundle, Verdict
 from migrator.ledger import Ledger
-from migrator.locking import migration_lock
 from migrator.plan import Plan, Risk
 from migrator.run import RunContext
-from migrator.session import Endpoint
-from migrator.targets import Freeze, OrderPolicy, Target, WindowRule
+from migrator.stages import analyze, apply, review
+from migrator.targets.targets import Freeze, OrderPolicy, Target, WindowRule
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import NOW, make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator.embedded import Server
+from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from migrator.errors import ConnectionLost, TransientError
 from migrator.plan import Plan
-from migrator.session import Endpoint
 from tests.factories import plan_from_sql
 from tests.integration.conftest import database_on
 from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of, verify_it

@@ -8,12 +8,12 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from migrator.data_checks import Violation, findings_of, look_for, violations
-from migrator.data_checks.queries import query_for
-from migrator.data_checks.suspects import suspects_of
+from migrator.analysis.data_checks import Violation, findings_of, look_for, violations
+from migrator.analysis.data_checks.queries import query_for
+from migrator.analysis.data_checks.suspects import suspects_of
+from migrator.database.session import Endpoint, connect
+from migrator.parsing.statements import parse
 from migrator.plan import Severity
-from migrator.session import Endpoint, connect
-from migrator.statements import parse
 
 pytestmark = pytest.mark.integration
 

@@ -14,8 +14,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migrator import documents, dry_run, steps
-from migrator.embedded import Server
+from migrator import documents, steps
+from migrator.backups.trial import trial_database, trial_name
+from migrator.database.schema import Schema
+from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from migrator.errors import (
     Cancelled,
     DryRunFailed,
@@ -29,10 +32,8 @@ from migrator.evidence import Check, DryRunEvidence, Verdict
 from migrator.ledger import Ledger
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
-from migrator.schema import Schema
-from migrator.session import Endpoint
+from migrator.stages import dry_run
 from migrator.steps import StepContext, StepHandle
-from migrator.trial import trial_database, trial_name
 from tests.factories import plan_from_sql
 from tests.factories_evidence import record_of, restore_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator.embedded import Server
-from migrator.session import Endpoint
+from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from tests.integration.conftest import MakeDatabase
 
 

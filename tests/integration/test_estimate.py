@@ -18,17 +18,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrator.embedded import FAST, Programs, Server
+from migrator.analysis.estimate import Costs, Estimate, Profile, calibrate
+from migrator.analysis.estimate.ask import look
+from migrator.analysis.estimate.calibrate import DATABASE, calibrated, calibrated_or_default
+from migrator.analysis.estimate.measurement import Measured, measure
+from migrator.analysis.estimate.replication import replication_of
+from migrator.analysis.estimate.trials import Noise, Trials
+from migrator.analysis.inspection import inspect
+from migrator.database.session import Connection, Endpoint, connect
 from migrator.embedded.download import download
-from migrator.estimate import Costs, Estimate, Profile, calibrate
-from migrator.estimate.ask import look
-from migrator.estimate.calibrate import DATABASE, calibrated, calibrated_or_default
-from migrator.estimate.measurement import Measured, measure
-from migrator.estimate.replication import replication_of
-from migrator.estimate.trials import Noise, Trials
-from migrator.inspection import inspect
-from migrator.session import Connection, Endpoint, connect
-from migrator.statements import parse
+from migrator.embedded.programs import Programs
+from migrator.embedded.server import Server
+from migrator.embedded.settings import FAST
+from migrator.parsing.statements import parse
 
 pytestmark = pytest.mark.integration
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from migrator.effects import World
-from migrator.embedded import Server
-from migrator.facts_query import collect_facts
-from migrator.rules.event_firing import events_of, tag_of
-from migrator.statements import parse
-from migrator.walk import walk
+from migrator.analysis.effects import World
+from migrator.analysis.rules.event_firing import events_of, tag_of
+from migrator.analysis.walk.walk import walk
+from migrator.embedded.server import Server
+from migrator.facts.query import collect_facts
+from migrator.parsing.statements import parse
 
 pytestmark = pytest.mark.integration
 

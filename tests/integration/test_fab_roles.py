@@ -12,7 +12,7 @@ import pytest
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
-from migrator.session import Endpoint
+from migrator.database.session import Endpoint
 
 pytest.importorskip("airflow.providers.fab", reason="apache-airflow-providers-fab is not installed")
 

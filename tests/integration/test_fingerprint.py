@@ -5,10 +5,10 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator import fingerprint
+from migrator.database import fingerprint
+from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault
 from migrator.evidence import TableFingerprint
-from migrator.session import Endpoint
 from tests.integration.conftest import MakeDatabase
 
 ROWS = """

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from migrator import kinds
-from migrator.embedded import Server
-from migrator.statements import ParsedStatement, parse
+from migrator.embedded.server import Server
+from migrator.parsing import kinds
+from migrator.parsing.statements import ParsedStatement, parse
 from tests.integration.conftest import database_on
 
 IN_BLOCK = "25001"  # active_sql_transaction: what PreventInTransactionBlock raises

@@ -6,14 +6,14 @@ import psycopg
 import pytest
 
 from migrator import steps
-from migrator.effects.model import AX
+from migrator.analysis.effects.model import AX
+from migrator.database.lock_sampler import mode_name
+from migrator.database.session import Endpoint
 from migrator.evidence import StatementTrace
 from migrator.ledger import Ledger
-from migrator.lock_sampler import mode_name
-from migrator.observer import Observer
 from migrator.plan import PredictedLock, Statement
+from migrator.rehearsal.observer import Observer
 from migrator.run import RunContext
-from migrator.session import Endpoint
 from migrator.steps import StepContext
 from tests.factories import plan_from_sql
 

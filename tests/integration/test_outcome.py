@@ -6,11 +6,11 @@ import psycopg
 import pytest
 
 from migrator import documents
+from migrator.database.session import Endpoint
 from migrator.errors import RollbackFailed, StatementFailed, VerifyFailed
 from migrator.ledger import Ledger
-from migrator.outcome import Outcome
 from migrator.plan import OnFailure
-from migrator.session import Endpoint
+from migrator.stages.outcome import Outcome
 from tests.factories import make_plan, plan_from_sql
 from tests.integration.stages import apply_all, outcome_of, roll_back, run_of, traces, verify_it
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from migrator import analyze
-from migrator.catalogue import load_catalogue
+from migrator.analysis.walk.pending import CONFLICT, UNDECLARED
+from migrator.catalogue.catalogue import load_catalogue
 from migrator.cli import main
+from migrator.database.session import Endpoint
 from migrator.errors import AnalysisRefused, DependencyMissing
 from migrator.ledger import Ledger
-from migrator.pending import CONFLICT, UNDECLARED
 from migrator.plan import Plan, Severity
 from migrator.run import RunContext
-from migrator.session import Endpoint
+from migrator.stages import analyze
 from tests.catalogue_files import write
 from tests.integration.stages import apply_all, make_target, query, verify_it
 

@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator import documents, preflight
-from migrator.embedded import Server
+from migrator import documents
+from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from migrator.errors import (
     DriftDetected,
     HeldByOther,
@@ -22,8 +23,8 @@ from migrator.errors import (
 from migrator.evidence import Check, Verdict
 from migrator.ledger import Ledger
 from migrator.plan import Plan, Risk
-from migrator.session import Endpoint
-from migrator.targets import Limits, SnapshotPolicy, Target, WindowRule
+from migrator.stages import preflight
+from migrator.targets.targets import Limits, SnapshotPolicy, Target, WindowRule
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import NOW, make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase, database_on

@@ -10,13 +10,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator import reconcile, session
+from migrator.database import session
+from migrator.database.locking import migration_lock
+from migrator.database.session import Endpoint
 from migrator.errors import HeldByOther, LedgerForeign, StatementFailed
 from migrator.ledger import Ledger
-from migrator.locking import migration_lock
-from migrator.reconcile import Report, RunState, State
+from migrator.operations import reconcile
+from migrator.operations.reconcile import Report, RunState, State
 from migrator.run import RunContext
-from migrator.session import Endpoint
 from tests.factories import make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, row_of, run_of, traces, verify_it

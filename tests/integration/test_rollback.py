@@ -5,11 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from migrator.database.session import Endpoint
 from migrator.errors import LockNotAvailable, NeedsHuman, RollbackFailed, StatementFailed, VerifyFailed
 from migrator.ledger import Ledger
 from migrator.plan import OnFailure
-from migrator.rollback import Action
-from migrator.session import Endpoint
+from migrator.stages.rollback import Action
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase

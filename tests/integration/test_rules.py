@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
-from migrator import schema
-from migrator.facts import CatalogFacts
-from migrator.facts_query import collect_facts
-from migrator.inspection import inspect
+from migrator.analysis.inspection import inspect
+from migrator.database import schema
+from migrator.database.schema_diff import diff
+from migrator.database.session import Endpoint, connect
+from migrator.facts.facts import CatalogFacts
+from migrator.facts.query import collect_facts
+from migrator.parsing.build import migrations_of
+from migrator.parsing.statements import ParsedFile, parse
 from migrator.plan import Finding, Severity
-from migrator.rules.rewrite import migrations_of
-from migrator.schema_diff import diff
-from migrator.session import Endpoint, connect
-from migrator.statements import ParsedFile, parse
 from tests.integration.conftest import MakeDatabase
 from tests.rule_examples import Example, crowded, examples, unexplained
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator import schema
-from migrator.embedded import Server
-from migrator.schema import Schema
-from migrator.schema_diff import diff
-from migrator.session import Endpoint
+from migrator.database import schema
+from migrator.database.schema import Schema
+from migrator.database.schema_diff import diff
+from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from tests.integration.conftest import MakeDatabase
 
 EVERYTHING = """

@@ -11,21 +11,21 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrator.analyze import run_analyze
-from migrator.catalogue import load_catalogue
-from migrator.embedded import find_or_download
+from migrator.analysis.inspection import inspect
+from migrator.analysis.server_check import NAME_RULE, PRIVILEGE_RULE, SYNTAX_RULE, server_findings
+from migrator.analysis.server_check.parsing import compile_on_server, parse_on_server
+from migrator.catalogue.catalogue import load_catalogue
+from migrator.database.session import Endpoint, connect
+from migrator.embedded.download import find_or_download
 from migrator.embedded.server import Server
 from migrator.errors import AnalysisRefused, EnvironmentFault
-from migrator.facts_query import collect_facts
-from migrator.inspection import inspect
+from migrator.facts.query import collect_facts
 from migrator.ledger import Ledger
+from migrator.parsing.statements import parse
+from migrator.parsing.tokens import tokens
 from migrator.plan import Finding, Severity
 from migrator.run import RunContext
-from migrator.server_check import NAME_RULE, PRIVILEGE_RULE, SYNTAX_RULE, server_findings
-from migrator.server_check.parsing import compile_on_server, parse_on_server
-from migrator.session import Endpoint, connect
-from migrator.statements import parse
-from migrator.tokens import tokens
+from migrator.stages.analyze import run_analyze
 from tests.catalogue_files import write
 from tests.effects.bench import EMPTY
 from tests.effects.conftest import USUAL

@@ -7,8 +7,8 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from migrator import session
-from migrator.session import Endpoint
+from migrator.database import session
+from migrator.database.session import Endpoint
 from tests.factories import plan_from_sql
 from tests.integration.stages import apply_all, query, roll_back, verify_it
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from migrator import analyze, dry_run, restore_test, snapshot
-from migrator.catalogue import load_catalogue
+from migrator.catalogue.catalogue import load_catalogue
+from migrator.database.session import Endpoint
 from migrator.evidence import EvidenceBundle, Verdict
 from migrator.ledger import Ledger
 from migrator.run import RunContext
-from migrator.session import Endpoint
+from migrator.stages import analyze, dry_run, restore_test, snapshot
 from tests.factories import NOW
 from tests.integration.stages import apply_all, make_target, query, row_of, verify_it
 

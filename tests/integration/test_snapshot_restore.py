@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from migrator import copies as restored
-from migrator import restore_test, snapshot
+from migrator.backups import copies as restored
+from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, RestoreNotProven
 from migrator.evidence import SnapshotRecord, Verdict
 from migrator.run import RunContext
-from migrator.session import Endpoint
-from migrator.targets import Target
+from migrator.stages import restore_test, snapshot
+from migrator.targets.targets import Target
 from tests.factories import NOW, make_plan
 from tests.integration.conftest import MakeDatabase
 
@@ -177,7 +177,7 @@ def test_a_stopped_snapshot_leaves_nothing(source: Endpoint, target: Target, mon
     def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("migrator.fingerprint.tables", interrupted)
+    monkeypatch.setattr("migrator.database.fingerprint.tables", interrupted)
     with pytest.raises(KeyboardInterrupt):
         take(source, target)
     assert list((Path(target.storage) / target.name).iterdir()) == []

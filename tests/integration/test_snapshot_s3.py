@@ -16,16 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from airflow_migrator.evidence_store import EvidenceStore
-from airflow_migrator.snapshot_storage import ObjectStorage, storage_at
-from migrator import restore_test, snapshot
+from airflow_migrator.storage.evidence_store import EvidenceStore
+from airflow_migrator.storage.snapshot_storage import ObjectStorage, storage_at
 from migrator.backups import manifest
+from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, NeedsHuman, RestoreNotProven, TransientError
 from migrator.evidence import SnapshotRecord, Verdict
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.session import Endpoint
-from migrator.targets import SnapshotPolicy, Target
+from migrator.stages import restore_test, snapshot
+from migrator.targets.targets import SnapshotPolicy, Target
 from tests.factories import make_plan
 from tests.integration.conftest import MakeDatabase
 from tests.integration.s3 import FakeS3, fake_s3

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrator import analyze
-from migrator.catalogue import load_one
+from migrator.catalogue.catalogue import load_one
+from migrator.database.session import Endpoint
 from migrator.errors import AnalysisRefused, StatementFailed
-from migrator.session import Endpoint
+from migrator.stages import analyze
 from tests.factories import plan_from_sql
 from tests.integration.stages import apply_all, query, row_of, verify_it
 

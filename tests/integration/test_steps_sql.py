@@ -6,11 +6,11 @@ import psycopg
 import pytest
 
 from migrator import steps
+from migrator.database.session import Endpoint
 from migrator.errors import ContentChanged, NeedsHuman, StatementFailed
 from migrator.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.session import Endpoint
 from migrator.steps import StatementOutcome, StepContext, StepResult
 from tests.factories import plan_from_sql
 

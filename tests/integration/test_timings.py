@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from migrator import timings
 from migrator.cli import main
+from migrator.database.session import Endpoint
 from migrator.ledger import Ledger
 from migrator.plan import Plan
-from migrator.session import Endpoint
+from migrator.steps import timings
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase

@@ -5,10 +5,10 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator import verify
+from migrator.database.session import Endpoint
 from migrator.errors import LockNotAvailable, NeedsHuman, VerifyFailed
 from migrator.ledger import Ledger
-from migrator.session import Endpoint
+from migrator.stages import verify
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase

@@ -17,10 +17,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from migrator.embedded import Programs
+from migrator.database.session import Endpoint
+from migrator.embedded.programs import Programs
 from migrator.errors import LockNotAvailable
 from migrator.plan import Plan
-from migrator.session import Endpoint
 from tests.factories import plan_from_sql
 from tests.integration.stages import apply_all, query
 from tests.integration.test_apply import in_background

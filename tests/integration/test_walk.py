@@ -5,16 +5,16 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator.effects import World
-from migrator.effects.model import strength
-from migrator.facts_query import collect_facts
-from migrator.inspection import inspect
-from migrator.routines.constants import constant
-from migrator.rules.model import Script, Subject
-from migrator.session import Endpoint, connect
-from migrator.statements import deparse, parse
-from migrator.transactions import hold
-from migrator.walk import walk
+from migrator.analysis.effects import World
+from migrator.analysis.effects.model import strength
+from migrator.analysis.inspection import inspect
+from migrator.analysis.rules.model import Script, Subject
+from migrator.analysis.walk.transactions import hold
+from migrator.analysis.walk.walk import walk
+from migrator.database.session import Endpoint, connect
+from migrator.facts.query import collect_facts
+from migrator.parsing.routines.constants import constant
+from migrator.parsing.statements import deparse, parse
 from tests.integration.conftest import MakeDatabase
 
 CATALOG = """

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from migrator import documents
+from migrator.database.session import Endpoint
 from migrator.plan import Plan
-from migrator.session import Endpoint
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 
 import pytest
 
-from migrator.facts import ColumnFacts, altered
+from migrator.facts.facts import ColumnFacts, altered
 from migrator.frozen import frozen
 
 

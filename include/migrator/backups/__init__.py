@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from migrator.backups import pg_dump
+from migrator.backups.providers import pg_dump
+from migrator.database.session import Endpoint
 from migrator.embedded.programs import Programs
 from migrator.errors import UsageError
-from migrator.session import Endpoint
 
 
 class Provider(Protocol):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from migrator.database.session import Endpoint
 from migrator.embedded.programs import CLIENT_PROGRAMS, KNOWN_MAJORS, Programs, find_programs
 from migrator.errors import ConnectionLost, EnvironmentFault, ProgramFailed
-from migrator.session import Endpoint
 
 TRANSIENT = re.compile(
     r"could not connect|connection to server .* failed|server closed the connection|terminating connection"

@@ -12,10 +12,10 @@ from migrator.cli import options
 from migrator.errors import EnvironmentFault, UsageError
 
 if TYPE_CHECKING:
-    from migrator.batch import Outcome, Settings
+    from migrator.analysis.effects import Assumed
     from migrator.cli.analyze_server import Server
+    from migrator.cli.batch import Outcome, Settings
     from migrator.cli.output import Output
-    from migrator.effects import Assumed
     from migrator.reports.document import Analysis
     from migrator.reports.forms import Form
     from migrator.reports.text import Look
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator.batch import Settings
+    from migrator.cli.batch import Settings
     from migrator.run import system_clock
 
     items = _items(args)
@@ -141,7 +141,7 @@ def _look(args: argparse.Namespace, out: Output, count: int) -> Look:
 
 
 def _assumed(args: argparse.Namespace) -> Assumed:
-    from migrator.effects import ASSUMED, Assumed
+    from migrator.analysis.effects import ASSUMED, Assumed
 
     major: int | None = args.server_version
     if major is not None and not OLDEST <= major <= NEWEST:
@@ -151,7 +151,7 @@ def _assumed(args: argparse.Namespace) -> Assumed:
 
 
 def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Namespace) -> Iterator[Outcome]:
-    from migrator import batch
+    from migrator.cli import batch
     from migrator.cli.analyze_server import Server
 
     endpoint = options.endpoint(args, required=False)
@@ -162,7 +162,7 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
         cache = None if args.no_cache else _cache()
         yield from batch.outcomes(files, settings, jobs=args.jobs, cache=cache)
         return
-    from migrator.session import Endpoint
+    from migrator.database.session import Endpoint
 
     calibrate_on = Endpoint(args.calibrate_on, name="calibration") if args.calibrate_on else None
     with Server(
@@ -179,7 +179,7 @@ def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Na
 
 def _cache() -> Path | None:
     """None where there is no folder that only this account can write to: nothing is worth refusing to analyse."""
-    from migrator.cache_folder import cache_directory
+    from migrator.embedded.cache_folder import cache_directory
 
     try:
         return cache_directory() / "analyses.sqlite3"
@@ -188,11 +188,11 @@ def _cache() -> Path | None:
 
 
 def _file(path: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
-    from migrator.batch import surroundings
-    from migrator.inspection import inspect
+    from migrator.analysis.inspection import inspect
+    from migrator.cli.batch import surroundings
+    from migrator.parsing.sql_text import read_sql
+    from migrator.parsing.statements import parse
     from migrator.reports.building import analysis_of
-    from migrator.sql_text import read_sql
-    from migrator.statements import parse
 
     parsed = parse(read_sql(Path(path)), file=str(path))
     before, others = surroundings(Path(path), settings, server.past)
@@ -210,10 +210,10 @@ def _file(path: Path | str, server: Server, settings: Settings, args: argparse.N
 
 
 def _migration(version: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
-    from migrator.analyze import analyze, parse_migration
-    from migrator.inspection import inspect
-    from migrator.pending import NOTHING_BEFORE
+    from migrator.analysis.inspection import inspect
+    from migrator.analysis.walk.pending import NOTHING_BEFORE
     from migrator.reports.building import analysis_of
+    from migrator.stages.analyze import analyze, parse_migration
 
     migration = options.migration(args, str(version))
     parsed = parse_migration(migration)

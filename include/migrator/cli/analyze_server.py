@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from migrator.estimate import Basis
-    from migrator.facts import CatalogFacts
+    from migrator.analysis.estimate import Basis
+    from migrator.analysis.rules.model import Script
+    from migrator.database.session import Connection, Endpoint
+    from migrator.facts.facts import CatalogFacts
+    from migrator.history.past import Past
     from migrator.ledger import LedgerMigration
-    from migrator.past import Past
+    from migrator.parsing.statements import ParsedFile
     from migrator.plan import Finding
-    from migrator.rules.model import Script
-    from migrator.session import Connection, Endpoint
-    from migrator.statements import ParsedFile
 
 
 class Server:
@@ -60,8 +60,8 @@ class Server:
         files of earlier migrations."""
         if self._endpoint is None:
             return None, None
-        from migrator.estimate.ask import look
-        from migrator.estimate.calibrate import calibrated
+        from migrator.analysis.estimate.ask import look
+        from migrator.analysis.estimate.calibrate import calibrated
         from migrator.run import system_clock
 
         measured = calibrated(self._calibrate_on, clock=system_clock) if self._calibrate_on else None
@@ -70,8 +70,8 @@ class Server:
 
     def past(self, root: Path) -> Past | None:
         """The catalogue in this folder, with what the target's ledger says of it; None when nobody knows."""
-        from migrator.catalogue import load_catalogue
-        from migrator.past import Past, past_of, rows_of
+        from migrator.catalogue.catalogue import load_catalogue
+        from migrator.history.past import Past, past_of, rows_of
 
         if self._endpoint is None:
             return past_of(root)
@@ -87,20 +87,20 @@ class Server:
             return ()
         found: list[Finding] = []
         if self._validate:
-            from migrator.server_check import server_findings
-            from migrator.translate import translated
+            from migrator.analysis.server_check import server_findings
+            from migrator.database.translate import translated
 
             with translated():
                 found += server_findings(self._session(self._endpoint, "validate"), scripts)
         if self._check_data:
-            from migrator.data_checks import findings_of
+            from migrator.analysis.data_checks import findings_of
 
             conn = self._session(self._endpoint, "observe")
             found += [finding for script in scripts for finding in findings_of(conn, script.parsed)]
         return tuple(found)
 
     def _session(self, endpoint: Endpoint, purpose: str) -> Connection:
-        from migrator.session import connect
+        from migrator.database.session import connect
 
         if purpose not in self._sessions:
             self._sessions[purpose] = self._stack.enter_context(connect(endpoint, purpose=purpose))

@@ -9,14 +9,14 @@ from migrator.cli import options
 from migrator.cli.output import Output
 from migrator.cli.person import add_person_arguments, run_context
 from migrator.errors import UsageError
-from migrator.foreign_ledgers import TOOLS
+from migrator.history.foreign_ledgers import TOOLS
 
 if TYPE_CHECKING:
-    from migrator.baseline import Known
-    from migrator.catalogue import Catalogue
+    from migrator.catalogue.catalogue import Catalogue
+    from migrator.database.session import Endpoint
+    from migrator.history.baseline import Known
+    from migrator.history.legacy import LegacyRow
     from migrator.ledger import Ledger
-    from migrator.legacy import LegacyRow
-    from migrator.session import Endpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator import baseline, catalogue
+    from migrator.catalogue import catalogue
+    from migrator.history import baseline
     from migrator.ledger import Ledger
 
     endpoint = options.endpoint(args)
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 def _of_tool(name: str, endpoint: Endpoint, catalogue: Catalogue) -> tuple[LegacyRow, ...]:
     """:raises UsageError: nothing that the tool has applied is in the catalogue."""
-    from migrator import foreign_ledgers, session
+    from migrator.database import session
+    from migrator.history import foreign_ledgers
 
     tool = foreign_ledgers.find(name)
     with session.connect(endpoint, purpose="baseline") as connection:
@@ -90,8 +92,8 @@ def _of_tool(name: str, endpoint: Endpoint, catalogue: Catalogue) -> tuple[Legac
 
 def _known(catalogue: Catalogue) -> dict[str, Known]:
     """What the files say, for every migration of the catalogue."""
-    from migrator import content
-    from migrator.baseline import Known
+    from migrator.catalogue import content
+    from migrator.history.baseline import Known
 
     known: dict[str, Known] = {}
     for migration in catalogue.migrations:

@@ -8,9 +8,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from migrator import errors
-from migrator.calendar import Entry, entries, to_ics
 from migrator.cli import options
-from migrator.durations import format_duration
+from migrator.input.durations import format_duration
+from migrator.reports.calendar import Entry, entries, to_ics
 from migrator.run import system_clock
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator.catalogue import load_catalogue
+    from migrator.catalogue.catalogue import load_catalogue
 
     catalogue = load_catalogue(options.catalogue_root(args), cache=args.cache)
     now = system_clock()

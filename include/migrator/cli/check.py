@@ -13,11 +13,11 @@ from migrator.problems import Problem
 from migrator.run import system_clock
 
 if TYPE_CHECKING:
-    from migrator.catalogue import Catalogue, Migration
+    from migrator.catalogue.catalogue import Catalogue, Migration
     from migrator.cli.output import Output
-    from migrator.past import Past
+    from migrator.history.past import Past
     from migrator.plan import Finding
-    from migrator.targets import Targets
+    from migrator.targets.targets import Targets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator.catalogue import load_catalogue
-    from migrator.past import Past
+    from migrator.catalogue.catalogue import load_catalogue
+    from migrator.history.past import Past
 
     catalogue = load_catalogue(options.catalogue_root(args), cache=args.cache)
     problems: list[Problem] = []
@@ -80,8 +80,8 @@ def _analyse(migration: Migration, past: Past) -> tuple[list[Finding], tuple[Pro
     """What the rules say about one migration, with the paths of its files."""
     from dataclasses import replace
 
-    from migrator.analyze import analyze
-    from migrator.effects import ASSUMED
+    from migrator.analysis.effects import ASSUMED
+    from migrator.stages.analyze import analyze
 
     try:
         plan = analyze(migration, before=past.before(migration.version, assumed=ASSUMED))
@@ -96,7 +96,7 @@ def _analyse(migration: Migration, past: Past) -> tuple[list[Finding], tuple[Pro
 
 
 def _changes_problems(migration: Migration) -> Sequence[Problem]:
-    from migrator.expected_changes import load_expected
+    from migrator.catalogue.expected_changes import load_expected
 
     if migration.changes_path is None:
         return ()
@@ -110,7 +110,7 @@ def _changes_problems(migration: Migration) -> Sequence[Problem]:
 
 def _schedule_problems(migration: Migration, targets: Targets | None) -> Iterator[Problem]:
     """A schedule that can never be kept is worth knowing before the night. What is past is left alone."""
-    from migrator.windows import WindowState, decide
+    from migrator.targets.windows import WindowState, decide
 
     schedule = migration.metadata.schedule
     if schedule is None or targets is None:
@@ -118,7 +118,7 @@ def _schedule_problems(migration: Migration, targets: Targets | None) -> Iterato
     file, now = str(migration.metadata_path), system_clock()
     target = targets.targets.get(schedule.target)
     if target is None:
-        from migrator.validation import nearest
+        from migrator.input.validation import nearest
 
         message = f"{targets.file} has no target {schedule.target!r}"
         yield Problem(file, message, key="schedule.target", hint=nearest(schedule.target, targets.targets))

@@ -146,7 +146,8 @@ def _events(args: argparse.Namespace, ledger: Ledger, out: Output) -> int:
 def _timings(args: argparse.Namespace, ledger: Ledger, out: Output) -> int:
     import statistics
 
-    from migrator import timings, wording
+    from migrator import wording
+    from migrator.steps import timings
 
     found = tuple(timings.read(ledger.iterate_events(args.version))) if ledger.exists() else ()
     errors = [item.error for item in found if item.error is not None]

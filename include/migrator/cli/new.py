@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrator import errors
+from migrator.catalogue.metadata import CHANGES_FILE, METADATA_FILE
 from migrator.cli import options
-from migrator.metadata import CHANGES_FILE, METADATA_FILE
 from migrator.plan import MigrationType, Risk
 from migrator.run import system_clock
 
@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator.catalogue_order import sort_key
-    from migrator.folder import scan
-    from migrator.metadata_model import version_problem
+    from migrator.catalogue.folder import scan
+    from migrator.catalogue.metadata_model import version_problem
+    from migrator.catalogue.order import sort_key
 
     root = options.catalogue_root(args)
     versions = sorted((found.path.name for found in scan(root).found), key=sort_key)
@@ -140,7 +140,8 @@ def _quoted(text: str) -> str:
 
 def _check(files: dict[str, str], place: Path) -> None:
     """Nothing is written that `migrator check` would refuse to read."""
-    from migrator import metadata_model, yaml_source
+    from migrator.catalogue import metadata_model
+    from migrator.input import yaml_source
 
     try:
         metadata_model.check(yaml_source.parse(files[METADATA_FILE].encode(), file=str(place)))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from migrator import errors
 
 if TYPE_CHECKING:
-    from migrator.catalogue import Migration
-    from migrator.session import Endpoint
-    from migrator.targets import Target, Targets
+    from migrator.catalogue.catalogue import Migration
+    from migrator.database.session import Endpoint
+    from migrator.targets.targets import Target, Targets
 
 DEFAULT_MIGRATIONS = Path("migrations")
 DEFAULT_TARGETS = Path("include/config/targets.yaml")
@@ -65,7 +65,7 @@ def catalogue_root(args: argparse.Namespace) -> Path:
 
 def migration(args: argparse.Namespace, version: str) -> Migration:
     """The one migration `version`; reads only its folder."""
-    from migrator import catalogue
+    from migrator.catalogue import catalogue
 
     return catalogue.load_one(catalogue_root(args), version, cache=args.cache)
 
@@ -75,7 +75,7 @@ def targets(args: argparse.Namespace) -> Targets | None:
 
     :raises EnvironmentFault: when `--targets` names a file that is not there.
     """
-    from migrator.targets import load_targets
+    from migrator.targets.targets import load_targets
 
     path: Path = args.targets or DEFAULT_TARGETS
     if not path.is_file():
@@ -107,7 +107,9 @@ def endpoint(args: argparse.Namespace, *, required: bool = True) -> Endpoint | N
         if required:
             raise errors.UsageError("which database? give --target NAME, or --dsn DSN")
         return None
-    from migrator.session import Endpoint  # and with it the driver, which an analysis without a database does without
+    from migrator.database.session import (
+        Endpoint,  # and with it the driver, which an analysis without a database does without
+    )
 
     if args.connections is not None:
         if chosen is None:
@@ -123,7 +125,7 @@ def endpoint(args: argparse.Namespace, *, required: bool = True) -> Endpoint | N
 
 
 def _connections(path: Path) -> Mapping[str, str]:
-    from migrator import yaml_source
+    from migrator.input import yaml_source
 
     document = yaml_source.read(path)
     data = document.data

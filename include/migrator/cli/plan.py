@@ -21,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator.analyze import analyze, parse_migration
-    from migrator.catalogue import load_catalogue
-    from migrator.facts_query import collect_facts
-    from migrator.lock_order import LockOrder
-    from migrator.past import Past, rows_of
-    from migrator.pending import NOTHING_BEFORE
-    from migrator.session import connect
+    from migrator.analysis.walk.lock_order import LockOrder
+    from migrator.analysis.walk.pending import NOTHING_BEFORE
+    from migrator.catalogue.catalogue import load_catalogue
+    from migrator.database.session import connect
+    from migrator.facts.query import collect_facts
+    from migrator.history.past import Past, rows_of
+    from migrator.stages.analyze import analyze, parse_migration
 
     migration = options.migration(args, args.version)
     endpoint = options.endpoint(args, required=False)
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 
 def _print(out: Output, plan: Plan) -> None:
-    from migrator.durations import format_duration
+    from migrator.input.durations import format_duration
 
     out.line(f"{plan.version}: {plan.description}", style="strong")
     out.line(f"  {plan.type.value.replace('_', ' ')}, risk {plan.risk.value}, by {plan.author}")

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
 def json_schema(file: str) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of one of FILES."""
     if file == "targets":
-        from migrator.targets_model import json_schema as targets_schema
+        from migrator.targets.targets_model import json_schema as targets_schema
 
         name, schema = "targets.yaml", targets_schema()
     elif file == "analysis":
@@ -40,11 +40,11 @@ def json_schema(file: str) -> dict[str, Any]:
 
         name, schema = "migrator analyze --format json", analysis_schema()
     elif file == "changes":
-        from migrator.expected_changes_model import ExpectedChangesModel
+        from migrator.catalogue.expected_changes_model import ExpectedChangesModel
 
         name, schema = "schema_changes.yaml", ExpectedChangesModel.model_json_schema()
     else:
-        from migrator.metadata_model import MetadataModel
+        from migrator.catalogue.metadata_model import MetadataModel
 
         name, schema = "migration-metadata.yaml", MetadataModel.model_json_schema()
     return {"$schema": DRAFT, **schema, "title": name}

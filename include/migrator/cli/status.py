@@ -13,7 +13,7 @@ from migrator.cli.output import Output
 from migrator.errors import Refused, UsageError
 
 if TYPE_CHECKING:
-    from migrator.catalogue import Catalogue
+    from migrator.catalogue.catalogue import Catalogue
     from migrator.ledger import Ledger, LedgerMigration, LedgerReview
 
 PENDING = "pending"
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
 
 def _catalogue(args: argparse.Namespace) -> Catalogue | None:
     """Without a catalogue there is nothing pending; a status of the database alone is still worth having."""
-    from migrator.catalogue import load_catalogue
+    from migrator.catalogue.catalogue import load_catalogue
 
     root: Path = args.migrations
     if root == options.DEFAULT_MIGRATIONS and not root.is_dir():
@@ -89,7 +89,7 @@ def _applied(
 def _pending(
     catalogue: Catalogue | None, rows: Sequence[LedgerMigration], reviews: tuple[LedgerReview, ...]
 ) -> list[dict[str, Any]]:
-    from migrator.out_of_order import higher
+    from migrator.history.out_of_order import higher
 
     present = {row.version for row in rows}
     return [
@@ -120,7 +120,7 @@ def _note(row: LedgerMigration, catalogue: Catalogue | None, *, compare: bool) -
     if migration is None:
         return "its files are not in the catalogue (any more)"
     if compare and row.checksum is not None:
-        from migrator import content
+        from migrator.catalogue import content
 
         now = content.current_digest(migration, content.read_files(migration))
         if now != row.checksum:

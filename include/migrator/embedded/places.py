@@ -10,8 +10,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from migrator.cache_folder import trusted
 from migrator.embedded.accounts import Account, barrier
+from migrator.embedded.cache_folder import trusted
 from migrator.errors import EnvironmentFault
 
 # A socket's path may have 103 bytes on macOS, 107 on Linux; "/.s.PGSQL.65535" takes 15 of them.

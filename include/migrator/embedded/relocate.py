@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from migrator.cache_folder import cache_directory, trusted
 from migrator.embedded.accounts import Account, barrier
+from migrator.embedded.cache_folder import cache_directory, trusted
 from migrator.embedded.places import lock
 from migrator.embedded.programs import Programs, version_of
 from migrator.errors import EnvironmentFault

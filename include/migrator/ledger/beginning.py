@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import migrator
+from migrator.database.session import Connection
 from migrator.ledger import events, states
 from migrator.ledger.connection import LedgerConnection
 from migrator.ledger.resume import Beginning
 from migrator.ledger.rows import MigrationStatus
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.session import Connection
 
 
 def write(ledger: LedgerConnection, connection: Connection, plan: Plan, beginning: Beginning, run: RunContext) -> None:

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
-from migrator import session, sql
+from migrator.database import queries, session
+from migrator.database.session import Connection, Endpoint
 from migrator.errors import ConnectionLost
-from migrator.session import Connection, Endpoint
 
 LOCK_TIMEOUT_MS = 10_000
 """Writers of events wait for each other, a few milliseconds each."""
@@ -53,8 +53,10 @@ class LedgerConnection:
         return self._connection
 
     def query(self, name: str) -> psycopg.sql.Composed:
-        """A query of sql/ledger.sql with the schema's name put in."""
-        return psycopg.sql.SQL(sql.load("ledger")[name]).format(schema=psycopg.sql.Identifier(self.schema))
+        """A query of ledger.sql with the schema's name put in."""
+        return psycopg.sql.SQL(queries.load(__package__, "ledger")[name]).format(
+            schema=psycopg.sql.Identifier(self.schema)
+        )
 
     def read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         """All rows of a query. Asked again once on a new connection when the kept one turns out to be dead."""

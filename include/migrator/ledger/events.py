@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from migrator import documents
+from migrator.database.session import Connection
 from migrator.errors import LedgerMissing
 from migrator.ledger import chain
 from migrator.ledger.connection import LedgerConnection
 from migrator.run import RunContext
-from migrator.session import Connection
 
 
 def append(

@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 
-from migrator import session, sql
+from migrator.database import queries, session
+from migrator.database.session import Connection
 from migrator.errors import EnvironmentFault
 from migrator.ledger.rows import LedgerIdentity
-from migrator.session import Connection
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ def of_database(connection: Connection) -> DatabaseIdentity:
 
     :raises EnvironmentFault: on a standby, which cannot be migrated.
     """
-    queries = sql.load("session")
+    texts = queries.load("migrator.database", "session")
     with session.translated():
-        row = connection.execute(queries["identity"]).fetchone()
+        row = connection.execute(texts["identity"]).fetchone()
     if row is None or row[2]:
         raise EnvironmentFault("this server is a standby and read-only; point the connection to the primary")
     return DatabaseIdentity(
         system_identifier=session.system_identifier(connection),
         database_oid=row[0],
         database_name=row[1],
-        timeline=_timeline(connection, queries["timeline"]),
+        timeline=_timeline(connection, texts["timeline"]),
     )
 
 

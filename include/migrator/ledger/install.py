@@ -7,13 +7,13 @@ import hashlib
 import psycopg
 
 import migrator
-from migrator import session, sql
+from migrator.database import queries, session
+from migrator.database.session import Connection
 from migrator.errors import EnvironmentFault, LedgerNewer
 from migrator.ledger import chain, events, identity
 from migrator.ledger.connection import LedgerConnection
 from migrator.ledger.version import SCHEMA_VERSION
 from migrator.run import RunContext
-from migrator.session import Connection
 
 
 def install(ledger: LedgerConnection, *, upto: int = SCHEMA_VERSION) -> None:
@@ -71,7 +71,7 @@ def _create_schema(ledger: LedgerConnection, connection: Connection) -> None:
 
 
 def _run_layout(ledger: LedgerConnection, connection: Connection, number: int) -> None:
-    for text in sql.load(f"ledger_schema_{number}").values():
+    for text in queries.load(__package__, f"ledger_schema_{number}").values():
         with session.translated():
             connection.execute(psycopg.sql.SQL(text).format(schema=psycopg.sql.Identifier(ledger.schema)))
 

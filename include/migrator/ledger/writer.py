@@ -11,13 +11,13 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
+from migrator.database.session import Connection
 from migrator.errors import MigratorError, NeedsHuman
 from migrator.ledger import beginning, events, resume, review_backing, states
 from migrator.ledger.reader import LedgerReader, migration_of, step_of
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.session import Connection
 
 
 class LedgerWriter(LedgerReader):

@@ -6,8 +6,12 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from migrator import documents, lexer
-from migrator.inspection import Inspection
+from migrator import documents
+from migrator.analysis.inspection import Inspection
+from migrator.analysis.rules import BY_ID
+from migrator.analysis.rules.model import Script, Subject
+from migrator.parsing import lexer
+from migrator.parsing.statements import ParsedFile
 from migrator.plan import Finding, Severity
 from migrator.reports.document import (
     Analysis,
@@ -22,9 +26,6 @@ from migrator.reports.document import (
     Summary,
     WaitEntry,
 )
-from migrator.rules import BY_ID
-from migrator.rules.model import Script, Subject
-from migrator.statements import ParsedFile
 
 UNKNOWN_COST = EstimateEntry()
 EXCERPT_LINES = 12

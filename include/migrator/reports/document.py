@@ -37,7 +37,7 @@ class FindingEntry:
     __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
     rule: str
-    """Id of the rule; stable, listed in include/migrator/rules/README.md."""
+    """Id of the rule; stable, listed in include/migrator/analysis/rules/README.md."""
     severity: Severity
     message: str
     effect: str

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrator import wording
-from migrator.markdown import fenced, table, text
 from migrator.plan import Severity
 from migrator.reports.document import Analysis, FindingEntry, StatementEntry
+from migrator.reports.markup import fenced, table, text
 
 SEVERITY = {Severity.ERROR: "❌ error", Severity.WARNING: "⚠️ warning", Severity.INFO: "ℹ️ info"}
 SHOWN_STATEMENTS = 200

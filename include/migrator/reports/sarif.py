@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from migrator import __version__
+from migrator.analysis.rules import RULES, Rule
 from migrator.plan import Severity
 from migrator.reports.document import Analysis, FindingEntry, Place
-from migrator.rules import RULES, Rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

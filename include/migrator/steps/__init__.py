@@ -11,13 +11,13 @@ from typing import Protocol
 
 import psycopg
 
-from migrator import session
-from migrator.activity import fence
+from migrator.database import session
+from migrator.database.activity import fence
 from migrator.errors import CommitUnknown, ConnectionLost, MigratorError, NeedsHuman, UsageError
 from migrator.ledger import STATEMENTS_DONE, Ledger, LedgerStep
 from migrator.plan import Plan, Step, StepKind
 from migrator.run import RunContext
-from migrator.steps import create_index, piecewise, sql
+from migrator.steps import piecewise
 from migrator.steps.context import (
     Notice,
     StatementOutcome,
@@ -27,6 +27,7 @@ from migrator.steps.context import (
     StepResult,
     login_of,
 )
+from migrator.steps.kinds import create_index, sql
 
 __all__ = [
     "STEPS",

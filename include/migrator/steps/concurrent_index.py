@@ -12,9 +12,10 @@ from typing import Any
 
 import psycopg
 
-from migrator import session, statements
+from migrator.database import session
 from migrator.errors import MigratorError, NeedsHuman, StatementFailed, TransientError
-from migrator.nodes import Node
+from migrator.parsing import statements
+from migrator.parsing.nodes import Node
 from migrator.plan import Statement, Step
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.progress import watching

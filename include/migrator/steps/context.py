@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from migrator import session
+from migrator.database import queries, session
+from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
 from migrator.errors import Cancelled
 from migrator.plan import Plan, Statement, Step
 from migrator.run import RunContext
-from migrator.session import Endpoint
-from migrator.sql import load
 
 if TYPE_CHECKING:
+    from migrator.database.locking import LockSession
     from migrator.ledger import Ledger
-    from migrator.locking import LockSession
-    from migrator.tracing import Tracer
+    from migrator.steps.tracing import Tracer
 
 LOG = logging.getLogger("migrator.steps")
-QUERIES = load("steps")
+QUERIES = queries.load(__package__, "steps")
 
 
 class StatementOutcome(StrEnum):

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from migrator import session
+from migrator.database import session
+from migrator.database.locking import with_lock_retries
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman
 from migrator.ledger import LedgerStep
 from migrator.ledger.rows import STATEMENTS_DONE
-from migrator.locking import with_lock_retries
 from migrator.plan import Statement, Step
 from migrator.steps import concurrent_index, real_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext

@@ -11,11 +11,10 @@ from typing import Any
 
 import psycopg
 
-from migrator import session
-from migrator.activity import blockers_of
+from migrator.database import queries, session
+from migrator.database.activity import blockers_of
 from migrator.errors import MigratorError
 from migrator.plan import Step
-from migrator.sql import load
 from migrator.steps.context import StepContext, login_of
 
 REPEAT_LOG_SECONDS = 10.0
@@ -79,7 +78,7 @@ def watching(pid: int, step: Step, ctx: StepContext, *, cursor: dict[str, Any] |
 
 
 def _watch(pid: int, step: Step, ctx: StepContext, cursor: dict[str, Any] | None, ended: threading.Event) -> None:
-    query = load("progress")["create_index"]
+    query = queries.load(__package__, "progress")["create_index"]
     said, said_at, written = "", 0.0, (-1, -1)
     if ended.wait(ctx.progress_seconds):
         return  # a small table is done before anybody looks

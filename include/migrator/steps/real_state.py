@@ -11,13 +11,13 @@ from typing import Any
 
 import psycopg
 
-from migrator import session, statements
+from migrator.database import queries, session
 from migrator.documents import StrEnum
-from migrator.nodes import Node, strings
+from migrator.parsing import statements
+from migrator.parsing.nodes import Node, strings
 from migrator.plan import Statement
-from migrator.sql import load
 
-QUERIES = load("real_state")
+QUERIES = queries.load(__package__, "real_state")
 
 Connection = psycopg.Connection[Any]
 

@@ -15,9 +15,9 @@ import psycopg
 from psycopg import sql as quoting
 from psycopg.pq import TransactionStatus
 
-from migrator import session
+from migrator.database import session
+from migrator.database.locking import with_lock_retries
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
-from migrator.locking import with_lock_retries
 from migrator.plan import Statement, Step
 from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext, login_of
 

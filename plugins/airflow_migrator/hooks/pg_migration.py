@@ -11,11 +11,11 @@ from airflow_migrator.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from migrator.backups.storage import Storage
-    from migrator.catalogue import Catalogue, Migration
+    from migrator.catalogue.catalogue import Catalogue, Migration
+    from migrator.catalogue.metadata import Schedule
+    from migrator.database.session import Endpoint
     from migrator.ledger import Ledger
-    from migrator.metadata import Schedule
-    from migrator.session import Endpoint
-    from migrator.targets import Target
+    from migrator.targets.targets import Target
 
 
 class PgMigrationHook(BaseHook):
@@ -30,7 +30,7 @@ class PgMigrationHook(BaseHook):
 
     @cached_property
     def _target(self) -> Target:
-        from migrator.targets import load_targets
+        from migrator.targets.targets import load_targets
 
         return load_targets(self.settings.targets).get(self.target_name)
 
@@ -42,7 +42,7 @@ class PgMigrationHook(BaseHook):
         return self._target
 
     def migration(self, version: str) -> Migration:
-        from migrator.catalogue import load_one
+        from migrator.catalogue.catalogue import load_one
 
         return load_one(self.settings.migrations, version)
 
@@ -52,7 +52,7 @@ class PgMigrationHook(BaseHook):
         return schedule if schedule is not None and schedule.target == self.target_name else None
 
     def catalogue(self) -> Catalogue:
-        from migrator.catalogue import load_catalogue
+        from migrator.catalogue.catalogue import load_catalogue
 
         return load_catalogue(self.settings.migrations, cache=self.settings.cache)
 
@@ -72,7 +72,7 @@ class PgMigrationHook(BaseHook):
 
     def snapshot_storage(self) -> Storage:
         """Where the target's snapshots are kept."""
-        from airflow_migrator.snapshot_storage import storage_at
+        from airflow_migrator.storage.snapshot_storage import storage_at
 
         return storage_at(self.settings.location(self.target().storage))
 
@@ -83,7 +83,7 @@ class PgMigrationHook(BaseHook):
 
     def _endpoint(self, connection_id: str, *, role: str | None, search_path: str) -> Endpoint:
         from airflow_migrator.hooks.conninfo import conninfo_of
-        from migrator.session import Endpoint
+        from migrator.database.session import Endpoint
 
         return Endpoint(
             conninfo=conninfo_of(self.get_connection(connection_id)),

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_migrator.notifications.message import Message
-    from migrator.targets import Notification
+    from migrator.targets.targets import Notification
 
 LOG = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from airflow.sdk import conf
 from airflow_migrator.links import PAGE, task_page
 
 if TYPE_CHECKING:
-    from migrator.outcome import Outcome
     from migrator.run import RunContext
+    from migrator.stages.outcome import Outcome
 
 EMERGENCY = "emergency"
 """Told by every channel, whatever events it asks for."""

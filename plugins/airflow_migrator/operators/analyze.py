@@ -24,7 +24,7 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_migrator.notifications import notify
-        from migrator.analyze import run_analyze
+        from migrator.stages.analyze import run_analyze
 
         with self.running(context):
             hook, run = self.migration_hook(), self.run_context(context)
@@ -56,7 +56,7 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
 
 def declared(plan: Plan, run: RunContext) -> Message:
     """Everybody hears of an emergency when it is declared, not when it is over."""
-    from migrator.emergency import LIFTS
+    from migrator.gates.emergency import LIFTS
 
     text = f"{run.actor} declares an emergency: {plan.emergency}. with enough approvals it lifts {LIFTS}"
     return Message(EMERGENCY, plan.version, plan.target, text, run.run_url)

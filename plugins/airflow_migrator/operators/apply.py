@@ -27,7 +27,8 @@ class PgMigrationApplyOperator(PgMigrationOperator):
         self.step = step
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from migrator import apply, documents
+        from migrator import documents
+        from migrator.stages import apply
 
         with self.running(context):
             hook, plan, evidence = self.migration_hook(), self.plan(context), self.evidence(context)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_migrator.evidence_store import EvidenceStore
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
+    from airflow_migrator.storage.evidence_store import EvidenceStore
     from migrator.evidence import EvidenceBundle
     from migrator.plan import Plan
     from migrator.run import RunContext
@@ -93,7 +93,7 @@ class MigrationTask:
         )
 
     def store(self, context: Context) -> EvidenceStore:
-        from airflow_migrator.evidence_store import EvidenceStore
+        from airflow_migrator.storage.evidence_store import EvidenceStore
 
         hook = self.migration_hook()
         root = hook.settings.location(hook.target().evidence)
@@ -110,7 +110,7 @@ class MigrationTask:
 
         :raises NeedsHuman: it is missing or was changed.
         """
-        from airflow_migrator.evidence_store import EvidenceStore
+        from airflow_migrator.storage.evidence_store import EvidenceStore
 
         return EvidenceStore.get(context["ti"].xcom_pull(task_ids=stage), cls, stage=stage)
 

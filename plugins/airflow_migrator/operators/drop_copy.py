@@ -17,8 +17,8 @@ class PgMigrationDropCopyOperator(PgMigrationOperator):
     ui_color = "#f1f3f4"
 
     def execute(self, context: Context) -> None:
-        from migrator import restore_test
         from migrator.evidence import RestoreEvidence
+        from migrator.stages import restore_test
 
         with self.running(context):
             evidence = self.read(context, "restore_test", RestoreEvidence)

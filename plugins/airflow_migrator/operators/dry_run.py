@@ -21,9 +21,9 @@ class PgMigrationDryRunOperator(PgMigrationOperator):
     ui_color = "#fef7e0"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from migrator import dry_run
         from migrator.errors import DryRunFailed
         from migrator.evidence import RestoreEvidence, SnapshotRecord
+        from migrator.stages import dry_run
 
         with self.running(context):
             try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
     from migrator.ledger import LedgerMigration
-    from migrator.reconcile import Report, RunState
+    from migrator.operations.reconcile import Report, RunState
 
 RUNS_THAT_GO_ON = ("queued", "running")
 
@@ -37,7 +37,7 @@ class HousekeepingTargetsOperator(BaseOperator):
         self.only = only
 
     def execute(self, context: Context) -> list[str]:
-        from migrator.targets import load_targets
+        from migrator.targets.targets import load_targets
 
         with in_airflow_words():
             targets = load_targets(read_settings().targets)
@@ -69,8 +69,8 @@ class ReapCopiesOperator(TargetTask):
     everybody who shares their server."""
 
     def execute(self, context: Context) -> list[str]:
-        from migrator import copies
-        from migrator.targets import load_targets
+        from migrator.backups import copies
+        from migrator.targets.targets import load_targets
 
         with self.working() as hook:
             others = set(load_targets(hook.settings.targets).targets) - {self.target}
@@ -81,7 +81,7 @@ class ExpireSnapshotsOperator(TargetTask):
     """Delete the snapshots that are older than the target's retention, also when nothing is migrated any more."""
 
     def execute(self, context: Context) -> list[str]:
-        from migrator import snapshot
+        from migrator.stages import snapshot
 
         with self.working() as hook:
             storage, now = hook.snapshot_storage(), datetime.now(timezone.utc)
@@ -95,7 +95,8 @@ class ReconcileLedgerOperator(TargetTask):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_migrator.notifications import notify
         from airflow_migrator.notifications.message import Message
-        from migrator import documents, reconcile
+        from migrator import documents
+        from migrator.operations import reconcile
         from migrator.run import RunContext
 
         me = context["dag_run"].run_id
@@ -116,8 +117,8 @@ class ReconcileLedgerOperator(TargetTask):
 
 def _asking(ti: Any) -> Callable[[LedgerMigration], RunState]:
     """What Airflow knows of the run that a ledger's row names."""
-    from airflow_migrator.dag_builder import DAG_PREFIX
-    from migrator.reconcile import RunState
+    from airflow_migrator.building.dag_builder import DAG_PREFIX
+    from migrator.operations.reconcile import RunState
 
     base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
 

@@ -13,7 +13,7 @@ from airflow_migrator.failures import in_airflow_words
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from migrator.catalogue import Migration
+    from migrator.catalogue.catalogue import Migration
 
 LOOK_BACK = timedelta(days=7)
 """How far a report without a predecessor reaches back."""
@@ -29,7 +29,7 @@ class MissedWindowsOperator(BaseOperator):
         from airflow_migrator.notifications import notify
         from airflow_migrator.notifications.message import Message
         from airflow_migrator.settings import read_settings
-        from migrator.catalogue import load_catalogue
+        from migrator.catalogue.catalogue import load_catalogue
 
         settings, now = read_settings(), datetime.now(timezone.utc)
         since = context.get("prev_start_date_success") or now - LOOK_BACK

@@ -21,8 +21,9 @@ class PgMigrationOutcomeOperator(PgMigrationOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_migrator.notifications import notify
         from airflow_migrator.notifications.message import from_outcome
-        from migrator import documents, outcome
+        from migrator import documents
         from migrator.errors import NeedsHuman
+        from migrator.stages import outcome
 
         with self.running(context):
             hook, run = self.migration_hook(), self.run_context(context)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from migrator.catalogue.metadata import Schedule
     from migrator.evidence import EvidenceBundle
-    from migrator.metadata import Schedule
     from migrator.plan import Plan
-    from migrator.targets import Target
+    from migrator.targets.targets import Target
 
 
 WINDOW = "window"
@@ -32,7 +32,7 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
     ui_color = "#fef7e0"
 
     def execute(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        from migrator import preflight
+        from migrator.stages import preflight
 
         with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
@@ -59,8 +59,8 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         :raises OutsideWindow: it will not.
         """
         from airflow_migrator.triggers.window import WindowOpenTrigger
-        from migrator import preflight
         from migrator.errors import OutsideWindow
+        from migrator.stages import preflight
 
         window = preflight.decide_window(plan, target, own, bundle.dry_run.seconds, now)
         self.log.info("window: %s, %s", window.state, window.reason)

@@ -17,8 +17,8 @@ class PgMigrationRestoreTestOperator(PgMigrationOperator):
     ui_color = "#e6f4ea"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from migrator import restore_test
         from migrator.evidence import SnapshotRecord
+        from migrator.stages import restore_test
 
         with self.running(context):
             hook = self.migration_hook()

@@ -56,7 +56,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
 
     def execute(self, context: Context) -> Any:
         from airflow_migrator.notifications import notify
-        from migrator import review
+        from migrator.stages import review
 
         if context["params"].get("until") == REHEARSAL:
             raise AirflowSkipException("a rehearsal: the dry run was the last stage")
@@ -77,8 +77,8 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
 
     def when(self, hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> str:
         """When preflight would let it pass, as things are now."""
-        from migrator import preflight
         from migrator.run import system_clock
+        from migrator.stages import preflight
 
         own = hook.window_of(hook.migration(self.version))
         window = preflight.decide_window(plan, hook.target(), own, bundle.dry_run.seconds, system_clock())
@@ -94,7 +94,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
         return Message("review", self.version, self.target, self.subject, base_url + page if base_url else None, title)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        from migrator import review
+        from migrator.stages import review
 
         answer = super().execute_complete(context, event)
         with self.running(context):
@@ -121,8 +121,8 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
 
 def approvals(hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> tuple[LedgerReview, ...]:
     """Who has approved this very plan and evidence already: a cleared task does not ask for what the ledger has."""
-    from migrator import review
     from migrator.run import system_clock
+    from migrator.stages import review
 
     now = system_clock()
     with hook.ledger() as ledger:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from migrator.plan import Plan
-    from migrator.rollback import RollbackReport
+    from migrator.stages.rollback import RollbackReport
 
 UNDO, KEEP = "Roll back", "Leave as it is"
 
@@ -29,7 +29,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from migrator.plan import OnFailure
-        from migrator.rollback import Action
+        from migrator.stages.rollback import Action
 
         with self.running(context):
             plan = self.plan(context)
@@ -56,8 +56,8 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
             return self.put(context, report, action=report.action.value)
 
     def _run(self, context: Context, plan: Plan) -> RollbackReport:
-        from migrator import rollback
         from migrator.evidence import SnapshotRecord
+        from migrator.stages import rollback
 
         hook = self.migration_hook()
         with hook.ledger() as ledger, self.stoppable() as handle:

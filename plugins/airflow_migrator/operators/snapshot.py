@@ -17,7 +17,7 @@ class PgMigrationSnapshotOperator(PgMigrationOperator):
     ui_color = "#e6f4ea"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from migrator import snapshot
+        from migrator.stages import snapshot
 
         with self.running(context):
             plan, hook = self.plan(context), self.migration_hook()

@@ -17,7 +17,7 @@ class PgMigrationVerifyOperator(PgMigrationOperator):
     ui_color = "#e6f4ea"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from migrator import verify
+        from migrator.stages import verify
 
         with self.running(context):
             hook, plan = self.migration_hook(), self.plan(context)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from airflow_migrator.evidence_store import EvidenceStore, within
 from airflow_migrator.settings import read_settings
+from airflow_migrator.storage.evidence_store import EvidenceStore, within
 from migrator.errors import NeedsHuman
-from migrator.targets import load_targets
+from migrator.targets.targets import load_targets
 
 T = TypeVar("T")
 

@@ -15,10 +15,10 @@ from airflow_migrator.ui.run_facts import RunFacts, TaskFacts
 from migrator.documents import from_dict
 from migrator.errors import MigratorError
 from migrator.evidence import DryRunEvidence, EvidenceBundle, RestoreEvidence, SnapshotRecord
-from migrator.markdown import bullets, fenced, table, text
-from migrator.outcome import Outcome
 from migrator.plan import Plan
-from migrator.review_card import card
+from migrator.reports.markup import bullets, fenced, table, text
+from migrator.reports.review_card import card
+from migrator.stages.outcome import Outcome
 from migrator.wording import count, seconds, size
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from migrator.embedded import Programs, Server
+from migrator.embedded.programs import Programs
+from migrator.embedded.server import Server
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,7 +47,8 @@ def owner(programs: Programs, **order: Any) -> Iterator[tuple[subprocess.Popen[s
 
 
 def main(order: Mapping[str, Any]) -> None:
-    from migrator.embedded import FAST, find_programs
+    from migrator.embedded.programs import find_programs
+    from migrator.embedded.settings import FAST
 
     programs = find_programs(configured=Path(order["bindir"]))
     if order.get("data_dir"):

@@ -14,8 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrator.embedded import FAST, Programs, Server
 from migrator.embedded.postmaster import IMPOSSIBLE_PID
+from migrator.embedded.programs import Programs
+from migrator.embedded.server import Server
+from migrator.embedded.settings import FAST
 from migrator.errors import EnvironmentFault
 from tests.integration.embedded.test_watchdog import gone, log_of, wait_until
 

@@ -14,8 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrator.embedded import FAST, Programs, Server
 from migrator.embedded.postmaster import command_line, read_postmaster
+from migrator.embedded.programs import Programs
+from migrator.embedded.server import Server
+from migrator.embedded.settings import FAST
 from tests.integration.embedded.owner import owner
 
 

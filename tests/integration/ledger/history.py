@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 
 from migrator.cli import main
+from migrator.database.session import Endpoint
 from migrator.ledger import Ledger
 from migrator.ledger.rows import LedgerEvent
 from migrator.plan import Plan
-from migrator.session import Endpoint
 from tests.factories import make_plan
 from tests.integration.stages import apply_all, query, run_of, verify_it
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from migrator.session import Endpoint
+from migrator.database.session import Endpoint
 from tests.integration.ledger.history import history, problems_of
 
 TABLES = ("schema_migration_events", "schema_migration_reviews")

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from migrator import baseline, session
 from migrator.cli import main
+from migrator.database import session
+from migrator.database.session import Endpoint
 from migrator.errors import BaselineMissing
+from migrator.history import baseline
 from migrator.ledger import Ledger
-from migrator.session import Endpoint
 from tests.conftest import REPOSITORY
 from tests.integration.ledger.history import events_of, kinds_of, problems_of
 from tests.integration.stages import query, traces

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 
 from migrator.cli import main
+from migrator.database.session import Endpoint
 from migrator.errors import LedgerTampered
 from migrator.ledger import Ledger, chain
 from migrator.ledger.rows import LedgerEvent
-from migrator.session import Endpoint
 from tests.integration.ledger.history import (
     EVENTS,
     REVIEWS,

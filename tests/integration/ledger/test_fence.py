@@ -9,10 +9,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from migrator import session
-from migrator.activity import fence
+from migrator.database import session
+from migrator.database.activity import fence
+from migrator.database.session import Connection, Endpoint
 from migrator.errors import NeedsHuman
-from migrator.session import Connection, Endpoint
 from tests.integration.stages import query
 from tests.integration.test_apply import in_background, wait_for
 

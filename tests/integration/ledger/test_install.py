@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator import sql
 from migrator.cli import main
+from migrator.database import queries
+from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, LedgerMissing, LedgerNewer, LedgerOlder, MigratorError
 from migrator.ledger import Ledger, install
 from migrator.ledger.version import SCHEMA_VERSION
-from migrator.session import Endpoint
 from tests.factories import make_plan
 from tests.integration.ledger.history import events_of, history, kinds_of, problems_of
 from tests.integration.stages import apply_all, query, traces
@@ -141,9 +141,9 @@ def test_upgrade_of_an_older_layout(database: Endpoint, monkeypatch: pytest.Monk
     monkeypatch.setattr(install, "SCHEMA_VERSION", 2)
     monkeypatch.setattr("migrator.ledger.ledger.SCHEMA_VERSION", 2)
     monkeypatch.setattr("migrator.ledger.reader.SCHEMA_VERSION", 2)
-    real = sql.load
+    real = queries.load
     layout = {"note": "ALTER TABLE {schema}.schema_migrations ADD COLUMN note text"}
-    monkeypatch.setattr(sql, "load", lambda name: layout if name == "ledger_schema_2" else real(name))
+    monkeypatch.setattr(queries, "load", lambda room, name: layout if name == "ledger_schema_2" else real(room, name))
     with Ledger(database) as ledger:
         with pytest.raises(
             LedgerOlder, match="layout 1, this engine writes 2; upgrade it with: migrator ledger upgrade"
@@ -175,6 +175,6 @@ def test_upgrade_command_on_this_layout(database: Endpoint, capsys: pytest.Captu
 
 def test_every_layout_has_its_file() -> None:
     for number in range(1, SCHEMA_VERSION + 1):
-        assert sql.load(f"ledger_schema_{number}")
+        assert queries.load("migrator.ledger", f"ledger_schema_{number}")
     with pytest.raises(FileNotFoundError):
-        sql.load(f"ledger_schema_{SCHEMA_VERSION + 1}")
+        queries.load("migrator.ledger", f"ledger_schema_{SCHEMA_VERSION + 1}")

@@ -8,11 +8,11 @@ import sys
 import psycopg
 import pytest
 
-from migrator import session
+from migrator.database import session
+from migrator.database.locking import LockHolder, holder_of, lock_key, migration_lock
+from migrator.database.session import Endpoint
 from migrator.errors import ConnectionLost, HeldByOther
-from migrator.locking import LockHolder, holder_of, lock_key, migration_lock
 from migrator.run import RunContext
-from migrator.session import Endpoint
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import query
 from tests.integration.test_apply import wait_for
@@ -92,8 +92,8 @@ def test_databases_do_not_keep_each_other_out(database: Endpoint, make_database:
 def test_it_is_free_as_soon_as_its_holder_dies(database: Endpoint) -> None:
     """kill -9: the system closes the socket, the server ends the session, and no stale lock is left to clear."""
     script = (
-        "import sys, time; from migrator.locking import migration_lock; from migrator.run import RunContext;"
-        "from migrator.session import Endpoint\n"
+        "import sys, time; from migrator.database.locking import migration_lock; from migrator.run import RunContext;"
+        "from migrator.database.session import Endpoint\n"
         "with migration_lock(Endpoint(sys.argv[1]), run=RunContext('r', '001_test', 'test', 'tester')):\n"
         "    print('held', flush=True); time.sleep(100)"
     )

@@ -15,13 +15,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migrator import session
-from migrator.embedded import Server
+from migrator.database import session
+from migrator.database.locking import migration_lock
+from migrator.database.session import Endpoint
 from migrator.embedded.ports import free_port
+from migrator.embedded.server import Server
 from migrator.errors import PoolerDetected
-from migrator.locking import migration_lock
 from migrator.run import RunContext
-from migrator.session import Endpoint
 from tests.integration.ledger.small_pooler import SmallPooler
 
 RUN = RunContext(run_id="run-1", version="001_test", target="test", actor="tester")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_migrator.access import access_control, operations_access
-from airflow_migrator.catalogue_dags import build_dags
+from airflow_migrator.building.catalogue_dags import build_dags
 from airflow_migrator.settings import Settings
-from migrator.targets import Roles
+from migrator.targets.targets import Roles
 from tests.unit.airflow_migrator.conftest import TARGETS, Write
 
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"

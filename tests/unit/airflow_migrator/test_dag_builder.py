@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_migrator.catalogue_dags import build_dags, raise_problems
+from airflow_migrator.building.catalogue_dags import build_dags, raise_problems
 from airflow_migrator.settings import Settings
 from airflow_migrator.stage_docs import STAGES
 from migrator.errors import InvalidInput
@@ -251,7 +251,7 @@ bag = DagBag({dags!r}, collect_dags=True)
 assert not bag.import_errors, bag.import_errors
 assert "migrate_001_one" in bag.dags, list(bag.dags)
 heavy = {{"psycopg", "boto3", "botocore", "postgast", "rich"}}
-heavy |= {{"migrator.statements", "migrator.session", "migrator.ledger"}}
+heavy |= {{"migrator.parsing.statements", "migrator.database.session", "migrator.ledger"}}
 print(sorted(heavy & (set(sys.modules) - before)))
 """
 

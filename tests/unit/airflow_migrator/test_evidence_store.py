@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_migrator.evidence_store import EvidenceStore
+from airflow_migrator.storage.evidence_store import EvidenceStore
 from migrator.errors import NeedsHuman
 
 

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_migrator.operators.housekeeping import HousekeepingTargetsOperator, _asking
 from airflow_migrator.settings import Settings, read_settings
-from migrator.reconcile import RunState
+from migrator.operations.reconcile import RunState
 from tests.unit.ledger_rows import migration_row
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from airflow_migrator.notifications import CHANNELS, notify
 from airflow_migrator.notifications.message import Message, from_early_failure
-from migrator.targets import Notification
-from migrator.targets_model import NotificationModel
+from migrator.targets.targets import Notification
+from migrator.targets.targets_model import NotificationModel
 
 BAD = Message("rolled_back", "001_one", "production", "step 2 failed; <undone>", "http://airflow/run")
 GOOD = Message("applied", "001_one", "production", "verified", None)

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from airflow_migrator.evidence_store import EvidenceStore, within
 from airflow_migrator.settings import Settings
+from airflow_migrator.storage.evidence_store import EvidenceStore, within
 from airflow_migrator.ui.page import page
 from airflow_migrator.ui.run_facts import RunFacts, TaskFacts
 from airflow_migrator.ui.run_report import report
 from migrator import documents
 from migrator.errors import NeedsHuman
-from migrator.outcome import Outcome
 from migrator.plan import Plan
+from migrator.stages.outcome import Outcome
 from tests.factories import NOW, make_plan
 
 TASKS = ("analyze", "snapshot", "dry_run", "review.reviewer_1", "preflight", "apply.001_test", "verify", "outcome")

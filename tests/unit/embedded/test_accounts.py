@@ -68,7 +68,8 @@ def test_an_ordinary_user_stays_who_it_is() -> None:
 def test_a_uid_without_a_name() -> None:
     """As containers have it that are started with --user 54321. A real process with that number."""
     script = (
-        "import os; from migrator.embedded import server_account; from migrator.errors import EnvironmentFault\n"
+        "import os; from migrator.embedded.accounts import server_account\n"
+        "from migrator.errors import EnvironmentFault\n"
         "os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
         "try: server_account()\n"
         "except EnvironmentFault as exc: print(exc)"

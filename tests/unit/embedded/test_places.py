@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.cache_folder import trusted
 from migrator.embedded.accounts import Account
+from migrator.embedded.cache_folder import trusted
 from migrator.embedded.places import SOCKET_DIRECTORY_BYTES, lock, make_directory, socket_directory
 from migrator.embedded.postmaster import IMPOSSIBLE_PID, read_postmaster, set_aside
 from migrator.embedded.relocate import install_once

@@ -1,0 +1,20 @@
+"""The catalog's answers to the checks of data: the queries of `data_checks.sql`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from migrator.database import queries, session
+from migrator.database.session import Connection
+
+
+def rows(conn: Connection, query: str, **values: Any) -> list[dict[str, Any]]:
+    with session.translated(), conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(queries.load(__package__, "data_checks")[query], values).fetchall()
+
+
+def row(conn: Connection, query: str, **values: Any) -> dict[str, Any] | None:
+    found = rows(conn, query, **values)
+    return found[0] if found else None

@@ -1,0 +1,1 @@
+"""ALTER TABLE and its relatives, by what the subcommand is about."""

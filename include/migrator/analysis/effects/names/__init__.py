@@ -1,0 +1,1 @@
+"""What names stand for, and what depends on them."""

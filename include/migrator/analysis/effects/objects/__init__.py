@@ -1,0 +1,1 @@
+"""Statements that make, drop and maintain objects."""

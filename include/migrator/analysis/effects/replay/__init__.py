@@ -1,0 +1,1 @@
+"""What a statement leaves behind: the world after it."""

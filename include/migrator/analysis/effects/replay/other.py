@@ -1,0 +1,354 @@
+"""What the other statements leave behind: names, types, functions, triggers, settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from migrator.analysis.effects.expressions import not_null_columns
+from migrator.analysis.effects.names.definitions import object_name
+from migrator.analysis.effects.replay.draft import Draft, Replay
+from migrator.analysis.effects.types import types
+from migrator.facts.facts import (
+    ColumnFacts,
+    ConstraintFacts,
+    DomainFacts,
+    FunctionFacts,
+    RuleFacts,
+    TriggerFacts,
+    TypeFacts,
+    altered,
+)
+from migrator.parsing.nodes import Node, assign, content, enum, name_of, option_text, strings
+
+_RELATIONS = (
+    "OBJECT_TABLE",
+    "OBJECT_VIEW",
+    "OBJECT_MATVIEW",
+    "OBJECT_INDEX",
+    "OBJECT_SEQUENCE",
+    "OBJECT_FOREIGN_TABLE",
+)
+_LABELS = {"OBJECT_ROLE": "role", "OBJECT_FOREIGN_SERVER": "server", "OBJECT_COLLATION": "collation"}
+_EVENTS = ((4, "INSERT"), (8, "DELETE"), (16, "UPDATE"), (32, "TRUNCATE"))
+"""TRIGGER_TYPE_* of src/include/catalog/pg_trigger.h."""
+_RULE_EVENTS = {"CMD_UPDATE": "UPDATE", "CMD_INSERT": "INSERT", "CMD_DELETE": "DELETE"}
+
+
+def rename(stmt: Node, draft: Draft) -> None:
+    kind = enum(stmt, "rename_type")
+    if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        _move_type(object_name(stmt.object), None, stmt.newname, draft)
+        return
+    if kind == "OBJECT_SCHEMA":
+        _rename_schema(stmt.subname, stmt.newname, draft)
+        return
+    if kind in _LABELS:
+        draft.changes[(_LABELS[kind], stmt.newname)] = True
+        return
+    if not stmt.HasField("relation"):
+        return
+    name = draft.world.name(stmt.relation)
+    if kind in _RELATIONS:
+        draft.rename(name, f"{name.rpartition('.')[0]}.{stmt.newname}")
+    elif kind == "OBJECT_COLUMN":
+        for table in (name, *draft.world.leaves(name)):
+            _rename_column(table, stmt.subname, stmt.newname, draft)
+    elif kind == "OBJECT_TABCONSTRAINT":
+        facts = draft.relation(name)
+        if facts is not None:
+            changed = (
+                altered(item, name=stmt.newname) if item.name == stmt.subname else item for item in facts.constraints
+            )
+            draft.put(altered(facts, constraints=tuple(changed)))
+            key = f"{name.rpartition('.')[0]}.{stmt.subname}"
+            if any(item.name == key for item in facts.indexes):
+                draft.rename(key, f"{name.rpartition('.')[0]}.{stmt.newname}")
+
+
+def _rename_schema(old: str, new: str, draft: Draft) -> None:
+    """Relations that nobody asked about are there under the new name, too."""
+    draft.changes[("schema", new)] = True
+    draft.changes[("moved schema", new)] = True
+    facts = draft.world.facts
+    for name in facts.relations if facts is not None else ():
+        if name.startswith(f"{old}.") and draft.relation(name) is not None:
+            draft.rename(name, f"{new}.{name.partition('.')[2]}")
+
+
+def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
+    facts = draft.relation(table)
+    if facts is None:
+        partial = draft.partial(table)
+        if old in partial.columns:
+            draft.remember(altered(partial, columns=_renamed_key(partial.columns, old, new)))
+        return
+
+    def many(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(new if name == old else name for name in names)
+
+    constraints = []
+    for item in facts.constraints:
+        proves = item.proves
+        if item.kind in ("c", "n") and old in item.columns:
+            known = proves if proves is not None else not_null_columns(item.definition)
+            proves = frozenset(many(tuple(known)))
+        constraints.append(altered(item, columns=many(item.columns), proves=proves))
+    draft.put(
+        altered(
+            facts,
+            columns=_renamed_key(facts.columns, old, new),
+            partition_key=_renamed_word(facts.partition_key, old, new),
+            constraints=tuple(constraints),
+            indexes=tuple(altered(item, columns=many(item.columns)) for item in facts.indexes),
+            views=tuple(altered(item, columns=many(item.columns)) for item in facts.views),
+        )
+    )
+
+
+def _renamed_word(text: str | None, old: str, new: str) -> str | None:
+    """In a key of plain columns."""
+    if text is None or old not in text:
+        return text
+    return re.sub(rf'(?<![\w"]){re.escape(old)}(?![\w"])|"{re.escape(old)}"', f'"{new}"', text)
+
+
+def _renamed_key(columns: Mapping[str, ColumnFacts], old: str, new: str) -> dict[str, ColumnFacts]:
+    return {new if name == old else name: column for name, column in columns.items()}
+
+
+def set_schema(stmt: Node, draft: Draft) -> None:
+    kind = enum(stmt, "object_type")
+    if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+        _move_type(object_name(stmt.object), stmt.newschema, None, draft)
+        return
+    if kind not in _RELATIONS or not stmt.HasField("relation"):
+        return
+    name = draft.world.name(stmt.relation)
+    facts = draft.relation(name)
+    moving = [name]
+    if facts is not None:
+        moving += [index.name for index in facts.indexes]
+        moving += [
+            sequence
+            for column in facts.columns.values()
+            for sequence in column.sequences
+            if (owned := draft.relation(sequence)) is not None and owned.owned_by == name
+        ]
+    for old in moving:
+        draft.rename(old, f"{stmt.newschema}.{old.partition('.')[2]}")
+
+
+def _move_type(parts: tuple[str, ...], schema: str | None, name: str | None, draft: Draft) -> None:
+    known, domain = draft.world.type(parts), draft.world.domain(parts)
+    old = known.name if known is not None else draft.world.dotted(parts)
+    old_schema, _, old_name = old.rpartition(".")
+    new = f"{schema or old_schema}.{name or old_name}"
+    draft.changes[("type", old)] = None
+    draft.changes[("domain", old)] = None
+    draft.changes[("type", new)] = altered(known, name=new) if known is not None else None
+    draft.changes[("domain", new)] = domain
+    draft.changes[("created type", new)] = draft.world.is_new_type(parts)
+
+
+def _create_type(parts: tuple[str, ...], kind: str, draft: Draft, labels: tuple[str, ...] = ()) -> str:
+    name = ".".join(parts[-2:]) if len(parts) > 1 else f"{draft.world.schema}.{parts[-1]}"
+    draft.changes[("type", name)] = TypeFacts(name, kind, labels)
+    draft.changes[("created type", name)] = True
+    return name
+
+
+def create_enum(stmt: Node, draft: Draft) -> None:
+    _create_type(strings(stmt.type_name), "e", draft, strings(stmt.vals))
+
+
+def create_composite(stmt: Node, draft: Draft) -> None:
+    parts = tuple(part for part in (stmt.typevar.schemaname, stmt.typevar.relname) if part)
+    _create_type(parts, "c", draft)
+
+
+def create_range(stmt: Node, draft: Draft) -> None:
+    _create_type(strings(stmt.type_name), "r", draft)
+
+
+def create_domain(stmt: Node, draft: Draft) -> None:
+    name = _create_type(strings(stmt.domainname), "d", draft)
+    kinds = [enum(item.constraint, "contype") for item in stmt.constraints]
+    own = tuple(
+        ConstraintFacts(item.constraint.conname, "c", True, "")
+        for item in stmt.constraints
+        if enum(item.constraint, "contype") == "CONSTR_CHECK"
+    )
+    not_null = "CONSTR_NOTNULL" in kinds
+    made = DomainFacts(
+        not_null or bool(own), (), str(types.from_node(stmt.type_name)), not_null=not_null, constraints=own
+    )
+    draft.changes[("domain", name)] = made
+
+
+def alter_enum(stmt: Node, draft: Draft) -> None:
+    known = draft.world.type(strings(stmt.type_name))
+    if known is None:
+        return
+    labels = known.labels
+    if stmt.old_val:
+        labels = tuple(stmt.new_val if label == stmt.old_val else label for label in labels)
+    elif stmt.new_val not in labels:
+        near = labels.index(stmt.new_val_neighbor) if stmt.new_val_neighbor in labels else len(labels)
+        place = near + 1 if stmt.new_val_is_after else near
+        labels = (*labels[:place], stmt.new_val, *labels[place:])
+        draft.changes[("new label", known.name, stmt.new_val)] = True
+    draft.changes[("type", known.name)] = altered(known, labels=labels)
+
+
+def alter_domain(stmt: Node, draft: Draft) -> None:
+    parts = strings(stmt.type_name)
+    facts, known = draft.world.domain(parts), draft.world.type(parts)
+    if facts is None:
+        return
+    subtype, constraints, not_null = stmt.subtype, facts.constraints, facts.not_null
+    if subtype == "C":
+        node = getattr(stmt, "def").constraint
+        if enum(node, "contype") == "CONSTR_NOTNULL":
+            not_null = True
+        else:
+            constraints = (*constraints, ConstraintFacts(node.conname, "c", not node.skip_validation, ""))
+    elif subtype == "X":
+        constraints = tuple(item for item in constraints if item.name != stmt.name)
+    elif subtype == "V":
+        constraints = tuple(altered(item, validated=True) if item.name == stmt.name else item for item in constraints)
+    elif subtype in ("N", "O"):
+        not_null = subtype == "O"
+    made = altered(facts, constraints=constraints, not_null=not_null, constrained=not_null or bool(constraints))
+    draft.changes[("domain", known.name if known is not None else draft.world.dotted(parts))] = made
+
+
+def create_function(stmt: Node, draft: Draft) -> None:
+    parts = strings(stmt.funcname)
+    name, schema = parts[-1], parts[-2] if len(parts) > 1 else draft.world.schema
+    inputs = [
+        item.function_parameter
+        for item in stmt.parameters
+        if enum(item.function_parameter, "mode") not in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE")
+    ]
+    variadic = any(enum(item, "mode") == "FUNC_PARAM_VARIADIC" for item in inputs)
+    volatility = option_text(stmt.options, "volatility") or "volatile"
+    made = FunctionFacts(
+        volatility=volatility[0],
+        least=sum(1 for item in inputs if not item.HasField("defexpr")),
+        most=1000 if variadic else len(inputs),
+        schema=schema,
+        arguments=tuple(str(types.from_node(item.arg_type)) for item in inputs),
+        language=option_text(stmt.options, "language") or "sql",
+        kind="p" if stmt.is_procedure else "f",
+    )
+    mine = draft.world.state.get(("function", name), ())
+    kept = tuple(item for item in mine if (item.schema, item.arguments) != (made.schema, made.arguments))
+    draft.changes[("function", name)] = (*kept, made)
+
+
+def trigger(stmt: Node, draft: Draft) -> None:
+    events = frozenset(name for bit, name in _EVENTS if stmt.events & bit)
+    made = TriggerFacts(stmt.trigname, draft.world.dotted(strings(stmt.funcname)), events, for_each_row=stmt.row)
+    table = draft.world.name(stmt.relation)
+    for name in (table, *draft.world.leaves(table)) if stmt.row else (table,):
+        facts = draft.relation(name)
+        if facts is not None:
+            kept = tuple(item for item in facts.triggers if item.name != made.name)
+            draft.put(altered(facts, triggers=(*kept, altered(made, inherited=name != table))))
+
+
+def policy(stmt: Node, draft: Draft) -> None:
+    facts = draft.relation(draft.world.name(stmt.table))
+    if facts is not None:
+        draft.put(altered(facts, policies=(*facts.policies, stmt.policy_name)))
+
+
+def rule(stmt: Node, draft: Draft) -> None:
+    facts = draft.relation(draft.world.name(stmt.relation))
+    event = _RULE_EVENTS.get(enum(stmt, "event"))
+    if facts is not None and event is not None:
+        kept = tuple(item for item in facts.rules if item.name != stmt.rulename)
+        made = RuleFacts(stmt.rulename, event, bool(stmt.instead), _definition(stmt))
+        draft.put(altered(facts, rules=(*kept, made)))
+
+
+def _definition(stmt: Node) -> str:
+    """CREATE RULE as text, which is how the catalog has it."""
+    from migrator.parsing.statements import deparse, parse
+
+    node = parse("SELECT", file="template").statements[0].node
+    assign(node.rule_stmt, stmt)
+    return deparse(node)
+
+
+def role(stmt: Node, draft: Draft) -> None:
+    draft.changes[("role", stmt.role)] = True
+
+
+def server(stmt: Node, draft: Draft) -> None:
+    draft.changes[("server", stmt.servername)] = True
+
+
+def define(stmt: Node, draft: Draft) -> None:
+    """CREATE COLLATION, and its like."""
+    if enum(stmt, "kind") == "OBJECT_COLLATION":
+        draft.changes[("collation", strings(stmt.defnames)[-1])] = True
+
+
+def statistics(stmt: Node, draft: Draft) -> None:
+    for item in stmt.relations:
+        if len(stmt.defnames) and item.HasField("range_var"):
+            draft.changes[("statistics", draft.world.dotted(strings(stmt.defnames)))] = draft.world.name(item.range_var)
+
+
+def publication(stmt: Node, draft: Draft) -> None:
+    draft.changes[("publication", stmt.pubname)] = True
+
+
+def setting(stmt: Node, draft: Draft) -> None:
+    """SET search_path, TIME ZONE and check_function_bodies: the later statements run under them."""
+    name = stmt.name.lower()
+    if name not in ("search_path", "timezone", "check_function_bodies"):
+        return
+    kind = enum(stmt, "kind")
+    values = tuple(_text(item) for item in stmt.args)
+    if name == "check_function_bodies":
+        off = kind == "VAR_SET_VALUE" and all(value in ("off", "false", "no", "f", "n", None) for value in values)
+        draft.changes[("setting", name)] = "off" if off else None
+        return
+    if kind != "VAR_SET_VALUE" or not all(values):
+        draft.changes[("setting", name)] = None
+    elif name == "timezone":
+        draft.changes[("setting", name)] = values[0]
+    else:
+        draft.changes[("setting", name)] = tuple(value for value in values if value and value != "$user")
+
+
+def _text(node: Node) -> str | None:
+    if name_of(node) != "a_const":
+        return None
+    value = content(node)
+    return str(value.sval.sval) if value.HasField("sval") else None
+
+
+HANDLERS: Mapping[str, Replay] = {
+    "rename_stmt": rename,
+    "alter_object_schema_stmt": set_schema,
+    "create_enum_stmt": create_enum,
+    "composite_type_stmt": create_composite,
+    "create_range_stmt": create_range,
+    "create_domain_stmt": create_domain,
+    "alter_enum_stmt": alter_enum,
+    "alter_domain_stmt": alter_domain,
+    "create_function_stmt": create_function,
+    "create_trig_stmt": trigger,
+    "create_policy_stmt": policy,
+    "rule_stmt": rule,
+    "variable_set_stmt": setting,
+    "create_stats_stmt": statistics,
+    "create_publication_stmt": publication,
+    "create_role_stmt": role,
+    "create_foreign_server_stmt": server,
+    "define_stmt": define,
+}

@@ -1,0 +1,1 @@
+"""Types, casts, literals, and how volatile functions are."""

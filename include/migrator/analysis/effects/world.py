@@ -1,0 +1,320 @@
+"""What is known about the database while a migration is walked through, statement by statement."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Set
+from dataclasses import field
+from typing import Any
+
+from migrator.analysis.effects import expressions
+from migrator.analysis.effects.journal import MISSING, State
+from migrator.facts.facts import (
+    CatalogFacts,
+    ColumnFacts,
+    ConstraintFacts,
+    DomainFacts,
+    FunctionFacts,
+    IndexFacts,
+    RelationFacts,
+    TypeFacts,
+)
+from migrator.frozen import frozen
+from migrator.parsing.nodes import Node, strings
+
+UNKNOWN_VERSION = 180000
+"""Assumed without a connection: the newest server that the grammar knows."""
+TEMPORARY = "pg_temp"
+
+
+@frozen
+class Assumed:
+    """What is taken for granted without a connection."""
+
+    server_version_num: int = UNKNOWN_VERSION
+    schema: str = "public"
+    """Where unqualified names are looked up."""
+
+
+ASSUMED = Assumed()
+
+
+@frozen
+class World:
+    """Facts of the catalog plus what earlier statements of the same migration did.
+
+    Everything that is asked for is as it is now: a renamed table is found under its new name, a dropped one not at all,
+    and a new one with the columns that CREATE TABLE gave it.
+    """
+
+    facts: CatalogFacts | None = None
+    assumed: Assumed = ASSUMED
+    state: State = field(default_factory=State)
+    """What the migration changed; effects/replay.py writes it."""
+    names: dict[tuple[str, ...], str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What `dotted` has found; effects and rules ask for the same few names again and again."""
+    asked: dict[str, RelationFacts | None] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What `relation` has found: likewise, and a dozen times for each statement."""
+
+    @property
+    def major(self) -> int:
+        return (self.facts or self.assumed).server_version_num // 10000
+
+    @property
+    def schema(self) -> str:
+        """Where an unqualified name is created."""
+        path = self.search_path
+        return path[0] if path else (self.facts or self.assumed).schema
+
+    @property
+    def search_path(self) -> tuple[str, ...] | None:
+        """Set by the migration itself; None: the session's."""
+        path = self.state.get(("setting", "search_path"), None)
+        return path or None
+
+    @property
+    def timezone(self) -> str:
+        """The session's TimeZone."""
+        return str(self.state.get(("setting", "timezone"), None) or (self.facts.timezone if self.facts else "UTC"))
+
+    def name(self, range_var: Node) -> str:
+        """Qualified name of a RangeVar, as the search path finds it."""
+        return self.dotted((range_var.schemaname, range_var.relname) if range_var.schemaname else (range_var.relname,))
+
+    def dotted(self, parts: tuple[str, ...]) -> str:
+        """Qualified name of a dotted name given as its parts."""
+        found = self.names.get(parts)
+        if found is None:
+            found = self.names[parts] = ".".join(parts[-2:]) if len(parts) >= 2 else self._found(parts)
+        return found
+
+    def _found(self, parts: tuple[str, ...]) -> str:
+        """Of an unqualified name."""
+        bare = parts[0] if parts else ""
+        temporary = f"{TEMPORARY}.{bare}"
+        if self.state.get(("created", temporary), False):
+            return temporary
+        if self.search_path is not None:
+            places = (f"{schema}.{bare}" for schema in self.search_path)
+            return next((name for name in places if self.exists(name)), f"{self.schema}.{bare}")
+        found = self.facts.resolved.get(bare) if self.facts else None
+        moved = self.state.get(("bare", bare), None)
+        if moved is not None and (found is None or self.exists(moved)):
+            return str(moved)
+        if found is None and self.facts is None and bare.startswith("pg_"):
+            return f"pg_catalog.{bare}"
+        return found or f"{self.schema}.{bare}"
+
+    def is_new(self, relation: str) -> bool:
+        """Whether the migration itself created the relation: nobody uses it yet."""
+        return bool(self.state.get(("created", relation), False))
+
+    def made_by(self, relation: str) -> str | None:
+        """The earlier migration that creates the relation: it may have any number of rows by now."""
+        return None if self.is_new(relation) else self.state.get(("made by", relation), None)
+
+    def changed_by(self, relation: str) -> str | None:
+        """The last earlier migration that creates, changes or drops the relation."""
+        found: str | None = self.state.get(("changed by", relation), None)
+        return found
+
+    def is_told(self, relation: str) -> bool:
+        """Whether a migration makes it: what its SQL does not say (the columns of a query) is not known."""
+        return self.is_new(relation) or self.made_by(relation) is not None
+
+    @property
+    def created(self) -> Set[str]:
+        """Relations that this migration created: locks on them harm nobody."""
+        return _Marked(self.state, "created", 1)
+
+    @property
+    def not_valid(self) -> Set[tuple[str, str]]:
+        """(table, constraint) that this migration added NOT VALID and has not validated."""
+        return _Marked(self.state, "not valid", 2)
+
+    def exists(self, name: str) -> bool | None:
+        """Whether there is such a relation now; None: nobody knows."""
+        if self.relation(name) is not None:
+            return True
+        if self.state.get(("relation", name)) is None:
+            return False
+        if self.facts is None or not self.facts.complete:
+            return None
+        schema, _, bare = name.partition(".")
+        if self.state.get(("moved schema", schema), False):
+            return None
+        here = schema == self.facts.schema and bare in self.facts.asked and bare not in self.facts.resolved
+        return False if here or name in self.facts.asked else None
+
+    def relation(self, name: str) -> RelationFacts | None:
+        """What is known of it; None for unknown and dropped relations."""
+        if name in self.asked:
+            return self.asked[name]
+        found = self.state.get(("relation", name))
+        if found is MISSING:
+            found = self.facts.relations.get(name) if self.facts is not None else None
+        self.asked[name] = found
+        return found  # type: ignore[no-any-return]
+
+    def partial(self, name: str) -> RelationFacts | None:
+        """The little that the migration itself tells of a relation that nobody asked the catalog about."""
+        return self.relation(name) or self.state.get(("partial", name), None)
+
+    def everything(self) -> tuple[RelationFacts, ...] | None:
+        """All tables, materialized views and indexes of the database; None: nobody asked."""
+        names = self.facts.everything if self.facts is not None else None
+        return None if names is None else tuple(filter(None, map(self.relation, names)))
+
+    def column(self, table: str, column: str) -> ColumnFacts | None:
+        relation = self.partial(table)
+        return relation.columns.get(column) if relation else None
+
+    def index_of(self, name: str) -> tuple[RelationFacts, IndexFacts] | None:
+        """The table and the facts of an index."""
+        index = self.relation(name)
+        table = self.relation(index.table) if index and index.table else None
+        if table is None:
+            return None
+        return next(((table, item) for item in table.indexes if item.name == name), None)
+
+    def constraint(self, table: str, name: str) -> ConstraintFacts | None:
+        relation = self.partial(table)
+        return next((item for item in relation.constraints if item.name == name), None) if relation else None
+
+    def leaves(self, table: str) -> tuple[str, ...]:
+        """All tables below a partitioned table or an inheritance parent, at every depth."""
+        relation = self.relation(table)
+        return relation.partitions if relation else ()
+
+    def storage(self, table: str) -> tuple[str, ...]:
+        """The relations with rows: the table itself, of a partitioned one its partitions."""
+        relation = self.relation(table)
+        if relation is None or relation.kind != "p":
+            return (table,)
+        below = ((name, self.relation(name)) for name in relation.partitions)
+        return tuple(name for name, facts in below if facts is None or facts.kind != "p")
+
+    def type(self, parts: tuple[str, ...]) -> TypeFacts | None:
+        """A type outside pg_catalog."""
+        name = self._typename(parts)
+        mine = self.state.get(("type", name))
+        if mine is not MISSING:
+            return mine  # type: ignore[no-any-return]
+        return self.facts.types.get(".".join(parts[-2:])) if self.facts is not None else None
+
+    def domain(self, parts: tuple[str, ...]) -> DomainFacts | None:
+        mine = self.state.get(("domain", self._typename(parts)))
+        if mine is not MISSING:
+            return mine  # type: ignore[no-any-return]
+        return self.facts.domains.get(".".join(parts[-2:])) if self.facts is not None else None
+
+    def is_new_type(self, parts: tuple[str, ...]) -> bool:
+        return bool(self.state.get(("created type", self._typename(parts)), False))
+
+    def _typename(self, parts: tuple[str, ...]) -> str:
+        """Qualified; the state has types under this name."""
+        if len(parts) >= 2:
+            return ".".join(parts[-2:])
+        bare = parts[0] if parts else ""
+        found = self.facts.types.get(bare) if self.facts else None
+        mine = f"{self.schema}.{bare}"
+        return found.name if found and self.state.get(("type", mine)) is MISSING else mine
+
+    def functions(self, parts: tuple[str, ...]) -> tuple[FunctionFacts, ...]:
+        """Functions of this name that a call would find: those of the migration, then those on the search path."""
+        bare = parts[-1] if parts else ""
+        schema = parts[-2] if len(parts) >= 2 else None
+        mine = self.state.get(("function", bare), ())
+        known = self.facts.functions.get(bare, ()) if self.facts is not None else ()
+        replaced = {(item.schema, item.arguments) for item in mine}
+        every = (*mine, *(item for item in known if (item.schema, item.arguments) not in replaced))
+        if schema is not None:
+            return tuple(item for item in every if item.schema == schema)
+        path = self.search_path
+        if path is None:
+            return tuple(item for item in every if item.position is not None)
+        return tuple(item for item in every if item.schema in (*path, "pg_catalog"))
+
+    def proves_not_null(self, table: str, column: str) -> bool | None:
+        """Whether a valid constraint makes SET NOT NULL a formality; None when nobody knows."""
+        relation = self.partial(table)
+        facts = relation.columns.get(column) if relation else None
+        if facts is not None and facts.not_null:
+            return True
+        for item in relation.constraints if relation else ():
+            if item.kind in ("c", "n") and item.validated and item.enforced:
+                proves = item.proves if item.proves is not None else expressions.not_null_columns(item.definition)
+                if column in proves:
+                    return True
+        new = self.state.get(("added", table, column), False)  # what is on it, the migration itself has put there
+        return False if new or self.relation(table) is not None else None
+
+    def after(self, node: Node) -> World:
+        """The world once this statement has run."""
+        from migrator.analysis.effects.replay.draft import replay
+
+        changes = replay(node, self)
+        return World(self.facts, self.assumed, self.state.with_changes(changes)) if changes else self
+
+    def in_another_session(self) -> World:
+        """The same objects, without what the session has set."""
+        mine = self.state.written_since(0)  # what earlier migrations have set is gone: see `handed_over`
+        settings = [key for key in mine if isinstance(key, tuple) and key[0] == "setting"]
+        return World(self.facts, self.assumed, self.state.with_changes(dict.fromkeys(settings)))
+
+    def branch(self) -> World:
+        """The same, from where another way can be gone without a copy of everything."""
+        return World(self.facts, self.assumed, self.state.branch())
+
+    def handed_over(self, label: str, since: int) -> World:
+        """The world in which the next migration starts. What this one made since that version of the state is there,
+        but not new any more; its session, with settings and temporary objects, has ended."""
+        changes: dict[Hashable, Any] = {}
+        for key in self.state.written_since(since):
+            word, name = (key[0], key[1]) if isinstance(key, tuple) else ("", "")
+            temporary = str(name).startswith(f"{TEMPORARY}.")
+            if word == "setting":
+                changes[key] = None
+            elif word == "not valid" and self.state.get(key):
+                changes[key] = False
+            elif word == "bare" and str(self.state.get(key)).startswith(f"{TEMPORARY}."):
+                changes[key] = None
+            elif word == "created" and self.state.get(key):
+                changes[key] = False
+                changes[("made by", name)] = None if temporary else label
+            elif word in ("relation", "partial"):
+                changes[("changed by", name)] = label
+                if temporary:
+                    changes[key] = None
+        return World(self.facts, self.assumed, self.state.with_changes(changes))
+
+
+class _Marked(Set[Any]):
+    """Keys of a state that begin with a word and are marked as true, without that word."""
+
+    def __init__(self, state: State, word: str, length: int) -> None:
+        self._state, self._word, self._length = state, word, length
+
+    def __contains__(self, item: object) -> bool:
+        parts = item if isinstance(item, tuple) else (item,)
+        return bool(self._state.get((self._word, *parts), False))
+
+    def __iter__(self) -> Iterator[Any]:
+        for key in self._state.written():
+            if isinstance(key, tuple) and key[0] == self._word and self._state.get(key, False):
+                yield key[1] if self._length == 1 else key[1:]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @classmethod
+    def _from_iterable(cls, items: Any) -> frozenset[Hashable]:  # type: ignore[override]
+        return frozenset(items)
+
+
+def commands(stmt: Node) -> list[Node]:
+    """The subcommands of an ALTER TABLE."""
+    return [item.alter_table_cmd for item in stmt.cmds]
+
+
+def type_parts(type_name: Node) -> tuple[str, ...]:
+    return strings(type_name.names)

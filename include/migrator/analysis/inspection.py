@@ -1,0 +1,252 @@
+"""Looks at SQL files statement by statement: effects, findings, type and risk. Pure; used with and without metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from migrator.analysis.allowances import settled
+from migrator.analysis.classify import Classification, classify
+from migrator.analysis.effects import ASSUMED, Assumed, Effects, World
+from migrator.analysis.effects.table import FAULTS
+from migrator.analysis.rules import BY_ID, RULES, checks_on
+from migrator.analysis.rules.guard import guarded
+from migrator.analysis.rules.model import Hit, Rule, Script, Subject, Whole
+from migrator.analysis.walk import pending as earlier
+from migrator.analysis.walk.coverage import Coverage, coverage_of
+from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
+from migrator.analysis.walk.walk import walk
+from migrator.facts.facts import CatalogFacts
+from migrator.frozen import frozen
+from migrator.parsing import lexer
+from migrator.parsing.routines.plpgsql_faults import without_limit
+from migrator.parsing.routines.sql_body import place
+from migrator.parsing.statements import ParsedFile
+from migrator.plan import Finding, Severity
+from migrator.problems import Problem
+
+if TYPE_CHECKING:
+    from migrator.analysis.estimate import Basis, Estimate, LockWait
+    from migrator.analysis.walk.lock_order import LockOrder
+    from migrator.catalogue.metadata import Allow
+
+FAILS = "will-fail"
+"""Rule id of a predicted failure that no other rule explains."""
+NOT_SQL = "not-analysable"
+"""Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
+
+
+@frozen
+class Inspection:
+    scripts: tuple[Script, ...]
+    rollback: Script | None
+    findings: tuple[Finding, ...]
+    classification: Classification
+    estimated_seconds: float | None
+    assumptions: tuple[str, ...]
+    coverage: Coverage
+    """How much of the files, the rollback script included, was analysed."""
+    major: int
+    """Version of PostgreSQL that all this is about."""
+    facts: CatalogFacts | None = None
+    """None: without a connection."""
+    estimates: Mapping[tuple[str, int], Estimate] = field(default_factory=dict)
+    """By file and statement index; empty without a catalog, which alone knows the sizes."""
+    waits: tuple[LockWait, ...] = ()
+    """Tables whose readers or writers have to wait, and for how long; likewise empty."""
+
+    @property
+    def effects(self) -> dict[tuple[str, int], Effects]:
+        """By file and statement index."""
+        everything = (*self.scripts, *((self.rollback,) if self.rollback else ()))
+        return {
+            (script.parsed.file, subject.statement.index): subject.all_effects
+            for script in everything
+            for subject in script.subjects
+        }
+
+
+def inspect(
+    parsed: Sequence[ParsedFile],
+    *,
+    rollback: ParsedFile | None = None,
+    facts: CatalogFacts | None = None,
+    transaction: bool | None = None,
+    has_metadata: bool = False,
+    allow: Sequence[Allow] = (),
+    today: date | None = None,
+    assumed: Assumed = ASSUMED,
+    before: Before = NOTHING_BEFORE,
+    pending: Sequence[LockOrder] = (),
+    basis: Basis | None = None,
+) -> Inspection:
+    """`parsed`: the files in the order in which they run. `today`: None means that no allowance ever expires.
+    `assumed`: what to take for granted without `facts`. `before`: migrations that come first and may not be applied
+    yet. `pending`: how all others that are still to be applied lock relations.
+    `basis`: of the estimates, which are made with `facts` only; None takes default costs."""
+    begun = earlier.start(before, parsed, World(facts, assumed), transaction)
+    world, scripts = begun.world, []
+    for file in parsed:
+        script, world = walk(file, world, wanted=transaction)
+        scripts.append(script)
+    begun = earlier.doubted(begun, before, scripts, World(facts, assumed), transaction)
+    undo = walk(rollback, world.in_another_session(), wanted=None, rollback=True)[0] if rollback is not None else None
+    whole = Whole(tuple(scripts), undo, has_metadata, tuple(pending))
+    files = tuple(script.parsed for script in whole.all_scripts)
+    told = [*_problems(whole), *_milder(_findings(whole), begun), *earlier.findings(before, begun, scripts)]
+    findings = settled(told, files, allow, today)
+    for script in whole.all_scripts:
+        for subject in script.everything():
+            subject.memo.clear()  # it refers to the subject: without it all of this goes away by itself
+    subjects = [subject for script in scripts for subject in script.everything()]
+    estimates, waits = _forecast(scripts, basis) if facts is not None else ({}, ())
+    return Inspection(
+        scripts=tuple(scripts),
+        rollback=undo,
+        findings=tuple(findings),
+        classification=classify(subjects, waits, unread=sum(len(file.problems) for file in parsed)),
+        estimated_seconds=None if facts is None else _total(estimates.values()),
+        assumptions=(*_assumptions(subjects, facts), *earlier.assumptions(before, scripts)),
+        coverage=coverage_of(whole.all_scripts),
+        major=world.major,
+        facts=facts,
+        estimates=estimates,
+        waits=waits,
+    )
+
+
+def _forecast(
+    scripts: Sequence[Script], basis: Basis | None
+) -> tuple[dict[tuple[str, int], Estimate], tuple[LockWait, ...]]:
+    from migrator.analysis.estimate import (  # not loaded for an analysis without a connection
+        Basis,
+        estimates_of,
+        waits_of,
+    )
+
+    basis, costs = basis or Basis(), {}
+    subjects = [subject for script in scripts for subject in script.subjects]
+    for script in scripts:
+        for subject, estimate in zip(script.subjects, estimates_of(script.subjects, basis), strict=True):
+            costs[script.parsed.file, subject.statement.index] = estimate
+    return costs, waits_of(subjects, tuple(costs.values()), basis.traffic)
+
+
+def _total(estimates: Iterable[Estimate]) -> float | None:
+    """None: it is not known of all."""
+    seconds = [one.seconds_p50 for one in estimates]
+    known = [one for one in seconds if one is not None]
+    return round(sum(known), 3) if len(known) == len(seconds) else None
+
+
+def _problems(whole: Whole) -> Iterator[Finding]:
+    for script in whole.all_scripts:
+        for problem in script.parsed.problems:
+            yield replace(_from_problem(problem), alternative_sql=_instead(script.parsed, problem))
+        for fault in dict.fromkeys(script.faults):
+            line, column = script.parsed.lines.place(fault.offset)
+            finding = _from_problem(Problem(script.parsed.file, fault.message, line, column, hint=fault.hint))
+            yield replace(finding, alternative_sql=fault.alternative)
+
+
+def _instead(parsed: ParsedFile, problem: Problem) -> str | None:
+    """UPDATE and DELETE with LIMIT, the way PostgreSQL does it."""
+    if not problem.message.endswith(('"LIMIT"', '"limit"', '"ORDER"', '"order"')) or problem.line is None:
+        return None
+    offset = place(parsed.text, problem.line, problem.column or 1)
+    for segment in lexer.scan(parsed.text).segments:
+        if segment.start <= offset <= segment.end:
+            return without_limit(parsed.text[segment.start : segment.end], offset - segment.start)
+    return None
+
+
+def _from_problem(problem: Problem) -> Finding:
+    return Finding(
+        rule=NOT_SQL,
+        severity=Severity.ERROR,
+        message=problem.message,
+        help=problem.hint or "",
+        file=problem.file,
+        line=problem.line,
+        column=problem.column,
+    )
+
+
+def _findings(whole: Whole) -> Iterator[Finding]:
+    """Statement by statement, then what concerns a whole file, then the whole migration."""
+    for script in whole.all_scripts:
+        for subject in script.everything():
+            for rule, hit in _hits(subject, script):
+                if script.rollback and hit.severity is Severity.ERROR:  # because of the size of a table
+                    hit = replace(hit, severity=Severity.WARNING)  # it may still be the best that there is
+                yield _finding(rule, hit, script, hit.subject or subject)
+        for rule in RULES:
+            if rule.script is not None and (rule.in_rollback or not script.rollback):
+                for told, hit in guarded(rule, rule.script, script):
+                    yield _finding(told, hit, script, hit.subject)
+    for rule in RULES:
+        if rule.whole is not None and whole.scripts:
+            for told, hit in guarded(rule, rule.whole, whole):
+                yield _finding(told, hit, _script_of(hit.subject, whole), hit.subject)
+
+
+def _milder(findings: Iterable[Finding], begun: earlier.Start) -> Iterator[Finding]:
+    """What fails only once others are applied that need not be: pending.py tells it."""
+    for finding in findings:
+        failure = begun.conflicts.get((finding.file or "", -1 if finding.statement is None else finding.statement))
+        if failure is None or finding.severity is not Severity.ERROR:
+            yield finding
+        elif finding.rule != FAILS:
+            explains = finding.rule in BY_ID and failure.sqlstate in BY_ID[finding.rule].explains
+            yield replace(finding, severity=Severity.WARNING) if explains else finding
+
+
+def _hits(subject: Subject, script: Script) -> list[tuple[Rule, Hit]]:
+    """What the rules say about one statement; a failure that one of them explains is not told twice."""
+    checks = checks_on(subject.statement.name, subject.statement.subtypes, rollback=script.rollback)
+    try:
+        found = [(rule, hit) for rule, check in checks for hit in check(subject)]
+    except FAULTS:  # asked again one by one, to tell which it is
+        found = [told for rule, check in checks for told in guarded(rule, check, subject)]
+    failure = subject.effects.fails
+    if failure is None or not any(failure.sqlstate in rule.explains for rule, _ in found):
+        return found
+    return [(rule, hit) for rule, hit in found if rule.id != FAILS]
+
+
+def _script_of(subject: Subject | None, whole: Whole) -> Script:
+    holds = (script for script in whole.all_scripts if any(item is subject for item in script.everything()))
+    return next(holds, whole.scripts[0])
+
+
+def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> Finding:
+    line, column = _place_of(hit, script.parsed, subject) if subject else (None, None)
+    return Finding(
+        rule=rule.id,
+        severity=hit.severity or rule.severity,
+        message=hit.message,
+        help=rule.alternative if hit.help is None else hit.help,
+        alternative_sql=None if subject is not None and subject.nested else hit.alternative_sql,
+        file=script.parsed.file,
+        line=line,
+        column=column,
+        statement=subject.statement.index if subject else None,
+    )
+
+
+def _place_of(hit: Hit, parsed: ParsedFile, subject: Subject) -> tuple[int, int]:
+    """The part of the statement that the hit is about, where there are several; else the statement."""
+    statement = subject.statement
+    parts = statement.parts if hit.part is not None and not subject.nested else ()
+    if hit.part is None or len(parts) < 2 or hit.part >= len(parts):
+        return statement.line, statement.column
+    return parsed.lines.place(statement.start + parts[hit.part][0])
+
+
+def _assumptions(subjects: Sequence[Subject], facts: CatalogFacts | None) -> tuple[str, ...]:
+    texts = dict.fromkeys(text for subject in subjects for text in subject.effects.assumptions)
+    if facts is None and subjects:
+        texts = {"no connection: sizes, types and constraints of existing tables are unknown": None, **texts}
+    return tuple(texts)

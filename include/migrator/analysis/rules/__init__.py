@@ -1,0 +1,47 @@
+"""The rules of the analyser, in the order in which their findings are shown.
+
+One rule a file, the files by subject; each subject's package ends in one explicit ordered tuple.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from migrator.analysis.rules import columns, constraints, indexes, style, tables, transaction
+from migrator.analysis.rules.model import Rule, StatementCheck
+
+RULES: tuple[Rule, ...] = (
+    *transaction.RULES,
+    *indexes.RULES,
+    *columns.RULES,
+    *constraints.RULES,
+    *tables.RULES,
+    *style.RULES,
+)
+
+ALTER_TABLE = "alter_table_stmt"
+
+BY_ID = {rule.id: rule for rule in RULES}
+
+
+@functools.lru_cache(maxsize=4096)
+def checks_on(statement: str, subtypes: frozenset[str], *, rollback: bool) -> tuple[tuple[Rule, StatementCheck], ...]:
+    """The rules that look at statements of this parse-tree name ("index_stmt"), in their order, each with its check.
+    `subtypes`: of an ALTER TABLE, its subcommands."""
+    return tuple(
+        (rule, rule.statement)
+        for rule in RULES
+        if rule.statement is not None
+        and (rule.in_rollback or not rollback)
+        and (not rule.on or statement in rule.on)
+        and (statement != ALTER_TABLE or not rule.subtypes or not subtypes.isdisjoint(rule.subtypes))
+    )
+
+
+@functools.cache
+def rules_called(name: str) -> tuple[str, ...]:
+    """Ids of the rules that other tools call `name`: "squawk:ban-drop-table", or "ban-drop-table" alone."""
+    return tuple(rule.id for rule in RULES if any(name in (alias, alias.partition(":")[2]) for alias in rule.aliases))
+
+
+__all__ = ["BY_ID", "RULES", "Rule", "checks_on", "rules_called"]

@@ -1,0 +1,40 @@
+"""ADD COLUMN of type serial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.analysis.effects.types.types import is_serial
+from migrator.analysis.rules.alteration import alterations
+from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.online import safely
+from migrator.plan import Severity
+
+
+def check(subject: Subject) -> Iterator[Hit]:
+    for item in alterations(subject, "AT_AddColumn"):
+        if item.effects.rewrites and is_serial(item.column_def.type_name):
+            yield Hit(
+                f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because every row gets a number"
+                " of its own; nobody can read or write the table meanwhile",
+                severity=item.severity_of(assumed=False),
+                alternative_sql=safely(subject),
+                part=item.position,
+            )
+
+
+RULE = Rule(
+    id="add-column-serial",
+    severity=Severity.WARNING,
+    condition="ADD COLUMN of type smallserial, serial or bigserial",
+    effect="ACCESS EXCLUSIVE lock while the whole table and its indexes are written anew",
+    alternative="add a plain column with a sequence as its default, fill old rows in batches, then make it NOT NULL",
+    without_sql="when another part of the same ALTER TABLE has no way online: split the statement, and that part"
+    " keeps its reason",
+    source=DOCS + "datatype-numeric.html#DATATYPE-SERIAL",
+    aliases=("eugene:E11", "strong_migrations:add_column_auto_incrementing"),
+    on=("alter_table_stmt",),
+    subtypes=("AT_AddColumn",),
+    statement=check,
+    in_rollback=True,
+)

@@ -1,0 +1,30 @@
+"""Rules of taste and of compatibility: `info`, never a reason to stop."""
+
+from __future__ import annotations
+
+from migrator.analysis.rules.model import Rule
+from migrator.analysis.rules.style import (
+    ban_char,
+    domain_with_constraint,
+    identifier_too_long,
+    prefer_bigint,
+    prefer_identity,
+    prefer_jsonb,
+    prefer_numeric,
+    prefer_text,
+    prefer_timestamptz,
+    primary_key,
+)
+
+RULES: tuple[Rule, ...] = (
+    prefer_bigint.RULE,
+    prefer_identity.RULE,
+    prefer_text.RULE,
+    prefer_timestamptz.RULE,
+    prefer_jsonb.RULE,
+    prefer_numeric.RULE,
+    ban_char.RULE,
+    domain_with_constraint.RULE,
+    identifier_too_long.RULE,
+    primary_key.RULE,
+)

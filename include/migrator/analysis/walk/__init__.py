@@ -1,0 +1,1 @@
+"""One file, statement after statement: transaction, held locks, bodies, earlier migrations."""

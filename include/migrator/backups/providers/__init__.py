@@ -1,0 +1,1 @@
+"""The backup providers, one a file."""

@@ -1,0 +1,1 @@
+"""Migrations as they lie on disk: metadata, expected changes, order, content digest."""

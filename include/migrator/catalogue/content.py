@@ -1,0 +1,179 @@
+"""What a migration's files say, as one digest: equal when the database would see the same, different otherwise.
+
+Layout, comments, byte order marks and line ends are cosmetic; every token is not. The raw bytes have checksums beside
+it, so that an edit without effect can be told from one with effect, and both from no edit at all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from migrator import documents
+from migrator.errors import ContentChanged, InvalidInput
+from migrator.parsing import suppressions
+from migrator.parsing.sql_text import decode, read_sql
+from migrator.parsing.statements import ParsedFile, parse
+from migrator.problems import Problem
+
+if TYPE_CHECKING:
+    from migrator.catalogue.catalogue import Migration
+    from migrator.catalogue.metadata import Metadata
+    from migrator.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+MAX_DIFF_LINES = 200
+COSMETIC = "what the database would see is the same"
+
+
+def read_files(migration: Migration) -> dict[str, bytes]:
+    """The bytes of every file of a migration that matters, by name relative to its folder; of one that is too large to
+    be analysed only its beginning.
+
+    :raises InvalidInput: when one cannot be read.
+    """
+    others = (migration.metadata_path, migration.rollback_path, migration.changes_path)
+    names = [*sql_names(migration), *(_name(migration, path) for path in others if path)]
+    files = {}
+    for name in sorted(names):
+        path = migration.folder / name
+        try:
+            files[name] = read_sql(path)
+        except OSError as exc:
+            raise InvalidInput(problems=(Problem(str(path), f"cannot be read: {exc.strerror}"),)) from exc
+    return files
+
+
+def checksums(files: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of the raw bytes."""
+    return {name: "sha256:" + hashlib.sha256(raw).hexdigest() for name, raw in sorted(files.items())}
+
+
+def texts(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The files as text for a diff; a file that is no text is represented by its size."""
+    return {name: decode(raw, file=name).text or f"({len(raw)} bytes)" for name, raw in sorted(files.items())}
+
+
+def file_digest(parsed: ParsedFile) -> str:
+    """One SQL file without its layout. What does not parse counts by its tokens, and of the comments those by which
+    its author allows a finding: reviewers decide on them, too."""
+    allowed = [
+        {"statement": item.statement, "rule": item.rule, "reason": item.reason, "until": item.until}
+        for item in suppressions.read(parsed).valid
+    ]
+    sql = [*(statement.digest for statement in parsed.statements), *parsed.unparsed]
+    return documents.digest([*sql, {"allowed": allowed}] if allowed else sql)
+
+
+def content_digest(
+    *,
+    sql: Mapping[str, ParsedFile],
+    rollback: ParsedFile | None,
+    expected_changes: Any,
+    metadata: Metadata | None,
+) -> str:
+    """Everything that a review covers: SQL by step file, rollback, expected changes, and behaviour in the metadata.
+
+    The schedule is not in it: moving a migration to another window does not change what it does, and preflight reads
+    the schedule afresh.
+    """
+    return documents.digest(
+        {
+            "sql": {name: file_digest(parsed) for name, parsed in sql.items()},
+            "rollback": None if rollback is None else file_digest(rollback),
+            "expected_changes": documents.to_dict(expected_changes),
+            "metadata": None if metadata is None else _behaviour(metadata),
+        }
+    )
+
+
+def _behaviour(metadata: Metadata) -> dict[str, Any]:
+    fields = (
+        "version", "risk_level", "type", "requires_downtime", "dependencies", "steps", "verify", "on_failure",
+        "allow", "lock_timeout_ms", "statement_timeout_ms", "transaction",
+    )  # fmt: skip
+    return {name: documents.to_dict(getattr(metadata, name)) for name in fields}
+
+
+def diff(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """Unified diff of two sets of files, at most MAX_DIFF_LINES lines; "" when they are equal."""
+    lines: list[str] = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        lines += difflib.unified_diff(
+            (before or "").splitlines(),
+            (after or "").splitlines(),
+            "/dev/null" if before is None else f"reviewed/{name}",
+            "/dev/null" if after is None else f"now/{name}",
+            lineterm="",
+        )
+    if len(lines) > MAX_DIFF_LINES:
+        lines = [*lines[:MAX_DIFF_LINES], f"... and {len(lines) - MAX_DIFF_LINES} more lines"]
+    return "\n".join(lines)
+
+
+def sql_names(migration: Migration) -> tuple[str, ...]:
+    """The SQL files of the steps in the order in which they run, each once."""
+    if not migration.steps:
+        return (_name(migration, migration.sql_path),)
+    return tuple(dict.fromkeys(_name(migration, migration.step_path(step)) for step in migration.steps))
+
+
+def rollback_name(migration: Migration) -> str | None:
+    return None if migration.rollback_path is None else _name(migration, migration.rollback_path)
+
+
+def _name(migration: Migration, path: Path) -> str:
+    return path.relative_to(migration.folder).as_posix()
+
+
+def current_digest(migration: Migration, files: Mapping[str, bytes]) -> str:
+    """The content digest of the files as they are now."""
+    rollback = rollback_name(migration)
+    return content_digest(
+        sql={name: parse(files[name], file=name) for name in sql_names(migration)},
+        rollback=None if rollback is None else parse(files[rollback], file=rollback),
+        expected_changes=expected_changes(migration),
+        metadata=migration.metadata,
+    )
+
+
+def expected_changes(migration: Migration) -> Any:
+    """schema_changes.yaml as a plain value, or None."""
+    if migration.changes_path is None:
+        return None
+    from migrator.catalogue.expected_changes import load_expected
+
+    return documents.to_dict(load_expected(migration.changes_path))
+
+
+def check_disk(plan: Plan, migration: Migration) -> tuple[str, ...]:
+    """Compares the files with the plan. Gives a note for each edit that has no effect on the database.
+
+    :raises ContentChanged: when the database would see something else than what was analysed and reviewed.
+    """
+    files = read_files(migration)
+    now = checksums(files)
+    digest = current_digest(migration, files)
+    changed = sorted(name for name in now.keys() | plan.checksums.keys() if now.get(name) != plan.checksums.get(name))
+    if digest != plan.content_digest:
+        difference = diff(plan.files, texts(files))
+        what = ", ".join(changed) or "something in its metadata"
+        raise ContentChanged(
+            f"the migration differs from what was analysed: {what} changed (digest {plan.content_digest[:19]} then, "
+            f"{digest[:19]} now); put it back, or run it again from analyze and have it reviewed again:\n{difference}",
+            old_digest=plan.content_digest,
+            new_digest=digest,
+            diff=difference,
+        )
+    notes = tuple(f"{name} was edited since the plan was made; the edit is cosmetic: {COSMETIC}" for name in changed)
+    for note in notes:
+        logger.info("%s", note)
+    return notes

@@ -1,0 +1,130 @@
+"""Try a migration on a server of our own: its dependencies are applied and verified, then it is rehearsed."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import uuid
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql as pgsql
+from psycopg.conninfo import make_conninfo
+
+from migrator import steps
+from migrator.catalogue.catalogue import Catalogue, Migration
+from migrator.database import fingerprint, schema, session
+from migrator.database.locking import migration_lock
+from migrator.database.session import Endpoint
+from migrator.embedded.programs import Programs
+from migrator.embedded.server import Server
+from migrator.errors import DryRunFailed, MigratorError
+from migrator.evidence import DryRunEvidence
+from migrator.ledger import Ledger
+from migrator.plan import Plan
+from migrator.run import RunContext
+from migrator.stages import dry_run, verify
+from migrator.stages.analyze import run_analyze
+from migrator.steps.context import StepContext, StepHandle
+
+LOG = logging.getLogger(__name__)
+
+ROLE = "migrator"
+DATABASE = "trial"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was tried: the plan, made with the facts of the server's catalog, and what was applied before it."""
+
+    plan: Plan
+    before: tuple[str, ...]
+    evidence: DryRunEvidence
+
+
+def order_of(catalogue: Catalogue, version: str) -> tuple[Migration, ...]:
+    """Everything that `version` depends on, in the order in which it is applied; the migration itself comes last.
+
+    :raises UsageError: there is no such migration. :raises InvalidInput: its files, or a dependency's, are wrong.
+    """
+    wanted, waiting = {version}, [version]
+    while waiting:
+        for needed in catalogue.require(waiting.pop()).metadata.dependencies:
+            if needed not in wanted:
+                wanted.add(needed)
+                waiting.append(needed)
+    return tuple(one for one in catalogue.migrations if one.version in wanted)
+
+
+def try_migration(catalogue: Catalogue, version: str, *, programs: Programs, log: logging.Logger = LOG) -> Trial:
+    """Start a server, apply what comes first, rehearse the migration, and leave nothing behind. A failed rehearsal is
+    a result, too.
+
+    :raises AnalysisRefused: the plan has errors. :raises MigratorError: a dependency could not be applied.
+    """
+    *before, migration = order_of(catalogue, version)
+    with Server.temporary(programs=programs) as server:
+        copies = _prepare(server)
+        endpoint = copies.with_database(DATABASE)
+        for earlier in before:
+            _apply(_plan(earlier, endpoint), endpoint, log)
+        plan = _plan(migration, endpoint)
+        with session.connect(endpoint, purpose="observe") as conn:
+            original = dry_run.Original(
+                snapshot_id="none",
+                copy_database=DATABASE,
+                schema=schema.read(conn),
+                tables=fingerprint.tables(conn, exclude=(schema.LEDGER_SCHEMA,)),
+            )
+        try:
+            evidence = dry_run.rehearse(plan, original, copies=copies, run=_run(plan), log=log)
+        except DryRunFailed as failure:
+            evidence = failure.fields["evidence"]
+    return Trial(plan, tuple(one.version for one in before), evidence)
+
+
+def _plan(migration: Migration, endpoint: Endpoint) -> Plan:
+    return run_analyze(
+        migration,
+        target=None,
+        catalogue=None,
+        endpoint=endpoint,
+        ledger=None,
+        run=RunContext(run_id="trial", version=migration.version, target="", actor="trial"),
+    )
+
+
+def _prepare(server: Server) -> Endpoint:
+    """A role that may what a migration's role may, and an empty database of its own."""
+    password = secrets.token_urlsafe(16)
+    with psycopg.connect(server.conninfo(), autocommit=True) as conn:
+        role = pgsql.Identifier(ROLE)
+        conn.execute(pgsql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(role, pgsql.Literal(password)))
+        conn.execute(pgsql.SQL("CREATE DATABASE {} OWNER {}").format(pgsql.Identifier(DATABASE), role))
+    with psycopg.connect(server.conninfo(DATABASE), autocommit=True) as conn:
+        # PostgreSQL 14 lets everybody create in `public`, 15 and later only the owner: as the owner on all of them.
+        conn.execute(pgsql.SQL("ALTER SCHEMA public OWNER TO {}").format(role))
+    conninfo = make_conninfo(host="127.0.0.1", port=server.port, dbname="postgres", user=ROLE, password=password)
+    return Endpoint(conninfo=conninfo, name="the trial server")
+
+
+def _apply(plan: Plan, endpoint: Endpoint, log: logging.Logger) -> None:
+    """As the pipeline does after its gates, which ask for reviews that nobody gives to a trial."""
+    run = _run(plan)
+    try:
+        with Ledger(endpoint) as ledger:
+            ledger.install()
+            with migration_lock(endpoint, run=run) as lock:
+                ctx = StepContext(
+                    endpoint=endpoint, ledger=ledger, plan=plan, run=run, lock=lock, handle=StepHandle(), log=log
+                )
+                ledger.begin(plan, run=run)
+                for step in plan.steps:
+                    steps.run(step, ctx)
+            verify.run(plan, None, endpoint=endpoint, ledger=ledger, run=run, without_evidence=True, log=log)
+    except MigratorError as exc:
+        raise type(exc)(f"{plan.version!r}, which comes first, cannot be applied: {exc}", **exc.fields) from exc
+
+
+def _run(plan: Plan) -> RunContext:
+    return RunContext(run_id=f"cli:{uuid.uuid4()}", version=plan.version, target=plan.target, actor="trial")

@@ -1,0 +1,106 @@
+"""The schema of a database as a value: what drift, restored copies, rollbacks and expected changes are compared by.
+
+Read from the catalogs, not by pg_dump: no client program, a few dozen milliseconds, and each object by itself, so that
+a difference has a name. Owners, grants and comments belong to it; data, and the position of sequences, do not.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from migrator import documents
+from migrator.database import queries
+
+LEDGER_SCHEMA = "migrator"
+
+ROLE_KINDS = ("owner", "owner_grant", "default_privileges")
+"""Kinds that tell which role made an object. On another server another role makes it."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """`objects` maps kind ("table", "column", "index", ...) to name ("public.t.c") to definition.
+
+    `part_of` maps "<kind> <name>" to the "<kind> <name>" of the object it goes with: a column to its table.
+    """
+
+    objects: Mapping[str, Mapping[str, str]]
+    part_of: Mapping[str, str] = field(default_factory=dict)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Equal only when everything is, the order of columns too."""
+        return documents.digest(self.objects)
+
+    @functools.cached_property
+    def tolerant_fingerprint(self) -> str:
+        """As `fingerprint`, but blind to the order of columns: a column dropped and added again comes last."""
+        return documents.digest(self.without("column_order").objects)
+
+    @functools.cached_property
+    def portable(self) -> Schema:
+        """What the same migration must produce on every server, whichever role executes it. Where default privileges
+        are set, grants are those of the creating role too."""
+        return self.without(*ROLE_KINDS, *(("grant",) if self.objects.get("default_privileges") else ()))
+
+    def without(self, *kinds: str) -> Schema:
+        return Schema(
+            MappingProxyType({kind: names for kind, names in self.objects.items() if kind not in kinds}), self.part_of
+        )
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        return tuple(self.objects.get(kind, ()))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"objects": documents.to_dict(self.objects), "part_of": documents.to_dict(self.part_of)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Schema:
+        """:raises ValueError: when `data` is not what `to_dict` gave."""
+        try:
+            objects = {str(kind): {str(n): str(d) for n, d in names.items()} for kind, names in data["objects"].items()}
+            return cls(MappingProxyType(objects), MappingProxyType(dict(data.get("part_of", {}))))
+        except (KeyError, AttributeError, TypeError) as exc:
+            raise ValueError(f"not a schema document: {exc}") from exc
+
+
+def read(conn: psycopg.Connection[Any], *, exclude: Collection[str] = (LEDGER_SCHEMA,)) -> Schema:
+    """Read the schema that `conn` sees, without the schemas in `exclude` and without system and temporary ones.
+
+    Inside an open transaction it sees that transaction's own changes; otherwise all is read from one snapshot. Search
+    path and transaction are as before afterwards.
+    """
+    texts = queries.load(__package__, "schema")
+    old = conn.info.server_version < 150000
+    names = [name for name in texts if name != ("publication" if old else "publication_14")]
+    idle = conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    with conn.transaction(force_rollback=True):
+        if idle:
+            conn.execute("set transaction isolation level repeatable read read only")
+        conn.execute("set local search_path = ''")
+        with conn.pipeline():
+            cursors = [conn.cursor(row_factory=tuple_row).execute(texts[name]) for name in names]
+        rows = [row for cursor in cursors for row in cursor.fetchall()]
+    return _build(rows, frozenset(exclude))
+
+
+def _build(rows: list[tuple[Any, ...]], exclude: frozenset[str]) -> Schema:
+    objects: dict[str, dict[str, str]] = {}
+    part_of: dict[str, str] = {}
+    for kind, nspname, name, definition, parent in rows:
+        if nspname is not None and nspname.strip('"') in exclude:
+            continue
+        objects.setdefault(kind, {})[name] = definition or ""
+        if parent:
+            part_of[f"{kind} {name}"] = parent
+    return Schema(
+        MappingProxyType({kind: MappingProxyType(dict(sorted(objects[kind].items()))) for kind in sorted(objects)}),
+        MappingProxyType(dict(sorted(part_of.items()))),
+    )

@@ -1,0 +1,211 @@
+"""Connections to a target: the settings of every migration session, and errors in the engine's words.
+
+Each session is direct (a pooler in transaction mode would hand our advisory lock and our settings to strangers), has an
+`application_name` that starts with `migration`, and asks the server to look for a vanished client every second: without
+`client_connection_check_interval` a killed worker's statement runs on and commits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from migrator.database import queries
+from migrator.database.pooler import detect_pooler, is_direct
+from migrator.database.translate import connect_error, is_transient_sqlstate, translated
+from migrator.errors import EnvironmentFault, MigratorError
+
+__all__ = [
+    "Connection",
+    "Endpoint",
+    "backend_of",
+    "connect",
+    "detect_pooler",
+    "is_transient_sqlstate",
+    "settings_for",
+    "system_identifier",
+    "translated",
+]
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+OBSERVERS = frozenset({"lock", "observe"})
+"""Purposes that stay the login role: after SET ROLE, pg_stat_activity hides our own sessions from us."""
+
+HOLDS_SNAPSHOT = frozenset({"snapshot"})
+"""Purposes that keep a transaction idle for as long as pg_dump works beside it."""
+
+IDLE_IN_TRANSACTION_MS = 5 * 60 * 1000
+KEEPALIVES = {"keepalives": 1, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One database and how to reach it. `conninfo` is a libpq string or URI; it may hold a password, so it is never
+    shown."""
+
+    conninfo: str = field(repr=False)
+    role: str | None = None
+    """SET ROLE after connecting."""
+    search_path: str = "public"
+    name: str = ""
+    """For messages; a target's name."""
+
+    def with_database(self, dbname: str) -> Endpoint:
+        """The same server, role and settings, another database."""
+        return replace(self, conninfo=make_conninfo(self.conninfo, dbname=dbname))
+
+    @property
+    def label(self) -> str:
+        """What a message may say about this endpoint."""
+        try:
+            parts = conninfo_to_dict(self.conninfo)
+        except psycopg.Error:
+            return self.name or "(unreadable connection string)"
+        where = f"{parts.get('host') or parts.get('hostaddr') or 'local'}/{parts.get('dbname') or ''}"
+        return f"{self.name} ({where})" if self.name else where
+
+
+def settings_for(
+    endpoint: Endpoint,
+    *,
+    purpose: str,
+    lock_timeout_ms: int = 2000,
+    statement_timeout_ms: int = 0,
+    idle_in_transaction_timeout_ms: int | None = None,
+    server_version_num: int,
+) -> dict[str, str]:
+    """Every setting of a session, in the order in which they are set. Pure: a test reads each back from pg_settings.
+
+    The role comes last, because it may not be allowed to set what the login role is.
+    """
+    if idle_in_transaction_timeout_ms is None:
+        idle_in_transaction_timeout_ms = 0 if purpose in HOLDS_SNAPSHOT else IDLE_IN_TRANSACTION_MS
+    settings = {
+        "lock_timeout": f"{lock_timeout_ms}ms",
+        "statement_timeout": f"{statement_timeout_ms}ms",
+        "idle_in_transaction_session_timeout": f"{idle_in_transaction_timeout_ms}ms",
+        "TimeZone": "UTC",
+        "DateStyle": "ISO, YMD",
+        "search_path": endpoint.search_path,
+        "standard_conforming_strings": "on",
+        "synchronous_commit": "on",
+        "default_transaction_isolation": "read committed",
+        "default_transaction_read_only": "off",
+        "default_transaction_deferrable": "off",
+        # The server's own look-out for a client whose host vanished; libpq's keepalives watch the other direction.
+        "tcp_keepalives_idle": "15",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }
+    if server_version_num >= 140000:
+        settings["idle_session_timeout"] = "0"
+        settings["client_connection_check_interval"] = "1s"
+    if server_version_num >= 170000:
+        settings["transaction_timeout"] = "0"
+    if endpoint.role and purpose not in OBSERVERS:
+        settings["role"] = endpoint.role
+    return settings
+
+
+def connect(
+    endpoint: Endpoint,
+    *,
+    purpose: str,
+    lock_timeout_ms: int = 2000,
+    statement_timeout_ms: int = 0,
+    idle_in_transaction_timeout_ms: int | None = None,
+    autocommit: bool = True,
+    version: str | None = None,
+) -> Connection:
+    """A session with all settings of `settings_for`. Timeouts in milliseconds, 0 = none.
+
+    :raises ConnectionLost: the server cannot be reached now. :raises EnvironmentFault: wrong password, no such database
+    or role. :raises PoolerDetected: a pooler in transaction mode sits in between.
+    """
+    try:
+        connection = psycopg.connect(
+            _login(endpoint, application_name(purpose, version)), autocommit=True, prepare_threshold=None
+        )
+    except psycopg.Error as exc:
+        raise connect_error(exc, endpoint.label) from None
+    try:
+        with translated():
+            if not is_direct(connection):
+                detect_pooler(connection)
+            wanted = settings_for(
+                endpoint,
+                purpose=purpose,
+                lock_timeout_ms=lock_timeout_ms,
+                statement_timeout_ms=statement_timeout_ms,
+                idle_in_transaction_timeout_ms=idle_in_transaction_timeout_ms,
+                server_version_num=connection.info.server_version,
+            )
+            _set_all(connection, wanted, endpoint)
+            connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def application_name(purpose: str, version: str | None) -> str:
+    """What pg_stat_activity shows; the runbook's monitoring looks for the first word. 63 bytes at most."""
+    name = " ".join(part for part in ("migration", purpose, version) if part)
+    return name.encode()[:63].decode(errors="ignore")
+
+
+def backend_of(connection: Connection) -> tuple[int, datetime]:
+    """pid and start of the session's server process: what `activity.fence` needs to find this very session again."""
+    with translated():
+        row = connection.execute(queries.load(__package__, "session")["own_backend"]).fetchone()
+    if row is None or row[1] is None:
+        raise EnvironmentFault("pg_stat_activity does not show our own session; is track_activities off?")
+    return row[0], row[1]
+
+
+def system_identifier(connection: Connection) -> str:
+    """The cluster's identity, or `unavailable` where a managed service does not let us read it."""
+    try:
+        row = connection.execute(queries.load(__package__, "session")["system_identifier"]).fetchone()
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction):
+        return "unavailable"
+    return str(row[0]) if row else "unavailable"
+
+
+def _login(endpoint: Endpoint, name: str) -> str:
+    given = conninfo_to_dict(endpoint.conninfo)
+    timeout = given.get("connect_timeout") or CONNECT_TIMEOUT_SECONDS
+    return make_conninfo(
+        endpoint.conninfo, application_name=name, client_encoding="UTF8", connect_timeout=timeout, **KEEPALIVES
+    )
+
+
+def _set_all(connection: Connection, settings: dict[str, str], endpoint: Endpoint) -> None:
+    """One round trip for all. A platform without POLLRDHUP refuses the connection check: then go without it."""
+    try:
+        _set(connection, settings)
+    except psycopg.errors.InvalidParameterValue as exc:
+        if "client_connection_check_interval" in str(exc):
+            _set(connection, {key: value for key, value in settings.items() if "connection_check" not in key})
+        else:
+            raise _bad_setting(exc, endpoint) from exc
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise _bad_setting(exc, endpoint) from exc
+
+
+def _set(connection: Connection, settings: dict[str, str]) -> None:
+    calls = psycopg.sql.SQL(", ").join(
+        psycopg.sql.SQL("pg_catalog.set_config({}, {}, false)").format(key, value) for key, value in settings.items()
+    )
+    connection.execute(psycopg.sql.SQL("SELECT {}").format(calls))
+
+
+def _bad_setting(exc: psycopg.Error, endpoint: Endpoint) -> MigratorError:
+    reason = exc.diag.message_primary or str(exc)
+    return EnvironmentFault(f"cannot prepare the session on {endpoint.label}: {reason}", sqlstate=exc.sqlstate)

@@ -1,0 +1,1 @@
+"""What the target's catalog says about what a migration touches."""

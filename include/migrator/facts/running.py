@@ -1,0 +1,77 @@
+"""What a migration mentions by running it: DO blocks, functions that it calls, and triggers that its changes fire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from migrator.facts.facts import CatalogFacts, RuleFacts
+from migrator.facts.names import Mentioned
+from migrator.parsing.nodes import Node, content, name_of
+from migrator.parsing.routines import body_of, contents_of
+from migrator.parsing.statements import ParsedStatement, parse
+
+MAX_ROUNDS = 4
+"""Functions that call functions: so often the catalog is asked again."""
+_CHANGES = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "copy_stmt"])
+
+
+class Running:
+    """Names that the statements mention, and those in what they run."""
+
+    def __init__(self) -> None:
+        self.mentioned = Mentioned()
+        self._changed: set[str] = set()
+        """Bare names of tables whose rows are changed."""
+        self._read: set[str] = set()
+        """Definitions of functions that were looked into."""
+        self._rounds = 0
+
+    def add(self, statement: ParsedStatement) -> None:
+        self._node(statement.node)
+        for node in nodes_inside(statement):
+            self._node(node)
+
+    def follow(self, facts: CatalogFacts) -> bool:
+        """Whether the functions that the catalog knows mention more, so that it must be asked again."""
+        self._rounds += 1
+        if self._rounds > MAX_ROUNDS:
+            return False
+        asked, more = set(self.mentioned.functions), False
+        for name in facts.relations if self._changed else ():
+            if name.rpartition(".")[2] in self._changed:
+                relation = facts.relations[name]
+                self.mentioned.functions.update(item.function.rpartition(".")[2] for item in relation.triggers)
+                more = self._rules(relation.rules) or more
+        unread = {item.body for group in facts.functions.values() for item in group if item.body} - self._read
+        for definition in unread:
+            self._read.add(definition)
+            for statement in parse(definition, file="catalog").statements:
+                for node in nodes_inside(statement):
+                    self._node(node)
+        return bool(unread) or more or self.mentioned.functions != asked
+
+    def _rules(self, rules: Iterable[RuleFacts]) -> bool:
+        """What CREATE RULE makes of a change runs as well."""
+        unread = {rule.definition for rule in rules} - self._read
+        for definition in unread:
+            self._read.add(definition)
+            for statement in parse(definition, file="catalog").statements:
+                self.mentioned.add(statement.node)
+                for action in statement.tree.actions:
+                    self._node(action)
+        return bool(unread)
+
+    def _node(self, node: Node) -> None:
+        self.mentioned.add(node)
+        if name_of(node) in _CHANGES and content(node).HasField("relation"):
+            self._changed.add(content(node).relation.relname)
+        elif name_of(node) == "truncate_stmt":
+            self._changed.update(item.range_var.relname for item in content(node).relations)
+
+
+def nodes_inside(statement: ParsedStatement) -> Iterator[Node]:
+    """The statements in the body of a DO block, function or procedure."""
+    body = body_of(statement)
+    for piece in contents_of(body).pieces if body is not None else ():
+        for item in parse(piece.sql, file="body").statements:
+            yield item.node

@@ -1,0 +1,1 @@
+"""What came before: earlier migrations, adopted ledgers, the baseline, out of order."""

@@ -1,0 +1,141 @@
+"""Reading the ledgers of other tools, to go on where they stopped.
+
+Their versions are matched with the catalogue's by number and name. What does not match exactly one migration is told
+and not adopted: a version that is taken for applied and is not would be lost, and the other way round applied twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from psycopg import sql as pgsql
+from psycopg.rows import class_row
+
+from migrator.database import queries, session
+from migrator.database.session import Connection
+from migrator.errors import UsageError
+from migrator.history.legacy import LegacyRow, moment
+
+
+@dataclass(frozen=True)
+class Tool:
+    name: str
+    table: str
+    up_to: bool = False
+    """It keeps one number, up to which everything is applied."""
+    parts: bool = False
+    """Several of its rows may make up one version, which is applied when all of them are."""
+    heads: bool = False
+    """It keeps the newest revision only; what that depends on is applied as well."""
+
+    @property
+    def query(self) -> str:
+        return self.name.replace("-", "_")
+
+
+TOOLS = (
+    Tool("flyway", "flyway_schema_history"),
+    Tool("liquibase", "databasechangelog", parts=True),
+    Tool("alembic", "alembic_version", heads=True),
+    Tool("golang-migrate", "schema_migrations", up_to=True),
+    Tool("rails", "schema_migrations"),
+)
+
+
+@dataclass(frozen=True)
+class ForeignRow:
+    version: str
+    name: str | None
+    applied_at: str | None
+    applied_by: str | None
+    not_applied_because: str | None
+
+
+def find(name: str) -> Tool:
+    return next(tool for tool in TOOLS if tool.name == name)
+
+
+def read(connection: Connection, tool: Tool) -> tuple[ForeignRow, ...]:
+    """
+    :raises UsageError: the tool's table is not on the search path, or has another shape.
+    """
+    texts = queries.load(__package__, "foreign_ledgers")
+    with session.translated():
+        found = connection.execute(texts["there"], {"table": tool.table}).fetchone()
+    if found is None or found[0] is None:
+        raise UsageError(f"there is no table {tool.table!r} of {tool.name} on the search path of this connection")
+    query = pgsql.SQL(texts[tool.query]).format(table=pgsql.Identifier(tool.table))
+    try:
+        with session.translated(), connection.cursor(row_factory=class_row(ForeignRow)) as cursor:
+            return tuple(cursor.execute(query, {}).fetchall())
+    except Exception as exc:
+        if getattr(exc, "fields", {}).get("sqlstate") == "42703":
+            raise UsageError(f"table {tool.table!r} is not one of {tool.name}: {exc}") from None
+        raise
+
+
+def matched(
+    rows: Sequence[ForeignRow], versions: Sequence[str], tool: Tool, *, before: Callable[[str], tuple[str, ...]]
+) -> tuple[LegacyRow, ...]:
+    """The catalogue's versions that the tool has applied; for what cannot be matched, a row that says why. Pure.
+
+    :param before: what must be applied before a version: its dependencies, directly or not.
+    """
+    if tool.up_to:
+        return tuple(row for one in rows for row in _up_to(one, versions))
+    found: dict[str, LegacyRow] = {}
+    for row in (_one(one, versions, tool) for one in rows):
+        if not (tool.parts and row.version in found and found[row.version].not_applied_because):
+            found[row.version] = row
+    if tool.heads:
+        for head in [row for row in found.values() if row.not_applied_because is None]:
+            for version in before(head.version):
+                found.setdefault(version, LegacyRow(version, None, None, None, None))
+    return tuple(found.values())
+
+
+def _up_to(row: ForeignRow, known: Sequence[str]) -> Iterable[LegacyRow]:
+    last = _number(row.version)
+    for version in known:
+        number = _number(version)
+        if last is not None and number is not None and number <= last:
+            reason = row.not_applied_because if number == last else None
+            yield LegacyRow(version, None, None, None, None, reason)
+
+
+def _one(row: ForeignRow, known: Sequence[str], tool: Tool) -> LegacyRow:
+    candidates = [version for version in known if _is(version, row, tool)]
+    if len(candidates) == 1:
+        return LegacyRow(candidates[0], None, None, moment(row.applied_at), row.applied_by, row.not_applied_because)
+    why = (
+        f"it may be {' or '.join(candidates)}"
+        if candidates
+        else "no migration of the catalogue has its number and name"
+    )
+    return LegacyRow(row.version, None, None, None, None, row.not_applied_because or f"{why}; name what it is")
+
+
+def _is(version: str, row: ForeignRow, tool: Tool) -> bool:
+    """Whether the catalogue's `version` is what the tool calls by this row."""
+    if version == row.version:
+        return True
+    if tool.name == "liquibase":
+        return row.name is not None and PurePosixPath(row.name).stem == version
+    number = _number(row.version)
+    if number is None or number != _number(version):
+        return False
+    return row.name is None or _words(row.name) == _words(re.sub(r"^[0-9]+", "", version))
+
+
+def _number(version: str) -> int | None:
+    """Of "001_initial" and of "1"; None of "1.2" or "a1b2"."""
+    digits = re.match(r"[0-9]+(?![0-9.])", version)
+    return int(digits[0]) if digits and "." not in version else None
+
+
+def _words(text: str) -> str:
+    """Flyway's description is its file's name with blanks."""
+    return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()

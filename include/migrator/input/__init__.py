@@ -1,0 +1,1 @@
+"""What people write in YAML: read with its places, checked, refused in words; durations and wall times."""

@@ -1,0 +1,1 @@
+"""Looking after a live database: health, reconcile."""

@@ -1,0 +1,1 @@
+"""What the dry run watches with: observer, comparison, checks."""

@@ -1,0 +1,112 @@
+"""How the dry run judges what it saw. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from migrator import wording
+from migrator.catalogue import expected_changes
+from migrator.database.schema import Schema
+from migrator.database.schema_diff import SchemaDiff, diff
+from migrator.evidence import Check, StatementTrace, TableFingerprint, Verdict
+
+NO_SCRIPT = "there is no rollback script: this migration cannot be undone"
+
+RESUMED = "a part of it was applied before the snapshot, so the rollback goes back further than to the snapshot"
+
+ROLLBACK_CHECKS = ("rollback", "rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
+"""In the order in which they are made."""
+NOT_REQUIRED = frozenset({"rollback_data"})
+"""Unverified is told to the reviewers and decides nothing: no script can bring back what was dropped."""
+NOT_REQUIRED_RESUMED = frozenset({"rollback_schema_equal"})
+
+
+def verdict(checks: Sequence[Check], *, irreversible: bool, resumed: bool = False) -> Verdict:
+    """Failed when one check is; passed only when every check that could be asked for is.
+
+    A migration without a rollback script has declared so (`rollback_available: false`), and its reviewers read it: then
+    the checks of the rollback are unverified, and the rest decides. A resumed one was applied in part before the
+    snapshot, so nothing can be compared with what was there before it.
+    """
+    if any(check.verdict is Verdict.FAILED for check in checks):
+        return Verdict.FAILED
+    waived = NOT_REQUIRED | frozenset(ROLLBACK_CHECKS if irreversible else ())
+    if resumed:
+        waived |= NOT_REQUIRED_RESUMED
+    decisive = [check for check in checks if check.name not in waived]
+    if not decisive or any(check.verdict is not Verdict.PASSED for check in decisive):
+        return Verdict.UNVERIFIED
+    return Verdict.PASSED
+
+
+def expected(promised: Mapping[str, Any], changes: SchemaDiff) -> Check:
+    problems = expected_changes.compare(promised, changes)
+    good = "all declared changes, and no other"
+    return Check("expected_changes", Verdict.FAILED if problems else Verdict.PASSED, "; ".join(problems) or good)
+
+
+def together(name: str, checks: Sequence[Check]) -> Check:
+    """Several checks as one: what failed, or how many there were."""
+    wrong = [check for check in checks if check.verdict is not Verdict.PASSED]
+    worst = Verdict.FAILED if any(check.verdict is Verdict.FAILED for check in wrong) else Verdict.UNVERIFIED
+    detail = "; ".join(f"{check.name}: {check.detail}" for check in wrong) or f"{len(checks)} true"
+    return Check(name, worst if wrong else Verdict.PASSED, detail, sum(check.seconds for check in checks))
+
+
+def schema_equal(name: str, wanted: Schema, found: Schema) -> Check:
+    """Everything but the order of columns must be equal. A column that was dropped and added again comes last: nothing
+    in SQL can put it back in its place, so that difference is told and does not fail."""
+    if wanted.fingerprint == found.fingerprint:
+        return Check(name, Verdict.PASSED, "the very same schema")
+    difference = diff(wanted, found)
+    text = "; ".join(difference.lines())
+    if difference.only_column_order:
+        return Check(name, Verdict.PASSED, f"the same but for the order of columns: {text}")
+    return Check(name, Verdict.FAILED, text)
+
+
+def columns_moved(table: str, before: Schema, after: Schema) -> bool:
+    """Whether the table has the same columns in another order."""
+    orders = [one.objects.get("column_order", {}).get(table) for one in (before, after)]
+    return None not in orders and orders[0] != orders[1]
+
+
+def data_equal(
+    wanted: Mapping[str, TableFingerprint], found: Mapping[str, TableFingerprint], changes: SchemaDiff
+) -> Check:
+    """Whether the rollback gives back the rows, too.
+
+    What apply drops (a table, a column) no script can bring back: that is unverified, and the reviewers have to know
+    that only the snapshot has it. Any other loss is the rollback script's fault.
+    """
+    dropped = {
+        change.name if change.kind == "table" else (change.part_of or "").removeprefix("table ")
+        for change in changes.changes
+        if change.after is None and change.kind in ("table", "column")
+    }
+    gone: list[str] = []
+    wrong: list[str] = []
+    for name, original in sorted(wanted.items()):
+        now = found.get(name)
+        if now == original:
+            continue
+        rows = "is not there" if now is None else f"has {now.rows} rows"
+        other = rows if now is None or now.rows != original.rows else f"has other content in its {now.rows} rows"
+        (gone if name in dropped else wrong).append(f"{name} {other}, had {original.rows} rows")
+    if wrong:
+        return Check("rollback_data", Verdict.FAILED, "the rollback loses data: " + "; ".join([*wrong, *gone]))
+    if gone:
+        text = "what was dropped is in the snapshot only, the rollback gives back the structure: " + "; ".join(gone)
+        return Check("rollback_data", Verdict.UNVERIFIED, text)
+    good = (
+        f"{wording.count(len(wanted), 'table')} with rows as before"
+        if wanted
+        else "no row of an older table was touched"
+    )
+    return Check("rollback_data", Verdict.PASSED, good)
+
+
+def surprises(traces: Iterable[StatementTrace]) -> tuple[str, ...]:
+    """Where a statement did something else than was predicted, one line each."""
+    return tuple(f"line {trace.line}: {trace.kind} {text}" for trace in traces for text in trace.differences)

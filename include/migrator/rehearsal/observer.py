@@ -1,0 +1,276 @@
+"""The tracer of the dry run: what each statement really locks, rewrites, reads in full and writes.
+
+Inside a transaction everything is read on the statement's own connection while its locks are still held. A statement
+that runs outside one has given its locks back when it returns, so a second connection samples pg_locks meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import kwargs_row
+
+from migrator.analysis.effects.model import AX, MODES, RX, SUX, X, strength
+from migrator.database import queries, session
+from migrator.database.lock_sampler import LockSampler, mode_name
+from migrator.database.schema import LEDGER_SCHEMA
+from migrator.database.session import Endpoint
+from migrator.evidence import ObservedLock, StatementTrace
+from migrator.plan import Statement
+from migrator.rehearsal.comparison import judged
+
+QUERIES = queries.load("migrator.database", "observe")
+
+WRITING_MODES = frozenset({RX, X, AX})
+"""Whoever changes rows holds one of these."""
+
+COMMITS_BY_ITSELF = ("CALL", "DO")
+"""Outside a transaction these have many of their own: what they write may be over between two samples."""
+
+INDEXES = ("i", "I")
+TABLES = ("r", "p")
+MOST_HELD = 50
+"""Where nothing is predicted, all tables are held for a moment, unless they are this many."""
+FLUSH_SECONDS = 1.5
+"""PostgreSQL 14 reports statistics through a process of its own: this long one may wait for it."""
+
+Lock = tuple[int, str]
+"""OID of the relation, and mode as MODES names it."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    oid: int
+    name: str
+    """Quoted, as SQL wants it."""
+    plain: str
+    """Not quoted, as predictions have it."""
+    kind: str
+    file: int
+    table_oid: int | None
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was noted just before a statement was sent."""
+
+    pid: int
+    transactional: bool
+    relations: Mapping[int, Relation]
+    """Those that existed before the transaction, with their files as of now."""
+    locks: frozenset[Lock]
+    scans: Mapping[int, int]
+    wal: int
+    started: float
+    notices: list[str] = field(default_factory=list)
+
+
+class Observer:
+    """A `tracing.Tracer`; a context manager, because it keeps a second connection. One migration at a time."""
+
+    def __init__(self, endpoint: Endpoint, *, version: str, exclude: Iterable[str] = (LEDGER_SCHEMA,)) -> None:
+        self._exclude = list(exclude)
+        self._sampler = LockSampler(endpoint, version=version)
+        self._traces: dict[tuple[str, int], StatementTrace] = {}
+        self._written: set[str] = set()
+        self._transaction: tuple[Any, ...] | None = None
+        self._base: frozenset[int] = frozenset()
+        self._before: Before | None = None
+        self._listening: tuple[psycopg.Connection[Any], Any] | None = None
+
+    def __enter__(self) -> Observer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._sampler.close()
+
+    @property
+    def traces(self) -> tuple[StatementTrace, ...]:
+        """In the order in which they ran; of a statement that was repeated, the last time."""
+        return tuple(self._traces.values())
+
+    @property
+    def written(self) -> frozenset[str]:
+        """Relations on which a lock was held under which rows can change."""
+        return frozenset(self._written)
+
+    def before(self, step: str, statement: Statement, conn: psycopg.Connection[Any]) -> None:
+        self._stop_listening()
+        self._sampler.stop()
+        transactional = conn.info.transaction_status == TransactionStatus.INTRANS
+        with session.translated():
+            now = self._relations(conn)
+            mark = conn.execute(QUERIES["transaction"]).fetchone()
+            if not transactional or mark != self._transaction:
+                self._base, self._transaction = frozenset(now), mark
+            pid = conn.info.backend_pid
+            locks = self._locks(conn, pid) if transactional else frozenset()
+            scans = _scans(conn, transactional, {}, wait=False)
+            wal = _wal(conn)
+        relations = {oid: relation for oid, relation in now.items() if oid in self._base}
+        if not transactional:
+            predicted = {lock.relation: lock.mode for lock in statement.locks}
+            expected = {oid: predicted[item.plain] for oid, item in relations.items() if item.plain in predicted}
+            self._sampler.start(pid, held=_to_hold(statement, relations), expected=expected)
+        before = Before(pid, transactional, relations, locks, scans, wal, time.monotonic())
+        self._before = before
+        self._listen(conn, before.notices)
+
+    def after(self, step: str, statement: Statement, conn: psycopg.Connection[Any], *, rows: int) -> None:
+        seconds = time.monotonic()
+        before, self._before = self._before, None
+        self._stop_listening()
+        sampled = self._sampler.stop()
+        if before is None:
+            return
+        with session.translated():
+            wal = _wal(conn) - before.wal
+            held = self._locks(conn, before.pid) if before.transactional else sampled
+            scans = _scans(conn, before.transactional, before.scans, wait=True)
+            now = self._relations(conn)
+        self._written |= _written(statement, before, held)
+        emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
+        rewritten = () if emptied else _rewritten(before.relations, now)
+        read = {oid for oid, count in scans.items() if count > before.scans.get(oid, 0)}
+        trace = StatementTrace(
+            step=step,
+            statement=statement.index,
+            kind=statement.kind,
+            sql=statement.sql,
+            line=statement.line,
+            seconds=seconds - before.started,
+            rows=rows,
+            wal_bytes=max(0, wal),
+            locks=_observed(statement, before, held),
+            rewrites=rewritten,
+            scans=() if emptied else tuple(name for name in _names(before, read) if name not in rewritten),
+            indexes_rebuilt=() if emptied else _rebuilt(before.relations, now),
+            estimated_seconds=statement.estimated_seconds,
+            predicted_locks=tuple(ObservedLock(lock.relation, lock.mode) for lock in statement.locks),
+            notices=tuple(before.notices),
+        )
+        self._traces.pop((step, statement.index), None)
+        self._traces[(step, statement.index)] = judged(statement, trace)
+
+    def _relations(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:
+        with conn.cursor(row_factory=kwargs_row(Relation)) as cursor:
+            found = cursor.execute(QUERIES["relations"], {"exclude": self._exclude}).fetchall()
+        return {relation.oid: relation for relation in found}
+
+    def _locks(self, conn: psycopg.Connection[Any], pid: int) -> frozenset[Lock]:
+        rows = conn.execute(QUERIES["locks"], {"pid": pid}).fetchall()
+        return frozenset((int(oid), mode_name(mode)) for oid, mode in rows)
+
+    def _listen(self, conn: psycopg.Connection[Any], notices: list[str]) -> None:
+        def listen(diagnostic: psycopg.errors.Diagnostic) -> None:
+            notices.append(f"{diagnostic.severity_nonlocalized or 'NOTICE'}: {diagnostic.message_primary or ''}")
+
+        conn.add_notice_handler(listen)
+        self._listening = (conn, listen)
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            conn, listen = self._listening
+            conn.remove_notice_handler(listen)
+            self._listening = None
+
+
+def _observed(statement: Statement, before: Before, held: frozenset[Lock]) -> tuple[ObservedLock, ...]:
+    """The strongest lock per relation that this statement took, and those that it needs and an earlier one had taken.
+
+    An index is mentioned from SHARE UPDATE EXCLUSIVE on: whoever reads or writes a table locks its indexes alike.
+    """
+    relations = before.relations
+    strongest = _strongest(held, relations)
+    new = _strongest(held - before.locks, relations)
+    predicted = {lock.relation: lock.mode for lock in statement.locks}
+    found = []
+    for oid, mode in strongest.items():
+        relation = relations[oid]
+        shown = new.get(oid)
+        wanted = predicted.get(relation.plain)
+        if wanted in MODES and (shown is None or strength(shown) < strength(wanted) <= strength(mode)):
+            shown = wanted if strength(wanted) <= strength(mode) else shown
+        if shown is None or (relation.kind in INDEXES and strength(shown) < strength(SUX)):
+            continue
+        found.append(ObservedLock(relation.plain, shown))
+    return tuple(sorted(found, key=lambda lock: (-strength(lock.mode), lock.relation)))
+
+
+def _written(statement: Statement, before: Before, held: frozenset[Lock]) -> set[str]:
+    if not before.transactional and statement.kind in COMMITS_BY_ITSELF:
+        return {relation.name for relation in before.relations.values()}
+    return {before.relations[oid].name for oid, mode in held if mode in WRITING_MODES and oid in before.relations}
+
+
+def _to_hold(statement: Statement, relations: Mapping[int, Relation]) -> dict[int, str]:
+    """The tables that a statement outside a transaction is expected to lock; with an index, its table."""
+    tables = {oid: relation.name for oid, relation in relations.items() if relation.kind in TABLES}
+    predicted = {lock.relation for lock in statement.locks}
+    expected = {oid for oid, relation in relations.items() if relation.plain in predicted}
+    expected |= {relations[oid].table_oid or oid for oid in expected}
+    found = {oid: name for oid, name in tables.items() if oid in expected}
+    return found or (tables if len(tables) <= MOST_HELD else {})
+
+
+def _strongest(locks: Iterable[Lock], relations: Mapping[int, Relation]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for oid, mode in locks:
+        if oid in relations and mode in MODES and (oid not in found or strength(mode) > strength(found[oid])):
+            found[oid] = mode
+    return found
+
+
+def _rewritten(before: Mapping[int, Relation], now: Mapping[int, Relation]) -> tuple[str, ...]:
+    """Tables and materialized views that are still there with another file. A sequence has but one row."""
+    changed = (old for oid, old in before.items() if oid in now and now[oid].file != old.file)
+    return tuple(sorted(old.plain for old in changed if old.kind not in (*INDEXES, "S")))
+
+
+def _rebuilt(before: Mapping[int, Relation], now: Mapping[int, Relation]) -> tuple[str, ...]:
+    """Indexes with another file. A change of type drops an index and makes it anew, with the old file if it can."""
+    files = {index.plain: index.file for index in now.values() if index.kind in INDEXES}
+    old = (index for index in before.values() if index.kind in INDEXES and index.table_oid in now)
+    return tuple(sorted(index.plain for index in old if files.get(index.plain, index.file) != index.file))
+
+
+def _names(before: Before, oids: Iterable[int]) -> tuple[str, ...]:
+    return tuple(sorted(before.relations[oid].plain for oid in oids if oid in before.relations))
+
+
+def _scans(
+    conn: psycopg.Connection[Any], transactional: bool, earlier: Mapping[int, int], *, wait: bool
+) -> dict[int, int]:
+    if transactional:
+        return _counts(conn, "scans_of_transaction")
+    if conn.info.server_version >= 150000:
+        conn.execute(QUERIES["flush_statistics"])
+        return _counts(conn, "scans_so_far")
+    if not wait:
+        time.sleep(FLUSH_SECONDS / 2)  # a session sends what it counted at most twice a second,
+        conn.execute("SELECT 1")  # and only when one of its transactions ends,
+        time.sleep(FLUSH_SECONDS / 2)  # and the answer to who asks may be half a second old
+        return _counts(conn, "scans_so_far")
+    deadline = time.monotonic() + FLUSH_SECONDS
+    while True:
+        found = _counts(conn, "scans_so_far")
+        if found != earlier or time.monotonic() >= deadline:
+            return found
+        time.sleep(0.1)
+
+
+def _counts(conn: psycopg.Connection[Any], query: str) -> dict[int, int]:
+    return {int(oid): int(count) for oid, count in conn.execute(QUERIES[query]).fetchall()}
+
+
+def _wal(conn: psycopg.Connection[Any]) -> int:
+    row = conn.execute(QUERIES["wal_position"]).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,279 @@
+"""The page that a reviewer decides on, as markdown for Airflow's form. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from migrator import wording
+from migrator.evidence import Check, EvidenceBundle, Match, ObservedLock, Verdict
+from migrator.gates import emergency
+from migrator.plan import Finding, Plan, PredictedLock, Severity
+from migrator.reports.markdown import SEVERITY
+from migrator.reports.markup import bullets, fenced, table, text
+
+MARK = {Verdict.PASSED: "✅ passed", Verdict.FAILED: "❌ FAILED", Verdict.UNVERIFIED: "⚠️ not verified"}
+
+ROLLBACK = ("rollback", "rollback_schema_equal")
+"""The checks of a dry run that together prove a rollback."""
+MATCH = {
+    Match.CONFIRMED: "✅ confirmed",
+    Match.MISMATCH: "⚠️ mismatch",
+    Match.NOT_PREDICTED: "– not predicted",
+    Match.NOT_OBSERVED: "⚠️ not observed",
+}
+
+SHOWN_DIFF_LINES = 200
+SHOWN_SQL_CHARACTERS = 20_000
+"""A form is no place for a megabyte of SQL; the plan document has all of it."""
+
+
+def card(plan: Plan, bundle: EvidenceBundle | None, *, answers: Sequence[str] = (), when: str = "") -> str:
+    """What will happen, what was proved about it, and what to look at twice; the most important first.
+
+    :param bundle: None while nothing is proved yet; then it is the plan's page.
+    :param answers: what people have said already, one line each.
+    :param when: when it will be applied, in words.
+    """
+    return "\n\n".join(part for part in _parts(plan, bundle, answers, when) if part) + "\n"
+
+
+def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], when: str) -> Iterator[str]:
+    yield text(plan.description)
+    if plan.emergency is not None:
+        yield f"## ⚠️ Emergency\n\n{text(plan.emergency)}\n\nYour approval lifts {emergency.LIFTS}."
+    if bundle is not None:
+        yield _summary(plan, bundle)
+    yield "### Answered already\n\n" + bullets(answers) if answers else ""
+    yield _facts(plan, bundle, when)
+    if bundle is not None:
+        yield "## What was proved\n\n" + _proof(plan, bundle)
+        yield _failed_checks(bundle)
+    yield "## Findings\n\n" + (_findings(plan.findings) or "None.")
+    yield from _alternatives(plan.findings)
+    if bundle is None:
+        yield "## Statements\n\n" + _planned(plan)
+    else:
+        yield "## Statements: predicted and observed\n\n" + _statements(plan, bundle)
+        yield "## Schema changes on the restored copy\n\n" + _diff(bundle.dry_run.schema_diff)
+    yield from _sql(plan)
+    if bundle is not None:
+        yield (
+            "---\n\nAn answer covers exactly this:\n\n"
+            f"- plan `{plan.digest}`\n- evidence `{bundle.digest}`\n\n"
+            "A changed file, plan or evidence makes it void."
+        )
+
+
+def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[str, ...]:
+    """What a reviewer should not overlook, the worst first."""
+    found = []
+    checks = [*bundle.restore.checks, *bundle.dry_run.checks]
+    for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
+        if names := [check.name for check in checks if check.verdict is verdict]:
+            found.append(f"**{words}**: {', '.join(names)}")
+    if not plan.rollback_steps:
+        found.append("**cannot be undone**: there is no rollback script")
+    for severity in (Severity.ERROR, Severity.WARNING):
+        findings = [finding for finding in plan.findings if finding.severity is severity]
+        if findings:
+            allowed = sum(1 for finding in findings if finding.allowed_because)
+            excused = f", {allowed} of them allowed by the author" if allowed else ""
+            found.append(f"{wording.count(len(findings), severity.value)} of the analysis{excused}")
+    traces = bundle.dry_run.statements
+    if rewritten := sorted({name for trace in traces for name in trace.rewrites}):
+        found.append(f"**rewritten**, and locked meanwhile: {', '.join(rewritten)}")
+    for trace in traces:
+        if trace.match is Match.MISMATCH:
+            found.append(f"line {trace.line} **is not as predicted**: {'; '.join(map(text, trace.differences))}")
+    opaque = [trace.line for trace in traces if trace.match is Match.NOT_PREDICTED]
+    if opaque:
+        found.append(f"nothing could be predicted for line {', '.join(map(str, opaque))}: see what was observed")
+    if plan.requires_downtime:
+        found.append("**downtime** is required, says the author")
+    return tuple(found)
+
+
+def _summary(plan: Plan, bundle: EvidenceBundle) -> str:
+    took, undone = bundle.dry_run.seconds, bundle.dry_run.rollback_seconds
+    worries = concerns(plan, bundle)
+    if bundle.dry_run.verdict is Verdict.FAILED:
+        return f"❌ **It failed on the restored copy**\n\n{bullets(worries)}"
+    proved = f"Applied to a restored copy in **{wording.seconds(took)}**"
+    proved += "." if undone is None else f"; undone in **{wording.seconds(undone)}**."
+    if not worries:
+        return f"{proved} Everything that was checked there passed, and the analysis has no warning."
+    return f"{proved}\n\n⚠️ **Look twice at this**\n\n{bullets(worries)}"
+
+
+def _facts(plan: Plan, bundle: EvidenceBundle | None, when: str) -> str:
+    declared = "" if plan.declared_risk is plan.risk else f" (declared {plan.declared_risk.value})"
+    rows = [
+        ("Type", plan.type.value.replace("_", " ")),
+        ("Risk", plan.risk.value + declared),
+        ("Author", plan.author),
+        ("Duration", _duration(plan, bundle)),
+        ("Downtime", "required" if plan.requires_downtime else "none"),
+        ("When it fails", _on_failure(plan)),
+        ("Depends on", ", ".join(plan.dependencies) or "nothing"),
+        ("Lock timeout", wording.seconds(plan.lock_timeout_ms / 1000)),
+        ("Why this type and risk", "; ".join(plan.reasons) or "-"),
+    ]
+    if when:
+        rows.insert(0, ("Will be applied", when))
+    if plan.assumptions:
+        rows.append(("Assumed", "; ".join(plan.assumptions)))
+    return table(("", ""), rows)
+
+
+def _duration(plan: Plan, bundle: EvidenceBundle | None) -> str:
+    parts = []
+    if bundle is not None:
+        parts.append(f"{wording.seconds(bundle.dry_run.seconds)} on the restored copy")
+    if plan.estimated_seconds is not None:
+        parts.append(f"{wording.seconds(plan.estimated_seconds)} estimated by the analysis")
+    return ", ".join(parts) or "not known yet"
+
+
+def _on_failure(plan: Plan) -> str:
+    if not plan.rollback_steps:
+        return "**no rollback script: the only way out is a forward fix**"
+    return {"rollback": "rolled back automatically", "hold": "left as it is, for a person", "ask": "a person is asked"}[
+        plan.on_failure.value
+    ]
+
+
+def _proof(plan: Plan, bundle: EvidenceBundle) -> str:
+    snapshot, restore, dry_run = bundle.snapshot, bundle.restore, bundle.dry_run
+    verdicts = {check.name: check for check in dry_run.checks}
+    assertions = _verdict(verdicts, "assertions") if plan.assertions else "– none"
+    expected = _verdict(verdicts, "expected_changes") if plan.expected_changes is not None else "– none"
+    rows = [
+        (
+            "Snapshot",
+            MARK[Verdict.PASSED],
+            f"{wording.size(snapshot.size_bytes)} in {wording.seconds(snapshot.seconds)},"
+            f" taken {snapshot.taken_at:%Y-%m-%d %H:%M %Z}: {snapshot.id}",
+        ),
+        (
+            "Restore",
+            MARK[restore.verdict],
+            f"{wording.count(restore.tables_compared, 'table')} and {wording.count(restore.rows_compared, 'row')}"
+            f" equal; recovery takes {wording.seconds(restore.restore_seconds)}",
+        ),
+        (
+            "Dry run",
+            MARK[dry_run.verdict],
+            f"{wording.seconds(dry_run.seconds)} on production's data, {wording.size(dry_run.wal_bytes)} of WAL,"
+            f" as role {dry_run.role}",
+        ),
+        ("Rollback", _verdict(verdicts, *ROLLBACK), _rollback(plan, bundle)),
+        ("Apply again", _verdict(verdicts, "reapply", "reapply_schema_equal"), "after the rollback"),
+        ("Expected changes", expected, _detail(verdicts, "expected_changes")),
+        ("Assertions", assertions, wording.count(len(plan.assertions), "assertion")),
+    ]
+    return table(("What", "Result", ""), rows, solid=(0, 1))
+
+
+def _verdict(checks: dict[str, Check], *names: str) -> str:
+    """The worst of the named checks; a check that is not there proves nothing."""
+    found = [checks[name].verdict for name in names if name in checks]
+    if not found:
+        return "– not done"
+    order = (Verdict.FAILED, Verdict.UNVERIFIED, Verdict.PASSED)
+    return MARK[min(found, key=order.index)]
+
+
+def _detail(checks: dict[str, Check], name: str) -> str:
+    return checks[name].detail if name in checks else "nothing declared in schema_changes.yaml"
+
+
+def _rollback(plan: Plan, bundle: EvidenceBundle) -> str:
+    if not plan.rollback_steps or bundle.dry_run.irreversible:
+        return "there is none: this cannot be undone"
+    wrong = [check for check in bundle.dry_run.checks if check.name in ROLLBACK and check.verdict is not Verdict.PASSED]
+    if wrong:
+        return wrong[0].detail
+    took = bundle.dry_run.rollback_seconds
+    duration = "" if took is None else f" in {wording.seconds(took)}"
+    return f"gives back the very schema from before{duration}"
+
+
+def _findings(findings: Iterable[Finding]) -> str:
+    rows = []
+    for finding in _worst_first(findings):
+        where = "" if finding.line is None else f"{finding.file}:{finding.line}"
+        allowed = f" **Allowed by the author**: {finding.allowed_because}" if finding.allowed_because else ""
+        advice = f"; {finding.help}" if finding.help else ""
+        rows.append((SEVERITY[finding.severity], finding.rule, where, finding.message + advice + allowed))
+    return table(("Severity", "Rule", "Where", "What"), rows, solid=(0,)) if rows else ""
+
+
+def _alternatives(findings: Iterable[Finding]) -> Iterator[str]:
+    """What to write instead, where a rule knows it."""
+    for finding in _worst_first(findings):
+        if finding.alternative_sql:
+            where = "" if finding.line is None else f" in line {finding.line}"
+            yield f"Instead{where} ({text(finding.rule)}):\n\n" + fenced(finding.alternative_sql, "sql")
+
+
+def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda item: tuple(Severity).index(item.severity))
+
+
+def _planned(plan: Plan) -> str:
+    rows = [
+        (step.name, f"{one.line}: {one.kind}", _locks(one.locks) or "none", ", ".join(one.rewrites) or "none")
+        for step in plan.steps
+        for one in step.statements
+    ]
+    return table(("Step", "Line", "Predicted locks", "Rewrites"), rows)
+
+
+def _statements(plan: Plan, bundle: EvidenceBundle) -> str:
+    traces = {(trace.step, trace.statement): trace for trace in bundle.dry_run.statements}
+    rows = []
+    for step in plan.steps:
+        for statement in step.statements:
+            trace = traces.get((step.name, statement.index))
+            rows.append(
+                (
+                    step.name,
+                    f"{statement.line}: {statement.kind}",
+                    _locks(statement.locks) or "none",
+                    "⚠️ not observed" if trace is None else _locks(trace.locks) or "none",
+                    MATCH[Match.NOT_OBSERVED if trace is None else trace.match],
+                    "-" if trace is None else ", ".join(trace.rewrites) or "none",
+                    "-" if statement.estimated_seconds is None else wording.seconds(statement.estimated_seconds),
+                    "-" if trace is None else wording.seconds(trace.seconds),
+                    "-" if trace is None else wording.size(trace.wal_bytes),
+                )
+            )
+    head = ("Step", "Line", "Predicted locks", "Observed locks", "Prediction", "Rewritten", "Estimate", "Took", "WAL")
+    return table(head, rows, solid=(4, 6, 7, 8))
+
+
+def _locks(locks: Sequence[PredictedLock | ObservedLock]) -> str:
+    return ", ".join(f"{lock.mode} on {lock.relation}" for lock in locks)
+
+
+def _diff(lines: Sequence[str]) -> str:
+    if not lines:
+        return "The schema does not change."
+    shown = [*lines[:SHOWN_DIFF_LINES]]
+    if len(lines) > SHOWN_DIFF_LINES:
+        shown.append(f"... and {len(lines) - SHOWN_DIFF_LINES} more, in the evidence document")
+    return fenced("\n".join(shown), "diff")
+
+
+def _failed_checks(bundle: EvidenceBundle) -> str:
+    checks = [*bundle.restore.checks, *bundle.dry_run.checks]
+    rows = [(MARK[check.verdict], check.name, check.detail) for check in checks if check.verdict is not Verdict.PASSED]
+    return "## Not passed\n\n" + table(("Result", "Check", "Detail"), rows, solid=(0,)) if rows else ""
+
+
+def _sql(plan: Plan) -> Iterator[str]:
+    for name, content in plan.files.items():
+        if not name.endswith(".sql"):
+            continue
+        cut = content if len(content) <= SHOWN_SQL_CHARACTERS else content[:SHOWN_SQL_CHARACTERS] + "\n-- cut here"
+        yield f"## {text(name)}\n\n" + fenced(cut, "sql")

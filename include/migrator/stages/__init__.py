@@ -1,0 +1,1 @@
+"""The ten stages of a run, one a file, named as their tasks."""

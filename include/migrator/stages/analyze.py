@@ -1,0 +1,348 @@
+"""analyze: from a migration's files and what the target's catalog says to the frozen plan.
+
+`analyze` decides; its only effect is to read the migration's files. `run_analyze` is the stage: it reads catalog and
+ledger, and refuses what must not go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from migrator import __version__
+from migrator.analysis.effects import ASSUMED, Assumed
+from migrator.analysis.inspection import FAILS, Inspection, inspect
+from migrator.analysis.plan_steps import build_steps, rollback_steps
+from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
+from migrator.catalogue import content
+from migrator.catalogue.content import check_disk
+from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
+from migrator.facts.facts import CatalogFacts
+from migrator.gates.emergency import declare
+from migrator.history import applied as history
+from migrator.history.out_of_order import finding as late_finding
+from migrator.history.out_of_order import higher
+from migrator.history.out_of_order import require as require_order
+from migrator.history.past import Past
+from migrator.parsing.statements import ParsedFile, parse
+from migrator.plan import Finding, MigrationType, Plan, Risk, Severity
+from migrator.run import RunContext, system_clock
+from migrator.stages.review import approvers
+
+if TYPE_CHECKING:
+    from migrator.analysis.estimate import Basis
+    from migrator.analysis.walk.lock_order import LockOrder
+    from migrator.catalogue.catalogue import Catalogue, Migration
+    from migrator.catalogue.metadata import Metadata
+    from migrator.database.session import Endpoint
+    from migrator.ledger import Ledger, LedgerMigration, LedgerStep
+    from migrator.targets.targets import Target
+
+__all__ = ["Parsed", "analyze", "build_steps", "check_disk", "parse_migration", "run_analyze"]
+
+RISK_RULE = "risk-understated"
+TYPE_RULE = "type-mismatch"
+DOWNTIME_RULE = "downtime-not-declared"
+EMPTY_RULE = "nothing-to-do"
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A migration's files, read once."""
+
+    raw: Mapping[str, bytes]
+    sql: Mapping[str, ParsedFile]
+    """In the order in which they run."""
+    rollback: ParsedFile | None
+
+    @property
+    def files(self) -> tuple[ParsedFile, ...]:
+        """All of them, the rollback script last."""
+        return (*self.sql.values(), *((self.rollback,) if self.rollback else ()))
+
+
+def parse_migration(migration: Migration) -> Parsed:
+    """Reads and parses the files. :raises InvalidInput: when one cannot be read."""
+    raw = content.read_files(migration)
+    sql = {name: parse(raw[name], file=name) for name in content.sql_names(migration)}
+    rollback = content.rollback_name(migration)
+    return Parsed(raw, sql, None if rollback is None else parse(raw[rollback], file=rollback))
+
+
+def analyze(
+    migration: Migration,
+    *,
+    target: Target | None = None,
+    facts: CatalogFacts | None = None,
+    parsed: Parsed | None = None,
+    applied: LedgerMigration | None = None,
+    emergency: str | None = None,
+    out_of_order: tuple[str, ...] = (),
+    basis: Basis | None = None,
+    before: Before = NOTHING_BEFORE,
+    pending: Sequence[LockOrder] = (),
+    assumed: Assumed = ASSUMED,
+    clock: Callable[[], datetime] = system_clock,
+) -> Plan:
+    """The plan, with every finding in it; never refuses.
+
+    :param applied: what the target's ledger says of this version.
+    :param emergency: why it cannot wait for the calendar.
+    :param out_of_order: higher versions that the target has.
+    :param basis: of the estimates.
+    :param before: migrations that come before it and that the target may not have yet.
+    :param pending: how all others that the target does not have yet lock relations.
+    :param assumed: what to take for granted without `facts`.
+    """
+    parsed = parsed or parse_migration(migration)
+    metadata, now = migration.metadata, clock()
+    inspection = inspect(
+        tuple(parsed.sql.values()),
+        rollback=parsed.rollback,
+        facts=facts,
+        transaction=metadata.transaction,
+        has_metadata=True,
+        allow=metadata.allow,
+        today=now.date(),
+        assumed=assumed,
+        basis=basis,
+        before=before,
+        pending=pending,
+    )
+    expected = content.expected_changes(migration)
+    classification = inspection.classification
+    risk = max(classification.risk, metadata.risk_level, key=lambda value: value.rank)
+    major = metadata.type is MigrationType.MAJOR_UPGRADE
+    late = (late_finding(metadata.version, out_of_order, target),) if out_of_order and target else ()
+    plan = Plan(
+        version=metadata.version,
+        target=target.name if target else "",
+        environment=target.environment if target else "",
+        description=metadata.description,
+        author=metadata.author,
+        type=MigrationType.MAJOR_UPGRADE if major else classification.type,
+        risk=Risk.HIGH if major else risk,
+        declared_risk=metadata.risk_level,
+        requires_downtime=metadata.requires_downtime or classification.requires_downtime,
+        on_failure=metadata.on_failure,
+        dependencies=metadata.dependencies,
+        steps=build_steps(
+            migration,
+            parsed.sql,
+            inspection.effects,
+            {key: item.seconds_p50 for key, item in inspection.estimates.items()},
+        ),
+        rollback_steps=rollback_steps(parsed.rollback, inspection.effects),
+        assertions=metadata.verify,
+        expected_changes=expected,
+        lock_timeout_ms=metadata.lock_timeout_ms,
+        statement_timeout_ms=metadata.statement_timeout_ms,
+        findings=(*inspection.findings, *_declared(metadata, inspection), *_empty(parsed), *late),
+        estimated_seconds=inspection.estimated_seconds,
+        server_version_num=facts.server_version_num if facts else None,
+        content_digest=content.content_digest(
+            sql=parsed.sql, rollback=parsed.rollback, expected_changes=expected, metadata=metadata
+        ),
+        checksums=content.checksums(parsed.raw),
+        files=content.texts(parsed.raw),
+        sql_file=migration.filename,
+        engine_version=__version__,
+        created_at=now,
+        reasons=classification.reasons,
+        assumptions=inspection.assumptions,
+        emergency=emergency,
+        out_of_order=out_of_order,
+    )
+    return _with_ledger(plan, applied)
+
+
+def _declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
+    """Where the metadata says less than the statements do."""
+    computed, found = inspection.classification, []
+    why = "; ".join(computed.reasons[:3])
+    if metadata.risk_level.rank < computed.risk.rank:
+        found.append(
+            Finding(
+                RISK_RULE,
+                Severity.ERROR,
+                f"risk_level is {metadata.risk_level.value!r}, the statements make it {computed.risk.value!r} ({why})",
+                f"write risk_level: {computed.risk.value}, or take out what raises it",
+            )
+        )
+    if metadata.type not in (None, MigrationType.MAJOR_UPGRADE, computed.type):
+        found.append(
+            Finding(
+                TYPE_RULE,
+                Severity.ERROR,
+                f"type is {metadata.type.value!r}, the statements make it {computed.type.value!r} ({why})",
+                f"write type: {computed.type.value}, or leave it out: it is computed",
+            )
+        )
+    if computed.requires_downtime and not metadata.requires_downtime:
+        found.append(
+            Finding(
+                DOWNTIME_RULE,
+                Severity.WARNING,
+                "the application will wait: " + "; ".join(r for r in computed.reasons if r.startswith("line ")),
+                "choose the safe alternative of the finding on that statement, or write requires_downtime: true",
+            )
+        )
+    return found
+
+
+def _empty(parsed: Parsed) -> list[Finding]:
+    """A file of comments would be recorded as applied, and everybody would believe that something was done."""
+    return [
+        Finding(EMPTY_RULE, Severity.ERROR, "has no statement", "write what is to be done, or remove it", file=name)
+        for name, file in parsed.sql.items()
+        if not file.statements and not file.unparsed
+    ]
+
+
+def _with_ledger(plan: Plan, applied: LedgerMigration | None) -> Plan:
+    """Marks a plan whose version the target has already: with the same content, or adopted with an unknown one."""
+    if applied is None or applied.status != "success" or applied.checksum not in (None, plan.content_digest):
+        return plan
+    when = f" at {applied.applied_at.isoformat()}" if applied.applied_at else ""
+    return replace(plan, already_applied=True, applied_note=f"applied{when} by {applied.applied_by} ({applied.run_id})")
+
+
+def run_analyze(
+    migration: Migration,
+    *,
+    target: Target | None,
+    catalogue: Catalogue | None,
+    endpoint: Endpoint | None,
+    ledger: Ledger | None,
+    run: RunContext,
+    emergency: str | None = None,
+    copies: Endpoint | None = None,
+) -> Plan:
+    """The stage. `copies`: the server for restored copies, where the cost of work is measured once in a while.
+
+    :param emergency: the reason of a declared emergency, as the person gave it.
+    :raises BaselineMissing: nobody has said what is in the database already.
+    :raises OutOfOrder: the target's policy rejects what is lower than an applied version.
+    :raises Refused: an emergency without a reason, or nobody could approve it.
+    :raises AnalysisRefused: error findings that nobody allowed. :raises DependencyMissing: a dependency is not applied.
+    :raises ContentChanged: the ledger has this version with another content.
+    """
+    if emergency is not None and target is not None:
+        emergency = declare(target, emergency, approvers=len(approvers(target, migration.metadata.author)))
+    if endpoint is not None and ledger is not None:
+        history.require(endpoint, ledger)
+    parsed = parse_migration(migration)
+    rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
+    past = Past(catalogue, rows if ledger is not None else None) if catalogue is not None else None
+    before = past.before(migration.version, now=ledger is not None) if past is not None else NOTHING_BEFORE
+    facts, basis = _facts(endpoint, parsed, before, copies, run) if endpoint is not None else (None, None)
+    refused = _refused(endpoint, parsed) if endpoint is not None else ()
+    plan = analyze(
+        migration,
+        target=target,
+        facts=facts,
+        parsed=parsed,
+        applied=rows.get(migration.version),
+        before=before,
+        pending=past.others(migration.version) if past is not None else (),
+        emergency=emergency,
+        out_of_order=higher(migration.version, rows.values()),
+        basis=basis,
+        clock=run.clock,
+    )
+    plan = plan.with_findings((*plan.findings, *refused)) if refused else plan
+    gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
+    if gone and target is not None and not plan.already_applied:
+        plan = history.with_gone(plan, gone, approvers=len(approvers(target, plan.author)))
+    if ledger is not None and plan.version in rows:
+        plan = _resumed(plan, ledger.steps(plan.version))
+    if ledger is not None:
+        _refuse_changed(plan, rows.get(plan.version))
+        if not plan.already_applied:
+            _refuse_missing(plan, rows, catalogue)
+            if target is not None:
+                require_order(plan, rows.values(), target)
+    if not plan.already_applied:
+        refuse_errors(plan)
+    return plan
+
+
+def _resumed(plan: Plan, steps: Sequence[LedgerStep]) -> Plan:
+    """What is applied in part meets its own work: "already exists" is no reason to refuse what goes on from there. The
+    dry run, which leaves out what is done, judges. Pure."""
+    if not any(step.touched for step in steps):
+        return plan
+    return plan.with_findings(
+        tuple(
+            replace(one, severity=Severity.WARNING, help="part of this migration is applied already: see the dry run")
+            if one.rule == FAILS and one.severity is Severity.ERROR
+            else one
+            for one in plan.findings
+        )
+    )
+
+
+def _facts(
+    endpoint: Endpoint, parsed: Parsed, before: Before, copies: Endpoint | None, run: RunContext
+) -> tuple[CatalogFacts, Basis]:
+    from migrator.analysis.estimate.ask import look
+    from migrator.analysis.estimate.calibrate import calibrated_or_default
+    from migrator.database.session import connect
+
+    measured = calibrated_or_default(copies, clock=run.clock)
+    with connect(endpoint, purpose="observe") as conn:
+        return look(conn, parsed.files, role=endpoint.role, measured=measured, others=before.files)
+
+
+def _refused(endpoint: Endpoint, parsed: Parsed) -> tuple[Finding, ...]:
+    """What the target's own grammar does not know, in the rollback script as well: the analyser's is the newest."""
+    from migrator.analysis.server_check import syntax_findings
+    from migrator.database.session import connect
+
+    with connect(endpoint, purpose="validate") as conn:
+        return tuple(syntax_findings(conn, parsed.files))
+
+
+def refuse_errors(plan: Plan) -> None:
+    """:raises AnalysisRefused: when the plan has error findings that the metadata does not allow."""
+    errors = tuple(item for item in plan.findings if item.severity is Severity.ERROR and item.allowed_because is None)
+    if not errors:
+        return
+    lines = "\n".join(f"  {_place(item)}{item.message}" + (f" ({item.help})" if item.help else "") for item in errors)
+    what = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+    raise AnalysisRefused(f"the analysis of {plan.version!r} found {what}:\n{lines}", findings=errors)
+
+
+def _place(finding: Finding) -> str:
+    if finding.file is None:
+        return f"{finding.rule}: "
+    line = f":{finding.line}" + (f":{finding.column}" if finding.column else "") if finding.line else ""
+    return f"{finding.file}{line}: {finding.rule}: "
+
+
+def _refuse_changed(plan: Plan, row: LedgerMigration | None) -> None:
+    """An applied migration is history: other content needs another version."""
+    if row is None or row.status != "success" or row.checksum in (None, plan.content_digest):
+        return
+    then = (row.checksum or "")[:19]
+    raise ContentChanged(
+        f"{plan.version!r} is applied with another content ({then} then, {plan.content_digest[:19]} now); "
+        "put the change into a new migration",
+        old_digest=row.checksum,
+        new_digest=plan.content_digest,
+        diff="",
+    )
+
+
+def _refuse_missing(plan: Plan, rows: Mapping[str, LedgerMigration], catalogue: Catalogue | None) -> None:
+    wanted = catalogue.dependencies_of(plan.version) if catalogue and catalogue.get(plan.version) else plan.dependencies
+    missing = tuple(name for name in wanted if name not in rows or rows[name].status != "success")
+    if not missing:
+        return
+    states = ", ".join(f"{name} ({rows[name].status if name in rows else 'not applied'})" for name in missing)
+    raise DependencyMissing(
+        f"{plan.version!r} depends on migrations that are not applied to this target: {states}; run them first",
+        missing=missing,
+    )

@@ -1,0 +1,326 @@
+"""dry_run: the plan, its rollback and the plan again on a clone of the restored copy, everything observed.
+
+It runs through the very same code as production's apply and rollback; only the tracer is added. So when apply runs, its
+SQL has already run, with its rollback, on production's data. What was found is evidence, also when it failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from migrator import ledger, steps, wording
+from migrator.analysis import data_checks
+from migrator.backups.trial import require_harmless, trial_database
+from migrator.database import fingerprint, schema, session
+from migrator.database.locking import migration_lock
+from migrator.database.schema import LEDGER_SCHEMA, Schema
+from migrator.database.schema_diff import SchemaDiff, diff, patch
+from migrator.database.session import Endpoint
+from migrator.errors import DryRunFailed, EnvironmentFault, MigratorError, Refused, RestoreNotProven, TransientError
+from migrator.evidence import (
+    Check,
+    DryRunEvidence,
+    RestoreEvidence,
+    SnapshotRecord,
+    StatementTrace,
+    TableFingerprint,
+    Verdict,
+)
+from migrator.parsing.statements import parse
+from migrator.plan import Plan
+from migrator.rehearsal import checks as dry_run_checks
+from migrator.rehearsal.observer import Observer
+from migrator.run import RunContext
+from migrator.stages import rollback, verify
+from migrator.steps.context import StepContext, StepHandle
+
+LOG = logging.getLogger(__name__)
+
+LOCK_DEADLINE_SECONDS = 60.0
+"""Nobody else is on the clone: who waits longer waits for itself."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """The database that was copied, as the snapshot has it."""
+
+    snapshot_id: str
+    copy_database: str
+    schema: Schema
+    tables: tuple[TableFingerprint, ...]
+
+
+def run(
+    plan: Plan,
+    record: SnapshotRecord,
+    restore: RestoreEvidence,
+    *,
+    copies: Endpoint,
+    run: RunContext,
+    handle: StepHandle | None = None,
+    log: logging.Logger = LOG,
+) -> DryRunEvidence:
+    """The stage. May be repeated: every attempt starts from a fresh clone of the proved copy.
+
+    :raises DryRunFailed: with `evidence` and, for a failing statement, `file`, `line`, `column` and `sqlstate`.
+    :raises RestoreNotProven: this copy does not stand for that snapshot. :raises Refused: the role is a superuser.
+    """
+    if restore.snapshot_id != record.id or restore.verdict is not Verdict.PASSED:
+        raise RestoreNotProven(
+            f"the copy {restore.copy_database!r} is not a proved restore of snapshot {record.id!r}; run again from"
+            " restore_test",
+            differences=(),
+        )
+    if record.target != plan.target:
+        raise Refused(f"the snapshot is of target {record.target!r}, the plan is for {plan.target!r}")
+    original = Original(record.id, restore.copy_database, Schema.from_dict(record.schema), record.tables)
+    return rehearse(plan, original, copies=copies, run=run, handle=handle, log=log)
+
+
+def rehearse(
+    plan: Plan,
+    original: Original,
+    *,
+    copies: Endpoint,
+    run: RunContext,
+    handle: StepHandle | None = None,
+    log: logging.Logger = LOG,
+) -> DryRunEvidence:
+    """Apply, check, roll back, compare, apply again, on a clone of `original.copy_database`.
+
+    :raises DryRunFailed: see `run`.
+    """
+    started = time.monotonic()
+    log.info("%s: dry run of %s on a clone of %s", run.run_id, plan.version, original.copy_database)
+    with trial_database(copies, original.copy_database, log=log) as endpoint:
+        rehearsal = _Rehearsal(plan, original, endpoint, copies, run, handle or StepHandle(), log)
+        with (
+            ledger.Ledger(endpoint) as book,
+            Observer(endpoint, version=plan.version) as forwards,
+            Observer(endpoint, version=plan.version) as backwards,
+        ):
+            rehearsal.perform(book, forwards, backwards)
+            evidence = rehearsal.evidence(forwards.traces, backwards.traces)
+    log.info("dry run of %s %s in %.1f s", plan.version, evidence.verdict, time.monotonic() - started)
+    failed = [check for check in evidence.checks if check.verdict is Verdict.FAILED]
+    if evidence.verdict is not Verdict.PASSED:
+        problems = tuple(f"{check.name}: {check.detail}" for check in failed or evidence.checks)
+        cause = rehearsal.error
+        raise DryRunFailed(
+            f"the dry run of {plan.version!r} failed:\n" + "\n".join(problems),
+            problems=problems,
+            evidence=evidence,
+            **{
+                key: cause.fields.get(key) if cause else None
+                for key in ("sqlstate", "file", "line", "column", "step", "statement")
+            },
+        ) from cause
+    return evidence
+
+
+@dataclass
+class _Rehearsal:
+    """What one dry run finds, one check after the other. A check that was not reached says so."""
+
+    plan: Plan
+    original: Original
+    endpoint: Endpoint
+    copies: Endpoint
+    run: RunContext
+    handle: StepHandle
+    log: logging.Logger
+    checks: list[Check] = field(default_factory=list)
+    changes: SchemaDiff = field(default_factory=lambda: SchemaDiff(()))
+    seconds: float = 0.0
+    rollback_seconds: float | None = None
+    role: str = ""
+    resumed: bool = False
+    """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
+    error: MigratorError | None = None
+    """The first failure of the SQL itself."""
+
+    def perform(self, book: ledger.Ledger, forwards: Observer, backwards: Observer) -> None:
+        before = self._open(book)
+        if not self._timed("apply", lambda: self._apply(book, forwards)):
+            self._look_for_rows()
+            self._not_reached("expected_changes", "assertions", *dry_run_checks.ROLLBACK_CHECKS)
+            return
+        self.seconds = self.checks[-1].seconds
+        after = self._schema()
+        self.changes = diff(before.portable, after.portable)
+        self._judge_assertions()
+        if not self.resumed:
+            self._judge_changes(self.changes)
+        if not self.plan.rollback_steps:
+            self._not_reached(*dry_run_checks.ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
+            return
+        if not self._timed("rollback", lambda: self._roll_back(book, backwards)):
+            self._not_reached("rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
+            return
+        self.rollback_seconds = self.checks[-1].seconds
+        restored = self._schema()
+        if self.resumed:
+            self._not_reached("rollback_schema_equal", "rollback_data", reason=dry_run_checks.RESUMED)
+            self._judge_changes(diff(restored.portable, after.portable))
+        else:
+            self.checks.append(dry_run_checks.schema_equal("rollback_schema_equal", before, restored))
+            self._timed_check(lambda: self._data(before, restored, forwards.written | backwards.written))
+        if not self._timed("reapply", lambda: self._apply(book, None)):
+            self._not_reached("reapply_schema_equal")
+            return
+        self.checks.append(dry_run_checks.schema_equal("reapply_schema_equal", after, self._schema()))
+
+    def evidence(self, forwards: tuple[StatementTrace, ...], backwards: tuple[StatementTrace, ...]) -> DryRunEvidence:
+        return DryRunEvidence(
+            plan_digest=self.plan.digest,
+            snapshot_id=self.original.snapshot_id,
+            verdict=dry_run_checks.verdict(
+                self.checks, irreversible=not self.plan.rollback_steps, resumed=self.resumed
+            ),
+            checks=tuple(self.checks),
+            statements=forwards,
+            rollback_statements=backwards,
+            schema_diff=self.changes.lines(),
+            fingerprint_before=self.original.schema.portable.fingerprint,
+            fingerprint_after=patch(self.original.schema, self.changes).portable.fingerprint,
+            seconds=self.seconds,
+            rollback_seconds=self.rollback_seconds,
+            wal_bytes=sum(trace.wal_bytes for trace in forwards),
+            role=self.role,
+            finished_at=self.run.clock(),
+            irreversible=not self.plan.rollback_steps,
+            extra={"surprises": list(dry_run_checks.surprises(forwards)), "resumed": self.resumed},
+        )
+
+    def _open(self, book: ledger.Ledger) -> Schema:
+        """Make the clone's ledger its own, and let go what was in progress when the snapshot was taken."""
+        with session.connect(self.endpoint, purpose="dry_run", version=self.plan.version) as conn:
+            self.role = require_harmless(conn)
+        reason = "a clone of a restored copy, for a dry run"
+        if book.exists():
+            book.adopt(run=self.run, reason=reason)
+        else:
+            book.install()
+        book.check()
+        held = book.running()
+        if held is not None:
+            book.repair(held.version, status="failed", run=self.run, reason=f"was running at the snapshot; {reason}")
+        self.resumed = any(rollback.took_effect(step) for step in book.steps(self.plan.version))
+        return self._schema()
+
+    def _apply(self, book: ledger.Ledger, tracer: Observer | None) -> str:
+        with migration_lock(
+            self.endpoint, run=self.run, deadline_seconds=LOCK_DEADLINE_SECONDS, sleep=self.handle.sleep
+        ) as lock:
+            ctx = StepContext(
+                endpoint=self.endpoint,
+                ledger=book,
+                plan=self.plan,
+                run=self.run,
+                lock=lock,
+                tracer=tracer,
+                handle=self.handle,
+                log=self.log,
+                deadline_seconds=LOCK_DEADLINE_SECONDS,
+                purpose="dry_run",
+            )
+            book.begin(self.plan, run=self.run)
+            results = [steps.run(step, ctx) for step in self.plan.steps]
+        return wording.count(sum(len(result.statements) for result in results), "statement")
+
+    def _roll_back(self, book: ledger.Ledger, tracer: Observer) -> str:
+        report = rollback.run(
+            self.plan,
+            endpoint=self.endpoint,
+            ledger=book,
+            run=self.run,
+            force=True,  # whatever the metadata says about failures: here it is the script that is tried
+            deadline_seconds=LOCK_DEADLINE_SECONDS,
+            handle=self.handle,
+            tracer=tracer,
+            log=self.log,
+        )
+        return f"{wording.count(len(report.statements), 'statement')}, {report.reason}"
+
+    def _judge_changes(self, changes: SchemaDiff) -> None:
+        if self.plan.expected_changes is not None:
+            self.checks.append(dry_run_checks.expected(self.plan.expected_changes, changes))
+
+    def _judge_assertions(self) -> None:
+        if self.plan.assertions:
+            with session.connect(self.endpoint, purpose="verify", version=self.plan.version) as conn:
+                found = [verify.assertion(conn, i, q, self.plan) for i, q in enumerate(self.plan.assertions, start=1)]
+            self.checks.append(dry_run_checks.together("assertions", found))
+
+    def _data(self, before: Schema, restored: Schema, written: Iterable[str]) -> Check:
+        """The rows of every table that was written must be those of the snapshot again."""
+        moved = {name for name in written if dry_run_checks.columns_moved(name, before, restored)}
+        originals = {table.table: table for table in self.original.tables if table.table in written}
+        found = self._fingerprints(self.endpoint, set(written) - moved)
+        if moved:
+            pristine = self.copies.with_database(self.original.copy_database)
+            originals |= self._fingerprints(pristine, moved, by_name=True)
+            found |= self._fingerprints(self.endpoint, moved, by_name=True)
+        return dry_run_checks.data_equal(originals, found, self.changes)
+
+    def _fingerprints(
+        self, endpoint: Endpoint, only: set[str], *, by_name: bool = False
+    ) -> dict[str, TableFingerprint]:
+        with session.connect(endpoint, purpose="observe", version=self.plan.version) as conn:
+            found = fingerprint.tables(conn, exclude=(LEDGER_SCHEMA,), only=only, by_name=by_name)
+        return {table.table: table for table in found}
+
+    def _schema(self) -> Schema:
+        with session.connect(self.endpoint, purpose="observe", version=self.plan.version) as conn:
+            return schema.read(conn, exclude=(LEDGER_SCHEMA,))
+
+    def _look_for_rows(self) -> None:
+        """The server names the first row that it dislikes; people want to know how many there are, and in what else."""
+        statements = [
+            replace(item, index=statement.index)
+            for step in self.plan.steps
+            for statement in step.statements
+            for item in parse(statement.sql, file=statement.file).statements[:1]
+        ]
+        pristine = self.copies.with_database(self.original.copy_database)
+        try:
+            with session.connect(pristine, purpose="observe", version=self.plan.version) as conn:
+                found = data_checks.violations(data_checks.look_for(conn, statements))
+        except MigratorError as exc:  # the failure of apply is what people must see
+            self.log.warning("nobody could look for the rows that made it fail: %s", exc)
+            return
+        if found:
+            self.checks.append(Check("data", Verdict.FAILED, "; ".join(map(str, found))))
+
+    def _timed(self, name: str, work: Callable[[], str]) -> bool:
+        """One thing that the SQL must be able to do. What a retry may mend, and a lost server, are not its failure."""
+        started = time.monotonic()
+        try:
+            detail = work()
+        except (TransientError, EnvironmentFault):
+            raise
+        except MigratorError as exc:
+            if self.handle.cancelled:
+                raise
+            self.error = self.error or exc
+            self.checks.append(Check(name, Verdict.FAILED, str(exc), time.monotonic() - started))
+            return False
+        self.checks.append(Check(name, Verdict.PASSED, detail, time.monotonic() - started))
+        return True
+
+    def _timed_check(self, work: Callable[[], Check]) -> None:
+        started = time.monotonic()
+        check = work()
+        self.checks.append(Check(check.name, check.verdict, check.detail, time.monotonic() - started))
+
+    def _not_reached(self, *names: str, reason: str = "not reached") -> None:
+        wanted = [
+            name
+            for name in names
+            if not (name == "expected_changes" and self.plan.expected_changes is None)
+            and not (name == "assertions" and not self.plan.assertions)
+        ]
+        self.checks += [Check(name, Verdict.UNVERIFIED, reason) for name in wanted]

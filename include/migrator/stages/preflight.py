@@ -1,0 +1,258 @@
+"""The last look before apply: is everything that the reviewers decided on still true, and may the server be changed?
+
+All checks are made, and all that fail are told at once. Apply repeats those inside its lock that nothing may slip past
+(reviews, content, drift, window, dependencies); what is only asked here concerns the server's health.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from migrator.catalogue import content
+from migrator.database import schema, session
+from migrator.database.session import Endpoint
+from migrator.errors import (
+    HeldByOther,
+    MigratorError,
+    OutsideWindow,
+    PreflightBusy,
+    PreflightRefused,
+    Refused,
+    TransientError,
+)
+from migrator.evidence import Check, EvidenceBundle, Verdict
+from migrator.history import out_of_order
+from migrator.ledger import resume
+from migrator.operations import health_checks as preflight_checks
+from migrator.operations import health_facts as preflight_facts
+from migrator.plan import Plan
+from migrator.run import RunContext
+from migrator.stages import apply, review
+from migrator.targets import windows
+from migrator.targets.targets import Target
+
+if TYPE_CHECKING:
+    from migrator.catalogue.catalogue import Migration
+    from migrator.catalogue.metadata import Schedule
+    from migrator.ledger import Ledger
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PreflightReport:
+    version: str
+    target: str
+    checks: tuple[Check, ...]
+    already_applied: bool = False
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.verdict is Verdict.FAILED)
+
+    @property
+    def unverified(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.verdict is Verdict.UNVERIFIED)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One check that was made, and the error that it would be alone."""
+
+    check: Check
+    error: MigratorError | None = None
+
+
+def decide_window(
+    plan: Plan, target: Target, schedule: Schedule | None, seconds: float, now: datetime
+) -> windows.WindowDecision:
+    """May the migration start now, and does it fit into what is left of the window? Pure.
+
+    :param schedule: the migration's own; None on any target but the one that it names.
+    :param seconds: what apply took on the restored copy; `apply.SAFETY_FACTOR` is put on it here.
+    """
+    return windows.decide(
+        now,
+        schedule=schedule,
+        windows=target.windows,
+        freezes=target.freezes,
+        needed_seconds=seconds * apply.SAFETY_FACTOR,
+        emergency=plan.emergency is not None,
+    )
+
+
+def is_applied(plan: Plan, ledger: Ledger) -> bool:
+    """Applied and verified already with this very content: then there is nothing to wait for, nor to check."""
+    row = ledger.migration(plan.version) if ledger.exists() else None
+    return apply.is_applied(plan, row)
+
+
+def run_checks(
+    plan: Plan,
+    bundle: EvidenceBundle,
+    *,
+    endpoint: Endpoint,
+    ledger: Ledger,
+    target: Target,
+    migration: Migration | None,
+    run: RunContext,
+    log: logging.Logger = LOG,
+) -> PreflightReport:
+    """Make every check; writes nothing. `migration` None: the files are not compared with the plan.
+
+    :raises ReviewMissing, DriftDetected, ContentChanged, DependencyMissing, HeldByOther, NeedsHuman, ...: when that is
+        all that keeps it from starting.
+    :raises PreflightRefused: several reasons, or one of the server's health that does not pass by itself.
+    :raises PreflightBusy: only such as pass by themselves; another try may go through.
+    """
+    if is_applied(plan, ledger):
+        checks = (Check("ledger", Verdict.PASSED, "applied and verified already: there is nothing to do"),)
+        return PreflightReport(plan.version, target.name, checks, already_applied=True)
+    there = ledger.exists()
+    made = [
+        _gate("evidence", lambda: _evidence(plan, bundle)),
+        _gate("ledger", lambda: _ledger(ledger, there)),
+        _gate("holder", lambda: _holder(plan, ledger, there, run)),
+        _gate("reviews", lambda: _reviews(plan, bundle, ledger, target, run)),
+        _gate("content", lambda: _content(plan, migration)),
+        _gate("dependencies", lambda: _dependencies(plan, ledger, there, target)),
+        _gate("order", lambda: _order(plan, ledger, there, target)),
+        _gate("window", lambda: _window(plan, bundle, target, migration, run)),
+        _gate("drift", lambda: _drift(plan, bundle, endpoint, ledger, there)),
+    ]
+    findings = [preflight_checks.snapshot_age(bundle, target.snapshot.max_age, run.clock())]
+    started = time.monotonic()
+    with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
+        facts = preflight_facts.read(
+            connection,
+            touched=preflight_checks.touched_tables(plan, bundle),
+            rewritten=preflight_checks.rewritten_tables(plan, bundle),
+        )
+    seconds = time.monotonic() - started
+    findings += preflight_checks.server_checks(facts, plan, target.limits, wal_bytes=bundle.dry_run.wal_bytes)
+    made += [_health(finding, seconds) for finding in findings]
+    report = PreflightReport(plan.version, target.name, tuple(one.check for one in made))
+    for check in report.checks:
+        log.log(_LEVELS[check.verdict], "preflight %s: %s, %s", check.name, check.verdict, check.detail)
+    error = verdict(report, made)
+    if error is not None:
+        raise error
+    return report
+
+
+_LEVELS = {Verdict.PASSED: logging.INFO, Verdict.UNVERIFIED: logging.WARNING, Verdict.FAILED: logging.ERROR}
+
+
+def verdict(report: PreflightReport, made: Sequence[Made]) -> MigratorError | None:
+    """What to raise: the one specific reason as itself, several together, or that it is worth another try. Pure."""
+    failed = [one for one in made if one.error is not None]
+    lasting = [one for one in failed if not isinstance(one.error, TransientError)]
+    if not failed:
+        return None
+    checks = tuple(one.check for one in failed)
+    error = (lasting or failed)[0].error
+    assert error is not None
+    if len(failed) == 1:
+        return type(error)(str(error), **{**error.fields, "checks": checks})
+    text = f"{report.version!r} must not be applied to {report.target!r} now, for {len(failed)} reasons:\n" + "\n".join(
+        f"- {one.check.name}: {one.error}" for one in failed
+    )
+    if not lasting:
+        return PreflightBusy(text, checks=checks)
+    if len(lasting) == 1:
+        return type(error)(text, **{**error.fields, "checks": checks})
+    return PreflightRefused(text, checks=checks)
+
+
+def _gate(name: str, look: Callable[[], str]) -> Made:
+    """A refusal is a failed check. Anything else, such as a lost connection, ends the stage: it may be retried."""
+    started = time.monotonic()
+    try:
+        detail = look()
+    except (Refused, HeldByOther) as exc:
+        return Made(Check(name, Verdict.FAILED, str(exc), time.monotonic() - started), exc)
+    return Made(Check(name, Verdict.PASSED, detail, time.monotonic() - started))
+
+
+def _health(finding: preflight_checks.Finding, seconds: float) -> Made:
+    check = replace(finding.check, seconds=seconds if finding.check.name != "snapshot" else 0.0)
+    if check.verdict is not Verdict.FAILED:
+        return Made(check)
+    return Made(check, (PreflightBusy if finding.busy else PreflightRefused)(f"{check.name}: {check.detail}"))
+
+
+def _evidence(plan: Plan, bundle: EvidenceBundle) -> str:
+    problems = apply.evidence_problems(plan, bundle)
+    if problems:
+        raise Refused(f"the evidence does not support this plan: {'; '.join(problems)}. run it again from snapshot")
+    return f"of snapshot {bundle.snapshot.id}, restored and rehearsed on"
+
+
+def _ledger(ledger: Ledger, there: bool) -> str:
+    if not there:
+        return "none yet; the first apply installs it"
+    ledger.check()
+    return "whole, and of this database"
+
+
+def _holder(plan: Plan, ledger: Ledger, there: bool, run: RunContext) -> str:
+    """The very questions that apply asks when it begins."""
+    if not there:
+        return "no other migration is in the way"
+    apply.require_clear_way(plan, ledger.migrations(), ledger)
+    resume.decide(
+        plan,
+        run_id=run.run_id,
+        running=ledger.running(),
+        row=ledger.migration(plan.version),
+        steps=ledger.steps(plan.version),
+    )
+    return "no other migration is in the way"
+
+
+def _reviews(plan: Plan, bundle: EvidenceBundle, ledger: Ledger, target: Target, run: RunContext) -> str:
+    review.require(ledger, plan, bundle.digest, target, run.clock())
+    wanted = review.required(target, plan)
+    return f"{wanted} wanted for risk {plan.risk.value!r}, and there" if wanted else "none wanted"
+
+
+def _content(plan: Plan, migration: Migration | None) -> str:
+    if migration is None:
+        return "not compared: there are no files"
+    return "; ".join(content.check_disk(plan, migration)) or "the files are as they were analysed"
+
+
+def _dependencies(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
+    apply.require_dependencies(plan, ledger.migrations() if there else (), target)
+    return f"{', '.join(plan.dependencies)} applied" if plan.dependencies else "none"
+
+
+def _order(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
+    above = out_of_order.require(plan, ledger.migrations() if there else (), target)
+    return (
+        f"out of order, which the policy allows: {', '.join(above)} applied already" if above else "the next in order"
+    )
+
+
+def _window(plan: Plan, bundle: EvidenceBundle, target: Target, migration: Migration | None, run: RunContext) -> str:
+    """The operator has waited for it; here it is told with the rest."""
+    schedule = migration.metadata.schedule if migration is not None else None
+    own = schedule if schedule is not None and schedule.target == target.name else None
+    decision = decide_window(plan, target, own, bundle.dry_run.seconds, run.clock())
+    if decision.state is not windows.WindowState.OPEN:
+        raise OutsideWindow(decision.reason, opens_at=decision.opens_at, closes_at=decision.closes_at)
+    return decision.reason
+
+
+def _drift(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint, ledger: Ledger, there: bool) -> str:
+    if there and apply.partly_applied(plan, ledger):
+        return "not compared: part of this migration is applied, and apply goes on from there"
+    with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
+        now = schema.read(connection, exclude=(ledger.schema,))
+    apply.require_no_drift(now, bundle.snapshot)
+    return "the schema is the one of the snapshot"

@@ -1,0 +1,290 @@
+"""Undo what a run really applied. A teardown: it asks the ledger only, never what Airflow believes.
+
+First the backends that the ledger remembers are fenced (a worker that is thought dead may still execute), then the lock
+is taken, then the decision is made from the rows as they are now.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from migrator.database import schema, schema_diff, session
+from migrator.database.activity import fence
+from migrator.database.locking import migration_lock
+from migrator.database.session import Endpoint
+from migrator.documents import StrEnum
+from migrator.errors import (
+    Cancelled,
+    CommitUnknown,
+    ConnectionLost,
+    HeldByOther,
+    MigratorError,
+    NeedsHuman,
+    RollbackFailed,
+    TransientError,
+)
+from migrator.evidence import SnapshotRecord
+from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
+from migrator.plan import OnFailure, Plan
+from migrator.run import RunContext
+from migrator.stages.verify import FAILED as VERIFY_FAILED
+from migrator.steps import undo
+from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
+
+if TYPE_CHECKING:
+    from migrator.ledger import Ledger
+    from migrator.steps.tracing import Tracer
+
+LOG = logging.getLogger(__name__)
+
+
+class Action(StrEnum):
+    NOTHING = "nothing"
+    """Nothing of this run is in the database."""
+    ROLLED_BACK = "rolled_back"
+    HELD = "held"
+    """Something is applied and stays until a person has decided."""
+    KEPT_VERIFIED = "kept_verified"
+    """Applied and verified: the good end."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`action` ROLLED_BACK means: do it. `close` means: the row says running although nothing runs any more."""
+
+    action: Action
+    reason: str
+    close: bool = False
+
+
+@dataclass(frozen=True)
+class RollbackReport:
+    version: str
+    action: Action
+    reason: str
+    seconds: float = 0.0
+    statements: tuple[StatementResult, ...] = ()
+    schema_equal: bool | None = None
+    """Whether the schema is the one from before; None when that was not compared."""
+    differences: tuple[str, ...] = ()
+
+
+def decide(
+    row: LedgerMigration | None,
+    steps: Sequence[LedgerStep],
+    *,
+    run_id: str,
+    on_failure: OnFailure,
+    has_script: bool,
+    force: bool = False,
+) -> Decision:
+    """What a teardown has to do about the ledger as it is. Pure.
+
+    :param force: a person asked for the rollback: also of a verified migration, one that is held, or another run's.
+    """
+    if row is None:
+        return Decision(Action.NOTHING, "the migration never began")
+    if row.status is MigrationStatus.ROLLED_BACK:
+        return Decision(Action.NOTHING, "it is rolled back already")
+    if row.status is MigrationStatus.SUCCESS and not force:
+        return Decision(Action.KEPT_VERIFIED, "it is applied and verified")
+    if row.run_id != run_id and not force:
+        return Decision(Action.NOTHING, f"run {row.run_id!r} has applied it, this run has applied nothing")
+    if row.status is MigrationStatus.ROLLBACK_FAILED and not force:
+        return Decision(
+            Action.HELD,
+            f"a rollback failed before ({row.error_message}); it is not repeated blindly. put the database in order,"
+            f' then say what is true with "migrator ledger repair {row.version}"',
+        )
+    if not any(took_effect(step) for step in steps):
+        return Decision(Action.NOTHING, "no statement took effect", close=row.status is MigrationStatus.RUNNING)
+    if not has_script:
+        return Decision(
+            Action.HELD,
+            "there is no rollback script: write a new migration that repairs what is there (a forward fix), or restore"
+            " the snapshot",
+            close=row.status is MigrationStatus.RUNNING,
+        )
+    if on_failure is not OnFailure.ROLLBACK and not force:
+        return Decision(
+            Action.HELD,
+            f"the metadata says on_failure: {on_failure.value}, so what is applied stays until a person decides",
+            close=row.status is MigrationStatus.RUNNING,
+        )
+    return Decision(Action.ROLLED_BACK, f"undoing {', '.join(step.step for step in steps if took_effect(step))}")
+
+
+def took_effect(step: LedgerStep) -> bool:
+    """Whether anything of the step may be in the database. A transaction that did not commit leaves nothing; a
+    statement outside one may have left something even when it failed."""
+    if step.status is StepStatus.SUCCESS:
+        return True
+    if step.status in (StepStatus.PENDING, StepStatus.ROLLED_BACK):
+        return False
+    return step.statements_done > 0 or "statement" in step.cursor
+
+
+def run(
+    plan: Plan,
+    *,
+    endpoint: Endpoint,
+    ledger: Ledger,
+    run: RunContext,
+    force: bool = False,
+    snapshot: SnapshotRecord | None = None,
+    deadline_seconds: float = 600.0,
+    handle: StepHandle | None = None,
+    tracer: Tracer | None = None,
+    log: logging.Logger = LOG,
+) -> RollbackReport:
+    """Bring the database back to where it was, if this run changed it.
+
+    :param snapshot: of before; with it the schema is compared afterwards.
+    :raises RollbackFailed: the script failed; recorded, and not to be retried.
+    :raises TransientError: a lock or the connection; the rollback may be tried again.
+    """
+    started = time.monotonic()
+    decide_now = _decider(plan, ledger, run, force)
+    decision = decide_now()
+    log.info("rollback of %s: %s (%s)", plan.version, decision.action, decision.reason)
+    if _is_final(decision):
+        return RollbackReport(plan.version, decision.action, decision.reason)
+    handle = handle or StepHandle()
+    _fence_all(plan, endpoint, ledger)
+    with migration_lock(endpoint, run=run, deadline_seconds=deadline_seconds, sleep=handle.sleep) as lock:
+        _fence_all(plan, endpoint, ledger)
+        decision = decide_now()
+        if decision.action is not Action.ROLLED_BACK:
+            _close(plan, ledger, run, decision)
+            return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
+        ctx = StepContext(
+            endpoint=endpoint,
+            ledger=ledger,
+            plan=plan,
+            run=run,
+            lock=lock,
+            tracer=tracer,
+            handle=handle,
+            log=log,
+            deadline_seconds=deadline_seconds,
+            purpose="rollback",
+        )
+        statements = _undo(ctx, decision)
+        report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements)
+        if snapshot is not None:
+            report = _compare(report, snapshot, ctx)
+    report = replace(report, seconds=time.monotonic() - started)
+    log.info("rollback of %s done in %.3f s", plan.version, report.seconds)
+    return report
+
+
+def _decider(plan: Plan, ledger: Ledger, run: RunContext, force: bool) -> Callable[[], Decision]:
+    def decide_now() -> Decision:
+        row = ledger.migration(plan.version) if ledger.exists() else None
+        return decide(
+            row,
+            ledger.steps(plan.version) if row is not None else (),
+            run_id=run.run_id,
+            on_failure=plan.on_failure,
+            has_script=bool(plan.rollback_steps),
+            force=force,
+        )
+
+    return decide_now
+
+
+def _is_final(decision: Decision) -> bool:
+    """Nothing to wait for: the answer does not change while somebody else works, and nothing is written."""
+    return decision.action in (Action.NOTHING, Action.KEPT_VERIFIED) and not decision.close
+
+
+def _fence_all(plan: Plan, endpoint: Endpoint, ledger: Ledger) -> None:
+    """End every session that the ledger remembers as executing this migration, forwards or backwards."""
+    backends: set[tuple[int, datetime]] = {
+        (step.backend_pid, step.backend_start)
+        for step in ledger.steps(plan.version)
+        if step.backend_pid is not None and step.backend_start is not None and step.status is not StepStatus.SUCCESS
+    }
+    for event in ledger.events(plan.version):
+        if event.kind == undo.STARTED:
+            backends.add((int(event.detail["backend_pid"]), datetime.fromisoformat(event.detail["backend_start"])))
+    if not backends:
+        return
+    with session.connect(login_of(endpoint), purpose="observe", version=plan.version) as conn:
+        for pid, backend_start in sorted(backends):
+            if not fence(conn, pid=pid, backend_start=backend_start):
+                raise ConnectionLost(
+                    f"backend {pid}, which executed {plan.version!r}, does not end; it may be waiting for a disk or a"
+                    " standby: look at it and try again"
+                )
+
+
+def cause(ledger: Ledger, version: str, run: RunContext) -> str:
+    """Why this run failed, by the ledger: the error of its last step, or what verify found. Empty when nobody wrote it
+    down, as when somebody marked the run failed."""
+    for event in reversed(ledger.events(version)):
+        if event.run_id == run.run_id and event.kind == "step_failed":
+            return f"step {event.detail.get('step')}: {event.detail.get('error')}"
+        if event.run_id == run.run_id and event.kind == VERIFY_FAILED:
+            return "; ".join(f"verify: {problem}" for problem in event.detail.get("problems", ()))
+    return ""
+
+
+def _close(plan: Plan, ledger: Ledger, run: RunContext, decision: Decision) -> None:
+    if decision.action is Action.HELD:
+        ledger.append_event("held", version=plan.version, run=run, detail={"reason": decision.reason})
+    if decision.close:
+        reason = cause(ledger, plan.version, run) or decision.reason
+        ledger.mark_failed(plan.version, run=run, error_message=reason)
+
+
+def _undo(ctx: StepContext, decision: Decision) -> tuple[StatementResult, ...]:
+    version = ctx.plan.version
+    try:
+        return undo.execute(ctx, reason=cause(ctx.ledger, version, ctx.run) or decision.reason)
+    except CommitUnknown as exc:
+        return _resolve(ctx, exc)
+    except (TransientError, HeldByOther, Cancelled):
+        raise
+    except MigratorError as exc:
+        ctx.log.error("rollback of %s failed: %s", version, exc)
+        ctx.ledger.mark_rollback_failed(version, run=ctx.run, error_message=str(exc))
+        raise RollbackFailed(
+            f"the rollback of {version!r} failed: {exc}. the database is between two states and other migrations are"
+            " kept out. look at it, put it in order by hand or with the snapshot, then say what is true with"
+            f' "migrator ledger repair {version}"; nothing is retried by itself',
+            **{key: exc.fields.get(key) for key in ("sqlstate", "file", "line", "column", "statement")},
+        ) from exc
+
+
+def _resolve(ctx: StepContext, lost: CommitUnknown) -> tuple[StatementResult, ...]:
+    """COMMIT without an answer: the ledger's row was in that transaction. A server that is down is asked later."""
+    _fence_all(ctx.plan, ctx.endpoint, ctx.ledger)
+    row = ctx.ledger.migration(ctx.plan.version)
+    if row is None:
+        raise NeedsHuman(f"the ledger has lost the row of {ctx.plan.version!r}") from lost
+    if row.status is MigrationStatus.ROLLED_BACK:
+        ctx.log.warning("the connection was lost at COMMIT of the rollback; the ledger says it took effect")
+        return ()
+    raise ConnectionLost(
+        "the connection was lost at COMMIT of the rollback, which did not take effect: try again"
+    ) from lost
+
+
+def _compare(report: RollbackReport, snapshot: SnapshotRecord, ctx: StepContext) -> RollbackReport:
+    """The schema must be the very one from before. A difference is reported, not hidden: the data is undone all the
+    same."""
+    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
+        now = schema.read(conn, exclude=(ctx.ledger.schema,))
+    if now.fingerprint == snapshot.schema_fingerprint:
+        return replace(report, schema_equal=True)
+    differences = schema_diff.diff(schema.Schema.from_dict(snapshot.schema), now).lines()
+    detail = {"differences": list(differences)}
+    ctx.ledger.append_event("rollback_differs", version=ctx.plan.version, run=ctx.run, detail=detail)
+    ctx.log.warning("after the rollback the schema differs from the one before:\n%s", "\n".join(differences))
+    return replace(report, schema_equal=False, differences=differences)

@@ -1,0 +1,205 @@
+"""snapshot: a restorable copy of the target, with the facts of the very moment it was taken.
+
+One transaction exports a snapshot; the dump, the schema, the hashes of all tables and the sequences are all read
+in it. So what restore_test compares with is what was dumped, however much the application writes meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from migrator import backups
+from migrator.backups import manifest
+from migrator.backups.programs import client_programs
+from migrator.backups.storage import Storage, local_storage
+from migrator.database import fingerprint, queries, schema, session
+from migrator.database.schema import LEDGER_SCHEMA, Schema
+from migrator.database.session import Connection, Endpoint
+from migrator.evidence import SnapshotRecord, TableFingerprint
+from migrator.plan import Plan
+from migrator.run import RunContext
+from migrator.targets.targets import Target
+
+LOG = logging.getLogger(__name__)
+
+KEY = re.compile(r"(?P<time>\d{8}T\d{6}Z)-")
+LEFTOVER_DAYS = 7
+"""No dump takes that long: what is incomplete then was left by one that was killed."""
+
+
+@dataclass
+class _Facts:
+    """Read while the dump runs."""
+
+    schema: Schema
+    tables: tuple[TableFingerprint, ...]
+
+
+def run(
+    plan: Plan,
+    *,
+    endpoint: Endpoint,
+    target: Target,
+    run: RunContext,
+    storage: Storage | None = None,
+    programs: Path | None = None,
+    log: logging.Logger = LOG,
+) -> SnapshotRecord:
+    """The stage. A retry of the same run removes what its earlier attempt left and starts anew.
+
+    :param storage: where to keep it; taken from the target when it is a directory.
+    :param programs: directory of pg_dump; looked for when None.
+    :raises ProgramFailed, ConnectionLost, EnvironmentFault: no snapshot was kept.
+    """
+    started = time.monotonic()
+    keeper = storage or local_storage(target.storage)
+    provider = backups.find(target.provider)
+    with session.connect(
+        endpoint, purpose="snapshot", version=plan.version, lock_timeout_ms=60_000, idle_in_transaction_timeout_ms=0
+    ) as conn:
+        server_version = conn.info.server_version
+        tools = client_programs(server_version // 10_000, configured=programs)
+        compression = provider.choose_compression(target.snapshot.compression, tools)
+        identifier = session.system_identifier(conn)
+        with session.translated():
+            conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            before = fingerprint.sequences(conn)
+            exported, taken_at, lsn, database = conn.execute(
+                queries.load("migrator.backups", "backups")["moment"]
+            ).fetchall()[0]
+        name = snapshot_name(plan.version, run.run_id, taken_at)
+        key = f"{target.name}/{name}"
+        _remove_leftovers(keeper, target.name, name)
+        folder = keeper.workplace(key)
+        folder.mkdir(mode=0o700, parents=True)
+        log.info(
+            "snapshot %s of %s: pg_dump %s, %s, %s jobs",
+            name,
+            endpoint.label,
+            tools.version,
+            compression,
+            target.snapshot.jobs,
+        )
+        facts: list[_Facts] = []
+        try:
+            seconds = provider.dump(
+                endpoint,
+                folder,
+                programs=tools,
+                snapshot=exported,
+                jobs=target.snapshot.jobs,
+                compression=compression,
+                while_waiting=lambda: facts.append(_read(conn, log)),
+            )
+            listing = manifest.build(name, folder)
+            manifest.write(listing, folder)
+            keeper.keep(key, folder)
+        except BaseException:
+            _give_up(keeper, key, log)
+            raise
+        with session.translated():
+            conn.execute("ROLLBACK")
+        after = fingerprint.sequences(conn)
+    found = facts[0]
+    record = SnapshotRecord(
+        id=name,
+        provider=provider.NAME,
+        location=keeper.location(key),
+        target=target.name,
+        database=database,
+        system_identifier=identifier,
+        server_version_num=server_version,
+        lsn=lsn,
+        taken_at=taken_at,
+        finished_at=run.clock(),
+        seconds=time.monotonic() - started,
+        size_bytes=listing.size_bytes,
+        manifest_digest=listing.digest,
+        tool=f"pg_dump {tools.version}",
+        compression=compression,
+        schema_fingerprint=found.schema.fingerprint,
+        schema=found.schema.to_dict(),
+        tables=found.tables,
+        sequences=before,
+        expires_at=taken_at + timedelta(days=target.snapshot.retention_days),
+        sequences_after={name: value for name, value in after.items() if before.get(name) != value},
+    )
+    log.info(
+        "snapshot %s: %s bytes in %.1f s (dump and hashes of %s tables side by side: %.1f s)",
+        name,
+        f"{record.size_bytes:,}",
+        record.seconds,
+        len(found.tables),
+        seconds,
+    )
+    return record
+
+
+def snapshot_name(version: str, run_id: str, taken_at: datetime) -> str:
+    """Sorts by time; says whose it is."""
+    stamp = taken_at.strftime("%Y%m%dT%H%M%SZ")
+    return f"{stamp}-{_plain(version)}-{_plain(run_id)}"
+
+
+def expire(
+    target: Target, *, now: datetime, storage: Storage | None = None, log: logging.Logger = LOG
+) -> tuple[str, ...]:
+    """Delete snapshots of the target that are older than its retention, but never the newest `keep`, and what killed
+    dumps left behind; the keys of all."""
+    keeper = storage or local_storage(target.storage)
+    old = expired(keeper.keys(target.name), now=now, days=target.snapshot.retention_days, keep=target.snapshot.keep)
+    for key in old:
+        log.info("snapshot %s is older than %s days: deleted", key, target.snapshot.retention_days)
+        keeper.delete(key)
+    left = expired(keeper.leftovers(target.name), now=now, days=LEFTOVER_DAYS, keep=0)
+    for key in left:
+        log.info("snapshot %s was never completed: deleted", key)
+        keeper.delete(key)
+    return (*old, *left)
+
+
+def expired(keys: tuple[str, ...], *, now: datetime, days: int, keep: int) -> tuple[str, ...]:
+    """Which of these keys, oldest first, may go. A name that we did not give is never among them. Pure."""
+    limit = now - timedelta(days=days)
+    found = []
+    for key in keys[: max(0, len(keys) - keep)]:
+        match = KEY.match(key.rpartition("/")[2])
+        if match and datetime.strptime(match["time"] + "+0000", "%Y%m%dT%H%M%SZ%z") < limit:
+            found.append(key)
+    return tuple(found)
+
+
+def _remove_leftovers(keeper: Storage, target: str, name: str) -> None:
+    """What an earlier attempt of the same run kept: nobody refers to it, its task did not succeed."""
+    tail = KEY.sub("", name)
+    for key in keeper.keys(target):
+        if KEY.sub("", key.rpartition("/")[2]) == tail:
+            keeper.delete(key)
+
+
+def _give_up(keeper: Storage, key: str, log: logging.Logger) -> None:
+    """What cannot be removed now is an incomplete snapshot for `expire`; the reason of the failure counts more."""
+    try:
+        keeper.delete(key)
+    except Exception as exc:
+        log.warning("what there is of snapshot %s could not be removed: %s", key, exc)
+
+
+def _read(conn: Connection, log: logging.Logger) -> _Facts:
+    def tell(table: TableFingerprint) -> None:
+        log.info("hashed %s: %s rows", table.table, f"{table.rows:,}")
+
+    with session.translated():
+        return _Facts(
+            schema=schema.read(conn, exclude=(LEDGER_SCHEMA,)),
+            tables=fingerprint.tables(conn, exclude=(), observe=tell),
+        )
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._]", "_", text)[:80]

@@ -1,0 +1,191 @@
+"""Is in the database what was promised? The only place that makes a migration a success."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from migrator.catalogue import expected_changes
+from migrator.database import schema, session
+from migrator.database.locking import migration_lock
+from migrator.database.schema import Schema
+from migrator.database.schema_diff import diff
+from migrator.database.session import Endpoint
+from migrator.errors import MigratorError, NeedsHuman, TransientError, VerifyFailed
+from migrator.evidence import Check, EvidenceBundle, Verdict
+from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
+from migrator.plan import Plan
+from migrator.run import RunContext
+
+if TYPE_CHECKING:
+    from migrator.ledger import Ledger
+
+LOG = logging.getLogger(__name__)
+
+FAILED = "verify_failed"
+"""The event that remembers what was not as promised, for the rollback and the outcome to say."""
+
+ASSERTION_TIMEOUT_MS = 60_000
+"""An assertion that takes longer has no place in a maintenance window; the metadata's statement_timeout overrides."""
+
+UNFINISHED = ("[invalid]", "[index invalid]", "not valid")
+"""How `schema.read` marks an index or constraint that does not do its work yet."""
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    version: str
+    checks: tuple[Check, ...]
+    already_verified: bool = False
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """What is not proved; a check that could not run is not passed."""
+        return tuple(check for check in self.checks if check.verdict is not Verdict.PASSED)
+
+
+def run(
+    plan: Plan,
+    bundle: EvidenceBundle | None,
+    *,
+    endpoint: Endpoint,
+    ledger: Ledger,
+    run: RunContext,
+    without_evidence: bool = False,
+    deadline_seconds: float = 600.0,
+    log: logging.Logger = LOG,
+) -> VerifyReport:
+    """Check everything, then mark the migration verified. A second time it writes nothing.
+
+    :param without_evidence: there was no dry run (a local trial), so there is nothing to compare the schema with.
+    :raises VerifyFailed: with every problem; nothing is undone here, the rollback does that.
+    """
+    if bundle is None and not without_evidence:
+        raise NeedsHuman("verify compares with the dry run's evidence, and there is none; run again from snapshot")
+    ledger.check()
+    row = ledger.migration(plan.version)
+    if row is not None and row.status is MigrationStatus.SUCCESS and row.checksum == plan.content_digest:
+        log.info("%s is verified already", plan.version)
+        return VerifyReport(plan.version, (Check("ledger", Verdict.PASSED, "verified before"),), already_verified=True)
+    with migration_lock(endpoint, run=run, deadline_seconds=deadline_seconds) as lock:
+        row = ledger.migration(plan.version)
+        checks = [ledger_check(plan, row, ledger.steps(plan.version), run_id=run.run_id)]
+        if checks[0].verdict is Verdict.PASSED:
+            checks += _database_checks(plan, bundle, endpoint, ledger)
+        report = VerifyReport(plan.version, tuple(checks))
+        for check in report.checks:
+            log.info("verify %s: %s %s", check.name, check.verdict, check.detail)
+        if report.failed:
+            problems = tuple(f"{check.name}: {check.detail}" for check in report.failed)
+            if row is not None and row.run_id == run.run_id:
+                ledger.append_event(FAILED, version=plan.version, run=run, detail={"problems": problems})
+            raise VerifyFailed(
+                f"{plan.version!r} is not what was promised:\n" + "\n".join(problems), problems=problems, report=report
+            )
+        lock.check()
+        ledger.mark_verified(plan.version, run=run)
+    return report
+
+
+def ledger_check(plan: Plan, row: LedgerMigration | None, steps: Sequence[LedgerStep], *, run_id: str) -> Check:
+    """All steps of this very plan, done by this run. Task states do not matter. Pure."""
+    if row is None:
+        return _verdict("ledger", ["the ledger does not know the migration: no step was executed"])
+    problems: list[str] = []
+    if row.status is not MigrationStatus.RUNNING:
+        problems.append(f"its status is {row.status.value!r}, not applied and waiting to be verified")
+    if row.run_id != run_id:
+        problems.append(f"run {row.run_id!r} has it in hand, this is run {run_id!r}")
+    if row.checksum != plan.content_digest:
+        problems.append("what is applied has another digest than this plan")
+    states = {step.step: step.status for step in steps}
+    for step in plan.steps:
+        if states.get(step.name) is not StepStatus.SUCCESS:
+            problems.append(f"step {step.name!r} is {states.get(step.name, StepStatus.PENDING).value}")
+    if row.applied_at is None and not problems:
+        problems.append("the ledger has no time of application")
+    return _verdict("ledger", problems, f"{len(plan.steps)} steps done")
+
+
+def schema_check(now: Schema, before: Schema, bundle: EvidenceBundle) -> Check:
+    """The schema must be the very one that the dry run produced, whichever role owns it here. Pure."""
+    if now.portable.fingerprint == bundle.dry_run.fingerprint_after:
+        return Check("schema", Verdict.PASSED, "as the dry run left it")
+    happened, rehearsed = diff(before.portable, now.portable).lines(), bundle.dry_run.schema_diff
+    problems = [f"not rehearsed: {line}" for line in happened if line not in rehearsed]
+    problems += [f"rehearsed, but not there: {line}" for line in rehearsed if line not in happened]
+    return _verdict("schema", problems or ["the fingerprint differs from the dry run's in the order of columns"])
+
+
+def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str]) -> tuple[str, ...]:
+    """Invalid indexes and unvalidated constraints that came with this migration, unless the dry run left them the same
+    way: a migration may well add a constraint NOT VALID for a later one to validate. Pure."""
+    known = tuple(rehearsed)
+    found = []
+    for kind in ("index", "constraint"):
+        old = before.objects.get(kind, {})
+        for name, definition in now.objects.get(kind, {}).items():
+            mark = next((mark for mark in UNFINISHED if mark in definition.casefold()), None)
+            if mark is None or old.get(name) == definition:
+                continue
+            if not any(f" {name}" in line and mark in line.casefold() for line in known):
+                found.append(f"{kind} {name} is {mark.strip('[]')}")
+    return tuple(found)
+
+
+def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoint, ledger: Ledger) -> list[Check]:
+    checks: list[Check] = []
+    if bundle is None and not plan.assertions:
+        return checks
+    with session.connect(endpoint, purpose="verify", version=plan.version) as conn:
+        if bundle is not None:
+            started = time.monotonic()
+            now, before = schema.read(conn, exclude=(ledger.schema,)), Schema.from_dict(bundle.snapshot.schema)
+            checks.append(replace(schema_check(now, before, bundle), seconds=time.monotonic() - started))
+            half_made = unfinished(now, before, bundle.dry_run.schema_diff)
+            checks.append(_verdict("unfinished", half_made, "nothing is left half-made"))
+            # Of a resumed migration a part is in the snapshot: the dry run, which gave this very schema, has judged.
+            if plan.expected_changes is not None and not bundle.dry_run.extra.get("resumed"):
+                problems = expected_changes.compare(plan.expected_changes, diff(before, now))
+                checks.append(_verdict("expected_changes", problems, "all declared changes, and no other"))
+        for number, query in enumerate(plan.assertions, start=1):
+            started = time.monotonic()
+            checks.append(replace(assertion(conn, number, query, plan), seconds=time.monotonic() - started))
+    return checks
+
+
+def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan) -> Check:
+    """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write.
+
+    :raises TransientError: somebody's lock or a lost connection says nothing about the migration, and must not undo it.
+    """
+    name = f"assertion {number}"
+    timeout = plan.statement_timeout_ms or ASSERTION_TIMEOUT_MS
+    try:
+        with session.translated(), conn.transaction(force_rollback=True):
+            conn.execute("SET TRANSACTION READ ONLY")
+            conn.execute(f"SET LOCAL statement_timeout = {int(timeout)}")
+            cursor = conn.execute(query.encode())
+            rows = cursor.fetchmany(2) if cursor.description else None
+    except TransientError:
+        raise
+    except MigratorError as exc:
+        return Check(name, Verdict.FAILED, f"{exc}: {query}")
+    if rows is None or len(rows) != 1 or len(rows[0]) != 1:
+        shape = "no result" if rows is None else f"{'more than one' if len(rows) > 1 else len(rows)} rows"
+        return Check(name, Verdict.FAILED, f"must give one row with one value, gave {shape}: {query}")
+    value = rows[0][0]
+    if value is not True:
+        # A value may be somebody's data, so only its type is told.
+        shown = "NULL" if value is None else "false" if value is False else f"a value of type {type(value).__name__}"
+        return Check(name, Verdict.FAILED, f"gave {shown}, not true: {query}")
+    return Check(name, Verdict.PASSED, query)
+
+
+def _verdict(name: str, problems: Sequence[str], good: str = "") -> Check:
+    return Check(name, Verdict.FAILED if problems else Verdict.PASSED, "; ".join(problems) or good)

@@ -1,0 +1,1 @@
+"""The databases that may be changed, their policy, and when."""

@@ -1,0 +1,1 @@
+"""Where evidence and snapshots lie, reached through Airflow's object storage."""

@@ -1,0 +1,141 @@
+"""Later statements of a migration are judged from what the earlier ones did."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from migrator.analysis.effects import Effects, World, effects_of
+from migrator.analysis.effects.journal import State
+from migrator.analysis.walk.walk import walk
+from migrator.facts.facts import CatalogFacts, ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
+from migrator.parsing.statements import parse
+
+USERS = RelationFacts(
+    "public.users",
+    "r",
+    columns={"id": ColumnFacts("integer", True), "email": ColumnFacts("text", False)},
+    constraints=(ConstraintFacts("users_pkey", "p", True, "PRIMARY KEY (id)", ("id",), index="public.users_pkey"),),
+    indexes=(IndexFacts("public.users_pkey", True, True, ("id",), True, primary=True),),
+)
+FACTS = CatalogFacts(
+    170000,
+    relations={
+        "public.users": USERS,
+        "public.users_pkey": RelationFacts("public.users_pkey", "i", table="public.users"),
+    },
+    resolved={"users": "public.users"},
+)
+
+
+def after(sql: str, facts: CatalogFacts | None = FACTS) -> World:
+    world = World(facts)
+    for item in parse(sql, file="t.sql").statements:
+        world = world.after(item.node)
+    return world
+
+
+def effects(sql: str, world: World) -> Effects:
+    return effects_of(parse(sql, file="t.sql").statements[0].node, world)
+
+
+def test_a_column_of_the_same_migration_has_its_type() -> None:
+    world = after("ALTER TABLE users ADD COLUMN code varchar(10)")
+    assert not effects("ALTER TABLE users ALTER COLUMN code TYPE varchar(20)", world).rewrites
+    assert effects("ALTER TABLE users ALTER COLUMN code TYPE varchar(5)", world).rewrites == ("public.users",)
+
+
+def test_so_has_one_of_a_table_that_nobody_knows() -> None:
+    world = after("ALTER TABLE strangers ADD COLUMN code varchar(10)", None)
+    assert not effects("ALTER TABLE strangers ALTER COLUMN code TYPE varchar(20)", world).rewrites
+
+
+def test_a_validated_check_proves_not_null_and_a_new_one_does_not() -> None:
+    add = "ALTER TABLE users ADD CONSTRAINT c CHECK (email IS NOT NULL) NOT VALID;"
+    assert after(add).proves_not_null("public.users", "email") is False
+    assert ("public.users", "c") in after(add).not_valid
+    world = after(add + "ALTER TABLE users VALIDATE CONSTRAINT c")
+    assert world.proves_not_null("public.users", "email") is True
+    assert ("public.users", "c") not in world.not_valid
+
+
+def test_a_renamed_table_keeps_what_is_known_of_it() -> None:
+    world = after("ALTER TABLE users RENAME TO people; ALTER TABLE people RENAME COLUMN email TO mail")
+    people = world.relation("public.people")
+    assert people is not None
+    assert set(people.columns) == {"id", "mail"}
+    assert world.exists("public.users") is False
+    found = world.index_of("public.users_pkey")
+    assert found is not None
+    assert found[0].name == "public.people"
+
+
+def test_a_new_table_is_known_with_its_keys_and_locks_on_it_are_not_listed() -> None:
+    world = after("CREATE TABLE notes (id int PRIMARY KEY, author int REFERENCES users)")
+    notes = world.relation("public.notes")
+    assert notes is not None
+    assert world.is_new("public.notes")
+    assert [item.name for item in notes.constraints] == ["notes_pkey", "notes_author_fkey"]
+    assert [index.name for index in notes.indexes] == ["public.notes_pkey"]
+    users = world.relation("public.users")
+    assert users is not None
+    assert users.referenced_by == ("public.notes",)
+    assert effects("CREATE INDEX ON notes (author)", world).locks == ()
+
+
+def test_a_dropped_and_recreated_table_is_new() -> None:
+    world = after("DROP TABLE users; CREATE TABLE users (id text)")
+    assert world.is_new("public.users")
+    column = world.column("public.users", "id")
+    assert column is not None
+    assert column.type == "text"
+
+
+def test_a_world_does_not_change_when_others_are_made_from_it() -> None:
+    before = World(FACTS)
+    first = before.after(parse("ALTER TABLE users ADD COLUMN a int", file="t").statements[0].node)
+    second = before.after(parse("ALTER TABLE users ADD COLUMN b int", file="t").statements[0].node)
+    third = first.after(parse("ALTER TABLE users DROP COLUMN a", file="t").statements[0].node)
+    seen = [set(w.relation("public.users").columns) - {"id", "email"} for w in (before, first, second, third)]  # type: ignore[union-attr]
+    assert seen == [set(), {"a"}, {"b"}, set()]
+
+
+def test_the_search_path_of_the_migration_decides() -> None:
+    world = after("SET search_path TO app; CREATE TABLE users (id int)")
+    assert world.is_new("app.users")
+    assert not world.is_new("public.users")
+
+
+def test_settings_of_the_migration_decide() -> None:
+    assert after("SET TIME ZONE 'Europe/Berlin'").timezone == "Europe/Berlin"
+
+
+def test_many_statements_share_one_memory() -> None:
+    """Twenty thousand worlds: copies of sets would take minutes."""
+    state, begin = State(), time.process_time()
+    worlds = []
+    for number in range(20_000):
+        state = state.with_changes({("created", f"t{number}"): True})
+        worlds.append(state)
+    assert worlds[10].get(("created", "t5")) is True
+    assert worlds[10].get(("created", "t11"), None) is None
+    assert worlds[-1].journal is worlds[0].journal
+    assert time.process_time() - begin < 30
+
+
+@pytest.mark.parametrize(
+    "before, assumed",
+    [
+        ("ALTER TABLE t ADD COLUMN c int", False),
+        ("ALTER TABLE t ADD COLUMN IF NOT EXISTS c int", True),
+        ("ALTER TABLE t ALTER COLUMN c TYPE int", True),
+        ("ALTER TABLE t ADD COLUMN c int; ALTER TABLE t DROP COLUMN c", True),
+    ],
+)
+def test_a_new_column_has_only_the_constraints_that_the_file_gives_it(before: str, assumed: bool) -> None:
+    """So nothing need be assumed of it, not even without a connection."""
+    parsed = parse(f"{before}; ALTER TABLE t ALTER COLUMN c SET NOT NULL", file="x.sql")
+    effects = walk(parsed, World(), wanted=None)[0].subjects[-1].effects
+    assert effects.scans == ("public.t",)
+    assert bool(effects.assumptions) is assumed

@@ -1,0 +1,94 @@
+"""How the dry run judges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from migrator.database.schema import Schema
+from migrator.database.schema_diff import SchemaDiff, diff
+from migrator.evidence import Check, Match, ObservedLock, StatementTrace, TableFingerprint, Verdict
+from migrator.plan import PredictedLock, Statement
+from migrator.rehearsal.checks import ROLLBACK_CHECKS, data_equal, schema_equal, surprises, verdict
+from migrator.rehearsal.comparison import judged
+
+P, F, U = Verdict.PASSED, Verdict.FAILED, Verdict.UNVERIFIED
+NOTHING = SchemaDiff(())
+
+
+@pytest.mark.parametrize(
+    "found, irreversible, wanted",
+    [
+        ({"apply": P}, False, P),
+        ({"apply": P, "rollback_data": U}, False, P),
+        ({"apply": P, "rollback_data": F}, False, F),
+        ({"apply": P, "reapply": U}, False, U),
+        ({"apply": P, **dict.fromkeys(ROLLBACK_CHECKS, U)}, True, P),
+        ({"apply": P, **dict.fromkeys(ROLLBACK_CHECKS, U)}, False, U),
+        ({"apply": P, "expected_changes": F, **dict.fromkeys(ROLLBACK_CHECKS, U)}, True, F),
+        ({"apply": P, "assertions": U, **dict.fromkeys(ROLLBACK_CHECKS, U)}, True, U),
+        ({}, False, U),
+    ],
+)
+def test_verdict(found: dict[str, Verdict], irreversible: bool, wanted: Verdict) -> None:
+    assert verdict([Check(name, one) for name, one in found.items()], irreversible=irreversible) is wanted
+
+
+def test_no_table_written_is_no_table_lost() -> None:
+    assert data_equal({}, {}, NOTHING).verdict is P
+
+
+def test_a_table_that_the_rollback_lost() -> None:
+    check = data_equal({"public.t": TableFingerprint("public.t", 3, "1")}, {}, NOTHING)
+    assert (check.verdict, check.detail) == (F, "the rollback loses data: public.t is not there, had 3 rows")
+
+
+def test_only_what_apply_dropped_is_excused() -> None:
+    wanted = {name: TableFingerprint(name, 3, "1") for name in ("public.t", "public.u")}
+    found = {name: TableFingerprint(name, 3, "2") for name in wanted}
+    dropped = diff(
+        Schema({"column": {"public.t.c": "int"}}, {"column public.t.c": "table public.t"}),
+        Schema({}),
+    )
+    check = data_equal(wanted, found, dropped)
+    assert check.verdict is F
+    assert "public.u has other content" in check.detail
+    alone = data_equal({"public.t": wanted["public.t"]}, {"public.t": found["public.t"]}, dropped)
+    assert alone.verdict is U
+    assert "in the snapshot only" in alone.detail
+
+
+def test_a_type_that_differs_is_no_matter_of_order() -> None:
+    before = Schema({"column": {"public.t.a": "int"}, "column_order": {"public.t": "a, b"}})
+    after = Schema({"column": {"public.t.a": "text"}, "column_order": {"public.t": "b, a"}})
+    assert schema_equal("x", before, after).verdict is F
+    assert schema_equal("x", before, before).verdict is P
+
+
+def test_a_lock_that_nobody_predicted_is_a_surprise() -> None:
+    lock, other = ObservedLock("public.t", "SHARE"), ObservedLock("public.u", "ACCESS EXCLUSIVE")
+    trace = StatementTrace("sql", 0, "DO", "DO $$$$", 7, 0.1, -1, 10, (lock, other), (), (), (lock,))
+    statement = Statement(
+        0, "DO $$$$", "DO", "x.sql", 7, 1, True, "", locks=(PredictedLock("public.t", "SHARE"),), known=False
+    )
+    found = judged(statement, trace)
+    assert found.match is Match.NOT_PREDICTED
+    assert surprises([found]) == ("line 7: DO took ACCESS EXCLUSIVE on public.u, which was not predicted",)
+
+
+def test_predictions_are_confirmed_or_not_in_words() -> None:
+    locks = (PredictedLock("public.t", "ACCESS EXCLUSIVE"), PredictedLock("public.u", "SHARE"))
+    statement = Statement(
+        0, "ALTER TABLE t ...", "ALTER TABLE", "x.sql", 1, 1, True, "", locks=locks, rewrites=("public.t",)
+    )
+    seen = tuple(ObservedLock(lock.relation, lock.mode) for lock in locks)
+    trace = StatementTrace("sql", 0, "ALTER TABLE", "ALTER TABLE t ...", 1, 0.1, -1, 10, seen, ("public.t",), ())
+    assert judged(statement, trace).match is Match.CONFIRMED
+    other = judged(statement, replace(trace, locks=seen[:1], rewrites=(), scans=("public.t",)))
+    assert other.match is Match.MISMATCH
+    assert other.differences == (
+        "took no lock on public.u, SHARE was predicted",
+        "was to have rewritten public.t, and has not",
+        "read all of public.t, which was not predicted",
+    )

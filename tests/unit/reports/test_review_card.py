@@ -1,0 +1,111 @@
+"""What the card says first, and that it never says more than was proved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from migrator.evidence import Check, EvidenceBundle, ObservedLock, Verdict
+from migrator.plan import Finding, Plan, Severity
+from migrator.rehearsal.comparison import judged
+from migrator.reports.review_card import card, concerns
+from tests.evidence import make_bundle
+from tests.factories import make_plan, plan_from_sql
+
+PASSED = tuple(
+    Check(name, Verdict.PASSED)
+    for name in ("apply", "rollback", "rollback_schema_equal", "reapply", "reapply_schema_equal")
+)
+TABLE = ObservedLock("public.messages", "ACCESS EXCLUSIVE")
+
+
+def bundle_of(plan: Plan, **over: object) -> EvidenceBundle:
+    return make_bundle(plan, **{"checks": PASSED, **over})
+
+
+def row_of(text: str, first: str) -> str:
+    return next(line for line in text.splitlines() if line.startswith(f"| {first.replace(' ', chr(160))} |"))
+
+
+def test_nothing_to_look_at_twice() -> None:
+    plan = make_plan()
+    text = card(plan, bundle_of(plan))
+    assert text.startswith("a test\n\nApplied to a restored copy in **500 ms**; undone in **500 ms**. Everything that")
+    assert "Look twice" not in text
+    assert "Answered already" not in text
+    assert "✅\u00a0passed | gives back the very schema from before in 500 ms |" in row_of(text, "Rollback")
+
+
+def test_the_worst_comes_first() -> None:
+    plan = plan_from_sql("SELECT 1;", findings=(Finding("rule", Severity.WARNING, "slow", allowed_because="small"),))
+    (trace,) = bundle_of(plan).dry_run.statements
+    checks = (
+        *PASSED,
+        Check("assertions", Verdict.FAILED, "gave false"),
+        Check("content", Verdict.UNVERIFIED, "no key"),
+    )
+    (statement,) = plan.steps[0].statements
+    seen = (judged(statement, replace(trace, rewrites=("public.messages",), locks=(TABLE,))),)
+    found = concerns(plan, bundle_of(plan, checks=checks, statements=seen))
+    assert found == (
+        "**failed**: assertions",
+        "**could not be verified**: content",
+        "**cannot be undone**: there is no rollback script",
+        "1 warning of the analysis, 1 of them allowed by the author",
+        "**rewritten**, and locked meanwhile: public.messages",
+        "line 1 **is not as predicted**: took ACCESS EXCLUSIVE on public.messages, which was not predicted;"
+        " rewrote public.messages, which was not predicted",
+    )
+    text = card(plan, bundle_of(plan, checks=checks, statements=seen))
+    assert "⚠️ **Look twice at this**\n\n- **failed**: assertions\n" in text
+    assert "| ACCESS EXCLUSIVE on public.messages | ⚠️\u00a0mismatch | public.messages |" in text
+    assert "slow **Allowed by the author**: small" in text
+
+
+def test_predicted_locks_are_no_surprise() -> None:
+    plan = make_plan()
+    (trace,) = bundle_of(plan).dry_run.statements
+    expected = replace(trace, locks=(TABLE,), predicted_locks=(TABLE,))
+    assert concerns(plan, bundle_of(plan, statements=(expected,))) == ()
+
+
+def test_a_failed_dry_run_claims_no_success() -> None:
+    plan = make_plan()
+    checks = (Check("apply", Verdict.FAILED, "no such column"), Check("rollback", Verdict.UNVERIFIED, "apply failed"))
+    text = card(plan, make_bundle(plan, verdict=Verdict.FAILED, checks=checks, statements=()))
+    assert "❌ **It failed on the restored copy**" in text
+    assert "Applied to a restored copy" not in text
+    assert row_of(text, "Rollback").endswith("| ⚠️\u00a0not\u00a0verified | apply failed |")
+    assert "| ❌\u00a0FAILED | apply | no such column |" in text
+    assert "⚠️ not observed" in text
+
+
+def test_what_was_not_done_is_not_called_passed() -> None:
+    plan = make_plan()
+    text = card(plan, make_bundle(plan, checks=()))
+    assert "– not done" in row_of(text, "Apply again").replace("\u00a0", " ")
+    assert "– none" in row_of(text, "Assertions").replace("\u00a0", " ")
+    assert "– none" in row_of(text, "Expected changes").replace("\u00a0", " ")
+
+
+def test_others_answers_and_the_time_of_applying() -> None:
+    plan = make_plan()
+    text = card(plan, bundle_of(plan), answers=["**alice**: fine | by <me>"], when="next window: Tue 02:00")
+    assert "### Answered already\n\n- **alice**: fine \\| by &lt;me>\n" in text
+    assert "| Will be applied | next window: Tue 02:00 |" in text
+
+
+def test_says_what_to_write_instead() -> None:
+    finding = Finding(
+        "rule", Severity.ERROR, "blocks", "write another", "CREATE INDEX CONCURRENTLY i ON t (a);", line=3
+    )
+    plan = make_plan(findings=(finding,))
+    text = card(plan, bundle_of(plan))
+    assert "blocks; write another" in text
+    assert "Instead in line 3 (rule):\n\n```sql\nCREATE INDEX CONCURRENTLY i ON t (a);\n```" in text
+
+
+def test_without_evidence_it_is_the_plans_page() -> None:
+    text = card(make_plan(), None)
+    assert "## Statements\n\n| Step | Line | Predicted locks | Rewrites |" in text
+    for promise in ("proved", "restored copy", "An answer covers"):
+        assert promise not in text
