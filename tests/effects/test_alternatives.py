@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from migrator.analysis.effects.model import S, strength
 from migrator.analysis.inspection import inspect
+from migrator.lock_modes import S, strength
 from migrator.parsing.build import migrations_of
 from migrator.parsing.statements import parse
 from tests.effects.bench import Bench

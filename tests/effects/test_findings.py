@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from migrator.analysis.effects.model import S, X, strength
 from migrator.analysis.effects.world import Assumed
 from migrator.analysis.inspection import Inspection, inspect
 from migrator.analysis.rules.model import Subject
+from migrator.lock_modes import S, X, strength
 from migrator.parsing.statements import parse
 from migrator.plan import Severity
 from tests.effects.bench import Bench

@@ -6,11 +6,11 @@ import psycopg
 import pytest
 
 from migrator import steps
-from migrator.analysis.effects.model import AX
 from migrator.database.lock_sampler import mode_name
 from migrator.database.session import Endpoint
 from migrator.evidence import StatementTrace
 from migrator.ledger import Ledger
+from migrator.lock_modes import AX
 from migrator.plan import PredictedLock, Statement
 from migrator.rehearsal.observer import Observer
 from migrator.run import RunContext

@@ -6,13 +6,13 @@ import psycopg
 import pytest
 
 from migrator.analysis.effects import World
-from migrator.analysis.effects.model import strength
 from migrator.analysis.inspection import inspect
 from migrator.analysis.rules.model import Script, Subject
 from migrator.analysis.walk.transactions import hold
 from migrator.analysis.walk.walk import walk
 from migrator.database.session import Endpoint, connect
 from migrator.facts.query import collect_facts
+from migrator.lock_modes import strength
 from migrator.parsing.routines.constants import constant
 from migrator.parsing.statements import deparse, parse
 from tests.integration.conftest import MakeDatabase

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from migrator import wording
-from migrator.analysis.effects.model import blocks_writes
 from migrator.analysis.effects.world import World, commands
 from migrator.analysis.rules.model import SMALL_ROWS, Subject, rows_of, size_text
 from migrator.frozen import frozen
+from migrator.lock_modes import blocks_writes
 from migrator.parsing.kinds import object_name
 from migrator.parsing.nodes import Node, enum, find, strings
 from migrator.plan import MigrationType, Risk

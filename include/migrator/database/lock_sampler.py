@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import psycopg
 
-from migrator.analysis.effects.model import AS, RS, conflicts
 from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import MigratorError
+from migrator.lock_modes import AS, RS, conflicts
 
 LOG = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from migrator.analysis.effects.model import strength
 from migrator.evidence import Match, StatementTrace
+from migrator.lock_modes import strength
 from migrator.plan import Statement
 
 BY_PLAN = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE TABLE AS", "SELECT INTO", "COPY", "EXPLAIN")

@@ -16,12 +16,12 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import kwargs_row
 
-from migrator.analysis.effects.model import AX, MODES, RX, SUX, X, strength
 from migrator.database import queries, session
 from migrator.database.lock_sampler import LockSampler, mode_name
 from migrator.database.schema import LEDGER_SCHEMA
 from migrator.database.session import Endpoint
 from migrator.evidence import ObservedLock, StatementTrace
+from migrator.lock_modes import AX, MODES, RX, SUX, X, strength
 from migrator.plan import Statement
 from migrator.rehearsal.comparison import judged
 

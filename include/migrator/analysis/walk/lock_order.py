@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from migrator.analysis.effects.model import blocks_writes
 from migrator.frozen import frozen
+from migrator.lock_modes import blocks_writes
 
 if TYPE_CHECKING:
     from migrator.analysis.walk.timeline import Moment, Timeline

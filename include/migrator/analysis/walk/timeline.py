@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from migrator.analysis.effects.model import strength
 from migrator.analysis.walk.transactions import Held
 from migrator.frozen import frozen
+from migrator.lock_modes import strength
 from migrator.plan import PredictedLock
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from migrator.analysis.effects.model import Effects, strength
+from migrator.analysis.effects.model import Effects
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import altered
 from migrator.frozen import frozen
+from migrator.lock_modes import strength
 from migrator.parsing.nodes import Node, enum, name_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from migrator.analysis.effects.alter import foreign_keys, keys
 from migrator.analysis.effects.alter.target import Target
-from migrator.analysis.effects.model import RX
 from migrator.analysis.effects.names import misplaced, virtual_columns
 from migrator.analysis.effects.types import literals, types
 from migrator.analysis.effects.types.volatility import (
@@ -17,6 +16,7 @@ from migrator.analysis.effects.types.volatility import (
     volatile_functions,
 )
 from migrator.facts.facts import RelationFacts
+from migrator.lock_modes import RX
 from migrator.parsing.nodes import Node, enum, strings
 
 SYSTEM_COLUMNS = ("tableoid", "cmax", "xmax", "cmin", "xmin", "ctid")

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 
 from migrator.analysis.effects.alter.add_column import add_column
 from migrator.analysis.effects.alter.target import Target, indexes_of
-from migrator.analysis.effects.model import AX, SRX
 from migrator.analysis.effects.names import dependents, misplaced
 from migrator.analysis.effects.types import literals, types
 from migrator.analysis.effects.types.volatility import missing_functions
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
+from migrator.lock_modes import AX, SRX
 from migrator.parsing.nodes import Node, enum, name_of
 
 DROP_CASCADE = "DROP_CASCADE"

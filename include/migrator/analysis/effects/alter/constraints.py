@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from migrator.analysis.effects.alter import foreign_keys, keys
 from migrator.analysis.effects.alter.target import Target
 from migrator.analysis.effects.expressions import mentioned
-from migrator.analysis.effects.model import AX, SRX, SUX
 from migrator.analysis.effects.names import dependents, misplaced
 from migrator.facts.facts import ConstraintFacts
+from migrator.lock_modes import AX, SRX, SUX
 from migrator.parsing.nodes import Node, enum, strings
 
 DROP_CASCADE = "DROP_CASCADE"

@@ -6,9 +6,9 @@ AlterDomainAddConstraint, AlterDomainNotNull and validateDomainCheckConstraint i
 from __future__ import annotations
 
 from migrator.analysis.effects.model import Recorder
-from migrator.analysis.effects.model import S as SHARE
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import DomainFacts
+from migrator.lock_modes import S as SHARE
 from migrator.parsing.nodes import Node, enum, strings
 
 

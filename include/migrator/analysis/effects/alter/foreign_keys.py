@@ -6,9 +6,9 @@ ATAddForeignKeyConstraint in src/backend/commands/tablecmds.c, RI_Initial_Check 
 from __future__ import annotations
 
 from migrator.analysis.effects.alter.target import Target
-from migrator.analysis.effects.model import AS, AX, RS, SRX
 from migrator.analysis.effects.types import casts, types
 from migrator.facts.facts import ConstraintFacts, RelationFacts
+from migrator.lock_modes import AS, AX, RS, SRX
 from migrator.parsing.nodes import Node, strings
 
 

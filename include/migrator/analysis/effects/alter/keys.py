@@ -6,11 +6,11 @@ https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-
 from __future__ import annotations
 
 from migrator.analysis.effects.alter.target import Target
-from migrator.analysis.effects.model import AX, SUX
-from migrator.analysis.effects.model import S as SHARE
 from migrator.analysis.effects.names import virtual_columns
 from migrator.analysis.effects.types import types
 from migrator.facts.facts import IndexFacts, RelationFacts
+from migrator.lock_modes import AX, SUX
+from migrator.lock_modes import S as SHARE
 from migrator.parsing.nodes import Node, enum, strings
 
 

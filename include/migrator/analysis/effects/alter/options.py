@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from migrator.analysis.effects.alter.target import Target
-from migrator.analysis.effects.model import AS, AX, SRX, SUX
-from migrator.analysis.effects.model import S as SHARE
+from migrator.lock_modes import AS, AX, SRX, SUX
+from migrator.lock_modes import S as SHARE
 from migrator.parsing.nodes import Node, enum, strings
 
 RELATION_OPTIONS = ("AT_SetRelOptions", "AT_ResetRelOptions", "AT_ReplaceRelOptions")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from migrator.analysis.effects.alter.target import Target, indexes_of
-from migrator.analysis.effects.model import AS, AX, SRX, SUX
 from migrator.analysis.effects.partitions import bounds
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
+from migrator.lock_modes import AS, AX, SRX, SUX
 from migrator.parsing.nodes import Node
 
 

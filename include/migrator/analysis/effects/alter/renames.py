@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from migrator.analysis.effects.alter.target import Target
-from migrator.analysis.effects.model import AX, SUX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import composite, typed_tables
 from migrator.analysis.effects.world import World
+from migrator.lock_modes import AX, SUX
 from migrator.parsing.nodes import Node, enum, strings
 
 RELATIONS: Mapping[str, str] = {

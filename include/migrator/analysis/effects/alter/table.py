@@ -14,9 +14,10 @@ from migrator.analysis.effects.alter import options as alter_options
 from migrator.analysis.effects.alter import partitions as alter_partitions
 from migrator.analysis.effects.alter import type as alter_type
 from migrator.analysis.effects.alter.target import Target
-from migrator.analysis.effects.model import AX, SRX, SUX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import schema_is_there, typed_tables
 from migrator.analysis.effects.world import World, commands
+from migrator.lock_modes import AX, SRX, SUX
 from migrator.parsing.nodes import Node, assign, enum
 
 Subcommand = Callable[[Node, Target], None]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrator.analysis.effects.model import AX, Failure, Recorder
+from migrator.analysis.effects.model import Failure, Recorder
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
 from migrator.frozen import frozen
+from migrator.lock_modes import AX
 
 WITHOUT_ROWS = ("p", "f", "v", "I")
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 
 from migrator.analysis.effects.alter.columns import uses_column
 from migrator.analysis.effects.alter.target import Target, indexes_of
-from migrator.analysis.effects.model import AS, AX, SRX
 from migrator.analysis.effects.names import dependents
 from migrator.analysis.effects.types import casts, types
 from migrator.analysis.effects.types.types import SqlType
 from migrator.facts.facts import ColumnFacts, IndexFacts
+from migrator.lock_modes import AS, AX, SRX
 from migrator.parsing.nodes import Node, name_of, strings
 
 FORBIDDEN = {

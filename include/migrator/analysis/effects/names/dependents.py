@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from migrator.analysis.effects.model import AX, SUX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import FunctionFacts, ObjectFacts
 from migrator.facts.names import RELATIONS, ROUTINES
+from migrator.lock_modes import AX, SUX
 from migrator.parsing.nodes import Node, content, enum, strings
 
 OWNED_BY_ITS_TABLE = ("pg_constraint", "pg_attrdef", "pg_trigger", "pg_rewrite", "pg_policy")

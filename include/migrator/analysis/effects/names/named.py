@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrator.analysis.effects.model import AX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.world import World
+from migrator.lock_modes import AX
 from migrator.parsing.nodes import Node
 
 TABLES = "rp"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from migrator.analysis.effects.model import AX, SUX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names import dependents
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.names.named import bare, there
@@ -12,6 +12,7 @@ from migrator.analysis.effects.objects.indexes import drop_indexes
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import ObjectFacts, RelationFacts
 from migrator.facts.names import ROUTINES, cascades
+from migrator.lock_modes import AX, SUX
 from migrator.parsing.nodes import Node, content, enum
 
 KINDS: Mapping[str, tuple[str, str]] = {

@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator
 
 from migrator.analysis.effects.expressions import mentioned
-from migrator.analysis.effects.model import AX, SUX, Recorder
-from migrator.analysis.effects.model import S as SHARE
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names import dependents, misplaced, virtual_columns
 from migrator.analysis.effects.names.definitions import index as index_facts
 from migrator.analysis.effects.names.definitions import object_name
@@ -18,6 +17,8 @@ from migrator.analysis.effects.names.named import bare, must_own, there
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
 from migrator.facts.names import cascades, concurrently
+from migrator.lock_modes import AX, SUX
+from migrator.lock_modes import S as SHARE
 from migrator.parsing.nodes import Node, enum, find, strings
 
 _METHODS = frozenset(["btree", "hash", "gin", "gist", "spgist", "brin"])

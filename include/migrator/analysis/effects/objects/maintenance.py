@@ -5,13 +5,14 @@ src/backend/commands/vacuum.c, cluster.c and matview.c.
 
 from __future__ import annotations
 
-from migrator.analysis.effects.model import AS as ACCESS_SHARE
-from migrator.analysis.effects.model import AX, SUX, Recorder
-from migrator.analysis.effects.model import X as EXCLUSIVE
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import bare, must_own, of_kind, there
 from migrator.analysis.effects.rows import queries
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import IndexFacts, RelationFacts
+from migrator.lock_modes import AS as ACCESS_SHARE
+from migrator.lock_modes import AX, SUX
+from migrator.lock_modes import X as EXCLUSIVE
 from migrator.parsing.nodes import Node, flag, strings
 
 

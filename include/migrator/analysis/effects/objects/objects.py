@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.model import AS as ACCESS_SHARE
-from migrator.analysis.effects.model import AX, SRX, SUX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.names.named import bare, may_create_in, must_own, of_kind, schema_is_there, there
 from migrator.analysis.effects.objects.drops import table_of_statistics
@@ -13,6 +12,8 @@ from migrator.analysis.effects.objects.makings import routine_is_there
 from migrator.analysis.effects.rows import queries
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
+from migrator.lock_modes import AS as ACCESS_SHARE
+from migrator.lock_modes import AX, SRX, SUX
 from migrator.parsing.nodes import Node, enum, flag, option, option_text, strings
 
 RELATIONS = (

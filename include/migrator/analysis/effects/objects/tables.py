@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrator.analysis.effects import expressions
-from migrator.analysis.effects.model import AS as ACCESS_SHARE
-from migrator.analysis.effects.model import AX, SRX, SUX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names import column_names, misplaced, virtual_columns
 from migrator.analysis.effects.names.definitions import constraint as constraint_facts
 from migrator.analysis.effects.names.named import bare, is_free, may, may_create_in, of_kind, there
@@ -20,6 +19,8 @@ from migrator.analysis.effects.types.volatility import unsteady_functions
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
 from migrator.facts.names import sequences_of
+from migrator.lock_modes import AS as ACCESS_SHARE
+from migrator.lock_modes import AX, SRX, SUX
 from migrator.parsing.nodes import Node, content, enum, find, name_of, option, strings
 
 COPIES_DEFAULTS = 1 << 3

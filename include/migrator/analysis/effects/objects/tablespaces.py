@@ -5,10 +5,11 @@ https://www.postgresql.org/docs/current/sql-altertable.html#SQL-ALTERTABLE-DESC-
 
 from __future__ import annotations
 
-from migrator.analysis.effects.model import AX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import bare
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
+from migrator.lock_modes import AX
 from migrator.parsing.nodes import Node, enum
 
 

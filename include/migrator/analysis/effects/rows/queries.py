@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.model import AS as ACCESS_SHARE
-from migrator.analysis.effects.model import RS, RX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import is_system, may, there
 from migrator.analysis.effects.partitions import pruning
 from migrator.analysis.effects.partitions.pruning import NO_SCOPE, Scope
 from migrator.analysis.effects.rows import rewriting, writes
 from migrator.analysis.effects.world import World
 from migrator.facts.names import SEQUENCE_FUNCTIONS, SERIAL_SEQUENCE, constant_text, sequences_of
+from migrator.lock_modes import AS as ACCESS_SHARE
+from migrator.lock_modes import RS, RX
 from migrator.parsing.nodes import Node, content, enum, find, name_of, strings
 
 WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from migrator.analysis.effects.model import RS, RX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.partitions import routing
 from migrator.analysis.effects.partitions.routing import Row
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import ConstraintFacts, RelationFacts
+from migrator.lock_modes import RS, RX
 
 WRITES_BACK = "cnd"
 """ON DELETE and ON UPDATE: CASCADE, SET NULL, SET DEFAULT."""

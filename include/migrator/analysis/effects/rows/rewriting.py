@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from migrator.analysis.effects.model import AS as ACCESS_SHARE
-from migrator.analysis.effects.model import RX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import bare
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts, RuleFacts
+from migrator.lock_modes import AS as ACCESS_SHARE
+from migrator.lock_modes import RX
 from migrator.parsing.nodes import Node, content, find, name_of, strings
 
 EVENTS = {"InsertStmt": "INSERT", "UpdateStmt": "UPDATE", "DeleteStmt": "DELETE"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from migrator.analysis.effects.model import AS as ACCESS_SHARE
-from migrator.analysis.effects.model import AX, MODES, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import bare, may, of_kind, there
 from migrator.analysis.effects.rows import queries, rewriting, writes
 from migrator.analysis.effects.world import World
 from migrator.facts.names import cascades
+from migrator.lock_modes import AS as ACCESS_SHARE
+from migrator.lock_modes import AX, MODES
 from migrator.parsing.nodes import Node, content, name_of, option
 
 

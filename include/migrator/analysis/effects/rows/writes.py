@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from migrator.analysis.effects.model import AS as ACCESS_SHARE
-from migrator.analysis.effects.model import RX, Recorder
+from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import bare, may, there
 from migrator.analysis.effects.partitions import pruning, routing
 from migrator.analysis.effects.partitions.pruning import NO_SCOPE, Scope
@@ -14,6 +13,8 @@ from migrator.analysis.effects.rows import references, rewriting
 from migrator.analysis.effects.types import literals, types
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
+from migrator.lock_modes import AS as ACCESS_SHARE
+from migrator.lock_modes import RX
 from migrator.parsing.nodes import Node, enum, name_of, strings
 
 

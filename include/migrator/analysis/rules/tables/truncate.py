@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.model import AX
 from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject, size_text
+from migrator.lock_modes import AX
 from migrator.parsing.nodes import enum
 from migrator.plan import Severity
 

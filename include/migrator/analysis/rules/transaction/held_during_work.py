@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.model import blocks_reads, blocks_writes, strength
 from migrator.analysis.effects.world import commands
 from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
 from migrator.analysis.walk.transactions import Held
+from migrator.lock_modes import blocks_reads, blocks_writes, strength
 from migrator.parsing.build import later
 from migrator.parsing.nodes import enum, find, strings
 from migrator.plan import Severity

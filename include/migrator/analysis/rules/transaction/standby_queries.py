@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.model import AX
 from migrator.analysis.rules.model import DOCS, SMALL_ROWS, Hit, Rule, Subject, rows_of, size_text
+from migrator.lock_modes import AX
 from migrator.plan import Severity
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.model import blocks_writes
 from migrator.analysis.rules.model import DOCS, Hit, Rule, Script, Subject
 from migrator.analysis.rules.setting_time import milliseconds
+from migrator.lock_modes import blocks_writes
 from migrator.plan import Severity
 
 TIMEOUTS = ("lock_timeout", "statement_timeout")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.model import SUX, conflicts
 from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.lock_modes import SUX, conflicts
 from migrator.plan import Severity
 
 NEAR = 0.95
