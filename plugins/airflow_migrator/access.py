@@ -14,7 +14,7 @@ from airflow.sdk import conf
 
 from airflow_migrator.settings import Settings, read_settings
 from migrator.errors import InvalidInput
-from migrator.targets.targets import Roles, load_targets
+from migrator.targets.targets import Roles
 
 Access = dict[str, dict[str, set[str]]]
 """As DAG(access_control=...) wants it: by role, then by resource, the actions."""
@@ -41,6 +41,8 @@ def access_control(roles: Roles) -> Access | None:
 def operations_access(settings: Settings | None = None) -> Access | None:
     """The same for the operational DAGs, where nobody reviews: all see them, operators run them. A targets file that
     cannot be read leaves things as they are; the migrations' own import error tells of it."""
+    from migrator.targets.targets_model import load_targets
+
     if not _fab():
         return None
     try:

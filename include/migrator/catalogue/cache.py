@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from migrator import __version__, documents
-from migrator.catalogue.metadata import Metadata, load_metadata
+from migrator.catalogue.metadata import Metadata
 from migrator.errors import InvalidInput
 from migrator.problems import Problem
 
@@ -52,6 +52,8 @@ class MetadataReader:
 
 
 def _parse(path: Path) -> tuple[Metadata | None, tuple[Problem, ...]]:
+    from migrator.catalogue.metadata_model import load_metadata
+
     try:
         return load_metadata(path), ()
     except InvalidInput as error:

@@ -16,62 +16,12 @@ from migrator.catalogue import folder
 from migrator.catalogue import order as catalogue_order
 from migrator.catalogue.cache import MetadataReader
 from migrator.catalogue.folder import Found
-from migrator.catalogue.metadata import METADATA_FILE, Metadata, StepSpec
+from migrator.catalogue.migration import Migration
 from migrator.errors import InvalidInput, UsageError
-from migrator.parsing.sql_text import read_sql
 from migrator.problems import Problem
 
 if TYPE_CHECKING:
     from migrator.input.yaml_source import Place
-
-
-@dataclass(frozen=True)
-class Migration:
-    """One versioned change as it lies on disk. The metadata is read, the SQL is not."""
-
-    folder: Path
-    relative: str
-    """The folder as seen from the catalogue's root, with `/`: "2025/001_add_analytics_tables"."""
-    metadata: Metadata
-    sql_path: Path
-    """`<version>.sql`; the file of the first step when no step runs `<version>.sql`."""
-    rollback_path: Path | None = None
-    changes_path: Path | None = None
-
-    @property
-    def version(self) -> str:
-        return self.metadata.version
-
-    @property
-    def metadata_path(self) -> Path:
-        return self.folder / METADATA_FILE
-
-    @property
-    def year(self) -> str:
-        """The first folder below the root, by convention the year; empty when there is none."""
-        return self.relative.split("/")[0] if "/" in self.relative else ""
-
-    @property
-    def filename(self) -> str:
-        """What the ledger calls it, as the runbook does: "2025/001_add_analytics_tables.sql"."""
-        parent = self.relative.rpartition("/")[0]
-        return f"{parent}/{self.sql_path.name}" if parent else self.sql_path.name
-
-    @property
-    def steps(self) -> tuple[StepSpec, ...]:
-        """The steps that the metadata declares; none means one `sql` step of `sql_path`."""
-        return self.metadata.steps
-
-    def step_path(self, step: StepSpec) -> Path:
-        """The SQL file of `step`."""
-        return self.folder / (step.file or f"{self.version}.sql")
-
-    def read_sql(self) -> bytes:
-        return read_sql(self.sql_path)
-
-    def read_rollback(self) -> bytes:
-        """The rollback script; empty when there is none."""
-        return read_sql(self.rollback_path) if self.rollback_path else b""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from migrator.parsing.statements import ParsedFile, parse
 from migrator.problems import Problem
 
 if TYPE_CHECKING:
-    from migrator.catalogue.catalogue import Migration
     from migrator.catalogue.metadata import Metadata
+    from migrator.catalogue.migration import Migration
     from migrator.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ def expected_changes(migration: Migration) -> Any:
     """schema_changes.yaml as a plain value, or None."""
     if migration.changes_path is None:
         return None
-    from migrator.catalogue.expected_changes import load_expected
+    from migrator.catalogue.expected_changes_model import load_expected
 
     return documents.to_dict(load_expected(migration.changes_path))
 

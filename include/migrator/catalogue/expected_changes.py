@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,16 +64,6 @@ class ExpectedChanges:
             for kind, names in getattr(self, section).items()
             for name in names
         )
-
-
-def load_expected(path: Path) -> ExpectedChanges:
-    """What the file `path` declares.
-
-    :raises InvalidInput: with everything that is wrong at once, each with file, line and key.
-    """
-    from migrator.catalogue.expected_changes_model import read_expected
-
-    return read_expected(path)
 
 
 def compare(expected: ExpectedChanges | Mapping[str, Any] | None, diff: SchemaDiff) -> tuple[str, ...]:

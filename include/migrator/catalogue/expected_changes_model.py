@@ -44,8 +44,11 @@ class ExpectedChangesModel(InputModel):
     changed: SectionModel = Field(default_factory=SectionModel, description="What stays, changed.")  # type: ignore[valid-type]
 
 
-def read_expected(path: Path, *, file: str | None = None) -> ExpectedChanges:
-    """See `migrator.expected_changes.load_expected`."""
+def load_expected(path: Path, *, file: str | None = None) -> ExpectedChanges:
+    """What the file `path` declares.
+
+    :raises InvalidInput: with everything that is wrong at once, each with file, line and key.
+    """
     return check(read(path, file=file))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import date, datetime, timedelta
-from pathlib import Path
 
 from migrator.frozen import frozen
 from migrator.plan import MigrationType, OnFailure, Risk, StepKind
@@ -89,13 +88,3 @@ class Metadata:
     statement_timeout_ms: int = 0
     """0: no limit."""
     transaction: bool | None = None
-
-
-def load_metadata(path: Path) -> Metadata:
-    """The metadata in the file `path`.
-
-    :raises InvalidInput: with everything that is wrong at once, each with file, line and key.
-    """
-    from migrator.catalogue.metadata_model import read_metadata
-
-    return read_metadata(path)

@@ -212,8 +212,11 @@ class MetadataModel(InputModel):
         return [value] if isinstance(value, str) else value
 
 
-def read_metadata(path: Path, *, file: str | None = None) -> Metadata:
-    """See `migrator.catalogue.metadata.load_metadata`."""
+def load_metadata(path: Path, *, file: str | None = None) -> Metadata:
+    """The metadata in the file `path`.
+
+    :raises InvalidInput: with everything that is wrong at once, each with file, line and key.
+    """
     return check(read(path, file=file))
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from migrator.problems import Problem
 
 if TYPE_CHECKING:
-    from migrator.catalogue.catalogue import Migration
     from migrator.catalogue.folder import Found
+    from migrator.catalogue.migration import Migration
 
 
 def sort_key(version: str) -> tuple[int, str]:

@@ -10,7 +10,6 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from pathlib import Path
 
 from migrator.documents import StrEnum
 from migrator.errors import UsageError
@@ -156,13 +155,3 @@ class Targets:
         close = difflib.get_close_matches(name, self.targets, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, self.targets))}"
         raise UsageError(f"{self.file or 'the targets file'} has no target {name!r}; {hint}")
-
-
-def load_targets(path: Path) -> Targets:
-    """The targets in the file `path`.
-
-    :raises InvalidInput: with everything that is wrong at once, each with file, line and key.
-    """
-    from migrator.targets.targets_model import read_targets
-
-    return read_targets(path)

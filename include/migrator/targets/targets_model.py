@@ -205,8 +205,11 @@ def json_schema() -> dict[str, Any]:
     return outline
 
 
-def read_targets(path: Path) -> Targets:
-    """See `migrator.targets.load_targets`."""
+def load_targets(path: Path) -> Targets:
+    """The targets in the file `path`.
+
+    :raises InvalidInput: with everything that is wrong at once, each with file, line and key.
+    """
     return check(read(path))
 
 

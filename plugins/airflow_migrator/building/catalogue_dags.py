@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from airflow_migrator.access import access_control
 from airflow_migrator.building.dag_builder import DAG_PREFIX, build_dag
 from airflow_migrator.settings import Settings, read_settings
-from migrator.catalogue.catalogue import Migration, load_catalogue, load_one
+from migrator.catalogue.catalogue import load_catalogue, load_one
 from migrator.catalogue.metadata import Metadata, StepSpec
+from migrator.catalogue.migration import Migration
 from migrator.errors import InvalidInput, UsageError
 from migrator.plan import Risk, StepKind
-from migrator.targets.targets import load_targets
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -29,6 +29,8 @@ def build_dags(wanted: str | None, *, task_id: str | None = None, settings: Sett
     Broken migrations are left out: `raise_problems` reports them from a file of its own, because an import error marks
     every DAG of its file as stale (`DagModel.is_stale`), and Airflow then runs none of them.
     """
+    from migrator.targets.targets_model import load_targets
+
     settings = settings or read_settings()
     if wanted is not None and not wanted.startswith(DAG_PREFIX):
         return {}

@@ -34,8 +34,8 @@ from migrator.gates.emergency import REVIEWS as EMERGENCY_REVIEWS
 
 if TYPE_CHECKING:
     from airflow_migrator.access import Access
-    from migrator.catalogue.catalogue import Migration
     from migrator.catalogue.metadata import Metadata, Schedule
+    from migrator.catalogue.migration import Migration
     from migrator.targets.targets import Target
 
 DAG_PREFIX = "migrate_"

@@ -14,7 +14,7 @@ from migrator.reports.markup import fenced
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from migrator.catalogue.catalogue import Migration
+    from migrator.catalogue.migration import Migration
 
 WHAT_A_STEP_DOES: Mapping[StepKind, str] = {
     StepKind.SQL: "executes the file",

@@ -11,8 +11,9 @@ from airflow_migrator.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from migrator.backups.storage import Storage
-    from migrator.catalogue.catalogue import Catalogue, Migration
+    from migrator.catalogue.catalogue import Catalogue
     from migrator.catalogue.metadata import Schedule
+    from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
     from migrator.ledger import Ledger
     from migrator.targets.targets import Target
@@ -30,7 +31,7 @@ class PgMigrationHook(BaseHook):
 
     @cached_property
     def _target(self) -> Target:
-        from migrator.targets.targets import load_targets
+        from migrator.targets.targets_model import load_targets
 
         return load_targets(self.settings.targets).get(self.target_name)
 

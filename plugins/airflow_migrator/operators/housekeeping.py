@@ -37,7 +37,7 @@ class HousekeepingTargetsOperator(BaseOperator):
         self.only = only
 
     def execute(self, context: Context) -> list[str]:
-        from migrator.targets.targets import load_targets
+        from migrator.targets.targets_model import load_targets
 
         with in_airflow_words():
             targets = load_targets(read_settings().targets)
@@ -70,7 +70,7 @@ class ReapCopiesOperator(TargetTask):
 
     def execute(self, context: Context) -> list[str]:
         from migrator.backups import copies
-        from migrator.targets.targets import load_targets
+        from migrator.targets.targets_model import load_targets
 
         with self.working() as hook:
             others = set(load_targets(hook.settings.targets).targets) - {self.target}

@@ -13,7 +13,7 @@ from airflow_migrator.failures import in_airflow_words
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from migrator.catalogue.catalogue import Migration
+    from migrator.catalogue.migration import Migration
 
 LOOK_BACK = timedelta(days=7)
 """How far a report without a predecessor reaches back."""

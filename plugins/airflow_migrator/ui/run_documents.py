@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from airflow_migrator.settings import read_settings
 from airflow_migrator.storage.evidence_store import EvidenceStore, within
 from migrator.errors import NeedsHuman
-from migrator.targets.targets import load_targets
 
 T = TypeVar("T")
 
@@ -18,6 +17,8 @@ def read_document(reference: Mapping[str, Any], cls: type[T], stage: str) -> T:
 
     :raises NeedsHuman: it lies elsewhere, is gone or changed, or this server cannot reach it.
     """
+    from migrator.targets.targets_model import load_targets
+
     settings = read_settings()
     roots = {settings.location(target.evidence) for target in load_targets(settings.targets).targets.values()}
     uri = str(reference["uri"])
