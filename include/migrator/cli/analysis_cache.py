@@ -25,7 +25,7 @@ from migrator.catalogue.metadata import METADATA_FILE
 from migrator.frozen import frozen
 
 if TYPE_CHECKING:
-    from migrator.cli.batch import Settings
+    from migrator.cli.batch_settings import Settings
 
 logger = logging.getLogger(__name__)
 

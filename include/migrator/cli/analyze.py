@@ -14,7 +14,8 @@ from migrator.errors import EnvironmentFault, UsageError
 if TYPE_CHECKING:
     from migrator.analysis.effects import Assumed
     from migrator.cli.analyze_server import Server
-    from migrator.cli.batch import Outcome, Settings
+    from migrator.cli.batch import Outcome
+    from migrator.cli.batch_settings import Settings
     from migrator.cli.output import Output
     from migrator.reports.document import Analysis
     from migrator.reports.forms import Form
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator.cli.batch import Settings
+    from migrator.cli.batch_settings import Settings
     from migrator.run import system_clock
 
     items = _items(args)

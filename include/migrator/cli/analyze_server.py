@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from migrator.analysis.estimate import Basis
-    from migrator.analysis.rules.model import Script
+    from migrator.analysis.walk.script import Script
     from migrator.database.session import Connection, Endpoint
     from migrator.facts.facts import CatalogFacts
     from migrator.history.past import Past

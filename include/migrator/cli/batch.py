@@ -6,22 +6,19 @@ import functools
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrator.analysis.effects import Assumed
 from migrator.analysis.inspection import inspect
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
 from migrator.catalogue.metadata import METADATA_FILE
 from migrator.cli.analysis_cache import AnalysisCache, Answer, Keys, opened
+from migrator.cli.batch_settings import Settings
 from migrator.frozen import frozen
 from migrator.parsing.sql_text import read_sql
 from migrator.parsing.statements import parse
 from migrator.reports.building import analysis_of
 from migrator.reports.document import Analysis
-from migrator.reports.forms import Form
-from migrator.reports.text import Look
 
 if TYPE_CHECKING:
     from migrator.analysis.walk.lock_order import LockOrder
@@ -32,18 +29,6 @@ WORTH_A_POOL = 24
 CHUNK = 8
 KEPT_BYTES = 64 * 1024
 """The outcome of a larger file is not kept: its bytes would have to wait in memory for a free process."""
-
-
-@frozen
-class Settings:
-    """What is the same for all files. Every process gets it once."""
-
-    form: Form
-    look: Look
-    assumed: Assumed
-    today: date
-    catalogue: Path = Path("migrations")
-    """Where a file of a migration has those that come before it."""
 
 
 @frozen

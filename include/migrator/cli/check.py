@@ -13,7 +13,8 @@ from migrator.problems import Problem
 from migrator.run import system_clock
 
 if TYPE_CHECKING:
-    from migrator.catalogue.catalogue import Catalogue, Migration
+    from migrator.catalogue.catalogue import Catalogue
+    from migrator.catalogue.migration import Migration
     from migrator.cli.output import Output
     from migrator.history.past import Past
     from migrator.plan import Finding
@@ -96,7 +97,7 @@ def _analyse(migration: Migration, past: Past) -> tuple[list[Finding], tuple[Pro
 
 
 def _changes_problems(migration: Migration) -> Sequence[Problem]:
-    from migrator.catalogue.expected_changes import load_expected
+    from migrator.catalogue.expected_changes_model import load_expected
 
     if migration.changes_path is None:
         return ()

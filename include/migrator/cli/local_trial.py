@@ -12,7 +12,8 @@ from psycopg import sql as pgsql
 from psycopg.conninfo import make_conninfo
 
 from migrator import steps
-from migrator.catalogue.catalogue import Catalogue, Migration
+from migrator.catalogue.catalogue import Catalogue
+from migrator.catalogue.migration import Migration
 from migrator.database import fingerprint, schema, session
 from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from migrator import errors
 
 if TYPE_CHECKING:
-    from migrator.catalogue.catalogue import Migration
+    from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
     from migrator.targets.targets import Target, Targets
 
@@ -75,7 +75,7 @@ def targets(args: argparse.Namespace) -> Targets | None:
 
     :raises EnvironmentFault: when `--targets` names a file that is not there.
     """
-    from migrator.targets.targets import load_targets
+    from migrator.targets.targets_model import load_targets
 
     path: Path = args.targets or DEFAULT_TARGETS
     if not path.is_file():
