@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from migrator.analysis.effects.world import Assumed
 from migrator.analysis.inspection import Inspection, inspect
-from migrator.analysis.rules.model import Subject
+from migrator.analysis.walk.subject import Subject
 from migrator.lock_modes import S, X, strength
 from migrator.parsing.statements import parse
 from migrator.plan import Severity

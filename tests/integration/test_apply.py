@@ -14,7 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from migrator.catalogue.catalogue import Migration, load_one
+from migrator.catalogue.catalogue import load_one
+from migrator.catalogue.migration import Migration
 from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
 from migrator.errors import (

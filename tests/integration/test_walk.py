@@ -7,7 +7,8 @@ import pytest
 
 from migrator.analysis.effects import World
 from migrator.analysis.inspection import inspect
-from migrator.analysis.rules.model import Script, Subject
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.transactions import hold
 from migrator.analysis.walk.walk import walk
 from migrator.database.session import Endpoint, connect

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from migrator import wording
 from migrator.analysis.effects.world import World, commands
-from migrator.analysis.rules.model import SMALL_ROWS, Subject, rows_of, size_text
+from migrator.analysis.rules.model import SMALL_ROWS, rows_of, size_text
+from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
 from migrator.lock_modes import blocks_writes
 from migrator.parsing.kinds import object_name

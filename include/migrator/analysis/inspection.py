@@ -13,10 +13,12 @@ from migrator.analysis.effects import ASSUMED, Assumed, Effects, World
 from migrator.analysis.effects.table import FAULTS
 from migrator.analysis.rules import BY_ID, RULES, checks_on
 from migrator.analysis.rules.guard import guarded
-from migrator.analysis.rules.model import Hit, Rule, Script, Subject, Whole
+from migrator.analysis.rules.model import Hit, Rule
 from migrator.analysis.walk import pending as earlier
 from migrator.analysis.walk.coverage import Coverage, coverage_of
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
+from migrator.analysis.walk.script import Script, Whole
+from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.walk import walk
 from migrator.facts.facts import CatalogFacts
 from migrator.frozen import frozen

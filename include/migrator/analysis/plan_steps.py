@@ -11,7 +11,7 @@ from migrator.parsing.statements import ParsedFile, ParsedStatement
 from migrator.plan import Statement, Step, StepKind
 
 if TYPE_CHECKING:
-    from migrator.catalogue.catalogue import Migration
+    from migrator.catalogue.migration import Migration
 
 
 def build_steps(

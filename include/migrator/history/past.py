@@ -19,7 +19,8 @@ from migrator.parsing.statements import parse
 
 if TYPE_CHECKING:
     from migrator.analysis.walk.lock_order import LockOrder
-    from migrator.catalogue.catalogue import Catalogue, Migration
+    from migrator.catalogue.catalogue import Catalogue
+    from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
     from migrator.ledger import LedgerMigration
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from migrator import documents
 from migrator.analysis.inspection import Inspection
 from migrator.analysis.rules import BY_ID
-from migrator.analysis.rules.model import Script, Subject
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing import lexer
 from migrator.parsing.statements import ParsedFile
 from migrator.plan import Finding, Severity

@@ -12,7 +12,7 @@ from migrator.targets.targets import Freeze
 from migrator.targets.windows import in_zone
 
 if TYPE_CHECKING:
-    from migrator.catalogue.catalogue import Migration
+    from migrator.catalogue.migration import Migration
 
 LINE = 75
 """Octets; RFC 5545, 3.1."""

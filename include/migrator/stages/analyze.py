@@ -34,8 +34,9 @@ from migrator.stages.review import approvers
 if TYPE_CHECKING:
     from migrator.analysis.estimate import Basis
     from migrator.analysis.walk.lock_order import LockOrder
-    from migrator.catalogue.catalogue import Catalogue, Migration
+    from migrator.catalogue.catalogue import Catalogue
     from migrator.catalogue.metadata import Metadata
+    from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
     from migrator.ledger import Ledger, LedgerMigration, LedgerStep
     from migrator.targets.targets import Target

@@ -29,7 +29,7 @@ from migrator.targets import windows
 from migrator.targets.targets import Target
 
 if TYPE_CHECKING:
-    from migrator.catalogue.catalogue import Migration
+    from migrator.catalogue.migration import Migration
     from migrator.ledger import Ledger
 
 LOG = logging.getLogger(__name__)

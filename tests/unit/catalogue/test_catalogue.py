@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from migrator.catalogue.catalogue import load_catalogue, load_one
 from migrator.catalogue.content import read_files
-from migrator.catalogue.metadata_model import read_metadata
+from migrator.catalogue.metadata_model import load_metadata
 from migrator.cli import main
 from migrator.errors import InvalidInput, UsageError
 from migrator.parsing.sql_text import MAX_BYTES
@@ -144,7 +144,7 @@ def test_place_and_nearest_key(tmp_path: Path) -> None:
     file = tmp_path / "migration-metadata.yaml"
     file.write_text('version: "001_x"\ndescription: x\nauthor: a@b.c\nrisk_level: lwo\nrollback_avaliable: true\n')
     with pytest.raises(InvalidInput) as caught:
-        read_metadata(file)
+        load_metadata(file)
     places = {(problem.line, problem.key) for problem in caught.value.problems}
     assert (4, "risk_level") in places
     assert any(key is not None and "rollback_avaliable" in key for _, key in places)
@@ -198,7 +198,7 @@ def expect_a_message(file: Path) -> None:
 
 def problems_of(file: Path) -> tuple[Problem, ...] | None:
     try:
-        read_metadata(file)
+        load_metadata(file)
     except InvalidInput as refused:
         return tuple(refused.problems)
     return None

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator.catalogue.expected_changes import ExpectedChanges, compare, load_expected
+from migrator.catalogue.expected_changes import ExpectedChanges, compare
+from migrator.catalogue.expected_changes_model import load_expected
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.errors import InvalidInput

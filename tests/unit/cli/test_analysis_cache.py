@@ -17,13 +17,14 @@ import pytest
 
 from migrator.analysis.effects import Assumed
 from migrator.cli import analysis_cache, batch, main
+from migrator.cli.batch_settings import Settings
 from migrator.reports.forms import BY_NAME
 from migrator.reports.paint import coloured
 from migrator.reports.text import Look
 
 REPOSITORY = Path(__file__).parents[3]
 TODAY = date(2026, 3, 1)
-SETTINGS = batch.Settings(BY_NAME["text"], Look(every_statement=False), Assumed(), TODAY)
+SETTINGS = Settings(BY_NAME["text"], Look(every_statement=False), Assumed(), TODAY)
 COUNT = batch.WORTH_A_POOL
 
 
@@ -37,7 +38,7 @@ class Folder:
             self.write(number, f"ALTER TABLE t{number} ADD CHECK (a > 0);\n")
         original = batch._analysed
 
-        def noted(task: batch.Task, settings: batch.Settings) -> batch.Outcome:
+        def noted(task: batch.Task, settings: Settings) -> batch.Outcome:
             self.analysed.append(task.file.name)
             return original(task, settings)
 
@@ -46,7 +47,7 @@ class Folder:
     def write(self, number: int, text: str) -> None:
         (self.path / f"{number:02}.sql").write_text(text)
 
-    def run(self, settings: batch.Settings = SETTINGS, files: list[Path] | None = None) -> list[batch.Outcome]:
+    def run(self, settings: Settings = SETTINGS, files: list[Path] | None = None) -> list[batch.Outcome]:
         self.analysed.clear()
         files = sorted(self.path.rglob("*.sql")) if files is None else files
         return list(batch.outcomes(files, settings, jobs=1, cache=self.cache))
@@ -89,7 +90,7 @@ def test_what_changes_is_analysed_in_its_place(folder: Folder) -> None:
         replace(SETTINGS, assumed=Assumed(schema="lm")),
     ],
 )
-def test_other_settings_have_other_answers(folder: Folder, other: batch.Settings) -> None:
+def test_other_settings_have_other_answers(folder: Folder, other: Settings) -> None:
     folder.run()
     first = folder.run(other)
     assert len(folder.analysed) == COUNT

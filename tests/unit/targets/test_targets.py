@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from migrator.errors import InvalidInput, UsageError
 from migrator.plan import Risk
 from migrator.problems import Problem
-from migrator.targets.targets import OrderPolicy, load_targets
-from migrator.targets.targets_model import TargetModel
+from migrator.targets.targets import OrderPolicy
+from migrator.targets.targets_model import TargetModel, load_targets
 
 ONE = {"environment": "production", "connection": "a", "copies_connection": "b"}
 PEOPLE = {"ann": "ann@example.com", "bob": "bob@example.com"}

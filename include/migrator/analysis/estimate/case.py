@@ -9,7 +9,7 @@ from migrator.analysis.estimate import keys
 from migrator.analysis.estimate.costs import PAGE, Costs
 from migrator.analysis.estimate.keys import Keys
 from migrator.analysis.estimate.model import Profile, Statistics
-from migrator.analysis.rules.model import Subject
+from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import IndexFacts, RelationFacts
 
 DEFAULT_WIDTH = 120

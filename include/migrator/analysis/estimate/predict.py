@@ -9,7 +9,7 @@ from migrator import wording
 from migrator.analysis.estimate.case import Case
 from migrator.analysis.estimate.model import Basis, Estimate, Work
 from migrator.analysis.estimate.work import work_of
-from migrator.analysis.rules.model import Subject
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import find
 
 SHOWN = 0.001

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from migrator.analysis.estimate.model import Estimate, LockWait, Traffic
-from migrator.analysis.rules.model import Subject
+from migrator.analysis.walk.subject import Subject
 from migrator.lock_modes import blocks_reads, blocks_writes, conflicts, strength
 
 

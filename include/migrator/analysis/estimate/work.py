@@ -11,7 +11,7 @@ from migrator.analysis.estimate.expressions import seconds_per_million
 from migrator.analysis.estimate.keys import Keys
 from migrator.analysis.estimate.model import Work
 from migrator.analysis.estimate.writing import INSERT_WAL, WRITERS, writes
-from migrator.analysis.rules.model import Subject
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import enum, find
 
 ROW_OVERHEAD = 28

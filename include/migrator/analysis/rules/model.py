@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import field
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from migrator.analysis.effects import Effects, World
-from migrator.analysis.effects.model import merged
-from migrator.analysis.walk.lock_order import LockOrder
-from migrator.analysis.walk.timeline import Timeline, timeline_of
-from migrator.analysis.walk.transactions import Held, Issue, Setting, State
+from migrator.analysis.walk.script import Script, Whole
+from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
-from migrator.parsing.routines import Fault, Gap
-from migrator.parsing.statements import ParsedFile, ParsedStatement
 from migrator.plan import Severity
 
 DOCS = "https://www.postgresql.org/docs/current/"
@@ -23,119 +15,6 @@ SMALL_ROWS = 10_000
 """Work on so few rows takes milliseconds: nobody notices."""
 LARGE_ROWS = 1_000_000
 """Work on so many rows takes from a second to hours: it must not happen under a lock that blocks."""
-
-
-@frozen
-class Subject:
-    """One statement with its surroundings, as rules see it."""
-
-    statement: ParsedStatement
-    effects: Effects
-    world: World
-    """What is known before the statement runs."""
-    transactional: bool
-    """Whether it will share one transaction with the other statements of its step."""
-    previous: Subject | None = None
-    """The statement before it in the same step."""
-    state: State | None = None
-    """What the session has when the statement begins: its transaction, held locks, settings."""
-    inner: tuple[Subject, ...] = ()
-    """What runs inside of it: the statements of a DO block, of a function that it calls, of a trigger."""
-    nested: bool = False
-    """Whether it runs inside of another statement."""
-    conditional: bool = False
-    """Inside IF, CASE or an exception handler: it may not run."""
-    looped: bool = False
-    """Inside a loop: it may run many times."""
-    memo: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """What rules have worked out about the statement, so that the next rule need not."""
-
-    @property
-    def earlier(self) -> tuple[Subject, ...]:
-        """The statements before it in the same step, in their order."""
-        found = []
-        subject = self.previous
-        while subject is not None:
-            found.append(subject)
-            subject = subject.previous
-        return tuple(reversed(found))
-
-    @property
-    def transaction(self) -> int:
-        """Statements with the same number share a transaction."""
-        return self.state.transaction if self.state else 0
-
-    @property
-    def held(self) -> tuple[Held, ...]:
-        """Locks that earlier statements of its transaction took and that are held while it runs."""
-        return self.state.held if self.state else ()
-
-    @property
-    def settings(self) -> Mapping[str, Setting]:
-        """What the file has set before it, by lower-case name."""
-        return self.state.settings if self.state else {}
-
-    @property
-    def all_effects(self) -> Effects:
-        """Its own and those of everything inside of it."""
-        effects = self.effects
-        for subject in self.inner:
-            effects = merged(effects, subject.all_effects)
-        return effects
-
-    def with_inner(self) -> Iterator[Subject]:
-        """The statement, then what runs inside of it."""
-        yield self
-        for subject in self.inner:
-            yield from subject.with_inner()
-
-
-@frozen
-class Script:
-    """One SQL file that runs as one step, and the role it has."""
-
-    parsed: ParsedFile
-    subjects: tuple[Subject, ...]
-    transactional: bool
-    rollback: bool = False
-    transaction_wanted: bool | None = None
-    """The metadata's `transaction`."""
-    issues: tuple[Issue, ...] = ()
-    """Transaction commands that do not do what they say."""
-    gaps: tuple[Gap, ...] = ()
-    """What runs but was not analysed; offsets in `parsed.text`."""
-    faults: tuple[Fault, ...] = ()
-    """Bodies that the server refuses."""
-
-    def everything(self) -> tuple[Subject, ...]:
-        """All statements in the order in which they run, those inside of others included."""
-        return self._everything
-
-    @functools.cached_property
-    def _everything(self) -> tuple[Subject, ...]:
-        return tuple([found for subject in self.subjects for found in subject.with_inner()])
-
-    @functools.cached_property
-    def timeline(self) -> Timeline:
-        """What is held while what runs."""
-        return timeline_of(self.everything())
-
-
-@frozen
-class Whole:
-    """The migration as a whole: for rules about what is missing."""
-
-    scripts: tuple[Script, ...]
-    rollback: Script | None
-    has_metadata: bool
-    """False for a bare SQL file, which has no rollback script beside it."""
-
-    pending: tuple[LockOrder, ...] = ()
-    """In which order other migrations that wait to be applied lock relations."""
-
-    @property
-    def all_scripts(self) -> tuple[Script, ...]:
-        return (*self.scripts, *((self.rollback,) if self.rollback else ()))
 
 
 @frozen

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from migrator.analysis.rules.model import Script, Subject
 from migrator.analysis.server_check.made import Made
 from migrator.analysis.server_check.parsing import Refusal, compile_on_server, parse_on_server
 from migrator.analysis.server_check.privileges import missing_privileges, used_names
 from migrator.analysis.server_check.probes import probes_of
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.database.translate import is_transient_sqlstate
 from migrator.parsing.statements import ParsedFile, ParsedStatement, block_body
 from migrator.plan import Finding, Severity

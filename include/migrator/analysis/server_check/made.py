@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from migrator.analysis.effects.world import commands
-from migrator.analysis.rules.model import Subject
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import Node, enum, find, name_of, strings
 
 _NAME = re.compile(r"[\w$]+")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from migrator.analysis.effects.world import World
-from migrator.analysis.rules.model import Subject
+from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import RelationFacts
 from migrator.parsing.nodes import enum, find, strings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from migrator.frozen import frozen
 
 if TYPE_CHECKING:
-    from migrator.analysis.rules.model import Script
+    from migrator.analysis.walk.script import Script
 
 
 @frozen

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 
 from migrator.analysis.effects import World
 from migrator.analysis.effects.model import Failure
-from migrator.analysis.rules.model import Script, Subject
 from migrator.analysis.walk.lock_order import LockOrder, orders
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.walk import walk
 from migrator.frozen import frozen
 from migrator.parsing.nodes import find

@@ -11,7 +11,7 @@ from migrator.lock_modes import strength
 from migrator.plan import PredictedLock
 
 if TYPE_CHECKING:
-    from migrator.analysis.rules.model import Subject
+    from migrator.analysis.walk.subject import Subject
 
 
 INDEX_KINDS = ("DROP INDEX", "ALTER INDEX", "REINDEX INDEX")

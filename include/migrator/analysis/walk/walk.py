@@ -10,8 +10,9 @@ from migrator.analysis.effects import NOTHING, World, effects_of
 from migrator.analysis.effects.rows import rewriting
 from migrator.analysis.effects.table import FAULTS
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
-from migrator.analysis.rules.model import Script, Subject
 from migrator.analysis.walk.guards import changed, softened
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.transactions import Session, State, begins, hold
 from migrator.facts.facts import altered
 from migrator.parsing.nodes import Node, find, name_of, strings

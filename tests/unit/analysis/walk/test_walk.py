@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from migrator.analysis.effects import World
 from migrator.analysis.inspection import inspect
-from migrator.analysis.rules.model import Script
+from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.timeline import Moment
 from migrator.analysis.walk.walk import walk
 from migrator.parsing.statements import parse

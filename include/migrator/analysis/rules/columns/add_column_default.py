@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects.types.volatility import volatile_functions
 from migrator.analysis.rules.alteration import alterations
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.columns import parts_of_column
+from migrator.analysis.walk.subject import Subject
 from migrator.plan import Severity
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects.alter.add_column import may_be_domain
 from migrator.analysis.rules.alteration import Alteration, alterations
-from migrator.analysis.rules.model import Hit, Rule, Subject
+from migrator.analysis.rules.model import Hit, Rule
 from migrator.analysis.rules.online.columns import add_column, domain_of, with_base_type
+from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import DomainFacts
 from migrator.parsing.nodes import strings
 from migrator.plan import Severity

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.alteration import Alteration, alterations
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.backfill import expression, fill
 from migrator.analysis.rules.online.columns import added, parts_of_column, take_apart
 from migrator.analysis.rules.online.steps import Steps
 from migrator.analysis.rules.online.sync import started
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import Node, copy_of, enum
 from migrator.plan import Severity
 

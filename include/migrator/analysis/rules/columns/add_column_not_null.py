@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects.types.types import is_serial
 from migrator.analysis.rules.alteration import alterations
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject, rows_of
+from migrator.analysis.rules.model import DOCS, Hit, Rule, rows_of
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.columns import parts_of_column
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import Node, name_of
 from migrator.plan import Severity
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.alteration import Alteration, alterations
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.columns import parts_of_column
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import enum
 from migrator.plan import Severity
 

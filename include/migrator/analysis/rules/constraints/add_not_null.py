@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.alteration import added_constraints
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online import safely
+from migrator.analysis.walk.subject import Subject
 from migrator.plan import Severity
 
 

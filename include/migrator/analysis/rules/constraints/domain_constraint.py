@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, LARGE_ROWS, SMALL_ROWS, Hit, Rule, Subject, rows_of
+from migrator.analysis.rules.model import DOCS, LARGE_ROWS, SMALL_ROWS, Hit, Rule, rows_of
 from migrator.analysis.rules.online.domains import by_table
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import strings
 from migrator.plan import Severity
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrator.analysis.rules.alteration import Alteration, added_constraints, foreign_keys
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject, Whole
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.names import object_name
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.constraints import taken
+from migrator.analysis.walk.script import Whole
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import NEXT, beside, build, script
 from migrator.parsing.nodes import strings
 from migrator.plan import Severity

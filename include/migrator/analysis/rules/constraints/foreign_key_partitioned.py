@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.alteration import Alteration, added_constraints
-from migrator.analysis.rules.model import Hit, Rule, Subject
+from migrator.analysis.rules.model import Hit, Rule
 from migrator.analysis.rules.online.constraints import by_partition
+from migrator.analysis.walk.subject import Subject
 from migrator.plan import Severity
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects.types.types import from_node
 from migrator.analysis.rules.alteration import Alteration, foreign_keys
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import Node, strings
 from migrator.plan import Severity
 

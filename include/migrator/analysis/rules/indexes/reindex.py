@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
+from migrator.analysis.rules.model import DOCS, Hit, Rule, severity_by_size, size_text
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import build, script
 from migrator.parsing.nodes import copy_of, enum, flag
 from migrator.plan import Severity

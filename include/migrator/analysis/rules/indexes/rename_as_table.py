@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import build, script
 from migrator.parsing.nodes import enum
 from migrator.plan import Severity

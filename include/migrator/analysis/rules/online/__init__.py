@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from migrator.analysis.rules.alteration import Alteration, alterations
-from migrator.analysis.rules.model import Subject
 from migrator.analysis.rules.online.columns import add_column
 from migrator.analysis.rules.online.constraints import add_constraint, enforced, set_not_null, validated
 from migrator.analysis.rules.online.indexes import moved_index
 from migrator.analysis.rules.online.retype import alter_type, set_expression
 from migrator.analysis.rules.online.steps import Steps
+from migrator.analysis.walk.subject import Subject
 
 Handler = Callable[[Alteration], "Steps | None"]
 

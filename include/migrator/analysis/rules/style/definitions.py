@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable, Iterator
 
 from migrator.analysis.effects.world import commands
-from migrator.analysis.rules.model import Hit, Subject
+from migrator.analysis.rules.model import Hit
+from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
 from migrator.parsing.build import build, script
 from migrator.parsing.nodes import Node, assign, copy_of, enum, strings

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.names import MAX_BYTES
+from migrator.analysis.walk.subject import Subject
 from migrator.plan import Severity
 
 _TOKENS = re.compile(

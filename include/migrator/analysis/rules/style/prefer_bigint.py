@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.style.definitions import STATEMENTS, SUBTYPES, definitions, retyped
+from migrator.analysis.walk.subject import Subject
 from migrator.plan import Severity
 
 BETTER = {

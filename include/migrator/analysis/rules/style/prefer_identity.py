@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.columns import SERIAL
 from migrator.analysis.rules.style.definitions import STATEMENTS, SUBTYPES, definitions, type_node
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import build
 from migrator.parsing.nodes import Node, assign, enum
 from migrator.plan import Severity

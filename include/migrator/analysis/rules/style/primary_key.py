@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.effects.world import commands
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Script
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.script import Script
 from migrator.parsing.nodes import Node, enum
 from migrator.plan import Severity
 

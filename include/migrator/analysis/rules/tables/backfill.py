@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, LARGE_ROWS, Hit, Rule, Script, Subject, rows_of, size_text
+from migrator.analysis.rules.model import DOCS, LARGE_ROWS, Hit, Rule, rows_of, size_text
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import Node, enum, name_of, strings
 from migrator.plan import Severity
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject, severity_by_size, size_text
+from migrator.analysis.rules.model import DOCS, Hit, Rule, severity_by_size, size_text
 from migrator.analysis.rules.online.partitions import create
+from migrator.analysis.walk.subject import Subject
 from migrator.lock_modes import AX
 from migrator.plan import Severity
 

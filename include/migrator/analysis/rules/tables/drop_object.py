@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects.objects.indexes import dotted_names
 from migrator.analysis.effects.world import commands
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import enum
 from migrator.plan import Severity
 

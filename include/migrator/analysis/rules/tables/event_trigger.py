@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.event_firing import events_of, tag_of
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Script
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.script import Script
 from migrator.plan import Severity
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from migrator.analysis.effects import World
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Script, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import beside, build
 from migrator.parsing.build import script as written
 from migrator.parsing.kinds import object_name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject, size_text
+from migrator.analysis.rules.model import DOCS, Hit, Rule, size_text
+from migrator.analysis.walk.subject import Subject
 from migrator.lock_modes import AX
 from migrator.parsing.nodes import enum
 from migrator.plan import Severity

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Script, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import later
 from migrator.parsing.nodes import Node, find, name_of, strings
 from migrator.plan import Severity

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Script, Subject, Whole
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.lock_order import LockOrder, opposite, orders
+from migrator.analysis.walk.script import Script, Whole
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import later
 from migrator.plan import Severity
 

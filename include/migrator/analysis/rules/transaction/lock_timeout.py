@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Script, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.setting_time import milliseconds
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.transactions import Setting
 from migrator.lock_modes import blocks_writes
 from migrator.parsing.build import build, script

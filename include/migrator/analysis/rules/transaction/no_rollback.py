@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Whole
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.script import Whole
 from migrator.plan import Severity
 
 

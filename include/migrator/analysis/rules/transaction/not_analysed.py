@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Script, Subject
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.subject import Subject
 from migrator.plan import Severity
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.rules.model import DOCS, SMALL_ROWS, Hit, Rule, Subject, rows_of, size_text
+from migrator.analysis.rules.model import DOCS, SMALL_ROWS, Hit, Rule, rows_of, size_text
+from migrator.analysis.walk.subject import Subject
 from migrator.lock_modes import AX
 from migrator.plan import Severity
 

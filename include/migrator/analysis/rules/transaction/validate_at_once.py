@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from migrator.analysis.effects.world import commands
-from migrator.analysis.rules.model import DOCS, Hit, Rule, Subject, severity_by_size
+from migrator.analysis.rules.model import DOCS, Hit, Rule, severity_by_size
+from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import later
 from migrator.parsing.nodes import enum
 from migrator.plan import Severity
