@@ -13,6 +13,7 @@ from types import TracebackType
 import psycopg
 
 from migrator.analysis.effects import Effects, World, effects_of
+from migrator.analysis.effects.replay.replay import world_after
 from migrator.analysis.plan_steps import to_statement
 from migrator.database import session
 from migrator.database.session import Connection, Endpoint
@@ -155,7 +156,7 @@ class Bench:
         for item in parsed.statements:
             effects = effects_of(item.node, world)
             found.append((to_statement(item, file=parsed.file, index=item.index, effects=effects), effects))
-            world = world.after(item.node)
+            world = world_after(item.node, world)
         return found
 
     def _in_transaction(self, predicted: list[tuple[Statement, Effects]]) -> list[Run]:

@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from migrator import wording
-from migrator.analysis.effects.world import World, commands
+from migrator.analysis.effects.world import World
 from migrator.analysis.rules.model import SMALL_ROWS, rows_of, size_text
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
 from migrator.lock_modes import blocks_writes
 from migrator.parsing.kinds import object_name
-from migrator.parsing.nodes import Node, enum, find, strings
+from migrator.parsing.nodes import Node, commands, enum, find, strings
 from migrator.plan import MigrationType, Risk
 
 if TYPE_CHECKING:

@@ -143,3 +143,12 @@ def option_text(items: Node, name: str) -> str | None:
     if name_of(found.arg) == "type_name":
         return ".".join(strings(found.arg.type_name.names))
     return None
+
+
+def commands(stmt: Node) -> list[Node]:
+    """The subcommands of an ALTER TABLE."""
+    return [item.alter_table_cmd for item in stmt.cmds]
+
+
+def type_parts(type_name: Node) -> tuple[str, ...]:
+    return strings(type_name.names)

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from migrator.analysis.data_checks.catalogue import row
 from migrator.analysis.data_checks.suspects import Suspect, duplicates, expression_sql, orphans, quoted, table_sql
-from migrator.analysis.effects.world import commands
 from migrator.database.session import Connection
-from migrator.parsing.nodes import Node, enum, name_of, strings
+from migrator.parsing.nodes import Node, commands, enum, name_of, strings
 from migrator.parsing.statements import ParsedStatement, parse
 
 SQLSTATE = "23514"

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from migrator.analysis.effects.world import commands
 from migrator.parsing.build import build
-from migrator.parsing.nodes import Node, enum, strings
+from migrator.parsing.nodes import Node, commands, enum, strings
 from migrator.parsing.statements import ParsedStatement, deparse
 
 WRITERS = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "truncate_stmt", "copy_stmt"])

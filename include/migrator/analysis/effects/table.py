@@ -13,6 +13,7 @@ from migrator.analysis.effects.names import column_names, schema_elements
 from migrator.analysis.effects.names.absent import absent
 from migrator.analysis.effects.names.named import superuser_only
 from migrator.analysis.effects.objects import drops, indexes, maintenance, makings, objects, tables, tablespaces
+from migrator.analysis.effects.replay.replay import world_after
 from migrator.analysis.effects.rows import rows
 from migrator.analysis.effects.world import World
 from migrator.parsing.kinds import is_transactional
@@ -104,6 +105,18 @@ def effects_of(node: Node, world: World, *, inside: bool = False) -> Effects:
     return recorder.done(without=world.created)
 
 
+def create_schema(stmt: Node, world: World, out: Recorder) -> None:
+    """What stands inside is made in the schema, one statement after the other."""
+    facts, name = world.facts, schema_elements.schema_of(stmt)
+    if facts is not None and facts.complete and name in facts.schemas and not stmt.if_not_exists:
+        out.fail("42P06", f'schema "{name}" already exists')
+    if len(stmt.schema_elts):
+        inside = schema_elements.in_schema(name, world)
+        for element in schema_elements.elements(stmt):
+            out.include(effects_of(element, inside))
+            inside = world_after(element, inside)
+
+
 HANDLERS: Mapping[str, Handler] = {
     "alter_table_stmt": alter_table.alter_table,
     "alter_domain_stmt": alter_domain.alter_domain,
@@ -144,7 +157,7 @@ HANDLERS: Mapping[str, Handler] = {
     "composite_type_stmt": makings.create_type,
     "create_domain_stmt": makings.create_type,
     "create_function_stmt": makings.create_function,
-    "create_schema_stmt": schema_elements.create_schema,
+    "create_schema_stmt": create_schema,
     "create_extension_stmt": objects.create_extension,
     "alter_extension_stmt": objects.alter_extension,
     "alter_extension_contents_stmt": objects.extension_member,

@@ -19,7 +19,7 @@ from migrator.facts.facts import (
     TypeFacts,
 )
 from migrator.frozen import frozen
-from migrator.parsing.nodes import Node, strings
+from migrator.parsing.nodes import Node
 
 UNKNOWN_VERSION = 180000
 """Assumed without a connection: the newest server that the grammar knows."""
@@ -49,7 +49,7 @@ class World:
     facts: CatalogFacts | None = None
     assumed: Assumed = ASSUMED
     state: State = field(default_factory=State)
-    """What the migration changed; effects/replay.py writes it."""
+    """What the migration changed; `replay` writes it."""
     names: dict[tuple[str, ...], str] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What `dotted` has found; effects and rules ask for the same few names again and again."""
     asked: dict[str, RelationFacts | None] = field(default_factory=dict, init=False, compare=False, repr=False)
@@ -248,13 +248,6 @@ class World:
         new = self.state.get(("added", table, column), False)  # what is on it, the migration itself has put there
         return False if new or self.relation(table) is not None else None
 
-    def after(self, node: Node) -> World:
-        """The world once this statement has run."""
-        from migrator.analysis.effects.replay.draft import replay
-
-        changes = replay(node, self)
-        return World(self.facts, self.assumed, self.state.with_changes(changes)) if changes else self
-
     def in_another_session(self) -> World:
         """The same objects, without what the session has set."""
         mine = self.state.written_since(0)  # what earlier migrations have set is gone: see `handed_over`
@@ -309,12 +302,3 @@ class _Marked(Set[Any]):
     @classmethod
     def _from_iterable(cls, items: Any) -> frozenset[Hashable]:  # type: ignore[override]
         return frozenset(items)
-
-
-def commands(stmt: Node) -> list[Node]:
-    """The subcommands of an ALTER TABLE."""
-    return [item.alter_table_cmd for item in stmt.cmds]
-
-
-def type_parts(type_name: Node) -> tuple[str, ...]:
-    return strings(type_name.names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.world import commands
 from migrator.analysis.estimate import keys
 from migrator.analysis.estimate.case import DEFAULT_WIDTH, Case
 from migrator.analysis.estimate.expressions import seconds_per_million
@@ -12,7 +11,7 @@ from migrator.analysis.estimate.keys import Keys
 from migrator.analysis.estimate.model import Work
 from migrator.analysis.estimate.writing import INSERT_WAL, WRITERS, writes
 from migrator.analysis.walk.subject import Subject
-from migrator.parsing.nodes import enum, find
+from migrator.parsing.nodes import commands, enum, find
 
 ROW_OVERHEAD = 28
 """Bytes of a row beside its columns: header, item pointer."""

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects import Effects, World, effects_of
 from migrator.analysis.effects.alter.table import after, alone, in_order
-from migrator.analysis.effects.world import commands
 from migrator.analysis.rules.model import severity_by_size, size_text
 from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import RelationFacts
 from migrator.frozen import frozen
-from migrator.parsing.nodes import Node, copy_of, enum
+from migrator.parsing.nodes import Node, commands, copy_of, enum
 from migrator.plan import Severity
 
 

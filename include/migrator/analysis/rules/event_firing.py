@@ -7,8 +7,7 @@ https://www.postgresql.org/docs/current/event-trigger-matrix.html
 from __future__ import annotations
 
 from migrator.analysis.effects.model import Effects
-from migrator.analysis.effects.world import commands
-from migrator.parsing.nodes import Node, content, enum, name_of
+from migrator.parsing.nodes import Node, commands, content, enum, name_of
 from migrator.parsing.statements import ParsedStatement
 
 _SHARED = frozenset(

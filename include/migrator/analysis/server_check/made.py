@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from migrator.analysis.effects.world import commands
 from migrator.analysis.walk.subject import Subject
-from migrator.parsing.nodes import Node, enum, find, name_of, strings
+from migrator.parsing.nodes import Node, commands, enum, find, name_of, strings
 
 _NAME = re.compile(r"[\w$]+")
 _QUOTED = re.compile(r'"([^"]+)"')

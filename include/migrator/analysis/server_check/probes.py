@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from migrator.analysis.effects.world import commands
 from migrator.parsing.build import Value, build, name_text, relation_text
-from migrator.parsing.nodes import Node, content, enum, name_of, strings
+from migrator.parsing.nodes import Node, commands, content, enum, name_of, strings
 from migrator.parsing.statements import ParsedStatement, deparse
 
 _ON_RELATION = {

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from migrator.analysis.effects import NOTHING, World, effects_of
+from migrator.analysis.effects.replay.replay import world_after
 from migrator.analysis.effects.rows import rewriting
 from migrator.analysis.effects.table import FAULTS
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
@@ -120,7 +121,7 @@ class _Walker:
             effects = replace(effects, known=False, assumptions=(*effects.assumptions, *unread))
         self._define(statement)
         try:
-            after = world if failed else world.after(node)
+            after = world if failed else world_after(node, world)
         except FAULTS as fault:
             logger.debug("what %s leaves behind is not known", statement.kind, exc_info=True)
             why = f"the analyser failed on it: {type(fault).__name__}: {fault}"

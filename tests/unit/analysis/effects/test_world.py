@@ -8,6 +8,7 @@ import pytest
 
 from migrator.analysis.effects import Effects, World, effects_of
 from migrator.analysis.effects.journal import State
+from migrator.analysis.effects.replay.replay import world_after
 from migrator.analysis.walk.walk import walk
 from migrator.facts.facts import CatalogFacts, ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
 from migrator.parsing.statements import parse
@@ -32,7 +33,7 @@ FACTS = CatalogFacts(
 def after(sql: str, facts: CatalogFacts | None = FACTS) -> World:
     world = World(facts)
     for item in parse(sql, file="t.sql").statements:
-        world = world.after(item.node)
+        world = world_after(item.node, world)
     return world
 
 
@@ -94,9 +95,9 @@ def test_a_dropped_and_recreated_table_is_new() -> None:
 
 def test_a_world_does_not_change_when_others_are_made_from_it() -> None:
     before = World(FACTS)
-    first = before.after(parse("ALTER TABLE users ADD COLUMN a int", file="t").statements[0].node)
-    second = before.after(parse("ALTER TABLE users ADD COLUMN b int", file="t").statements[0].node)
-    third = first.after(parse("ALTER TABLE users DROP COLUMN a", file="t").statements[0].node)
+    first = world_after(parse("ALTER TABLE users ADD COLUMN a int", file="t").statements[0].node, before)
+    second = world_after(parse("ALTER TABLE users ADD COLUMN b int", file="t").statements[0].node, before)
+    third = world_after(parse("ALTER TABLE users DROP COLUMN a", file="t").statements[0].node, first)
     seen = [set(w.relation("public.users").columns) - {"id", "email"} for w in (before, first, second, third)]  # type: ignore[union-attr]
     assert seen == [set(), {"a"}, {"b"}, set()]
 

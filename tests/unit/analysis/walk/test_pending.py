@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from migrator.analysis.effects import ASSUMED, World
+from migrator.analysis.effects.replay.replay import world_after
 from migrator.analysis.inspection import Inspection, inspect
 from migrator.analysis.walk.pending import CONFLICT, UNDECLARED, Chain, Earlier
 from migrator.catalogue.catalogue import load_catalogue
@@ -111,7 +112,7 @@ def test_each_migration_is_walked_once() -> None:
     assert chain.after((one,)) is first
     both = chain.after((one, two))
     assert (first.exists("public.t2"), both.exists("public.t1"), both.exists("public.t2")) == (None, True, True)
-    branch = both.branch().after(parse("DROP TABLE t1;", file="x").statements[0].node)
+    branch = world_after(parse("DROP TABLE t1;", file="x").statements[0].node, both.branch())
     assert (branch.exists("public.t1"), both.exists("public.t1")) == (False, True)
     assert branch.made_by("public.t2") == "2025/002"
 

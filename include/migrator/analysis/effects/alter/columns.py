@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from migrator.analysis.effects.alter.add_column import add_column
-from migrator.analysis.effects.alter.target import Target, indexes_of
+from migrator.analysis.effects.alter.target import Target
 from migrator.analysis.effects.names import dependents, misplaced
 from migrator.analysis.effects.types import literals, types
 from migrator.analysis.effects.types.volatility import missing_functions
@@ -193,15 +193,6 @@ def set_options(command: Node, target: Target) -> None:
             target.out.fail("22023", f'unrecognized parameter "{name}"')
         elif value.HasField("integer") and value.integer.ival < -1:
             target.out.fail("22023", f'value {value.integer.ival} out of bounds for option "{name}"')
-
-
-def uses_column(world: World, table: str, column: str) -> tuple[str, ...]:
-    """Indexes of a table that mention a column in their key, their expressions or their predicate."""
-    found = []
-    for index in indexes_of(world, table):
-        if column in index.columns or column in types.words(index.definition.partition(" USING ")[2]):
-            found.append(index.name)
-    return tuple(found)
 
 
 HANDLERS: Mapping[str, Callable[[Node, Target], None]] = {

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from migrator.analysis.effects.alter.target import Target, indexes_of
+from migrator.analysis.effects.alter.target import Target
+from migrator.analysis.effects.names.dependents import indexes_of
 from migrator.analysis.effects.partitions import bounds
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts

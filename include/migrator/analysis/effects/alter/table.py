@@ -16,9 +16,10 @@ from migrator.analysis.effects.alter import type as alter_type
 from migrator.analysis.effects.alter.target import Target
 from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import schema_is_there, typed_tables
-from migrator.analysis.effects.world import World, commands
+from migrator.analysis.effects.replay.replay import world_after
+from migrator.analysis.effects.world import World
 from migrator.lock_modes import AX, SRX, SUX
-from migrator.parsing.nodes import Node, assign, enum
+from migrator.parsing.nodes import Node, assign, commands, enum
 
 Subcommand = Callable[[Node, Target], None]
 
@@ -180,7 +181,7 @@ def in_order(stmt: Node) -> Sequence[Node]:
 
 def after(stmt: Node, command: Node, world: World) -> World:
     """The world once one subcommand has run, for those that come after it."""
-    return world if len(stmt.cmds) == 1 else world.after(alone(stmt, command))
+    return world if len(stmt.cmds) == 1 else world_after(alone(stmt, command), world)
 
 
 def alone(stmt: Node, command: Node) -> Node:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from migrator.analysis.effects.model import Failure, Recorder
+from migrator.analysis.effects.names.dependents import indexes_of
 from migrator.analysis.effects.world import World
-from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
+from migrator.facts.facts import ColumnFacts, ConstraintFacts, RelationFacts
 from migrator.frozen import frozen
 from migrator.lock_modes import AX
 
@@ -111,8 +112,3 @@ class Target:
             self.out.differs(f"{what} needs PostgreSQL {major} or later; older ones answer with a syntax error")
             if self.world.facts is None:
                 self.out.assume(f"the server is PostgreSQL {self.world.major}, which has {what}")
-
-
-def indexes_of(world: World, table: str) -> tuple[IndexFacts, ...]:
-    facts = world.relation(table)
-    return facts.indexes if facts is not None else ()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 
-from migrator.analysis.effects.alter.columns import uses_column
-from migrator.analysis.effects.alter.target import Target, indexes_of
+from migrator.analysis.effects.alter.target import Target
 from migrator.analysis.effects.names import dependents
+from migrator.analysis.effects.names.dependents import indexes_of, uses_column
 from migrator.analysis.effects.types import casts, types
 from migrator.analysis.effects.types.types import SqlType
 from migrator.facts.facts import ColumnFacts, IndexFacts

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from migrator.analysis.effects.expressions import check_text, mentioned, proven_not_null
 from migrator.analysis.effects.types import types
-from migrator.analysis.effects.world import World, type_parts
+from migrator.analysis.effects.world import World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts
-from migrator.parsing.nodes import Node, content, enum, find, name_of, strings
+from migrator.parsing.nodes import Node, content, enum, find, name_of, strings, type_parts
 
 KINDS = {
     "CONSTR_CHECK": "c",

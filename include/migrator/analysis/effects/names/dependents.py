@@ -12,7 +12,7 @@ from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import World
-from migrator.facts.facts import FunctionFacts, ObjectFacts
+from migrator.facts.facts import FunctionFacts, IndexFacts, ObjectFacts
 from migrator.facts.names import RELATIONS, ROUTINES
 from migrator.lock_modes import AX, SUX
 from migrator.parsing.nodes import Node, content, enum, strings
@@ -197,3 +197,17 @@ def lock_object(item: ObjectFacts, world: World, out: Recorder) -> None:
         out.lock(relation, AX)
     elif item.catalog == "pg_statistic_ext":
         out.lock(relation, SUX)
+
+
+def indexes_of(world: World, table: str) -> tuple[IndexFacts, ...]:
+    facts = world.relation(table)
+    return facts.indexes if facts is not None else ()
+
+
+def uses_column(world: World, table: str, column: str) -> tuple[str, ...]:
+    """Indexes of a table that mention a column in their key, their expressions or their predicate."""
+    found = []
+    for index in indexes_of(world, table):
+        if column in index.columns or column in types.words(index.definition.partition(" USING ")[2]):
+            found.append(index.name)
+    return tuple(found)

@@ -8,23 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.world import World
 from migrator.parsing.nodes import Node, name_of
-
-
-def create_schema(stmt: Node, world: World, out: Recorder) -> None:
-    """What stands inside is made in the schema, one statement after the other."""
-    facts, name = world.facts, schema_of(stmt)
-    if facts is not None and facts.complete and name in facts.schemas and not stmt.if_not_exists:
-        out.fail("42P06", f'schema "{name}" already exists')
-    if len(stmt.schema_elts):
-        from migrator.analysis.effects.table import effects_of
-
-        inside = in_schema(name, world)
-        for element in elements(stmt):
-            out.include(effects_of(element, inside))
-            inside = inside.after(element)
 
 
 def schema_of(stmt: Node) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from migrator.analysis.effects.alter.columns import uses_column
 from migrator.analysis.effects.names import definitions, dependents
+from migrator.analysis.effects.names.dependents import uses_column
 from migrator.analysis.effects.replay.create import add_constraint
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.types.volatility import sequences_used
-from migrator.analysis.effects.world import commands, type_parts
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, altered
-from migrator.parsing.nodes import Node, enum
+from migrator.parsing.nodes import Node, commands, enum, type_parts
 
 Change = Callable[[Node, str, Draft], None]
 """Subcommand, table, and where to write."""

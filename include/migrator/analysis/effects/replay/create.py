@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from migrator.analysis.effects.names import definitions, schema_elements
-from migrator.analysis.effects.replay.draft import Draft, Replay, replay
+from migrator.analysis.effects.names import definitions
+from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.world import TEMPORARY, World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, ViewUse, altered
 from migrator.parsing.nodes import Node, content, enum, name_of, option, strings
@@ -213,16 +213,6 @@ def new_name(range_var: Node, world: World) -> str:
     return f"{range_var.schemaname or world.schema}.{range_var.relname}"
 
 
-def schema(stmt: Node, draft: Draft) -> None:
-    name = schema_elements.schema_of(stmt)
-    draft.changes[("schema", name)] = True
-    inside = schema_elements.in_schema(name, draft.world) if len(stmt.schema_elts) else draft.world
-    for element in schema_elements.elements(stmt):
-        changes = replay(element, inside)
-        draft.changes.update(changes)
-        inside = inside.after(element)
-
-
 HANDLERS: Mapping[str, Replay] = {
     "create_stmt": table,
     "create_table_as_stmt": table_as,
@@ -232,5 +222,4 @@ HANDLERS: Mapping[str, Replay] = {
     "alter_seq_stmt": alter_sequence,
     "create_foreign_table_stmt": foreign_table,
     "index_stmt": index,
-    "create_schema_stmt": schema,
 }

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.analysis.effects.journal import MISSING
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import ConstraintFacts, RelationFacts, ViewUse, altered
-from migrator.parsing.nodes import Node, name_of
+from migrator.parsing.nodes import Node
 
 
 @dataclass
 class Draft:
-    """Collects the changes of one statement; reads see them. Dropped after `World.after`."""
+    """Collects the changes of one statement; reads see them. Dropped after `world_after`."""
 
     world: World
     changes: dict[Hashable, Any] = field(default_factory=dict)
@@ -199,30 +198,3 @@ def renamed(facts: RelationFacts, old: str, new: str) -> RelationFacts:
 
 
 Replay = Callable[[Node, Draft], None]
-
-
-def replay(node: Node, world: World) -> Mapping[Hashable, Any]:
-    """The changes, as `State.with_changes` takes them."""
-    name = name_of(node)
-    handler = _handlers().get(name)
-    if handler is None:
-        return {}
-    draft = Draft(world)
-    handler(getattr(node, name), draft)
-    return draft.changes
-
-
-@functools.cache
-def _handlers() -> Mapping[str, Replay]:
-    """By the parse tree's name of the statement."""
-    from migrator.analysis.effects.replay import alter as replay_alter
-    from migrator.analysis.effects.replay import create as replay_create
-    from migrator.analysis.effects.replay import drop as replay_drop
-    from migrator.analysis.effects.replay import other as replay_other
-
-    return {
-        **replay_other.HANDLERS,
-        **replay_drop.HANDLERS,
-        **replay_alter.HANDLERS,
-        **replay_create.HANDLERS,
-    }

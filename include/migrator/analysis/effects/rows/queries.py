@@ -51,7 +51,7 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
             write = writes.HANDLERS[kind] if planned else _target
             write(node, world, out)
             stack += _beside(node)
-            for action in rewriting.fired(node, world, out, rules):
+            for action in rewriting.fired(node, world, out, rules, opened):
                 stack.append((action, ACCESS_SHARE, everybody, NO_SCOPE))
         elif kind == "SelectStmt":
             stack += _select(node, mode, names)

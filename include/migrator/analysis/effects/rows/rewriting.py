@@ -5,7 +5,7 @@ fireRules and RewriteQuery in src/backend/rewrite/rewriteHandler.c: https://www.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from migrator.analysis.effects.model import Recorder
@@ -17,6 +17,7 @@ from migrator.lock_modes import RX
 from migrator.parsing.nodes import Node, content, find, name_of, strings
 
 EVENTS = {"InsertStmt": "INSERT", "UpdateStmt": "UPDATE", "DeleteStmt": "DELETE"}
+Opened = Callable[[str, str, World, Recorder], None]
 _FIRES = "OA"
 """pg_rewrite.ev_enabled of rules that run in an ordinary session."""
 
@@ -77,10 +78,11 @@ def changes(stmt: Node, kind: str, world: World) -> Iterator[tuple[str, str]]:
                 stack.append((EVENTS[action.DESCRIPTOR.name], action))
 
 
-def fired(stmt: Node, world: World, out: Recorder, running: set[tuple[str, str]]) -> Iterator[Node]:
+def fired(stmt: Node, world: World, out: Recorder, running: set[tuple[str, str]], opened: Opened) -> Iterator[Node]:
     """The statements that run with a change, or in its place.
 
     :param running: table and rule of what is followed already.
+    :param opened: `queries.opened`, which locks a relation and all that a view reads.
     """
     name = world.name(stmt.relation)
     facts = world.relation(name)
@@ -102,7 +104,7 @@ def fired(stmt: Node, world: World, out: Recorder, running: set[tuple[str, str]]
         else:
             running.add((name, rule.name))
             for action in found:
-                _reads_old(action, facts, event, world, out)
+                _reads_old(action, facts, event, world, out, opened)
                 _takes_defaults(stmt, action, facts, event, out)
             yield from found
 
@@ -130,14 +132,12 @@ def _returns(stmt: Node, facts: RelationFacts, event: str, out: Recorder) -> Non
         out.fail("0A000", f'cannot perform {event} RETURNING on relation "{bare(facts.name)}"')
 
 
-def _reads_old(action: Node, facts: RelationFacts, event: str, world: World, out: Recorder) -> None:
+def _reads_old(action: Node, facts: RelationFacts, event: str, world: World, out: Recorder, opened: Opened) -> None:
     """OLD is the relation as it was, and so is NEW where UPDATE leaves a column alone: of a view, what it reads."""
-    from migrator.analysis.effects.rows import queries
-
     words = {"DELETE": ("old",), "UPDATE": ("old", "new")}.get(event, ())
     if facts.kind == "v" and any(strings(item.fields)[0] in words for item in find(action, "ColumnRef")):
         for read in facts.reads:
-            queries.opened(read, ACCESS_SHARE, world, out)
+            opened(read, ACCESS_SHARE, world, out)
 
 
 def _takes_defaults(stmt: Node, action: Node, facts: RelationFacts, event: str, out: Recorder) -> None:

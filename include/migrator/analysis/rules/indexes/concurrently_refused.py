@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from migrator.analysis.effects.world import commands
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.indexes import on_partitions
 from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import IndexFacts, RelationFacts
 from migrator.parsing.build import build, range_var, script
-from migrator.parsing.nodes import copy_of, enum, strings
+from migrator.parsing.nodes import commands, copy_of, enum, strings
 from migrator.plan import Severity
 
 DETACH_CONCURRENTLY = 14

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 
-from migrator.analysis.effects.world import commands
 from migrator.analysis.rules.model import Hit
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
 from migrator.parsing.build import build, script
-from migrator.parsing.nodes import Node, assign, copy_of, enum, strings
+from migrator.parsing.nodes import Node, assign, commands, copy_of, enum, strings
 
 STATEMENTS = ("create_stmt", "alter_table_stmt")
 SUBTYPES = ("AT_AddColumn", "AT_AlterColumnType")

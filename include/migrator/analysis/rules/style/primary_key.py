@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.world import commands
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.script import Script
-from migrator.parsing.nodes import Node, enum
+from migrator.parsing.nodes import Node, commands, enum
 from migrator.plan import Severity
 
 COPIES_INDEXES = 1 << 6

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.effects.objects.indexes import dotted_names
-from migrator.analysis.effects.world import commands
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.subject import Subject
-from migrator.parsing.nodes import enum
+from migrator.parsing.nodes import commands, enum
 from migrator.plan import Severity
 
 HOLDERS = {"OBJECT_TABLE": "table", "OBJECT_MATVIEW": "materialized view", "OBJECT_SCHEMA": "schema"}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.analysis.effects.world import commands
 from migrator.analysis.rules.model import DOCS, Hit, Rule, severity_by_size, size_text
 from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.transactions import Held
 from migrator.lock_modes import blocks_reads, blocks_writes, strength
 from migrator.parsing.build import later
-from migrator.parsing.nodes import enum, find, strings
+from migrator.parsing.nodes import commands, enum, find, strings
 from migrator.plan import Severity
 
 SLEEPS = ("pg_sleep", "pg_sleep_for", "pg_sleep_until")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from migrator.analysis.effects.world import commands
 from migrator.analysis.rules.model import DOCS, Hit, Rule, severity_by_size
 from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import later
-from migrator.parsing.nodes import enum
+from migrator.parsing.nodes import commands, enum
 from migrator.plan import Severity
 
 
