@@ -15,7 +15,7 @@ from rich.table import Table
 
 from migrator.database.session import Endpoint
 from migrator.errors import MigratorError
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from sandbox import policy
 from sandbox.application import Application, Traffic
 from sandbox.local import DATABASE, Local, wipe

@@ -16,7 +16,8 @@ import psycopg
 
 from migrator.database import schema as schemas
 from migrator.database.session import Endpoint
-from migrator.ledger import Ledger, LedgerMigration
+from migrator.ledger.ledger import Ledger
+from migrator.ledger.rows import LedgerMigration
 from migrator.run import RunContext
 from sandbox import rest
 from sandbox.rest import RUN_ENDED, Airflow, ApiRefused

@@ -15,7 +15,7 @@ from migrator.database import schema as schemas
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.history.baseline import adopt
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.run import RunContext
 from sandbox.airflow_processes import AirflowProcesses, Settings
 from sandbox.processes import Processes

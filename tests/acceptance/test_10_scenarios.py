@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from migrator.catalogue.order import sort_key
 from migrator.history.baseline import adopt
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.run import RunContext
 from tests.acceptance.case import Case
 from tests.acceptance.specs import ADD_TABLE, NOT_SABOTAGED, PRESENT, SABOTAGED, SABOTEUR, Files, scenario

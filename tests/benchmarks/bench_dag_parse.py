@@ -30,7 +30,7 @@ TIMED = """
 import json, sys, time
 import airflow.dag_processing.dagbag, airflow.sdk
 started = time.perf_counter()
-import airflow_migrator.catalogue_dags, airflow_migrator.operators.base
+import airflow_migrator.building.catalogue_dags, airflow_migrator.operators.base
 from airflow.providers.standard.operators import hitl
 imported = time.perf_counter()
 from airflow.dag_processing.dagbag import DagBag

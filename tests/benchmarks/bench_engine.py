@@ -31,7 +31,7 @@ from migrator.database.session import Endpoint
 from migrator.embedded.programs import find_programs
 from migrator.embedded.server import Server
 from migrator.embedded.settings import FAST
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import analyze, outcome, preflight, rollback, verify
 from tests.evidence import rehearse

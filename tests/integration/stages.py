@@ -10,14 +10,15 @@ import psycopg
 
 from migrator.database.session import Endpoint
 from migrator.evidence import EvidenceBundle
-from migrator.ledger import Ledger, LedgerMigration
+from migrator.ledger.ledger import Ledger
+from migrator.ledger.rows import LedgerMigration
 from migrator.plan import Plan, Risk
 from migrator.run import RunContext
 from migrator.stages import apply, outcome, rollback, verify
 from migrator.stages.outcome import Outcome
 from migrator.stages.rollback import RollbackReport
 from migrator.stages.verify import VerifyReport
-from migrator.steps import StepResult
+from migrator.steps.context import StepResult
 from migrator.targets.targets import Limits, Target
 from tests.factories import NOW
 

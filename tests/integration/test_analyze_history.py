@@ -12,12 +12,13 @@ import pytest
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.database.session import Endpoint
 from migrator.errors import BaselineMissing, Refused, ReviewMissing, StatementFailed
+from migrator.gates import reviews
 from migrator.history import applied as history
 from migrator.history.baseline import adopt
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.stages import analyze, review
+from migrator.stages import analyze
 from tests.integration.stages import apply_all, make_target, query, verify_it
 
 RUN = RunContext(run_id="run-1", version="001_one", target="test", actor="tester")
@@ -91,7 +92,7 @@ def test_files_that_are_gone_are_told(database: Endpoint, migrations: Path) -> N
     late = analysed(migrations, database, "002_two")
     (finding,) = [one for one in late.findings if one.rule == history.RULE]
     assert "'001_one'" in finding.message
-    assert review.required(make_target(), late) == 1, "a person has to let it pass"
+    assert reviews.required(make_target(), late) == 1, "a person has to let it pass"
     with pytest.raises(ReviewMissing):
         apply_all(late, database, run=replace(RUN, version="002_two"))
     with pytest.raises(Refused, match="name reviewers"):

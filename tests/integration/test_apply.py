@@ -33,7 +33,7 @@ from migrator.errors import (
     StatementFailed,
 )
 from migrator.evidence import EvidenceBundle, Verdict
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan, Risk
 from migrator.run import RunContext
 from migrator.stages import analyze, apply, review

@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migrator import documents, steps
+from migrator import documents
 from migrator.backups.trial import trial_database, trial_name
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
@@ -29,11 +29,12 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import Check, DryRunEvidence, Verdict
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
 from migrator.stages import dry_run
-from migrator.steps import StepContext, StepHandle
+from migrator.steps import execution
+from migrator.steps.context import StepContext, StepHandle
 from tests.factories import plan_from_sql
 from tests.factories_evidence import record_of, restore_of
 
@@ -302,7 +303,7 @@ def test_a_migration_that_is_resumed(copies: Endpoint, copy: Endpoint, table: st
         ledger.install()
         ledger.begin(first, run=run_of(first, "earlier"))
         with pytest.raises(StatementFailed):
-            steps.run(
+            execution.run(
                 first.steps[0], StepContext(endpoint=copy, ledger=ledger, plan=first, run=run_of(first, "earlier"))
             )
         ledger.mark_failed(first.version, run=run_of(first, "earlier"), error_message="held")
@@ -388,8 +389,8 @@ def test_a_cancel_leaves_no_clone(copies: Endpoint, copy: Endpoint) -> None:
 
 KILLED = """
 import sys
-from migrator import documents, dry_run, steps
-from migrator.session import Endpoint
+from migrator.stages import dry_run
+from migrator.database.session import Endpoint
 sys.path.insert(0, {root!r})
 from tests.factories_evidence import record_of, restore_of
 from tests.integration.test_dry_run import KILL_PLAN, run_of

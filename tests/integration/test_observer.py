@@ -5,16 +5,16 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator import steps
 from migrator.database.lock_sampler import mode_name
 from migrator.database.session import Endpoint
 from migrator.evidence import StatementTrace
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.lock_modes import AX
 from migrator.plan import PredictedLock, Statement
 from migrator.rehearsal.observer import Observer
 from migrator.run import RunContext
-from migrator.steps import StepContext
+from migrator.steps import execution
+from migrator.steps.context import StepContext
 from tests.factories import plan_from_sql
 
 SCHEMA = """
@@ -44,7 +44,7 @@ def observe(sql: str, endpoint: Endpoint, *, transaction: bool | None = None) ->
         ledger.begin(plan, run=run)
         ctx = StepContext(endpoint=endpoint, ledger=ledger, plan=plan, run=run, tracer=observer, purpose="dry_run")
         for step in plan.steps:
-            steps.run(step, ctx)
+            execution.run(step, ctx)
         return observer, list(observer.traces)
 
 

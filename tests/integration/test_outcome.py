@@ -8,7 +8,7 @@ import pytest
 from migrator import documents
 from migrator.database.session import Endpoint
 from migrator.errors import RollbackFailed, StatementFailed, VerifyFailed
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import OnFailure
 from migrator.stages.outcome import Outcome
 from tests.factories import make_plan, plan_from_sql

@@ -14,7 +14,7 @@ from migrator.catalogue.catalogue import load_catalogue
 from migrator.cli import main
 from migrator.database.session import Endpoint
 from migrator.errors import AnalysisRefused, DependencyMissing
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan, Severity
 from migrator.run import RunContext
 from migrator.stages import analyze

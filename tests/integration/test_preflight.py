@@ -21,7 +21,8 @@ from migrator.errors import (
     StatementFailed,
 )
 from migrator.evidence import Check, Verdict
-from migrator.ledger import Ledger
+from migrator.gates.window import decide_window
+from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan, Risk
 from migrator.stages import preflight
 from migrator.targets.targets import Limits, SnapshotPolicy, Target, WindowRule
@@ -214,8 +215,8 @@ def test_going_on_after_a_failure_is_no_drift(database: Endpoint) -> None:
 def test_window_with_the_safety_factor() -> None:
     """Pure: half as much again as on the restored copy must fit."""
     target = make_target(windows=(WindowRule(days=("wed",), start="01:00", duration=timedelta(minutes=90)),))
-    fits = preflight.decide_window(make_plan(), target, None, 20 * 60.0, NOW)
+    fits = decide_window(make_plan(), target, None, 20 * 60.0, NOW)
     assert (fits.state, fits.closes_at) == ("open", NOW + timedelta(minutes=30))
-    late = preflight.decide_window(make_plan(), target, None, 20 * 60.0 + 1, NOW)
+    late = decide_window(make_plan(), target, None, 20 * 60.0 + 1, NOW)
     assert late.state == "wait"
     assert "are needed" in late.reason

@@ -14,7 +14,7 @@ from migrator.database import session
 from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
 from migrator.errors import HeldByOther, LedgerForeign, StatementFailed
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.operations import reconcile
 from migrator.operations.reconcile import Report, RunState, State
 from migrator.run import RunContext

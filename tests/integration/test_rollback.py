@@ -7,7 +7,7 @@ import pytest
 
 from migrator.database.session import Endpoint
 from migrator.errors import LockNotAvailable, NeedsHuman, RollbackFailed, StatementFailed, VerifyFailed
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import OnFailure
 from migrator.stages.rollback import Action
 from tests.evidence import make_bundle, read_schema, rehearse

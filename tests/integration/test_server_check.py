@@ -20,7 +20,7 @@ from migrator.embedded.download import find_or_download
 from migrator.embedded.server import Server
 from migrator.errors import AnalysisRefused, EnvironmentFault
 from migrator.facts.query import collect_facts
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.parsing.statements import parse
 from migrator.parsing.tokens import tokens
 from migrator.plan import Finding, Severity

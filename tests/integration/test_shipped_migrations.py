@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.database.session import Endpoint
 from migrator.evidence import EvidenceBundle, Verdict
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.run import RunContext
 from migrator.stages import analyze, dry_run, restore_test, snapshot
 from tests.factories import NOW

@@ -13,6 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from migrator.backups import copies as restored
+from migrator.backups import retention
 from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, RestoreNotProven
 from migrator.evidence import SnapshotRecord, Verdict
@@ -201,9 +202,9 @@ def test_retention_keeps_the_newest(source: Endpoint, target: Target) -> None:
     for number in range(3):
         take(source, target, replace(RUN, run_id=f"manual__{number}"))
     there = sorted(path.name for path in (Path(target.storage) / target.name).iterdir())
-    assert snapshot.expire(target, now=NOW.replace(year=2100)) == ()
+    assert retention.expire(target, now=NOW.replace(year=2100)) == ()
     policy = replace(target, snapshot=replace(target.snapshot, keep=2, retention_days=1))
-    gone = snapshot.expire(policy, now=NOW.replace(year=2100))
+    gone = retention.expire(policy, now=NOW.replace(year=2100))
     assert gone == (f"test/{there[0]}",)
     assert sorted(path.name for path in (Path(target.storage) / target.name).iterdir()) == there[1:]
 
@@ -215,7 +216,7 @@ def test_what_a_killed_dump_left_goes_too(source: Endpoint, target: Target) -> N
     for name in (".partial-20250101T020000Z-001_test-killed", "20250101T030000Z-001_test-old", "notes"):
         (root / name).mkdir()
     (root / f".partial-{kept.taken_at:%Y%m%dT%H%M%SZ}-001_test-now").mkdir()
-    gone = snapshot.expire(target, now=kept.finished_at)
+    gone = retention.expire(target, now=kept.finished_at)
     assert gone == ("test/20250101T020000Z-001_test-killed", "test/20250101T030000Z-001_test-old")
     left = {path.name for path in root.iterdir()}
     assert left == {kept.id, "notes", f".partial-{kept.taken_at:%Y%m%dT%H%M%SZ}-001_test-now"}

@@ -18,7 +18,7 @@ import pytest
 
 from airflow_migrator.storage.evidence_store import EvidenceStore
 from airflow_migrator.storage.snapshot_storage import ObjectStorage, storage_at
-from migrator.backups import manifest
+from migrator.backups import manifest, retention
 from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, NeedsHuman, RestoreNotProven, TransientError
 from migrator.evidence import SnapshotRecord, Verdict
@@ -106,17 +106,17 @@ def test_expiry(s3: FakeS3, source: Endpoint) -> None:
     records = [take(source, replace(RUN, run_id=f"manual__{number}")) for number in range(3)]
     policy = replace(TARGET, snapshot=SnapshotPolicy(retention_days=1, keep=2))
     later = records[-1].finished_at + timedelta(days=2)
-    gone = snapshot.expire(policy, now=later, storage=storage_at(ROOT))
+    gone = retention.expire(policy, now=later, storage=storage_at(ROOT))
     assert gone == (f"test/{records[0].id}",)
     assert {key.split("/")[2] for key in s3.objects(BUCKET)} == {record.id for record in records[1:]}
-    assert snapshot.expire(policy, now=later, storage=storage_at(ROOT)) == ()
+    assert retention.expire(policy, now=later, storage=storage_at(ROOT)) == ()
 
 
 UPLOAD = """
 import sys
 from pathlib import Path
-from airflow_migrator.evidence_store import EvidenceStore
-from airflow_migrator.snapshot_storage import storage_at
+from airflow_migrator.storage.evidence_store import EvidenceStore
+from airflow_migrator.storage.snapshot_storage import storage_at
 storage_at(sys.argv[1]).keep(sys.argv[2], Path(sys.argv[3]))
 """
 
@@ -147,7 +147,7 @@ def test_an_upload_that_was_killed_is_no_snapshot(
     assert storage_at(ROOT).keys("test") == ()
     record = take(source)
     assert storage_at(ROOT).keys("test") == (f"test/{record.id}",)
-    assert snapshot.expire(TARGET, now=record.finished_at, storage=storage_at(ROOT)) == (f"test/{folder.name}",)
+    assert retention.expire(TARGET, now=record.finished_at, storage=storage_at(ROOT)) == (f"test/{folder.name}",)
     assert {key.split("/")[2] for key in s3.objects(BUCKET)} == {record.id}
 
 

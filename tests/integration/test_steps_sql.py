@@ -5,13 +5,13 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator import steps
 from migrator.database.session import Endpoint
 from migrator.errors import ContentChanged, NeedsHuman, StatementFailed
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.steps import StatementOutcome, StepContext, StepResult
+from migrator.steps import execution, piecewise
+from migrator.steps.context import StatementOutcome, StepContext, StepResult
 from tests.factories import plan_from_sql
 
 
@@ -26,7 +26,7 @@ def execute(plan: Plan, endpoint: Endpoint, *, run_id: str = "run-1", **over: ob
         ledger.install()
         ledger.begin(plan, run=run)
         ctx = StepContext(endpoint=endpoint, ledger=ledger, plan=plan, run=run, **over)  # type: ignore[arg-type]
-        return [steps.run(step, ctx) for step in plan.steps]
+        return [execution.run(step, ctx) for step in plan.steps]
 
 
 def query(endpoint: Endpoint, sql: str) -> list[tuple[object, ...]]:
@@ -164,7 +164,7 @@ def interrupt(plan: Plan, endpoint: Endpoint, position: int) -> None:
         ledger.install()
         ledger.begin(plan, run=run)
         ledger.step_started(plan.version, plan.steps[0].name, run=run, backend=None)
-        cursor = steps.piecewise.cursor_of(statement, position, "intent", position)
+        cursor = piecewise.cursor_of(statement, position, "intent", position)
         ledger.step_progress(plan.version, plan.steps[0].name, cursor=cursor)
 
 
@@ -187,7 +187,7 @@ def test_a_person_settles_what_nobody_can_know(database: Endpoint, done: bool) -
     plan = plan_from_sql("CALL p(); VACUUM t;", transaction=False)
     interrupt(plan, database, 0)
     with Ledger(database) as ledger:
-        steps.settle(
+        execution.settle(
             ledger, plan.version, plan.steps[0].name, statement=1, done=done, run=run_of(plan), reason="looked at t"
         )
     execute(plan, database)

@@ -9,7 +9,7 @@ import pytest
 
 from migrator.cli import main
 from migrator.database.session import Endpoint
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.steps import timings
 from tests.evidence import rehearse

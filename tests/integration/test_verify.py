@@ -7,7 +7,7 @@ import pytest
 
 from migrator.database.session import Endpoint
 from migrator.errors import LockNotAvailable, NeedsHuman, VerifyFailed
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.stages import verify
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import make_plan, plan_from_sql

@@ -45,7 +45,7 @@ _KEEP_HALF = (
 
 
 @frozen
-class Answer:
+class Kept:
     counts: tuple[int, ...]
     texts: tuple[str, ...]
 
@@ -55,7 +55,7 @@ class Answer:
         return zlib.compress(b"".join((head.encode(), b"\n", *texts)), 1)
 
     @classmethod
-    def unpacked(cls, packed: bytes) -> Answer:
+    def unpacked(cls, packed: bytes) -> Kept:
         """:raises ValueError: for bytes that are no answer."""
         try:
             head, _, body = zlib.decompress(packed).partition(b"\n")
@@ -81,7 +81,7 @@ class AnalysisCache:
         query = "SELECT 1 FROM answers WHERE key = ?"
         return self._try(lambda it: it.execute(query, (key,)).fetchone()) is not None
 
-    def get(self, key: bytes) -> Answer | None:
+    def get(self, key: bytes) -> Kept | None:
         """None: it is not there, or damaged."""
         found = self._try(lambda it: it.execute("SELECT body, used FROM answers WHERE key = ?", (key,)).fetchone())
         if found is None:
@@ -90,7 +90,7 @@ class AnalysisCache:
         try:
             if body[:16] != _checksum(key, body[16:]):
                 raise ValueError("the checksum is wrong")
-            answer = Answer.unpacked(body[16:])
+            answer = Kept.unpacked(body[16:])
         except ValueError as fault:
             logger.debug("an answer of the cache is damaged: %s", fault)
             return None
@@ -99,7 +99,7 @@ class AnalysisCache:
         return answer
 
     def put(self, key: bytes, packed: bytes) -> None:
-        """`packed`: `Answer.packed`."""
+        """`packed`: `Kept.packed`."""
         self._new[key] = _checksum(key, packed) + packed
         if len(self._new) >= TOGETHER:
             self._write()

@@ -14,7 +14,7 @@ from migrator.errors import EnvironmentFault, UsageError
 if TYPE_CHECKING:
     from migrator.analysis.effects import Assumed
     from migrator.cli.analyze_server import Server
-    from migrator.cli.batch import Outcome
+    from migrator.cli.batch import Printed
     from migrator.cli.batch_settings import Settings
     from migrator.cli.output import Output
     from migrator.reports.document import Analysis
@@ -151,7 +151,7 @@ def _assumed(args: argparse.Namespace) -> Assumed:
     return Assumed(version, args.schema or ASSUMED.schema)
 
 
-def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Namespace) -> Iterator[Outcome]:
+def _outcomes(items: Sequence[Path | str], settings: Settings, args: argparse.Namespace) -> Iterator[Printed]:
     from migrator.cli import batch
     from migrator.cli.analyze_server import Server
 

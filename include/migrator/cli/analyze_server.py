@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from migrator.database.session import Connection, Endpoint
     from migrator.facts.facts import CatalogFacts
     from migrator.history.past import Past
-    from migrator.ledger import LedgerMigration
+    from migrator.ledger.rows import LedgerMigration
     from migrator.parsing.statements import ParsedFile
     from migrator.plan import Finding
 

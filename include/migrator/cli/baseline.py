@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from migrator.database.session import Endpoint
     from migrator.history.baseline import Known
     from migrator.history.legacy import LegacyRow
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     from migrator.catalogue import catalogue
     from migrator.history import baseline
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
     endpoint = options.endpoint(args)
     if endpoint is None:  # unreachable: options.endpoint() raises when a database is required

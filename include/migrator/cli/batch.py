@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from migrator.analysis.inspection import inspect
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
 from migrator.catalogue.metadata import METADATA_FILE
-from migrator.cli.analysis_cache import AnalysisCache, Answer, Keys, opened
+from migrator.cli.analysis_cache import AnalysisCache, Kept, Keys, opened
 from migrator.cli.batch_settings import Settings
 from migrator.frozen import frozen
 from migrator.parsing.sql_text import read_sql
@@ -32,7 +32,7 @@ KEPT_BYTES = 64 * 1024
 
 
 @frozen
-class Outcome:
+class Printed:
     """What is printed of one analysis, and what counts for the exit code."""
 
     pieces: tuple[str, ...]
@@ -49,15 +49,15 @@ class Task:
     data: bytes | None = None
 
 
-def outcome_of(analysis: Analysis, settings: Settings) -> Outcome:
+def outcome_of(analysis: Analysis, settings: Settings) -> Printed:
     summary = analysis.summary
     pieces = tuple(settings.form.pieces(analysis, settings.look))
-    return Outcome(pieces, summary.errors, summary.warnings, summary.allowed)
+    return Printed(pieces, summary.errors, summary.warnings, summary.allowed)
 
 
 def outcomes(
     files: Sequence[Path], settings: Settings, *, jobs: int | None = None, cache: Path | None = None
-) -> Iterator[Outcome]:
+) -> Iterator[Printed]:
     """One for each file, in their order. `jobs`: processes; None takes what the machine has. `cache`: where the
     outcomes of many files are kept; None neither looks there nor keeps any.
 
@@ -108,12 +108,12 @@ def _ask(file: Path, keys: Keys, kept: AnalysisCache) -> _Asked:
     return _Asked(Task(file, None if known else data), key, keys.root_of(file), known)
 
 
-def _packed(outcome: Outcome) -> bytes:
-    return Answer((outcome.errors, outcome.warnings, outcome.allowed), outcome.pieces).packed()
+def _packed(outcome: Printed) -> bytes:
+    return Kept((outcome.errors, outcome.warnings, outcome.allowed), outcome.pieces).packed()
 
 
-def _restored(answer: Answer | None) -> Outcome | None:
-    return None if answer is None else Outcome(answer.texts, *answer.counts)
+def _restored(answer: Kept | None) -> Printed | None:
+    return None if answer is None else Printed(answer.texts, *answer.counts)
 
 
 def _root_of(file: Path, catalogue: Path) -> Path | None:
@@ -123,7 +123,7 @@ def _root_of(file: Path, catalogue: Path) -> Path | None:
     return None if found is None else found[0]
 
 
-def _analysed_all(tasks: Sequence[Task], settings: Settings, jobs: int | None) -> Iterator[Outcome]:
+def _analysed_all(tasks: Sequence[Task], settings: Settings, jobs: int | None) -> Iterator[Printed]:
     jobs = jobs or _cores()
     analysed = functools.partial(_analysed, settings=settings)
     if jobs < 2 or len(tasks) < WORTH_A_POOL:
@@ -148,7 +148,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _analysed(task: Task, settings: Settings) -> Outcome:
+def _analysed(task: Task, settings: Settings) -> Printed:
     file = task.file
     parsed = parse(read_sql(file) if task.data is None else task.data, file=str(file))
     before, others = surroundings(file, settings)

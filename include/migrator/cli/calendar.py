@@ -75,7 +75,7 @@ def _applied(args: argparse.Namespace) -> Mapping[str, str] | None:
     """
     if args.dsn is None and args.connections is None:
         return None
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
     endpoint = options.endpoint(args)
     if endpoint is None:  # unreachable: a database is required here

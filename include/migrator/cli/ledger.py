@@ -12,7 +12,7 @@ from migrator.cli.person import add_person_arguments, run_context
 from migrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
 Action = Callable[[argparse.Namespace, "Ledger", Output], int]
 
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
     endpoint = options.endpoint(args)
     if endpoint is None:  # unreachable: options.endpoint() raises when a database is required

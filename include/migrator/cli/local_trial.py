@@ -11,7 +11,6 @@ import psycopg
 from psycopg import sql as pgsql
 from psycopg.conninfo import make_conninfo
 
-from migrator import steps
 from migrator.catalogue.catalogue import Catalogue
 from migrator.catalogue.migration import Migration
 from migrator.database import fingerprint, schema, session
@@ -21,11 +20,12 @@ from migrator.embedded.programs import Programs
 from migrator.embedded.server import Server
 from migrator.errors import DryRunFailed, MigratorError
 from migrator.evidence import DryRunEvidence
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
 from migrator.stages import dry_run, verify
 from migrator.stages.analyze import run_analyze
+from migrator.steps import execution
 from migrator.steps.context import StepContext, StepHandle
 
 LOG = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def _apply(plan: Plan, endpoint: Endpoint, log: logging.Logger) -> None:
                 )
                 ledger.begin(plan, run=run)
                 for step in plan.steps:
-                    steps.run(step, ctx)
+                    execution.run(step, ctx)
             verify.run(plan, None, endpoint=endpoint, ledger=ledger, run=run, without_evidence=True, log=log)
     except MigratorError as exc:
         raise type(exc)(f"{plan.version!r}, which comes first, cannot be applied: {exc}", **exc.fields) from exc

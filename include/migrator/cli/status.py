@@ -14,7 +14,8 @@ from migrator.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from migrator.catalogue.catalogue import Catalogue
-    from migrator.ledger import Ledger, LedgerMigration, LedgerReview
+    from migrator.ledger.ledger import Ledger
+    from migrator.ledger.rows import LedgerMigration, LedgerReview
 
 PENDING = "pending"
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Exit code 1 when the ledger cannot be relied on, or when something failed or was changed."""
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
     endpoint = options.endpoint(args)
     if endpoint is None:  # unreachable: options.endpoint() raises when a database is required

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from migrator.errors import Refused
 
 if TYPE_CHECKING:
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
     from migrator.plan import Plan
     from migrator.run import RunContext
     from migrator.targets.targets import Target

@@ -16,7 +16,7 @@ from migrator.plan import Finding, Plan, Severity
 if TYPE_CHECKING:
     from migrator.catalogue.catalogue import Catalogue
     from migrator.database.session import Endpoint
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
 RULE = "applied-files-missing"
 HELP = "see whether this checkout is older than the one that was applied, and put the files back"

@@ -16,8 +16,8 @@ from migrator.database.session import Connection, Endpoint
 from migrator.errors import BaselineMissing, UsageError
 from migrator.history import legacy
 from migrator.history.legacy import LegacyRow
-from migrator.ledger import Ledger
 from migrator.ledger import events as chain_events
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import MigrationStatus
 from migrator.ledger.states import STATUS
 from migrator.run import RunContext

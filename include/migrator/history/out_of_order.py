@@ -16,7 +16,7 @@ from migrator.plan import Finding, Severity
 from migrator.targets.targets import OrderPolicy
 
 if TYPE_CHECKING:
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
     from migrator.plan import Plan
     from migrator.run import RunContext
     from migrator.targets.targets import Target

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from migrator.catalogue.catalogue import Catalogue
     from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
-    from migrator.ledger import LedgerMigration
+    from migrator.ledger.rows import LedgerMigration
 
 USUAL_ROOT = "migrations"
 
@@ -126,7 +126,7 @@ def rows_of(endpoint: Endpoint) -> Mapping[str, LedgerMigration] | None:
     """What the target's ledger says, by version. None: it has none, but objects that somebody made, so that nobody
     knows what is applied."""
     from migrator.history import applied as history
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
     with Ledger(endpoint) as ledger:
         if ledger.exists():

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from migrator.run import RunContext
+
+if TYPE_CHECKING:
+    pass
+
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from migrator import documents
 from migrator.database.session import Connection
 from migrator.errors import LedgerMissing
 from migrator.ledger import chain
 from migrator.ledger.connection import LedgerConnection
-from migrator.run import RunContext
 
 
 def append(
@@ -62,3 +67,7 @@ def _clean_all(value: Any) -> Any:
     if isinstance(value, dict):
         return {clean(key): _clean_all(item) for key, item in value.items()}
     return value
+
+
+FAILED = "verify_failed"
+"""The event that remembers what was not as promised, for the rollback and the outcome to say."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from migrator.documents import StrEnum
+
+if TYPE_CHECKING:
+    pass
+
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
 
 STATEMENTS_DONE = "statements_done"
 """Key of a step's cursor: how many statements of a non-transactional step have been done, counted from its first."""
@@ -138,3 +144,13 @@ class LedgerIdentity:
     head_count: int
     head_hash: str
     created_at: datetime
+
+
+def took_effect(step: LedgerStep) -> bool:
+    """Whether anything of the step may be in the database. A transaction that did not commit leaves nothing; a
+    statement outside one may have left something even when it failed."""
+    if step.status is StepStatus.SUCCESS:
+        return True
+    if step.status in (StepStatus.PENDING, StepStatus.ROLLED_BACK):
+        return False
+    return step.statements_done > 0 or "statement" in step.cursor

@@ -1,4 +1,4 @@
-"""Is the server in a state in which it may be changed? Judges the facts that `preflight_facts` read. Pure.
+"""Is the server in a state in which it may be changed? Judges the facts that `health_facts` read. Pure.
 
 What passes by itself (a transaction, a lag, a crowd) is `busy`: preflight tries again a few times before it gives up.
 What our role may not see is UNVERIFIED. It stops nothing, because none of it can make the application wait: locks are
@@ -26,14 +26,14 @@ WEAK = frozenset({"ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE"})
 
 
 @dataclass(frozen=True)
-class Finding:
+class HealthFinding:
     """One check. `busy`: it failed, but may pass by itself in a few minutes."""
 
     check: Check
     busy: bool = False
 
 
-def server_checks(facts: ServerFacts, plan: Plan, limits: Limits, *, wal_bytes: int) -> Iterator[Finding]:
+def server_checks(facts: ServerFacts, plan: Plan, limits: Limits, *, wal_bytes: int) -> Iterator[HealthFinding]:
     """In the order in which a person wants to read them."""
     yield recovery(facts)
     yield replication(facts, limits.max_replication_lag_bytes)
@@ -44,13 +44,13 @@ def server_checks(facts: ServerFacts, plan: Plan, limits: Limits, *, wal_bytes: 
     yield disk(facts, wal_bytes)
 
 
-def recovery(facts: ServerFacts) -> Finding:
+def recovery(facts: ServerFacts) -> HealthFinding:
     if facts.standby:
         return _failed("primary", "this server is a standby and read-only; point the connection to the primary")
     return _passed("primary", "not in recovery")
 
 
-def replication(facts: ServerFacts, limit: int) -> Finding:
+def replication(facts: ServerFacts, limit: int) -> HealthFinding:
     """Per standby, in bytes of WAL: DDL reaches a standby that lags late, and locks its readers then."""
     late = [one for one in facts.standbys if one.lag_bytes is not None and one.lag_bytes > limit]
     if late:
@@ -68,7 +68,7 @@ def replication(facts: ServerFacts, limit: int) -> Finding:
     return _passed("replication", "; ".join(f"{one.name} {size(one.lag_bytes or 0)} behind" for one in facts.standbys))
 
 
-def transactions(facts: ServerFacts, limit: float) -> Finding:
+def transactions(facts: ServerFacts, limit: float) -> HealthFinding:
     """Each may hold a lock that we need, and CREATE INDEX CONCURRENTLY waits for all of them."""
     old = [_session(one) for one in facts.transactions if one.seconds is not None and one.seconds > limit]
     old += [
@@ -94,7 +94,7 @@ def transactions(facts: ServerFacts, limit: float) -> Finding:
     return _passed("transactions", f"{len(ages)} open, the oldest for {_span(max(ages))}" if ages else "none is open")
 
 
-def connections(facts: Connections, wanted: int) -> Finding:
+def connections(facts: Connections, wanted: int) -> HealthFinding:
     """The tightest of the server's, the database's and the role's limit."""
     rooms = [("the server", facts.usable, facts.taken)]
     if facts.database_limit >= 0:
@@ -114,7 +114,7 @@ def connections(facts: Connections, wanted: int) -> Finding:
     return _failed("connections", f"{free} of {room} connections of {name} are free, {wanted} are asked for", busy=True)
 
 
-def invalid_indexes(found: Sequence[InvalidIndex], plan: Plan) -> Finding:
+def invalid_indexes(found: Sequence[InvalidIndex], plan: Plan) -> HealthFinding:
     """Left over by somebody's failed build. Those that the plan itself builds or drops are its own business."""
     texts = "\n".join(statement.sql for step in plan.steps for statement in step.statements)
     left = [one for one in found if not re.search(rf"(?<!\w){re.escape(one.bare_name)}(?!\w)", texts)]
@@ -129,7 +129,7 @@ def invalid_indexes(found: Sequence[InvalidIndex], plan: Plan) -> Finding:
     return _passed("invalid_indexes", f"{mended} is not valid, which this migration takes care of" if found else "none")
 
 
-def wraparound(facts: ServerFacts) -> Finding:
+def wraparound(facts: ServerFacts) -> HealthFinding:
     if facts.wraparound:
         text = "; ".join(
             f"{one.table_name} (pid {one.pid}{f', for {_span(one.seconds)}' if one.seconds is not None else ''})"
@@ -143,7 +143,7 @@ def wraparound(facts: ServerFacts) -> Finding:
     return _passed("autovacuum", "nothing vacuums these tables to prevent wraparound")
 
 
-def disk(facts: ServerFacts, wal_bytes: int) -> Finding:
+def disk(facts: ServerFacts, wal_bytes: int) -> HealthFinding:
     """No SQL function tells how much is free, so a person reads what will be needed."""
     need = f"the dry run wrote {size(wal_bytes)} of WAL"
     if facts.rewrite_bytes:
@@ -151,7 +151,7 @@ def disk(facts: ServerFacts, wal_bytes: int) -> Finding:
     return _unverified("disk", f"PostgreSQL does not tell how much space is free; {need}")
 
 
-def snapshot_age(bundle: EvidenceBundle, max_age: timedelta, now: datetime) -> Finding:
+def snapshot_age(bundle: EvidenceBundle, max_age: timedelta, now: datetime) -> HealthFinding:
     """The way back: what was written since the snapshot would be lost with it."""
     taken = bundle.snapshot.taken_at
     age = now - taken
@@ -203,13 +203,13 @@ def _names(names: Iterator[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def _passed(name: str, detail: str) -> Finding:
-    return Finding(Check(name, Verdict.PASSED, detail))
+def _passed(name: str, detail: str) -> HealthFinding:
+    return HealthFinding(Check(name, Verdict.PASSED, detail))
 
 
-def _failed(name: str, detail: str, *, busy: bool = False) -> Finding:
-    return Finding(Check(name, Verdict.FAILED, detail), busy=busy)
+def _failed(name: str, detail: str, *, busy: bool = False) -> HealthFinding:
+    return HealthFinding(Check(name, Verdict.FAILED, detail), busy=busy)
 
 
-def _unverified(name: str, detail: str) -> Finding:
-    return Finding(Check(name, Verdict.UNVERIFIED, detail))
+def _unverified(name: str, detail: str) -> HealthFinding:
+    return HealthFinding(Check(name, Verdict.UNVERIFIED, detail))

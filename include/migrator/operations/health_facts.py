@@ -1,4 +1,4 @@
-"""What preflight asks the server: read in one go, judged by `preflight_checks`."""
+"""What preflight asks the server: read in one go, judged by `health_checks`."""
 
 from __future__ import annotations
 

@@ -20,12 +20,11 @@ from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
 from migrator.errors import HeldByOther
-from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, StepStatus
+from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, StepStatus, took_effect
 from migrator.run import RunContext
-from migrator.stages import rollback
 
 if TYPE_CHECKING:
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
 
@@ -154,7 +153,7 @@ def decide(
             else f'end it with "SELECT pg_terminate_backend({alive[0]})", then see what this report says'
         )
         return report(State.ORPHANED, f"the run of {who} {over}, but its session (pid {pids}) still executes: {ending}")
-    done = [step.step for step in steps if rollback.took_effect(step)]
+    done = [step.step for step in steps if took_effect(step)]
     if not done:
         return report(State.CLOSED, f"the run of {who} {over} and nothing of it was applied: its row is closed")
     what = "applied, but not verified" if row.applied_at is not None else f"applied in part ({', '.join(done)})"
@@ -230,7 +229,7 @@ def _close(
             row = ledger.running()
             if row is None or (row.version, row.run_id) != (report.version, report.run_id):
                 return _look(endpoint, ledger, run, state_of)
-            if any(rollback.took_effect(step) for step in ledger.steps(row.version)):
+            if any(took_effect(step) for step in ledger.steps(row.version)):
                 return _look(endpoint, ledger, run, state_of)
             errors = [f"step {step.step}: {step.error}" for step in ledger.steps(row.version) if step.error]
             ledger.mark_failed(

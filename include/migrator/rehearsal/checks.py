@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from migrator import wording
-from migrator.catalogue import expected_changes
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.evidence import Check, StatementTrace, TableFingerprint, Verdict
+from migrator.gates import expected_changes
 
 NO_SCRIPT = "there is no rollback script: this migration cannot be undone"
 

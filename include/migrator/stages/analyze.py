@@ -20,7 +20,9 @@ from migrator.catalogue import content
 from migrator.catalogue.content import check_disk
 from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
 from migrator.facts.facts import CatalogFacts
+from migrator.gates.clear_way import has_content, is_applied
 from migrator.gates.emergency import declare
+from migrator.gates.reviews import approvers
 from migrator.history import applied as history
 from migrator.history.out_of_order import finding as late_finding
 from migrator.history.out_of_order import higher
@@ -29,7 +31,6 @@ from migrator.history.past import Past
 from migrator.parsing.statements import ParsedFile, parse
 from migrator.plan import Finding, MigrationType, Plan, Risk, Severity
 from migrator.run import RunContext, system_clock
-from migrator.stages.review import approvers
 
 if TYPE_CHECKING:
     from migrator.analysis.estimate import Basis
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from migrator.catalogue.metadata import Metadata
     from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
-    from migrator.ledger import Ledger, LedgerMigration, LedgerStep
+    from migrator.ledger.ledger import Ledger
+    from migrator.ledger.rows import LedgerMigration, LedgerStep
     from migrator.targets.targets import Target
 
 __all__ = ["Parsed", "analyze", "build_steps", "check_disk", "parse_migration", "run_analyze"]
@@ -204,7 +206,7 @@ def _empty(parsed: Parsed) -> list[Finding]:
 
 def _with_ledger(plan: Plan, applied: LedgerMigration | None) -> Plan:
     """Marks a plan whose version the target has already: with the same content, or adopted with an unknown one."""
-    if applied is None or applied.status != "success" or applied.checksum not in (None, plan.content_digest):
+    if applied is None or not is_applied(plan, applied):
         return plan
     when = f" at {applied.applied_at.isoformat()}" if applied.applied_at else ""
     return replace(plan, already_applied=True, applied_note=f"applied{when} by {applied.applied_by} ({applied.run_id})")
@@ -325,7 +327,7 @@ def _place(finding: Finding) -> str:
 
 def _refuse_changed(plan: Plan, row: LedgerMigration | None) -> None:
     """An applied migration is history: other content needs another version."""
-    if row is None or row.status != "success" or row.checksum in (None, plan.content_digest):
+    if row is None or row.status != "success" or has_content(row, plan):
         return
     then = (row.checksum or "")[:19]
     raise ContentChanged(

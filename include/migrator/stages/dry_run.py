@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from migrator import ledger, steps, wording
+from migrator import wording
 from migrator.analysis import data_checks
 from migrator.backups.trial import require_harmless, trial_database
 from migrator.database import fingerprint, schema, session
@@ -29,12 +29,16 @@ from migrator.evidence import (
     TableFingerprint,
     Verdict,
 )
+from migrator.gates.assertions import assertion
+from migrator.ledger.ledger import Ledger
+from migrator.ledger.rows import took_effect
 from migrator.parsing.statements import parse
 from migrator.plan import Plan
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.run import RunContext
-from migrator.stages import rollback, verify
+from migrator.stages import rollback
+from migrator.steps import execution
 from migrator.steps.context import StepContext, StepHandle
 
 LOG = logging.getLogger(__name__)
@@ -98,7 +102,7 @@ def rehearse(
     with trial_database(copies, original.copy_database, log=log) as endpoint:
         rehearsal = _Rehearsal(plan, original, endpoint, copies, run, handle or StepHandle(), log)
         with (
-            ledger.Ledger(endpoint) as book,
+            Ledger(endpoint) as book,
             Observer(endpoint, version=plan.version) as forwards,
             Observer(endpoint, version=plan.version) as backwards,
         ):
@@ -142,7 +146,7 @@ class _Rehearsal:
     error: MigratorError | None = None
     """The first failure of the SQL itself."""
 
-    def perform(self, book: ledger.Ledger, forwards: Observer, backwards: Observer) -> None:
+    def perform(self, book: Ledger, forwards: Observer, backwards: Observer) -> None:
         before = self._open(book)
         if not self._timed("apply", lambda: self._apply(book, forwards)):
             self._look_for_rows()
@@ -195,7 +199,7 @@ class _Rehearsal:
             extra={"surprises": list(dry_run_checks.surprises(forwards)), "resumed": self.resumed},
         )
 
-    def _open(self, book: ledger.Ledger) -> Schema:
+    def _open(self, book: Ledger) -> Schema:
         """Make the clone's ledger its own, and let go what was in progress when the snapshot was taken."""
         with session.connect(self.endpoint, purpose="dry_run", version=self.plan.version) as conn:
             self.role = require_harmless(conn)
@@ -208,10 +212,10 @@ class _Rehearsal:
         held = book.running()
         if held is not None:
             book.repair(held.version, status="failed", run=self.run, reason=f"was running at the snapshot; {reason}")
-        self.resumed = any(rollback.took_effect(step) for step in book.steps(self.plan.version))
+        self.resumed = any(took_effect(step) for step in book.steps(self.plan.version))
         return self._schema()
 
-    def _apply(self, book: ledger.Ledger, tracer: Observer | None) -> str:
+    def _apply(self, book: Ledger, tracer: Observer | None) -> str:
         with migration_lock(
             self.endpoint, run=self.run, deadline_seconds=LOCK_DEADLINE_SECONDS, sleep=self.handle.sleep
         ) as lock:
@@ -228,10 +232,10 @@ class _Rehearsal:
                 purpose="dry_run",
             )
             book.begin(self.plan, run=self.run)
-            results = [steps.run(step, ctx) for step in self.plan.steps]
+            results = [execution.run(step, ctx) for step in self.plan.steps]
         return wording.count(sum(len(result.statements) for result in results), "statement")
 
-    def _roll_back(self, book: ledger.Ledger, tracer: Observer) -> str:
+    def _roll_back(self, book: Ledger, tracer: Observer) -> str:
         report = rollback.run(
             self.plan,
             endpoint=self.endpoint,
@@ -252,7 +256,7 @@ class _Rehearsal:
     def _judge_assertions(self) -> None:
         if self.plan.assertions:
             with session.connect(self.endpoint, purpose="verify", version=self.plan.version) as conn:
-                found = [verify.assertion(conn, i, q, self.plan) for i, q in enumerate(self.plan.assertions, start=1)]
+                found = [assertion(conn, i, q, self.plan) for i, q in enumerate(self.plan.assertions, start=1)]
             self.checks.append(dry_run_checks.together("assertions", found))
 
     def _data(self, before: Schema, restored: Schema, written: Iterable[str]) -> Check:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from migrator.database import queries, session
 from migrator.database.session import Endpoint
-from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, MigrationStatus, StepStatus
+from migrator.gates.clear_way import has_content
+from migrator.ledger.events import FAILED as VERIFY_FAILED
+from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.stages import rollback
-from migrator.stages.verify import FAILED as VERIFY_FAILED
 from migrator.wording import count, seconds
 
 if TYPE_CHECKING:
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
 
@@ -91,9 +91,8 @@ def describe(
 ) -> Outcome:
     """The judgement and its words. Pure."""
     mine = tuple(event for event in events if event.run_id == run.run_id and event.kind != EVENT)
-    ok = row is not None and row.status is MigrationStatus.SUCCESS
-    same = plan is None or row is None or row.checksum in (None, plan.content_digest)
-    ok = ok and same
+    same = plan is None or row is None or has_content(row, plan)
+    ok = row is not None and row.status is MigrationStatus.SUCCESS and same
     todo = "" if ok else next_step(plan, row, steps, mine, run=run, version=version, same_content=same)
     story = [*_story(row, steps, mine, ok=ok, same_content=same), *alive]
     text = f"{version} on {target}: {_headline(row, steps, run=run, ok=ok, same_content=same, mine=mine)}"
@@ -169,7 +168,7 @@ def next_step(
         )
     if row.status is MigrationStatus.RUNNING and row.applied_at is not None:
         return "it is applied, but not verified: clear verify with downstream, or clear rollback to undo it"
-    done = [step.step for step in steps if rollback.took_effect(step)]
+    done = [step.step for step in steps if took_effect(step)]
     if done:
         kept = next((event for event in reversed(mine) if event.kind == "held"), None)
         why = f" ({kept.detail.get('reason')})" if kept is not None else ""
@@ -206,7 +205,7 @@ def _headline(
         return f"not applied by this run: run {row.run_id!r} by {row.applied_by} holds the database"
     if row.status is MigrationStatus.RUNNING:
         return "applied, but not verified" if row.applied_at is not None else "not finished"
-    if any(rollback.took_effect(step) for step in steps):
+    if any(took_effect(step) for step in steps):
         return "failed, and part of it is still applied"
     return "failed; nothing of it is applied"
 

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrator.catalogue import content
@@ -26,20 +25,21 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import Check, EvidenceBundle, Verdict
+from migrator.gates import clear_way, reviews
+from migrator.gates.drift import require_no_drift
+from migrator.gates.evidence import evidence_problems
+from migrator.gates.window import decide_window
 from migrator.history import out_of_order
 from migrator.ledger import resume
-from migrator.operations import health_checks as preflight_checks
-from migrator.operations import health_facts as preflight_facts
+from migrator.operations import health_checks, health_facts
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.stages import apply, review
 from migrator.targets import windows
 from migrator.targets.targets import Target
 
 if TYPE_CHECKING:
-    from migrator.catalogue.metadata import Schedule
     from migrator.catalogue.migration import Migration
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
 
@@ -68,30 +68,6 @@ class Made:
     error: MigratorError | None = None
 
 
-def decide_window(
-    plan: Plan, target: Target, schedule: Schedule | None, seconds: float, now: datetime
-) -> windows.WindowDecision:
-    """May the migration start now, and does it fit into what is left of the window? Pure.
-
-    :param schedule: the migration's own; None on any target but the one that it names.
-    :param seconds: what apply took on the restored copy; `apply.SAFETY_FACTOR` is put on it here.
-    """
-    return windows.decide(
-        now,
-        schedule=schedule,
-        windows=target.windows,
-        freezes=target.freezes,
-        needed_seconds=seconds * apply.SAFETY_FACTOR,
-        emergency=plan.emergency is not None,
-    )
-
-
-def is_applied(plan: Plan, ledger: Ledger) -> bool:
-    """Applied and verified already with this very content: then there is nothing to wait for, nor to check."""
-    row = ledger.migration(plan.version) if ledger.exists() else None
-    return apply.is_applied(plan, row)
-
-
 def run_checks(
     plan: Plan,
     bundle: EvidenceBundle,
@@ -110,7 +86,7 @@ def run_checks(
     :raises PreflightRefused: several reasons, or one of the server's health that does not pass by itself.
     :raises PreflightBusy: only such as pass by themselves; another try may go through.
     """
-    if is_applied(plan, ledger):
+    if clear_way.applied_already(plan, ledger):
         checks = (Check("ledger", Verdict.PASSED, "applied and verified already: there is nothing to do"),)
         return PreflightReport(plan.version, target.name, checks, already_applied=True)
     there = ledger.exists()
@@ -125,16 +101,16 @@ def run_checks(
         _gate("window", lambda: _window(plan, bundle, target, migration, run)),
         _gate("drift", lambda: _drift(plan, bundle, endpoint, ledger, there)),
     ]
-    findings = [preflight_checks.snapshot_age(bundle, target.snapshot.max_age, run.clock())]
+    findings = [health_checks.snapshot_age(bundle, target.snapshot.max_age, run.clock())]
     started = time.monotonic()
     with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
-        facts = preflight_facts.read(
+        facts = health_facts.read(
             connection,
-            touched=preflight_checks.touched_tables(plan, bundle),
-            rewritten=preflight_checks.rewritten_tables(plan, bundle),
+            touched=health_checks.touched_tables(plan, bundle),
+            rewritten=health_checks.rewritten_tables(plan, bundle),
         )
     seconds = time.monotonic() - started
-    findings += preflight_checks.server_checks(facts, plan, target.limits, wal_bytes=bundle.dry_run.wal_bytes)
+    findings += health_checks.server_checks(facts, plan, target.limits, wal_bytes=bundle.dry_run.wal_bytes)
     made += [_health(finding, seconds) for finding in findings]
     report = PreflightReport(plan.version, target.name, tuple(one.check for one in made))
     for check in report.checks:
@@ -179,7 +155,7 @@ def _gate(name: str, look: Callable[[], str]) -> Made:
     return Made(Check(name, Verdict.PASSED, detail, time.monotonic() - started))
 
 
-def _health(finding: preflight_checks.Finding, seconds: float) -> Made:
+def _health(finding: health_checks.HealthFinding, seconds: float) -> Made:
     check = replace(finding.check, seconds=seconds if finding.check.name != "snapshot" else 0.0)
     if check.verdict is not Verdict.FAILED:
         return Made(check)
@@ -187,7 +163,7 @@ def _health(finding: preflight_checks.Finding, seconds: float) -> Made:
 
 
 def _evidence(plan: Plan, bundle: EvidenceBundle) -> str:
-    problems = apply.evidence_problems(plan, bundle)
+    problems = evidence_problems(plan, bundle)
     if problems:
         raise Refused(f"the evidence does not support this plan: {'; '.join(problems)}. run it again from snapshot")
     return f"of snapshot {bundle.snapshot.id}, restored and rehearsed on"
@@ -204,7 +180,7 @@ def _holder(plan: Plan, ledger: Ledger, there: bool, run: RunContext) -> str:
     """The very questions that apply asks when it begins."""
     if not there:
         return "no other migration is in the way"
-    apply.require_clear_way(plan, ledger.migrations(), ledger)
+    clear_way.require_clear_way(plan, ledger.migrations(), ledger)
     resume.decide(
         plan,
         run_id=run.run_id,
@@ -216,8 +192,8 @@ def _holder(plan: Plan, ledger: Ledger, there: bool, run: RunContext) -> str:
 
 
 def _reviews(plan: Plan, bundle: EvidenceBundle, ledger: Ledger, target: Target, run: RunContext) -> str:
-    review.require(ledger, plan, bundle.digest, target, run.clock())
-    wanted = review.required(target, plan)
+    reviews.require(ledger, plan, bundle.digest, target, run.clock())
+    wanted = reviews.required(target, plan)
     return f"{wanted} wanted for risk {plan.risk.value!r}, and there" if wanted else "none wanted"
 
 
@@ -228,7 +204,7 @@ def _content(plan: Plan, migration: Migration | None) -> str:
 
 
 def _dependencies(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
-    apply.require_dependencies(plan, ledger.migrations() if there else (), target)
+    clear_way.require_dependencies(plan, ledger.migrations() if there else (), target)
     return f"{', '.join(plan.dependencies)} applied" if plan.dependencies else "none"
 
 
@@ -241,18 +217,16 @@ def _order(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
 
 def _window(plan: Plan, bundle: EvidenceBundle, target: Target, migration: Migration | None, run: RunContext) -> str:
     """The operator has waited for it; here it is told with the rest."""
-    schedule = migration.metadata.schedule if migration is not None else None
-    own = schedule if schedule is not None and schedule.target == target.name else None
-    decision = decide_window(plan, target, own, bundle.dry_run.seconds, run.clock())
+    decision = decide_window(plan, target, migration, bundle.dry_run.seconds, run.clock())
     if decision.state is not windows.WindowState.OPEN:
         raise OutsideWindow(decision.reason, opens_at=decision.opens_at, closes_at=decision.closes_at)
     return decision.reason
 
 
 def _drift(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint, ledger: Ledger, there: bool) -> str:
-    if there and apply.partly_applied(plan, ledger):
+    if there and clear_way.partly_applied(plan, ledger):
         return "not compared: part of this migration is applied, and apply goes on from there"
     with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
         now = schema.read(connection, exclude=(ledger.schema,))
-    apply.require_no_drift(now, bundle.snapshot)
+    require_no_drift(now, bundle.snapshot)
     return "the schema is the one of the snapshot"

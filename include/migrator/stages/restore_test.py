@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from migrator import backups
 from migrator.backups import copies as restored
-from migrator.backups import manifest
+from migrator.backups import manifest, providers
 from migrator.backups.programs import client_programs
 from migrator.backups.storage import Storage, local_storage
 from migrator.database import fingerprint, queries, schema, session
@@ -49,7 +48,7 @@ def run(
     on the very server that it is to insure. :raises EnvironmentFault, ProgramFailed: nothing could be proved.
     """
     keeper = storage or local_storage(target.storage)
-    provider = backups.find(record.provider)
+    provider = providers.find(record.provider)
     key = f"{record.target}/{record.id}"
     name = restored.copy_name(run)
     endpoint = copies.with_database(name)

@@ -29,15 +29,15 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import SnapshotRecord
-from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
+from migrator.ledger.events import FAILED as VERIFY_FAILED
+from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
-from migrator.stages.verify import FAILED as VERIFY_FAILED
 from migrator.steps import undo
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
 
 if TYPE_CHECKING:
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
     from migrator.steps.tracing import Tracer
 
 LOG = logging.getLogger(__name__)
@@ -117,16 +117,6 @@ def decide(
             close=row.status is MigrationStatus.RUNNING,
         )
     return Decision(Action.ROLLED_BACK, f"undoing {', '.join(step.step for step in steps if took_effect(step))}")
-
-
-def took_effect(step: LedgerStep) -> bool:
-    """Whether anything of the step may be in the database. A transaction that did not commit leaves nothing; a
-    statement outside one may have left something even when it failed."""
-    if step.status is StepStatus.SUCCESS:
-        return True
-    if step.status in (StepStatus.PENDING, StepStatus.ROLLED_BACK):
-        return False
-    return step.statements_done > 0 or "statement" in step.cursor
 
 
 def run(

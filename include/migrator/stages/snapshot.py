@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from migrator import backups
-from migrator.backups import manifest
+from migrator.backups import manifest, providers
 from migrator.backups.programs import client_programs
+from migrator.backups.retention import remove_leftovers
 from migrator.backups.storage import Storage, local_storage
 from migrator.database import fingerprint, queries, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
@@ -26,10 +26,6 @@ from migrator.run import RunContext
 from migrator.targets.targets import Target
 
 LOG = logging.getLogger(__name__)
-
-KEY = re.compile(r"(?P<time>\d{8}T\d{6}Z)-")
-LEFTOVER_DAYS = 7
-"""No dump takes that long: what is incomplete then was left by one that was killed."""
 
 
 @dataclass
@@ -58,7 +54,7 @@ def run(
     """
     started = time.monotonic()
     keeper = storage or local_storage(target.storage)
-    provider = backups.find(target.provider)
+    provider = providers.find(target.provider)
     with session.connect(
         endpoint, purpose="snapshot", version=plan.version, lock_timeout_ms=60_000, idle_in_transaction_timeout_ms=0
     ) as conn:
@@ -74,7 +70,7 @@ def run(
             ).fetchall()[0]
         name = snapshot_name(plan.version, run.run_id, taken_at)
         key = f"{target.name}/{name}"
-        _remove_leftovers(keeper, target.name, name)
+        remove_leftovers(keeper, target.name, name)
         folder = keeper.workplace(key)
         folder.mkdir(mode=0o700, parents=True)
         log.info(
@@ -144,42 +140,6 @@ def snapshot_name(version: str, run_id: str, taken_at: datetime) -> str:
     """Sorts by time; says whose it is."""
     stamp = taken_at.strftime("%Y%m%dT%H%M%SZ")
     return f"{stamp}-{_plain(version)}-{_plain(run_id)}"
-
-
-def expire(
-    target: Target, *, now: datetime, storage: Storage | None = None, log: logging.Logger = LOG
-) -> tuple[str, ...]:
-    """Delete snapshots of the target that are older than its retention, but never the newest `keep`, and what killed
-    dumps left behind; the keys of all."""
-    keeper = storage or local_storage(target.storage)
-    old = expired(keeper.keys(target.name), now=now, days=target.snapshot.retention_days, keep=target.snapshot.keep)
-    for key in old:
-        log.info("snapshot %s is older than %s days: deleted", key, target.snapshot.retention_days)
-        keeper.delete(key)
-    left = expired(keeper.leftovers(target.name), now=now, days=LEFTOVER_DAYS, keep=0)
-    for key in left:
-        log.info("snapshot %s was never completed: deleted", key)
-        keeper.delete(key)
-    return (*old, *left)
-
-
-def expired(keys: tuple[str, ...], *, now: datetime, days: int, keep: int) -> tuple[str, ...]:
-    """Which of these keys, oldest first, may go. A name that we did not give is never among them. Pure."""
-    limit = now - timedelta(days=days)
-    found = []
-    for key in keys[: max(0, len(keys) - keep)]:
-        match = KEY.match(key.rpartition("/")[2])
-        if match and datetime.strptime(match["time"] + "+0000", "%Y%m%dT%H%M%SZ%z") < limit:
-            found.append(key)
-    return tuple(found)
-
-
-def _remove_leftovers(keeper: Storage, target: str, name: str) -> None:
-    """What an earlier attempt of the same run kept: nobody refers to it, its task did not succeed."""
-    tail = KEY.sub("", name)
-    for key in keeper.keys(target):
-        if KEY.sub("", key.rpartition("/")[2]) == tail:
-            keeper.delete(key)
 
 
 def _give_up(keeper: Storage, key: str, log: logging.Logger) -> None:

@@ -6,32 +6,28 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psycopg
-
-from migrator.catalogue import expected_changes
 from migrator.database import schema, session
 from migrator.database.locking import migration_lock
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff
 from migrator.database.session import Endpoint
-from migrator.errors import MigratorError, NeedsHuman, TransientError, VerifyFailed
+from migrator.errors import NeedsHuman, VerifyFailed
 from migrator.evidence import Check, EvidenceBundle, Verdict
+from migrator.gates import expected_changes
+from migrator.gates.assertions import assertion
+from migrator.gates.clear_way import is_applied
+from migrator.ledger.events import FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.plan import Plan
 from migrator.run import RunContext
 
 if TYPE_CHECKING:
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
 
-FAILED = "verify_failed"
-"""The event that remembers what was not as promised, for the rollback and the outcome to say."""
-
-ASSERTION_TIMEOUT_MS = 60_000
-"""An assertion that takes longer has no place in a maintenance window; the metadata's statement_timeout overrides."""
 
 UNFINISHED = ("[invalid]", "[index invalid]", "not valid")
 """How `schema.read` marks an index or constraint that does not do its work yet."""
@@ -69,7 +65,7 @@ def run(
         raise NeedsHuman("verify compares with the dry run's evidence, and there is none; run again from snapshot")
     ledger.check()
     row = ledger.migration(plan.version)
-    if row is not None and row.status is MigrationStatus.SUCCESS and row.checksum == plan.content_digest:
+    if is_applied(plan, row):
         log.info("%s is verified already", plan.version)
         return VerifyReport(plan.version, (Check("ledger", Verdict.PASSED, "verified before"),), already_verified=True)
     with migration_lock(endpoint, run=run, deadline_seconds=deadline_seconds) as lock:
@@ -157,34 +153,6 @@ def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoi
             started = time.monotonic()
             checks.append(replace(assertion(conn, number, query, plan), seconds=time.monotonic() - started))
     return checks
-
-
-def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan) -> Check:
-    """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write.
-
-    :raises TransientError: somebody's lock or a lost connection says nothing about the migration, and must not undo it.
-    """
-    name = f"assertion {number}"
-    timeout = plan.statement_timeout_ms or ASSERTION_TIMEOUT_MS
-    try:
-        with session.translated(), conn.transaction(force_rollback=True):
-            conn.execute("SET TRANSACTION READ ONLY")
-            conn.execute(f"SET LOCAL statement_timeout = {int(timeout)}")
-            cursor = conn.execute(query.encode())
-            rows = cursor.fetchmany(2) if cursor.description else None
-    except TransientError:
-        raise
-    except MigratorError as exc:
-        return Check(name, Verdict.FAILED, f"{exc}: {query}")
-    if rows is None or len(rows) != 1 or len(rows[0]) != 1:
-        shape = "no result" if rows is None else f"{'more than one' if len(rows) > 1 else len(rows)} rows"
-        return Check(name, Verdict.FAILED, f"must give one row with one value, gave {shape}: {query}")
-    value = rows[0][0]
-    if value is not True:
-        # A value may be somebody's data, so only its type is told.
-        shown = "NULL" if value is None else "false" if value is False else f"a value of type {type(value).__name__}"
-        return Check(name, Verdict.FAILED, f"gave {shown}, not true: {query}")
-    return Check(name, Verdict.PASSED, query)
 
 
 def _verdict(name: str, problems: Sequence[str], good: str = "") -> Check:

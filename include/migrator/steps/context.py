@@ -19,7 +19,7 @@ from migrator.run import RunContext
 
 if TYPE_CHECKING:
     from migrator.database.locking import LockSession
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
     from migrator.steps.tracing import Tracer
 
 LOG = logging.getLogger("migrator.steps")

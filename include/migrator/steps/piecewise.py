@@ -16,8 +16,7 @@ import psycopg
 from migrator.database import session
 from migrator.database.locking import with_lock_retries
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman
-from migrator.ledger import LedgerStep
-from migrator.ledger.rows import STATEMENTS_DONE
+from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep
 from migrator.plan import Statement, Step
 from migrator.steps import concurrent_index, real_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext

@@ -13,7 +13,7 @@ from migrator.steps.context import StatementOutcome, StepResult
 
 if TYPE_CHECKING:
     from migrator.evidence import EvidenceBundle
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
     from migrator.ledger.rows import LedgerEvent
     from migrator.plan import Plan, Step
     from migrator.run import RunContext

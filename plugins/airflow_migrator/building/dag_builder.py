@@ -160,7 +160,7 @@ def tags(migration: Migration, targets: tuple[Target, ...]) -> list[str]:
 def reviewers_asked(migration: Migration, targets: tuple[Target, ...]) -> int:
     """How many review tasks the graph shows: what the strictest target may want. Those not needed pass at once.
 
-    The engine wants one more for what no script can undo, and two for an emergency (`review.required`), which there
+    The engine wants one more for what no script can undo, and two for an emergency (`reviews.required`), which there
     can only be where there is a calendar.
     """
     strictest = max([0, *(count for target in targets for count in target.reviews.values())])

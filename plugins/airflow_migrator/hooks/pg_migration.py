@@ -12,10 +12,9 @@ from airflow_migrator.settings import Settings, read_settings
 if TYPE_CHECKING:
     from migrator.backups.storage import Storage
     from migrator.catalogue.catalogue import Catalogue
-    from migrator.catalogue.metadata import Schedule
     from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
-    from migrator.ledger import Ledger
+    from migrator.ledger.ledger import Ledger
     from migrator.targets.targets import Target
 
 
@@ -47,11 +46,6 @@ class PgMigrationHook(BaseHook):
 
         return load_one(self.settings.migrations, version)
 
-    def window_of(self, migration: Migration) -> Schedule | None:
-        """The migration's own window, if it is one of this target."""
-        schedule = migration.metadata.schedule
-        return schedule if schedule is not None and schedule.target == self.target_name else None
-
     def catalogue(self) -> Catalogue:
         from migrator.catalogue.catalogue import load_catalogue
 
@@ -78,7 +72,7 @@ class PgMigrationHook(BaseHook):
         return storage_at(self.settings.location(self.target().storage))
 
     def ledger(self) -> Ledger:
-        from migrator.ledger import Ledger
+        from migrator.ledger.ledger import Ledger
 
         return Ledger(self.endpoint())
 

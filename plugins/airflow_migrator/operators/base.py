@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from migrator.evidence import EvidenceBundle
     from migrator.plan import Plan
     from migrator.run import RunContext
-    from migrator.steps import StepHandle
+    from migrator.steps.context import StepHandle
 
 T = TypeVar("T")
 
@@ -131,7 +131,7 @@ class MigrationTask:
     @contextmanager
     def stoppable(self) -> Iterator[StepHandle]:
         """While a step executes, a kill cancels its backend and lets the engine record what became of it."""
-        from migrator.steps import StepHandle
+        from migrator.steps.context import StepHandle
 
         self._handle = StepHandle()
         try:

@@ -12,12 +12,13 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.settings import read_settings
+from migrator.backups import retention
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
-    from migrator.ledger import LedgerMigration
+    from migrator.ledger.rows import LedgerMigration
     from migrator.operations.reconcile import Report, RunState
 
 RUNS_THAT_GO_ON = ("queued", "running")
@@ -81,11 +82,10 @@ class ExpireSnapshotsOperator(TargetTask):
     """Delete the snapshots that are older than the target's retention, also when nothing is migrated any more."""
 
     def execute(self, context: Context) -> list[str]:
-        from migrator.stages import snapshot
 
         with self.working() as hook:
             storage, now = hook.snapshot_storage(), datetime.now(timezone.utc)
-            return list(snapshot.expire(hook.target(), now=now, storage=storage, log=self.log))
+            return list(retention.expire(hook.target(), now=now, storage=storage, log=self.log))
 
 
 class ReconcileLedgerOperator(TargetTask):

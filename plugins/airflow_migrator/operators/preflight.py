@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from migrator.catalogue.metadata import Schedule
+    from migrator.catalogue.migration import Migration
     from migrator.evidence import EvidenceBundle
     from migrator.plan import Plan
     from migrator.targets.targets import Target
@@ -32,14 +32,15 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
     ui_color = "#fef7e0"
 
     def execute(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        from migrator.gates.clear_way import applied_already
         from migrator.stages import preflight
 
         with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
             target, run, migration = hook.target(), self.run_context(context), hook.migration(self.version)
             with hook.ledger() as ledger:
-                if not preflight.is_applied(plan, ledger):
-                    self.wait_for_window(context, plan, target, hook.window_of(migration), bundle, run.clock())
+                if not applied_already(plan, ledger):
+                    self.wait_for_window(context, plan, target, migration, bundle, run.clock())
                 report = preflight.run_checks(
                     plan, bundle, endpoint=hook.endpoint(), ledger=ledger, target=target, migration=migration, run=run
                 )
@@ -50,7 +51,7 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         context: Context,
         plan: Plan,
         target: Target,
-        own: Schedule | None,
+        migration: Migration,
         bundle: EvidenceBundle,
         now: datetime,
     ) -> None:
@@ -60,9 +61,9 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         """
         from airflow_migrator.triggers.window import WindowOpenTrigger
         from migrator.errors import OutsideWindow
-        from migrator.stages import preflight
+        from migrator.gates.window import decide_window
 
-        window = preflight.decide_window(plan, target, own, bundle.dry_run.seconds, now)
+        window = decide_window(plan, target, migration, bundle.dry_run.seconds, now)
         self.log.info("window: %s, %s", window.state, window.reason)
         if window.state == "wait" and window.opens_at is not None:
             context["ti"].xcom_push(key=WINDOW, value=window.reason)

@@ -13,6 +13,8 @@ from airflow_migrator.links import EvidenceLink, ReportLink, task_page
 from airflow_migrator.notifications.message import Message
 from airflow_migrator.operators.base import MigrationTask
 from airflow_migrator.params import REHEARSAL
+from migrator.gates import reviews
+from migrator.gates.window import decide_window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +64,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
             raise AirflowSkipException("a rehearsal: the dry run was the last stage")
         with self.running(context):
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
-            wanted = review.required(hook.target(), plan)
+            wanted = reviews.required(hook.target(), plan)
             given = approvals(hook, plan, bundle)
             if self.number > wanted or self.number <= len(given):
                 return {"asked": False, "wanted": wanted, "approved_by": [one.reviewer for one in given]}
@@ -78,10 +80,9 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
     def when(self, hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> str:
         """When preflight would let it pass, as things are now."""
         from migrator.run import system_clock
-        from migrator.stages import preflight
 
-        own = hook.window_of(hook.migration(self.version))
-        window = preflight.decide_window(plan, hook.target(), own, bundle.dry_run.seconds, system_clock())
+        migration = hook.migration(self.version)
+        window = decide_window(plan, hook.target(), migration, bundle.dry_run.seconds, system_clock())
         if window.state == "open":
             return f"as soon as the reviews are complete ({window.reason})"
         return window.reason
@@ -122,14 +123,13 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
 def approvals(hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> tuple[LedgerReview, ...]:
     """Who has approved this very plan and evidence already: a cleared task does not ask for what the ledger has."""
     from migrator.run import system_clock
-    from migrator.stages import review
 
     now = system_clock()
     with hook.ledger() as ledger:
         found = ledger.reviews(plan.version) if ledger.exists() else ()
     return tuple(
         one
-        for one in review.current(found, plan.digest, bundle.digest)
+        for one in reviews.current(found, plan.digest, bundle.digest)
         if one.decision == "approved" and (one.expires_at is None or one.expires_at > now)
     )
 

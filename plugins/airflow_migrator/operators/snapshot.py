@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_migrator.operators.base import PgMigrationOperator, skip_if_applied
+from migrator.backups import retention
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,5 +33,5 @@ class PgMigrationSnapshotOperator(PgMigrationOperator):
                 programs=hook.settings.programs,
                 log=self.log,
             )
-            snapshot.expire(target, now=record.finished_at, storage=storage, log=self.log)
+            retention.expire(target, now=record.finished_at, storage=storage, log=self.log)
             return self.put(context, record, snapshot=record.id, size_bytes=record.size_bytes, seconds=record.seconds)

@@ -12,7 +12,7 @@ import psycopg
 
 from migrator.cli import main
 from migrator.database.session import Endpoint
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import LedgerEvent
 from migrator.plan import Plan
 from tests.factories import make_plan

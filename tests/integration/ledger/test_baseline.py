@@ -13,7 +13,7 @@ from migrator.database import session
 from migrator.database.session import Endpoint
 from migrator.errors import BaselineMissing
 from migrator.history import baseline
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from tests.conftest import REPOSITORY
 from tests.integration.ledger.history import events_of, kinds_of, problems_of
 from tests.integration.stages import query, traces

@@ -10,7 +10,8 @@ import pytest
 from migrator.cli import main
 from migrator.database.session import Endpoint
 from migrator.errors import LedgerTampered
-from migrator.ledger import Ledger, chain
+from migrator.ledger import chain
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import LedgerEvent
 from tests.integration.ledger.history import (
     EVENTS,

@@ -7,7 +7,7 @@ import pytest
 
 from migrator.database.session import Endpoint
 from migrator.errors import HeldByOther, NeedsHuman, StatementFailed
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from tests.factories import plan_from_sql
 from tests.integration.ledger.history import events_of, kinds_of, problems_of
 from tests.integration.stages import apply_all, query, row_of, run_of

@@ -10,7 +10,7 @@ import pytest
 
 from migrator.cli import main
 from migrator.database.session import Endpoint
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from tests.integration.stages import query, traces
 
 NAMES = ("001_initial_schema", "002_add_labels", "003_index_labels")

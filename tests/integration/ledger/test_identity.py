@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import EnvironmentFault, LedgerForeign
-from migrator.ledger import Ledger
+from migrator.ledger.ledger import Ledger
 from tests.factories import make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase, database_on
 from tests.integration.ledger.history import command, events_of, history, problems_of

@@ -12,7 +12,8 @@ from migrator.cli import main
 from migrator.database import queries
 from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, LedgerMissing, LedgerNewer, LedgerOlder, MigratorError
-from migrator.ledger import Ledger, install
+from migrator.ledger import install
+from migrator.ledger.ledger import Ledger
 from migrator.ledger.version import SCHEMA_VERSION
 from tests.factories import make_plan
 from tests.integration.ledger.history import events_of, history, kinds_of, problems_of

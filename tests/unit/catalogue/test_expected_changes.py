@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from migrator.catalogue.expected_changes import ExpectedChanges, compare
+from migrator.catalogue.expected_changes import ExpectedChanges
 from migrator.catalogue.expected_changes_model import load_expected
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.errors import InvalidInput
+from migrator.gates.expected_changes import compare
 
 
 def changes(added: dict[str, dict[str, str]], part_of: dict[str, str] | None = None) -> SchemaDiff:

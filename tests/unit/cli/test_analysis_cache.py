@@ -38,7 +38,7 @@ class Folder:
             self.write(number, f"ALTER TABLE t{number} ADD CHECK (a > 0);\n")
         original = batch._analysed
 
-        def noted(task: batch.Task, settings: Settings) -> batch.Outcome:
+        def noted(task: batch.Task, settings: Settings) -> batch.Printed:
             self.analysed.append(task.file.name)
             return original(task, settings)
 
@@ -47,7 +47,7 @@ class Folder:
     def write(self, number: int, text: str) -> None:
         (self.path / f"{number:02}.sql").write_text(text)
 
-    def run(self, settings: Settings = SETTINGS, files: list[Path] | None = None) -> list[batch.Outcome]:
+    def run(self, settings: Settings = SETTINGS, files: list[Path] | None = None) -> list[batch.Printed]:
         self.analysed.clear()
         files = sorted(self.path.rglob("*.sql")) if files is None else files
         return list(batch.outcomes(files, settings, jobs=1, cache=self.cache))

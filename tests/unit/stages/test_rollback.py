@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from migrator.ledger.rows import STATEMENTS_DONE, LedgerMigration, LedgerStep, MigrationStatus, StepStatus
+from migrator.ledger.rows import STATEMENTS_DONE, LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure
-from migrator.stages.rollback import Action, Decision, decide, took_effect
+from migrator.stages.rollback import Action, Decision, decide
 from tests.unit.ledger_rows import AT, migration_row, step_row
 
 DONE = step_row(status=StepStatus.SUCCESS)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from migrator.gates import reviews
 from migrator.plan import Plan, Risk
-from migrator.stages import review
 from migrator.targets.targets import OrderPolicy, Target
 from tests.factories import NOW, make_plan
 
@@ -39,7 +39,7 @@ def target(wanted: int = 2, **over: Any) -> Target:
 
 
 def found(*answers: Answer, wanted: int = 2, plan: Plan = PLAN, now: datetime = NOW, **over: Any) -> str:
-    return "; ".join(review.problems(plan, EVIDENCE, answers, target=target(wanted, **over), now=now))
+    return "; ".join(reviews.problems(plan, EVIDENCE, answers, target=target(wanted, **over), now=now))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def found(*answers: Answer, wanted: int = 2, plan: Plan = PLAN, now: datetime = 
     ],
 )
 def test_one_spelling_per_person(one: str, other: str, same: bool) -> None:
-    assert (review.person(one) == review.person(other)) is same
+    assert (reviews.person(one) == reviews.person(other)) is same
 
 
 def test_enough_different_people() -> None:
@@ -68,13 +68,13 @@ def test_what_cannot_be_undone_needs_one_more() -> None:
     forward_only = replace(PLAN, rollback_steps=())
     answers = [replace(one, plan_digest=forward_only.digest) for one in (ANN, BOB)]
     assert "3 valid approvals" in found(*answers, plan=forward_only)
-    assert review.required(target(0), forward_only) == 0
+    assert reviews.required(target(0), forward_only) == 0
 
 
 def test_an_emergency_needs_two_whatever_the_policy_says() -> None:
     urgent = replace(PLAN, emergency="the disk fills up")
     assert urgent.digest != PLAN.digest, "an approval of the ordinary plan does not cover it"
-    assert [review.required(target(wanted), urgent) for wanted in (0, 1, 2, 3)] == [2, 2, 2, 3]
+    assert [reviews.required(target(wanted), urgent) for wanted in (0, 1, 2, 3)] == [2, 2, 2, 3]
     answers = [replace(one, plan_digest=urgent.digest) for one in (ANN, BOB)]
     assert found(*answers, plan=urgent, wanted=0) == ""
     assert "2 valid approvals by different people needed for an emergency" in found(answers[0], plan=urgent, wanted=0)
@@ -85,14 +85,14 @@ def test_what_is_out_of_order_needs_one_where_the_policy_asks() -> None:
     late = replace(PLAN, out_of_order=("002_after",))
     assert late.digest != PLAN.digest
     asks = target(0, out_of_order=OrderPolicy.ASK)
-    assert review.required(asks, late) == 1
-    assert review.required(asks, PLAN) == 0
-    assert review.required(target(0, out_of_order=OrderPolicy.APPLY), late) == 0
+    assert reviews.required(asks, late) == 1
+    assert reviews.required(asks, PLAN) == 0
+    assert reviews.required(target(0, out_of_order=OrderPolicy.APPLY), late) == 0
 
 
 def test_who_may_approve() -> None:
-    assert review.approvers(target(), "Author+x@Example.com") == {"ann@example.com", "bob@example.com"}
-    assert review.approvers(target(), "ann") == {"bob@example.com", "author@example.com"}
+    assert reviews.approvers(target(), "Author+x@Example.com") == {"ann@example.com", "bob@example.com"}
+    assert reviews.approvers(target(), "ann") == {"bob@example.com", "author@example.com"}
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_approvals_of_something_else_are_called_so() -> None:
 def test_judgement_of_one_answer(
     responder: str, email: str | None, decision: str, earlier: tuple[Answer, ...], expected: str, text: str
 ) -> None:
-    judgement = review.judge(
+    judgement = reviews.judge(
         PLAN,
         EVIDENCE,
         responder=responder,

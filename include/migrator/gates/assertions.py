@@ -1,0 +1,47 @@
+"""The queries of the metadata's `verify`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from migrator.database import session
+from migrator.errors import MigratorError, TransientError
+from migrator.evidence import Check, Verdict
+from migrator.plan import Plan
+
+if TYPE_CHECKING:
+    pass
+
+
+ASSERTION_TIMEOUT_MS = 60_000
+"""An assertion that takes longer has no place in a maintenance window; the metadata's statement_timeout overrides."""
+
+
+def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan) -> Check:
+    """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write.
+
+    :raises TransientError: somebody's lock or a lost connection says nothing about the migration, and must not undo it.
+    """
+    name = f"assertion {number}"
+    timeout = plan.statement_timeout_ms or ASSERTION_TIMEOUT_MS
+    try:
+        with session.translated(), conn.transaction(force_rollback=True):
+            conn.execute("SET TRANSACTION READ ONLY")
+            conn.execute(f"SET LOCAL statement_timeout = {int(timeout)}")
+            cursor = conn.execute(query.encode())
+            rows = cursor.fetchmany(2) if cursor.description else None
+    except TransientError:
+        raise
+    except MigratorError as exc:
+        return Check(name, Verdict.FAILED, f"{exc}: {query}")
+    if rows is None or len(rows) != 1 or len(rows[0]) != 1:
+        shape = "no result" if rows is None else f"{'more than one' if len(rows) > 1 else len(rows)} rows"
+        return Check(name, Verdict.FAILED, f"must give one row with one value, gave {shape}: {query}")
+    value = rows[0][0]
+    if value is not True:
+        # A value may be somebody's data, so only its type is told.
+        shown = "NULL" if value is None else "false" if value is False else f"a value of type {type(value).__name__}"
+        return Check(name, Verdict.FAILED, f"gave {shown}, not true: {query}")
+    return Check(name, Verdict.PASSED, query)

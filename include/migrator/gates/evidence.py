@@ -1,0 +1,36 @@
+"""Does the evidence belong to this plan, and how long will production take by it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from migrator.evidence import EvidenceBundle, Verdict
+from migrator.plan import Plan, Step
+
+if TYPE_CHECKING:
+    pass
+
+
+def evidence_problems(plan: Plan, evidence: EvidenceBundle) -> tuple[str, ...]:
+    """Why this evidence does not belong to this plan, or does not prove what it should. Pure."""
+    snapshot, restore, dry_run = evidence.snapshot, evidence.restore, evidence.dry_run
+    found: list[str] = []
+    if dry_run.plan_digest != plan.digest:
+        found.append("the dry run was of another plan")
+    if snapshot.target != plan.target:
+        found.append(f"the snapshot is of target {snapshot.target!r}, the plan is for {plan.target!r}")
+    if {restore.snapshot_id, dry_run.snapshot_id} != {snapshot.id}:
+        found.append("snapshot, restore test and dry run do not belong together")
+    for name, verdict in (("restore test", restore.verdict), ("dry run", dry_run.verdict)):
+        if verdict is not Verdict.PASSED:
+            found.append(f"the {name} is {verdict.value}")
+    return tuple(found)
+
+
+def remaining_seconds(step: Step, plan: Plan, evidence: EvidenceBundle) -> float:
+    """How long this step and those after it took on the restored copy. Pure."""
+    names = [item.name for item in plan.steps]
+    left = set(names[names.index(step.name) :])
+    if len(left) == len(names):
+        return evidence.dry_run.seconds
+    return sum(trace.seconds for trace in evidence.dry_run.statements if trace.step in left)

@@ -1,0 +1,200 @@
+"""Who may review, which answers count, and whether what is about to run is covered by them.
+
+Airflow asks the people, but its task states prove nothing: whoever may edit task instances can mark a review as
+success. The ledger's rows are the fact, and apply calls `require` itself, inside the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parseaddr
+from typing import TYPE_CHECKING, Protocol
+
+from migrator.documents import StrEnum
+from migrator.errors import ReviewMissing
+from migrator.gates import emergency
+from migrator.plan import Plan
+from migrator.targets.targets import OrderPolicy, Target
+
+if TYPE_CHECKING:
+    from migrator.ledger.ledger import Ledger
+
+
+class Answer(StrEnum):
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    REFUSED = "refused"
+    """The answer does not count; it is kept for the record."""
+
+
+class Review(Protocol):
+    """The part of a ledger row that decides."""
+
+    @property
+    def plan_digest(self) -> str: ...
+    @property
+    def evidence_digest(self) -> str: ...
+    @property
+    def reviewer(self) -> str: ...
+    @property
+    def reviewer_email(self) -> str: ...
+    @property
+    def decision(self) -> str: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether one answer counts, and why."""
+
+    decision: Answer
+    reason: str
+
+    @property
+    def accepted(self) -> bool:
+        return self.decision is Answer.APPROVED
+
+
+def required(target: Target, plan: Plan) -> int:
+    """How many different people must approve.
+
+    What cannot be undone needs one more, where reviews are wanted at all. An emergency needs two, and what is out of
+    order (where the policy says ask) or finds files gone needs one, whatever else the target wants.
+    """
+    wanted = target.reviews.get(plan.risk, 0)
+    if irreversible(plan) and wanted:
+        wanted += 1
+    if plan.emergency is not None:
+        wanted = max(wanted, emergency.REVIEWS)
+    asks = plan.out_of_order and target.out_of_order is OrderPolicy.ASK
+    if asks or plan.without_files:
+        wanted = max(wanted, 1)
+    return wanted
+
+
+def irreversible(plan: Plan) -> bool:
+    """Without a rollback script the only way out is forward."""
+    return not plan.rollback_steps
+
+
+def person(name_or_email: str) -> str:
+    """One spelling per person: `Bob <Bob+dba@Wakala.com>` and `bob@wakala.com` are the same one."""
+    address = parseaddr(name_or_email)[1] or name_or_email
+    local, at, domain = address.strip().casefold().partition("@")
+    return local.partition("+")[0] + at + domain
+
+
+def approvers(target: Target, author: str) -> frozenset[str]:
+    """The people who may approve what `author` wrote."""
+    listed = {person(email) for name, email in target.reviewers.items() if person(name) != person(author)}
+    return frozenset(listed - {person(author)})
+
+
+def judge(
+    plan: Plan,
+    bundle_digest: str,
+    *,
+    responder: str,
+    email: str | None,
+    decision: str,
+    earlier: Iterable[Review],
+    author: str,
+    now: datetime,
+) -> Judgement:
+    """Decide whether an answer counts. Pure.
+
+    :param email: the responder's address in the target's list of reviewers; None when the list does not have them.
+    :param earlier: what the ledger has for this version; answers about another plan or evidence do not matter.
+    """
+    if email is None:
+        return Judgement(Answer.REFUSED, f"{responder!r} is not among the reviewers of target {plan.target!r}")
+    if person(author) in (person(responder), person(email)):
+        return Judgement(Answer.REFUSED, f"{responder!r} is the author; another person has to review")
+    if decision != Answer.APPROVED:
+        return Judgement(Answer.REJECTED, f"{responder!r} rejected the migration")
+    for review in current(earlier, plan.digest, bundle_digest):
+        counts = review.decision == Answer.APPROVED and not _expired(review, now)
+        if counts and _same_person(review, responder, email):
+            return Judgement(Answer.REFUSED, f"{responder!r} has approved this already; a second person is needed")
+    return Judgement(Answer.APPROVED, f"{responder!r} approved the plan and its evidence")
+
+
+def current(reviews: Iterable[Review], plan_digest: str, evidence_digest: str) -> tuple[Review, ...]:
+    """The last word of each person about this very plan and evidence; reviews come oldest first."""
+    last: dict[str, Review] = {}
+    for review in reviews:
+        if (review.plan_digest, review.evidence_digest) != (plan_digest, evidence_digest):
+            continue
+        if review.decision in (Answer.APPROVED, Answer.REJECTED):
+            last[person(review.reviewer_email)] = review
+    return tuple(last.values())
+
+
+def problems(
+    plan: Plan, evidence_digest: str, reviews: Iterable[Review], *, target: Target, now: datetime
+) -> tuple[str, ...]:
+    """Why the reviews do not cover this plan and evidence; empty when they do. Pure.
+
+    Judged anew each time: a reviewer who has left the target's list since does not count any more.
+    """
+    wanted = required(target, plan)
+    if wanted == 0:
+        return ()
+    everything = tuple(reviews)
+    found: list[str] = []
+    approvers: set[str] = set()
+    for review in current(everything, plan.digest, evidence_digest):
+        who = review.reviewer
+        listed = target.reviewers.get(who)
+        if review.decision == Answer.REJECTED:
+            found.append(f"{who!r} rejected it")
+        elif _expired(review, now):
+            found.append(f"the approval of {who!r} expired at {review.expires_at:%Y-%m-%d %H:%M %Z}")
+        elif listed is None or person(listed) != person(review.reviewer_email):
+            found.append(f"{who!r} is not among the reviewers of target {target.name!r} any more")
+        elif person(plan.author) in (person(who), person(review.reviewer_email)):
+            found.append(f"{who!r} is the author; that approval does not count")
+        else:
+            approvers.add(person(review.reviewer_email))
+    rejected = any(line.endswith("rejected it") for line in found)
+    if len(approvers) >= wanted and not rejected:
+        return ()
+    if not found and any(review.decision == Answer.APPROVED for review in everything):
+        found.append("the approvals on record are for another plan or evidence: something changed after the review")
+    people = "approval" if wanted == 1 else "approvals by different people"
+    what = "an emergency" if plan.emergency is not None else f"risk {plan.risk.value!r}"
+    need = f"{wanted} valid {people} needed for {what} on {target.name!r}, {len(approvers)} there"
+    return (need, *found)
+
+
+def require(ledger: Ledger, plan: Plan, evidence_digest: str | None, target: Target, now: datetime) -> None:
+    """Stop unless the ledger holds enough valid reviews of this very plan and evidence.
+
+    :raises ReviewMissing: with every reason.
+    """
+    if required(target, plan) == 0:
+        return
+    if evidence_digest is None:
+        raise ReviewMissing(
+            f"target {target.name!r} wants reviews of {plan.version!r}, and there is no evidence that anybody could"
+            " have reviewed; run the whole pipeline",
+            reasons=("no evidence",),
+        )
+    reviews = ledger.reviews(plan.version) if ledger.exists() else ()
+    reasons = problems(plan, evidence_digest, reviews, target=target, now=now)
+    if reasons:
+        raise ReviewMissing(
+            f"{plan.version!r} is not covered by reviews: {'; '.join(reasons)}. clear the review tasks with Downstream",
+            reasons=reasons,
+        )
+
+
+def _expired(review: Review, now: datetime) -> bool:
+    return review.expires_at is not None and review.expires_at <= now
+
+
+def _same_person(review: Review, responder: str, email: str) -> bool:
+    return person(review.reviewer_email) == person(email) or person(review.reviewer) == person(responder)

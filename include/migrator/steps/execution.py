@@ -1,0 +1,143 @@
+"""Executes one step, once in effect however often it is called.
+
+`run` asks the ledger what earlier attempts did, fences what is left of them, executes, and records the failure on a
+connection that the failure cannot touch.
+"""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+
+from migrator.database import session
+from migrator.database.activity import fence
+from migrator.errors import CommitUnknown, ConnectionLost, MigratorError, NeedsHuman, UsageError
+from migrator.ledger.ledger import Ledger
+from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep
+from migrator.plan import Plan, Step
+from migrator.run import RunContext
+from migrator.steps.context import (
+    StatementResult,
+    StepContext,
+    StepResult,
+    login_of,
+)
+from migrator.steps.kinds import describe, kind_of
+
+
+def find(plan: Plan, name: str) -> Step:
+    for step in plan.steps:
+        if step.name == name:
+            return step
+    known = ", ".join(step.name for step in plan.steps)
+    raise NeedsHuman(f"the plan of {plan.version!r} has no step {name!r}; it has: {known}")
+
+
+def run(step: Step, ctx: StepContext) -> StepResult:
+    """Execute one step of a migration that `ledger.begin` has registered, exactly once in effect.
+
+    :raises StatementFailed: the server refused a statement; recorded in the ledger.
+    :raises CommitUnknown: the connection died at COMMIT and the server did not come back; the next try resolves it.
+    """
+    started = time.monotonic()
+    before = reconcile(step, ctx)
+    if before.status == "success":
+        ctx.log.info("step %s of %s is already done: nothing executed", step.name, ctx.plan.version)
+        return StepResult(step.name, step.kind, "success", 0.0, (), before.attempts, reconciled=True)
+    ctx.log.info("step %s of %s starts: %s", step.name, ctx.plan.version, describe(step))
+    try:
+        statements = kind_of(step).execute(step, ctx)
+    except CommitUnknown as exc:
+        statements = _resolve_commit(step, ctx, exc)
+    except MigratorError as exc:
+        _record_failure(step, ctx, exc)
+        raise
+    after = _row(step, ctx)
+    seconds = time.monotonic() - started
+    ctx.log.info("step %s of %s done in %.3f s, attempt %s", step.name, ctx.plan.version, seconds, after.attempts)
+    notes = tuple(f"statement {result.statement + 1}: {result.note}" for result in statements if result.note)
+    return StepResult(step.name, step.kind, "success", seconds, statements, after.attempts, notes=notes)
+
+
+def reconcile(step: Step, ctx: StepContext) -> LedgerStep:
+    """The ledger's row of this step once nothing of an earlier attempt is alive any more."""
+    row = _row(step, ctx)
+    if row.status == "success":
+        ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)  # a crash may have come before its event
+        return row
+    if row.backend_pid is None or row.backend_start is None:
+        return row
+    with session.connect(login_of(ctx.endpoint), purpose="observe", version=ctx.plan.version) as conn:
+        if not fence(conn, pid=row.backend_pid, backend_start=row.backend_start):
+            raise ConnectionLost(
+                f"backend {row.backend_pid} of an earlier attempt at step {step.name!r} does not end; it may be waiting"
+                " for a disk or a standby: look at it and try again"
+            )
+    return _row(step, ctx)
+
+
+def settle(
+    ledger: Ledger, version: str, step: str, *, statement: int, done: bool, run: RunContext, reason: str
+) -> None:
+    """A person has looked whether an interrupted statement took effect, and says so; the next run goes on from there.
+
+    :param statement: counted from 1, as in messages.
+    :raises UsageError: that statement of that step is not in doubt.
+    """
+    row = next((row for row in ledger.steps(version) if row.step == step), None)
+    position = statement - 1
+    if row is None or row.cursor.get("state") != "intent" or row.cursor.get("statement") != position:
+        raise UsageError(f"statement {statement} of step {step!r} of {version!r} is not in doubt; look at the ledger")
+    if not reason.strip():
+        raise UsageError("settling needs a reason: it is the only trace of what was looked at")
+    detail = {"step": step, "statement": statement, "done": done, "reason": reason}
+    ledger.append_event("settled", version=version, run=run, detail=detail)
+    state = "done" if done else "failed"
+    count = statement if done else position
+    ledger.step_progress(version, step, cursor={**row.cursor, "state": state, STATEMENTS_DONE: count})
+
+
+def _row(step: Step, ctx: StepContext) -> LedgerStep:
+    for row in ctx.ledger.steps(ctx.plan.version):
+        if row.step == step.name:
+            return row
+    raise NeedsHuman(f"the ledger has no row for step {step.name!r} of {ctx.plan.version!r}; begin the migration first")
+
+
+def _resolve_commit(
+    step: Step, ctx: StepContext, lost: CommitUnknown, *, patience_seconds: float = 60.0
+) -> tuple[StatementResult, ...]:
+    """The connection was lost at COMMIT. The ledger row is in that very transaction, so it knows.
+
+    The server may be restarting; after `patience_seconds` the question is left to the next try.
+    """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            reconcile(step, ctx)
+            break
+        except (ConnectionLost, psycopg.OperationalError) as exc:
+            if time.monotonic() >= deadline:
+                raise lost from exc
+            ctx.log.info("the server does not answer yet: %s", exc)
+            ctx.handle.sleep(0.5)
+    if ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run):
+        ctx.log.warning("the connection was lost at COMMIT of step %s; the ledger says it took effect", step.name)
+        return ()
+    # Not executed again here: whoever fenced us may have rolled back already. The next try takes the lock anew.
+    failure = ConnectionLost(
+        f"the connection was lost at COMMIT of step {step.name!r}; the ledger says it did not take effect: try again"
+    )
+    _record_failure(step, ctx, failure)
+    raise failure from lost
+
+
+def _record_failure(step: Step, ctx: StepContext, error: MigratorError) -> None:
+    """On the ledger's own connection, so that rolling back cannot erase it. The first error matters more than ours."""
+    ctx.log.error("step %s of %s failed: %s", step.name, ctx.plan.version, error)
+    try:
+        ctx.check_lock()
+        ctx.ledger.step_failed(ctx.plan.version, step.name, run=ctx.run, error=error)
+    except (MigratorError, psycopg.Error) as exc:
+        ctx.log.error("the failure of step %s could not be recorded: %s", step.name, exc)
