@@ -50,6 +50,20 @@ def run_in_transaction(
         return results
 
 
+def run_step(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
+    """The whole step in one transaction, together with the ledger's row; when this returns, the ledger says success."""
+
+    def started(backend: tuple[int, datetime]) -> None:
+        ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend)
+
+    def finish(conn: Connection, rows: int) -> None:
+        ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, on=conn, last=ctx.is_last(step), rows=rows)
+
+    results = run_in_transaction(step, ctx, started=started, finish=finish)
+    ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)
+    return results
+
+
 @contextmanager
 def ddl_connection(
     ctx: StepContext, *, lock_timeout_ms: int | None = None, statement_timeout_ms: int | None = None

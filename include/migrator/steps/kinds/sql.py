@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from migrator.plan import Step, StepKind
-from migrator.steps import piecewise
+from migrator.steps import piecewise, transaction
 from migrator.steps.context import StatementResult, StepContext
-from migrator.steps.transaction import Connection, run_in_transaction
 
 KIND = StepKind.SQL
 
@@ -25,15 +22,4 @@ def execute(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
     :raises StatementFailed: with file, line and column. :raises NeedsHuman: an interrupted statement of a kind whose
     effect cannot be read from the catalog.
     """
-    if not step.transactional:
-        return piecewise.execute(step, ctx)
-
-    def started(backend: tuple[int, datetime]) -> None:
-        ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend)
-
-    def finish(conn: Connection, rows: int) -> None:
-        ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, on=conn, last=ctx.is_last(step), rows=rows)
-
-    results = run_in_transaction(step, ctx, started=started, finish=finish)
-    ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)
-    return results
+    return transaction.run_step(step, ctx) if step.transactional else piecewise.execute(step, ctx)
