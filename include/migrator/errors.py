@@ -103,7 +103,7 @@ class ReviewRefused(Refused):
 
 
 class OutsideWindow(Refused):
-    """the maintenance window does not allow this now; fields: opens_at, closes_at"""
+    """the maintenance window does not allow this now; fields: opens_at, closes_at, begun"""
 
 
 class PreflightRefused(Refused):

@@ -48,11 +48,6 @@ class OnFailure(StrEnum):
     ASK = "ask"
 
 
-class StepKind(StrEnum):
-    SQL = "sql"
-    CREATE_INDEX = "create_index"
-
-
 @frozen
 class PredictedLock:
     """A lock that a statement will take. `relation` is schema-qualified, `mode` as PostgreSQL's docs write it
@@ -86,14 +81,28 @@ class Statement:
 
 
 @frozen
+class Phase:
+    """A part of a step that is executed in one go. Names differ within a step."""
+
+    name: str
+    statements: int
+    """How many of the step's statements, after those of the phases before it."""
+    needs_window: bool = True
+    """Whether it may begin in the maintenance window only."""
+
+
+@frozen
 class Step:
     """One resumable unit. A transactional step is one transaction; others run statement by statement."""
 
     name: str
-    kind: StepKind
+    kind: str
+    """One of `migrator.steps.kinds.STEPS`."""
     transactional: bool
     statements: tuple[Statement, ...]
     params: Mapping[str, Any] = field(default_factory=dict)
+    phases: tuple[Phase, ...] = ()
+    """In their order; together they have all statements. Empty: one phase."""
 
 
 @frozen

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from migrator.analysis.effects import NOTHING, Effects
-from migrator.parsing.nodes import name_of
+from migrator.catalogue.content import source_name
 from migrator.parsing.statements import ParsedFile, ParsedStatement
-from migrator.plan import Statement, Step, StepKind
+from migrator.plan import Statement, Step
+from migrator.steps.contract import StepKind, Written
+from migrator.steps.kinds import create_index, kind_named, sql
 
 if TYPE_CHECKING:
     from migrator.catalogue.migration import Migration
@@ -33,11 +35,12 @@ def build_steps(
         return steps_of_file(files[main], transaction=wanted, effects=effects, seconds=seconds)
     steps: list[Step] = []
     for spec in migration.steps:
-        parsed_file = files[migration.step_path(spec).relative_to(migration.folder).as_posix()]
+        parsed_file = files[source_name(migration, spec)]
         start = sum(len(step.statements) for step in steps)
-        transaction = wanted if spec.transaction is None else spec.transaction
         statements = _statements(parsed_file, effects, start, seconds)
-        steps.append(_step(spec.name, spec.kind, parsed_file.statements, statements, transaction))
+        steps.append(
+            kind_named(spec.kind).plan(Written(spec.name, parsed_file.statements, statements, spec.parameters))
+        )
     return tuple(steps)
 
 
@@ -52,8 +55,9 @@ def steps_of_file(
     if not parsed.statements:
         return ()
     single_index = len(parsed.statements) == 1 and parsed.statements[0].kind == "CREATE INDEX CONCURRENTLY"
-    kind = StepKind.CREATE_INDEX if single_index else StepKind.SQL
-    return (_step(kind.value, kind, parsed.statements, _statements(parsed, effects, 0, seconds), transaction),)
+    kind: StepKind = create_index if single_index else sql
+    statements = _statements(parsed, effects, 0, seconds)
+    return (kind.plan(Written(kind.KIND, parsed.statements, statements, {"transaction": transaction})),)
 
 
 def rollback_steps(
@@ -62,20 +66,7 @@ def rollback_steps(
     """The rollback script as one step; none when there is none."""
     if parsed is None or not parsed.statements:
         return ()
-    return (_step("rollback", StepKind.SQL, parsed.statements, _statements(parsed, effects, 0), None),)
-
-
-def _step(
-    name: str,
-    kind: StepKind,
-    parsed: Sequence[ParsedStatement],
-    statements: tuple[Statement, ...],
-    transaction: bool | None,
-) -> Step:
-    possible = all(statement.transactional for statement in statements)
-    transactional = possible and transaction is not False and kind is StepKind.SQL
-    params = index_params(parsed[0]) if kind is StepKind.CREATE_INDEX and parsed else {}
-    return Step(name=name, kind=kind, transactional=transactional, statements=statements, params=params)
+    return (sql.plan(Written("rollback", parsed.statements, _statements(parsed, effects, 0))),)
 
 
 def _statements(
@@ -116,18 +107,3 @@ def to_statement(
         known=effects.known,
         estimated_seconds=seconds,
     )
-
-
-def index_params(item: ParsedStatement) -> dict[str, Any]:
-    """What the create_index step needs to find the index it builds. `index` None: PostgreSQL chooses the name."""
-    if name_of(item.node) != "index_stmt":
-        return {}
-    tree = item.tree
-    return {
-        "schema": tree.relation.schemaname or None,
-        "table": tree.relation.relname,
-        "index": tree.idxname or None,
-        "unique": bool(tree.unique),
-        "concurrently": bool(tree.concurrent),
-        "if_not_exists": bool(tree.if_not_exists),
-    }

@@ -20,7 +20,7 @@ from migrator.catalogue.metadata import Metadata
 from migrator.errors import InvalidInput
 from migrator.problems import Problem
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when Metadata changes its shape without the engine's version changing."""
 SETTLED_NS = 2_000_000_000
 """A file changed in the last two seconds is not cached: it could change again within one tick of the file system's

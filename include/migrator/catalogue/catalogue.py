@@ -144,20 +144,20 @@ def _load(found: Found, reader: MetadataReader) -> tuple[Migration | None, tuple
                 hint="give both the same name",
             )
         )
-    forward = [step.file or f"{version}.sql" for step in metadata.steps] or [f"{version}.sql"]
+    own = f"{version}.sql"
+    forward = [step.file or own for step in metadata.steps if step.reads_file] if metadata.steps else [own]
     rollback = f"{version}_rollback.sql"
     expected = {*forward, *([rollback] if metadata.rollback_available else [])}
     for name in sorted(expected - found.files.keys()):
         wrong.append(_missing(found, name, rollback=rollback))
     for name in sorted(name for name in found.files.keys() - expected if name.lower().endswith(".sql")):
         wrong.append(_unused(found, name, rollback=rollback))
-    own = f"{version}.sql"
     return (
         Migration(
             folder=found.path,
             relative=found.relative,
             metadata=metadata,
-            sql_path=found.path / (own if own in forward else forward[0]),
+            sql_path=found.path / (own if own in forward or not forward else forward[0]),
             rollback_path=found.path / rollback if rollback in found.files and metadata.rollback_available else None,
             changes_path=found.changes,
         ),

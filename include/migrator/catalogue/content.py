@@ -21,7 +21,7 @@ from migrator.parsing.statements import ParsedFile, parse
 from migrator.problems import Problem
 
 if TYPE_CHECKING:
-    from migrator.catalogue.metadata import Metadata
+    from migrator.catalogue.metadata import Metadata, StepSpec
     from migrator.catalogue.migration import Migration
     from migrator.plan import Plan
 
@@ -97,7 +97,8 @@ def _behaviour(metadata: Metadata) -> dict[str, Any]:
         "version", "risk_level", "type", "requires_downtime", "dependencies", "steps", "verify", "on_failure",
         "allow", "lock_timeout_ms", "statement_timeout_ms", "transaction",
     )  # fmt: skip
-    return {name: documents.to_dict(getattr(metadata, name)) for name in fields}
+    found = {name: documents.to_dict(getattr(metadata, name)) for name in fields}
+    return {**found, "steps": [documents.to_dict(step.behaviour()) for step in metadata.steps]}
 
 
 def diff(old: Mapping[str, str], new: Mapping[str, str]) -> str:
@@ -121,9 +122,33 @@ def diff(old: Mapping[str, str], new: Mapping[str, str]) -> str:
 
 def sql_names(migration: Migration) -> tuple[str, ...]:
     """The SQL files of the steps in the order in which they run, each once."""
+    return tuple(dict.fromkeys(_name(migration, path) for path in migration.sql_paths))
+
+
+def source_name(migration: Migration, step: StepSpec) -> str:
+    """Where the SQL of a step stands: its file, or the metadata where the kind makes it from its parameters."""
+    if step.reads_file:
+        return _name(migration, migration.step_path(step))
+    return f"{_name(migration, migration.metadata_path)}#{step.name}"
+
+
+def parse_sql(migration: Migration, files: Mapping[str, bytes]) -> dict[str, ParsedFile]:
+    """The SQL of all steps by the name of its source, in the order in which they run."""
     if not migration.steps:
-        return (_name(migration, migration.sql_path),)
-    return tuple(dict.fromkeys(_name(migration, migration.step_path(step)) for step in migration.steps))
+        return {name: parse(files[name], file=name) for name in sql_names(migration)}
+    found: dict[str, ParsedFile] = {}
+    for step in migration.steps:
+        name = source_name(migration, step)
+        if name not in found:
+            found[name] = parse(files[name] if step.reads_file else _made(step), file=name)
+    return found
+
+
+def _made(step: StepSpec) -> str:
+    from migrator.steps.kinds import kind_named, parameters_of
+
+    kind = kind_named(step.kind)
+    return kind.sql(parameters_of(kind, step.parameters))
 
 
 def rollback_name(migration: Migration) -> str | None:
@@ -138,7 +163,7 @@ def current_digest(migration: Migration, files: Mapping[str, bytes]) -> str:
     """The content digest of the files as they are now."""
     rollback = rollback_name(migration)
     return content_digest(
-        sql={name: parse(files[name], file=name) for name in sql_names(migration)},
+        sql=parse_sql(migration, files),
         rollback=None if rollback is None else parse(files[rollback], file=rollback),
         expected_changes=expected_changes(migration),
         metadata=migration.metadata,

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from migrator.frozen import frozen
-from migrator.plan import MigrationType, OnFailure, Risk, StepKind
+from migrator.plan import MigrationType, OnFailure, Risk
 
 METADATA_FILE = "migration-metadata.yaml"
 CHANGES_FILE = "schema_changes.yaml"
+FILE_KEY = "file"
 
 DEFAULT_LOCK_TIMEOUT_MS = 2000
 """How long a statement may wait for a lock: applications queue behind a waiting ALTER TABLE for as long."""
@@ -43,14 +45,29 @@ class Schedule:
 
 @frozen
 class StepSpec:
-    """One step as its author declares it. `file` None means the migration's own SQL file."""
+    """One step as its author declares it."""
 
     name: str
-    kind: StepKind
-    file: str | None = None
-    transaction: bool | None = None
-    """None: decided by what the statements allow."""
+    kind: str
+    """One of `migrator.steps.kinds.STEPS`."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """The kind's own, in their JSON form."""
     description: str = ""
+
+    @property
+    def reads_file(self) -> bool:
+        """False for a kind that makes its SQL from its parameters."""
+        return FILE_KEY in self.parameters
+
+    @property
+    def file(self) -> str | None:
+        """None means the migration's own SQL file, or none at all: see `reads_file`."""
+        return self.parameters.get(FILE_KEY)
+
+    def behaviour(self) -> dict[str, Any]:
+        """What a review covers, in the shape that digests of applied migrations were made of."""
+        own = {"name": self.name, "kind": self.kind, "description": self.description}
+        return {**own, "file": None, "transaction": None, **self.parameters}
 
 
 @frozen

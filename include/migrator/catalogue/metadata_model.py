@@ -8,23 +8,25 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from migrator.catalogue.metadata import Allow, Metadata, Schedule, StepSpec
 from migrator.errors import InvalidInput
+from migrator.input.models import model_of
 from migrator.input.validation import Duration, InputModel, examine, problem, unique
 from migrator.input.walltime import parse_instant
 from migrator.input.yaml_source import Document, read
-from migrator.plan import MigrationType, OnFailure, Risk, StepKind
+from migrator.plan import MigrationType, OnFailure, Risk
+from migrator.steps.contract import StepKind
+from migrator.steps.kinds import STEPS, kind_named, parameters_of
 
 VERSION_PATTERN = r"^[0-9]{3,17}_[A-Za-z0-9]+(_[A-Za-z0-9]+)*$"
 LONGEST_VERSION = 100
 """Airflow's task and DAG ids, file names and PostgreSQL's application_name all carry it."""
 STEP_PATTERN = r"^[a-z][a-z0-9_]{0,59}$"
 RULE_PATTERN = r"^([a-z_]+:)?[A-Za-z0-9][A-Za-z0-9_-]*$"
-FILE_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.sql$"
 INSTANT_PATTERN = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?)?\s*(Z|[+-]\d{2}:?\d{2}|[A-Za-z][A-Za-z0-9_+/-]*)$"
 
 
@@ -107,19 +109,20 @@ class StepModel(InputModel):
     name: Annotated[
         str, AfterValidator(_matching(STEP_PATTERN, "is not a step name: use lower-case letters, digits and '_'"))
     ] = Field(description="Name of the step: the task `apply.<name>` and the ledger row carry it.")
-    kind: StepKind = Field(description="What the step does: `sql` runs a file, `create_index` builds one index.")
-    file: (
-        Annotated[
-            str,
-            AfterValidator(_matching(FILE_PATTERN, "is not the name of an SQL file in the migration's own folder")),
-        ]
-        | None
-    ) = Field(default=None, description="SQL file in the migration's folder. Default: `<version>.sql`.")
-    transaction: bool | None = Field(
-        default=None,
-        description="`true`: all statements in one transaction; `false`: one by one. Default: what they allow.",
-    )
     description: str = Field(default="", description="What the step is for, for the people who watch the run.")
+
+
+def _step_model(kind: StepKind) -> type[InputModel]:
+    """The keys of a step of this kind: those of all steps, then the kind's own."""
+    name = "".join(word.capitalize() for word in kind.KIND.split("_")) + "Step"
+    tag: Any = Annotated[Literal.__getitem__(kind.KIND), Field(description=f"`{kind.KIND}` {kind.SUMMARY}.")]
+    return model_of(kind.PARAMETERS, name=name, base=StepModel, kind=(tag, ...))
+
+
+if TYPE_CHECKING:
+    AnyStep = Any
+else:
+    AnyStep = Annotated[Union[tuple(_step_model(kind) for kind in STEPS)], Field(discriminator="kind")]
 
 
 class AllowModel(InputModel):
@@ -165,7 +168,7 @@ class MetadataModel(InputModel):
         default=None, description="Kind of change, as in the runbook's table. Checked against the computed one."
     )
     schedule: ScheduleModel | None = Field(default=None, description="When it runs. Absent: when somebody starts it.")
-    steps: tuple[StepModel, ...] = Field(
+    steps: tuple[AnyStep, ...] = Field(
         default=(), description="Resumable units, in order. Absent: one step `sql` that runs `<version>.sql`."
     )
     verify: tuple[Text, ...] = Field(
@@ -242,14 +245,18 @@ def _contradictions(model: MetadataModel) -> list[tuple[tuple[str | int, ...], s
         seen[step.name] = index
     files: set[str] = set()
     for index, step in enumerate(model.steps):
+        if "file" not in type(step).model_fields:
+            continue
         name = step.file or f"{model.version}.sql"
         if name in files:
             found.append((("steps", index), f"{name!r} is run by another step already", "one file a step"))
         files.add(name)
         if name == f"{model.version}_rollback.sql":
             found.append((("steps", index, "file"), "is the rollback script", "a step runs forward SQL"))
-        if step.kind is StepKind.CREATE_INDEX and step.transaction:
-            found.append((("steps", index, "transaction"), "an index is built outside a transaction", "remove the key"))
+    for index, step in enumerate(model.steps):
+        kind = kind_named(step.kind)
+        for key, text, hint in kind.contradictions(parameters_of(kind, _parameters(step))):
+            found.append((("steps", index, key), text, hint))
     if model.steps and model.transaction is not None:
         found.append((("transaction",), "has no meaning beside 'steps'", "write it into the step"))
     for index, dependency in enumerate(model.dependencies):
@@ -261,6 +268,12 @@ def _contradictions(model: MetadataModel) -> list[tuple[tuple[str | int, ...], s
         if 0 < length.total_seconds() < 0.001:
             found.append(((key,), "is shorter than a millisecond", None))
     return found
+
+
+def _parameters(step: Any) -> dict[str, Any]:
+    """The kind's own parameters in their JSON form."""
+    common = {*StepModel.model_fields, "kind"}
+    return {key: value for key, value in step.model_dump(mode="json").items() if key not in common}
 
 
 def _metadata(model: MetadataModel, document: Document) -> Metadata:
@@ -289,7 +302,7 @@ def _metadata(model: MetadataModel, document: Document) -> Metadata:
             lead_time=schedule.lead_time,
             timezone=schedule.window_start[1],
         ),
-        steps=tuple(StepSpec(**dict(step)) for step in model.steps),
+        steps=tuple(StepSpec(step.name, step.kind, _parameters(step), step.description) for step in model.steps),
         verify=model.verify,
         on_failure=model.on_failure,
         allow=tuple(Allow(**dict(allowed)) for allowed in model.allow),

@@ -22,7 +22,7 @@ class Migration:
     """The folder as seen from the catalogue's root, with `/`: "2025/001_add_analytics_tables"."""
     metadata: Metadata
     sql_path: Path
-    """`<version>.sql`; the file of the first step when no step runs `<version>.sql`."""
+    """`<version>.sql`; the first step's file when no step runs `<version>.sql`. Not there when no step reads a file."""
     rollback_path: Path | None = None
     changes_path: Path | None = None
 
@@ -51,11 +51,19 @@ class Migration:
         return self.metadata.steps
 
     def step_path(self, step: StepSpec) -> Path:
-        """The SQL file of `step`."""
+        """The SQL file of a step that reads one."""
         return self.folder / (step.file or f"{self.version}.sql")
 
+    @property
+    def sql_paths(self) -> tuple[Path, ...]:
+        """The SQL files of the steps in the order in which they run."""
+        if not self.steps:
+            return (self.sql_path,)
+        return tuple(self.step_path(step) for step in self.steps if step.reads_file)
+
     def read_sql(self) -> bytes:
-        return read_sql(self.sql_path)
+        """Of the migration's own file; empty when no step reads one."""
+        return read_sql(self.sql_path) if self.sql_paths else b""
 
     def read_rollback(self) -> bytes:
         """The rollback script; empty when there is none."""

@@ -87,7 +87,7 @@ def _print(out: Output, plan: Plan) -> None:
 
 def _print_step(out: Output, step: Step) -> None:
     how = "in one transaction" if step.transactional else "outside a transaction, resumable"
-    out.line(f"step {step.name} ({step.kind.value}), {how}")
+    out.line(f"step {step.name} ({step.kind}), {how}")
     for statement in step.statements:
         out.line(f"  {statement.file}:{statement.line} {statement.kind}")
         for lock in statement.locks:

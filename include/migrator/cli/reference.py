@@ -29,13 +29,44 @@ def _table(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rows(schema: Mapping[str, Any], definitions: Mapping[str, Any], *, prefix: str) -> Iterator[str]:
-    required = schema.get("required", ())
-    for key, field in schema.get("properties", {}).items():
-        default = "required" if key in required else _default(field)
-        yield f"| `{prefix}{key}` | {field.get('description', '').replace('|', '/')} | {default} |"
+    for key, description, default in _cells(schema):
+        field = schema["properties"][key]
+        yield f"| `{prefix}{key}` | {description} | {default} |"
         nested, many = _nested(field, definitions)
         if nested is not None:
             yield from _rows(nested, definitions, prefix=f"{prefix}{key}{'[]' if many else ''}.")
+        yield from _variants(field, definitions, prefix=f"{prefix}{key}[].")
+
+
+def _variants(field: Mapping[str, Any], definitions: Mapping[str, Any], *, prefix: str) -> Iterator[str]:
+    """Of a list whose entries come in kinds: each key once, with the kinds that have it where not all do."""
+    items = field.get("items", {})
+    if "discriminator" not in items:
+        return
+    tag = items["discriminator"]["propertyName"]
+    kinds = {name: definitions[one.rpartition("/")[2]] for name, one in items["discriminator"]["mapping"].items()}
+    having: dict[tuple[str, str, str], list[str]] = {}
+    for name in (one["$ref"].rpartition("/")[2] for one in items["oneOf"]):
+        kind = next(key for key, one in kinds.items() if one is definitions[name])
+        for row in _cells(definitions[name]):
+            if row[0] != tag:
+                having.setdefault(row, []).append(kind)
+    what = "; ".join(kinds[kind]["properties"][tag]["description"].rstrip(".") for kind in _order(having))
+    yield f"| `{prefix}{tag}` | What the step does: {what}. | required |"
+    for (key, description, default), names in having.items():
+        only = "" if len(names) == len(kinds) else f"Of {', '.join(f'`{name}`' for name in names)}: "
+        yield f"| `{prefix}{key}` | {only}{description} | {default} |"
+
+
+def _order(having: Mapping[Any, list[str]]) -> list[str]:
+    return list(dict.fromkeys(name for names in having.values() for name in names))
+
+
+def _cells(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    required = schema.get("required", ())
+    for key, field in schema.get("properties", {}).items():
+        default = "required" if key in required else _default(field)
+        yield key, field.get("description", "").replace("|", "/"), default
 
 
 def _nested(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, bool]:

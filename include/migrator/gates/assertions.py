@@ -1,4 +1,4 @@
-"""The queries of the metadata's `verify`."""
+"""What must be true once a migration is applied: the metadata's `verify`, and what each step's kind promises."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from migrator.database import session
 from migrator.errors import MigratorError, TransientError
 from migrator.evidence import Check, Verdict
 from migrator.plan import Plan
+from migrator.steps.kinds import kind_of
 
 if TYPE_CHECKING:
     pass
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 
 ASSERTION_TIMEOUT_MS = 60_000
 """An assertion that takes longer has no place in a maintenance window; the metadata's statement_timeout overrides."""
+
+
+def step_checks(plan: Plan, conn: psycopg.Connection[Any]) -> list[Check]:
+    """What the kinds of the steps have to say once all is applied; a kind that has nothing to look at is left out."""
+    checks = []
+    for step in plan.steps:
+        problems = kind_of(step).verify(step, conn)
+        if problems is not None:
+            verdict = Verdict.FAILED if problems else Verdict.PASSED
+            checks.append(Check(f"step {step.name}", verdict, "; ".join(problems) or f"{step.kind}: as it should be"))
+    return checks
 
 
 def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan) -> Check:

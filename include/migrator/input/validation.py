@@ -114,6 +114,12 @@ def _translate(model: type[InputModel], document: Document, at: Key, detail: Err
         return problem(document, key, "unknown key", nearest(str(key[-1]), _fields_at(model, detail["loc"][:-1])))
     if kind == "missing":
         return problem(document, key, "is missing")
+    if kind == "union_tag_not_found":
+        return problem(document, (*key, _tag_key(context)), "is missing")
+    if kind == "union_tag_invalid":
+        choices = [choice.strip(" '") for choice in str(context["expected_tags"]).split(",")]
+        hint, wrong = nearest(str(context["tag"]), choices), _shown(context["tag"])
+        return problem(document, (*key, _tag_key(context)), f"must be one of {', '.join(choices)}, not {wrong}", hint)
     if kind in ("enum", "literal_error"):
         choices = [choice.strip(" '") for choice in str(context["expected"]).replace(" or ", ", ").split(",")]
         hint = nearest(value, choices) if isinstance(value, str) else None
@@ -149,6 +155,10 @@ _WANTED: Mapping[str, str] = {
 }
 
 
+def _tag_key(context: Mapping[str, Any]) -> str:
+    return str(context["discriminator"]).strip("'")
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -181,20 +191,33 @@ def _fields_at(model: Any, location: tuple[int | str, ...]) -> tuple[str, ...]:
             )
             current = field.annotation if field else None
         else:
-            current = _member(current)
+            current = _tagged(current, part) or _member(current)
         current = _unwrapped(current)
     if isinstance(current, type) and issubclass(current, BaseModel):
         return tuple(field.alias or name for name, field in current.model_fields.items())
     return ()
 
 
+def _tagged(hint: Any, tag: Any) -> Any:
+    """The model of a union whose own literal is `tag`."""
+    for option in typing.get_args(hint):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            literals = (typing.get_args(_unwrapped(field.annotation)) for field in option.model_fields.values())
+            if any(tag in values for values in literals):
+                return option
+    return None
+
+
 def _unwrapped(hint: Any) -> Any:
-    """`X` of `X | None` and of `Annotated[X, ...]`."""
+    """`X` of `X | None` and of `Annotated[X, ...]`; a union of models as it is."""
     while True:
         if typing.get_origin(hint) is Annotated:
             hint = typing.get_args(hint)[0]
         elif typing.get_origin(hint) in (Union, types.UnionType):
-            hint = next(option for option in typing.get_args(hint) if option is not type(None))
+            options = [option for option in typing.get_args(hint) if option is not type(None)]
+            if len(options) > 1 and all(isinstance(one, type) and issubclass(one, BaseModel) for one in options):
+                return hint
+            hint = options[0]
         else:
             return hint
 

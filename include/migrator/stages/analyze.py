@@ -69,7 +69,7 @@ class Parsed:
 def parse_migration(migration: Migration) -> Parsed:
     """Reads and parses the files. :raises InvalidInput: when one cannot be read."""
     raw = content.read_files(migration)
-    sql = {name: parse(raw[name], file=name) for name in content.sql_names(migration)}
+    sql = content.parse_sql(migration, raw)
     rollback = content.rollback_name(migration)
     return Parsed(raw, sql, None if rollback is None else parse(raw[rollback], file=rollback))
 

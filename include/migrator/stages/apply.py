@@ -23,10 +23,11 @@ from migrator.gates.evidence import evidence_problems, remaining_seconds
 from migrator.gates.window import decide_window
 from migrator.history import out_of_order
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus
-from migrator.plan import Plan, Step
+from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
 from migrator.steps import execution, timings
 from migrator.steps.context import StepContext, StepHandle, StepResult
+from migrator.steps.contract import start_of
 from migrator.targets import windows
 from migrator.targets.targets import Target
 
@@ -81,20 +82,27 @@ def run_step(
             ledger.install()
         ledger.check()
         rows = ledger.migrations()
+        digest = evidence.digest if evidence is not None else evidence_digest
+
+        def window(phase: Phase) -> str | None:
+            return _window(step, phase, ctx, target, migration, evidence) if evidence is not None else None
+
+        def between(phase: Phase) -> None:
+            """What may have changed while the phase before it ran."""
+            reviews.require(ledger, plan, digest, target, run.clock())
+            _tell_lifted(window(phase), step, ctx)
+
         if not _is_done(step, plan, rows, ledger, run):
-            digest = evidence.digest if evidence is not None else evidence_digest
             above = _gates(step, ctx, rows, target=target, evidence_digest=digest, migration=migration)
+            lifted = window(execution.next_phase(step, ctx))
             if evidence is not None:
-                lifted = _window(step, ctx, target, migration, evidence)
                 _drift(step, ctx, evidence)
-                if lifted is not None:
-                    log.warning("emergency (%s): this does not count: %s", plan.emergency, lifted)
-                    emergency.record(ledger, plan, run=run, step=step.name, lifted=lifted)
+            _tell_lifted(lifted, step, ctx)
             if above:
                 log.warning("%s is out of order: %s applied already", plan.version, ", ".join(above))
                 out_of_order.record(ledger, plan, above, target=target, run=run)
             begin(plan, ledger=ledger, run=run, rows=rows)
-        result = execution.run(step, ctx)
+        result = execution.run(step, ctx, gate=between)
         timings.record(ledger, timings.timings_of(plan, step, result, evidence), run=run)
         return result
 
@@ -167,13 +175,19 @@ def _gates(
 
 def _window(
     step: Step,
+    phase: Phase,
     ctx: StepContext,
     target: Target,
     migration: Migration | None,
     evidence: EvidenceBundle,
 ) -> str | None:
-    """The calendar may have closed while the task was queued. Returns what an emergency lifts; that enough people
-    approved it has been asked before."""
+    """The calendar may have closed while the task was queued, or while an earlier phase ran. Returns what an emergency
+    lifts; that enough people approved it has been asked before.
+
+    :raises OutsideWindow: `begun` says whether an earlier phase of the step is done: then this one can wait.
+    """
+    if not phase.needs_window:
+        return None
     seconds = remaining_seconds(step, ctx.plan, evidence)
     decision = decide_window(ctx.plan, target, migration, seconds, ctx.run.clock())
     if decision.state is not windows.WindowState.OPEN:
@@ -181,8 +195,15 @@ def _window(
             f"step {step.name!r} is not started: {decision.reason}. clear preflight with Downstream when it may run",
             opens_at=decision.opens_at,
             closes_at=decision.closes_at,
+            begun=start_of(step, phase) > 0,
         )
     return decision.lifted
+
+
+def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:
+    if lifted is not None:
+        ctx.log.warning("emergency (%s): this does not count: %s", ctx.plan.emergency, lifted)
+        emergency.record(ctx.ledger, ctx.plan, run=ctx.run, step=step.name, lifted=lifted)
 
 
 def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:

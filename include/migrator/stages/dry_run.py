@@ -29,7 +29,7 @@ from migrator.evidence import (
     TableFingerprint,
     Verdict,
 )
-from migrator.gates.assertions import assertion
+from migrator.gates.assertions import assertion, step_checks
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.parsing.statements import parse
@@ -254,9 +254,10 @@ class _Rehearsal:
             self.checks.append(dry_run_checks.expected(self.plan.expected_changes, changes))
 
     def _judge_assertions(self) -> None:
-        if self.plan.assertions:
-            with session.connect(self.endpoint, purpose="verify", version=self.plan.version) as conn:
-                found = [assertion(conn, i, q, self.plan) for i, q in enumerate(self.plan.assertions, start=1)]
+        with session.connect(self.endpoint, purpose="verify", version=self.plan.version) as conn:
+            self.checks += step_checks(self.plan, conn)
+            found = [assertion(conn, i, q, self.plan) for i, q in enumerate(self.plan.assertions, start=1)]
+        if found:
             self.checks.append(dry_run_checks.together("assertions", found))
 
     def _data(self, before: Schema, restored: Schema, written: Iterable[str]) -> Check:

@@ -72,6 +72,8 @@ class RollbackReport:
     schema_equal: bool | None = None
     """Whether the schema is the one from before; None when that was not compared."""
     differences: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
+    """Statements that remove what interrupted attempts have left behind."""
 
 
 def decide(
@@ -103,7 +105,7 @@ def decide(
         )
     if not any(took_effect(step) for step in steps):
         return Decision(Action.NOTHING, "no statement took effect", close=row.status is MigrationStatus.RUNNING)
-    if not has_script:
+    if not has_script and undo.needs_script(steps):
         return Decision(
             Action.HELD,
             "there is no rollback script: write a new migration that repairs what is there (a forward fix), or restore"
@@ -166,6 +168,9 @@ def run(
         )
         statements = _undo(ctx, decision)
         report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements)
+        report = replace(report, leftovers=undo.leftovers(ctx))
+        for command in report.leftovers:
+            log.warning("an interrupted attempt has left something behind; remove it with: %s", command)
         if snapshot is not None:
             report = _compare(report, snapshot, ctx)
     report = replace(report, seconds=time.monotonic() - started)

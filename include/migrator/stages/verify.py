@@ -16,7 +16,7 @@ from migrator.database.session import Endpoint
 from migrator.errors import NeedsHuman, VerifyFailed
 from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import expected_changes
-from migrator.gates.assertions import assertion
+from migrator.gates.assertions import assertion, step_checks
 from migrator.gates.clear_way import is_applied
 from migrator.ledger.events import FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
@@ -136,8 +136,6 @@ def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str]) -> tuple[s
 
 def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoint, ledger: Ledger) -> list[Check]:
     checks: list[Check] = []
-    if bundle is None and not plan.assertions:
-        return checks
     with session.connect(endpoint, purpose="verify", version=plan.version) as conn:
         if bundle is not None:
             started = time.monotonic()
@@ -149,6 +147,7 @@ def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoi
             if plan.expected_changes is not None and not bundle.dry_run.extra.get("resumed"):
                 problems = expected_changes.compare(plan.expected_changes, diff(before, now))
                 checks.append(_verdict("expected_changes", problems, "all declared changes, and no other"))
+        checks += step_checks(plan, conn)
         for number, query in enumerate(plan.assertions, start=1):
             started = time.monotonic()
             checks.append(replace(assertion(conn, number, query, plan), seconds=time.monotonic() - started))

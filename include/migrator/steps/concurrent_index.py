@@ -7,6 +7,7 @@ write, and makes a plain retry fail (or, with IF NOT EXISTS, succeed without an 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,6 +83,12 @@ def build(
     if note:
         return replace(result, outcome=StatementOutcome.REPAIRED, note=note)
     return result
+
+
+def invalid(built: Sequence[Statement], conn: Connection) -> tuple[str, ...]:
+    """Names, quoted and qualified, of those indexes of the statements that are there and not valid."""
+    found = [_find(statement, conn) for statement in built if statement.kind == KIND]
+    return tuple(index.name for index in found if index is not None and not index.usable)
 
 
 def _find(statement: Statement, conn: Connection) -> FoundIndex | None:

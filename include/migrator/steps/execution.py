@@ -7,6 +7,7 @@ connection that the failure cannot touch.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import psycopg
 
@@ -15,7 +16,7 @@ from migrator.database.activity import fence
 from migrator.errors import CommitUnknown, ConnectionLost, MigratorError, NeedsHuman, UsageError
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep
-from migrator.plan import Plan, Step
+from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
 from migrator.steps.context import (
     StatementResult,
@@ -23,6 +24,7 @@ from migrator.steps.context import (
     StepResult,
     login_of,
 )
+from migrator.steps.contract import end_of, phases_of, start_of
 from migrator.steps.kinds import describe, kind_of
 
 
@@ -34,9 +36,10 @@ def find(plan: Plan, name: str) -> Step:
     raise NeedsHuman(f"the plan of {plan.version!r} has no step {name!r}; it has: {known}")
 
 
-def run(step: Step, ctx: StepContext) -> StepResult:
+def run(step: Step, ctx: StepContext, *, gate: Callable[[Phase], None] | None = None) -> StepResult:
     """Execute one step of a migration that `ledger.begin` has registered, exactly once in effect.
 
+    :param gate: asked before each phase after the first; it raises when the phase must not begin now.
     :raises StatementFailed: the server refused a statement; recorded in the ledger.
     :raises CommitUnknown: the connection died at COMMIT and the server did not come back; the next try resolves it.
     """
@@ -46,18 +49,36 @@ def run(step: Step, ctx: StepContext) -> StepResult:
         ctx.log.info("step %s of %s is already done: nothing executed", step.name, ctx.plan.version)
         return StepResult(step.name, step.kind, "success", 0.0, (), before.attempts, reconciled=True)
     ctx.log.info("step %s of %s starts: %s", step.name, ctx.plan.version, describe(step))
-    try:
-        statements = kind_of(step).execute(step, ctx)
-    except CommitUnknown as exc:
-        statements = _resolve_commit(step, ctx, exc)
-    except MigratorError as exc:
-        _record_failure(step, ctx, exc)
-        raise
+    statements: tuple[StatementResult, ...] = ()
+    for phase in phases_of(step):
+        if end_of(step, phase) <= before.statements_done and end_of(step, phase) < len(step.statements):
+            continue
+        if gate is not None and start_of(step, phase) > 0:
+            gate(phase)
+        statements += _run_phase(step, phase, ctx)
     after = _row(step, ctx)
     seconds = time.monotonic() - started
     ctx.log.info("step %s of %s done in %.3f s, attempt %s", step.name, ctx.plan.version, seconds, after.attempts)
     notes = tuple(f"statement {result.statement + 1}: {result.note}" for result in statements if result.note)
     return StepResult(step.name, step.kind, "success", seconds, statements, after.attempts, notes=notes)
+
+
+def _run_phase(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
+    try:
+        return kind_of(step).execute(step, phase, ctx)
+    except CommitUnknown as exc:
+        return _resolve_commit(step, phase, ctx, exc)
+    except MigratorError as exc:
+        _record_failure(step, ctx, exc)
+        raise
+
+
+def next_phase(step: Step, ctx: StepContext) -> Phase:
+    """The one that `run` will begin with; of a step that is done, or not begun, the first."""
+    row = next((row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name), None)
+    done = row.statements_done if row is not None and row.status != "success" else 0
+    phases = phases_of(step)
+    return next((phase for phase in phases if end_of(step, phase) > done), phases[-1])
 
 
 def reconcile(step: Step, ctx: StepContext) -> LedgerStep:
@@ -106,7 +127,7 @@ def _row(step: Step, ctx: StepContext) -> LedgerStep:
 
 
 def _resolve_commit(
-    step: Step, ctx: StepContext, lost: CommitUnknown, *, patience_seconds: float = 60.0
+    step: Step, phase: Phase, ctx: StepContext, lost: CommitUnknown, *, patience_seconds: float = 60.0
 ) -> tuple[StatementResult, ...]:
     """The connection was lost at COMMIT. The ledger row is in that very transaction, so it knows.
 
@@ -115,14 +136,15 @@ def _resolve_commit(
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            reconcile(step, ctx)
+            row = reconcile(step, ctx)
             break
         except (ConnectionLost, psycopg.OperationalError) as exc:
             if time.monotonic() >= deadline:
                 raise lost from exc
             ctx.log.info("the server does not answer yet: %s", exc)
             ctx.handle.sleep(0.5)
-    if ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run):
+    done = row.status != "success" and row.statements_done >= end_of(step, phase)
+    if done or ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run):
         ctx.log.warning("the connection was lost at COMMIT of step %s; the ledger says it took effect", step.name)
         return ()
     # Not executed again here: whoever fenced us may have rolled back already. The next try takes the lock anew.

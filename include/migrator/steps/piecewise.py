@@ -16,12 +16,22 @@ import psycopg
 from migrator.database import session
 from migrator.database.locking import with_lock_retries
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman
-from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep
-from migrator.plan import Statement, Step
+from migrator.ledger.rows import LedgerStep
+from migrator.plan import Phase, Statement, Step
 from migrator.steps import concurrent_index, real_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
+from migrator.steps.contract import end_of, start_of
 from migrator.steps.real_state import Evidence, State
-from migrator.steps.transaction import Connection, backend_of, begin, commit, ddl_connection, roll_back, set_timeouts
+from migrator.steps.transaction import (
+    Connection,
+    backend_of,
+    begin,
+    commit,
+    cursor_of,
+    ddl_connection,
+    roll_back,
+    set_timeouts,
+)
 from migrator.steps.transaction import execute as send
 
 T = TypeVar("T")
@@ -33,8 +43,10 @@ MAY_COMMIT = ("CALL",)
 """PostgreSQL starts these inside a transaction, but they fail there when they commit by themselves."""
 
 
-def execute(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
-    """Go on where the ledger's cursor stands and carry the step to its end; the ledger then says success."""
+def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
+    """Go on where the ledger's cursor stands and carry the phase to its end; after the last one the ledger says
+    success."""
+    start, end = start_of(step, phase), end_of(step, phase)
     row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
     done = resume_point(step, row)
     with ddl_connection(ctx) as conn:
@@ -44,13 +56,15 @@ def execute(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
             _replay_settings(step, done, ctx, conn)
         results = [
             StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE)
-            for statement in step.statements[:done]
+            for statement in step.statements[start:done]
         ]
-        for position in range(done, len(step.statements)):
+        for position in range(done, end):
             earlier = earlier_attempt(step.statements[position], position, row) if position == done else None
             results.append(_run(position, step, ctx, conn, earlier=earlier))
         ctx.handle.release()
     ctx.check_lock()
+    if end < len(step.statements):
+        return tuple(results)
     rows = sum(result.rows for result in results if result.rows > 0)
     ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, last=ctx.is_last(step), rows=rows)
     return tuple(results)
@@ -93,17 +107,6 @@ def earlier_attempt(statement: Statement, position: int, row: LedgerStep) -> str
         version=row.version,
         step=row.step,
     )
-
-
-def cursor_of(statement: Statement, position: int, state: str, done: int) -> dict[str, Any]:
-    """The document that the ledger keeps for a step that is under way."""
-    return {
-        "statement": position,
-        "state": state,
-        "digest": statement.digest,
-        "kind": statement.kind,
-        STATEMENTS_DONE: done,
-    }
 
 
 def _run(position: int, step: Step, ctx: StepContext, conn: Connection, *, earlier: str | None) -> StatementResult:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +19,10 @@ from psycopg.pq import TransactionStatus
 from migrator.database import session
 from migrator.database.locking import with_lock_retries
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
-from migrator.plan import Statement, Step
+from migrator.ledger.rows import STATEMENTS_DONE
+from migrator.plan import Phase, Statement, Step
 from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext, login_of
+from migrator.steps.contract import end_of, start_of
 
 Connection = psycopg.Connection[Any]
 
@@ -50,18 +53,39 @@ def run_in_transaction(
         return results
 
 
-def run_step(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
-    """The whole step in one transaction, together with the ledger's row; when this returns, the ledger says success."""
+def run_phase(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
+    """The statements of a phase in one transaction, together with the ledger's row, which then says that they are done;
+    after the last phase, that the step is."""
+    start, end = start_of(step, phase), end_of(step, phase)
+    last = end == len(step.statements)
 
     def started(backend: tuple[int, datetime]) -> None:
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend)
 
     def finish(conn: Connection, rows: int) -> None:
-        ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, on=conn, last=ctx.is_last(step), rows=rows)
+        version, final = ctx.plan.version, ctx.is_last(step)
+        if last:
+            ctx.ledger.step_succeeded(version, step.name, run=ctx.run, on=conn, last=final, rows=rows)
+        else:
+            cursor = cursor_of(step.statements[end - 1], end - 1, "done", end)
+            ctx.ledger.step_progress(version, step.name, cursor=cursor, rows_done=rows, on=conn)
 
-    results = run_in_transaction(step, ctx, started=started, finish=finish)
-    ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)
+    part = replace(step, statements=step.statements[start:end])
+    results = run_in_transaction(part, ctx, started=started, finish=finish)
+    if last:
+        ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)
     return results
+
+
+def cursor_of(statement: Statement, position: int, state: str, done: int) -> dict[str, Any]:
+    """The document that the ledger keeps for a step that is under way."""
+    return {
+        "statement": position,
+        "state": state,
+        "digest": statement.digest,
+        "kind": statement.kind,
+        STATEMENTS_DONE: done,
+    }
 
 
 @contextmanager

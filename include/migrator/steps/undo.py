@@ -1,15 +1,20 @@
-"""Execute a plan's rollback script: in one transaction with the ledger's row where PostgreSQL allows it.
+"""Undo a plan: first the steps whose kinds undo themselves, the last one first, then the plan's rollback script.
 
-A script is written so that it can meet a half-applied migration (`IF EXISTS`), so an interrupted rollback starts over.
+The script runs in one transaction with the ledger's row where PostgreSQL allows it. It is written so that it can meet a
+half-applied migration (`IF EXISTS`), so an interrupted rollback starts over; a kind's `undo` can be repeated as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from migrator.plan import Statement, Step, StepKind
+from migrator.database import session
+from migrator.ledger.rows import LedgerStep, took_effect
+from migrator.plan import Statement, Step
 from migrator.steps import concurrent_index, piecewise, real_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
+from migrator.steps.kinds import kind_named, kind_of
 from migrator.steps.real_state import State
 from migrator.steps.transaction import Connection, backend_of, ddl_connection, run_in_transaction
 
@@ -18,24 +23,30 @@ STARTED = "rollback_started"
 
 
 def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
-    """Run all rollback steps; when this returns, the ledger says rolled back.
+    """Undo what took effect; when this returns, the ledger says rolled back.
 
     :raises StatementFailed: the script failed. Inside a transaction nothing of it has happened then.
     """
-    steps = ctx.plan.rollback_steps
+    rows = {row.step: row for row in ctx.ledger.steps(ctx.plan.version)}
+    own: tuple[StatementResult, ...] = ()
+    for step in reversed(ctx.plan.steps):
+        row = rows.get(step.name)
+        if row is not None and took_effect(row) and not kind_of(step).UNDONE_BY_SCRIPT:
+            own += kind_of(step).undo(step, row, ctx)
+    steps = ctx.plan.rollback_steps if needs_script(tuple(rows.values())) else ()
 
     def started(backend: tuple[int, datetime]) -> None:
         detail = {"backend_pid": backend[0], "backend_start": backend[1].isoformat(), "reason": reason}
         ctx.ledger.append_event(STARTED, version=ctx.plan.version, run=ctx.run, detail=detail)
 
     if all(step.transactional for step in steps):
-        whole = Step("rollback", StepKind.SQL, True, tuple(item for step in steps for item in step.statements))
+        whole = Step("rollback", "sql", True, tuple(item for step in steps for item in step.statements))
 
         def finish(conn: Connection, rows: int) -> None:
             ctx.ledger.mark_rolled_back(ctx.plan.version, run=ctx.run, reason=reason, on=conn)
 
-        return run_in_transaction(whole, ctx, started=started, finish=finish)
-    results: list[StatementResult] = []
+        return own + run_in_transaction(whole, ctx, started=started, finish=finish)
+    results = list(own)
     with ddl_connection(ctx) as conn:
         started(backend_of(conn, ctx))
         for step in steps:
@@ -45,6 +56,18 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
     ctx.check_lock()
     ctx.ledger.mark_rolled_back(ctx.plan.version, run=ctx.run, reason=reason)
     return tuple(results)
+
+
+def needs_script(rows: Sequence[LedgerStep]) -> bool:
+    """Whether anything took effect that only the rollback script can undo. Pure."""
+    return any(took_effect(row) and kind_named(row.kind).UNDONE_BY_SCRIPT for row in rows)
+
+
+def leftovers(ctx: StepContext) -> tuple[str, ...]:
+    """Statements that remove what interrupted attempts have left behind although all is undone."""
+    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
+        found = [command for step in ctx.plan.steps for command in kind_of(step).leftovers(step, conn)]
+    return tuple(dict.fromkeys(found))
 
 
 def _undo_one(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:

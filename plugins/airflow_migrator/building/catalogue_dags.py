@@ -15,7 +15,7 @@ from migrator.catalogue.catalogue import load_catalogue, load_one
 from migrator.catalogue.metadata import Metadata, StepSpec
 from migrator.catalogue.migration import Migration
 from migrator.errors import InvalidInput, UsageError
-from migrator.plan import Risk, StepKind
+from migrator.plan import Risk
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -65,7 +65,7 @@ def _for_worker(version: str, settings: Settings, task_id: str | None) -> Migrat
             description="its files cannot be read",
             author="unknown",
             risk_level=Risk.HIGH,
-            steps=(StepSpec(name, StepKind.SQL),) if declared else (),
+            steps=(StepSpec(name, "sql"),) if declared else (),
         ),
         sql_path=settings.migrations / version / f"{version}.sql",
     )

@@ -7,19 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from migrator.catalogue.metadata import StepSpec
-from migrator.plan import OnFailure, StepKind
+from migrator.catalogue.metadata import FILE_KEY, StepSpec
+from migrator.plan import OnFailure
 from migrator.reports.markup import fenced
+from migrator.steps.kinds import kind_named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from migrator.catalogue.migration import Migration
 
-WHAT_A_STEP_DOES: Mapping[StepKind, str] = {
-    StepKind.SQL: "executes the file",
-    StepKind.CREATE_INDEX: "builds the index while others read and write",
-}
 WHEN_IT_FAILS: Mapping[OnFailure, str] = {
     OnFailure.ROLLBACK: "rolled back by itself",
     OnFailure.HOLD: "left as it is, for a person",
@@ -37,7 +34,7 @@ def document(migration: Migration) -> str:
         parts.append(metadata.notes.strip())
     parts.append(_table(migration))
     parts.append("## Plan\n\n" + _plan(migration))
-    files = dict.fromkeys([migration.step_path(step) for step in migration.steps] or [migration.sql_path])
+    files = dict.fromkeys(migration.sql_paths)
     parts.extend(_sql(f"Forward: `{path.name}`", path) for path in files)
     if migration.rollback_path is not None:
         parts.append(_sql(f"Rollback: `{migration.rollback_path.name}`", migration.rollback_path))
@@ -80,17 +77,17 @@ def _table(migration: Migration) -> str:
 def _plan(migration: Migration) -> str:
     """What apply will do, step by step, and what else the author has declared about it."""
     metadata = migration.metadata
-    declared = metadata.steps or (StepSpec(migration.version, StepKind.SQL),)
+    declared = metadata.steps or (StepSpec(migration.version, "sql", {FILE_KEY: None}),)
     steps = [
         (
             f"{number}. `{step.name}`",
-            WHAT_A_STEP_DOES[step.kind],
-            f"`{migration.step_path(step).name}`",
+            kind_named(step.kind).SUMMARY,
+            f"`{migration.step_path(step).name}`" if step.reads_file else _given(step),
             step.description,
         )
         for number, step in enumerate(declared, start=1)
     ]
-    parts = [_rows(("Step", "Does", "File", "What for"), steps)]
+    parts = [_rows(("Step", "Does", "File or parameters", "What for"), steps)]
     if metadata.allow:
         allowed = [(f"`{one.rule}`", one.reason, f"{one.until:%Y-%m-%d}") for one in metadata.allow]
         parts.append("The author answers for these findings:\n\n" + _rows(("Rule", "Because", "Until"), allowed))
@@ -99,6 +96,14 @@ def _plan(migration: Migration) -> str:
         " **Migration**. It proves everything on a restored copy and changes nothing."
     )
     return "\n\n".join(parts)
+
+
+def _given(step: StepSpec) -> str:
+    """The parameters that its author gave a step without a file."""
+    given = {key: value for key, value in step.parameters.items() if value not in (None, False)}
+    return "; ".join(
+        f"{key}: {', '.join(value) if isinstance(value, (list, tuple)) else value}" for key, value in given.items()
+    )
 
 
 def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any
 
+from migrator import documents
 from migrator.errors import NeedsHuman
-from migrator.plan import Step, StepKind
-from migrator.steps.context import StatementResult, StepContext
-from migrator.steps.kinds import create_index, sql
+from migrator.plan import Step
+from migrator.steps.contract import StepKind
+from migrator.steps.kinds import analyze_tables, create_index, sql
 
-
-class StepModule(Protocol):
-    """What every step kind offers."""
-
-    KIND: StepKind
-
-    def describe(self, step: Step) -> str: ...
-
-    def execute(self, step: Step, ctx: StepContext) -> tuple[StatementResult, ...]: ...
-
-
-STEPS: tuple[StepModule, ...] = (sql, create_index)
+STEPS: tuple[StepKind, ...] = (sql, create_index, analyze_tables)
 """In the order in which the documentation lists them."""
 
 
-def kind_of(step: Step) -> StepModule:
-    for module in STEPS:
-        if step.kind == module.KIND:
-            return module
-    raise NeedsHuman(f"step {step.name!r} is of kind {step.kind!r}, which this engine does not know; upgrade it")
+def kind_named(name: str) -> StepKind:
+    """:raises NeedsHuman: the plan or the ledger comes from an engine that knows more."""
+    for kind in STEPS:
+        if name == kind.KIND:
+            return kind
+    raise NeedsHuman(f"there is a step of kind {name!r}, which this engine does not know; upgrade it")
+
+
+def kind_of(step: Step) -> StepKind:
+    return kind_named(step.kind)
+
+
+def parameters_of(kind: StepKind, parameters: Mapping[str, Any]) -> Any:
+    """The kind's own dataclass from its JSON form. :raises ValueError: a field is missing or has the wrong shape."""
+    return documents.from_dict(kind.PARAMETERS, parameters)
+
+
+def reads_file(kind: StepKind) -> bool:
+    return "file" in kind.PARAMETERS.__dataclass_fields__
 
 
 def describe(step: Step) -> str:

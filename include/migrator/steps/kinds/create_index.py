@@ -2,21 +2,90 @@
 
 from __future__ import annotations
 
-from migrator.plan import Step, StepKind
-from migrator.steps import piecewise, transaction
-from migrator.steps.context import StatementResult, StepContext
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-KIND = StepKind.CREATE_INDEX
+from migrator.frozen import frozen
+from migrator.input.described import described
+from migrator.parsing.nodes import name_of
+from migrator.plan import Phase, Step
+from migrator.steps.contract import Written, one_phase
+from migrator.steps.files import FILE, FILE_PATTERN, FILE_WANTED
+
+if TYPE_CHECKING:
+    from migrator.ledger.rows import LedgerStep
+    from migrator.parsing.statements import ParsedStatement
+    from migrator.steps.context import StatementResult, StepContext
+    from migrator.steps.transaction import Connection
+
+KIND = "create_index"
+SUMMARY = "builds the index while others read and write"
+UNDONE_BY_SCRIPT = True
+
+
+@frozen
+class Parameters:
+    file: str | None = described(FILE, default=None, pattern=FILE_PATTERN, wanted=FILE_WANTED)
+    transaction: bool | None = described(
+        "Only `false`, which is what happens anyway: an index is built outside a transaction.", default=None
+    )
+
+
+PARAMETERS = Parameters
+
+
+def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
+    if parameters.transaction:
+        yield "transaction", "an index is built outside a transaction", "remove the key"
+
+
+def sql(parameters: Parameters) -> str:
+    return ""
+
+
+def plan(written: Written) -> Step:
+    params = _index(written.parsed[0]) if written.parsed else {}
+    return one_phase(Step(written.name, KIND, False, written.statements, params))
+
+
+def _index(item: ParsedStatement) -> dict[str, Any]:
+    """What the file builds. `index` None: PostgreSQL chooses the name."""
+    if name_of(item.node) != "index_stmt":
+        return {}
+    tree = item.tree
+    return {
+        "schema": tree.relation.schemaname or None,
+        "table": tree.relation.relname,
+        "index": tree.idxname or None,
+        "unique": bool(tree.unique),
+        "concurrently": bool(tree.concurrent),
+        "if_not_exists": bool(tree.if_not_exists),
+    }
 
 
 def describe(step: Step) -> str:
-    if step.transactional:
-        return "builds the index in one transaction, together with the ledger's row; writers wait for it"
     return "builds the index without blocking writers; may be interrupted and repeated, no timeout ends it"
 
 
-def execute(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
+def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
     """:raises StatementFailed: the index cannot be built; no invalid index stays behind."""
-    if step.transactional:
-        return transaction.run_step(step, ctx)
-    return piecewise.execute(step, ctx)
+    from migrator.steps import piecewise
+
+    return piecewise.execute(step, phase, ctx)
+
+
+def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
+    """An index that a later step has dropped or renamed is not looked for."""
+    from migrator.steps import concurrent_index
+
+    return tuple(f"index {name} is not valid" for name in concurrent_index.invalid(step.statements, conn))
+
+
+def undo(step: Step, row: LedgerStep, ctx: StepContext) -> tuple[StatementResult, ...]:
+    return ()
+
+
+def leftovers(step: Step, conn: Connection) -> tuple[str, ...]:
+    from migrator.steps.leftovers import removals
+
+    return removals(step.statements, conn)

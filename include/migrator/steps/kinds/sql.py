@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
-from migrator.plan import Step, StepKind
-from migrator.steps import piecewise, transaction
-from migrator.steps.context import StatementResult, StepContext
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-KIND = StepKind.SQL
+from migrator.frozen import frozen
+from migrator.input.described import described
+from migrator.plan import Phase, Step
+from migrator.steps.contract import Written, one_phase
+from migrator.steps.files import FILE, FILE_PATTERN, FILE_WANTED
+
+if TYPE_CHECKING:
+    from migrator.ledger.rows import LedgerStep
+    from migrator.steps.context import StatementResult, StepContext
+    from migrator.steps.transaction import Connection
+
+KIND = "sql"
+SUMMARY = "executes the file"
+UNDONE_BY_SCRIPT = True
+
+
+@frozen
+class Parameters:
+    file: str | None = described(FILE, default=None, pattern=FILE_PATTERN, wanted=FILE_WANTED)
+    transaction: bool | None = described(
+        "`true`: all statements in one transaction; `false`: one by one. Default: what they allow.", default=None
+    )
+
+
+PARAMETERS = Parameters
+
+
+def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
+    yield from ()
+
+
+def sql(parameters: Parameters) -> str:
+    return ""
+
+
+def plan(written: Written) -> Step:
+    possible = all(statement.transactional for statement in written.statements)
+    wanted = written.parameters.get("transaction")
+    return one_phase(Step(written.name, KIND, possible and wanted is not False, written.statements))
 
 
 def describe(step: Step) -> str:
@@ -16,10 +53,24 @@ def describe(step: Step) -> str:
     return f"{count} one by one, each with its intent and its result in the ledger"
 
 
-def execute(step: Step, ctx: StepContext) -> tuple[StatementResult, ...]:
-    """Carry the step out; when this returns, the ledger says success.
-
-    :raises StatementFailed: with file, line and column. :raises NeedsHuman: an interrupted statement of a kind whose
+def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
+    """:raises StatementFailed: with file, line and column. :raises NeedsHuman: an interrupted statement of a kind whose
     effect cannot be read from the catalog.
     """
-    return transaction.run_step(step, ctx) if step.transactional else piecewise.execute(step, ctx)
+    from migrator.steps import piecewise, transaction
+
+    return transaction.run_phase(step, phase, ctx) if step.transactional else piecewise.execute(step, phase, ctx)
+
+
+def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
+    return None  # the schema, the expected changes and the assertions tell
+
+
+def undo(step: Step, row: LedgerStep, ctx: StepContext) -> tuple[StatementResult, ...]:
+    return ()
+
+
+def leftovers(step: Step, conn: Connection) -> tuple[str, ...]:
+    from migrator.steps.leftovers import removals
+
+    return removals(step.statements, conn)
