@@ -7,12 +7,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from migrator.analysis.inspection import inspect
-from migrator.analysis.plan_steps import rollback_steps, steps_of_file
+from migrator.analysis.plan_steps import rollback_steps, steps_of_file, to_statement
 from migrator.catalogue import content
 from migrator.catalogue.metadata import Metadata
 from migrator.facts.facts import CatalogFacts
-from migrator.parsing.statements import parse
-from migrator.plan import OnFailure, Plan, Risk
+from migrator.parsing.statements import ParsedStatement, parse
+from migrator.plan import OnFailure, Plan, Risk, Statement
 
 NOW = datetime(2025, 1, 15, 2, 0, tzinfo=timezone.utc)
 
@@ -82,3 +82,10 @@ def make_metadata(**over: Any) -> Metadata:
         "risk_level": Risk.LOW,
     }
     return Metadata(**{**fields, **over})
+
+
+def to_steps(sql: str, file: str, *, start: int = 0) -> tuple[tuple[ParsedStatement, ...], tuple[Statement, ...]]:
+    """The statements of a text as a step kind gets them; `start` statements of other steps come before."""
+    parsed = parse(sql, file=file)
+    made = [to_statement(item, file=file, index=start + item.index, effects=None) for item in parsed.statements]
+    return tuple(parsed.statements), tuple(made)

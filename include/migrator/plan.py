@@ -106,6 +106,15 @@ class Step:
 
 
 @frozen
+class Suggestion:
+    """A step that does, or completes, what a rule has found. Rules name the kind and know nothing of it;
+    `migrator.steps.suggestions` checks and renders it."""
+
+    kind: str
+    parameters: Mapping[str, Any]
+
+
+@frozen
 class Finding:
     """What a rule has to say about one statement."""
 
@@ -118,6 +127,7 @@ class Finding:
     line: int | None = None
     column: int | None = None
     statement: int | None = None
+    suggestion: Suggestion | None = None
     allowed_because: str | None = None
     """The reason given in the metadata's `allow`; an allowed finding never fails analyze."""
 

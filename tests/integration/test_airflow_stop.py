@@ -15,8 +15,8 @@ WORKER = """
 import signal, sys
 from airflow_migrator.operators.base import TaskStopped
 from airflow_migrator.operators.snapshot import PgMigrationSnapshotOperator
-from migrator import session
-from migrator.session import Endpoint
+from migrator.database import session
+from migrator.database.session import Endpoint
 
 task = PgMigrationSnapshotOperator(task_id="snapshot", version="001_one", target="production")
 signal.signal(signal.SIGTERM, lambda *_: task.on_kill())  # what Airflow's task runner does

@@ -35,7 +35,9 @@ from migrator.run import RunContext
 from migrator.stages import dry_run
 from migrator.steps import execution
 from migrator.steps.context import StepContext, StepHandle
-from tests.factories import plan_from_sql
+from migrator.steps.contract import Written
+from migrator.steps.kinds import kind_named
+from tests.factories import plan_from_sql, to_steps
 from tests.factories_evidence import record_of, restore_of
 
 COPY = "copy_of_shop"
@@ -436,3 +438,17 @@ def _wait_for_table(endpoint: Endpoint, table: str, process: subprocess.Popen[st
             pass
         time.sleep(0.05)
     raise AssertionError(f"table {table} never appeared")
+
+
+def test_what_a_step_promises_is_looked_at_on_the_copy(copies: Endpoint, copy: Endpoint) -> None:
+    kind = kind_named("analyze_tables")
+    given = {"tables": ["public.messages"], "skip_locked": False, "buffer_usage_limit": None}
+    parsed, statements = to_steps("ANALYZE public.messages", "migration-metadata.yaml#fresh", start=1)
+    plan = plan_from_sql("ALTER TABLE messages ALTER stars TYPE bigint", "ALTER TABLE messages ALTER stars TYPE int")
+    plan = replace(plan, steps=(*plan.steps, kind.plan(Written("fresh", parsed, statements, given))))
+    evidence = rehearse(plan, copies, copy)
+    assert check_of(evidence, "step fresh").verdict is Verdict.PASSED
+    assert verdicts(evidence)["rollback_schema_equal"] == "passed"
+    wrong = replace(plan.steps[1], params={**given, "tables": ["public.nowhere"]})
+    failure = failed(replace(plan, steps=(plan.steps[0], wrong)), copies, copy)
+    assert "there is no table public.nowhere" in check_of(failure.evidence, "step fresh").detail

@@ -231,6 +231,7 @@ def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> F
         message=hit.message,
         help=rule.alternative if hit.help is None else hit.help,
         alternative_sql=None if subject is not None and subject.nested else hit.alternative_sql,
+        suggestion=hit.suggestion,
         file=script.parsed.file,
         line=line,
         column=column,

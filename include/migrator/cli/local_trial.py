@@ -14,7 +14,6 @@ from psycopg.conninfo import make_conninfo
 from migrator.catalogue.catalogue import Catalogue
 from migrator.catalogue.migration import Migration
 from migrator.database import fingerprint, schema, session
-from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
 from migrator.embedded.programs import Programs
 from migrator.embedded.server import Server
@@ -26,7 +25,7 @@ from migrator.run import RunContext
 from migrator.stages import dry_run, verify
 from migrator.stages.analyze import run_analyze
 from migrator.steps import execution
-from migrator.steps.context import StepContext, StepHandle
+from migrator.steps.attempt import Attempt
 
 LOG = logging.getLogger(__name__)
 
@@ -115,10 +114,7 @@ def _apply(plan: Plan, endpoint: Endpoint, log: logging.Logger) -> None:
     try:
         with Ledger(endpoint) as ledger:
             ledger.install()
-            with migration_lock(endpoint, run=run) as lock:
-                ctx = StepContext(
-                    endpoint=endpoint, ledger=ledger, plan=plan, run=run, lock=lock, handle=StepHandle(), log=log
-                )
+            with Attempt(plan, endpoint, ledger, run, log=log).locked() as ctx:
                 ledger.begin(plan, run=run)
                 for step in plan.steps:
                     execution.run(step, ctx)

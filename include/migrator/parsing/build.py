@@ -225,3 +225,9 @@ def _placeholder(message: Node) -> str:
         return names[0] if len(names) == 1 else ""
     field = {"String": "sval", "IndexElem": "name", "ColumnDef": "colname", "Constraint": "conname"}.get(kind)
     return str(getattr(part, field)) if field else ""
+
+
+def as_written(qualified: str) -> str:
+    """A qualified name ("public.Odd Names") as SQL has to write it (`public."Odd Names"`)."""
+    schema, _, name = qualified.partition(".")
+    return deparse(build("ANALYZE sch.tbl", sch=schema, tbl=name)).removeprefix("ANALYZE ")

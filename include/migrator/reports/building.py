@@ -27,6 +27,7 @@ from migrator.reports.document import (
     Summary,
     WaitEntry,
 )
+from migrator.steps.suggestions import as_yaml
 
 UNKNOWN_COST = EstimateEntry()
 EXCERPT_LINES = 12
@@ -136,6 +137,7 @@ class _Entries:
             effect=rule.effect if rule else "",
             help=finding.help,
             alternative_sql=finding.alternative_sql,
+            suggested_step=None if finding.suggestion is None else as_yaml(finding.suggestion),
             place=place,
             excerpt=_excerpt(place, parsed) if place and parsed else (),
             source=rule.source if rule else "",

@@ -46,6 +46,8 @@ class FindingEntry:
     """What to do instead, for people."""
     alternative_sql: str | None
     """The safe way for this very statement, as SQL that runs; may be several statements."""
+    suggested_step: str | None
+    """A step for the migration's metadata that does it or completes it, as YAML."""
     place: Place | None
     """None: the finding concerns the migration as a whole."""
     excerpt: tuple[str, ...]

@@ -10,6 +10,7 @@ from migrator.gates import emergency
 from migrator.plan import Finding, Plan, PredictedLock, Severity
 from migrator.reports.markdown import SEVERITY
 from migrator.reports.markup import bullets, fenced, table, text
+from migrator.steps.suggestions import as_yaml
 
 MARK = {Verdict.PASSED: "✅ passed", Verdict.FAILED: "❌ FAILED", Verdict.UNVERIFIED: "⚠️ not verified"}
 
@@ -214,6 +215,8 @@ def _alternatives(findings: Iterable[Finding]) -> Iterator[str]:
         if finding.alternative_sql:
             where = "" if finding.line is None else f" in line {finding.line}"
             yield f"Instead{where} ({text(finding.rule)}):\n\n" + fenced(finding.alternative_sql, "sql")
+        if finding.suggestion:
+            yield f"Step to add ({text(finding.rule)}):\n\n" + fenced(as_yaml(finding.suggestion), "yaml")
 
 
 def _worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -159,6 +159,10 @@ def _finding(entry: FindingEntry, look: Look) -> Iterator[str]:
         yield from _labelled("instead", entry.help, look)
     for line in (entry.alternative_sql or "").splitlines():
         yield " " * GUTTER + look.paint("+ ", "good") + look.paint(line, "good")
+    if entry.suggested_step:
+        yield from _labelled("step", "in the metadata, after it:", look)
+    for line in (entry.suggested_step or "").splitlines():
+        yield " " * GUTTER + look.paint("+ ", "good") + look.paint(line, "good")
 
 
 def _between(before: str, text: str, after: str, look: Look) -> list[str]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from migrator.catalogue import content
 from migrator.database import schema, session
-from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
@@ -26,6 +25,7 @@ from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
 from migrator.steps import execution, timings
+from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepContext, StepHandle, StepResult
 from migrator.steps.contract import start_of
 from migrator.targets import windows
@@ -66,18 +66,10 @@ def run_step(
     if applied_already(plan, ledger):
         log.info("%s is applied and verified on %s: nothing to do", plan.version, target.name)
         return StepResult(step.name, step.kind, "success", 0.0, (), 0, reconciled=True)
-    handle = handle or StepHandle()
-    with migration_lock(endpoint, run=run, deadline_seconds=deadline_seconds, sleep=handle.sleep) as lock:
-        ctx = StepContext(
-            endpoint=endpoint,
-            ledger=ledger,
-            plan=plan,
-            run=run,
-            lock=lock,
-            handle=handle,
-            log=log,
-            deadline_seconds=deadline_seconds,
-        )
+    attempt = Attempt(
+        plan, endpoint, ledger, run, deadline_seconds=deadline_seconds, handle=handle or StepHandle(), log=log
+    )
+    with attempt.locked() as ctx:
         if not ledger.exists():
             ledger.install()
         ledger.check()

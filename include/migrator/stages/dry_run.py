@@ -15,7 +15,6 @@ from migrator import wording
 from migrator.analysis import data_checks
 from migrator.backups.trial import require_harmless, trial_database
 from migrator.database import fingerprint, schema, session
-from migrator.database.locking import migration_lock
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.session import Endpoint
@@ -39,7 +38,8 @@ from migrator.rehearsal.observer import Observer
 from migrator.run import RunContext
 from migrator.stages import rollback
 from migrator.steps import execution
-from migrator.steps.context import StepContext, StepHandle
+from migrator.steps.attempt import Attempt
+from migrator.steps.context import StepHandle
 
 LOG = logging.getLogger(__name__)
 
@@ -216,21 +216,18 @@ class _Rehearsal:
         return self._schema()
 
     def _apply(self, book: Ledger, tracer: Observer | None) -> str:
-        with migration_lock(
-            self.endpoint, run=self.run, deadline_seconds=LOCK_DEADLINE_SECONDS, sleep=self.handle.sleep
-        ) as lock:
-            ctx = StepContext(
-                endpoint=self.endpoint,
-                ledger=book,
-                plan=self.plan,
-                run=self.run,
-                lock=lock,
-                tracer=tracer,
-                handle=self.handle,
-                log=self.log,
-                deadline_seconds=LOCK_DEADLINE_SECONDS,
-                purpose="dry_run",
-            )
+        attempt = Attempt(
+            self.plan,
+            self.endpoint,
+            book,
+            self.run,
+            "dry_run",
+            LOCK_DEADLINE_SECONDS,
+            self.handle,
+            tracer=tracer,
+            log=self.log,
+        )
+        with attempt.locked() as ctx:
             book.begin(self.plan, run=self.run)
             results = [execution.run(step, ctx) for step in self.plan.steps]
         return wording.count(sum(len(result.statements) for result in results), "statement")

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from migrator.database import schema, schema_diff, session
 from migrator.database.activity import fence
-from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
 from migrator.errors import (
@@ -34,6 +33,7 @@ from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, S
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
 from migrator.steps import undo
+from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
 
 if TYPE_CHECKING:
@@ -146,26 +146,16 @@ def run(
     log.info("rollback of %s: %s (%s)", plan.version, decision.action, decision.reason)
     if _is_final(decision):
         return RollbackReport(plan.version, decision.action, decision.reason)
-    handle = handle or StepHandle()
     _fence_all(plan, endpoint, ledger)
-    with migration_lock(endpoint, run=run, deadline_seconds=deadline_seconds, sleep=handle.sleep) as lock:
+    attempt = Attempt(
+        plan, endpoint, ledger, run, "rollback", deadline_seconds, handle or StepHandle(), tracer=tracer, log=log
+    )
+    with attempt.locked() as ctx:
         _fence_all(plan, endpoint, ledger)
         decision = decide_now()
         if decision.action is not Action.ROLLED_BACK:
             _close(plan, ledger, run, decision)
             return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
-        ctx = StepContext(
-            endpoint=endpoint,
-            ledger=ledger,
-            plan=plan,
-            run=run,
-            lock=lock,
-            tracer=tracer,
-            handle=handle,
-            log=log,
-            deadline_seconds=deadline_seconds,
-            purpose="rollback",
-        )
         statements = _undo(ctx, decision)
         report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements)
         report = replace(report, leftovers=undo.leftovers(ctx))

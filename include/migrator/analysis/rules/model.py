@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from migrator.analysis.walk.script import Script, Whole
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
-from migrator.plan import Severity
+from migrator.plan import Severity, Suggestion
 
 DOCS = "https://www.postgresql.org/docs/current/"
 
@@ -26,6 +26,8 @@ class Hit:
     alternative_sql: str | None = None
     subject: Subject | None = None
     """For rules about a file: the statement to point at."""
+    suggestion: Suggestion | None = None
+    """A step for the migration's metadata."""
     part: int | None = None
     """Which subcommand, or which column of a CREATE TABLE, it is about, as they are written; None: all of it."""
 

@@ -1,4 +1,5 @@
-"""ALTER COLUMN TYPE that writes the table anew."""
+"""ALTER COLUMN TYPE that writes the table anew. It also forgets what ANALYZE knew of the column (RemoveStatistics in
+src/backend/commands/tablecmds.c), so a step that collects it anew is suggested."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from migrator.analysis.rules.columns.alter_type_timezone import is_change_of_zon
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online import safely
 from migrator.analysis.walk.subject import Subject
-from migrator.plan import Severity
+from migrator.parsing.build import as_written
+from migrator.plan import Severity, Suggestion
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -20,6 +22,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" it meanwhile{item.doubt}",
                 severity=item.severity,
                 alternative_sql=safely(subject),
+                suggestion=Suggestion("analyze_tables", {"tables": [as_written(item.table)]}),
                 part=item.position,
             )
 
