@@ -8,12 +8,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo up down status test test-all test-unit test-integration test-core test-acceptance test-browser bench lint format constraints clean
+.PHONY: help setup demo up down status test test-all test-fast test-unit test-integration test-integration-all test-core test-acceptance test-browser bench lint format constraints pictures clean
 
 help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
 	@echo "make up      start the local stack and leave it running; make down stops it"
-	@echo "make test    run the tests; make test-all also the long acceptance cases and the browser's"
+	@echo "make test    run the tests; make test-fast a part in a minute, make test-all also all majors, cases and the browser"
 	@echo "make lint    check style, types, layers and SQL"
 	@echo "make bench   measure, and compare with the naive way or a peer"
 
@@ -37,28 +37,43 @@ down: $(STAMP)
 status: $(STAMP)
 	@$(BIN)/sandbox status
 
+# How long each ring took is told at its end.
+TIMED = @start=$$SECONDS; $(PYTEST)
+TOOK = && echo "== $@: $$((SECONDS - start)) s"
+
 test: test-unit test-integration test-core
 
 # The cases that go through every stage, its failure included; the others add people, kills, drift and the calendar.
 CORE := tests/acceptance/test_01_happy_path.py tests/acceptance/test_02_failing_stages.py
 
-test-all: test-unit test-integration test-acceptance test-browser
+test-all: test-unit test-integration-all test-acceptance test-browser
+
+# For the loop of an editor: what needs no server, a sample of the effects, and the stages on one server.
+QUICK := tests/integration/test_apply.py tests/integration/test_verify.py tests/integration/test_rollback.py \
+	tests/integration/test_step_kinds.py tests/integration/test_steps_sql.py
+
+test-fast: $(STAMP)
+	$(TIMED) tests/unit tests/effects $(QUICK) --effects-sample 12 -q -n 2 $(TOOK)
 
 test-unit: $(STAMP)
-	$(PYTEST) tests/unit -q -n 2
+	$(TIMED) tests/unit -q -n 2 $(TOOK)
 
+# Each statement's effects on one major, the same in every run; all majors in test-all.
 test-integration: $(STAMP)
-	$(PYTEST) tests/integration tests/effects -q -n 2
+	$(TIMED) tests/integration tests/effects -q -n 2 $(TOOK)
+
+test-integration-all: $(STAMP)
+	$(TIMED) tests/integration tests/effects --every-major -q -n 2 $(TOOK)
 
 test-core: $(STAMP)
-	ACCEPTANCE_SIDE_BY_SIDE=6 $(PYTEST) $(CORE) -q
+	@start=$$SECONDS; ACCEPTANCE_SIDE_BY_SIDE=6 $(PYTEST) $(CORE) -q $(TOOK)
 
 # Skipped, with the reason, where there is no Chromium. BROWSER_SCREENSHOTS=folder keeps what each window showed last.
 test-browser: $(STAMP)
-	$(PYTEST) tests/browser -q
+	$(TIMED) tests/browser -q $(TOOK)
 
 test-acceptance: $(STAMP)
-	$(PYTEST) tests/acceptance -q
+	$(TIMED) tests/acceptance -q $(TOOK)
 
 bench: $(STAMP)
 	@set -e; for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
@@ -81,6 +96,10 @@ constraints: $(STAMP)
 	@printf '%s\n' "# Everything that requirements.txt and requirements-dev.txt bring along, pinned for Python 3.10 to 3.13 on Linux and" \
 		"# macOS. Made by \`make constraints\`; do not edit." | cat - constraints.txt > constraints.new
 	@mv constraints.new constraints.txt
+
+# The pictures of README.md. Wants Chromium, and a font that has the check marks of a run's page: fonts-noto-color-emoji.
+pictures: $(STAMP)
+	$(PYTEST) tests/browser/pictures.py -q
 
 clean:
 	rm -rf $(VENV) .local .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

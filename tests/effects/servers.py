@@ -9,6 +9,7 @@ import psycopg
 
 from migrator.embedded.download import find_or_download
 from migrator.embedded.server import Server
+from migrator.embedded.settings import FAST
 from tests.effects.bench import Bench
 from tests.integration.conftest import _prepare, database_on
 
@@ -21,12 +22,16 @@ PRELUDE = (
     "GRANT somebody TO migrator",
 )
 
+SMALL = {**FAST, "work_mem": "64kB", "hash_mem_multiplier": 1}
+"""Facts are asked for by recursive queries over few rows. PostgreSQL expects thousands, and clears as much memory as it
+is allowed for each: that is more work than all the rest."""
+
 
 @contextmanager
 def bench_of_major(major: int) -> Iterator[Bench]:
     """:raises EnvironmentFault: this major cannot be had here."""
     programs = find_or_download(major)
-    with Server.temporary(programs=programs) as server:
+    with Server.temporary(programs=programs, settings=SMALL) as server:
         _prepare(server)
         endpoint = database_on(server, "effects")
         with psycopg.connect(server.conninfo("effects"), autocommit=True) as conn:

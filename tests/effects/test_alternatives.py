@@ -13,8 +13,7 @@ from migrator.lock_modes import S, strength
 from migrator.parsing.build import migrations_of
 from migrator.parsing.statements import parse
 from tests.effects.bench import Bench
-from tests.effects.conftest import USUAL
-from tests.effects.corpus import load
+from tests.effects.corpus import USUAL, load
 from tests.rule_examples import crowded
 
 CASES = {case.id: case for case in load()}

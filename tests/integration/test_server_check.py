@@ -15,7 +15,7 @@ from migrator.analysis.inspection import inspect
 from migrator.analysis.server_check import NAME_RULE, PRIVILEGE_RULE, SYNTAX_RULE, server_findings
 from migrator.analysis.server_check.parsing import compile_on_server, parse_on_server
 from migrator.catalogue.catalogue import load_catalogue
-from migrator.database.session import Endpoint, connect
+from migrator.database.session import Connection, Endpoint, connect
 from migrator.embedded.download import find_or_download
 from migrator.embedded.server import Server
 from migrator.errors import AnalysisRefused, EnvironmentFault
@@ -27,9 +27,8 @@ from migrator.plan import Finding, Severity
 from migrator.run import RunContext
 from migrator.stages.analyze import run_analyze
 from tests.catalogue_files import write
-from tests.effects.bench import EMPTY
-from tests.effects.conftest import USUAL
-from tests.effects.corpus import MAJORS, Case, load
+from tests.effects.bench import Bench
+from tests.effects.corpus import MAJORS, USUAL, Case, load
 from tests.effects.servers import PRELUDE
 from tests.integration.conftest import _prepare, database_on
 from tests.integration.stages import make_target
@@ -126,45 +125,35 @@ def test_names_agree_with_execution(major: int, endpoint: Endpoint, server_of: C
     """No statement that runs is refused. Of those that fail for a missing name nearly all are: by the server or, for
     constraints, triggers and other things without a cast of their own, by the analysis with its catalog. A third of the
     corpus for each major, another one each time: the whole takes minutes."""
-    admin = psycopg.connect(server_of(major).conninfo(str(endpoint.name)), autocommit=True)
-    for statement in PRELUDE:
-        admin.execute(statement.encode())
+    superuser = server_of(major).conninfo(str(endpoint.name))
+    with psycopg.connect(superuser, autocommit=True) as admin:
+        for statement in PRELUDE:
+            admin.execute(statement.encode())
     wrong: list[str] = []
     missed: list[str] = []
     caught: list[str] = []
-    with admin, connect(endpoint, purpose="validate") as asked:
+    with Bench(endpoint, superuser) as bench, connect(endpoint, purpose="validate") as asked:
         for number, case in enumerate(load()):
             if major in case.majors and number % 3 == major % 3:
-                for verdict, text in _compare(case, endpoint, admin, asked):
+                for verdict, text in _compare(case, bench, asked):
                     {"wrong": wrong, "missed": missed, "caught": caught}[verdict].append(text)
     assert not wrong, "\n".join(wrong)
     assert len(caught) > 8 * len(missed), "\n".join(missed)
 
 
-def _compare(
-    case: Case, endpoint: Endpoint, admin: psycopg.Connection, asked: psycopg.Connection
-) -> Iterator[tuple[str, str]]:
-    admin.execute(EMPTY.encode())
-    if case.superuser:
-        admin.execute(case.superuser.encode())
-    with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
-        conn.execute("SET statement_timeout = '20s'")
-        conn.execute(case.setup.encode())
-        parsed = parse(case.sql, file="x.sql")
-        (script,) = inspect((parsed,), facts=collect_facts(asked, parsed)).scripts
-        errors = (item for item in server_findings(asked, (script,)) if item.severity is Severity.ERROR)
-        found = {item.statement: item for item in errors}
-        foreseen = {one.statement.index for one in script.subjects if one.effects.fails is not None}
-        for statement in parse(case.sql, file=case.id).statements:
-            try:
-                conn.execute(statement.sql.encode())
-                if statement.index in found:
-                    yield "wrong", f"{case.id}: runs, but: {found[statement.index].message}"
-            except psycopg.Error as exc:
-                if exc.sqlstate in UNDEFINED and exc.diag.context is None:
-                    verdict = "caught" if statement.index in found or statement.index in foreseen else "missed"
-                    yield verdict, f"{case.id}: {exc.sqlstate} {exc.diag.message_primary}: {statement.sql}"
-                return
+def _compare(case: Case, bench: Bench, asked: Connection) -> Iterator[tuple[str, str]]:
+    bench.prepare(case)
+    parsed = parse(case.sql, file="x.sql")
+    (script,) = inspect((parsed,), facts=collect_facts(asked, parsed)).scripts
+    errors = (item for item in server_findings(asked, (script,)) if item.severity is Severity.ERROR)
+    found = {item.statement: item for item in errors}
+    foreseen = {one.statement.index for one in script.subjects if one.effects.fails is not None}
+    for statement, exc in zip(parsed.statements, bench.errors(case), strict=False):
+        if exc is None and statement.index in found:
+            yield "wrong", f"{case.id}: runs, but: {found[statement.index].message}"
+        elif exc is not None and exc.sqlstate in UNDEFINED and exc.diag.context is None:
+            verdict = "caught" if statement.index in found or statement.index in foreseen else "missed"
+            yield verdict, f"{case.id}: {exc.sqlstate} {exc.diag.message_primary}: {statement.sql}"
 
 
 def _ask(conn: psycopg.Connection, sql: str) -> list[Finding]:

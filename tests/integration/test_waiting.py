@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ from tests.integration.stages import apply_all, query
 from tests.integration.test_apply import in_background
 
 LOCK_TIMEOUT = 1.0
-SECONDS = 9
+SECONDS = 60
+"""At most: the traffic ends with the block, a little later."""
+REPORT_SECONDS = 5.0
 CLIENTS = 4
 SETUP = "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT g, g FROM generate_series(1, 10000) g;"
 WORK = "\\set id random(1, 10000)\nSELECT v FROM t WHERE id = :id;\nUPDATE t SET v = v + 1 WHERE id = :id;\n"
@@ -53,7 +56,9 @@ def application(programs: Programs, endpoint: Endpoint, folder: Path) -> Iterato
     try:
         time.sleep(1)
         yield durations
-        said, _ = process.communicate(timeout=SECONDS + 30)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGALRM)  # what its own clock sends when the time is over
+        said, _ = process.communicate(timeout=30)
         assert process.returncode == 0, said.decode()
     finally:
         process.kill()
@@ -101,7 +106,7 @@ def expect_patience(plan: Plan, endpoint: Endpoint) -> None:
 
 def long_report(endpoint: Endpoint) -> None:
     with psycopg.connect(endpoint.conninfo, application_name="report") as conn:
-        conn.execute("SELECT count(*), pg_sleep(5.5) FROM t")
+        conn.execute("SELECT count(*), pg_sleep(%s) FROM t", (REPORT_SECONDS,))
 
 
 def test_a_concurrent_build_stalls_nobody(table: Endpoint, programs: Programs, tmp_path: Path) -> None:
