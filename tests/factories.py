@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.plan_steps import rollback_steps, steps_of_file, to_statement
 from migrator.catalogue import content
 from migrator.catalogue.metadata import Metadata
@@ -32,7 +33,7 @@ def plan_from_sql(
         files[f"{version}_rollback.sql"] = rollback_sql.encode()
     parsed = parse(sql, file=f"{version}.sql")
     rollback = None if rollback_sql is None else parse(rollback_sql, file=f"{version}_rollback.sql")
-    inspection = inspect((parsed,), rollback=rollback, facts=facts, transaction=transaction)
+    inspection = inspect(Sources((parsed,), rollback=rollback, transaction=transaction), Known(facts=facts))
     plan = Plan(
         version=version,
         target="test",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.rules import BY_ID
 from migrator.analysis.walk.pending import Earlier, lock_orders
 from migrator.documents import from_dict
@@ -95,12 +96,13 @@ class Example:
         if invalid is not None and facts is not None:
             facts = without_validity(facts, invalid[1])
         return inspect(
-            (self.parsed,),
-            rollback=None if "-- no rollback" in self.text else parse("SELECT 1;", file="rollback.sql"),
-            facts=facts,
-            transaction=True if "-- transaction: true" in self.text else None,
-            has_metadata=True,
-            pending=lock_orders(Earlier("pending", "2025/pending", self.pending)),
+            Sources(
+                (self.parsed,),
+                rollback=None if "-- no rollback" in self.text else parse("SELECT 1;", file="rollback.sql"),
+                transaction=True if "-- transaction: true" in self.text else None,
+                has_metadata=True,
+            ),
+            Known(facts=facts, pending=lock_orders(Earlier("pending", "2025/pending", self.pending))),
         ).findings
 
 

@@ -29,6 +29,7 @@ from migrator.analysis.estimate.ask import look, profile_of
 from migrator.analysis.estimate.calibrate import calibrated, measure
 from migrator.analysis.estimate.model import Profile
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.database.session import Endpoint, connect
 from migrator.embedded.programs import find_programs
 from migrator.embedded.server import Server
@@ -212,7 +213,7 @@ class Bench:
         parsed = parse(sql, file="operation.sql")
         with connect(self._endpoint(WORK), purpose="observe") as conn:
             facts, basis = look(conn, [parsed], role=None, measured=profile)
-        return inspect((parsed,), facts=facts, basis=basis).estimates["operation.sql", 0]
+        return inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).estimates["operation.sql", 0]
 
 
 def _one_process(conn: psycopg.Connection) -> None:

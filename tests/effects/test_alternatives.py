@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.lock_modes import S, strength
 from migrator.parsing.build import migrations_of
 from migrator.parsing.statements import parse
@@ -26,7 +27,7 @@ def test_alternative_runs_and_is_light(id: str, major: int, bench_of: Callable[[
     case = CASES[id]
     parsed = parse(case.sql, file=id)
     bench = bench_of(major)
-    findings = inspect((parsed,), facts=crowded(bench.facts(case, parsed))).findings
+    findings = inspect(Sources((parsed,)), Known(facts=crowded(bench.facts(case, parsed)))).findings
     (alternative,) = {item.alternative_sql for item in findings if item.alternative_sql}
     for text in migrations_of(alternative):
         for run in bench.run(replace(case, sql=text)):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from migrator.analysis.effects.world import Assumed
 from migrator.analysis.inspection import Inspection, inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.subject import Subject
 from migrator.lock_modes import S, X, strength
 from migrator.parsing.statements import parse
@@ -58,7 +59,7 @@ ALSO = frozenset({"detach-partition"})
 
 def test_heavy_statements_are_found_and_no_others(case: Case, major: int, bench_of: Callable[[int], Bench]) -> None:
     parsed = parse(case.sql, file=case.id)
-    inspection = inspect((parsed,), facts=crowded(bench_of(major).facts(case, parsed)))
+    inspection = inspect(Sources((parsed,)), Known(facts=crowded(bench_of(major).facts(case, parsed))))
     for subject in inspection.scripts[0].subjects:
         if subject.effects.fails or not subject.effects.known:
             continue
@@ -96,8 +97,8 @@ def test_light_statements_are_no_warning_without_a_connection(
     if case.id in CATALOG_FORGIVES:
         return
     parsed = parse(case.sql, file=case.id)
-    with_catalog = inspect((parsed,), facts=crowded(bench_of(major).facts(case, parsed)))
-    without = inspect((parsed,), assumed=Assumed(server_version_num=major * 10000))
+    with_catalog = inspect(Sources((parsed,)), Known(facts=crowded(bench_of(major).facts(case, parsed))))
+    without = inspect(Sources((parsed,)), Known(assumed=Assumed(server_version_num=major * 10000)))
     for known, subject in zip(with_catalog.scripts[0].subjects, without.scripts[0].subjects, strict=True):
         if known.effects.known and known.effects.fails is None and not _is_heavy(known):
             assert _warnings(without, subject) & WORK == set(), f"{subject.statement.sql}: {known.effects}"

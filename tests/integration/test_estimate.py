@@ -25,6 +25,7 @@ from migrator.analysis.estimate.measurement import Measured, measure
 from migrator.analysis.estimate.replication import replication_of
 from migrator.analysis.estimate.trials import Noise, Trials
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.database.session import Connection, Endpoint, connect
 from migrator.embedded.download import download
 from migrator.embedded.programs import Programs
@@ -131,7 +132,7 @@ def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: End
     assert basis.statistics.workers[parsed.statements[0].digest] == 0
     ordered = basis.statistics.columns["public.t", "id"]
     assert ordered.correlation == pytest.approx(1.0)
-    assert len(inspect((parsed,), facts=facts, basis=basis).estimates) == 7
+    assert len(inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).estimates) == 7
 
 
 def test_the_planner_tells_how_many_rows_a_where_leaves_and_how_it_finds_them(database: Endpoint) -> None:
@@ -146,7 +147,7 @@ def test_the_planner_tells_how_many_rows_a_where_leaves_and_how_it_finds_them(da
         conn.execute(SCHEMA)
         parsed = parse(sql, file="f")
         facts, basis = look(conn, [parsed], role=None)
-        found = inspect([parsed], facts=facts, basis=basis).estimates
+        found = inspect(Sources([parsed]), Known(facts=facts, basis=basis)).estimates
         told = [line for number in range(5) for line in found["f", number].rows]
         assert conn.execute("SELECT count(*) FROM t WHERE a = 0").fetchone() == (0,)  # nothing ran
     counts = [int(re.findall(r"[\d,]+", line)[0].replace(",", "")) for line in told]
@@ -183,7 +184,7 @@ def test_a_real_standby_is_seen_with_what_it_has_not_replayed(own_server: Server
     def found() -> Estimate:
         with connect(endpoint, purpose="observe") as conn:
             facts, basis = look(conn, [parsed], role=None)
-        return inspect((parsed,), facts=facts, basis=basis).estimates["f.sql", 0]
+        return inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).estimates["f.sql", 0]
 
     with psycopg.connect(own_server.conninfo(), autocommit=True) as conn:
         conn.execute(SCHEMA)
@@ -255,7 +256,7 @@ def test_row_triggers_of_a_real_table_are_counted(database: Endpoint) -> None:
         conn.execute("CREATE TRIGGER each AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION audited()")
         conn.execute("CREATE TRIGGER whole AFTER UPDATE OR DELETE ON t FOR EACH STATEMENT EXECUTE FUNCTION audited()")
         facts, basis = look(conn, [parsed], role=None)
-    estimates = inspect((parsed,), facts=facts, basis=basis).estimates
+    estimates = inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).estimates
     assert "fires 1 triggers for each row, with 1 SQL statements" in estimates["f.sql", 0].work
     assert not any("fires" in what for what in estimates["f.sql", 1].work)
 
@@ -268,7 +269,7 @@ def test_a_role_that_may_not_read_gets_an_estimate_all_the_same(database: Endpoi
     with connect(database, purpose="observe") as conn:
         facts, basis = look(conn, [parsed], role=None)
     assert basis.statistics.rows == {}
-    assert inspect((parsed,), facts=facts, basis=basis).estimates["f.sql", 0].seconds_p50 > 0
+    assert inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).estimates["f.sql", 0].seconds_p50 > 0
 
 
 def test_traffic_tells_who_waits_and_for_whom() -> None:
@@ -288,7 +289,7 @@ def test_traffic_tells_who_waits_and_for_whom() -> None:
             parsed = parse("ALTER TABLE t ALTER a TYPE bigint; CREATE INDEX ON t (email)", file="f.sql")
             with connect(endpoint, purpose="observe") as observer:
                 facts, basis = look(observer, [parsed], role=None)
-    (wait,) = inspect((parsed,), facts=facts, basis=basis).waits
+    (wait,) = inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).waits
     assert (wait.relation, wait.mode) == ("public.t", "ACCESS EXCLUSIVE")
     assert wait.hold_seconds > 0
     assert wait.queries_per_second > 0
@@ -305,9 +306,9 @@ def test_a_share_lock_makes_only_writers_wait(database: Endpoint) -> None:
         with connect(database, purpose="apply") as other, other.transaction():
             other.execute("SELECT count(*) FROM t")
             facts, basis = look(conn, [parsed], role=None)
-            (wait,) = inspect((parsed,), facts=facts, basis=basis).waits
+            (wait,) = inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).waits
             assert (wait.mode, wait.in_the_way) == ("SHARE", ())  # ACCESS SHARE is not in its way
             other.execute("UPDATE t SET a = 0 WHERE id = 1")
             facts, basis = look(conn, [parsed], role=None)
-            (wait,) = inspect((parsed,), facts=facts, basis=basis).waits
+            (wait,) = inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).waits
             assert len(wait.in_the_way) == 1

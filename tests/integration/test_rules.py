@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.database import schema
 from migrator.database.schema_diff import diff
 from migrator.database.session import Endpoint, connect
@@ -112,7 +113,9 @@ def _assert_clean(example: Example, texts: Sequence[str], endpoint: Endpoint) ->
     with the wish itself."""
     files = tuple(parse(text, file=f"{number}.sql") for number, text in enumerate(texts))
     facts = facts_of(endpoint, example.parsed, *files)
-    found = [item for item in inspect(files, facts=facts).findings if item.severity is not Severity.INFO]
+    found = [
+        item for item in inspect(Sources(files), Known(facts=facts)).findings if item.severity is not Severity.INFO
+    ]
     remains = (WISHES - {example.rule}) | example.remains
     assert [item for item in found if item.rule not in remains] == []
 
@@ -134,7 +137,7 @@ def test_what_a_second_column_leaves_behind_is_said(database: Endpoint) -> None:
         conn.execute("CREATE STATISTICS of_two ON a, b FROM t")
         parsed = parse("ALTER TABLE t ALTER a TYPE jsonb USING to_jsonb(a)", file="x.sql")
         before = conn.execute(kept.encode()).fetchone()
-        findings = inspect((parsed,), facts=facts_of(database, parsed)).findings
+        findings = inspect(Sources((parsed,)), Known(facts=facts_of(database, parsed))).findings
         (finding,) = [item for item in findings if item.rule == "alter-column-type"]
         texts = migrations_of(finding.alternative_sql or "")
     run(database, texts)
@@ -163,7 +166,7 @@ def test_the_server_attaches_without_reading(key: str, bound: str, database: End
         parsed = parse(f"ALTER TABLE events ATTACH PARTITION part FOR VALUES {bound}", file="x.sql")
         (finding, *_) = [
             item
-            for item in inspect((parsed,), facts=facts_of(database, parsed)).findings
+            for item in inspect(Sources((parsed,)), Known(facts=facts_of(database, parsed))).findings
             if item.rule == "attach-partition-scans"
         ]
         conn.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))

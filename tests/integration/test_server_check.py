@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.server_check import NAME_RULE, PRIVILEGE_RULE, SYNTAX_RULE, server_findings
 from migrator.analysis.server_check.parsing import compile_on_server, parse_on_server
 from migrator.catalogue.catalogue import load_catalogue
@@ -144,7 +145,7 @@ def test_names_agree_with_execution(major: int, endpoint: Endpoint, server_of: C
 def _compare(case: Case, bench: Bench, asked: Connection) -> Iterator[tuple[str, str]]:
     bench.prepare(case)
     parsed = parse(case.sql, file="x.sql")
-    (script,) = inspect((parsed,), facts=collect_facts(asked, parsed)).scripts
+    (script,) = inspect(Sources((parsed,)), Known(facts=collect_facts(asked, parsed))).scripts
     errors = (item for item in server_findings(asked, (script,)) if item.severity is Severity.ERROR)
     found = {item.statement: item for item in errors}
     foreseen = {one.statement.index for one in script.subjects if one.effects.fails is not None}
@@ -160,7 +161,7 @@ def _ask(conn: psycopg.Connection, sql: str) -> list[Finding]:
     parsed = parse(sql, file="x.sql")
     assert not parsed.problems
     facts = collect_facts(conn, parsed)
-    return list(server_findings(conn, inspect((parsed,), facts=facts).scripts))
+    return list(server_findings(conn, inspect(Sources((parsed,)), Known(facts=facts)).scripts))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 
 from migrator.analysis.effects import World
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.transactions import hold
@@ -153,7 +154,10 @@ def test_caught_and_guarded_failures_are_none(sql: str, make_database: MakeDatab
 def findings(endpoint: Endpoint, sql: str) -> list[tuple[str, str]]:
     parsed = parse(sql, file="x.sql")
     with connect(endpoint, purpose="observe") as conn:
-        return [(item.rule, item.message) for item in inspect((parsed,), facts=collect_facts(conn, parsed)).findings]
+        return [
+            (item.rule, item.message)
+            for item in inspect(Sources((parsed,)), Known(facts=collect_facts(conn, parsed))).findings
+        ]
 
 
 def test_tables_in_blocks_and_functions_are_looked_up(make_database: MakeDatabase) -> None:
@@ -179,7 +183,7 @@ def test_tables_in_blocks_and_functions_are_looked_up(make_database: MakeDatabas
 )
 def test_what_is_said_to_fail_fails(sql: str, sqlstate: str, make_database: MakeDatabase) -> None:
     endpoint = make_database(script=f"{CATALOG} CREATE TYPE mood AS ENUM ('old');")
-    found = inspect((parse(sql, file="x.sql"),)).findings
+    found = inspect(Sources((parse(sql, file="x.sql"),))).findings
     assert "error" in {item.severity.value for item in found if item.rule != "transaction-control"}
     with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
         *before, last = parse(sql.removesuffix(" VACUUM tenants;"), file="x.sql").statements

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import date
 from typing import TYPE_CHECKING
 
 from migrator.analysis.allowances import settled
 from migrator.analysis.classify import Classification, classify
-from migrator.analysis.effects import ASSUMED, Assumed, Effects, World
+from migrator.analysis.effects import Effects, World
 from migrator.analysis.effects.table import FAULTS
+from migrator.analysis.known import NOTHING_KNOWN, Known, Sources
 from migrator.analysis.rules import BY_ID, RULES, checks_on
 from migrator.analysis.rules.guard import guarded
 from migrator.analysis.rules.model import Hit, Rule
 from migrator.analysis.walk import pending as earlier
 from migrator.analysis.walk.coverage import Coverage, coverage_of
-from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
 from migrator.analysis.walk.script import Script, Whole
 from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.walk import walk
@@ -31,8 +30,6 @@ from migrator.problems import Problem
 
 if TYPE_CHECKING:
     from migrator.analysis.estimate import Basis, Estimate, LockWait
-    from migrator.analysis.walk.lock_order import LockOrder
-    from migrator.catalogue.metadata import Allow
 
 FAILS = "will-fail"
 """Rule id of a predicted failure that no other rule explains."""
@@ -70,40 +67,26 @@ class Inspection:
         }
 
 
-def inspect(
-    parsed: Sequence[ParsedFile],
-    *,
-    rollback: ParsedFile | None = None,
-    facts: CatalogFacts | None = None,
-    transaction: bool | None = None,
-    has_metadata: bool = False,
-    allow: Sequence[Allow] = (),
-    today: date | None = None,
-    assumed: Assumed = ASSUMED,
-    before: Before = NOTHING_BEFORE,
-    pending: Sequence[LockOrder] = (),
-    basis: Basis | None = None,
-) -> Inspection:
-    """`parsed`: the files in the order in which they run. `today`: None means that no allowance ever expires.
-    `assumed`: what to take for granted without `facts`. `before`: migrations that come first and may not be applied
-    yet. `pending`: how all others that are still to be applied lock relations.
-    `basis`: of the estimates, which are made with `facts` only; None takes default costs."""
-    begun = earlier.start(before, parsed, World(facts, assumed), transaction)
+def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
+    """What the files do, statement by statement, with what the rules have to say about it."""
+    facts, before, parsed, transaction = known.facts, known.before, sources.sql, sources.transaction
+    rollback = sources.rollback
+    begun = earlier.start(before, parsed, World(facts, known.assumed), transaction)
     world, scripts = begun.world, []
     for file in parsed:
         script, world = walk(file, world, wanted=transaction)
         scripts.append(script)
-    begun = earlier.doubted(begun, before, scripts, World(facts, assumed), transaction)
+    begun = earlier.doubted(begun, before, scripts, World(facts, known.assumed), transaction)
     undo = walk(rollback, world.in_another_session(), wanted=None, rollback=True)[0] if rollback is not None else None
-    whole = Whole(tuple(scripts), undo, has_metadata, tuple(pending))
+    whole = Whole(tuple(scripts), undo, sources.has_metadata, known.pending)
     files = tuple(script.parsed for script in whole.all_scripts)
     told = [*_problems(whole), *_milder(_findings(whole), begun), *earlier.findings(before, begun, scripts)]
-    findings = settled(told, files, allow, today)
+    findings = settled(told, files, sources.allow, known.today)
     for script in whole.all_scripts:
         for subject in script.everything():
             subject.memo.clear()  # it refers to the subject: without it all of this goes away by itself
     subjects = [subject for script in scripts for subject in script.everything()]
-    estimates, waits = _forecast(scripts, basis) if facts is not None else ({}, ())
+    estimates, waits = _forecast(scripts, known.basis) if facts is not None else ({}, ())
     return Inspection(
         scripts=tuple(scripts),
         rollback=undo,

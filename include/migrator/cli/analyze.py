@@ -190,59 +190,32 @@ def _cache() -> Path | None:
 
 def _file(path: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
     from migrator.analysis.inspection import inspect
+    from migrator.analysis.known import Known, Sources
     from migrator.cli.batch import surroundings
     from migrator.parsing.sql_text import read_sql
     from migrator.parsing.statements import parse
     from migrator.reports.building import analysis_of
 
-    parsed = parse(read_sql(Path(path)), file=str(path))
+    sources = Sources((parse(read_sql(Path(path)), file=str(path)),))
     before, others = surroundings(Path(path), settings, server.past)
-    facts, basis = server.look([parsed], before.files)
-    inspection = inspect(
-        (parsed,),
-        facts=facts,
-        today=settings.today,
-        assumed=settings.assumed,
-        basis=basis,
-        before=before,
-        pending=others,
-    )
+    facts, basis = server.look(sources.files, before.files)
+    inspection = inspect(sources, Known(facts, basis, settings.assumed, before, others, settings.today))
     return analysis_of(str(path), inspection, extra=server.findings(inspection.scripts))
 
 
 def _migration(version: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
+    from migrator.analysis.declarations import declared
     from migrator.analysis.inspection import inspect
+    from migrator.analysis.known import Known
     from migrator.analysis.walk.pending import NOTHING_BEFORE
     from migrator.reports.building import analysis_of
-    from migrator.stages.analyze import analyze, parse_migration
+    from migrator.stages.analyze import parse_migration
 
     migration = options.migration(args, str(version))
-    parsed = parse_migration(migration)
+    sources = parse_migration(migration).sources
     past = server.past(options.catalogue_root(args))
     before, others = (past.before(migration.version), past.others(migration.version)) if past else (NOTHING_BEFORE, ())
-    facts, basis = server.look(parsed.files, before.files)
-    inspection = inspect(
-        tuple(parsed.sql.values()),
-        rollback=parsed.rollback,
-        facts=facts,
-        transaction=migration.metadata.transaction,
-        has_metadata=True,
-        allow=migration.metadata.allow,
-        today=settings.today,
-        assumed=settings.assumed,
-        basis=basis,
-        before=before,
-        pending=others,
-    )
-    plan = analyze(
-        migration,
-        target=options.target(args),
-        facts=facts,
-        parsed=parsed,
-        basis=basis,
-        before=before,
-        pending=others,
-        assumed=settings.assumed,
-    )
-    declared = plan.findings[len(inspection.findings) :]
-    return analysis_of(str(version), inspection, extra=(*declared, *server.findings(inspection.scripts)))
+    facts, basis = server.look(sources.files, before.files)
+    inspection = inspect(sources, Known(facts, basis, settings.assumed, before, others, settings.today))
+    extra = (*declared(migration.metadata, inspection), *server.findings(inspection.scripts))
+    return analysis_of(str(version), inspection, extra=extra)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
 from migrator.catalogue.metadata import METADATA_FILE
 from migrator.cli.analysis_cache import AnalysisCache, Kept, Keys, opened
@@ -150,9 +151,9 @@ def _cores() -> int:
 
 def _analysed(task: Task, settings: Settings) -> Printed:
     file = task.file
-    parsed = parse(read_sql(file) if task.data is None else task.data, file=str(file))
+    sources = Sources((parse(read_sql(file) if task.data is None else task.data, file=str(file)),))
     before, others = surroundings(file, settings)
-    inspection = inspect((parsed,), assumed=settings.assumed, today=settings.today, before=before, pending=others)
+    inspection = inspect(sources, Known(assumed=settings.assumed, before=before, pending=others, today=settings.today))
     return outcome_of(analysis_of(str(file), inspection), settings)
 
 

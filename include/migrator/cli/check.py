@@ -82,10 +82,11 @@ def _analyse(migration: Migration, past: Past) -> tuple[list[Finding], tuple[Pro
     from dataclasses import replace
 
     from migrator.analysis.effects import ASSUMED
+    from migrator.analysis.known import Known
     from migrator.stages.analyze import analyze
 
     try:
-        plan = analyze(migration, before=past.before(migration.version, assumed=ASSUMED))
+        plan = analyze(migration, known=Known(before=past.before(migration.version, assumed=ASSUMED)))
     except InvalidInput as error:
         return [], error.problems
     findings = [

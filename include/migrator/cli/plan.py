@@ -21,13 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
+    from migrator.analysis.known import Known
     from migrator.analysis.walk.lock_order import LockOrder
     from migrator.analysis.walk.pending import NOTHING_BEFORE
     from migrator.catalogue.catalogue import load_catalogue
     from migrator.database.session import connect
     from migrator.facts.query import collect_facts
     from migrator.history.past import Past, rows_of
-    from migrator.stages.analyze import analyze, parse_migration
+    from migrator.stages.analyze import Standing, analyze, parse_migration
 
     migration = options.migration(args, args.version)
     endpoint = options.endpoint(args, required=False)
@@ -39,18 +40,16 @@ def run(args: argparse.Namespace, out: Output) -> int:
         past = Past(load_catalogue(options.catalogue_root(args), cache=args.cache), rows if endpoint else None)
         before, others = past.before(migration.version), past.others(migration.version)
     if endpoint is not None:
-        files = [*parsed.files, *before.files]
+        files = [*parsed.sources.files, *before.files]
         with connect(endpoint, purpose="observe") as conn:
             facts = collect_facts(conn, files, role=endpoint.role)
         applied = (rows or {}).get(migration.version)
     plan = analyze(
         migration,
         target=options.target(args),
-        facts=facts,
+        known=Known(facts, before=before, pending=others),
+        standing=Standing(applied),
         parsed=parsed,
-        applied=applied,
-        before=before,
-        pending=others,
     )
     out.document(plan)
     _print(out, plan)

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrator import __version__
-from migrator.analysis.effects import ASSUMED, Assumed
-from migrator.analysis.inspection import FAILS, Inspection, inspect
+from migrator.analysis.declarations import declared
+from migrator.analysis.inspection import FAILS, inspect
+from migrator.analysis.known import NOTHING_KNOWN, Known, Sources
 from migrator.analysis.plan_steps import build_steps, rollback_steps
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
 from migrator.catalogue import content
@@ -34,9 +35,7 @@ from migrator.run import RunContext, system_clock
 
 if TYPE_CHECKING:
     from migrator.analysis.estimate import Basis
-    from migrator.analysis.walk.lock_order import LockOrder
     from migrator.catalogue.catalogue import Catalogue
-    from migrator.catalogue.metadata import Metadata
     from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
     from migrator.ledger.ledger import Ledger
@@ -45,11 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Parsed", "analyze", "build_steps", "check_disk", "parse_migration", "run_analyze"]
 
-RISK_RULE = "risk-understated"
-TYPE_RULE = "type-mismatch"
-DOWNTIME_RULE = "downtime-not-declared"
-EMPTY_RULE = "nothing-to-do"
-
 
 @dataclass(frozen=True)
 class Parsed:
@@ -57,68 +51,54 @@ class Parsed:
 
     raw: Mapping[str, bytes]
     sql: Mapping[str, ParsedFile]
-    """In the order in which they run."""
-    rollback: ParsedFile | None
+    """By the name of their source, in the order in which they run."""
+    sources: Sources
 
-    @property
-    def files(self) -> tuple[ParsedFile, ...]:
-        """All of them, the rollback script last."""
-        return (*self.sql.values(), *((self.rollback,) if self.rollback else ()))
+
+@dataclass(frozen=True)
+class Standing:
+    """What the target's ledger says about a version, and how urgent it is."""
+
+    applied: LedgerMigration | None = None
+    """Its own row."""
+    out_of_order: tuple[str, ...] = ()
+    """Higher versions that the target has."""
+    emergency: str | None = None
+    """Why it cannot wait for the calendar."""
+
+
+NEW = Standing()
 
 
 def parse_migration(migration: Migration) -> Parsed:
     """Reads and parses the files. :raises InvalidInput: when one cannot be read."""
-    raw = content.read_files(migration)
+    raw, metadata = content.read_files(migration), migration.metadata
     sql = content.parse_sql(migration, raw)
-    rollback = content.rollback_name(migration)
-    return Parsed(raw, sql, None if rollback is None else parse(raw[rollback], file=rollback))
+    name = content.rollback_name(migration)
+    rollback = None if name is None else parse(raw[name], file=name)
+    sources = Sources(tuple(sql.values()), rollback, metadata.transaction, metadata.allow, has_metadata=True)
+    return Parsed(raw, sql, sources)
 
 
 def analyze(
     migration: Migration,
     *,
     target: Target | None = None,
-    facts: CatalogFacts | None = None,
+    known: Known = NOTHING_KNOWN,
+    standing: Standing = NEW,
     parsed: Parsed | None = None,
-    applied: LedgerMigration | None = None,
-    emergency: str | None = None,
-    out_of_order: tuple[str, ...] = (),
-    basis: Basis | None = None,
-    before: Before = NOTHING_BEFORE,
-    pending: Sequence[LockOrder] = (),
-    assumed: Assumed = ASSUMED,
     clock: Callable[[], datetime] = system_clock,
 ) -> Plan:
-    """The plan, with every finding in it; never refuses.
-
-    :param applied: what the target's ledger says of this version.
-    :param emergency: why it cannot wait for the calendar.
-    :param out_of_order: higher versions that the target has.
-    :param basis: of the estimates.
-    :param before: migrations that come before it and that the target may not have yet.
-    :param pending: how all others that the target does not have yet lock relations.
-    :param assumed: what to take for granted without `facts`.
-    """
-    parsed = parsed or parse_migration(migration)
-    metadata, now = migration.metadata, clock()
-    inspection = inspect(
-        tuple(parsed.sql.values()),
-        rollback=parsed.rollback,
-        facts=facts,
-        transaction=metadata.transaction,
-        has_metadata=True,
-        allow=metadata.allow,
-        today=now.date(),
-        assumed=assumed,
-        basis=basis,
-        before=before,
-        pending=pending,
-    )
+    """The plan, with every finding in it; never refuses."""
+    parsed, now = parsed or parse_migration(migration), clock()
+    metadata, facts = migration.metadata, known.facts
+    inspection = inspect(parsed.sources, replace(known, today=now.date()))
     expected = content.expected_changes(migration)
     classification = inspection.classification
     risk = max(classification.risk, metadata.risk_level, key=lambda value: value.rank)
     major = metadata.type is MigrationType.MAJOR_UPGRADE
-    late = (late_finding(metadata.version, out_of_order, target),) if out_of_order and target else ()
+    above = standing.out_of_order
+    late = (late_finding(metadata.version, above, target),) if above and target else ()
     plan = Plan(
         version=metadata.version,
         target=target.name if target else "",
@@ -137,16 +117,16 @@ def analyze(
             inspection.effects,
             {key: item.seconds_p50 for key, item in inspection.estimates.items()},
         ),
-        rollback_steps=rollback_steps(parsed.rollback, inspection.effects),
+        rollback_steps=rollback_steps(parsed.sources.rollback, inspection.effects),
         assertions=metadata.verify,
         expected_changes=expected,
         lock_timeout_ms=metadata.lock_timeout_ms,
         statement_timeout_ms=metadata.statement_timeout_ms,
-        findings=(*inspection.findings, *_declared(metadata, inspection), *_empty(parsed), *late),
+        findings=(*inspection.findings, *declared(metadata, inspection), *late),
         estimated_seconds=inspection.estimated_seconds,
         server_version_num=facts.server_version_num if facts else None,
         content_digest=content.content_digest(
-            sql=parsed.sql, rollback=parsed.rollback, expected_changes=expected, metadata=metadata
+            sql=parsed.sql, rollback=parsed.sources.rollback, expected_changes=expected, metadata=metadata
         ),
         checksums=content.checksums(parsed.raw),
         files=content.texts(parsed.raw),
@@ -155,53 +135,10 @@ def analyze(
         created_at=now,
         reasons=classification.reasons,
         assumptions=inspection.assumptions,
-        emergency=emergency,
-        out_of_order=out_of_order,
+        emergency=standing.emergency,
+        out_of_order=above,
     )
-    return _with_ledger(plan, applied)
-
-
-def _declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
-    """Where the metadata says less than the statements do."""
-    computed, found = inspection.classification, []
-    why = "; ".join(computed.reasons[:3])
-    if metadata.risk_level.rank < computed.risk.rank:
-        found.append(
-            Finding(
-                RISK_RULE,
-                Severity.ERROR,
-                f"risk_level is {metadata.risk_level.value!r}, the statements make it {computed.risk.value!r} ({why})",
-                f"write risk_level: {computed.risk.value}, or take out what raises it",
-            )
-        )
-    if metadata.type not in (None, MigrationType.MAJOR_UPGRADE, computed.type):
-        found.append(
-            Finding(
-                TYPE_RULE,
-                Severity.ERROR,
-                f"type is {metadata.type.value!r}, the statements make it {computed.type.value!r} ({why})",
-                f"write type: {computed.type.value}, or leave it out: it is computed",
-            )
-        )
-    if computed.requires_downtime and not metadata.requires_downtime:
-        found.append(
-            Finding(
-                DOWNTIME_RULE,
-                Severity.WARNING,
-                "the application will wait: " + "; ".join(r for r in computed.reasons if r.startswith("line ")),
-                "choose the safe alternative of the finding on that statement, or write requires_downtime: true",
-            )
-        )
-    return found
-
-
-def _empty(parsed: Parsed) -> list[Finding]:
-    """A file of comments would be recorded as applied, and everybody would believe that something was done."""
-    return [
-        Finding(EMPTY_RULE, Severity.ERROR, "has no statement", "write what is to be done, or remove it", file=name)
-        for name, file in parsed.sql.items()
-        if not file.statements and not file.unparsed
-    ]
+    return _with_ledger(plan, standing.applied)
 
 
 def _with_ledger(plan: Plan, applied: LedgerMigration | None) -> Plan:
@@ -242,17 +179,13 @@ def run_analyze(
     before = past.before(migration.version, now=ledger is not None) if past is not None else NOTHING_BEFORE
     facts, basis = _facts(endpoint, parsed, before, copies, run) if endpoint is not None else (None, None)
     refused = _refused(endpoint, parsed) if endpoint is not None else ()
+    others = past.others(migration.version) if past is not None else ()
     plan = analyze(
         migration,
         target=target,
-        facts=facts,
+        known=Known(facts, basis, before=before, pending=others),
+        standing=Standing(rows.get(migration.version), higher(migration.version, rows.values()), emergency),
         parsed=parsed,
-        applied=rows.get(migration.version),
-        before=before,
-        pending=past.others(migration.version) if past is not None else (),
-        emergency=emergency,
-        out_of_order=higher(migration.version, rows.values()),
-        basis=basis,
         clock=run.clock,
     )
     plan = plan.with_findings((*plan.findings, *refused)) if refused else plan
@@ -296,7 +229,7 @@ def _facts(
 
     measured = calibrated_or_default(copies, clock=run.clock)
     with connect(endpoint, purpose="observe") as conn:
-        return look(conn, parsed.files, role=endpoint.role, measured=measured, others=before.files)
+        return look(conn, parsed.sources.files, role=endpoint.role, measured=measured, others=before.files)
 
 
 def _refused(endpoint: Endpoint, parsed: Parsed) -> tuple[Finding, ...]:
@@ -305,7 +238,7 @@ def _refused(endpoint: Endpoint, parsed: Parsed) -> tuple[Finding, ...]:
     from migrator.database.session import connect
 
     with connect(endpoint, purpose="validate") as conn:
-        return tuple(syntax_findings(conn, parsed.files))
+        return tuple(syntax_findings(conn, parsed.sources.files))
 
 
 def refuse_errors(plan: Plan) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from migrator.analysis.effects import Assumed
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.rules import BY_ID
 from migrator.analysis.rules.model import Hit
 from migrator.parsing import lexer
@@ -42,7 +43,7 @@ FRAGMENTS = (
 
 def analysed(content: bytes | str) -> Analysis:
     parsed = parse(content, file="x.sql")
-    analysis = analysis_of("x.sql", inspect((parsed,)))
+    analysis = analysis_of("x.sql", inspect(Sources((parsed,))))
     for form in FORMS:
         assert isinstance("".join(form.joined(form.pieces(analysis, Look()))), str)
     return analysis
@@ -131,7 +132,7 @@ def test_the_rest_of_a_broken_file_is_analysed() -> None:
 )
 def test_what_cannot_be_read_is_not_called_harmless(content: bytes) -> None:
     parsed = parse(content, file="x.sql")
-    analysis = analysis_of("x.sql", inspect((parsed,), assumed=Assumed(server_version_num=150000)))
+    analysis = analysis_of("x.sql", inspect(Sources((parsed,)), Known(assumed=Assumed(server_version_num=150000))))
     assert analysis.summary.risk != "low"
     assert analysis.summary.reasons == ("1 part could not be read: what it does is not known",)
     assert analysis.summary.server_version == 15

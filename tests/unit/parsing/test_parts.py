@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Sources
 from migrator.parsing.statements import ParsedStatement, parse
 from migrator.reports.building import analysis_of
 from tests.effects.corpus import load
@@ -49,7 +50,7 @@ def test_none_is_missed() -> None:
 def test_a_finding_is_at_its_subcommand() -> None:
     sql = "ALTER TABLE t ADD COLUMN a int,\n  ALTER COLUMN b SET NOT NULL;\n"
     sql += "CREATE TABLE u (id bigint PRIMARY KEY,\n  c char(3));\n"
-    analysis = analysis_of("x.sql", inspect((parse(sql, file="x.sql"),)))
+    analysis = analysis_of("x.sql", inspect(Sources((parse(sql, file="x.sql"),))))
     places = {entry.rule: entry.place for item in analysis.statements for entry in item.findings}
     first, second = places["set-not-null"], places["ban-char"]
     assert first is not None
@@ -62,5 +63,5 @@ def test_a_finding_is_at_its_subcommand() -> None:
 def test_an_allowance_still_covers_the_whole_statement() -> None:
     sql = "-- migrator: allow set-not-null because it is empty until 2099-01-01\n"
     sql += "ALTER TABLE t ADD COLUMN a int,\n  ALTER b SET NOT NULL;\n"
-    findings = [item for item in inspect((parse(sql, file="x.sql"),)).findings if item.rule == "set-not-null"]
+    findings = [item for item in inspect(Sources((parse(sql, file="x.sql"),))).findings if item.rule == "set-not-null"]
     assert [item.allowed_because for item in findings] == ["it is empty"]

@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.catalogue.content import file_digest
 from migrator.catalogue.metadata import Allow
 from migrator.parsing.statements import parse
@@ -17,7 +18,7 @@ ALLOW = "-- migrator: allow {} because the table is empty until 2026-12-31\n"
 
 
 def findings(sql: str, *allow: Allow) -> tuple[Finding, ...]:
-    return inspect((parse(sql, file="x.sql"),), allow=allow, today=TODAY).findings
+    return inspect(Sources((parse(sql, file="x.sql"),), allow=allow), Known(today=TODAY)).findings
 
 
 def notes(sql: str, *allow: Allow) -> list[Finding]:

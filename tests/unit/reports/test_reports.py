@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.parsing.statements import parse
 from migrator.plan import Severity
 from migrator.reports import text
@@ -40,7 +41,7 @@ DO $$ BEGIN EXECUTE 'DROP TABLE x'; END $$;
 
 
 def analysis(sql: str | bytes, name: str = "m/x.sql") -> Analysis:
-    return analysis_of(name, inspect((parse(sql, file=name),), today=date(2026, 1, 1)))
+    return analysis_of(name, inspect(Sources((parse(sql, file=name),)), Known(today=date(2026, 1, 1))))
 
 
 def whole(form: Form, *analyses: Analysis) -> str:
@@ -124,7 +125,7 @@ def test_sarif_has_regions_fixes_and_suppressions() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_heads_of_findings_are_broken_at_spaces(width: int) -> None:
-    analysis = analysis_of("some/file.sql", inspect((parse("DROP TABLE orders;", file="some/file.sql"),)))
+    analysis = analysis_of("some/file.sql", inspect(Sources((parse("DROP TABLE orders;", file="some/file.sql"),))))
     shown = text.piece(analysis, Look(width=width)).splitlines()
     (entry,) = [entry for entry in analysis.all_findings if entry.rule == "drop-loses-data"]
     begin = next(place for place, line in enumerate(shown) if line.startswith("some/file.sql:1:1: warning: table"))

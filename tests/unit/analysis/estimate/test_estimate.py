@@ -16,6 +16,7 @@ from migrator.analysis.estimate.keys import Keys
 from migrator.analysis.estimate.model import ColumnStatistics, Traffic
 from migrator.analysis.estimate.trials import Trials
 from migrator.analysis.inspection import Inspection, inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.pending import Before, Earlier
 from migrator.facts.facts import (
     CatalogFacts,
@@ -57,7 +58,7 @@ def facts(relation: RelationFacts | None = None) -> CatalogFacts:
 
 def estimates(sql: str, relation: RelationFacts | None = None, basis: Basis | None = None) -> list[Estimate]:
     parsed = parse(sql, file="f.sql")
-    found = inspect((parsed,), facts=facts(relation), basis=basis).estimates
+    found = inspect(Sources((parsed,)), Known(facts=facts(relation), basis=basis)).estimates
     return [found["f.sql", number] for number in range(len(parsed.statements))]
 
 
@@ -66,7 +67,7 @@ def seconds(sql: str, relation: RelationFacts | None = None, basis: Basis | None
 
 
 def test_without_a_catalog_there_is_no_estimate() -> None:
-    assert not inspect((parse("ALTER TABLE t ALTER a SET NOT NULL", file="f.sql"),)).estimates
+    assert not inspect(Sources((parse("ALTER TABLE t ALTER a SET NOT NULL", file="f.sql"),))).estimates
 
 
 def test_catalog_changes_cost_nothing_to_speak_of() -> None:
@@ -160,7 +161,7 @@ def test_row_triggers_cost_by_the_statements_in_them() -> None:
             facts(replace(plain, triggers=triggers)),
             functions={"log": (FunctionFacts("v", 0, 0, "public", language="plpgsql", body=body),)},
         )
-        found = inspect((parse("UPDATE t SET a = 1", file="f.sql"),), facts=known)
+        found = inspect(Sources((parse("UPDATE t SET a = 1", file="f.sql"),)), Known(facts=known))
         return found.estimates["f.sql", 0]
 
     log = TriggerFacts("log", "public.log", frozenset({"UPDATE"}))
@@ -286,8 +287,8 @@ def test_a_new_index_stays_and_an_old_heap_goes() -> None:
 def test_who_makes_many_wait_has_a_high_risk() -> None:
     busy = Basis(traffic={"public.t": Traffic(reads=5000.0)})
     sql = parse("ALTER TABLE t ADD CHECK (email ~ 'x')", file="f.sql")
-    quiet = inspect((sql,), facts=facts())
-    loud = inspect((sql,), facts=facts(), basis=busy)
+    quiet = inspect(Sources((sql,)), Known(facts=facts()))
+    loud = inspect(Sources((sql,)), Known(facts=facts(), basis=busy))
     assert (quiet.classification.risk, loud.classification.risk) == (Risk.MEDIUM, Risk.HIGH)
     assert any("queries come" in reason for reason in loud.classification.reasons)
     (wait,) = loud.waits
@@ -296,8 +297,8 @@ def test_who_makes_many_wait_has_a_high_risk() -> None:
 
 def test_a_long_rewrite_has_a_high_risk_whoever_uses_the_table() -> None:
     sql = parse("ALTER TABLE t ALTER a TYPE bigint", file="f.sql")
-    assert inspect((sql,), facts=facts(table(100_000))).classification.risk is Risk.MEDIUM
-    assert inspect((sql,), facts=facts(table(50 * MILLION))).classification.risk is Risk.HIGH
+    assert inspect(Sources((sql,)), Known(facts=facts(table(100_000)))).classification.risk is Risk.MEDIUM
+    assert inspect(Sources((sql,)), Known(facts=facts(table(50 * MILLION)))).classification.risk is Risk.HIGH
 
 
 def test_a_query_that_runs_in_parallel_reads_faster() -> None:
@@ -414,7 +415,9 @@ def pending(sql: str) -> Inspection:
     earlier = Earlier("2025/001", "2025/001_orders", (parse(BEFORE, file="001.sql"),))
     before = Before((earlier,), frozenset(["2025/001"]), asked=True)
     asked = frozenset(["orders", "public.orders"])
-    return inspect((parse(sql, file="f.sql"),), facts=replace(facts(), complete=True, asked=asked), before=before)
+    return inspect(
+        Sources((parse(sql, file="f.sql"),)), Known(facts=replace(facts(), complete=True, asked=asked), before=before)
+    )
 
 
 def test_rows_of_a_table_that_an_earlier_migration_makes_are_not_known() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from migrator.analysis.effects.world import Assumed
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.expressions import (
     expression_of,
@@ -36,7 +37,7 @@ PARTS = (
 
 def alternative(sql: str, *, major: int | None = None) -> str | None:
     assumed = {} if major is None else {"assumed": Assumed(server_version_num=major * 10000)}
-    (script,) = inspect((parse(sql, file="test.sql"),), **assumed).scripts
+    (script,) = inspect(Sources((parse(sql, file="test.sql"),)), Known(**assumed)).scripts
     return safely(script.subjects[0])
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from migrator.analysis.effects import World
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.rules import BY_ID, RULES, checks_on
 from migrator.analysis.rules.reference import page
 from migrator.analysis.walk.pending import Earlier, lock_orders
@@ -101,7 +102,7 @@ def test_reference_page_is_up_to_date() -> None:
     ],
 )
 def test_lock_held_during_work(sql: str, found: bool) -> None:
-    findings = inspect((parse(sql, file="x.sql"),)).findings
+    findings = inspect(Sources((parse(sql, file="x.sql"),))).findings
     assert ("lock-held-during-work" in {finding.rule for finding in findings}) is found
 
 
@@ -113,22 +114,28 @@ def test_a_rollback_that_stalls_others_is_told_but_refuses_nothing(rows: int, se
     facts = CatalogFacts(180000, relations={"public.t": table}, resolved={"t": "public.t"})
     change = parse("ALTER TABLE t ALTER n TYPE bigint;\nCREATE TABLE u (id int PRIMARY KEY);", file="x.sql")
     undo = parse("ALTER TABLE t ALTER n TYPE int;\nALTER TABLE u ADD CHECK (id > 0);\nDROP TABLE u;", file="undo.sql")
-    found = [item for item in inspect((change,), rollback=undo, facts=facts).findings if item.file == "undo.sql"]
+    found = [
+        item
+        for item in inspect(Sources((change,), rollback=undo), Known(facts=facts)).findings
+        if item.file == "undo.sql"
+    ]
     assert [(item.rule, item.severity) for item in found] == [("alter-column-type", severity)]
 
 
 def test_an_index_is_no_relation_of_its_own_in_the_order_of_locks() -> None:
     sql = "ALTER TABLE a ADD x int; DROP INDEX a_idx; ALTER TABLE a ADD y int;"
-    assert "lock-order" not in {item.rule for item in inspect((parse(sql, file="x.sql"),)).findings}
+    assert "lock-order" not in {item.rule for item in inspect(Sources((parse(sql, file="x.sql"),))).findings}
 
 
 def test_two_migrations_that_lock_in_opposite_orders() -> None:
     sql = "ALTER TABLE a ADD x int; ALTER TABLE b ADD x int;"
     file = parse("ALTER TABLE b ADD y int; ALTER TABLE a ADD y int;", file="other.sql")
     other = lock_orders(Earlier("other", "2025/other", (file,)))
-    (alone,) = [item for item in inspect((parse(sql, file="x.sql"),)).findings if item.rule == "lock-order"]
+    (alone,) = [item for item in inspect(Sources((parse(sql, file="x.sql"),))).findings if item.rule == "lock-order"]
     (both,) = [
-        item for item in inspect((parse(sql, file="x.sql"),), pending=other).findings if item.rule == "lock-order"
+        item
+        for item in inspect(Sources((parse(sql, file="x.sql"),)), Known(pending=other)).findings
+        if item.rule == "lock-order"
     ]
     assert (alone.severity, both.severity) == (Severity.INFO, Severity.WARNING)
     assert "other.sql locks public.b before public.a" in both.message
@@ -150,5 +157,5 @@ VALIDATE = "ALTER TABLE t VALIDATE CONSTRAINT c;"
     ],
 )
 def test_validation_at_once_is_one_of_the_same_transaction(files: list[str], found: bool) -> None:
-    inspection = inspect(tuple(parse(text, file=f"{number}.sql") for number, text in enumerate(files)))
+    inspection = inspect(Sources(tuple(parse(text, file=f"{number}.sql") for number, text in enumerate(files))))
     assert ("validate-in-same-transaction" in {finding.rule for finding in inspection.findings}) is found

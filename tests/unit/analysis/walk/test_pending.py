@@ -11,6 +11,7 @@ import pytest
 from migrator.analysis.effects import ASSUMED, World
 from migrator.analysis.effects.replay.replay import world_after
 from migrator.analysis.inspection import Inspection, inspect
+from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.pending import CONFLICT, UNDECLARED, Chain, Earlier
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.cli import main
@@ -26,7 +27,7 @@ def inspected(root: Path, version: str, **over: Any) -> Inspection:
     past = Past(load_catalogue(root))
     migration = past.catalogue.require(version)
     parsed = parse(migration.read_sql(), file=f"{version}.sql")
-    return inspect((parsed,), before=past.before(version, assumed=ASSUMED), **over)
+    return inspect(Sources((parsed,)), Known(before=past.before(version, assumed=ASSUMED), **over))
 
 
 def effects(found: Inspection) -> Any:

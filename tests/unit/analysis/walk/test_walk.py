@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrator.analysis.effects import World
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Sources
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.timeline import Moment
 from migrator.analysis.walk.walk import walk
@@ -123,7 +124,7 @@ def test_coverage_counts_what_was_not_looked_at() -> None:
     CALL p();
     CREATE TABL x ();
     """
-    coverage = inspect((parse(sql, file="x.sql"),)).coverage
+    coverage = inspect(Sources((parse(sql, file="x.sql"),))).coverage
     assert [(gap.line, gap.what) for gap in coverage.gaps] == [
         (4, "EXECUTE"),
         (6, "SELECT"),

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Sources
 from migrator.parsing.routines import Contents, body_of, contents_of
 from migrator.parsing.statements import ParsedFile, parse
 
@@ -140,7 +141,7 @@ def test_a_body_that_is_no_plpgsql_is_never_taken_for_read() -> None:
     ],
 )
 def test_limit_outside_of_a_block(sql: str, expected: str | None) -> None:
-    finding = inspect((parse(sql, file="x.sql"),)).findings[0]
+    finding = inspect(Sources((parse(sql, file="x.sql"),))).findings[0]
     assert (finding.rule, finding.alternative_sql) == ("not-analysable", expected)
 
 

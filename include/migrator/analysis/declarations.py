@@ -1,0 +1,56 @@
+"""What the metadata says of a migration, held against what its statements do. Pure."""
+
+from __future__ import annotations
+
+from migrator.analysis.inspection import Inspection
+from migrator.catalogue.metadata import Metadata
+from migrator.plan import Finding, MigrationType, Severity
+
+RISK_RULE = "risk-understated"
+TYPE_RULE = "type-mismatch"
+DOWNTIME_RULE = "downtime-not-declared"
+EMPTY_RULE = "nothing-to-do"
+
+
+def declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
+    """Where the metadata says less than the statements do, and files without any."""
+    computed, found = inspection.classification, []
+    why = "; ".join(computed.reasons[:3])
+    if metadata.risk_level.rank < computed.risk.rank:
+        found.append(
+            Finding(
+                RISK_RULE,
+                Severity.ERROR,
+                f"risk_level is {metadata.risk_level.value!r}, the statements make it {computed.risk.value!r} ({why})",
+                f"write risk_level: {computed.risk.value}, or take out what raises it",
+            )
+        )
+    if metadata.type not in (None, MigrationType.MAJOR_UPGRADE, computed.type):
+        found.append(
+            Finding(
+                TYPE_RULE,
+                Severity.ERROR,
+                f"type is {metadata.type.value!r}, the statements make it {computed.type.value!r} ({why})",
+                f"write type: {computed.type.value}, or leave it out: it is computed",
+            )
+        )
+    if computed.requires_downtime and not metadata.requires_downtime:
+        found.append(
+            Finding(
+                DOWNTIME_RULE,
+                Severity.WARNING,
+                "the application will wait: " + "; ".join(r for r in computed.reasons if r.startswith("line ")),
+                "choose the safe alternative of the finding on that statement, or write requires_downtime: true",
+            )
+        )
+    return [*found, *_empty(inspection)]
+
+
+def _empty(inspection: Inspection) -> list[Finding]:
+    """A file of comments would be recorded as applied, and everybody would believe that something was done."""
+    files = (script.parsed for script in inspection.scripts)
+    return [
+        Finding(EMPTY_RULE, Severity.ERROR, "has no statement", "write what is to be done, or remove it", file=one.file)
+        for one in files
+        if not one.statements and not one.unparsed
+    ]
