@@ -14,6 +14,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from migrator.backups import copies as restored
 from migrator.backups import retention
+from migrator.backups.contract import Place, Provider
+from migrator.backups.providers import PROVIDERS
+from migrator.backups.storage import local_storage
 from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, RestoreNotProven
 from migrator.evidence import SnapshotRecord, Verdict
@@ -207,6 +210,23 @@ def test_retention_keeps_the_newest(source: Endpoint, target: Target) -> None:
     gone = retention.expire(policy, now=NOW.replace(year=2100))
     assert gone == (f"test/{there[0]}",)
     assert sorted(path.name for path in (Path(target.storage) / target.name).iterdir()) == there[1:]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.NAME)
+def test_every_provider_lists_what_it_made_and_prunes_what_nobody_wants(
+    provider: Provider, source: Endpoint, target: Target
+) -> None:
+    target = replace(target, provider=provider.NAME)
+    place = Place(target, local_storage(target.storage))
+    assert provider.list(place) == ()
+    record = take(source, target)
+    (backup,) = provider.list(place)
+    assert (backup.name, backup.location, backup.complete) == (record.id, record.location, True)
+    (Path(target.storage) / target.name / ".partial-20250101T020000Z-001_test-killed").mkdir()
+    assert [one.complete for one in provider.list(place)] == [False, True]
+    none = replace(place, target=replace(target, snapshot=replace(target.snapshot, keep=0, retention_days=1)))
+    assert len(provider.prune(none, now=NOW.replace(year=2100))) == 2
+    assert provider.list(place) == ()
 
 
 def test_what_a_killed_dump_left_goes_too(source: Endpoint, target: Target) -> None:

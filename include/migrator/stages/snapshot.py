@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from migrator.backups import manifest, providers
-from migrator.backups.programs import client_programs
-from migrator.backups.retention import remove_leftovers
+from migrator.backups import providers
+from migrator.backups.contract import Place, Wanted
 from migrator.backups.storage import Storage, local_storage
 from migrator.database import fingerprint, queries, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
@@ -53,14 +52,12 @@ def run(
     :raises ProgramFailed, ConnectionLost, EnvironmentFault: no snapshot was kept.
     """
     started = time.monotonic()
-    keeper = storage or local_storage(target.storage)
     provider = providers.find(target.provider)
+    place = Place(target, storage or local_storage(target.storage), programs, log=log)
     with session.connect(
         endpoint, purpose="snapshot", version=plan.version, lock_timeout_ms=60_000, idle_in_transaction_timeout_ms=0
     ) as conn:
         server_version = conn.info.server_version
-        tools = client_programs(server_version // 10_000, configured=programs)
-        compression = provider.choose_compression(target.snapshot.compression, tools)
         identifier = session.system_identifier(conn)
         with session.translated():
             conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -69,35 +66,17 @@ def run(
                 queries.load("migrator.backups", "backups")["moment"]
             ).fetchall()[0]
         name = snapshot_name(plan.version, run.run_id, taken_at)
-        key = f"{target.name}/{name}"
-        remove_leftovers(keeper, target.name, name)
-        folder = keeper.workplace(key)
-        folder.mkdir(mode=0o700, parents=True)
-        log.info(
-            "snapshot %s of %s: pg_dump %s, %s, %s jobs",
-            name,
-            endpoint.label,
-            tools.version,
-            compression,
-            target.snapshot.jobs,
-        )
         facts: list[_Facts] = []
-        try:
-            seconds = provider.dump(
+        backup = provider.create(
+            place,
+            Wanted(
+                name,
                 endpoint,
-                folder,
-                programs=tools,
-                snapshot=exported,
-                jobs=target.snapshot.jobs,
-                compression=compression,
+                server_version // 10_000,
+                exported=exported,
                 while_waiting=lambda: facts.append(_read(conn, log)),
-            )
-            listing = manifest.build(name, folder)
-            manifest.write(listing, folder)
-            keeper.keep(key, folder)
-        except BaseException:
-            _give_up(keeper, key, log)
-            raise
+            ),
+        )
         with session.translated():
             conn.execute("ROLLBACK")
         after = fingerprint.sequences(conn)
@@ -105,7 +84,7 @@ def run(
     record = SnapshotRecord(
         id=name,
         provider=provider.NAME,
-        location=keeper.location(key),
+        location=backup.location,
         target=target.name,
         database=database,
         system_identifier=identifier,
@@ -114,10 +93,10 @@ def run(
         taken_at=taken_at,
         finished_at=run.clock(),
         seconds=time.monotonic() - started,
-        size_bytes=listing.size_bytes,
-        manifest_digest=listing.digest,
-        tool=f"pg_dump {tools.version}",
-        compression=compression,
+        size_bytes=backup.size_bytes,
+        manifest_digest=backup.digest,
+        tool=backup.tool,
+        compression=backup.compression,
         schema_fingerprint=found.schema.fingerprint,
         schema=found.schema.to_dict(),
         tables=found.tables,
@@ -131,7 +110,7 @@ def run(
         f"{record.size_bytes:,}",
         record.seconds,
         len(found.tables),
-        seconds,
+        backup.seconds,
     )
     return record
 
@@ -140,14 +119,6 @@ def snapshot_name(version: str, run_id: str, taken_at: datetime) -> str:
     """Sorts by time; says whose it is."""
     stamp = taken_at.strftime("%Y%m%dT%H%M%SZ")
     return f"{stamp}-{_plain(version)}-{_plain(run_id)}"
-
-
-def _give_up(keeper: Storage, key: str, log: logging.Logger) -> None:
-    """What cannot be removed now is an incomplete snapshot for `expire`; the reason of the failure counts more."""
-    try:
-        keeper.delete(key)
-    except Exception as exc:
-        log.warning("what there is of snapshot %s could not be removed: %s", key, exc)
 
 
 def _read(conn: Connection, log: logging.Logger) -> _Facts:

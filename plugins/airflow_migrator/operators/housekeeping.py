@@ -12,7 +12,6 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.settings import read_settings
-from migrator.backups import retention
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -82,10 +81,12 @@ class ExpireSnapshotsOperator(TargetTask):
     """Delete the snapshots that are older than the target's retention, also when nothing is migrated any more."""
 
     def execute(self, context: Context) -> list[str]:
+        from migrator.backups import providers
+        from migrator.backups.contract import Place
 
         with self.working() as hook:
-            storage, now = hook.snapshot_storage(), datetime.now(timezone.utc)
-            return list(retention.expire(hook.target(), now=now, storage=storage, log=self.log))
+            place = Place(hook.target(), hook.snapshot_storage(), hook.settings.programs, log=self.log)
+            return list(providers.find(place.target.provider).prune(place, now=datetime.now(timezone.utc)))
 
 
 class ReconcileLedgerOperator(TargetTask):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_migrator.operators.base import PgMigrationOperator, skip_if_applied
-from migrator.backups import retention
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,6 +17,8 @@ class PgMigrationSnapshotOperator(PgMigrationOperator):
     ui_color = "#e6f4ea"
 
     def execute(self, context: Context) -> dict[str, Any]:
+        from migrator.backups import providers
+        from migrator.backups.contract import Place
         from migrator.stages import snapshot
 
         with self.running(context):
@@ -33,5 +34,6 @@ class PgMigrationSnapshotOperator(PgMigrationOperator):
                 programs=hook.settings.programs,
                 log=self.log,
             )
-            retention.expire(target, now=record.finished_at, storage=storage, log=self.log)
+            place = Place(target, storage, hook.settings.programs, log=self.log)
+            providers.find(target.provider).prune(place, now=record.finished_at)
             return self.put(context, record, snapshot=record.id, size_bytes=record.size_bytes, seconds=record.seconds)

@@ -8,15 +8,35 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
-from migrator.backups.programs import connection_environment, run
+from migrator.backups import manifest, retention
+from migrator.backups.contract import Backup, Capabilities, Place, Restored, Wanted
+from migrator.backups.programs import client_programs, connection_environment, run
 from migrator.database.session import Endpoint
 from migrator.embedded.programs import Programs
-from migrator.errors import EnvironmentFault, ProgramFailed
+from migrator.errors import EnvironmentFault, ProgramFailed, UsageError
+from migrator.evidence import Check, Verdict
 
 NAME = "pg_dump"
+CAPABILITIES = Capabilities(
+    scope="database",
+    point_in_time=False,
+    same_moment=True,
+    leaves_out=(
+        "owners",
+        "tablespaces",
+        "default privileges",
+        "publications",
+        "subscriptions",
+        "event triggers",
+        "user mappings",
+        "settings of databases and roles",
+        "grants, where a role that they name is not on the other server",
+    ),
+    rights=("CONNECT", "SELECT on every table, sequence and large object", "no row level security on what it reads"),
+)
 DUMP = "dump"
 """The directory of the dump inside the snapshot's."""
 LOCK_WAIT = "60s"
@@ -24,6 +44,83 @@ LOCK_WAIT = "60s"
 LEVELS = {"zstd": "zstd:3", "lz4": "lz4", "gzip": "gzip:1", "none": "none"}
 """Measured: gzip at its default level takes 2.7 times as long as at level 1, for 3 % of the size."""
 FASTEST_FIRST = ("zstd", "lz4", "gzip")
+
+
+def create(place: Place, wanted: Wanted) -> Backup:
+    """Dump everything that the exported snapshot sees, beside its final place; it is there as a whole or not at all."""
+    tools = client_programs(wanted.server_major, configured=place.programs)
+    compression = choose_compression(place.target.snapshot.compression, tools)
+    key = f"{place.target.name}/{wanted.name}"
+    retention.remove_leftovers(place.storage, place.target.name, wanted.name)
+    folder = place.storage.workplace(key)
+    folder.mkdir(mode=0o700, parents=True)
+    jobs = place.target.snapshot.jobs
+    label = wanted.endpoint.label
+    place.log.info("snapshot %s of %s: pg_dump %s, %s, %s jobs", wanted.name, label, tools.version, compression, jobs)
+    try:
+        seconds = _dump(wanted, folder, programs=tools, jobs=jobs, compression=compression)
+        listing = manifest.build(wanted.name, folder)
+        manifest.write(listing, folder)
+        place.storage.keep(key, folder)
+    except BaseException:
+        _give_up(place, key)
+        raise
+    return Backup(
+        wanted.name,
+        place.storage.location(key),
+        size_bytes=listing.size_bytes,
+        digest=listing.digest,
+        tool=f"pg_dump {tools.version}",
+        compression=compression,
+        seconds=seconds,
+    )
+
+
+def list(place: Place) -> tuple[Backup, ...]:
+    complete, left = place.storage.keys(place.target.name), place.storage.leftovers(place.target.name)
+    return tuple(
+        Backup(key.rpartition("/")[2], place.storage.location(key), complete=key in complete)
+        for key in sorted({*complete, *left})
+    )
+
+
+def restore(place: Place, backup: Backup, into: Endpoint, *, privileges: bool) -> Restored:
+    """Into an empty database; the first error ends it.
+
+    Everything belongs to the restoring role. Left out, and told: what reaches beyond the database (subscriptions would
+    start to replicate, publications need rights), default privileges of roles that are not here, and, without
+    `privileges`, all grants.
+    """
+    key = f"{place.target.name}/{backup.name}"
+    folder = place.storage.fetch(key)
+    try:
+        manifest.check(folder, digest=backup.digest)
+        tools = client_programs(int(backup.tool.split()[1].split(".")[0]), configured=place.programs)
+        jobs = place.target.snapshot.jobs
+        seconds, left_out = _restore(into, folder, programs=tools, jobs=jobs, privileges=privileges)
+    finally:
+        place.storage.release(key, folder)
+    files = Check("files", Verdict.PASSED, f"checksums of {backup.size_bytes:,} bytes as dumped")
+    return Restored(seconds, (files,), left_out)
+
+
+def recover(place: Place, backup: Backup, into: Endpoint, *, to: datetime) -> Restored:
+    raise UsageError(
+        f"a dump is of one moment: snapshot {backup.name} cannot be brought to {to:%Y-%m-%d %H:%M:%S %Z}; restore it as"
+        " it is, or use a provider that archives WAL"
+    )
+
+
+def prune(place: Place, *, now: datetime) -> tuple[str, ...]:
+    return retention.expire(place.target, now=now, storage=place.storage, log=place.log)
+
+
+def _give_up(place: Place, key: str) -> None:
+    """What cannot be removed now is an incomplete snapshot for `prune`; the reason of the failure counts more."""
+    try:
+        place.storage.delete(key)
+    except Exception as exc:
+        place.log.warning("what there is of snapshot %s could not be removed: %s", key, exc)
 
 
 def choose_compression(wanted: str, programs: Programs) -> str:
@@ -61,20 +158,11 @@ def _knows(programs: Programs, method: str) -> bool:
     return True
 
 
-def dump(
-    endpoint: Endpoint,
-    folder: Path,
-    *,
-    programs: Programs,
-    snapshot: str,
-    jobs: int,
-    compression: str,
-    while_waiting: Callable[[], None],
-) -> float:
-    """Dump everything that `snapshot` (of pg_export_snapshot) sees into `folder`/dump; returns seconds."""
+def _dump(wanted: Wanted, folder: Path, *, programs: Programs, jobs: int, compression: str) -> float:
+    """Into `folder`/dump; returns seconds."""
     level = {"gzip": "1", "none": "0"}[compression] if programs.major < 16 else LEVELS[compression]
-    conninfo, env = connection_environment(endpoint)
-    role = [f"--role={endpoint.role}"] if endpoint.role else []
+    conninfo, env = connection_environment(wanted.endpoint)
+    role = [f"--role={wanted.endpoint.role}"] if wanted.endpoint.role else []
     return run(
         programs,
         "pg_dump",
@@ -82,28 +170,21 @@ def dump(
         f"--file={folder / DUMP}",
         f"--jobs={jobs}",
         f"--compress={level}",
-        f"--snapshot={snapshot}",
+        f"--snapshot={wanted.exported}",
         f"--lock-wait-timeout={LOCK_WAIT}",
         "--encoding=UTF8",
         "--no-password",
         *role,
         f"--dbname={conninfo}",
         env=env,
-        while_waiting=while_waiting,
+        while_waiting=wanted.while_waiting,
     )
 
 
-def restore(
+def _restore(
     endpoint: Endpoint, folder: Path, *, programs: Programs, jobs: int, privileges: bool
 ) -> tuple[float, tuple[str, ...]]:
-    """Restore `folder`/dump into the empty database at `endpoint`; the first error ends it.
-
-    Everything belongs to the restoring role. Left out, and told: what reaches beyond the database (subscriptions would
-    start to replicate, publications need rights), default privileges of roles that are not here, and, without
-    `privileges`, all grants.
-
-    :returns: seconds, and the entries of the dump that were left out.
-    """
+    """Seconds, and the entries of the dump that were left out."""
     source = folder / DUMP
     entries = programs.run("pg_restore", "--list", source).splitlines()
     left_out = tuple(line.split(None, 3)[3] for line in entries if _is_foreign(line, privileges))

@@ -1,0 +1,142 @@
+"""The proof of a restore: the copy has the content that the target had when the snapshot was taken.
+
+It compares content, not counts: a zeroed page still counts its rows.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from migrator.backups.contract import Restored
+from migrator.database import fingerprint, queries, schema, session
+from migrator.database.schema import LEDGER_SCHEMA, ROLE_KINDS, Schema
+from migrator.database.schema_diff import diff
+from migrator.database.session import Connection, Endpoint
+from migrator.errors import RestoreNotProven
+from migrator.evidence import Check, SnapshotRecord, TableFingerprint, Verdict
+
+SHOWN = 10
+"""Differences of one check that a message names."""
+NOT_RESTORED = (*ROLE_KINDS, "publication", "subscription", "user_mapping", "event_trigger", "setting")
+"""Kinds that reach beyond the database, or belong to roles of the source: pg_restore is told to leave them out."""
+
+
+def compare_tables(wanted: Sequence[TableFingerprint], found: Sequence[TableFingerprint]) -> tuple[str, ...]:
+    """Every table whose rows differ, in words. Pure."""
+    there = {table.table: table for table in found}
+    problems = []
+    for table in wanted:
+        copy = there.pop(table.table, None)
+        if copy is None:
+            problems.append(f"table {table.table} is missing")
+        elif copy.rows != table.rows:
+            problems.append(f"table {table.table} has {copy.rows:,} rows, the source had {table.rows:,}")
+        elif copy.hash != table.hash:
+            problems.append(f"table {table.table} has the same number of rows, but other content")
+    problems += [f"table {name} was not in the source" for name in there]
+    return tuple(problems)
+
+
+def compare_sequences(record: SnapshotRecord, found: Mapping[str, int | None]) -> tuple[str, ...]:
+    """A sequence is not part of a snapshot: the dump has its position of some moment while it ran. Pure."""
+    problems = []
+    for name in sorted({*record.sequences, *found}):
+        if name not in found:
+            problems.append(f"sequence {name} is missing")
+        elif name not in record.sequences:
+            problems.append(f"sequence {name} was not in the source")
+        else:
+            first, value = record.sequences[name], found[name]
+            last = record.sequences_after.get(name, first)
+            if not _between(first, value, last):
+                was = f"at {first}" if first == last else f"between {first} and {last}"
+                problems.append(f"sequence {name} is at {value}, the source was {was}")
+    return tuple(problems)
+
+
+def _between(first: int | None, value: int | None, last: int | None) -> bool:
+    if value is None or first is None or last is None:
+        return value == first or (value is not None and first is None and last is not None)
+    return min(first, last) <= value <= max(first, last)
+
+
+def comparable(wanted: Schema, found: Schema, *, grants: bool) -> tuple[Schema, Schema]:
+    """Both without what a restore by another role cannot give back. Pure."""
+    kinds = [*NOT_RESTORED]
+    if not grants or wanted.objects.get("default_privileges"):
+        kinds.append("grant")
+    return wanted.without(*kinds), found.without(*kinds)
+
+
+def prove(
+    record: SnapshotRecord,
+    wanted: Schema,
+    endpoint: Endpoint,
+    missing: Sequence[str],
+    restored: Restored,
+    log: logging.Logger,
+) -> tuple[Check, ...]:
+    """Content of all tables, positions of all sequences, and the schema: of the copy, and as the record has them."""
+    checks = [*restored.checks]
+    with session.connect(endpoint, purpose="restore") as conn:
+        started = time.monotonic()
+        found = fingerprint.tables(conn)
+        rows = sum(table.rows for table in found)
+        good = f"content of {len(found)} tables, {rows:,} rows, equal to the source at {record.lsn}"
+        checks.append(_check("tables", compare_tables(record.tables, found), good, started))
+        started = time.monotonic()
+        good = f"{len(record.sequences)} sequences at the same position"
+        checks.append(_check("sequences", compare_sequences(record, fingerprint.sequences(conn)), good, started))
+        started = time.monotonic()
+        here, there = comparable(wanted, schema.read(conn, exclude=(LEDGER_SCHEMA,)), grants=not missing)
+        good = f"equal; not compared: {', '.join(kind.replace('_', ' ') for kind in NOT_RESTORED)}"
+        if missing:
+            good += f"; privileges not restored, because these roles are not on this server: {', '.join(missing)}"
+        if restored.left_out:
+            good += f"; {len(restored.left_out)} entries left out"
+        checks.append(_check("schema", diff(here, there).lines(), good, started))
+    for check in checks:
+        log.info("restore test, %s: %s (%s, %.1f s)", check.name, check.verdict, check.detail, check.seconds)
+    return tuple(checks)
+
+
+def _check(name: str, problems: Sequence[str], good: str, started: float) -> Check:
+    shown = "; ".join(problems[:SHOWN]) + (f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")
+    verdict = Verdict.FAILED if problems else Verdict.PASSED
+    return Check(name, verdict, shown or good, time.monotonic() - started)
+
+
+def refuse_differences(record: SnapshotRecord, checks: Sequence[Check]) -> None:
+    """:raises RestoreNotProven: with everything that differs. Pure."""
+    failed = [check for check in checks if check.verdict is not Verdict.PASSED]
+    if failed:
+        differences = tuple(f"{check.name}: {check.detail}" for check in failed)
+        raise RestoreNotProven(
+            f"the restored copy of snapshot {record.id} does not equal the source:\n"
+            + "\n".join(differences)
+            + "\ndo not rely on this snapshot; find out why, then run again from snapshot",
+            differences=differences,
+        )
+
+
+def missing_roles(conn: Connection, wanted: Schema) -> tuple[str, ...]:
+    """Roles that the source's grants name and this server does not have."""
+    roles = sorted({role for text in wanted.objects.get("grant", {}).values() for role in _grantees(text)})
+    with session.translated():
+        rows: list[Any] = conn.execute(
+            queries.load(__package__, "backups")["missing_roles"], {"roles": roles}
+        ).fetchall()
+    return tuple(row[0] for row in rows)
+
+
+def _grantees(text: str) -> set[str]:
+    """`schema.read` writes "+SELECT to app, -USAGE from public"."""
+    found = set()
+    for part in text.split(", "):
+        words = part.split(" to ") if " to " in part else part.split(" from ")
+        if len(words) == 2:
+            found.add(words[1].removesuffix(" with grant option").strip().strip('"'))
+    return found
