@@ -246,6 +246,17 @@ def no_inherit(command: Node, target: Target) -> None:
         target.out.fail("42P01", f'relation "{parent}" is not a parent of relation "{target.bare}"')
 
 
+TRIGGERS = (
+    "AT_EnableTrig",
+    "AT_EnableAlwaysTrig",
+    "AT_EnableReplicaTrig",
+    "AT_EnableTrigAll",
+    "AT_EnableTrigUser",
+    "AT_DisableTrig",
+    "AT_DisableTrigAll",
+    "AT_DisableTrigUser",
+)
+
 HANDLERS: Mapping[str, Callable[[Node, Target], None]] = {
     **dict.fromkeys(RELATION_OPTIONS, set_options),
     "AT_SetLogged": set_persistence,
@@ -253,16 +264,7 @@ HANDLERS: Mapping[str, Callable[[Node, Target], None]] = {
     "AT_SetTableSpace": set_tablespace,
     "AT_SetAccessMethod": set_access_method,
     **dict.fromkeys(
-        (
-            "AT_EnableTrig",
-            "AT_EnableAlwaysTrig",
-            "AT_EnableReplicaTrig",
-            "AT_EnableTrigAll",
-            "AT_EnableTrigUser",
-            "AT_DisableTrig",
-            "AT_DisableTrigAll",
-            "AT_DisableTrigUser",
-        ),
+        TRIGGERS,
         trigger,
     ),
     **dict.fromkeys(("AT_EnableRule", "AT_EnableAlwaysRule", "AT_EnableReplicaRule", "AT_DisableRule"), rule),

@@ -38,16 +38,7 @@ LIGHT: Mapping[str, str] = {
         SUX,
     ),
     **dict.fromkeys(
-        (
-            "AT_EnableTrig",
-            "AT_EnableAlwaysTrig",
-            "AT_EnableReplicaTrig",
-            "AT_EnableTrigAll",
-            "AT_EnableTrigUser",
-            "AT_DisableTrig",
-            "AT_DisableTrigAll",
-            "AT_DisableTrigUser",
-        ),
+        alter_options.TRIGGERS,
         SRX,
     ),
 }

@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.effects.types.types import is_serial
-from migrator.analysis.rules.alteration import alterations
+from migrator.analysis.rules.columns.numbered import numbered
 from migrator.analysis.rules.model import DOCS, Hit, Rule
-from migrator.analysis.rules.online import safely
 from migrator.analysis.walk.subject import Subject
 from migrator.plan import Severity
 
 
 def check(subject: Subject) -> Iterator[Hit]:
-    for item in alterations(subject, "AT_AddColumn"):
-        if item.effects.rewrites and is_serial(item.column_def.type_name):
-            yield Hit(
-                f"adding {item.column_def.colname} rewrites {item.table}{item.size}, because every row gets a number"
-                " of its own; nobody can read or write the table meanwhile",
-                severity=item.severity_of(assumed=False),
-                alternative_sql=safely(subject),
-                part=item.position,
-            )
+    return numbered(subject, lambda item: is_serial(item.column_def.type_name))
 
 
 RULE = Rule(
