@@ -14,10 +14,10 @@ from migrator.frozen import frozen
 from migrator.plan import Phase, Statement, Step
 
 if TYPE_CHECKING:
+    from migrator.database.session import Connection
     from migrator.ledger.rows import LedgerStep
     from migrator.parsing.statements import ParsedStatement
     from migrator.steps.context import StatementResult, StepContext
-    from migrator.steps.transaction import Connection
 
 
 @frozen

@@ -17,9 +17,9 @@ from migrator.plan import Phase, Step
 from migrator.steps.contract import Written, one_phase
 
 if TYPE_CHECKING:
+    from migrator.database.session import Connection
     from migrator.ledger.rows import LedgerStep
     from migrator.steps.context import StatementResult, StepContext
-    from migrator.steps.transaction import Connection
 
 KIND = "analyze_tables"
 SUMMARY = "collects the planner's statistics of its tables while others read and write"

@@ -13,10 +13,10 @@ from migrator.steps.contract import Written, one_phase
 from migrator.steps.files import FILE, FILE_PATTERN, FILE_WANTED
 
 if TYPE_CHECKING:
+    from migrator.database.session import Connection
     from migrator.ledger.rows import LedgerStep
     from migrator.parsing.statements import ParsedStatement
     from migrator.steps.context import StatementResult, StepContext
-    from migrator.steps.transaction import Connection
 
 KIND = "create_index"
 SUMMARY = "builds the index while others read and write"

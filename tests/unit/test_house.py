@@ -1,0 +1,75 @@
+"""The figures of the house that no contract of import-linter states: rooms, circles, and the length of modules."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+
+ENGINE = Path(__file__).parents[2] / "include" / "migrator"
+ROOT_FILES, ROOMS, LONGEST = 11, 19, 400
+
+
+def circles(graph: grimp.ImportGraph) -> list[list[str]]:
+    """Modules that import each other, function-level and TYPE_CHECKING imports counted (Tarjan's components)."""
+    number: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        number[module] = low[module] = len(number)
+        stack.append(module)
+        for other in graph.find_modules_directly_imported_by(module):
+            if other not in number:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in stack:
+                low[module] = min(low[module], number[other])
+        if low[module] == number[module]:
+            position = stack.index(module)
+            if len(stack) - position > 1:
+                found.append(sorted(stack[position:]))
+            del stack[position:]
+
+    for module in sorted(graph.modules):
+        if module not in number:
+            visit(module)
+    return found
+
+
+@pytest.fixture
+def deep() -> object:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+def test_no_modules_import_each_other(deep: object) -> None:
+    graph = grimp.build_graph("migrator", cache_dir=None)
+    assert len(graph.modules) > 400
+    assert circles(graph) == []
+    graph.add_import(importer="migrator.errors", imported="migrator.stages.apply")
+    assert circles(graph), "a planted one is found"
+
+
+def test_the_root_holds_words_and_rooms_only() -> None:
+    assert len(list(ENGINE.glob("*.py"))) <= ROOT_FILES
+    assert len([path for path in ENGINE.iterdir() if (path / "__init__.py").is_file()]) <= ROOMS
+
+
+def test_no_module_is_too_long() -> None:
+    modules = [*ENGINE.rglob("*.py"), *(ENGINE.parents[1] / "plugins").rglob("*.py")]
+    long = {path.name: lines for path in modules if (lines := len(path.read_text().splitlines())) >= LONGEST}
+    assert long == {}
+
+
+def test_unit_tests_mirror_the_rooms() -> None:
+    """A folder of unit tests is named as the room, or as the part of a room, that it tests."""
+    tests = Path(__file__).parent
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {Path()}
+    others = {Path("airflow_migrator"), Path("compose"), Path("schemas")}
+    assert {folder for folder in folders - others if not (ENGINE / folder).is_dir()} == set()
