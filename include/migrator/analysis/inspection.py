@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from migrator.analysis import assertions
 from migrator.analysis.allowances import settled
 from migrator.analysis.classify import Classification, classify
 from migrator.analysis.effects import Effects, World
@@ -82,6 +83,7 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
     files = tuple(script.parsed for script in whole.all_scripts)
     told = [*_problems(whole), *_milder(_findings(whole), begun), *earlier.findings(before, begun, scripts)]
     findings = settled(told, files, sources.allow, known.today)
+    findings += [found for file in sources.assertions for found in _asserted(file, world)]
     for script in whole.all_scripts:
         for subject in script.everything():
             subject.memo.clear()  # it refers to the subject: without it all of this goes away by itself
@@ -100,6 +102,16 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
         estimates=estimates,
         waits=waits,
     )
+
+
+def _asserted(file: ParsedFile, world: World) -> Iterator[Finding]:
+    """What the metadata asserts runs when all is applied. No finding of it can be allowed, and what only might fail is
+    no error: the dry run asks it."""
+    script, _ = walk(file, world.in_another_session(), wanted=None)
+    yield from assertions.faults(script)
+    whole = Whole((script,), None, has_metadata=False)
+    for found in (*_problems(whole), *_findings(whole)):
+        yield replace(found, severity=Severity.WARNING) if found.rule == FAILS else found
 
 
 def _forecast(

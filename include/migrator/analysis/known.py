@@ -28,6 +28,8 @@ class Sources:
     """The metadata's `transaction`."""
     allow: tuple[Allow, ...] = ()
     has_metadata: bool = False
+    assertions: tuple[ParsedFile, ...] = ()
+    """The queries of the metadata's `verify`, each a text of its own."""
 
     @property
     def files(self) -> tuple[ParsedFile, ...]:

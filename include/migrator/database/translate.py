@@ -22,6 +22,9 @@ from migrator.plan import Statement
 LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25P03", "25P04"})
 """Ended by an administrator, a crash or a timeout, or not let in (PostgreSQL's Appendix A); and all of class 08."""
 
+PROTOCOL_VIOLATION = "08P01"
+"""Of class 08, but no lost connection: the server's answer to a text with `$1`, for which there is no value."""
+
 RETRYABLE = frozenset({"55P03", "40P01", "40001"})
 """Lock not granted, deadlock, serialization failure: the transaction is gone, the session lives."""
 
@@ -39,7 +42,7 @@ def is_transient_sqlstate(sqlstate: str | None) -> bool:
 
 
 def _is_lost(sqlstate: str) -> bool:
-    return sqlstate in LOST or sqlstate.startswith("08")
+    return sqlstate in LOST or (sqlstate.startswith("08") and sqlstate != PROTOCOL_VIOLATION)
 
 
 @contextmanager

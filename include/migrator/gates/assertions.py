@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from migrator.database import session
+from migrator.database import queries, session
+from migrator.database.door import send
 from migrator.errors import MigratorError, TransientError
 from migrator.evidence import Check, Verdict
 from migrator.plan import Plan
@@ -32,7 +33,8 @@ def step_checks(plan: Plan, conn: psycopg.Connection[Any]) -> list[Check]:
 
 
 def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan) -> Check:
-    """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write.
+    """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write, and
+    it is one statement by construction. What it locks is looked at: the analysis has seen no more than its text.
 
     :raises TransientError: somebody's lock or a lost connection says nothing about the migration, and must not undo it.
     """
@@ -42,12 +44,16 @@ def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan
         with session.translated(), conn.transaction(force_rollback=True):
             conn.execute("SET TRANSACTION READ ONLY")
             conn.execute(f"SET LOCAL statement_timeout = {int(timeout)}")
-            cursor = conn.execute(query.encode())
+            cursor = send(conn, query)
             rows = cursor.fetchmany(2) if cursor.description else None
+            taken = conn.execute(queries.load(__package__, "assertions")["locks_taken"]).fetchall()
     except TransientError:
         raise
     except MigratorError as exc:
         return Check(name, Verdict.FAILED, f"{exc}: {query}")
+    if taken:
+        text = ", ".join(f"{mode} on {relation}" for relation, mode in taken)
+        return Check(name, Verdict.FAILED, f"must only read, took {text}: {query}")
     if rows is None or len(rows) != 1 or len(rows[0]) != 1:
         shape = "no result" if rows is None else f"{'more than one' if len(rows) > 1 else len(rows)} rows"
         return Check(name, Verdict.FAILED, f"must give one row with one value, gave {shape}: {query}")

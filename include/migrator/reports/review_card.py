@@ -57,6 +57,9 @@ def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], wh
         yield "## Statements: predicted and observed\n\n" + _statements(plan, bundle)
         yield "## Schema changes on the restored copy\n\n" + _diff(bundle.dry_run.schema_diff)
     yield from _sql(plan)
+    if plan.assertions:
+        shown = "\n\n".join(fenced(query, "sql") for query in plan.assertions)
+        yield f"## Assertions\n\nEach must give one true value when all is applied, and only reads.\n\n{shown}"
     if bundle is not None:
         yield (
             "---\n\nAn answer covers exactly this:\n\n"
@@ -280,3 +283,7 @@ def _sql(plan: Plan) -> Iterator[str]:
             continue
         cut = content if len(content) <= SHOWN_SQL_CHARACTERS else content[:SHOWN_SQL_CHARACTERS] + "\n-- cut here"
         yield f"## {text(name)}\n\n" + fenced(cut, "sql")
+    for step in plan.steps:
+        made = [statement.sql for statement in step.statements if statement.file not in plan.files]
+        if made:
+            yield f"## Step {text(step.name)} ({step.kind})\n\n" + fenced(";\n".join(made) + ";", "sql")

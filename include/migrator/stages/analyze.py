@@ -19,6 +19,7 @@ from migrator.analysis.plan_steps import build_steps, rollback_steps
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
 from migrator.catalogue import content
 from migrator.catalogue.content import check_disk
+from migrator.catalogue.metadata import METADATA_FILE
 from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
 from migrator.facts.facts import CatalogFacts
 from migrator.gates.clear_way import has_content, is_applied
@@ -76,7 +77,16 @@ def parse_migration(migration: Migration) -> Parsed:
     sql = content.parse_sql(migration, raw)
     name = content.rollback_name(migration)
     rollback = None if name is None else parse(raw[name], file=name)
-    sources = Sources(tuple(sql.values()), rollback, metadata.transaction, metadata.allow, has_metadata=True)
+    sources = Sources(
+        tuple(sql.values()),
+        rollback,
+        metadata.transaction,
+        metadata.allow,
+        has_metadata=True,
+        assertions=tuple(
+            parse(text, file=f"{METADATA_FILE}#verify[{number}]") for number, text in enumerate(metadata.verify)
+        ),
+    )
     return Parsed(raw, sql, sources)
 
 

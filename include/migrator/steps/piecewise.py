@@ -31,6 +31,7 @@ from migrator.steps.transaction import (
     ddl_connection,
     roll_back,
     set_timeouts,
+    take_back,
 )
 from migrator.steps.transaction import execute as send
 
@@ -176,6 +177,7 @@ def _in_own_transaction(position: int, step: Step, ctx: StepContext, conn: Conne
         try:
             result = send(statement, step, ctx, conn)
             ctx.check_lock()
+            take_back(conn, ctx)
             ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn)
         except BaseException:
             roll_back(conn)

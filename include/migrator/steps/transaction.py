@@ -17,6 +17,7 @@ from psycopg import sql as quoting
 from psycopg.pq import TransactionStatus
 
 from migrator.database import session
+from migrator.database.door import send
 from migrator.database.locking import with_lock_retries
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
 from migrator.ledger.rows import STATEMENTS_DONE
@@ -132,6 +133,7 @@ def _attempt(
     try:
         results = tuple(execute(statement, step, ctx, conn) for statement in step.statements)
         ctx.check_lock()
+        take_back(conn, ctx)
         with session.translated(step=step.name):
             finish(conn, sum(result.rows for result in results if result.rows > 0))
     except BaseException:
@@ -142,7 +144,7 @@ def _attempt(
 
 
 def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
-    """Send one statement with the simple protocol and collect what the server says while it runs.
+    """Send one statement through the door and collect what the server says while it runs.
 
     Sent alone so that an error maps to its file, line and column.
     """
@@ -152,7 +154,7 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
     ctx.trace_before(step, statement, conn)
     started = time.monotonic()
     with noticing(conn, ctx) as notices, cancellable(ctx), session.translated(statement=statement, step=step.name):
-        cursor = conn.execute(statement.sql.encode())
+        cursor = send(conn, statement.sql, statement=statement)
     seconds = time.monotonic() - started
     if conn.info.transaction_status != status:
         raise StatementFailed(
@@ -203,6 +205,20 @@ def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
     a transaction for those after the string as well."""
     with session.translated(step=step.name):
         conn.execute(quoting.SQL("BEGIN; {}").format(_timeouts(ctx, local=True)))
+
+
+def take_back(conn: Connection, ctx: StepContext) -> None:
+    """What the engine writes now, it writes as itself, whatever role, path or time zone the statements have left.
+    For the rest of the transaction only: statements that run one by one keep their session."""
+    role = quoting.Identifier(ctx.endpoint.role) if ctx.endpoint.role else quoting.SQL("NONE")
+    with session.translated():
+        conn.execute(
+            quoting.SQL(
+                "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE {role};"
+                " SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL TimeZone = 'UTC';"
+                " SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL row_security = on"
+            ).format(role=role)
+        )
 
 
 def roll_back(conn: Connection) -> None:

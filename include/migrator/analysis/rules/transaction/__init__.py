@@ -15,8 +15,11 @@ from migrator.analysis.rules.transaction import (
     not_analysed,
     not_in_transaction,
     old_transactions,
+    parameter,
     set_local,
     standby_queries,
+    state_left,
+    text_reading,
     timeout_concurrently,
     timeout_late,
     transaction_control,
@@ -27,6 +30,8 @@ from migrator.analysis.rules.transaction import (
 
 RULES: tuple[Rule, ...] = (
     transaction_control.RULE,
+    text_reading.RULE,
+    parameter.RULE,
     will_fail.RULE,
     nesting.RULE,
     not_in_transaction.RULE,
@@ -37,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     lock_order.RULE,
     enum_value.RULE,
     set_local.RULE,
+    state_left.RULE,
     lock_timeout.RULE,
     timeout_late.RULE,
     timeout_concurrently.RULE,

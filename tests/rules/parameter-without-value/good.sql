@@ -1,0 +1,1 @@
+PREPARE renamed AS UPDATE users SET name = 'x' WHERE id = $1;

@@ -1,0 +1,2 @@
+SET ROLE somebody;
+SELECT 1;
