@@ -52,7 +52,7 @@ def test_rehearsed_applied_and_verified(database: Endpoint, copies: Endpoint, tm
         row = row_of(plan, database)
         assert row is not None
         assert row.status == "success"
-        restore_test.drop_copy(restore, copies=copies)
+        restore_test.drop_copy(restore, copies=copies, run=run)
         if number == 0:
             query(database, SEED)
     assert query(copies, "SELECT datname FROM pg_database WHERE NOT datistemplate") == [("postgres",)]

@@ -17,8 +17,9 @@ from migrator.backups import retention
 from migrator.backups.contract import Place, Provider
 from migrator.backups.providers import PROVIDERS
 from migrator.backups.storage import local_storage
+from migrator.database import session
 from migrator.database.session import Endpoint
-from migrator.errors import EnvironmentFault, RestoreNotProven
+from migrator.errors import EnvironmentFault, Refused, RestoreNotProven
 from migrator.evidence import SnapshotRecord, Verdict
 from migrator.run import RunContext
 from migrator.stages import restore_test, snapshot
@@ -80,8 +81,8 @@ def test_the_copy_equals_the_source(source: Endpoint, copies: Endpoint, target: 
     assert (evidence.tables_compared, evidence.rows_compared) == (2, 5020)
     with psycopg.connect(copies.with_database(evidence.copy_database).conninfo) as conn:
         assert conn.execute("SELECT count(*), max(id) FROM message").fetchall() == [(5000, 5000)]
-    assert restore_test.drop_copy(evidence, copies=copies)
-    assert not restore_test.drop_copy(evidence, copies=copies)
+    assert restore_test.drop_copy(evidence, copies=copies, run=RUN)
+    assert not restore_test.drop_copy(evidence, copies=copies, run=RUN)
     assert copy_databases(copies) == []
 
 
@@ -277,3 +278,29 @@ def superuser_of(server: Any) -> Any:
         return psycopg.connect(server.conninfo(dbname), autocommit=True)
 
     return connect
+
+
+def test_only_the_runs_own_copy_is_dropped(source: Endpoint, copies: Endpoint, target: Target) -> None:
+    """An edited document, a mark that was copied, a database without any: none of them is ours to drop."""
+    evidence = restore_test.run(take(source, target), copies=copies, target=target, run=RUN)
+    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE payroll")
+        with pytest.raises(Refused, match='"payroll" is not the restored copy of this run'):
+            restore_test.drop_copy(replace(evidence, copy_database="payroll"), copies=copies, run=RUN)
+        with session.connect(copies, purpose="drop_copy") as session_conn:
+            with pytest.raises(Refused, match="not marked as a restored copy"):
+                restored.drop(session_conn, "payroll")
+            mark = conn.execute(
+                "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
+                (evidence.copy_database,),
+            ).fetchone()
+            assert mark is not None
+            conn.execute(f"COMMENT ON DATABASE payroll IS '{mark[0]}'".encode())
+            with pytest.raises(Refused, match="not marked as a restored copy"):
+                restored.drop(session_conn, "payroll", run=RUN)
+        assert restored.reap(copies, now=NOW.replace(year=2100)) == (evidence.copy_database,)
+        assert copy_databases(copies) == ["payroll"]
+        conn.execute("DROP DATABASE payroll")
+        unmarked = restored.copy_name(RUN)
+        conn.execute(f'CREATE DATABASE "{unmarked}"'.encode())
+    assert restore_test.drop_copy(evidence, copies=copies, run=RUN), "killed before it could be marked"

@@ -37,9 +37,22 @@ class CopyMark:
 
 def copy_name(run: RunContext) -> str:
     """The same for every attempt of one run, and no other run's."""
-    unique = hashlib.sha256(f"{run.target}/{run.version}/{run.run_id}".encode()).hexdigest()[:10]
-    stem = re.sub(r"[^a-z0-9]+", "_", f"copy_{run.target}_{run.version}".lower())[:46]
+    return _name(run.target, run.version, run.run_id)
+
+
+def _name(target: str, version: str, run_id: str) -> str:
+    unique = hashlib.sha256(f"{target}/{version}/{run_id}".encode()).hexdigest()[:10]
+    stem = re.sub(r"[^a-z0-9]+", "_", f"copy_{target}_{version}".lower())[:46]
     return f"{stem}_{unique}"
+
+
+def require_own(name: str, run: RunContext) -> None:
+    """:raises Refused: a document says that the run's copy is a database that no run of this name ever made."""
+    if name != copy_name(run):
+        raise Refused(
+            f'"{name}" is not the restored copy of this run, which is "{copy_name(run)}": somebody has changed a'
+            " document of the run; clear restore_test with downstream"
+        )
 
 
 def create(conn: Connection, name: str, *, run: RunContext, encoding: str, lc_collate: str, lc_ctype: str) -> None:
@@ -47,7 +60,7 @@ def create(conn: Connection, name: str, *, run: RunContext, encoding: str, lc_co
 
     :raises EnvironmentFault: the role may not create databases, or the locale is not on this server.
     """
-    drop(conn, name)
+    drop(conn, name, run=run)
     command = pgsql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
         pgsql.Identifier(name), pgsql.Literal(encoding), pgsql.Literal(lc_collate), pgsql.Literal(lc_ctype)
     )
@@ -77,14 +90,17 @@ def create(conn: Connection, name: str, *, run: RunContext, encoding: str, lc_co
         ) from None
 
 
-def drop(conn: Connection, name: str) -> bool:
+def drop(conn: Connection, name: str, *, run: RunContext | None = None) -> bool:
     """Drop a copy and the clone that a killed dry run left of it. Whether there was one.
 
-    :raises Refused: the database is there, but is not marked as a copy.
+    :param run: whose copy it is. Killed between making it and marking it, an attempt leaves it without a comment: only
+        under the very name of the run's copy is such a database dropped.
+    :raises Refused: the database is there, but does not carry the mark of the run that its name is made of.
     """
     with session.translated():
         rows = conn.execute(queries.load(__package__, "backups")["mark"], {"database": name}).fetchall()
-        if rows and parse_mark(name, rows[0][0]) is None and rows[0][0] is not None:
+        unmarked = bool(rows) and rows[0][0] is None and run is not None and name == copy_name(run)
+        if rows and not unmarked and parse_mark(name, rows[0][0]) is None:
             raise Refused(f'database "{name}" is not marked as a restored copy: it is not dropped')
         for one in _both(name):
             conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(one)))
@@ -142,6 +158,8 @@ def parse_mark(database: str, comment: str | None) -> CopyMark | None:
         data = json.loads(comment or "")
         if data["migrator_copy"] != 1:
             return None
+        if database != _name(data["target"], data["version"], data["run_id"]):
+            return None  # a mark that was copied from another database
         expires = datetime.fromisoformat(data["expires_at"])
         return CopyMark(database, data["run_id"], data["version"], data["target"], expires)
     except (ValueError, KeyError, TypeError):

@@ -64,7 +64,7 @@ def run(
             proof_seconds = time.monotonic() - started
             proof.refuse_differences(record, checks)
         except BaseException:
-            _drop_at_the_end(copies, name, log)
+            _drop_at_the_end(copies, name, run, log)
             raise
     return RestoreEvidence(
         snapshot_id=record.id,
@@ -91,10 +91,14 @@ def backup_of(record: SnapshotRecord) -> Backup:
     )
 
 
-def drop_copy(evidence: RestoreEvidence, *, copies: Endpoint, log: logging.Logger = LOG) -> bool:
-    """Whether there was one. A copy of production's data does not outlive the run that needed it."""
+def drop_copy(evidence: RestoreEvidence, *, copies: Endpoint, run: RunContext, log: logging.Logger = LOG) -> bool:
+    """Whether there was one. A copy of production's data does not outlive the run that needed it.
+
+    :raises Refused: the document names a database that is not this run's copy.
+    """
+    restored.require_own(evidence.copy_database, run)
     with session.connect(copies, purpose="drop_copy") as conn:
-        found = restored.drop(conn, evidence.copy_database)
+        found = restored.drop(conn, evidence.copy_database, run=run)
     log.info("copy %s %s", evidence.copy_database, "dropped" if found else "was gone already")
     return found
 
@@ -111,10 +115,10 @@ def _elsewhere(conn: Connection, record: SnapshotRecord, target: Target, log: lo
     log.warning("%s; in production that is refused", text)
 
 
-def _drop_at_the_end(copies: Endpoint, name: str, log: logging.Logger) -> None:
+def _drop_at_the_end(copies: Endpoint, name: str, run: RunContext, log: logging.Logger) -> None:
     """On a connection of its own: the other may be in the middle of something."""
     try:
         with session.connect(copies, purpose="drop_copy") as conn:
-            restored.drop(conn, name)
+            restored.drop(conn, name, run=run)
     except Exception as exc:
         log.warning('the copy "%s" could not be dropped, the hourly housekeeping will: %s', name, exc)

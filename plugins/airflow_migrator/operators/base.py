@@ -110,9 +110,7 @@ class MigrationTask:
 
         :raises NeedsHuman: it is missing or was changed.
         """
-        from airflow_migrator.storage.evidence_store import EvidenceStore
-
-        return EvidenceStore.get(context["ti"].xcom_pull(task_ids=stage), cls, stage=stage)
+        return self.store(context).own(context["ti"].xcom_pull(task_ids=stage), cls, stage=stage)
 
     def plan(self, context: Context) -> Plan:
         from migrator.plan import Plan

@@ -22,4 +22,4 @@ class PgMigrationDropCopyOperator(PgMigrationOperator):
 
         with self.running(context):
             evidence = self.read(context, "restore_test", RestoreEvidence)
-            restore_test.drop_copy(evidence, copies=self.migration_hook().copies())
+            restore_test.drop_copy(evidence, copies=self.migration_hook().copies(), run=self.run_context(context))

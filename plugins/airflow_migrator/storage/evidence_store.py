@@ -32,6 +32,20 @@ class EvidenceStore:
         path.write_text(documents.canonical_json(document) + "\n", encoding="utf-8")
         return {"uri": str(path), "digest": documents.digest(document), **summary}
 
+    def own(self, reference: dict[str, Any] | None, cls: type[T], *, stage: str) -> T:
+        """The same for a document of this very run: XCom can be edited by people, so it must lie where the stage has
+        put it.
+
+        :raises NeedsHuman: it lies elsewhere; see `get` for the rest.
+        """
+        place = str(self._folder() / f"{stage}.json")
+        if reference and reference.get("uri") != place:
+            raise NeedsHuman(
+                f"{reference.get('uri')!r} is not where this run keeps what stage {stage!r} wrote ({place!r}): somebody"
+                f" has changed the XCom; clear {stage!r} with downstream"
+            )
+        return self.get(reference, cls, stage=stage)
+
     @staticmethod
     def get(reference: dict[str, Any] | None, cls: type[T], *, stage: str) -> T:
         """Read back the document that the XCom `reference` names.

@@ -59,3 +59,15 @@ def test_a_missing_document_says_what_to_clear(tmp_path: Path) -> None:
         EvidenceStore.get(reference, Paper, stage="snapshot")
     with pytest.raises(NeedsHuman, match="left no document"):
         EvidenceStore.get(None, Paper, stage="snapshot")
+
+
+def test_a_reference_to_another_runs_document_is_refused(tmp_path: Path) -> None:
+    """Digest and all may be right: it is what somebody else's run has proved."""
+    other = EvidenceStore(str(tmp_path), "production", "001_one", "manual__other").put("dry_run", Paper("x"))
+    mine = store(tmp_path).put("dry_run", Paper("x"))
+    assert store(tmp_path).own(mine, Paper, stage="dry_run") == Paper("x")
+    for wrong in (other, {**mine, "uri": mine["uri"].replace("dry_run", "restore_test")}):
+        with pytest.raises(NeedsHuman, match="somebody has changed the XCom"):
+            store(tmp_path).own(wrong, Paper, stage="dry_run")
+    with pytest.raises(NeedsHuman, match="left no document"):
+        store(tmp_path).own(None, Paper, stage="dry_run")
