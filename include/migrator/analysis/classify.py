@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from migrator import wording
 from migrator.analysis.effects.world import World
+from migrator.analysis.rules import privileges
+from migrator.analysis.rules.guard import guarded
 from migrator.analysis.rules.model import SMALL_ROWS, rows_of, size_text
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
@@ -120,11 +122,23 @@ def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = (), *, unr
     felt = [item for item in waits if (item.hold_seconds or 0.0) >= LONG_SECONDS or item.waiting >= MANY_WAITING]
     if felt:
         risk = Risk.HIGH
+    powers = list(dict.fromkeys(text for subject in subjects for text in _powers(subject)))
+    if powers:
+        risk = Risk.HIGH
+        reasons += powers
     if unread:
         risk = max(risk, Risk.MEDIUM, key=lambda value: value.rank)
         reasons.append(f"{wording.count(unread, 'part')} could not be read: what it does is not known")
     reasons += [_felt(item) for item in felt]
     return Classification(kind, risk, bool(blocking or felt), tuple(dict.fromkeys([*reasons, *blocking])))
+
+
+def _powers(subject: Subject) -> Iterator[str]:
+    """Rights, and what reaches beyond the database: no size makes that small."""
+    for rule in privileges.RULES:
+        if rule.statement is not None and (not rule.on or subject.statement.name in rule.on):
+            for told, hit in guarded(rule, rule.statement, subject):
+                yield f"line {subject.statement.line}: {told.id}: {hit.message}"
 
 
 def _felt(wait: LockWait) -> str:

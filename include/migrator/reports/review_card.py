@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from migrator import wording
+from migrator.analysis.rules import PRIVILEGES
 from migrator.evidence import Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.gates import emergency
 from migrator.plan import Finding, Plan, PredictedLock, Severity
@@ -70,7 +71,8 @@ def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], wh
 
 def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[str, ...]:
     """What a reviewer should not overlook, the worst first."""
-    found = []
+    rights = [finding.message for finding in plan.findings if finding.rule in PRIVILEGES]
+    found = [f"**privileges**: {text(message)}" for message in rights]
     checks = [*bundle.restore.checks, *bundle.dry_run.checks]
     for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
         if names := [check.name for check in checks if check.verdict is verdict]:

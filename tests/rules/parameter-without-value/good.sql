@@ -1,1 +1,1 @@
-PREPARE renamed AS UPDATE users SET name = 'x' WHERE id = $1;
+PREPARE renamed AS SELECT 1 WHERE 1 = $1;

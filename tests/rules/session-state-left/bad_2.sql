@@ -1,2 +1,2 @@
-SET ROLE somebody;
+SET TimeZone = 'Asia/Tokyo';
 SELECT 1;

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import functools
 
-from migrator.analysis.rules import columns, constraints, indexes, style, tables, transaction
+from migrator.analysis.rules import columns, constraints, indexes, privileges, style, tables, transaction
 from migrator.analysis.rules.model import Rule, StatementCheck
 
 RULES: tuple[Rule, ...] = (
+    *privileges.RULES,
     *transaction.RULES,
     *indexes.RULES,
     *columns.RULES,
@@ -20,6 +21,9 @@ RULES: tuple[Rule, ...] = (
 )
 
 ALTER_TABLE = "alter_table_stmt"
+
+PRIVILEGES = frozenset(rule.id for rule in privileges.RULES)
+"""What they find is of high risk, and comes first for reviewers."""
 
 BY_ID = {rule.id: rule for rule in RULES}
 
@@ -44,4 +48,4 @@ def rules_called(name: str) -> tuple[str, ...]:
     return tuple(rule.id for rule in RULES if any(name in (alias, alias.partition(":")[2]) for alias in rule.aliases))
 
 
-__all__ = ["BY_ID", "RULES", "Rule", "checks_on", "rules_called"]
+__all__ = ["BY_ID", "PRIVILEGES", "RULES", "Rule", "checks_on", "rules_called"]

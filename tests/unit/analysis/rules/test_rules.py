@@ -9,14 +9,14 @@ import pytest
 from migrator.analysis.effects import World
 from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
-from migrator.analysis.rules import BY_ID, RULES, checks_on
+from migrator.analysis.rules import BY_ID, PRIVILEGES, RULES, checks_on
 from migrator.analysis.rules.reference import page
 from migrator.analysis.walk.pending import Earlier, lock_orders
 from migrator.analysis.walk.walk import walk
 from migrator.facts.facts import CatalogFacts, ColumnFacts, RelationFacts
 from migrator.parsing.build import migrations_of
 from migrator.parsing.statements import parse
-from migrator.plan import Severity
+from migrator.plan import Risk, Severity
 from tests.effects.corpus import load
 from tests.rule_examples import FOLDER, Example, examples, unexplained
 
@@ -159,3 +159,10 @@ VALIDATE = "ALTER TABLE t VALIDATE CONSTRAINT c;"
 def test_validation_at_once_is_one_of_the_same_transaction(files: list[str], found: bool) -> None:
     inspection = inspect(Sources(tuple(parse(text, file=f"{number}.sql") for number, text in enumerate(files))))
     assert ("validate-in-same-transaction" in {finding.rule for finding in inspection.findings}) is found
+
+
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.bad and one.rule in PRIVILEGES], ids=str)
+def test_privileges_are_of_high_risk_and_told_first(example: Example) -> None:
+    inspection = inspect(Sources((example.parsed,)))
+    assert inspection.classification.risk is Risk.HIGH
+    assert inspection.findings[0].rule in PRIVILEGES

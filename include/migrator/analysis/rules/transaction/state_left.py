@@ -10,16 +10,14 @@ from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import enum
 from migrator.plan import Severity
 
-WHO_AND_WHERE = {
-    "role": "RESET ROLE;",
-    "session_authorization": "RESET SESSION AUTHORIZATION;",
+WHERE_AND_WHEN = {
     "search_path": "RESET search_path;",
     "session_replication_role": "RESET session_replication_role;",
     "row_security": "RESET row_security;",
     "timezone": "RESET timezone;",
     "datestyle": "RESET datestyle;",
 }
-"""By lower-case name; timeouts and memory are left out: they change no meaning, and end with the step."""
+"""By lower-case name. Roles are `acts-as-another-role`'s; timeouts and memory change no meaning."""
 
 
 def check(script: Script) -> Iterator[Hit]:
@@ -33,12 +31,12 @@ def check(script: Script) -> Iterator[Hit]:
             left.clear()
         elif kind in ("VAR_RESET", "VAR_SET_DEFAULT"):
             left.pop(name, None)
-        elif name in WHO_AND_WHERE and not tree.is_local:
+        elif name in WHERE_AND_WHEN and not tree.is_local:
             left[name] = subject
     for name, subject in left.items():
         yield Hit(
             f"{name} stays as it is set here until the step is over",
-            alternative_sql=WHO_AND_WHERE[name],
+            alternative_sql=WHERE_AND_WHEN[name],
             subject=subject,
         )
 
@@ -46,9 +44,9 @@ def check(script: Script) -> Iterator[Hit]:
 RULE = Rule(
     id="session-state-left",
     severity=Severity.INFO,
-    condition="SET of role, session authorization, search_path, TimeZone and the like that nothing takes back",
-    effect="every statement after it runs as that role or looks there first, also one that somebody adds later; the"
-    " ledger's row is written as the engine all the same",
+    condition="SET of search_path, row_security, TimeZone and the like that nothing takes back",
+    effect="every statement after it looks there first, also one that somebody adds later; the ledger's row is written"
+    " as the engine all the same",
     alternative="SET LOCAL in a transaction, or RESET after the statements it is for",
     source=DOCS + "sql-reset.html",
     script=check,

@@ -1,0 +1,2 @@
+-- fails: 42704
+ALTER ROLE app PASSWORD NULL;

@@ -1,0 +1,1 @@
+DO $$ BEGIN PERFORM lo_export(1, '/tmp/x'); END $$;

@@ -1,0 +1,1 @@
+DO $$ BEGIN ALTER ROLE app CREATEDB; END $$;

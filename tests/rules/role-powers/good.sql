@@ -1,0 +1,3 @@
+-- fails: 42501
+CREATE ROLE app NOLOGIN;
+REVOKE admin FROM app;
