@@ -46,7 +46,9 @@ def build(snapshot: str, folder: Path) -> Manifest:
 
 
 def write(manifest: Manifest, folder: Path) -> None:
-    (folder / NAME).write_text(documents.canonical_json(manifest) + "\n", encoding="utf-8")
+    path = folder / NAME
+    path.touch(mode=0o600)
+    path.write_text(documents.canonical_json(manifest) + "\n", encoding="utf-8")
 
 
 def check(folder: Path, *, digest: str) -> Manifest:

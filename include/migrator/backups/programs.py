@@ -8,7 +8,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -25,6 +26,12 @@ TRANSIENT = re.compile(
 )
 """What the programs print when the server, not the request, was the trouble."""
 TAIL_LINES = 12
+
+SERVICE = "migrator"
+ENVIRONMENT = {"password": "PGPASSWORD", "options": "PGOPTIONS"}
+"""Parameters whose value may hold anything, and libpq's variable for each."""
+SECRET = ("sslpassword", "oauth_client_secret")
+"""Secrets for which libpq has no variable: they go by our service file, or stand in that of the user."""
 
 
 def client_programs(major: int, *, configured: Path | None = None) -> Programs:
@@ -51,12 +58,27 @@ def client_programs(major: int, *, configured: Path | None = None) -> Programs:
     raise EnvironmentFault(f"no pg_dump for a server of version {major}: {missing}") from None
 
 
-def connection_environment(endpoint: Endpoint) -> tuple[str, dict[str, str]]:
-    """The connection string without the password, for the command line, and the password, for the environment."""
-    parts = conninfo_to_dict(endpoint.conninfo)
-    password = parts.pop("password", None)
-    shown = make_conninfo("", **{**parts, "application_name": "migration snapshot"})
-    return shown, {"PGPASSWORD": str(password)} if password else {}
+@contextmanager
+def connection_by_service(endpoint: Endpoint) -> Iterator[tuple[str, dict[str, str]]]:
+    """What stands on a program's command line, which everybody on the machine can read, and its environment.
+
+    All parameters are in a service file that only we can read; a password goes by the environment, because the file
+    knows no quoting (https://www.postgresql.org/docs/current/libpq-pgservice.html).
+    """
+    parts = {key: str(value) for key, value in conninfo_to_dict(endpoint.conninfo).items() if value is not None}
+    secrets = {ENVIRONMENT[key]: parts.pop(key) for key in ENVIRONMENT if key in parts}
+    theirs = parts.pop("service", None)
+    if theirs is not None:  # libpq reads one service, and theirs may be all that tells where the server is
+        yield (
+            make_conninfo("", service=theirs, **{key: value for key, value in parts.items() if key not in SECRET}),
+            secrets,
+        )
+        return
+    parts["application_name"] = "migration snapshot"
+    with tempfile.NamedTemporaryFile("w", prefix="migrator-service-", encoding="utf-8") as file:  # mode 0600
+        file.write("".join([f"[{SERVICE}]\n", *(f"{key}={value}\n" for key, value in parts.items())]))
+        file.flush()
+        yield f"service={SERVICE}", {**secrets, "PGSERVICEFILE": file.name}
 
 
 def run(
@@ -82,6 +104,7 @@ def run(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,  # a dump is production's data
         )
         try:
             if while_waiting is not None:

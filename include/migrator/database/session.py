@@ -67,7 +67,10 @@ class Endpoint:
             parts = conninfo_to_dict(self.conninfo)
         except psycopg.Error:
             return self.name or "(unreadable connection string)"
-        where = f"{parts.get('host') or parts.get('hostaddr') or 'local'}/{parts.get('dbname') or ''}"
+        host = str(parts.get("host") or parts.get("hostaddr") or "local")
+        if "@" in host:  # of a URI whose password has an unescaped @: what libpq takes for the host is half of it
+            return self.name or "(unreadable connection string)"
+        where = f"{host}/{parts.get('dbname') or ''}"
         return f"{self.name} ({where})" if self.name else where
 
 

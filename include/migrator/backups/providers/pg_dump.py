@@ -13,7 +13,7 @@ from pathlib import Path
 
 from migrator.backups import manifest, retention
 from migrator.backups.contract import Backup, Capabilities, Place, Restored, Wanted
-from migrator.backups.programs import client_programs, connection_environment, run
+from migrator.backups.programs import client_programs, connection_by_service, run
 from migrator.database.session import Endpoint
 from migrator.embedded.programs import Programs
 from migrator.errors import EnvironmentFault, ProgramFailed, UsageError
@@ -161,24 +161,24 @@ def _knows(programs: Programs, method: str) -> bool:
 def _dump(wanted: Wanted, folder: Path, *, programs: Programs, jobs: int, compression: str) -> float:
     """Into `folder`/dump; returns seconds."""
     level = {"gzip": "1", "none": "0"}[compression] if programs.major < 16 else LEVELS[compression]
-    conninfo, env = connection_environment(wanted.endpoint)
     role = [f"--role={wanted.endpoint.role}"] if wanted.endpoint.role else []
-    return run(
-        programs,
-        "pg_dump",
-        "--format=directory",
-        f"--file={folder / DUMP}",
-        f"--jobs={jobs}",
-        f"--compress={level}",
-        f"--snapshot={wanted.exported}",
-        f"--lock-wait-timeout={LOCK_WAIT}",
-        "--encoding=UTF8",
-        "--no-password",
-        *role,
-        f"--dbname={conninfo}",
-        env=env,
-        while_waiting=wanted.while_waiting,
-    )
+    with connection_by_service(wanted.endpoint) as (conninfo, env):
+        return run(
+            programs,
+            "pg_dump",
+            "--format=directory",
+            f"--file={folder / DUMP}",
+            f"--jobs={jobs}",
+            f"--compress={level}",
+            f"--snapshot={wanted.exported}",
+            f"--lock-wait-timeout={LOCK_WAIT}",
+            "--encoding=UTF8",
+            "--no-password",
+            *role,
+            f"--dbname={conninfo}",
+            env=env,
+            while_waiting=wanted.while_waiting,
+        )
 
 
 def _restore(
@@ -188,8 +188,10 @@ def _restore(
     source = folder / DUMP
     entries = programs.run("pg_restore", "--list", source).splitlines()
     left_out = tuple(line.split(None, 3)[3] for line in entries if _is_foreign(line, privileges))
-    conninfo, env = connection_environment(endpoint)
-    with tempfile.NamedTemporaryFile("w", prefix="migrator-toc-", suffix=".list") as listing:
+    with (
+        connection_by_service(endpoint) as (conninfo, env),
+        tempfile.NamedTemporaryFile("w", prefix="migrator-toc-", suffix=".list") as listing,
+    ):
         listing.write("\n".join(line for line in entries if not _is_foreign(line, privileges)) + "\n")
         listing.flush()
         seconds = run(
