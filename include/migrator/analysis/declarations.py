@@ -49,8 +49,14 @@ def declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
 def _empty(inspection: Inspection) -> list[Finding]:
     """A file of comments would be recorded as applied, and everybody would believe that something was done."""
     files = (script.parsed for script in inspection.scripts)
-    return [
+    found = [
         Finding(EMPTY_RULE, Severity.ERROR, "has no statement", "write what is to be done, or remove it", file=one.file)
         for one in files
         if not one.statements and not one.unparsed
     ]
+    undo = inspection.rollback.parsed if inspection.rollback is not None else None
+    if undo is not None and not undo.statements and not undo.unparsed:
+        hint = "write what undoes the migration, or say rollback_available: false"
+        message = "has no statement, so it undoes nothing, but rollback_available is true"
+        found.append(Finding(EMPTY_RULE, Severity.ERROR, message, hint, file=undo.file))
+    return found

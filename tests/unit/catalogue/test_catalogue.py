@@ -230,4 +230,5 @@ def test_new_writes_what_check_accepts(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert main(["check", "--migrations", str(root)]) == 1
     told = capsys.readouterr().out.splitlines()
-    assert sum("error" in line for line in told[:-1]) == sum("nothing-to-do" in line for line in told[:-1]) == 2
+    assert sum("error" in line for line in told[:-1]) == sum("nothing-to-do" in line for line in told[:-1]) == 4
+    assert sum("rollback_available" in line for line in told) >= 2
