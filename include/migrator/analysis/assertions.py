@@ -42,6 +42,9 @@ HARMLESS = frozenset(
         "pg_get_sequence_data",
         "pg_current_wal_lsn",
         "pg_last_wal_replay_lsn",
+        "pg_sleep",
+        "pg_sleep_for",
+        "pg_sleep_until",
     ]
 )
 """Volatile, because the answer changes, but they do nothing; statement_timeout ends what sleeps."""

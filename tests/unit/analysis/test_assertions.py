@@ -55,7 +55,10 @@ def test_an_assertion_that_is_no_query_is_refused(assertion: str, wrong: str, tm
         refuse_errors(plan)
 
 
-@pytest.mark.parametrize("assertion", ["SELECT count(*) = 0 FROM t", "VALUES (true)", "SHOW jit", "TABLE t"])
+@pytest.mark.parametrize(
+    "assertion",
+    ["SELECT count(*) = 0 FROM t", "VALUES (true)", "SHOW jit", "TABLE t", "SELECT pg_sleep(1) IS NOT NULL"],
+)
 def test_queries_are_assertions(assertion: str, tmp_path: Path) -> None:
     plan = planned(tmp_path, assertion)
     assert [one for one in plan.findings if one.file == "migration-metadata.yaml#verify[0]"] == []

@@ -35,7 +35,7 @@ class Parameters:
     tables: tuple[str, ...] = described(
         "Tables to analyze, in this order, as SQL writes their names: `public.messages`.",
         pattern=TABLE_PATTERN,
-        wanted="is not the name of a table: write it as SQL does, such as public.messages",
+        wanted='is not the name of a table: write it as SQL does, such as public.messages or "Odd Names"',
     )
     skip_locked: bool = described(
         "`true`: pass by a table that somebody else is changing, instead of waiting for it.", default=False
