@@ -166,3 +166,12 @@ def test_privileges_are_of_high_risk_and_told_first(example: Example) -> None:
     inspection = inspect(Sources((example.parsed,)))
     assert inspection.classification.risk is Risk.HIGH
     assert inspection.findings[0].rule in PRIVILEGES
+
+
+@pytest.mark.parametrize(
+    "table, severity", [("pg_search_documents", Severity.WARNING), ("pg_catalog.pg_class", Severity.ERROR)]
+)
+def test_a_name_like_the_catalogs_is_refused_when_it_is_certain(table: str, severity: Severity) -> None:
+    parsed = parse(f"UPDATE {table} SET relname = 'x' WHERE relname = 'y'", file="x")
+    found = inspect(Sources((parsed,))).findings
+    assert [one.severity for one in found if one.rule == "writes-the-catalog"] == [severity]
