@@ -208,10 +208,12 @@ def _migration(version: Path | str, server: Server, settings: Settings, args: ar
     from migrator.analysis.inspection import inspect
     from migrator.analysis.known import Known
     from migrator.analysis.walk.pending import NOTHING_BEFORE
+    from migrator.catalogue import content
     from migrator.reports.building import analysis_of
     from migrator.stages.analyze import parse_migration
 
     migration = options.migration(args, str(version))
+    content.expected_changes(migration)  # refused here when it is wrong, as the stage refuses it
     sources = parse_migration(migration).sources
     past = server.past(options.catalogue_root(args))
     before, others = (past.before(migration.version), past.others(migration.version)) if past else (NOTHING_BEFORE, ())
