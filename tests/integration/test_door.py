@@ -88,3 +88,17 @@ def test_what_the_file_leaves_behind_does_not_reach_the_ledger(
     row = row_of(plan, database)
     assert row is not None
     assert row.status == "success"
+
+
+@pytest.mark.parametrize("transaction", [None, False])
+def test_deferred_triggers_find_their_names_at_commit(transaction: bool | None, database: Endpoint) -> None:
+    plan = plan_from_sql(
+        "CREATE TABLE told (id int);\nCREATE TABLE source (id int);\n"
+        "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN INSERT INTO told VALUES (NEW.id); RETURN NULL; END $$;\n"
+        "CREATE CONSTRAINT TRIGGER later AFTER INSERT ON source DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION tell();\nINSERT INTO source VALUES (1);",
+        transaction=transaction,
+    )
+    apply_all(plan, database)
+    assert query(database, "SELECT id FROM public.told") == [(1,)]
