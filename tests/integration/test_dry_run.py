@@ -452,3 +452,13 @@ def test_what_a_step_promises_is_looked_at_on_the_copy(copies: Endpoint, copy: E
     wrong = replace(plan.steps[1], params={**given, "tables": ["public.nowhere"]})
     failure = failed(replace(plan, steps=(plan.steps[0], wrong)), copies, copy)
     assert "there is no table public.nowhere" in check_of(failure.evidence, "step fresh").detail
+
+
+def test_what_undoes_itself_is_rehearsed_without_a_script(copies: Endpoint, copy: Endpoint) -> None:
+    kind = kind_named("analyze_tables")
+    given = {"tables": ["public.messages"], "skip_locked": False, "buffer_usage_limit": None}
+    parsed, statements = to_steps("ANALYZE public.messages", "migration-metadata.yaml#fresh")
+    step = kind.plan(Written("fresh", parsed, statements, given))
+    evidence = rehearse(replace(plan_from_sql("SELECT 1"), steps=(step,)), copies, copy)
+    assert not evidence.irreversible
+    assert verdicts(evidence)["rollback_schema_equal"] == verdicts(evidence)["reapply"] == "passed"

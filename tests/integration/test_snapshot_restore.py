@@ -280,6 +280,16 @@ def superuser_of(server: Any) -> Any:
     return connect
 
 
+def test_a_damaged_backup_costs_no_copy_that_is_proved(source: Endpoint, copies: Endpoint, target: Target) -> None:
+    record = take(source, target)
+    evidence = restore_test.run(record, copies=copies, target=target, run=RUN)
+    (folder_of(target, record) / "dump" / "toc.dat").write_bytes(b"gone")
+    with pytest.raises(RestoreNotProven, match=r"toc\.dat is damaged"):
+        restore_test.run(record, copies=copies, target=target, run=RUN)
+    assert copy_databases(copies) == [evidence.copy_database]
+    assert restore_test.drop_copy(evidence, copies=copies, run=RUN)
+
+
 def test_only_the_runs_own_copy_is_dropped(source: Endpoint, copies: Endpoint, target: Target) -> None:
     """An edited document, a mark that was copied, a database without any: none of them is ours to drop."""
     evidence = restore_test.run(take(source, target), copies=copies, target=target, run=RUN)

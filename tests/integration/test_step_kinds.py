@@ -8,9 +8,11 @@ from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
+import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from migrator.errors import OutsideWindow, StatementFailed, VerifyFailed
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import LedgerStep
@@ -77,6 +79,22 @@ def test_a_missing_table_fails_and_the_retry_goes_on_after_the_first(database: E
     assert [item.outcome for item in results[-1].statements] == ["already_done", "executed"]
 
 
+def test_a_table_that_the_server_skips_is_a_failure(database: Endpoint, server: Server) -> None:
+    """For the server it is a warning and a success; nobody would know that the statistics are as old as before."""
+    with psycopg.connect(server.conninfo(str(database.name)), autocommit=True) as conn:
+        conn.execute(f'ALTER DATABASE "{database.name}" OWNER TO CURRENT_USER'.encode())  # an owner may analyze all
+        conn.execute(f'GRANT CREATE ON DATABASE "{database.name}" TO migrator'.encode())
+        conn.execute("GRANT ALL ON SCHEMA public TO migrator")
+        conn.execute("CREATE TABLE public.foreign_one (id int)")
+        conn.execute("GRANT SELECT ON public.foreign_one TO migrator")
+    plan = with_steps(plan_from_sql("CREATE TABLE a (id int)"), analyzing("public.foreign_one"))
+    with pytest.raises(StatementFailed, match='nothing was analyzed: permission denied to analyze "foreign_one"'):
+        apply_all(plan, database)
+    row = row_of(plan, database)
+    assert row is not None
+    assert row.status != "success"
+
+
 def test_alone_it_needs_no_rollback_script(database: Endpoint) -> None:
     query(database, TABLES)
     plan = replace(plan_from_sql("SELECT 1"), steps=(analyzing("a", start=0),))
@@ -124,6 +142,8 @@ class TwoPhases(ModuleType):
     PARAMETERS = type("Parameters", (), {"__dataclass_fields__": {}})
     UNDONE_BY_SCRIPT = False
     undone: tuple[int, ...] = ()
+    known: tuple[bool, ...] = ()
+    """Whether the ledger knew the backend that undoes, so that a later attempt could fence it."""
 
     def contradictions(self, parameters: Any) -> Iterator[tuple[str, str, str | None]]:
         yield from ()
@@ -145,8 +165,11 @@ class TwoPhases(ModuleType):
     def verify(self, step: Step, conn: Any) -> tuple[str, ...] | None:
         return None
 
-    def undo(self, step: Step, row: LedgerStep, ctx: StepContext) -> tuple[StatementResult, ...]:
+    def undo(self, step: Step, row: LedgerStep, ctx: StepContext, conn: Any) -> tuple[StatementResult, ...]:
         self.undone += (row.statements_done,)
+        events = ctx.ledger.events(ctx.plan.version)
+        backends = [one.detail["backend_pid"] for one in events if one.kind == "rollback_started"]
+        self.known += (conn.info.backend_pid in backends,)
         query(ctx.endpoint, "DROP TABLE IF EXISTS filling, published")
         return ()
 
@@ -188,6 +211,7 @@ def test_the_second_phase_waits_for_the_window_and_goes_on_there(
         apply_all(filling, database, bundle, target=make_target(windows=(LATER,)))
     assert caught.value.fields["begun"]
     assert caught.value.fields["opens_at"] > NOW
+    assert "phase 'publish' of step 'fill' waits, what comes before it is applied" in str(caught.value)
     assert query(database, "SELECT count(*) FROM filling") == [(3,)]
     row = row_of(filling, database)
     assert row is not None
@@ -217,6 +241,7 @@ def test_a_kind_undoes_itself_from_where_it_stands(database: Endpoint, filling: 
     apply_all(filling, database, bundle, run_id="run-2")
     assert roll_back(filling, database, bundle, run_id="run-2").schema_equal
     assert two_phases.undone == (2, 3)
+    assert two_phases.known == (True, True)
 
 
 def test_what_an_undo_forgets_is_told(
@@ -225,7 +250,7 @@ def test_what_an_undo_forgets_is_told(
     bundle = make_bundle(filling, before := read_schema(database), before, seconds=1.0)
     with pytest.raises(OutsideWindow):
         apply_all(filling, database, bundle, target=make_target(windows=(LATER,)))
-    monkeypatch.setattr(two_phases, "undo", lambda step, row, ctx: ())
+    monkeypatch.setattr(two_phases, "undo", lambda step, row, ctx, conn: ())
     report = roll_back(filling, database, bundle)
     assert report.leftovers == ("DROP TABLE filling",)
     assert report.schema_equal is False

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 from migrator import wording
 from migrator.analysis.effects.world import World
-from migrator.analysis.rules import privileges
-from migrator.analysis.rules.guard import guarded
 from migrator.analysis.rules.model import SMALL_ROWS, rows_of, size_text
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
@@ -107,9 +105,12 @@ class _Verdict:
     risk: Risk | None = None
 
 
-def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = (), *, unread: int = 0) -> Classification:
+def classify(
+    subjects: Sequence[Subject], waits: Sequence[LockWait] = (), *, unread: int = 0, rights: Sequence[str] = ()
+) -> Classification:
     """From the statements in order. Without any statement of weight it is an addition of low risk. `waits`: what sizes
     and traffic say about the locks; who makes many wait, or long, has a high risk whatever the statement is called.
+    `rights`: what the migration, its rollback included, does to rights or beyond the database: no size makes it small.
     `unread`: problems that kept something from being read; what it would do is unknown, so its risk is not low."""
     verdicts = [verdict for subject in subjects for verdict in _judge(subject)]
     kind = next((kind for kind in _PRECEDENCE if any(item.type is kind for item in verdicts)), _ADDITION)
@@ -122,23 +123,14 @@ def classify(subjects: Sequence[Subject], waits: Sequence[LockWait] = (), *, unr
     felt = [item for item in waits if (item.hold_seconds or 0.0) >= LONG_SECONDS or item.waiting >= MANY_WAITING]
     if felt:
         risk = Risk.HIGH
-    powers = list(dict.fromkeys(text for subject in subjects for text in _powers(subject)))
-    if powers:
+    if rights:
         risk = Risk.HIGH
-        reasons += powers
+        reasons += rights
     if unread:
         risk = max(risk, Risk.MEDIUM, key=lambda value: value.rank)
         reasons.append(f"{wording.count(unread, 'part')} could not be read: what it does is not known")
     reasons += [_felt(item) for item in felt]
     return Classification(kind, risk, bool(blocking or felt), tuple(dict.fromkeys([*reasons, *blocking])))
-
-
-def _powers(subject: Subject) -> Iterator[str]:
-    """Rights, and what reaches beyond the database: no size makes that small."""
-    for rule in privileges.RULES:
-        if rule.statement is not None and (not rule.on or subject.statement.name in rule.on):
-            for told, hit in guarded(rule, rule.statement, subject):
-                yield f"line {subject.statement.line}: {told.id}: {hit.message}"
 
 
 def _felt(wait: LockWait) -> str:

@@ -12,7 +12,7 @@ from migrator.analysis.classify import Classification, classify
 from migrator.analysis.effects import Effects, World
 from migrator.analysis.effects.table import FAULTS
 from migrator.analysis.known import NOTHING_KNOWN, Known, Sources
-from migrator.analysis.rules import BY_ID, RULES, checks_on
+from migrator.analysis.rules import BY_ID, PRIVILEGES, RULES, checks_on
 from migrator.analysis.rules.guard import guarded
 from migrator.analysis.rules.model import Hit, Rule
 from migrator.analysis.walk import pending as earlier
@@ -93,7 +93,9 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
         scripts=tuple(scripts),
         rollback=undo,
         findings=tuple(findings),
-        classification=classify(subjects, waits, unread=sum(len(file.problems) for file in parsed)),
+        classification=classify(
+            subjects, waits, unread=sum(len(file.problems) for file in parsed), rights=_rights(findings)
+        ),
         estimated_seconds=None if facts is None else _total(estimates.values()),
         assumptions=(*_assumptions(subjects, facts), *earlier.assumptions(before, scripts)),
         coverage=coverage_of(whole.all_scripts),
@@ -102,6 +104,11 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
         estimates=estimates,
         waits=waits,
     )
+
+
+def _rights(findings: Iterable[Finding]) -> list[str]:
+    found = (one for one in findings if one.rule in PRIVILEGES)
+    return list(dict.fromkeys(f"{one.file}:{one.line}: {one.message}" for one in found))
 
 
 def _asserted(file: ParsedFile, world: World) -> Iterator[Finding]:
@@ -176,7 +183,8 @@ def _findings(whole: Whole) -> Iterator[Finding]:
     for script in whole.all_scripts:
         for subject in script.everything():
             for rule, hit in _hits(subject, script):
-                if script.rollback and hit.severity is Severity.ERROR:  # because of the size of a table
+                size = rule.id not in PRIVILEGES
+                if script.rollback and size and hit.severity is Severity.ERROR:  # because of the size of a table
                     hit = replace(hit, severity=Severity.WARNING)  # it may still be the best that there is
                 yield _finding(rule, hit, script, hit.subject or subject)
         for rule in RULES:

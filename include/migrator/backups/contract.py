@@ -107,9 +107,12 @@ class Provider(Protocol):
     def list(self, place: Place) -> tuple[Backup, ...]:
         """The backups of the target, oldest first, those that are still being made included."""
 
-    def restore(self, place: Place, backup: Backup, into: Endpoint, *, privileges: bool) -> Restored:
+    def restore(
+        self, place: Place, backup: Backup, into: Endpoint, *, prepare: Callable[[], None], privileges: bool
+    ) -> Restored:
         """Bring a backup back into the empty database, or the empty server, at `into`.
 
+        :param prepare: makes it; called when the backup itself is found whole, and once only.
         :param privileges: with the grants; all roles that they name are there.
         :raises RestoreNotProven: its files are not those that were written."""
 

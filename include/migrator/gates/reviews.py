@@ -16,7 +16,7 @@ from migrator.documents import StrEnum
 from migrator.errors import ReviewMissing
 from migrator.gates import emergency
 from migrator.plan import Plan
-from migrator.steps.kinds import kind_of
+from migrator.steps.kinds import irreversible
 from migrator.targets.targets import OrderPolicy, Target
 
 if TYPE_CHECKING:
@@ -74,11 +74,6 @@ def required(target: Target, plan: Plan) -> int:
     if asks or plan.without_files:
         wanted = max(wanted, 1)
     return wanted
-
-
-def irreversible(plan: Plan) -> bool:
-    """Without a rollback script the only way out is forward, unless the kinds of all steps undo themselves."""
-    return not plan.rollback_steps and any(kind_of(step).UNDONE_BY_SCRIPT for step in plan.steps)
 
 
 def person(name_or_email: str) -> str:

@@ -11,6 +11,7 @@ from migrator.gates import emergency
 from migrator.plan import Finding, Plan, PredictedLock, Severity
 from migrator.reports.markdown import SEVERITY
 from migrator.reports.markup import bullets, fenced, table, text
+from migrator.steps.kinds import irreversible
 from migrator.steps.suggestions import as_yaml
 
 MARK = {Verdict.PASSED: "✅ passed", Verdict.FAILED: "❌ FAILED", Verdict.UNVERIFIED: "⚠️ not verified"}
@@ -77,7 +78,7 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[str, ...]:
     for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
         if names := [check.name for check in checks if check.verdict is verdict]:
             found.append(f"**{words}**: {', '.join(names)}")
-    if not plan.rollback_steps:
+    if irreversible(plan):
         found.append("**cannot be undone**: there is no rollback script")
     for severity in (Severity.ERROR, Severity.WARNING):
         findings = [finding for finding in plan.findings if finding.severity is severity]
@@ -141,7 +142,7 @@ def _duration(plan: Plan, bundle: EvidenceBundle | None) -> str:
 
 
 def _on_failure(plan: Plan) -> str:
-    if not plan.rollback_steps:
+    if irreversible(plan):
         return "**no rollback script: the only way out is a forward fix**"
     return {"rollback": "rolled back automatically", "hold": "left as it is, for a person", "ask": "a person is asked"}[
         plan.on_failure.value
@@ -194,7 +195,7 @@ def _detail(checks: dict[str, Check], name: str) -> str:
 
 
 def _rollback(plan: Plan, bundle: EvidenceBundle) -> str:
-    if not plan.rollback_steps or bundle.dry_run.irreversible:
+    if irreversible(plan) or bundle.dry_run.irreversible:
         return "there is none: this cannot be undone"
     wrong = [check for check in bundle.dry_run.checks if check.name in ROLLBACK and check.verdict is not Verdict.PASSED]
     if wrong:

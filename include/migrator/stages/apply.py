@@ -183,11 +183,18 @@ def _window(
     seconds = remaining_seconds(step, ctx.plan, evidence)
     decision = decide_window(ctx.plan, target, migration, seconds, ctx.run.clock())
     if decision.state is not windows.WindowState.OPEN:
+        begun = start_of(step, phase) > 0
+        what = (
+            f"phase {phase.name!r} of step {step.name!r} waits, what comes before it is applied"
+            if begun
+            else f"step {step.name!r} is not started"
+        )
+        todo = f"clear {step.name!r}" if begun else "clear preflight"
         raise OutsideWindow(
-            f"step {step.name!r} is not started: {decision.reason}. clear preflight with Downstream when it may run",
+            f"{what}: {decision.reason}. {todo} with Downstream when it may run",
             opens_at=decision.opens_at,
             closes_at=decision.closes_at,
-            begun=start_of(step, phase) > 0,
+            begun=begun,
         )
     return decision.lifted
 

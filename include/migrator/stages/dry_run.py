@@ -40,6 +40,7 @@ from migrator.stages import rollback
 from migrator.steps import execution
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepHandle
+from migrator.steps.kinds import irreversible
 
 LOG = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class _Rehearsal:
         self._judge_assertions()
         if not self.resumed:
             self._judge_changes(self.changes)
-        if not self.plan.rollback_steps:
+        if irreversible(self.plan):
             self._not_reached(*dry_run_checks.ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
             return
         if not self._timed("rollback", lambda: self._roll_back(book, backwards)):
@@ -181,9 +182,7 @@ class _Rehearsal:
         return DryRunEvidence(
             plan_digest=self.plan.digest,
             snapshot_id=self.original.snapshot_id,
-            verdict=dry_run_checks.verdict(
-                self.checks, irreversible=not self.plan.rollback_steps, resumed=self.resumed
-            ),
+            verdict=dry_run_checks.verdict(self.checks, irreversible=irreversible(self.plan), resumed=self.resumed),
             checks=tuple(self.checks),
             statements=forwards,
             rollback_statements=backwards,
@@ -195,7 +194,7 @@ class _Rehearsal:
             wal_bytes=sum(trace.wal_bytes for trace in forwards),
             role=self.role,
             finished_at=self.run.clock(),
-            irreversible=not self.plan.rollback_steps,
+            irreversible=irreversible(self.plan),
             extra={"surprises": list(dry_run_checks.surprises(forwards)), "resumed": self.resumed},
         )
 

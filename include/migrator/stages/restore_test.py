@@ -47,25 +47,34 @@ def run(
     with session.connect(copies, purpose="restore", version=run.version) as conn:
         _elsewhere(conn, record, target, log)
         missing = proof.missing_roles(conn, wanted)
+    made = False
+
+    def prepare() -> None:
+        """Only now may the copy of an earlier attempt go: this backup can take its place."""
+        nonlocal made
         database = wanted.objects.get("database", {})
-        restored.create(
-            conn,
-            name,
-            run=run,
-            encoding=database.get("encoding", "UTF8"),
-            lc_collate=database.get("collate", "C"),
-            lc_ctype=database.get("ctype", "C"),
-        )
-        try:
-            done = provider.restore(place, backup_of(record), endpoint, privileges=not missing)
-            log.info("restored %s as %s in %.1f s", record.id, name, done.seconds)
-            started = time.monotonic()
-            checks = proof.prove(record, wanted, endpoint, missing, done, log)
-            proof_seconds = time.monotonic() - started
-            proof.refuse_differences(record, checks)
-        except BaseException:
+        with session.connect(copies, purpose="restore", version=run.version) as conn:
+            restored.create(
+                conn,
+                name,
+                run=run,
+                encoding=database.get("encoding", "UTF8"),
+                lc_collate=database.get("collate", "C"),
+                lc_ctype=database.get("ctype", "C"),
+            )
+        made = True
+
+    try:
+        done = provider.restore(place, backup_of(record), endpoint, prepare=prepare, privileges=not missing)
+        log.info("restored %s as %s in %.1f s", record.id, name, done.seconds)
+        started = time.monotonic()
+        checks = proof.prove(record, wanted, endpoint, missing, done, log)
+        proof_seconds = time.monotonic() - started
+        proof.refuse_differences(record, checks)
+    except BaseException:
+        if made:
             _drop_at_the_end(copies, name, run, log)
-            raise
+        raise
     return RestoreEvidence(
         snapshot_id=record.id,
         copy_database=name,

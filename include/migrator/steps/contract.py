@@ -7,7 +7,7 @@ what executes is imported in the functions that execute.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from migrator.frozen import frozen
@@ -65,9 +65,9 @@ class StepKind(Protocol):
     def verify(self, step: Step, conn: Connection) -> tuple[str, ...] | None:
         """What is not as it should be once the migration is applied; None when there is nothing to look at."""
 
-    def undo(self, step: Step, row: LedgerStep, ctx: StepContext) -> tuple[StatementResult, ...]:
-        """Undo it from any point that the ledger's row records; asked only where UNDONE_BY_SCRIPT is False. Twice is
-        the same as once."""
+    def undo(self, step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tuple[StatementResult, ...]:
+        """Undo it, on `conn`, from any point that the ledger's row records; asked only where UNDONE_BY_SCRIPT is False.
+        Twice is the same as once."""
 
     def leftovers(self, step: Step, conn: Connection) -> tuple[str, ...]:
         """Statements that remove what an interrupted attempt has left behind and nobody uses."""
@@ -75,8 +75,6 @@ class StepKind(Protocol):
 
 def one_phase(step: Step, *, needs_window: bool = True) -> Step:
     """`step` with all its statements in one phase."""
-    from dataclasses import replace
-
     return replace(step, phases=(Phase("run", len(step.statements), needs_window),))
 
 

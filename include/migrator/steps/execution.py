@@ -51,8 +51,9 @@ def run(step: Step, ctx: StepContext, *, gate: Callable[[Phase], None] | None = 
     ctx.log.info("step %s of %s starts: %s", step.name, ctx.plan.version, describe(step))
     statements: tuple[StatementResult, ...] = ()
     for phase in phases_of(step):
-        if end_of(step, phase) <= before.statements_done and end_of(step, phase) < len(step.statements):
-            continue
+        end = end_of(step, phase)
+        if end <= before.statements_done and end < len(step.statements):
+            continue  # done; the last one is begun all the same, because it tells the ledger of the step's success
         if gate is not None and start_of(step, phase) > 0:
             gate(phase)
         statements += _run_phase(step, phase, ctx)

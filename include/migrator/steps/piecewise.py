@@ -15,7 +15,7 @@ import psycopg
 
 from migrator.database import session
 from migrator.database.locking import with_lock_retries
-from migrator.errors import ContentChanged, MigratorError, NeedsHuman
+from migrator.errors import ContentChanged, MigratorError, NeedsHuman, StatementFailed
 from migrator.ledger.rows import LedgerStep
 from migrator.plan import Phase, Statement, Step
 from migrator.steps import concurrent_index, real_state
@@ -44,9 +44,16 @@ MAY_COMMIT = ("CALL",)
 """PostgreSQL starts these inside a transaction, but they fail there when they commit by themselves."""
 
 
-def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
+Refuse = Callable[[StatementResult], str | None]
+"""Why a result is none although the server reported success."""
+
+
+def execute(step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None = None) -> tuple[StatementResult, ...]:
     """Go on where the ledger's cursor stands and carry the phase to its end; after the last one the ledger says
-    success."""
+    success.
+
+    :param refuse: asked of each statement that runs in a transaction of its own, before that commits.
+    """
     start, end = start_of(step, phase), end_of(step, phase)
     row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
     done = resume_point(step, row)
@@ -61,7 +68,7 @@ def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult
         ]
         for position in range(done, end):
             earlier = earlier_attempt(step.statements[position], position, row) if position == done else None
-            results.append(_run(position, step, ctx, conn, earlier=earlier))
+            results.append(_run(position, step, ctx, conn, earlier=earlier, refuse=refuse))
         ctx.handle.release()
     ctx.check_lock()
     if end < len(step.statements):
@@ -110,12 +117,14 @@ def earlier_attempt(statement: Statement, position: int, row: LedgerStep) -> str
     )
 
 
-def _run(position: int, step: Step, ctx: StepContext, conn: Connection, *, earlier: str | None) -> StatementResult:
+def _run(
+    position: int, step: Step, ctx: StepContext, conn: Connection, *, earlier: str | None, refuse: Refuse | None
+) -> StatementResult:
     statement = step.statements[position]
     ctx.handle.raise_if_cancelled()
     ctx.check_lock()
     if statement.transactional and statement.kind not in MAY_COMMIT:
-        return _in_own_transaction(position, step, ctx, conn)
+        return _in_own_transaction(position, step, ctx, conn, refuse)
     found = _look(statement, conn) if earlier else None
     if found is not None:
         ctx.log.warning("statement %s of step %s, tried before: %s", position + 1, step.name, found.text)
@@ -167,7 +176,9 @@ def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connect
     return _patiently(lambda: send(statement, step, ctx, conn), ctx, conn)
 
 
-def _in_own_transaction(position: int, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
+def _in_own_transaction(
+    position: int, step: Step, ctx: StepContext, conn: Connection, refuse: Refuse | None
+) -> StatementResult:
     """The statement and its cursor commit together: after a crash the ledger alone knows the answer."""
     statement = step.statements[position]
     cursor = cursor_of(statement, position, "done", position + 1)
@@ -176,6 +187,17 @@ def _in_own_transaction(position: int, step: Step, ctx: StepContext, conn: Conne
         begin(conn, step, ctx)
         try:
             result = send(statement, step, ctx, conn)
+            if refuse is not None and (reason := refuse(result)):
+                raise StatementFailed(
+                    f"{statement.file}:{statement.line}: {reason}",
+                    file=statement.file,
+                    line=statement.line,
+                    column=statement.column,
+                    step=step.name,
+                    statement=statement.index,
+                    sql=statement.sql,
+                    sqlstate=None,
+                )
             ctx.check_lock()
             take_back(conn, ctx)
             ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn)

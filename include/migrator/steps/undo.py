@@ -6,10 +6,11 @@ half-applied migration (`IF EXISTS`), so an interrupted rollback starts over; a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from migrator.database import session
+from migrator.errors import MigratorError
 from migrator.ledger.rows import LedgerStep, took_effect
 from migrator.plan import Statement, Step
 from migrator.steps import concurrent_index, piecewise, real_state
@@ -28,17 +29,13 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
     :raises StatementFailed: the script failed. Inside a transaction nothing of it has happened then.
     """
     rows = {row.step: row for row in ctx.ledger.steps(ctx.plan.version)}
-    own: tuple[StatementResult, ...] = ()
-    for step in reversed(ctx.plan.steps):
-        row = rows.get(step.name)
-        if row is not None and took_effect(row) and not kind_of(step).UNDONE_BY_SCRIPT:
-            own += kind_of(step).undo(step, row, ctx)
     steps = ctx.plan.rollback_steps if needs_script(tuple(rows.values())) else ()
 
     def started(backend: tuple[int, datetime]) -> None:
         detail = {"backend_pid": backend[0], "backend_start": backend[1].isoformat(), "reason": reason}
         ctx.ledger.append_event(STARTED, version=ctx.plan.version, run=ctx.run, detail=detail)
 
+    own = _by_kinds(rows, ctx, started)
     if all(step.transactional for step in steps):
         whole = Step("rollback", "sql", True, tuple(item for step in steps for item in step.statements))
 
@@ -58,15 +55,41 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
     return tuple(results)
 
 
+def _by_kinds(
+    rows: Mapping[str, LedgerStep], ctx: StepContext, started: Callable[[tuple[int, datetime]], None]
+) -> tuple[StatementResult, ...]:
+    """What the kinds of the steps undo themselves, on a connection that the ledger knows: a later attempt fences it."""
+    done = [(step, rows[step.name]) for step in reversed(ctx.plan.steps) if step.name in rows]
+    own = [(step, row) for step, row in done if took_effect(row) and not kind_of(step).UNDONE_BY_SCRIPT]
+    if not own:
+        return ()
+    results: list[StatementResult] = []
+    with ddl_connection(ctx) as conn:
+        started(backend_of(conn, ctx))
+        for step, row in own:
+            ctx.check_lock()
+            results += kind_of(step).undo(step, row, ctx, conn)
+        ctx.handle.release()
+    return tuple(results)
+
+
 def needs_script(rows: Sequence[LedgerStep]) -> bool:
     """Whether anything took effect that only the rollback script can undo. Pure."""
     return any(took_effect(row) and kind_named(row.kind).UNDONE_BY_SCRIPT for row in rows)
 
 
 def leftovers(ctx: StepContext) -> tuple[str, ...]:
-    """Statements that remove what interrupted attempts have left behind although all is undone."""
-    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
-        found = [command for step in ctx.plan.steps for command in kind_of(step).leftovers(step, conn)]
+    """Statements that remove what interrupted attempts have left behind although all is undone. That nobody can look
+    does not undo the rollback: it is told, and the rest goes on."""
+    try:
+        with (
+            session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn,
+            session.translated(),
+        ):
+            found = [command for step in ctx.plan.steps for command in kind_of(step).leftovers(step, conn)]
+    except MigratorError as exc:
+        ctx.log.warning("nobody could look for what interrupted attempts have left behind: %s", exc)
+        return ()
     return tuple(dict.fromkeys(found))
 
 

@@ -30,13 +30,14 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from migrator.plan import OnFailure
         from migrator.stages.rollback import Action
+        from migrator.steps.kinds import irreversible
 
         with self.running(context):
             plan = self.plan(context)
             report = self._run(context, plan)
             if report.action in (Action.NOTHING, Action.KEPT_VERIFIED):
                 raise AirflowSkipException(f"nothing to undo for {self.version}: {report.reason}")
-            if report.action is Action.HELD and plan.on_failure is OnFailure.ASK and plan.rollback_steps:
+            if report.action is Action.HELD and plan.on_failure is OnFailure.ASK and not irreversible(plan):
                 ask(context, plan, report)
                 raise TaskAwaitingInput(method_name="execute_complete", timeout=None)
             return self.put(context, report, action=report.action.value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def list(place: Place) -> tuple[Backup, ...]:
     )
 
 
-def restore(place: Place, backup: Backup, into: Endpoint, *, privileges: bool) -> Restored:
+def restore(place: Place, backup: Backup, into: Endpoint, *, prepare: Callable[[], None], privileges: bool) -> Restored:
     """Into an empty database; the first error ends it.
 
     Everything belongs to the restoring role. Left out, and told: what reaches beyond the database (subscriptions would
@@ -95,6 +96,7 @@ def restore(place: Place, backup: Backup, into: Endpoint, *, privileges: bool) -
     folder = place.storage.fetch(key)
     try:
         manifest.check(folder, digest=backup.digest)
+        prepare()
         tools = client_programs(int(backup.tool.split()[1].split(".")[0]), configured=place.programs)
         jobs = place.target.snapshot.jobs
         seconds, left_out = _restore(into, folder, programs=tools, jobs=jobs, privileges=privileges)

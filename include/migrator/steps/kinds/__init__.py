@@ -7,7 +7,7 @@ from typing import Any
 
 from migrator import documents
 from migrator.errors import NeedsHuman
-from migrator.plan import Step
+from migrator.plan import Plan, Step
 from migrator.steps.contract import StepKind
 from migrator.steps.kinds import analyze_tables, create_index, sql
 
@@ -25,6 +25,11 @@ def kind_named(name: str) -> StepKind:
 
 def kind_of(step: Step) -> StepKind:
     return kind_named(step.kind)
+
+
+def irreversible(plan: Plan) -> bool:
+    """Without a rollback script the only way out is forward, unless the kinds of all steps undo themselves."""
+    return not plan.rollback_steps and any(kind_of(step).UNDONE_BY_SCRIPT for step in plan.steps)
 
 
 def parameters_of(kind: StepKind, parameters: Mapping[str, Any]) -> Any:

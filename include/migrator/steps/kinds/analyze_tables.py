@@ -79,10 +79,18 @@ def describe(step: Step) -> str:
 
 
 def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
-    """:raises StatementFailed: there is no such table, or it is another role's."""
+    """:raises StatementFailed: there is no such table, or the server skips it because it is another role's."""
     from migrator.steps import piecewise
 
-    return piecewise.execute(step, phase, ctx)
+    patient = not documents.from_dict(Parameters, step.params).skip_locked
+    return piecewise.execute(step, phase, ctx, refuse=_skipped if patient else None)
+
+
+def _skipped(result: StatementResult) -> str | None:
+    """To whom may not analyze a table, or one of its partitions, the server answers with a warning and success
+    (vacuum_is_permitted_for_relation in src/backend/commands/vacuum.c)."""
+    said = [notice.message for notice in result.notices if notice.severity == "WARNING"]
+    return f"nothing was analyzed: {'; '.join(said)}" if said else None
 
 
 def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
@@ -95,7 +103,7 @@ def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
     return tuple(f"{name} has no statistics" if there else f"there is no table {name}" for name, there in rows)
 
 
-def undo(step: Step, row: LedgerStep, ctx: StepContext) -> tuple[StatementResult, ...]:
+def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tuple[StatementResult, ...]:
     """Statistics describe the rows that are there; the next ANALYZE replaces them."""
     return ()
 

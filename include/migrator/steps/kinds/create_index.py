@@ -81,7 +81,7 @@ def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
     return tuple(f"index {name} is not valid" for name in concurrent_index.invalid(step.statements, conn))
 
 
-def undo(step: Step, row: LedgerStep, ctx: StepContext) -> tuple[StatementResult, ...]:
+def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tuple[StatementResult, ...]:
     return ()
 
 

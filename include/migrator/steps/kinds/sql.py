@@ -66,7 +66,7 @@ def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
     return None  # the schema, the expected changes and the assertions tell
 
 
-def undo(step: Step, row: LedgerStep, ctx: StepContext) -> tuple[StatementResult, ...]:
+def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tuple[StatementResult, ...]:
     return ()
 
 

@@ -175,3 +175,18 @@ def test_a_name_like_the_catalogs_is_refused_when_it_is_certain(table: str, seve
     parsed = parse(f"UPDATE {table} SET relname = 'x' WHERE relname = 'y'", file="x")
     found = inspect(Sources((parsed,))).findings
     assert [one.severity for one in found if one.rule == "writes-the-catalog"] == [severity]
+
+
+@pytest.mark.parametrize("sql", ["DROP DATABASE other", "ALTER SYSTEM SET work_mem = '1GB'", "COPY t TO PROGRAM 'x'"])
+def test_a_rollback_is_no_place_for_it_either(sql: str) -> None:
+    done, undo = parse("CREATE TABLE t (id bigint PRIMARY KEY)", file="a.sql"), parse(sql, file="b.sql")
+    inspection = inspect(Sources((done,), rollback=undo))
+    assert inspection.classification.risk is Risk.HIGH
+    assert [one.severity for one in inspection.findings if one.rule in PRIVILEGES] == [Severity.ERROR]
+
+
+@pytest.mark.parametrize("value, found", [("replica", True), ("local", True), ("origin", False), ("DEFAULT", False)])
+def test_what_turns_triggers_on_again_lifts_nothing(value: str, found: bool) -> None:
+    parsed = parse(f"SET session_replication_role = {value}", file="a.sql")
+    rules = [one.rule for one in inspect(Sources((parsed,))).findings]
+    assert ("lifts-the-engines-limits" in rules) is found

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.privileges.calls import calls, first_text
 from migrator.analysis.walk.subject import Subject
+from migrator.parsing.nodes import Node
 from migrator.plan import Severity
 
 LIMITS = (
@@ -20,11 +21,17 @@ LIMITS = (
 
 def check(subject: Subject) -> Iterator[Hit]:
     tree = subject.statement.tree
-    if subject.statement.name == "variable_set_stmt" and str(tree.name).lower() == "session_replication_role":
+    if subject.statement.name == "variable_set_stmt" and _turns_off(tree):
         yield Hit("triggers and foreign keys do not fire while it is set: rows that contradict them stay")
     for name, call in calls(subject):
         if name == "set_config" and first_text(call).lower() in LIMITS:
             yield Hit(f"changes {first_text(call)} where no reader looks for it")
+
+
+def _turns_off(tree: Node) -> bool:
+    """`origin`, DEFAULT and RESET turn them on again."""
+    values = [value.a_const.sval.sval.lower() for value in tree.args]
+    return str(tree.name).lower() == "session_replication_role" and bool(values) and values != ["origin"]
 
 
 RULE = Rule(

@@ -30,7 +30,8 @@ RULE = Rule(
     severity=Severity.WARNING,
     condition="ALTER TABLE ... DISABLE TRIGGER on an existing table",
     effect="SHARE ROW EXCLUSIVE lock, and rows that the triggers would have refused or completed",
-    alternative="for one session only: SET LOCAL session_replication_role = replica, or a condition in the trigger",
+    alternative="a condition in the trigger; or, for one session only, SET LOCAL session_replication_role = replica, of"
+    " which reviewers are told, because foreign keys do not fire either",
     without_sql="always: whether a load may go without its triggers is a decision; SET LOCAL session_replication_role"
     " = replica is for the session only, needs its own right, and skips the same checks",
     source=DOCS + "sql-altertable.html#SQL-ALTERTABLE-DESC-DISABLE-ENABLE-TRIGGER",
