@@ -33,6 +33,12 @@ __all__ = [
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+OWN_PATH = "pg_catalog, pg_temp"
+"""Where the engine's own queries look names up: nowhere that anybody else may create anything (CVE-2018-1058)."""
+
+READING = frozenset({"observe", "validate", "verify", "lock", "cancel", "snapshot"})
+"""Purposes that change nothing: the server refuses them to write, whatever code they should be brought to run."""
+
 OBSERVERS = frozenset({"lock", "observe"})
 """Purposes that stay the login role: after SET ROLE, pg_stat_activity hides our own sessions from us."""
 
@@ -44,6 +50,15 @@ KEEPALIVES = {"keepalives": 1, "keepalives_idle": 15, "keepalives_interval": 5, 
 CONNECT_TIMEOUT_SECONDS = 10
 
 
+class Session(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that knows what unqualified names mean in a migration's texts: see `naming`."""
+
+    target_path: str = OWN_PATH
+    """The target's own search path, or what a statement of the migration has set since."""
+    lasting_path: str = OWN_PATH
+    """The same, as it is outside of the transaction that is open."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One database and how to reach it. `conninfo` is a libpq string or URI; it may hold a password, so it is never
@@ -53,6 +68,7 @@ class Endpoint:
     role: str | None = None
     """SET ROLE after connecting."""
     search_path: str = "public"
+    """What the migration's statements look names up in; the engine's own queries have `OWN_PATH`."""
     name: str = ""
     """For messages; a target's name."""
 
@@ -95,12 +111,14 @@ def settings_for(
         "idle_in_transaction_session_timeout": f"{idle_in_transaction_timeout_ms}ms",
         "TimeZone": "UTC",
         "DateStyle": "ISO, YMD",
-        "search_path": endpoint.search_path,
+        "search_path": OWN_PATH,
         "standard_conforming_strings": "on",
         "synchronous_commit": "on",
         "default_transaction_isolation": "read committed",
-        "default_transaction_read_only": "off",
+        "default_transaction_read_only": "on" if purpose in READING else "off",
         "default_transaction_deferrable": "off",
+        # What `naming` reads through a cursor is read to the end.
+        "cursor_tuple_fraction": "1",
         # The server's own look-out for a client whose host vanished; libpq's keepalives watch the other direction.
         "tcp_keepalives_idle": "15",
         "tcp_keepalives_interval": "5",
@@ -132,7 +150,7 @@ def connect(
     or role. :raises PoolerDetected: a pooler in transaction mode sits in between.
     """
     try:
-        connection = psycopg.connect(
+        connection = Session.connect(
             _login(endpoint, application_name(purpose, version)), autocommit=True, prepare_threshold=None
         )
     except psycopg.Error as exc:
@@ -151,6 +169,7 @@ def connect(
             )
             _set_all(connection, wanted, endpoint)
             connection.autocommit = autocommit
+            connection.target_path = connection.lasting_path = endpoint.search_path
     except BaseException:
         connection.close()
         raise

@@ -1,6 +1,6 @@
 -- name: backend_pid
 -- Compared with the pid that the server announced at login: a pooler announces one of its own.
-SELECT pg_backend_pid() AS pid;
+SELECT pg_catalog.pg_backend_pid() AS pid;
 
 -- name: own_backend
 -- A pid alone may be reused; together with its start it names one session for ever.

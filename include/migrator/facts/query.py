@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from migrator.database import queries
+from migrator.database import naming, queries
 from migrator.facts import objects as facts_objects
 from migrator.facts import relations as facts_relations
 from migrator.facts import rows as facts_rows
@@ -146,9 +146,8 @@ class _Asker:
         return [table.named(row) for row in table.rows]
 
     def table(self, query: str, **values: Any) -> Table:
-        with self._conn.cursor() as cursor:
-            cursor.execute(self._queries[query].encode(), values)
-            return Table([column.name for column in cursor.description or ()], cursor.fetchall())
+        answer = naming.ask(self._conn, self._queries[query], values)
+        return Table(list(answer.columns), answer.rows)
 
 
 def _names(ask: _Asker, wanted: Mentioned) -> list[Row]:

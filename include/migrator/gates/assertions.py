@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from migrator.database import queries, session
+from migrator.database import naming, queries, session
 from migrator.database.door import send
 from migrator.errors import MigratorError, TransientError
 from migrator.evidence import Check, Verdict
@@ -44,7 +44,8 @@ def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan
         with session.translated(), conn.transaction(force_rollback=True):
             conn.execute("SET TRANSACTION READ ONLY")
             conn.execute(f"SET LOCAL statement_timeout = {int(timeout)}")
-            cursor = send(conn, query)
+            with naming.names_of_target(conn):
+                cursor = send(conn, query)
             rows = cursor.fetchmany(2) if cursor.description else None
             taken = conn.execute(queries.load(__package__, "assertions")["locks_taken"]).fetchall()
     except TransientError:

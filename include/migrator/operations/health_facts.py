@@ -6,9 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg.rows import dict_row
-
-from migrator.database import queries, session
+from migrator.database import naming, queries, session
 from migrator.database.session import Connection
 
 
@@ -104,5 +102,5 @@ def read(connection: Connection, *, touched: Collection[str], rewritten: Collect
 
 
 def _rows(connection: Connection, name: str, **parameters: Any) -> list[dict[str, Any]]:
-    with session.translated(), connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(queries.load(__package__, "health")[name], parameters or None).fetchall()
+    with session.translated():
+        return naming.ask(connection, queries.load(__package__, "health")[name], parameters or None).named

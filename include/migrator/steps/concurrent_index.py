@@ -13,7 +13,8 @@ from typing import Any
 
 import psycopg
 
-from migrator.database import session
+from migrator.database import naming, session
+from migrator.database.door import send as send_text
 from migrator.errors import MigratorError, NeedsHuman, StatementFailed, TransientError
 from migrator.parsing import statements
 from migrator.parsing.nodes import Node
@@ -96,9 +97,9 @@ def _find(statement: Statement, conn: Connection) -> FoundIndex | None:
     table = relation(tree.relation)
     with session.translated(statement=statement):
         if tree.idxname:
-            rows = conn.execute(QUERIES["index_by_name"], {"table": table, "index": tree.idxname}).fetchall()
+            rows = naming.ask(conn, QUERIES["index_by_name"], {"table": table, "index": tree.idxname}).rows
         else:
-            rows = conn.execute(QUERIES["indexes_of_table"], {"table": table}).fetchall()
+            rows = naming.ask(conn, QUERIES["indexes_of_table"], {"table": table}).rows
     found = [FoundIndex(int(row[0]), qualified(row[1], row[2]), *row[3:]) for row in rows]
     if tree.idxname or not found:
         return found[0] if found else None
@@ -109,8 +110,8 @@ def _find(statement: Statement, conn: Connection) -> FoundIndex | None:
 
 
 def _shape(oid: int, conn: Connection) -> Any:
-    row = conn.execute(QUERIES["index_shape"], {"oid": oid}).fetchone()
-    return row[0] if row else None
+    rows = naming.ask(conn, QUERIES["index_shape"], {"oid": oid}).rows
+    return rows[0][0] if rows else None
 
 
 def _wanted_shape(statement: Statement, conn: Connection) -> Any:
@@ -130,11 +131,12 @@ def _wanted_shape(statement: Statement, conn: Connection) -> Any:
     index.relation.schemaname = "pg_temp"
     source, copy = relation(tree.relation), qualified("pg_temp", tree.relation.relname)
     try:
-        conn.execute("BEGIN")
-        conn.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {source})".encode())
-        conn.execute(statements.deparse(twin).encode())
-        row = conn.execute(QUERIES["index_by_name"], {"table": copy, "index": "migrator_twin_index"}).fetchone()
-        return _shape(int(row[0]), conn) if row else None
+        conn.execute("BEGIN READ WRITE")  # verify's session is one that reads
+        with naming.names_of_target(conn):
+            conn.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {source})".encode())
+            send_text(conn, statements.deparse(twin))
+        rows = naming.ask(conn, QUERIES["index_by_name"], {"table": copy, "index": "migrator_twin_index"}).rows
+        return _shape(int(rows[0][0]), conn) if rows else None
     except psycopg.Error:
         if conn.closed:
             with session.translated(statement=statement):

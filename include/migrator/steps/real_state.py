@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from migrator.database import queries, session
+from migrator.database import naming, queries, session
 from migrator.documents import StrEnum
 from migrator.parsing import statements
 from migrator.parsing.nodes import Node, strings
@@ -80,8 +80,8 @@ def relation(node: Node) -> str:
 
 
 def _exists(conn: Connection, query: str, **parameters: Any) -> bool:
-    row = conn.execute(QUERIES[query], parameters).fetchone()
-    return bool(row and row[0])
+    rows = naming.ask(conn, QUERIES[query], parameters).rows
+    return bool(rows and rows[0][0])
 
 
 def _drop_index(tree: Node, conn: Connection) -> Evidence:
@@ -94,7 +94,7 @@ def _drop_index(tree: Node, conn: Connection) -> Evidence:
 
 def _reindex(tree: Node, conn: Connection) -> Evidence:
     name = relation(tree.relation) if tree.HasField("relation") else None
-    rows = conn.execute(QUERIES["reindex_leftovers"], {"name": name, "schema": tree.name or None}).fetchall()
+    rows = naming.ask(conn, QUERIES["reindex_leftovers"], {"name": name, "schema": tree.name or None}).rows
     left = tuple(qualified(str(schema), str(index)) for schema, index in rows)
     text = f"REINDEX may be repeated; left behind: {', '.join(left) or 'nothing'}"
     return Evidence(State.REPEAT, text, cleanup=tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {index}" for index in left))
@@ -103,10 +103,10 @@ def _reindex(tree: Node, conn: Connection) -> Evidence:
 def _detach(tree: Node, conn: Connection) -> Evidence:
     command = next(item.alter_table_cmd for item in tree.cmds if item.HasField("alter_table_cmd"))
     parent, child = relation(tree.relation), relation(getattr(command, "def").partition_cmd.name)
-    row = conn.execute(QUERIES["partition_state"], {"parent": parent, "child": child}).fetchone()
-    if row is None:
+    rows = naming.ask(conn, QUERIES["partition_state"], {"parent": parent, "child": child}).rows
+    if not rows:
         return Evidence(State.DONE, f"{child} is no partition of {parent} any more")
-    if row[0]:
+    if rows[0][0]:
         finish = f"ALTER TABLE {parent} DETACH PARTITION {child} FINALIZE"
         return Evidence(State.REPEAT, f"the detach of {child} is pending and gets finalized", instead=finish)
     return Evidence(State.REPEAT, f"{child} is still a partition of {parent}")

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql as quoting
 from psycopg.pq import TransactionStatus
 
-from migrator.database import session
+from migrator.database import naming, session
 from migrator.database.door import send
 from migrator.database.locking import with_lock_retries
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
@@ -133,6 +133,7 @@ def _attempt(
     try:
         results = tuple(execute(statement, step, ctx, conn) for statement in step.statements)
         ctx.check_lock()
+        settle(conn, step, ctx)
         take_back(conn, ctx)
         with session.translated(step=step.name):
             finish(conn, sum(result.rows for result in results if result.rows > 0))
@@ -154,7 +155,8 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
     ctx.trace_before(step, statement, conn)
     started = time.monotonic()
     with noticing(conn, ctx) as notices, cancellable(ctx), session.translated(statement=statement, step=step.name):
-        cursor = send(conn, statement.sql, statement=statement)
+        with naming.names_of_target(conn):
+            cursor = send(conn, statement.sql, statement=statement)
     seconds = time.monotonic() - started
     if conn.info.transaction_status != status:
         raise StatementFailed(
@@ -198,6 +200,7 @@ def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
             step=step.name,
             sqlstate="25P02",
         )
+    naming.committed(conn)
 
 
 def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
@@ -205,6 +208,13 @@ def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
     a transaction for those after the string as well."""
     with session.translated(step=step.name):
         conn.execute(quoting.SQL("BEGIN; {}").format(_timeouts(ctx, local=True)))
+
+
+def settle(conn: Connection, step: Step, ctx: StepContext) -> None:
+    """Deferred constraints and triggers of the statements run now, with the path that these have left: at COMMIT they
+    would run with the engine's."""
+    with cancellable(ctx), session.translated(step=step.name), naming.names_of_target(conn):
+        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def take_back(conn: Connection, ctx: StepContext) -> None:
@@ -228,6 +238,7 @@ def roll_back(conn: Connection) -> None:
         return
     try:
         conn.execute("ROLLBACK")
+        naming.rolled_back(conn)
     except psycopg.Error:
         conn.close()
 

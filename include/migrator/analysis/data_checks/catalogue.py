@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from psycopg.rows import dict_row
-
-from migrator.database import queries, session
+from migrator.database import naming, queries, session
 from migrator.database.session import Connection
 
 
 def rows(conn: Connection, query: str, **values: Any) -> list[dict[str, Any]]:
-    with session.translated(), conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(queries.load(__package__, "data_checks")[query], values).fetchall()
+    with session.translated():
+        return naming.ask(conn, queries.load(__package__, "data_checks")[query], values).named
 
 
 def row(conn: Connection, query: str, **values: Any) -> dict[str, Any] | None:

@@ -9,7 +9,10 @@ from typing import Any
 import psycopg
 
 from migrator.analysis.estimate.selectivity import conjuncts
+from migrator.database.door import send
+from migrator.database.naming import names_of_target
 from migrator.database.session import Connection
+from migrator.errors import MigratorError
 from migrator.parsing.nodes import Node, assign
 from migrator.parsing.statements import ParsedStatement, deparse, parse
 
@@ -84,8 +87,9 @@ def _plan(conn: Connection, query: str) -> dict[str, Any] | None:
         with conn.transaction(force_rollback=True):
             conn.execute("SET TRANSACTION READ ONLY")
             conn.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            row = conn.execute(b"EXPLAIN (FORMAT JSON) " + query.encode()).fetchone()
-    except psycopg.Error:
+            with names_of_target(conn):
+                row = send(conn, f"EXPLAIN (FORMAT JSON) {query}").fetchone()
+    except (psycopg.Error, MigratorError):
         return None
     return dict(row[0][0]["Plan"]) if row is not None else None
 

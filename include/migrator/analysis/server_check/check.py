@@ -13,6 +13,7 @@ from migrator.analysis.server_check.privileges import missing_privileges, used_n
 from migrator.analysis.server_check.probes import probes_of
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.subject import Subject
+from migrator.database.naming import names_of_target
 from migrator.database.translate import is_transient_sqlstate
 from migrator.parsing.statements import ParsedFile, ParsedStatement, block_body
 from migrator.plan import Finding, Severity
@@ -56,13 +57,14 @@ def server_findings(conn: Connection, scripts: Iterable[Script]) -> Iterator[Fin
     """
     _prepare(conn)
     made = Made()
-    for script in scripts:
-        for subject in script.subjects:
-            made.begin(subject)
-            refusal, place = _refusal(conn, subject.statement), _Place(script.parsed, subject.statement)
-            found = [] if refusal is None else list(_told(conn, refusal, place, subject, made))
-            yield from found or _names(conn, place, subject, made)
-            made.add(subject)
+    with names_of_target(conn):
+        for script in scripts:
+            for subject in script.subjects:
+                made.begin(subject)
+                refusal, place = _refusal(conn, subject.statement), _Place(script.parsed, subject.statement)
+                found = [] if refusal is None else list(_told(conn, refusal, place, subject, made))
+                yield from found or _names(conn, place, subject, made)
+                made.add(subject)
 
 
 def syntax_findings(conn: Connection, files: Iterable[ParsedFile]) -> Iterator[Finding]:
@@ -71,11 +73,12 @@ def syntax_findings(conn: Connection, files: Iterable[ParsedFile]) -> Iterator[F
     :raises psycopg.OperationalError: when the connection is lost.
     """
     _prepare(conn)
-    for parsed in files:
-        for statement in parsed.statements:
-            refusal = _refusal(conn, statement)
-            if refusal is not None and refusal.is_syntax:
-                yield _syntax(conn, refusal, _Place(parsed, statement))
+    with names_of_target(conn):
+        for parsed in files:
+            for statement in parsed.statements:
+                refusal = _refusal(conn, statement)
+                if refusal is not None and refusal.is_syntax:
+                    yield _syntax(conn, refusal, _Place(parsed, statement))
 
 
 def _prepare(conn: Connection) -> None:

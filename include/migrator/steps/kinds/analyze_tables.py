@@ -95,11 +95,11 @@ def _skipped(result: StatementResult) -> str | None:
 
 def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
     """pg_class.reltuples is -1 until the first ANALYZE or VACUUM (14 and later)."""
-    from migrator.database import queries, session
+    from migrator.database import naming, queries, session
 
     with session.translated():
         query = queries.load(__package__, KIND)["never_analyzed"]
-        rows = conn.execute(query.encode(), {"tables": list(_tables(step))}).fetchall()
+        rows = naming.ask(conn, query, {"tables": list(_tables(step))}).rows
     return tuple(f"{name} has no statistics" if there else f"there is no table {name}" for name, there in rows)
 
 
