@@ -169,6 +169,7 @@ PASSING = (
 @pytest.fixture
 def conn(database: Endpoint):
     with connect(database, purpose="apply") as connection:
+        connection.execute("SET search_path = public")  # for the statements that the tests send themselves
         connection.execute(SCHEMA)
         yield connection
 

@@ -14,7 +14,10 @@ from migrator.analysis.data_checks.conversions import misfits
 from migrator.analysis.data_checks.domains import domain_named, domain_suspects
 from migrator.analysis.data_checks.partitions import partition_suspects, partitioned_named
 from migrator.analysis.data_checks.queries import overlapping, query_for
+from migrator.analysis.data_checks.references import with_condition
 from migrator.analysis.data_checks.suspects import Suspect, orphans, suspects_of, written_by
+from migrator.database.door import send
+from migrator.database.naming import names_of_target
 from migrator.database.session import Connection
 from migrator.errors import MigratorError
 from migrator.parsing.statements import ParsedStatement
@@ -130,9 +133,10 @@ def _found(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> tuple[i
     if suspect.value:
         return misfits(conn, suspect, source, keys, SAMPLES)
     asked = query_for(suspect, source, keys, sort=_sortable(conn, suspect, source))
-    count = conn.execute(f"SELECT count(*) FROM ({asked}) AS found".encode()).fetchone()  # noqa: S608
-    number = int(count[0]) if count else 0
-    samples = conn.execute(f"{asked} ORDER BY 1 LIMIT {SAMPLES}".encode()).fetchall() if number else []
+    with names_of_target(conn):
+        count = send(conn, f"SELECT pg_catalog.count(*) FROM ({asked}) AS found").fetchone()  # noqa: S608
+        number = int(count[0]) if count else 0
+        samples = conn.execute(f"{asked} ORDER BY 1 LIMIT {SAMPLES}".encode()).fetchall() if number else []
     return number, samples, suspect.sqlstate
 
 
@@ -143,12 +147,13 @@ def _sortable(conn: Connection, suspect: Suspect, source: str) -> bool:
     if value is None:
         return False
     with conn.transaction():
-        asked = conn.execute(f"SELECT {value} AS value FROM {source} LIMIT 0".encode())  # noqa: S608
+        with names_of_target(conn):
+            asked = send(conn, f"SELECT {value} AS value FROM {source} LIMIT 0")  # noqa: S608
         if not asked.description or not row(conn, "is_range", oid=asked.description[0].type_code):
             return False
     try:
-        with conn.transaction():
-            conn.execute(f"EXPLAIN {query_for(suspect, source, ['ctid'], sort=True)}".encode())
+        with conn.transaction(), names_of_target(conn):
+            send(conn, f"EXPLAIN {query_for(suspect, source, ['ctid'], sort=True)}")
     except psycopg.errors.UndefinedFunction:
         return False
     return True
@@ -156,7 +161,7 @@ def _sortable(conn: Connection, suspect: Suspect, source: str) -> bool:
 
 def _keys(table: dict[str, Any]) -> list[str]:
     """What names a row: the primary key, or its place."""
-    return table["keys"] or (["tableoid::regclass", "ctid"] if table["kind"] == "p" else ["ctid"])
+    return table["keys"] or (["tableoid::pg_catalog.regclass", "ctid"] if table["kind"] == "p" else ["ctid"])
 
 
 def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Suspect | None:
@@ -169,19 +174,7 @@ def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Sus
     if suspect.where:
         return suspect
     if suspect.referenced is not None:
-        other = row(conn, "table", name=suspect.referenced)
-        if other is None or not other["keys"]:
-            return None
-        there = tuple(key.strip('"').replace('""', '"') for key in other["keys"])
-        return orphans(
-            suspect.statement,
-            suspect.table,
-            suspect.columns,
-            suspect.referenced,
-            there,
-            period=suspect.period,
-            full=suspect.full,
-        )
+        return with_condition(conn, suspect)
     constraint = row(conn, "constraint", oid=table["oid"], name=suspect.constraint)
     if constraint is None:
         return None
@@ -196,7 +189,7 @@ def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Sus
             full=constraint["match_full"],
         )
         noticed = "; 18.4 notices only what nothing overlaps" if constraint["period"] else ""
-        return replace(found, what=f"{found.what} ({suspect.constraint}){noticed}")
+        return with_condition(conn, replace(found, what=f"{found.what} ({suspect.constraint}){noticed}"))
     if constraint["kind"] == "n":
         column = constraint["columns"][0].replace('"', '""')
         return replace(suspect, where=f'"{column}" IS NULL', sqlstate="23502")

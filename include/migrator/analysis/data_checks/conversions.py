@@ -11,39 +11,44 @@ from collections.abc import Sequence
 from typing import Any
 
 from migrator.analysis.data_checks.suspects import Suspect
+from migrator.database.door import send
+from migrator.database.naming import names_of_target
 from migrator.database.session import Connection
 
 _BLOCK = """
 #variable_conflict use_column
 DECLARE
-    migrator_one record;
+    migrator_one pg_catalog.record;
     migrator_value {type};
-    migrator_rows bigint := 0;
-    migrator_state text;
-    migrator_keys jsonb := '[]';
+    migrator_rows pg_catalog.int8 := 0;
+    migrator_state pg_catalog.text;
+    migrator_keys pg_catalog.jsonb := '[]';
 BEGIN
     FOR migrator_one IN
-        SELECT tableoid AS migrator_table, ctid AS migrator_place, jsonb_build_array({keys}) AS migrator_key
+        SELECT tableoid AS migrator_table, ctid AS migrator_place, pg_catalog.jsonb_build_array({keys}) AS migrator_key
         FROM {source}
     LOOP
         BEGIN
             SELECT {value} INTO migrator_value
             FROM {source}
-            WHERE ctid = migrator_one.migrator_place AND tableoid = migrator_one.migrator_table;
+            WHERE
+                ctid OPERATOR(pg_catalog.=) migrator_one.migrator_place
+                AND tableoid OPERATOR(pg_catalog.=) migrator_one.migrator_table;
         EXCEPTION WHEN OTHERS THEN
-            IF SQLSTATE !~ '^(22|23|P0)' THEN
+            IF SQLSTATE OPERATOR(pg_catalog.!~) '^(22|23|P0)' THEN
                 RAISE;
             END IF;
             migrator_state := coalesce(migrator_state, SQLSTATE);
-            migrator_rows := migrator_rows + 1;
-            IF migrator_rows <= {samples} THEN
-                migrator_keys := migrator_keys || jsonb_build_array(migrator_one.migrator_key);
+            migrator_rows := migrator_rows OPERATOR(pg_catalog.+) 1;
+            IF migrator_rows OPERATOR(pg_catalog.<=) {samples} THEN
+                migrator_keys := migrator_keys OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_array(migrator_one.migrator_key);
             END IF;
         END;
     END LOOP;
-    PERFORM set_config(
+    PERFORM pg_catalog.set_config(
         'migrator.misfits',
-        jsonb_build_object('rows', migrator_rows, 'state', migrator_state, 'keys', migrator_keys)::text,
+        pg_catalog.jsonb_build_object('rows', migrator_rows, 'state', migrator_state, 'keys', migrator_keys)
+        ::pg_catalog.text,
         true
     );
 END
@@ -61,13 +66,14 @@ def misfits(
         type=suspect.value_type,
         value=suspect.value,
         source=source,
-        keys=", ".join(f"({key})::text" for key in keys),
+        keys=", ".join(f"pg_catalog.format('%s', {key})" for key in keys),  # by their output functions, and no cast
         samples=samples,
     )
     tag = "$migrator$"
     while tag in block:
         tag = f"{tag[:-1]}_$"
-    conn.execute(f"DO {tag}{block}{tag}".encode())
-    row = conn.execute("SELECT current_setting('migrator.misfits')").fetchone()
+    with names_of_target(conn):
+        send(conn, f"DO {tag}{block}{tag}")
+    row = conn.execute("SELECT pg_catalog.current_setting('migrator.misfits')").fetchone()
     found = json.loads(row[0]) if row else {}
     return int(found["rows"]), found["keys"], found["state"] or suspect.sqlstate

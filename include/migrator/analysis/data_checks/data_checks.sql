@@ -92,7 +92,7 @@ INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 ORDER BY n.nspname, c.relname, a.attnum;
 
 -- name: partitioned
--- A partitioned table: its key, what is true of all its rows because of the tables above it, what is true of those of
+-- A partitioned table: its key, how its operator classes compare by strategy (1 to 5: < <= = >= >), what is true of all its rows because of the tables above it, what is true of those of
 -- each of its partitions, its default partition, its unique keys of plain columns, and its foreign keys that hold for
 -- all rows (CloneFkReferencing in src/backend/commands/tablecmds.c).
 SELECT
@@ -109,6 +109,26 @@ SELECT
         INNER JOIN pg_catalog.pg_namespace AS n ON d.relnamespace = n.oid
         WHERE d.oid = p.partdefid
     ) AS default_partition,
+    (
+        SELECT
+            jsonb_agg(
+                jsonb_build_object(
+                    'type', CASE WHEN t.typtype <> 'p' THEN pg_catalog.format_type(t.oid, -1) END,
+                    'operators', (
+                        SELECT jsonb_object_agg(m.amopstrategy, pg_catalog.format('OPERATOR(%%I.%%s)', n.nspname, o.oprname))
+                        FROM pg_catalog.pg_amop AS m
+                        INNER JOIN pg_catalog.pg_operator AS o ON m.amopopr = o.oid
+                        INNER JOIN pg_catalog.pg_namespace AS n ON o.oprnamespace = n.oid
+                        WHERE
+                            m.amopfamily = k.opcfamily AND m.amoplefttype = k.opcintype
+                            AND m.amoprighttype = k.opcintype AND m.amoppurpose = 's'
+                    )
+                ) ORDER BY w.place
+            )
+        FROM unnest(p.partclass::oid[]) WITH ORDINALITY AS w (class, place)
+        INNER JOIN pg_catalog.pg_opclass AS k ON w.class = k.oid
+        INNER JOIN pg_catalog.pg_type AS t ON k.opcintype = t.oid
+    ) AS comparisons,
     (
         SELECT coalesce(
             jsonb_agg(
@@ -176,6 +196,82 @@ SELECT
 FROM domains
 INNER JOIN pg_catalog.pg_type AS t ON domains.domain = t.oid AND t.typtype = 'd'
 HAVING count(*) > 0;
+
+-- name: equality
+-- How a key compares its columns with those that refer to it: the equality of its index's operator class, of a B-tree,
+-- for the very types where there is one (ATAddForeignKeyConstraint in src/backend/commands/tablecmds.c). Without an index
+-- that of the type's own class; NULL: it has none.
+WITH RECURSIVE wanted AS (
+    SELECT
+        w.place,
+        a.attrelid,
+        a.attnum,
+        a.atttypid AS key_type,
+        r.atttypid AS type
+    FROM unnest(%(keys)s::text [], %(columns)s::text []) WITH ORDINALITY AS w (key, name, place)
+    INNER JOIN pg_catalog.pg_attribute AS a
+        ON a.attrelid = pg_catalog.to_regclass(%(referenced)s)::oid AND w.key = a.attname
+    INNER JOIN pg_catalog.pg_attribute AS r ON r.attrelid = pg_catalog.to_regclass(%(table)s)::oid AND w.name = r.attname
+),
+
+domains AS (
+    SELECT
+        t.oid AS domain,
+        t.oid AS type
+    FROM pg_catalog.pg_type AS t
+    WHERE t.oid IN (SELECT w.key_type FROM wanted AS w UNION SELECT w.type FROM wanted AS w)
+    UNION ALL
+    SELECT
+        d.domain,
+        t.typbasetype
+    FROM domains AS d
+    INNER JOIN pg_catalog.pg_type AS t ON d.type = t.oid AND t.typtype = 'd'
+),
+
+plain AS (
+    SELECT d.domain, d.type
+    FROM domains AS d
+    INNER JOIN pg_catalog.pg_type AS t ON d.type = t.oid AND t.typtype <> 'd'
+)
+
+SELECT
+    pg_catalog.format('OPERATOR(%%I.%%s)', n.nspname, o.oprname) AS operator,
+    pg_catalog.format_type(CASE WHEN l.typtype = 'p' THEN kt.type ELSE o.oprleft END, -1) AS key_type,
+    pg_catalog.format_type(CASE WHEN r.typtype = 'p' THEN ct.type ELSE o.oprright END, -1) AS type
+FROM wanted AS w
+INNER JOIN plain AS kt ON w.key_type = kt.domain
+INNER JOIN plain AS ct ON w.type = ct.domain
+LEFT JOIN LATERAL (
+    SELECT c.opcfamily, c.opcintype
+    FROM (
+        SELECT k.class, i.indnkeyatts = cardinality(%(keys)s::text []) AS whole
+        FROM pg_catalog.pg_index AS i
+        CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, class)
+        WHERE i.indrelid = w.attrelid AND i.indisunique AND k.attnum = w.attnum
+        UNION ALL
+        SELECT c.oid, NULL
+        FROM pg_catalog.pg_opclass AS c
+        WHERE c.opcdefault AND c.opcintype = kt.type
+    ) AS found
+    INNER JOIN pg_catalog.pg_opclass AS c ON found.class = c.oid
+    INNER JOIN pg_catalog.pg_am AS m ON c.opcmethod = m.oid AND m.amname = 'btree'
+    ORDER BY found.whole DESC NULLS LAST
+    LIMIT 1
+) AS class ON true
+LEFT JOIN LATERAL (
+    SELECT m.amopopr
+    FROM pg_catalog.pg_amop AS m
+    WHERE
+        m.amopfamily = class.opcfamily AND m.amopstrategy = 3 AND m.amoplefttype = class.opcintype
+        AND m.amoprighttype IN (ct.type, class.opcintype)
+    ORDER BY m.amoprighttype = ct.type DESC
+    LIMIT 1
+) AS chosen ON true
+LEFT JOIN pg_catalog.pg_operator AS o ON chosen.amopopr = o.oid
+LEFT JOIN pg_catalog.pg_namespace AS n ON o.oprnamespace = n.oid
+LEFT JOIN pg_catalog.pg_type AS l ON o.oprleft = l.oid
+LEFT JOIN pg_catalog.pg_type AS r ON o.oprright = r.oid
+ORDER BY w.place;
 
 -- name: is_range
 SELECT true AS is_range

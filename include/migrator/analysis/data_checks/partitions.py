@@ -6,7 +6,9 @@ https://www.postgresql.org/docs/current/sql-createtable.html#SQL-CREATETABLE-PAR
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from migrator.analysis.data_checks.catalogue import row
 from migrator.analysis.data_checks.suspects import Suspect, duplicates, expression_sql, orphans, quoted, table_sql
@@ -15,6 +17,25 @@ from migrator.parsing.nodes import Node, commands, enum, name_of, strings
 from migrator.parsing.statements import ParsedStatement, parse
 
 SQLSTATE = "23514"
+STRATEGIES = ("<", "<=", "=", ">=", ">")
+"""Of a B-tree's operator class, from 1: https://www.postgresql.org/docs/current/xindex.html#XINDEX-STRATEGIES"""
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A column or expression of a partition key, and how its operator class compares it."""
+
+    sql: str
+    type: str | None
+    """What its operators take; None: any enum, array or range."""
+    operators: Mapping[str, str]
+    """By strategy."""
+
+    def compared(self, operator: str, value: str) -> str:
+        """Converted to the operator's own types, for which there is no other one of its name in its schema."""
+        own = self.operators[str(STRATEGIES.index(operator) + 1)]
+        as_type = f"::{self.type}" if self.type else ""
+        return f"({self.sql}){as_type} {own} ({value}){as_type}"
 
 
 def partition_suspects(conn: Connection, statement: ParsedStatement) -> Iterator[Suspect]:
@@ -48,7 +69,7 @@ def _attached(conn: Connection, statement: ParsedStatement, part: str, bound: No
         fits = f"NOT ({' OR '.join(others)})" if others else "true"
         what = "another partition is the place"
     else:
-        fits, what = _condition(known["key"], parent, bound), "the partition's bound does not admit it"
+        fits, what = _condition(known, parent, bound), "the partition's bound does not admit it"
     if known["own"]:
         fits = f"({fits}) AND ({known['own']})"
     yield Suspect(statement.index, what, part, f"({fits}) IS NOT TRUE", SQLSTATE)
@@ -73,29 +94,31 @@ def _beside_default(conn: Connection, statement: ParsedStatement, parent: str, b
     known = row(conn, "partitioned", name=parent)
     if known is None or known["default_partition"] is None or bound.is_default:
         return
-    fits = _condition(known["key"], parent, bound)
+    fits = _condition(known, parent, bound)
     yield Suspect(statement.index, "the new partition is the place", known["default_partition"], fits, SQLSTATE)
 
 
-def _condition(key: str, parent: str, bound: Node) -> str:
-    """SQL that is true of the rows of a partition. :param key: pg_get_partkeydef(), "RANGE (a, lower(b))"."""
-    columns = _key_columns(key)
+def _condition(known: dict[str, Any], parent: str, bound: Node) -> str:
+    """SQL that is true of the rows of a partition. :param known: what the catalog says of `parent`."""
+    columns = _key_columns(known["key"])  # of "RANGE (a, lower(b))"
     if bound.strategy == "h":
         literal = parent.replace("'", "''")
-        arguments = f"'{literal}'::regclass::oid, {bound.modulus}, {bound.remainder}, {', '.join(columns)}"
+        relation = f"'{literal}'::pg_catalog.regclass::pg_catalog.oid"
+        arguments = f"{relation}, {bound.modulus}, {bound.remainder}, {', '.join(columns)}"
         return f"pg_catalog.satisfies_hash_partition({arguments})"
+    keys = [_Key(column, **one) for column, one in zip(columns, known["comparisons"], strict=True)]
     if bound.strategy == "l":
         null = any(item.a_const.isnull for item in bound.listdatums)
         values = [expression_sql(item) for item in bound.listdatums if not item.a_const.isnull]
-        parts = [f"{columns[0]} IN ({', '.join(values)})"] if values else []
+        parts = [keys[0].compared("=", value) for value in values]
         return " OR ".join([*parts, *([f"{columns[0]} IS NULL"] if null else [])])
     filled = [f"{column} IS NOT NULL" for column in columns]
-    low = _side(columns, bound.lowerdatums, full=">=", beyond={"minvalue": ">=", "maxvalue": ">"})
-    high = _side(columns, bound.upperdatums, full="<", beyond={"minvalue": "<", "maxvalue": "<="})
+    low = _side(keys, bound.lowerdatums, full=">=", beyond={"minvalue": ">=", "maxvalue": ">"})
+    high = _side(keys, bound.upperdatums, full="<", beyond={"minvalue": "<", "maxvalue": "<="})
     return " AND ".join([*filled, low, high])
 
 
-def _side(columns: Sequence[str], datums: Sequence[Node], *, full: str, beyond: dict[str, str]) -> str:
+def _side(keys: Sequence[_Key], datums: Sequence[Node], *, full: str, beyond: dict[str, str]) -> str:
     """One end of a range, compared as rows are: what stands after MINVALUE or MAXVALUE does not matter."""
     values: list[str] = []
     operator = full
@@ -106,7 +129,12 @@ def _side(columns: Sequence[str], datums: Sequence[Node], *, full: str, beyond: 
         values.append(expression_sql(item))
     if not values:
         return "true" if "=" in operator else "false"
-    return f"({', '.join(columns[: len(values)])}) {operator} ({', '.join(values)})"
+    pairs = list(zip(keys, values, strict=False))
+    last, value = pairs.pop()
+    condition = last.compared(operator, value)
+    for key, value in reversed(pairs):
+        condition = f"({key.compared(operator[0], value)} OR ({key.compared('=', value)} AND {condition}))"
+    return condition
 
 
 def _key_columns(key: str) -> list[str]:

@@ -1,13 +1,18 @@
-"""SQL for the rows of a suspect: those of a condition, those that are equal, those that exclude each other."""
+"""SQL for the rows of a suspect: those of a condition, those that are equal, those that exclude each other.
+
+The migration's expressions stand in it, so it is sent with the target's search path: whatever is ours names its schema,
+functions and operators alike. IN, IS DISTINCT FROM and the comparison of rows, which cannot, are not used.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from migrator.analysis.data_checks import suspects
 from migrator.analysis.data_checks.suspects import Suspect
 
-EQUAL = ("=", "OPERATOR(=)", 'OPERATOR("pg_catalog".=)')
-OVERLAPS = ("&&", "OPERATOR(&&)", 'OPERATOR("pg_catalog".&&)')
+EQUAL = ("OPERATOR(=)", suspects.EQUAL)
+OVERLAPS = ("OPERATOR(&&)", suspects.OVERLAPS)
 NUMBERED = "migrator_value_{}"
 
 
@@ -22,8 +27,8 @@ def query_for(suspect: Suspect, source: str, keys: Sequence[str], *, sort: bool 
     inner = [f"{key} AS migrator_key_{number}" for number, key in enumerate(keys)]
     outer = ", ".join(f"one.migrator_key_{number}" for number in range(len(keys)))
     if suspect.duplicates:
-        inner.append(f"count(*) OVER (PARTITION BY {suspect.duplicates}) AS migrator_count")
-        rest = "migrator_rows AS one WHERE one.migrator_count > 1"
+        inner.append(f"pg_catalog.count(*) OVER (PARTITION BY {suspect.duplicates}) AS migrator_count")
+        rest = "migrator_rows AS one WHERE one.migrator_count OPERATOR(pg_catalog.>) 1"
     else:
         inner += ["tableoid AS migrator_table", "ctid AS migrator_place"]
         inner += [f"{key} AS {NUMBERED.format(number)}" for number, (key, _) in enumerate(suspect.overlaps)]
@@ -46,7 +51,10 @@ def _pairs(suspect: Suspect) -> str:
         f"one.{NUMBERED.format(number)} {operator} other.{NUMBERED.format(number)}"
         for number, (_, operator) in enumerate(suspect.overlaps)
     ]
-    apart = "(one.migrator_table, one.migrator_place) <> (other.migrator_table, other.migrator_place)"
+    apart = (
+        "NOT (one.migrator_table OPERATOR(pg_catalog.=) other.migrator_table"
+        " AND one.migrator_place OPERATOR(pg_catalog.=) other.migrator_place)"
+    )
     condition = " AND ".join([apart, *pairs])
     return f"migrator_rows AS one WHERE EXISTS (SELECT FROM migrator_rows AS other WHERE {condition})"
 
@@ -63,15 +71,20 @@ def _sorted(suspect: Suspect) -> str:
     ordered = f"""
     SELECT
         *,
-        lead({value}) OVER by_start && {value} AS overlaps_next,
-        lower_inf({value}) AND row_number() OVER by_start > 1
-        OR coalesce(bool_or(upper_inf({value})) OVER before, false)
-        OR coalesce(max(upper({value})) OVER before > lower({value}), false)
-        OR lower_inc({value})
-        AND coalesce(max(upper({value})) FILTER (WHERE upper_inc({value})) OVER before = lower({value}), false)
-            AS overlaps_earlier
+        pg_catalog.lead({value}) OVER by_start OPERATOR(pg_catalog.&&) {value} AS overlaps_next,
+        pg_catalog.lower_inf({value}) AND pg_catalog.row_number() OVER by_start OPERATOR(pg_catalog.>) 1
+        OR coalesce(pg_catalog.bool_or(pg_catalog.upper_inf({value})) OVER before, false)
+        OR coalesce(
+            pg_catalog.max(pg_catalog.upper({value})) OVER before OPERATOR(pg_catalog.>) pg_catalog.lower({value}), false
+        )
+        OR pg_catalog.lower_inc({value})
+        AND coalesce(
+            pg_catalog.max(pg_catalog.upper({value})) FILTER (WHERE pg_catalog.upper_inc({value})) OVER before
+            OPERATOR(pg_catalog.=) pg_catalog.lower({value}),
+            false
+        ) AS overlaps_earlier
     FROM migrator_rows
-    WHERE {filled} AND NOT isempty({value})
+    WHERE {filled} AND NOT pg_catalog.isempty({value})
     WINDOW
         by_start AS ({partition}ORDER BY {value}),
         before AS (by_start ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)

@@ -18,6 +18,9 @@ OPAQUE = frozenset(["do_stmt", "call_stmt", "execute_stmt", "select_stmt"])
 """These may change any row."""
 
 
+EQUAL, OVERLAPS = 'OPERATOR("pg_catalog".=)', 'OPERATOR("pg_catalog".&&)'
+
+
 @dataclass(frozen=True)
 class Suspect:
     """Rows of one table that would make one statement fail."""
@@ -37,7 +40,11 @@ class Suspect:
     """Only the catalog knows the condition: that of this constraint, which is to be validated."""
     columns: tuple[str, ...] = ()
     referenced: str | None = None
-    """Only the catalog knows the condition: `columns` refer to the primary key of this table, as SQL."""
+    """Only the catalog knows the condition: how `columns` compare with a key of this table, as SQL."""
+    keys: tuple[str, ...] = ()
+    """The columns of that key; none: its primary key."""
+    also: str = ""
+    """SQL: a table that will be part of `referenced`."""
     against: str = ""
     """SQL: the table whose rows decide, too: the one that is referred to."""
     overlaps: tuple[tuple[str, str], ...] = ()
@@ -155,10 +162,10 @@ def _constraint(statement: ParsedStatement, table: str, constraint: Node) -> Ite
                 yield Suspect(statement.index, f"{column} is NULL", table, f"{quoted(column)} IS NULL", "23502")
         conditions = [] if constraint.nulls_not_distinct else [f"{column} IS NOT NULL" for column in columns]
         if constraint.without_overlaps:
-            pairs = [(column, "=") for column in columns[:-1]]
-            yield _overlaps(statement, table, (*pairs, (columns[-1], "&&")), "true")
+            pairs = [(column, EQUAL) for column in columns[:-1]]
+            yield _overlaps(statement, table, (*pairs, (columns[-1], OVERLAPS)), "true")
             what = f"{strings(constraint.keys)[-1]} is empty"  # ExecWithoutOverlapsNotEmpty in execIndexing.c
-            yield Suspect(statement.index, what, table, f"isempty({columns[-1]})", "23514")
+            yield Suspect(statement.index, what, table, f"pg_catalog.isempty({columns[-1]})", "23514")
         else:
             yield _duplicates(statement, table, columns, conditions)
     elif kind == "CONSTR_EXCLUSION":
@@ -193,44 +200,23 @@ def orphans(
 
     :param also: a table that will be part of `referenced`: its rows count, too.
     """
-    here = [f"{table}.{quoted(column)}" for column in columns]
-    there = [f"referenced.{quoted(column)}" for column in referenced_columns]
     what = f"({', '.join(columns)}) refers to no row of {referenced.replace(chr(34), '')}"
-    where = ""
-    if there:
-        listed = ", ".join(map(quoted, referenced_columns))
-        both = f"(SELECT {listed} FROM {referenced} UNION ALL SELECT {listed} FROM {also})"  # noqa: S608
-        source = both if also else referenced
-        filled = " AND ".join(f"{column} IS NOT NULL" for column in here)
-        where = f"{filled} AND NOT {_referred(here, there, source, period=period)}"
-        if full and len(here) > 1:
-            null = " OR ".join(f"{column} IS NULL" for column in here)
-            where = f"({where}) OR (({null}) AND NOT ({null.replace(' OR ', ' AND ')}))"
     if period:
         what = f"({', '.join(columns)}) is not covered by rows of {referenced.replace(chr(34), '')}"
     return Suspect(
         statement,
         what,
         table,
-        where,
+        "",
         "23503",
         columns=columns,
-        referenced=None if there else referenced,
+        referenced=referenced,
+        keys=referenced_columns,
         against=referenced,
+        also=also,
         period=period,
         full=full,
     )
-
-
-def _referred(here: list[str], there: list[str], source: str, *, period: bool) -> str:
-    """Of a PERIOD as the server asks: RI_FKey_check in src/backend/utils/adt/ri_triggers.c."""
-    plain = -1 if period else None
-    pairs = [f"{that} = {this}" for this, that in zip(here[:plain], there[:plain], strict=False)]
-    if not period:
-        return f"EXISTS (SELECT FROM {source} AS referenced WHERE {' AND '.join(pairs)})"
-    pairs.append(f"{there[-1]} && {here[-1]}")
-    covering = f"SELECT {there[-1]} AS period FROM {source} AS referenced WHERE {' AND '.join(pairs)}"  # noqa: S608
-    return f"EXISTS (SELECT FROM ({covering}) AS one HAVING {here[-1]} <@ range_agg(one.period))"
 
 
 def duplicates(statement: ParsedStatement, table: str, columns: list[str], *, nulls_equal: bool) -> Suspect:
