@@ -59,7 +59,9 @@ def seed(
         raise UsageError(f"{messages} messages: ask for one at least")
     started = time.monotonic()
     rows = _Rows(messages, until or datetime.now(timezone.utc), random.Random(number))
-    with connect(endpoint, purpose="seed", autocommit=False) as connection:
+    with connect(endpoint, purpose="seed") as connection:
+        connection.execute(f"SET search_path = {endpoint.search_path}".encode())  # a database of our own
+        connection.autocommit = False
         _check(connection)
         _copy(connection, "tenants (id, name, slug, created_at, updated_at)", rows.tenants())
         _copy(connection, "users (id, tenant_id, email, name, created_at, updated_at)", rows.users())

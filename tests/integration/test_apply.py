@@ -437,7 +437,7 @@ def test_blockers_are_named_and_tries_are_short(database: Endpoint, caplog: pyte
             apply_all(plan, database, deadline_seconds=2.0)
     assert caught.value.attempts >= 2
     assert f"pid {pid} (forgotten psql" in caplog.text
-    assert "AccessShareLock on t" in caplog.text
+    assert "AccessShareLock on public.t" in caplog.text
     assert "idle in transaction" in str(caught.value)
     # Let go, the same run goes on.
     apply_all(plan, database)

@@ -1,7 +1,7 @@
 """No name of the engine's is captured: whoever may create functions cannot have them run as the migrator.
 
-Two databases are full of twins of pg_catalog's functions and operators (`twins`): in one their schema comes first in the
-search path, in the other behind pg_catalog, for arguments that the engine's queries pass only by way of a conversion.
+Two databases are full of twins of pg_catalog's functions and operators (`twins`): in one their schema comes first in
+the search path, in the other behind pg_catalog, for arguments that the engine's queries pass only by way of a conversion.
 The whole pipeline and the command line go through both.
 """
 

@@ -1,37 +1,40 @@
 """The content of a database in a few numbers: per table the row count and an order-free hash of all rows.
 
-`sum(hashtextextended(row::text))` is equal over PostgreSQL 14 to 18, needs constant memory, runs in parallel and reads
-every heap page, which a bare count does not (it may be answered from an index). A sum, not an xor: xor cancels pairs.
+`sum(hashtextextended(ROW(t.*)::text))` is equal over PostgreSQL 14 to 18, needs constant memory, runs in parallel and
+reads every heap page, which a bare count does not (it may be answered from an index). A sum, not an xor: xor cancels
+pairs. ROW(), because nobody but a superuser can make a cast of its type: a cast of the table's own row type to text is
+whatever function the table's owner likes, and the hash whatever that function gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import psycopg
 from psycopg import sql as pgsql
 
-from migrator.database import queries
+from migrator.database import plain, queries
 from migrator.errors import EnvironmentFault
 from migrator.evidence import TableFingerprint
 
 SETTINGS: Mapping[str, str] = {
-    "search_path": "",
+    **plain.SETTINGS,
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
     "bytea_output": "hex",
     "extra_float_digits": "3",
     "lc_monetary": "C",
-    "row_security": "off",
     "lock_timeout": "60s",
     "statement_timeout": "0",
 }
-"""The text of a value must not depend on who asks. row_security off: refuse rather than silently read a part."""
+"""The text of a value must not depend on who asks."""
 
-_ROWS = pgsql.SQL("select count(*), coalesce(sum(hashtextextended({}::text, 0)::numeric), 0)::text from only {} as t")
+_ROWS = pgsql.SQL(
+    "select pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtextextended({}::text, 0)::numeric), 0)::text"
+    " from only {} as t"
+)
 
 
 def tables(
@@ -49,13 +52,13 @@ def tables(
     order of columns alone. `observe` is called after each table, largest first.
     """
     found = []
-    with _settings(conn):
+    with plain.as_they_lie(conn, SETTINGS):
         known = conn.execute(queries.load(__package__, "fingerprint")["tables"], {"exclude": list(exclude)}).fetchall()
         for name, nspname, relname in known:
             if only is not None and name not in only:
                 continue
             relation = pgsql.Identifier(nspname, relname)
-            row = _row_by_name(conn, name) if by_name else pgsql.SQL("t")
+            row = _row_by_name(conn, name) if by_name else pgsql.SQL("row(t.*)")
             rows = conn.execute(_ROWS.format(row, relation)).fetchall()
             found.append(TableFingerprint(name, int(rows[0][0]), str(rows[0][1])))
             if observe is not None:
@@ -68,7 +71,7 @@ def sequences(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -
 
     :raises EnvironmentFault: when the role may not read one of them: a position that nobody saw is not a proof.
     """
-    with _settings(conn):
+    with plain.as_they_lie(conn, SETTINGS):
         rows = conn.execute(
             queries.load(__package__, "fingerprint")["sequences"], {"exclude": list(exclude)}
         ).fetchall()
@@ -86,14 +89,3 @@ def large_objects(conn: psycopg.Connection[Any]) -> int:
 def _row_by_name(conn: psycopg.Connection[Any], table: str) -> pgsql.Composable:
     columns = conn.execute(queries.load(__package__, "fingerprint")["columns"], {"table": table}).fetchall()
     return pgsql.SQL("row({})").format(pgsql.SQL(", ").join(pgsql.Identifier("t", name) for (name,) in columns))
-
-
-@contextmanager
-def _settings(conn: psycopg.Connection[Any]) -> Iterator[None]:
-    """SET LOCAL inside the caller's transaction, or inside one of our own; gone afterwards in both cases."""
-    with conn.transaction(force_rollback=True):
-        calls = pgsql.SQL(", ").join(
-            pgsql.SQL("pg_catalog.set_config({}, {}, true)").format(key, value) for key, value in SETTINGS.items()
-        )
-        conn.execute(pgsql.SQL("select {}").format(calls))
-        yield

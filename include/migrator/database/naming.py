@@ -73,7 +73,7 @@ def ask(conn: psycopg.Connection[Any], query: str, values: Mapping[str, Any] | N
 
 
 def committed(conn: psycopg.Connection[Any]) -> None:
-    """After COMMIT: a path that a statement has set for the session, and not for its transaction, stays the target's."""
+    """After COMMIT: a path that a statement has set for the session, not for its transaction, stays the target's."""
     if not isinstance(conn, Session):
         return
     try:

@@ -17,6 +17,7 @@ from psycopg.rows import tuple_row
 
 from migrator import documents
 from migrator.database import queries
+from migrator.database.session import OWN_PATH
 
 LEDGER_SCHEMA = "migrator"
 
@@ -84,7 +85,7 @@ def read(conn: psycopg.Connection[Any], *, exclude: Collection[str] = (LEDGER_SC
     with conn.transaction(force_rollback=True):
         if idle:
             conn.execute("set transaction isolation level repeatable read read only")
-        conn.execute("set local search_path = ''")
+        conn.execute(f"set local search_path = {OWN_PATH}")
         with conn.pipeline():
             cursors = [conn.cursor(row_factory=tuple_row).execute(texts[name]) for name in names]
         rows = [row for cursor in cursors for row in cursor.fetchall()]

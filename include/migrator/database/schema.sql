@@ -1,5 +1,5 @@
 -- Everything that a schema consists of, read from the catalogs of PostgreSQL 14 to 18.
--- Each query gives (kind, schema, name, definition, part_of), free of OIDs. All are run with an empty search_path,
+-- Each query gives (kind, schema, name, definition, part_of), free of OIDs. All are run with a search_path of pg_catalog,
 -- so that the server writes every name with its schema. Columns that only some majors have are read through to_jsonb.
 -- Members of extensions are left out: the extension and its version stand for them.
 

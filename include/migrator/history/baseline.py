@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import migrator
-from migrator.database import queries, session
+from migrator.database import plain, queries, session
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import BaselineMissing, UsageError
 from migrator.history import legacy
@@ -89,10 +89,9 @@ def objects(connection: Connection, ledger_schema: str) -> tuple[tuple[str, ...]
 
 def legacy_rows(connection: Connection) -> tuple[LegacyRow, ...]:
     """The runbook's table, or nothing when there is none."""
-    if not _has_legacy_table(connection):
-        return ()
     with session.translated():
-        return legacy.read(row[0] for row in connection.execute(queries.load(__package__, "baseline")["legacy_rows"]))
+        found = plain.table(connection, LEGACY_TABLE)
+        return () if found is None else legacy.read(plain.texts(connection, found))
 
 
 def adopt(
@@ -204,9 +203,3 @@ def _adopted(version: str, row: LegacyRow | None, files: Known | None, source: s
         if row.checksum.lower() != md5:
             note = f"the file has md5 {md5} today, {row.checksum} was recorded when it was applied: it was edited since"
     return Adopted(version=version, source=source, note=note)
-
-
-def _has_legacy_table(connection: Connection) -> bool:
-    with session.translated():
-        row = connection.execute(queries.load(__package__, "baseline")["legacy_exists"]).fetchone()
-    return bool(row and row[0])

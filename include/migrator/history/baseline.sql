@@ -1,12 +1,3 @@
--- name: legacy_exists
--- The runbook's own table.
-SELECT to_regclass('public.schema_migrations') IS NOT NULL AS found;
-
--- name: legacy_rows
--- As JSON, so that any subset of the runbook's columns can be read.
-SELECT to_jsonb(t) AS columns
-FROM public.schema_migrations AS t;
-
 -- name: objects
 -- What lies in the database although no ledger tells of it; extensions bring their own.
 SELECT

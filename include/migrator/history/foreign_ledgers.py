@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from psycopg import sql as pgsql
 from psycopg.rows import class_row
 
-from migrator.database import queries, session
+from migrator.database import plain, queries, session
 from migrator.database.session import Connection
 from migrator.errors import UsageError
 from migrator.history.legacy import LegacyRow, moment
@@ -60,16 +60,20 @@ def find(name: str) -> Tool:
 
 def read(connection: Connection, tool: Tool) -> tuple[ForeignRow, ...]:
     """
-    :raises UsageError: the tool's table is not on the search path, or has another shape.
+    :raises UsageError: the tool's table is not on the search path, is none, or has another shape.
     """
-    texts = queries.load(__package__, "foreign_ledgers")
     with session.translated():
-        found = connection.execute(texts["there"], {"table": tool.table}).fetchone()
-    if found is None or found[0] is None:
+        found = plain.table(connection, tool.table)
+    if found is None:
         raise UsageError(f"there is no table {tool.table!r} of {tool.name} on the search path of this connection")
-    query = pgsql.SQL(texts[tool.query]).format(table=pgsql.Identifier(tool.table))
+    query = pgsql.SQL(queries.load(__package__, "foreign_ledgers")[tool.query]).format(table=found.sql)
     try:
-        with session.translated(), connection.cursor(row_factory=class_row(ForeignRow)) as cursor:
+        with (
+            session.translated(),
+            plain.as_they_lie(connection),
+            connection.cursor(row_factory=class_row(ForeignRow)) as cursor,
+        ):
+            plain.require_builtin_types(connection, found)
             return tuple(cursor.execute(query, {}).fetchall())
     except Exception as exc:
         if getattr(exc, "fields", {}).get("sqlstate") == "42703":

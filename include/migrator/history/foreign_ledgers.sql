@@ -1,10 +1,6 @@
 -- What other tools wrote down of the migrations that they applied. Each gives: version, name, applied_at, applied_by,
 -- and why a row does not say that its version is applied (NULL when it does).
 
--- name: there
--- Where the table of a tool lies, if it is there at all.
-SELECT to_regclass(%(table)s)::text AS found;
-
 -- name: flyway
 -- https://documentation.red-gate.com/fd: rows without a version are repeatable; an undo row takes its version back.
 SELECT

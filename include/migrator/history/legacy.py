@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,6 +11,7 @@ from typing import Any
 
 from migrator.errors import UsageError
 
+_TRUE = frozenset({True, "t", "true", "y", "yes", "on", "1"})
 APPLIED = frozenset({"success", "applied", "ok", "done"})
 
 
@@ -54,7 +56,7 @@ def _row(columns: Mapping[str, Any]) -> LegacyRow:
         )
     status = columns.get("status")
     reason = None
-    if columns.get("dirty"):
+    if columns.get("dirty") in _TRUE:
         reason = "it is marked dirty"
     elif isinstance(status, str) and status.lower() not in APPLIED:
         message = columns.get("error_message")
@@ -85,7 +87,9 @@ def moment(value: Any) -> datetime | None:
 
 
 def _padded(text: str) -> str:
-    """PostgreSQL cuts trailing zeros of the fraction; Python 3.10 wants three or six digits."""
+    """PostgreSQL cuts trailing zeros of the fraction and of the offset; Python 3.10 wants three or six digits."""
+    if re.search(r":\d\d(\.\d+)?[+-]\d\d$", text):
+        text += ":00"  # of the offset
     head, dot, tail = text.partition(".")
     if not dot:
         return text

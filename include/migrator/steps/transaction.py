@@ -154,9 +154,13 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
     ctx.log.info("%s:%s %s", statement.file, statement.line, statement.sql)
     ctx.trace_before(step, statement, conn)
     started = time.monotonic()
-    with noticing(conn, ctx) as notices, cancellable(ctx), session.translated(statement=statement, step=step.name):
-        with naming.names_of_target(conn):
-            cursor = send(conn, statement.sql, statement=statement)
+    with (
+        noticing(conn, ctx) as notices,
+        cancellable(ctx),
+        session.translated(statement=statement, step=step.name),
+        naming.names_of_target(conn),
+    ):
+        cursor = send(conn, statement.sql, statement=statement)
     seconds = time.monotonic() - started
     if conn.info.transaction_status != status:
         raise StatementFailed(

@@ -12,10 +12,12 @@ from migrator import wording
 from migrator.analysis.data_checks.catalogue import row, rows
 from migrator.analysis.data_checks.conversions import misfits
 from migrator.analysis.data_checks.domains import domain_named, domain_suspects
+from migrator.analysis.data_checks.others import refuse_others_functions
 from migrator.analysis.data_checks.partitions import partition_suspects, partitioned_named
 from migrator.analysis.data_checks.queries import overlapping, query_for
 from migrator.analysis.data_checks.references import with_condition
 from migrator.analysis.data_checks.suspects import Suspect, orphans, suspects_of, written_by
+from migrator.database import plain
 from migrator.database.door import send
 from migrator.database.naming import names_of_target
 from migrator.database.session import Connection
@@ -103,7 +105,7 @@ def _touched(conn: Connection, table: str, changed: frozenset[str]) -> bool:
 
 def _look(conn: Connection, suspect: Suspect, changed: frozenset[str], timeout_ms: int) -> Iterator[Violation]:
     try:
-        with conn.transaction(force_rollback=True):
+        with conn.transaction(force_rollback=True), plain.as_they_lie(conn):
             conn.execute("SET TRANSACTION READ ONLY")
             conn.execute(f"SET LOCAL statement_timeout = {int(timeout_ms)}")
             table = row(conn, "table", name=suspect.table)
@@ -131,7 +133,9 @@ def _found(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> tuple[i
     source = f"ONLY {suspect.table}" if alone else suspect.table
     keys = _keys(table)
     if suspect.value:
+        refuse_others_functions(conn, f"SELECT {suspect.value}")
         return misfits(conn, suspect, source, keys, SAMPLES)
+    refuse_others_functions(conn, query_for(suspect, source, keys))
     asked = query_for(suspect, source, keys, sort=_sortable(conn, suspect, source))
     with names_of_target(conn):
         count = send(conn, f"SELECT pg_catalog.count(*) FROM ({asked}) AS found").fetchone()  # noqa: S608

@@ -41,7 +41,8 @@ BEGIN
             migrator_state := coalesce(migrator_state, SQLSTATE);
             migrator_rows := migrator_rows OPERATOR(pg_catalog.+) 1;
             IF migrator_rows OPERATOR(pg_catalog.<=) {samples} THEN
-                migrator_keys := migrator_keys OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_array(migrator_one.migrator_key);
+                migrator_keys := migrator_keys
+                    OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_array(migrator_one.migrator_key);
             END IF;
         END;
     END LOOP;

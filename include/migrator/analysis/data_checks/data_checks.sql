@@ -235,7 +235,7 @@ plain AS (
 )
 
 SELECT
-    pg_catalog.format('OPERATOR(%%I.%%s)', n.nspname, o.oprname) AS operator,
+    CASE WHEN o.oid IS NOT NULL THEN pg_catalog.format('OPERATOR(%%I.%%s)', n.nspname, o.oprname) END AS operator,
     pg_catalog.format_type(CASE WHEN l.typtype = 'p' THEN kt.type ELSE o.oprleft END, -1) AS key_type,
     pg_catalog.format_type(CASE WHEN r.typtype = 'p' THEN ct.type ELSE o.oprright END, -1) AS type
 FROM wanted AS w
@@ -277,3 +277,17 @@ ORDER BY w.place;
 SELECT true AS is_range
 FROM pg_catalog.pg_range AS r
 WHERE r.rngtypid = %(oid)s;
+
+-- name: others_functions
+-- Functions of these names that are not PostgreSQL's own, members of extensions aside: an administrator has made those.
+SELECT pg_catalog.format('%%I.%%I', n.nspname, p.proname) AS name
+FROM pg_catalog.pg_proc AS p
+INNER JOIN pg_catalog.pg_namespace AS n ON p.pronamespace = n.oid
+WHERE
+    p.proname = any(%(names)s::text []) AND n.nspname <> 'pg_catalog'
+    AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    )
+ORDER BY 1
+LIMIT 1;

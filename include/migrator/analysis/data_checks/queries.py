@@ -75,7 +75,8 @@ def _sorted(suspect: Suspect) -> str:
         pg_catalog.lower_inf({value}) AND pg_catalog.row_number() OVER by_start OPERATOR(pg_catalog.>) 1
         OR coalesce(pg_catalog.bool_or(pg_catalog.upper_inf({value})) OVER before, false)
         OR coalesce(
-            pg_catalog.max(pg_catalog.upper({value})) OVER before OPERATOR(pg_catalog.>) pg_catalog.lower({value}), false
+            pg_catalog.max(pg_catalog.upper({value})) OVER before OPERATOR(pg_catalog.>) pg_catalog.lower({value}),
+            false
         )
         OR pg_catalog.lower_inc({value})
         AND coalesce(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.analysis.estimate.model import DISK_READ, Basis, ColumnStatistics, Profile, Statistics
-from migrator.analysis.estimate.planner import FILTERED, planned
+from migrator.analysis.estimate.planner import FILTERED, calls_others, planned
 from migrator.analysis.estimate.replication import replication_of
 from migrator.analysis.estimate.traffic import traffic_of
 from migrator.database import queries, session
@@ -66,7 +66,8 @@ def statistics_of(conn: Connection, facts: CatalogFacts, files: Sequence[ParsedF
     with session.translated():
         rows = _columns(conn, names, _filtered(statements, facts)) if names else []
     columns = {(row[0], row[1]): _column(row) for row in rows}
-    plans = {item.digest: found for item in statements if (found := planned(conn, item)) is not None}
+    ours = [item for item in statements if not calls_others(item, facts.functions)]
+    plans = {item.digest: found for item in ours if (found := planned(conn, item)) is not None}
     return Statistics(
         columns=columns,
         rows={digest: found.rows for digest, found in plans.items()},

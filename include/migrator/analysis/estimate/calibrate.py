@@ -25,11 +25,12 @@ from migrator.analysis.estimate.measurement import measure
 from migrator.analysis.estimate.model import Profile
 from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
-from migrator.errors import MigratorError
+from migrator.errors import EnvironmentFault, MigratorError
 
 LOG = logging.getLogger(__name__)
 
 DATABASE = "migrator_calibration"
+SCHEMA = "migrator_costs"
 KEY_VERSION = 4
 """To be raised when the meaning of a cost changes: older measurements are then made again."""
 MAX_AGE = timedelta(days=30)
@@ -55,7 +56,8 @@ def calibrated(copies: Endpoint, *, clock: Callable[[], datetime], log: logging.
         session.connect(scratch, purpose="calibrate", lock_timeout_ms=LOCK_TIMEOUT_MS) as conn,
         session.translated(),
     ):
-        conn.execute("SELECT pg_advisory_lock(%s)", (_LOCK_KEY,))
+        conn.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_LOCK_KEY,))
+        _use_own_schema(conn)
         profile = profile_of(conn)
         key = "/".join(
             str(part)
@@ -118,6 +120,19 @@ def _create_database(conn: Connection) -> None:
             return  # another worker was faster
         note = pgsql.Literal("what work costs on this server, for estimates; may be dropped at any time")
         conn.execute(pgsql.SQL("COMMENT ON DATABASE {} IS {}").format(pgsql.Identifier(DATABASE), note))
+
+
+def _use_own_schema(conn: Connection) -> None:
+    """A schema in which nobody else may create anything, so that the measurement may go without naming it.
+
+    :raises EnvironmentFault: somebody else has made the database, or the schema.
+    """
+    conn.execute(pgsql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(pgsql.Identifier(SCHEMA)))
+    owners = conn.execute(queries.load(__package__, "estimate")["owners"], {"schema": SCHEMA}).fetchall()
+    others = [owner for owner, ours in owners if not ours]
+    if others:
+        raise EnvironmentFault(f'database "{DATABASE}" or its schema "{SCHEMA}" belongs to {others[0]}: drop it there')
+    conn.execute(pgsql.SQL("SET search_path = {}").format(pgsql.Identifier(SCHEMA)))
 
 
 def _profile(server: Profile, measured_at: datetime, value: Any) -> Profile:

@@ -45,6 +45,17 @@ FROM pg_catalog.pg_stats
 CROSS JOIN LATERAL (SELECT schemaname || '.' || tablename = ANY(%(filtered)s::text []) AS wanted) AS f
 WHERE schemaname || '.' || tablename = ANY(%(relations)s) AND NOT inherited;
 
+-- name: owners
+-- Who owns the database and the schema of the measurement, and whether that is our role.
+SELECT
+    pg_catalog.pg_get_userbyid(o.owner) AS owner,
+    o.owner = (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user) AS ours
+FROM (
+    SELECT d.datdba AS owner FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database()
+    UNION ALL
+    SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = %(schema)s
+) AS o;
+
 -- name: cache
 -- Where measured costs are kept: one row for each version and set of settings.
 CREATE TABLE IF NOT EXISTS migrator_costs (

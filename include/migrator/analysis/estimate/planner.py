@@ -1,19 +1,25 @@
-"""What the planner expects of a statement: EXPLAIN without ANALYZE, in a read-only transaction; nothing is executed."""
+"""What the planner expects of a statement: EXPLAIN without ANALYZE, in a read-only transaction; nothing is executed.
+
+Planning itself runs functions that are immutable or, to estimate, stable. So what calls functions that are not
+PostgreSQL's own is not planned, nor what reads a view or is subject to a policy: these are their owners' code.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from migrator.analysis.estimate.selectivity import conjuncts
+from migrator.database import plain
 from migrator.database.door import send
 from migrator.database.naming import names_of_target
 from migrator.database.session import Connection
 from migrator.errors import MigratorError
-from migrator.parsing.nodes import Node, assign
+from migrator.facts.facts import FunctionFacts
+from migrator.parsing.nodes import Node, assign, find, strings
 from migrator.parsing.statements import ParsedStatement, deparse, parse
 
 PLANNED = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "create_table_as_stmt")
@@ -32,6 +38,12 @@ class Planned:
     basis: str = "the planner's estimate"
     by_index: bool = False
     """Of UPDATE and DELETE: the table's other rows are not read."""
+
+
+def calls_others(statement: ParsedStatement, functions: Mapping[str, Sequence[FunctionFacts]]) -> bool:
+    """Whether it calls by name what is not PostgreSQL's own. Pure."""
+    names = {strings(call.funcname)[-1] for call in find(statement.node, "FuncCall")}
+    return any(known.schema != "pg_catalog" for name in names for known in functions.get(name, ()))
 
 
 def planned(conn: Connection, statement: ParsedStatement) -> Planned | None:
@@ -87,7 +99,7 @@ def _plan(conn: Connection, query: str) -> dict[str, Any] | None:
         with conn.transaction(force_rollback=True):
             conn.execute("SET TRANSACTION READ ONLY")
             conn.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            with names_of_target(conn):
+            with plain.as_they_lie(conn), names_of_target(conn):
                 row = send(conn, f"EXPLAIN (FORMAT JSON) {query}").fetchone()
     except (psycopg.Error, MigratorError):
         return None

@@ -32,10 +32,15 @@ WHERE
 ORDER BY seconds DESC NULLS LAST;
 
 -- name: statements
--- The schema of pg_stat_statements, when the extension is there.
+-- The schema of pg_stat_statements, when the extension is there and its view is the extension's own.
 SELECT n.nspname AS schema
 FROM pg_catalog.pg_extension AS e
-INNER JOIN pg_catalog.pg_namespace AS n ON e.extnamespace = n.oid
+INNER JOIN pg_catalog.pg_depend AS d
+    ON
+        e.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'
+        AND d.classid = 'pg_catalog.pg_class'::regclass
+INNER JOIN pg_catalog.pg_class AS c ON d.objid = c.oid AND c.relname = 'pg_stat_statements_info'
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 WHERE e.extname = 'pg_stat_statements';
 
 -- name: families
