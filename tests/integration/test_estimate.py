@@ -60,7 +60,7 @@ def test_costs_are_measured_once_and_again_when_they_are_old(copies: Endpoint, m
     assert calibrated(copies, clock=lambda: NOW + timedelta(days=40)).calibrated_at == NOW + timedelta(days=40)
     with connect(copies.with_database(DATABASE), purpose="observe") as conn:
         left = conn.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
+            "SELECT relname FROM pg_class WHERE relnamespace = 'migrator_costs'::regnamespace AND relkind = 'r'"
         )
         assert left.fetchall() == [("migrator_costs",)]
         functions = conn.execute("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
@@ -120,6 +120,7 @@ def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: End
     )
     parsed = parse(sql, file="f.sql")
     with connect(database, purpose="apply") as conn:
+        conn.execute("SET search_path = public")
         conn.execute(SCHEMA)
         facts, basis = look(conn, [parsed], role=None)
         assert conn.execute("SELECT count(*) FROM t").fetchone() == (20000,)
@@ -144,6 +145,7 @@ def test_the_planner_tells_how_many_rows_a_where_leaves_and_how_it_finds_them(da
     DO $$ BEGIN DELETE FROM t WHERE id > 15000; END $$;
     """
     with connect(database, purpose="apply") as conn:
+        conn.execute("SET search_path = public")
         conn.execute(SCHEMA)
         parsed = parse(sql, file="f")
         facts, basis = look(conn, [parsed], role=None)
@@ -165,6 +167,7 @@ def test_the_planner_tells_how_many_rows_a_where_leaves_and_how_it_finds_them(da
 def test_the_planner_tells_how_many_processes_a_copy_takes(database: Endpoint) -> None:
     parsed = parse("CREATE TABLE counted AS SELECT a, count(*) FROM t GROUP BY a", file="f.sql")
     with connect(database, purpose="apply") as conn:
+        conn.execute("SET search_path = public")
         conn.execute(SCHEMA)
         for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
             conn.execute(f"SET {setting} = 0")
@@ -247,6 +250,7 @@ def _until(conn: psycopg.Connection, condition: str) -> None:
 def test_row_triggers_of_a_real_table_are_counted(database: Endpoint) -> None:
     parsed = parse("UPDATE t SET a = 1; DELETE FROM t", file="f.sql")
     with connect(database, purpose="apply") as conn:
+        conn.execute("SET search_path = public")
         conn.execute(SCHEMA)
         conn.execute("CREATE TABLE audit (id bigint)")
         conn.execute(
@@ -264,6 +268,7 @@ def test_row_triggers_of_a_real_table_are_counted(database: Endpoint) -> None:
 def test_a_role_that_may_not_read_gets_an_estimate_all_the_same(database: Endpoint) -> None:
     parsed = parse("UPDATE t SET a = 1 WHERE id < 5", file="f.sql")
     with connect(database, purpose="apply") as conn:
+        conn.execute("SET search_path = public")
         conn.execute(SCHEMA)
         conn.execute("REVOKE ALL ON t FROM CURRENT_USER")
     with connect(database, purpose="observe") as conn:
@@ -302,9 +307,10 @@ def test_traffic_tells_who_waits_and_for_whom() -> None:
 def test_a_share_lock_makes_only_writers_wait(database: Endpoint) -> None:
     parsed = parse("CREATE INDEX ON t (email)", file="f.sql")
     with connect(database, purpose="apply") as conn:
+        conn.execute("SET search_path = public")
         conn.execute(SCHEMA)
         with connect(database, purpose="apply") as other, other.transaction():
-            other.execute("SELECT count(*) FROM t")
+            other.execute("SELECT count(*) FROM public.t")
             facts, basis = look(conn, [parsed], role=None)
             (wait,) = inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).waits
             assert (wait.mode, wait.in_the_way) == ("SHARE", ())  # ACCESS SHARE is not in its way

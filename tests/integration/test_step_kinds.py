@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from migrator.database import naming
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import OutsideWindow, StatementFailed, VerifyFailed
@@ -178,7 +179,7 @@ class TwoPhases(ModuleType):
 
 
 def query_on(conn: Any, sql: str) -> bool:
-    return bool(conn.execute(sql).fetchone()[0])
+    return bool(naming.ask(conn, sql).rows[0][0])
 
 
 FILL = """CREATE TABLE filling (id int);
