@@ -16,14 +16,16 @@ import pytest
 
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.cli import main
-from migrator.database.session import Endpoint
+from migrator.database.session import Endpoint, connect
 from migrator.embedded.programs import Programs
 from migrator.embedded.server import Server
 from migrator.evidence import EvidenceBundle
+from migrator.facts.query import collect_facts
 from migrator.history import baseline
 from migrator.ledger.ledger import Ledger
 from migrator.operations import reconcile
 from migrator.operations.reconcile import RunState
+from migrator.parsing.statements import parse
 from migrator.plan import Plan
 from migrator.run import RunContext
 from migrator.stages import analyze, dry_run, preflight, restore_test, snapshot
@@ -154,7 +156,9 @@ def trapped(request: pytest.FixtureRequest, programs: Programs, tmp_path: Path) 
         )
 
 
-def test_no_stage_calls_a_twin(trapped: Trapped, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_stage_calls_a_twin(
+    trapped: Trapped, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     endpoint = trapped.endpoint
     with Ledger(endpoint) as ledger:
         baseline.adopt(endpoint, ledger, run=RUN, reason="a test")
@@ -170,7 +174,11 @@ def test_no_stage_calls_a_twin(trapped: Trapped, monkeypatch: pytest.MonkeyPatch
     assert trapped.called() == [], "preflight, apply, verify, outcome"
     _one_by_one(trapped)
     _roll_back_and_repair(trapped)
-    _command_line(trapped, monkeypatch)
+    monkeypatch.chdir(trapped.folder)
+    _command_line(trapped)
+    found = capsys.readouterr().out
+    assert "1 row of public.notes where (body) refers to no row of public.words: id=1" in found
+    assert "1 row of public.day_one where the partition's bound does not admit it" in found
 
 
 def _one_by_one(trapped: Trapped) -> None:
@@ -203,8 +211,7 @@ def _roll_back_and_repair(trapped: Trapped) -> None:
 def _no_sleep(seconds: float) -> None: ...
 
 
-def _command_line(trapped: Trapped, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(trapped.folder)
+def _command_line(trapped: Trapped) -> None:
     file = trapped.folder / "check.sql"
     file.write_text(CHECKED)
     dsn, folder = ["--dsn", trapped.endpoint.conninfo], ["--migrations", str(trapped.folder)]
@@ -216,7 +223,7 @@ def _command_line(trapped: Trapped, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_twin_that_was_found_first(make_database: MakeDatabase, tmp_path: Path) -> None:
-    """Of the function that the analysis of any migration called, in the order of the arguments that it passed."""
+    """The analysis of any migration called it."""
     endpoint = make_database(
         script="""
         CREATE TABLE t (id int);
@@ -225,10 +232,6 @@ def test_the_twin_that_was_found_first(make_database: MakeDatabase, tmp_path: Pa
         $$ BEGIN INSERT INTO caught VALUES (current_user); RETURN 1; END $$;
         """
     )
-    from migrator.database.session import connect
-    from migrator.facts.query import collect_facts
-    from migrator.parsing.statements import parse
-
     with connect(endpoint, purpose="observe") as conn:
         facts = collect_facts(conn, parse("ALTER TABLE t ADD COLUMN a int", file="f.sql"))
     assert facts.resolved == {"t": "public.t"}

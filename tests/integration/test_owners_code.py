@@ -1,0 +1,231 @@
+"""What the owner of a table can make is not run by reading it: casts, operators, views, policies, domains, functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from migrator.analysis.data_checks import Violation, look_for, violations
+from migrator.analysis.estimate.ask import look
+from migrator.database import fingerprint
+from migrator.database.session import Endpoint, connect
+from migrator.errors import UsageError
+from migrator.evidence import TableFingerprint
+from migrator.history import baseline, foreign_ledgers
+from migrator.parsing.statements import parse
+from tests.integration.conftest import MakeDatabase
+
+TRAP = """
+CREATE FUNCTION caught(what text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+$$ BEGIN RAISE EXCEPTION 'caught in %', what; END $$;
+"""
+ROW_CAST = """
+CREATE TABLE t (id int, name text);
+INSERT INTO t VALUES (1, 'a');
+CREATE FUNCTION always(t) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'the same' $$;
+CREATE CAST (t AS text) WITH FUNCTION always(t) AS ASSIGNMENT;
+"""
+TYPES = (
+    TRAP
+    + """
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TYPE pair AS (a int, b text);
+CREATE DOMAIN short AS text;
+CREATE FUNCTION of_mood(mood) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT caught('cast') $$;
+CREATE FUNCTION of_pair(pair) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT caught('cast') $$;
+CREATE FUNCTION as_json(mood) RETURNS json LANGUAGE sql IMMUTABLE AS $$ SELECT caught('json cast')::json $$;
+CREATE CAST (mood AS text) WITH FUNCTION of_mood(mood) AS IMPLICIT;
+CREATE CAST (pair AS text) WITH FUNCTION of_pair(pair) AS IMPLICIT;
+CREATE CAST (mood AS json) WITH FUNCTION as_json(mood);
+"""
+)
+
+
+def fingerprints(endpoint: Endpoint, **over: bool) -> dict[str, TableFingerprint]:
+    with connect(endpoint, purpose="snapshot") as conn:
+        return {one.table: one for one in fingerprint.tables(conn, **over)}
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_cast_of_the_row_does_not_choose_the_hash(make_database: MakeDatabase, by_name: bool) -> None:
+    """Otherwise any copy were proved to equal the source."""
+    one = make_database("one", script=ROW_CAST)
+    other = make_database("other", script=ROW_CAST + "UPDATE t SET name = 'stolen';")
+    assert fingerprints(one, by_name=by_name)["public.t"] != fingerprints(other, by_name=by_name)["public.t"]
+
+
+def test_a_column_of_the_alias_hides_no_other(make_database: MakeDatabase) -> None:
+    script = "CREATE TABLE t (t int, name text); INSERT INTO t VALUES (1, '{}');"
+    one, other = make_database("one", script=script.format("a")), make_database("other", script=script.format("b"))
+    assert fingerprints(one) != fingerprints(other)
+
+
+def test_casts_of_types_are_not_called(make_database: MakeDatabase) -> None:
+    script = (
+        "CREATE TABLE t (m mood, p pair, ms mood[], s short); INSERT INTO t VALUES ('good', (1, 'x'), '{bad}', 's');"
+    )
+    found = fingerprints(make_database(script=TYPES + script))
+    assert found["public.t"].rows == 1
+
+
+def test_a_table_that_has_become_a_view_is_not_run(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the moment when it is listed and the one when it is read; as CVE-2024-7348."""
+    endpoint = make_database(script=TRAP + "CREATE TABLE t (id int);")
+    query = fingerprint._ROWS
+    swap = "DROP TABLE t; CREATE VIEW t AS SELECT caught('view') AS id"
+
+    class Swapped:
+        def format(self, *parts: object) -> object:
+            with psycopg.connect(endpoint.conninfo) as owner:
+                owner.execute(swap)
+            return psycopg.sql.SQL(query.as_string().replace("only {}", "{}")).format(*parts)
+
+    monkeypatch.setattr(fingerprint, "_ROWS", Swapped())
+    with pytest.raises(psycopg.Error, match="non-system view"):
+        fingerprints(endpoint)
+
+
+def test_a_policy_does_not_choose_the_rows(database: Endpoint, superuser: str) -> None:
+    with psycopg.connect(superuser, autocommit=True) as conn:
+        conn.execute(TRAP)
+        conn.execute("CREATE TABLE t (id int); ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+        conn.execute("CREATE POLICY p ON t USING (caught('policy') IS NULL); GRANT SELECT ON t TO migrator")
+    with pytest.raises(psycopg.Error, match="row-level security"):
+        fingerprints(database)
+
+
+HISTORY = "version text, status mood, applied_at timestamptz"
+
+
+def test_the_runbooks_table_is_read_by_output_functions(make_database: MakeDatabase) -> None:
+    script = f"{TYPES} CREATE TABLE schema_migrations ({HISTORY});"
+    endpoint = make_database(
+        script=script + "INSERT INTO schema_migrations VALUES ('1', 'bad', '2024-01-02 03:04:05.6+00');"
+    )
+    with connect(endpoint, purpose="baseline") as conn:
+        (row,) = baseline.legacy_rows(conn)
+    assert row.not_applied_because == "its status is 'bad'"
+    assert row.applied_at is not None
+    assert row.applied_at.isoformat() == "2024-01-02T03:04:05.600000+00:00"
+
+
+@pytest.mark.parametrize(
+    "script, reason",
+    [
+        (f"{TRAP} CREATE VIEW schema_migrations AS SELECT caught('view') AS version;", "is no table"),
+        (f"{TYPES} CREATE TABLE schema_migrations (version mood);", "is of type mood"),
+    ],
+)
+def test_a_history_that_would_run_code_is_refused(make_database: MakeDatabase, script: str, reason: str) -> None:
+    with (
+        connect(make_database(script=script), purpose="baseline") as conn,
+        pytest.raises(UsageError, match=reason),
+    ):
+        foreign_ledgers.read(conn, foreign_ledgers.find("rails"))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE t SET name = 'x' WHERE name = caught('where')",
+        "INSERT INTO t SELECT id, name FROM v",
+        "DELETE FROM t USING v WHERE v.id = t.id",
+    ],
+)
+def test_an_estimate_runs_nothing(make_database: MakeDatabase, sql: str) -> None:
+    """The planner computes what is immutable."""
+    endpoint = make_database(
+        script=f"{TRAP} CREATE TABLE t (id int, name text); CREATE VIEW v AS SELECT id, caught('view') AS name FROM t;"
+    )
+    raised: list[str] = []
+    with connect(endpoint, purpose="observe") as conn:
+        # The planner's failure is no failure of the estimate, so the server is asked what it had to say.
+        execute = conn.execute
+
+        def spying(*args: object, **more: object) -> object:
+            try:
+                return execute(*args, **more)  # type: ignore[arg-type]
+            except psycopg.Error as exc:
+                raised.append(str(exc))
+                raise
+
+        conn.execute = spying  # type: ignore[method-assign, assignment]
+        look(conn, [parse(sql, file="f.sql")], role=None)
+    assert not [message for message in raised if "caught" in message]
+
+
+def checked(endpoint: Endpoint, sql: str) -> tuple[Violation, ...]:
+    with connect(endpoint, purpose="observe") as conn:
+        return look_for(conn, parse(sql, file="f.sql").statements)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE t ADD CHECK (caught(name) IS NULL)",
+        "ALTER TABLE t ALTER name TYPE int USING caught(name)::int",
+        "CREATE UNIQUE INDEX ON t (caught(name))",
+        "ALTER TABLE t VALIDATE CONSTRAINT later",
+    ],
+)
+def test_a_check_of_data_calls_no_function_of_others(make_database: MakeDatabase, sql: str) -> None:
+    endpoint = make_database(
+        script=f"{TRAP} CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a');"
+        "ALTER TABLE t ADD CONSTRAINT later CHECK (caught(name) IS NULL) NOT VALID;"
+    )
+    (found,) = checked(endpoint, sql)
+    assert found.rows is None
+    assert "function public.caught is not one of PostgreSQL's own" in found.reason
+
+
+OPERATORS = """
+CREATE FUNCTION trapped({type}, {type}) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT caught('operator') IS NULL $$;
+CREATE OPERATOR = (PROCEDURE = trapped, LEFTARG = {type}, RIGHTARG = {type});
+CREATE OPERATOR <> (PROCEDURE = trapped, LEFTARG = {type}, RIGHTARG = {type});
+CREATE OPERATOR >= (PROCEDURE = trapped, LEFTARG = {type}, RIGHTARG = {type});
+CREATE OPERATOR < (PROCEDURE = trapped, LEFTARG = {type}, RIGHTARG = {type});
+"""
+
+
+@pytest.mark.parametrize("type_of_key, extension", [("citext", "citext"), ("ltree", "ltree"), ("short", "")])
+def test_keys_of_other_types_compare_as_their_index_does(
+    database: Endpoint, superuser: str, type_of_key: str, extension: str
+) -> None:
+    """Operators of a domain, and of columns of another type, would fit better than those of the key."""
+    with psycopg.connect(superuser, autocommit=True) as conn:
+        conn.execute(f"CREATE EXTENSION {extension} SCHEMA public" if extension else "CREATE DOMAIN short AS text")
+        conn.execute(TRAP)
+        conn.execute(f"CREATE DOMAIN narrow AS {type_of_key}")
+        conn.execute(OPERATORS.format(type="narrow"))
+        conn.execute("CREATE TABLE keys (key narrow PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, key narrow)")
+        conn.execute("CREATE TABLE parts (key narrow) PARTITION BY RANGE (key)")
+        conn.execute("INSERT INTO keys VALUES ('a'), ('b')")
+        conn.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, NULL)")
+        conn.execute("CREATE TABLE part AS SELECT key FROM t WHERE key IS NOT NULL")
+        conn.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO migrator")
+    (found,) = violations(checked(database, "ALTER TABLE t ADD FOREIGN KEY (key) REFERENCES keys (key)"))
+    assert found.samples == ("id=3",)
+    (found,) = violations(checked(database, "ALTER TABLE parts ATTACH PARTITION part FOR VALUES FROM ('a') TO ('c')"))
+    assert found.rows == 1
+    assert violations(checked(database, "ALTER TABLE t ADD UNIQUE (key)")) == ()
+
+
+def test_a_path_with_a_trap_is_the_migrations_own(make_database: MakeDatabase) -> None:
+    """What the file itself names is looked up as it will be when it runs."""
+    endpoint = make_database(
+        script=f"{TRAP} CREATE SCHEMA app; CREATE TABLE app.t (id int); INSERT INTO app.t VALUES (1);"
+    )
+    (found,) = violations(checked(replace(endpoint, search_path="app"), "ALTER TABLE t ADD COLUMN n int NOT NULL"))
+    assert (found.rows, found.table) == (1, '"t"')
+
+
+@pytest.mark.parametrize("purpose", ["observe", "validate", "verify", "lock", "cancel", "snapshot"])
+def test_a_session_that_reads_cannot_write(database: Endpoint, purpose: str) -> None:
+    with connect(database, purpose=purpose) as conn:
+        assert conn.execute("SHOW search_path").fetchone() == ("pg_catalog, pg_temp",)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            conn.execute("CREATE TABLE public.t (id int)")
