@@ -149,7 +149,7 @@ class _Watch:
         """Lock the tables; those that are locked. None where the role may not, or somebody else was faster."""
         if not tables:
             return frozenset()
-        self._conn.execute("BEGIN")
+        self._conn.execute("BEGIN READ WRITE")  # strong locks are refused to a transaction that reads
         try:
             names = ", ONLY ".join(tables.values())
             self._conn.execute(f"LOCK TABLE ONLY {names} IN {mode} MODE NOWAIT".encode())

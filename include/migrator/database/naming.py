@@ -72,6 +72,12 @@ def ask(conn: psycopg.Connection[Any], query: str, values: Mapping[str, Any] | N
         return _answer(cursor)
 
 
+def before_commit(conn: psycopg.Connection[Any]) -> None:
+    """COMMIT runs the deferred triggers of the statements, which find their names as the statements do."""
+    if isinstance(conn, Session):
+        _set(conn, conn.target_path, local=True)
+
+
 def committed(conn: psycopg.Connection[Any]) -> None:
     """After COMMIT: a path that a statement has set for the session, not for its transaction, stays the target's."""
     if not isinstance(conn, Session):

@@ -31,7 +31,6 @@ from migrator.steps.transaction import (
     ddl_connection,
     roll_back,
     set_timeouts,
-    settle,
     take_back,
 )
 from migrator.steps.transaction import execute as send
@@ -200,7 +199,6 @@ def _in_own_transaction(
                     sqlstate=None,
                 )
             ctx.check_lock()
-            settle(conn, step, ctx)
             take_back(conn, ctx)
             ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn)
         except BaseException:

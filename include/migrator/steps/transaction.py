@@ -133,7 +133,6 @@ def _attempt(
     try:
         results = tuple(execute(statement, step, ctx, conn) for statement in step.statements)
         ctx.check_lock()
-        settle(conn, step, ctx)
         take_back(conn, ctx)
         with session.translated(step=step.name):
             finish(conn, sum(result.rows for result in results if result.rows > 0))
@@ -192,6 +191,7 @@ def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
     """
     try:
         with cancellable(ctx), session.translated(step=step.name):
+            naming.before_commit(conn)
             cursor = conn.execute("COMMIT")
     except ConnectionLost as exc:
         raise CommitUnknown(f"the connection was lost at COMMIT of step {step.name!r}") from exc
@@ -212,13 +212,6 @@ def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
     a transaction for those after the string as well."""
     with session.translated(step=step.name):
         conn.execute(quoting.SQL("BEGIN; {}").format(_timeouts(ctx, local=True)))
-
-
-def settle(conn: Connection, step: Step, ctx: StepContext) -> None:
-    """Deferred constraints and triggers of the statements run now, with the path that these have left: at COMMIT they
-    would run with the engine's."""
-    with cancellable(ctx), session.translated(step=step.name), naming.names_of_target(conn):
-        conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def take_back(conn: Connection, ctx: StepContext) -> None:

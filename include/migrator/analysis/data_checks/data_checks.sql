@@ -219,7 +219,7 @@ domains AS (
         t.oid AS domain,
         t.oid AS type
     FROM pg_catalog.pg_type AS t
-    WHERE t.oid IN (SELECT w.key_type FROM wanted AS w UNION SELECT w.type FROM wanted AS w)
+    WHERE EXISTS (SELECT FROM wanted AS w WHERE t.oid IN (w.key_type, w.type))
     UNION ALL
     SELECT
         d.domain,
@@ -249,9 +249,11 @@ LEFT JOIN LATERAL (
         CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) AS k (attnum, class)
         WHERE i.indrelid = w.attrelid AND i.indisunique AND k.attnum = w.attnum
         UNION ALL
-        SELECT c.oid, NULL
-        FROM pg_catalog.pg_opclass AS c
-        WHERE c.opcdefault AND c.opcintype = kt.type
+        SELECT
+            own.oid,
+            NULL
+        FROM pg_catalog.pg_opclass AS own
+        WHERE own.opcdefault AND own.opcintype = kt.type
     ) AS found
     INNER JOIN pg_catalog.pg_opclass AS c ON found.class = c.oid
     INNER JOIN pg_catalog.pg_am AS m ON c.opcmethod = m.oid AND m.amname = 'btree'
