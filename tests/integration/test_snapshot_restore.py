@@ -19,6 +19,7 @@ from migrator.backups.providers import PROVIDERS
 from migrator.backups.storage import local_storage
 from migrator.database import session
 from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from migrator.errors import EnvironmentFault, Refused, RestoreNotProven
 from migrator.evidence import SnapshotRecord, Verdict
 from migrator.run import RunContext
@@ -62,6 +63,13 @@ def target(tmp_path: Path) -> Target:
 
 def take(source: Endpoint, target: Target, run: RunContext = RUN) -> SnapshotRecord:
     return snapshot.run(make_plan(), endpoint=source, target=target, run=run)
+
+
+def test_a_superuser_restores_nothing(source: Endpoint, copies_server: Server, target: Target) -> None:
+    """Indexes and materialized views run what their owners have written while they are restored."""
+    record = take(source, target)
+    with pytest.raises(Refused, match="is a superuser"):
+        restore_test.run(record, copies=Endpoint(copies_server.conninfo()), target=target, run=RUN)
 
 
 def copy_databases(copies: Endpoint) -> list[str]:

@@ -13,6 +13,7 @@ from migrator.backups import copies as restored
 from migrator.backups import proof, providers
 from migrator.backups.contract import Backup, Place
 from migrator.backups.storage import Storage, local_storage
+from migrator.backups.trial import require_harmless
 from migrator.database import session
 from migrator.database.schema import Schema
 from migrator.database.session import Connection, Endpoint
@@ -37,7 +38,8 @@ def run(
     """The stage; leaves the copy for the dry run. A retry drops its earlier copy and starts anew.
 
     :raises RestoreNotProven: with every difference; the copy is dropped then. :raises Refused: the copy would be made
-    on the very server that it is to insure. :raises EnvironmentFault, ProgramFailed: nothing could be proved.
+    on the very server that it is to insure, or by a superuser. :raises EnvironmentFault, ProgramFailed: nothing could
+    be proved.
     """
     provider = providers.find(record.provider)
     place = Place(target, storage or local_storage(target.storage), programs, log=log)
@@ -46,6 +48,7 @@ def run(
     wanted = Schema.from_dict(record.schema)
     with session.connect(copies, purpose="restore", version=run.version) as conn:
         _elsewhere(conn, record, target, log)
+        require_harmless(conn)  # the restore itself runs functions of tables' owners: in indexes, checks, views
         missing = proof.missing_roles(conn, wanted)
     made = False
 
