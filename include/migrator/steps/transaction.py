@@ -215,15 +215,15 @@ def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
 
 
 def take_back(conn: Connection, ctx: StepContext) -> None:
-    """What the engine writes now, it writes as itself, whatever role or time zone the statements have left. For the
-    rest of the transaction only: statements that run one by one keep their session. The path stays: deferred triggers
-    run at COMMIT and look their names up in it, and what the ledger sends is qualified."""
+    """What the engine writes now, it writes as itself, whatever role, path or time zone the statements have left. For
+    the rest of the transaction only: statements that run one by one keep their session, and the deferred triggers that
+    run at COMMIT get the path that the statements have left (`naming.before_commit`)."""
     role = quoting.Identifier(ctx.endpoint.role) if ctx.endpoint.role else quoting.SQL("NONE")
     with session.translated():
         conn.execute(
             quoting.SQL(
                 "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE {role};"
-                " SET LOCAL TimeZone = 'UTC';"
+                " SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL TimeZone = 'UTC';"
                 " SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL row_security = on"
             ).format(role=role)
         )
