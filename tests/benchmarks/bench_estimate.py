@@ -112,6 +112,7 @@ class Bench:
         if self._clock == "wall":
             return calibrated(self._endpoint("postgres"), clock=lambda: now)
         with connect(self._endpoint("postgres"), purpose="calibrate") as conn:
+            conn.execute("SET search_path = public")
             _one_process(conn)
             pids = (conn.info.backend_pid,)
             costs, _noise = measure(conn, timer=lambda: _spent(pids))

@@ -143,7 +143,7 @@ def connect(
     idle_in_transaction_timeout_ms: int | None = None,
     autocommit: bool = True,
     version: str | None = None,
-) -> Connection:
+) -> Session:
     """A session with all settings of `settings_for`. Timeouts in milliseconds, 0 = none.
 
     :raises ConnectionLost: the server cannot be reached now. :raises EnvironmentFault: wrong password, no such database
