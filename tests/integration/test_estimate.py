@@ -314,7 +314,7 @@ def test_a_share_lock_makes_only_writers_wait(database: Endpoint) -> None:
             facts, basis = look(conn, [parsed], role=None)
             (wait,) = inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).waits
             assert (wait.mode, wait.in_the_way) == ("SHARE", ())  # ACCESS SHARE is not in its way
-            other.execute("UPDATE t SET a = 0 WHERE id = 1")
+            other.execute("UPDATE public.t SET a = 0 WHERE id = 1")
             facts, basis = look(conn, [parsed], role=None)
             (wait,) = inspect(Sources((parsed,)), Known(facts=facts, basis=basis)).waits
             assert len(wait.in_the_way) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -73,3 +74,22 @@ def test_unit_tests_mirror_the_rooms() -> None:
     folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")} - {Path()}
     others = {Path("airflow_migrator"), Path("compose"), Path("schemas")}
     assert {folder for folder in folders - others if not (ENGINE / folder).is_dir()} == set()
+
+
+def test_who_connects_and_who_sets_the_path() -> None:
+    """Every session of the engine's looks names up in pg_catalog alone; two doors lead to the target's own path."""
+    texts = {file.relative_to(ENGINE).as_posix(): file.read_text(encoding="utf-8") for file in ENGINE.rglob("*.py")}
+    connecting = {name for name, text in texts.items() if re.search(r"\b(psycopg|Session)\.connect\(", text)}
+    assert connecting == {
+        "cli/local_trial.py",  # to a server of its own
+        "database/pooler.py",  # asks for a pid, with its schema
+        "database/session.py",
+    }
+    statement = re.compile(r"\bset (local |session |\{\} )?search_path\b", re.IGNORECASE)
+    setting = {name for name, text in texts.items() if re.search(r"execute|SQL\(", text) and statement.search(text)}
+    assert setting == {
+        "analysis/estimate/calibrate.py",  # a schema in which nobody else may create
+        "database/naming.py",
+        "database/schema.py",
+        "steps/transaction.py",
+    }
