@@ -141,6 +141,8 @@ def trapped(request: pytest.FixtureRequest, programs: Programs, tmp_path: Path) 
         with psycopg.connect(copies.conninfo(), autocommit=True) as conn:
             _login(conn, RESTORER, "CREATEDB")
         endpoint = database_on(server, "trapped", script=SHOP)
+        if programs.major < 15:  # pg_dump 14 does not carry that nobody may: the restore's proof would find it
+            query(endpoint, "GRANT CREATE ON SCHEMA public TO PUBLIC")
         if request.param == "exact":
             assert twins.set_exact(server.conninfo("trapped")) > 4000
             endpoint = replace(endpoint, search_path="trap, public, pg_catalog")
