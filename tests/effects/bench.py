@@ -94,6 +94,7 @@ class Bench:
     def __init__(self, endpoint: Endpoint, superuser: str) -> None:
         self._endpoint = endpoint
         self._conn = session.connect(endpoint, purpose="dry_run", lock_timeout_ms=20_000)
+        self._conn.execute("SET search_path = public")  # it sends the cases itself
         self._admin = psycopg.connect(superuser, autocommit=True)
         self._old = psycopg.connect(superuser, autocommit=True)
         self._observer = Observer(endpoint, version="effects")
@@ -154,6 +155,7 @@ class Bench:
         if self._last is None or self._last[0] != case:
             self.prepare(case)
             with self._settings(case):
+                (self._conn.target_path,) = self._conn.execute("SHOW search_path").fetchone() or ("",)
                 self._last = case, collect_facts(self._conn, parsed)
         return self._last[1]
 
