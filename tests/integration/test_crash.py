@@ -25,7 +25,15 @@ ONCE = "CREATE TABLE once (id int); INSERT INTO once VALUES (1); {}"
 AT_COMMIT = """
 CREATE TABLE gate (id int);
 CREATE FUNCTION stop_at_commit() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NULL; END $$;
+$$ BEGIN
+    IF new.id > 0 THEN  -- deferred triggers are made to run before COMMIT: this one puts off another
+        SET CONSTRAINTS ALL DEFERRED;
+        INSERT INTO public.gate VALUES (0);
+    ELSE
+        PERFORM pg_advisory_xact_lock(42);
+    END IF;
+    RETURN NULL;
+END $$;
 CREATE CONSTRAINT TRIGGER stop AFTER INSERT ON gate DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION stop_at_commit();
 """

@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         title="actions", metavar="ACTION", dest="action", required=True, parser_class=argparse.ArgumentParser
     )
 
-    verify = _action(actions, "verify", _verify, "check the chain of events, the reviews and the states")
+    verify = _action(
+        actions, "verify", _verify, "check tables and guards, the chain of events, the reviews and the states"
+    )
     verify.add_argument(
         "--head", metavar="COUNT:HASH", help="a head that was written down elsewhere; it must still be in the chain"
     )
@@ -83,7 +85,7 @@ def _action(
 
 def _verify(args: argparse.Namespace, ledger: Ledger, out: Output) -> int:
     count, head = ledger.head()
-    found = [*ledger.verify_chain(), *_against(args.head, ledger)]
+    found = [*ledger.shape_problems(), *ledger.verify_chain(), *_against(args.head, ledger)]
     out.document({"events": count, "head": head, "problems": found})
     for problem in found:
         out.line(problem, style="bad")

@@ -49,12 +49,16 @@ def link_of(event: LedgerEvent) -> str:
     )
 
 
-def problems(events: Iterable[LedgerEvent], *, head_count: int, head_hash: str) -> Iterator[str]:
+def problems(
+    events: Iterable[LedgerEvent], *, head_count: int, head_hash: str, after: tuple[int, str] = (0, GENESIS)
+) -> Iterator[str]:
     """Every break of the chain, in order. The events come sorted by id; nothing is yielded for an intact chain.
 
     After a break it goes on from the stored values, so that one altered row is one problem and not a thousand.
+
+    :param after: id and hash of the event before the first one.
     """
-    expected_id, previous = 1, GENESIS
+    expected_id, previous = after[0] + 1, after[1]
     for event in events:
         if event.id != expected_id:
             missing = f"{expected_id}" if event.id == expected_id + 1 else f"{expected_id} to {event.id - 1}"

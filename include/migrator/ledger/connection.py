@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import ConnectionLost
+from migrator.ledger.version import SCHEMA
 
 LOCK_TIMEOUT_MS = 10_000
 """Writers of events wait for each other, a few milliseconds each."""
@@ -27,7 +28,7 @@ Self = TypeVar("Self", bound="LedgerConnection")
 class LedgerConnection:
     """What reader and writer stand on. One thread at a time."""
 
-    def __init__(self, endpoint: Endpoint, *, schema: str = "migrator") -> None:
+    def __init__(self, endpoint: Endpoint, *, schema: str = SCHEMA) -> None:
         self.endpoint = endpoint
         self.schema = schema
         self._connection: Connection | None = None

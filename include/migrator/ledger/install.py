@@ -9,8 +9,8 @@ import psycopg
 import migrator
 from migrator.database import queries, session
 from migrator.database.session import Connection
-from migrator.errors import EnvironmentFault, LedgerNewer
-from migrator.ledger import chain, events, identity
+from migrator.errors import EnvironmentFault, LedgerNewer, LedgerTampered
+from migrator.ledger import chain, events, identity, shape
 from migrator.ledger.connection import LedgerConnection
 from migrator.ledger.version import SCHEMA_VERSION
 from migrator.run import RunContext
@@ -41,6 +41,8 @@ def install(ledger: LedgerConnection, *, upto: int = SCHEMA_VERSION) -> None:
                     head_hash=chain.GENESIS,
                     **vars(here),
                 )
+        _keep_for_ourselves(ledger, connection)
+        _require_shape(ledger, connection, upto)
         ledger.execute(connection, "set_schema_version", schema_version=upto, engine_version=migrator.__version__)
         detail = {"from": found, "to": upto, "engine_version": migrator.__version__, "database": here.database_name}
         run = RunContext(run_id="install", version="", target=ledger.endpoint.name, actor=_user(connection))
@@ -74,6 +76,30 @@ def _run_layout(ledger: LedgerConnection, connection: Connection, number: int) -
     for text in queries.load(__package__, f"ledger_schema_{number}").values():
         with session.translated():
             connection.execute(psycopg.sql.SQL(text).format(schema=psycopg.sql.Identifier(ledger.schema)))
+
+
+def _keep_for_ourselves(ledger: LedgerConnection, connection: Connection) -> None:
+    """ALTER DEFAULT PRIVILEGES gives others rights on what the role makes, so also on the ledger. They may read."""
+    for row in shape.ask(connection, "granted", schema=ledger.schema):
+        grantee = row["grantee"]
+        connection.execute(
+            psycopg.sql.SQL("REVOKE {} ON {} FROM {}").format(
+                psycopg.sql.SQL(row["privileges"]),
+                psycopg.sql.Identifier(ledger.schema, row["name"]),
+                psycopg.sql.SQL("PUBLIC") if grantee is None else psycopg.sql.Identifier(grantee),
+            )
+        )
+
+
+def _require_shape(ledger: LedgerConnection, connection: Connection, layout: int) -> None:
+    """Before anything relies on it, and in the transaction that made it: an event trigger has seen each statement."""
+    found = shape.problems(shape.read(connection, ledger.schema), layout)
+    if found:
+        raise LedgerTampered(
+            f"schema {_quoted(ledger.schema)} holds something else than the ledger: {shape.told(found)}. take it out"
+            " of that schema; nothing was installed",
+            problems=found,
+        )
 
 
 def _key(schema: str) -> int:

@@ -34,7 +34,8 @@ class Ledger(LedgerWriter):
         """Before anything relies on it.
 
         :raises LedgerMissing, LedgerNewer, LedgerOlder: it cannot be used. :raises LedgerForeign: restored or cloned.
-        :raises LedgerTampered: the end of the chain is not the recorded one.
+        :raises LedgerTampered: the end of the chain is not the recorded one, or the ledger's tables, triggers, grants
+            and so on are not what the engine has made.
         """
         known = self.identity()
         if known.schema_version < SCHEMA_VERSION:
@@ -48,6 +49,7 @@ class Ledger(LedgerWriter):
                 f"{'; '.join(found)}. If it shall go on with this history here: migrator ledger adopt --reason ...",
                 differences=found,
             )
+        self.require_shape()
         self.check_head()
 
     def adopt(self, *, run: RunContext, reason: str) -> None:

@@ -68,6 +68,27 @@ FROM {schema}.ledger_identity AS i
 LEFT JOIN {schema}.schema_migration_events AS e
     ON e.id = (SELECT max(m.id) FROM {schema}.schema_migration_events AS m);
 
+-- name: mark
+-- What a migration must leave as it is. One statement, so one snapshot.
+SELECT
+    i.head_count,
+    i.head_hash,
+    (SELECT pg_catalog.count(*) FROM {schema}.schema_migration_reviews AS r WHERE r.version = %(version)s) AS reviews,
+    (
+        SELECT
+            pg_catalog.encode(
+                pg_catalog.sha256(
+                    pg_catalog.convert_to(
+                        coalesce(pg_catalog.string_agg(ROW(m.*)::text, ' ' ORDER BY m.version), ''), 'UTF8'
+                    )
+                ),
+                'hex'
+            )
+        FROM {schema}.schema_migrations AS m
+        WHERE m.version <> %(version)s
+    ) AS others
+FROM {schema}.ledger_identity AS i;
+
 -- name: take_head
 -- Serialises the writers of events: each holds the head until its own commit. The detail comes back as PostgreSQL prints
 -- it, because that text is what the hash covers.
@@ -162,7 +183,7 @@ WHERE version = %(version)s AND (%(step)s::text IS NULL OR step = %(step)s)
 ORDER BY position, step;
 
 -- name: reviews
--- Oldest first; with the event that backs each, to be compared by the engine.
+-- Oldest first; with the event that backs each, its neighbours and the head: what is no link of the chain backs nothing.
 SELECT
     r.id,
     r.version,
@@ -176,14 +197,39 @@ SELECT
     r.expires_at,
     r.run_id,
     r.event_id,
-    e.detail AS event_detail
+    e.detail AS event_detail,
+    e.detail::text AS event_detail_text,
+    e.at AS event_at,
+    e.run_id AS event_run_id,
+    e.actor AS event_actor,
+    e.prev_hash AS event_prev_hash,
+    e.hash AS event_hash,
+    b.hash AS hash_before,
+    coalesce(a.prev_hash, i.head_hash) AS hash_after,
+    i.head_count
 FROM {schema}.schema_migration_reviews AS r
+CROSS JOIN {schema}.ledger_identity AS i
 LEFT JOIN {schema}.schema_migration_events AS e
     ON r.event_id = e.id AND e.kind = 'review' AND r.version = e.version
+LEFT JOIN {schema}.schema_migration_events AS b ON b.id = e.id - 1
+LEFT JOIN {schema}.schema_migration_events AS a ON a.id = e.id + 1
 WHERE
     (%(version)s::text IS NULL OR r.version = %(version)s)
     AND (%(plan_digest)s::text IS NULL OR r.plan_digest = %(plan_digest)s)
 ORDER BY r.id;
+
+-- name: lost_reviews
+-- Events of reviews whose row is gone: a rejection that somebody deleted would let the rest pass.
+SELECT
+    e.id,
+    e.version,
+    e.actor
+FROM {schema}.schema_migration_events AS e
+WHERE
+    e.kind = 'review'
+    AND (%(version)s::text IS NULL OR e.version = %(version)s)
+    AND NOT EXISTS (SELECT 1 FROM {schema}.schema_migration_reviews AS r WHERE r.event_id = e.id)
+ORDER BY e.id;
 
 -- name: insert_review
 -- In the transaction of its event.

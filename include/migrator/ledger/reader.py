@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from migrator.errors import LedgerMissing, LedgerNewer, LedgerTampered
-from migrator.ledger import chain, review_backing
+from migrator.ledger import chain, review_backing, shape
 from migrator.ledger.connection import LedgerConnection
 from migrator.ledger.rows import (
     LedgerEvent,
@@ -79,10 +79,13 @@ class LedgerReader(LedgerConnection):
     def reviews(self, version: str | None, *, plan_digest: str | None = None) -> tuple[LedgerReview, ...]:
         """Oldest first.
 
-        :raises LedgerTampered: a review that no event of the chain backs; it must not count, nor be passed over.
+        :raises LedgerTampered: a review that no event of the chain backs, or one that is gone: it must not count,
+            nor be passed over.
         """
         rows = self.read("reviews", version=version, plan_digest=plan_digest)
         found = review_backing.problems(rows)
+        if plan_digest is None:
+            found += review_backing.lost(self.read("lost_reviews", version=version))
         if found:
             raise LedgerTampered("; ".join(found), problems=found)
         return tuple(review_backing.review_of(row) for row in rows)
@@ -110,8 +113,35 @@ class LedgerReader(LedgerConnection):
             states = LastStates()
             found = list(chain.problems(states.watch(self.iterate_events()), head_count=count, head_hash=head))
             found += review_backing.problems(self.read("reviews", version=None, plan_digest=None))
+            found += review_backing.lost(self.read("lost_reviews", version=None))
             found += states.problems(self.migrations())
         return tuple(found)
+
+    def require_intact(self) -> None:
+        """:raises LedgerTampered: the chain, a review or a state is not what the engine has written."""
+        found = self.verify_chain()
+        if found:
+            raise LedgerTampered(
+                f"{shape.told(found)}. nothing is applied on the word of such a ledger; find out who did it, then see"
+                " migrator ledger verify",
+                problems=found,
+            )
+
+    def shape_problems(self) -> tuple[str, ...]:
+        """What lies in the ledger's schema and is not the engine's, or is no more what the engine has made; empty =
+        nothing."""
+        with self.transaction() as connection:
+            return shape.problems(shape.read(connection, self.schema), SCHEMA_VERSION)
+
+    def require_shape(self) -> None:
+        """:raises LedgerTampered: somebody has changed what the ledger consists of, or hung something onto it."""
+        found = self.shape_problems()
+        if found:
+            raise LedgerTampered(
+                f"what the ledger in schema {self.schema!r} consists of was changed: {shape.told(found)}. put it back"
+                " as it was; nothing but the engine has a business there, and others may only read",
+                problems=found,
+            )
 
     def check_head(self) -> None:
         """:raises LedgerTampered: the last event is not the recorded head. Cheap: one query, two rows."""

@@ -14,13 +14,14 @@ from typing import Any
 from migrator.database.session import Connection
 from migrator.errors import MigratorError, NeedsHuman
 from migrator.ledger import beginning, events, resume, review_backing, states
-from migrator.ledger.reader import LedgerReader, migration_of, step_of
+from migrator.ledger.guard import GuardedLedger
+from migrator.ledger.reader import migration_of, step_of
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.plan import Plan
 from migrator.run import RunContext
 
 
-class LedgerWriter(LedgerReader):
+class LedgerWriter(GuardedLedger):
     """The verbs of apply, verify, rollback and review."""
 
     def begin(self, plan: Plan, *, run: RunContext) -> None:
@@ -70,6 +71,7 @@ class LedgerWriter(LedgerReader):
             if started:
                 detail = {"step": step, "attempt": rows[0]["attempts"], "backend_pid": pid}
                 self._event(connection, "step_started", version, run, detail)
+            self.watch(version, connection)
             return step_of(rows[0])
 
     def step_progress(
@@ -87,10 +89,11 @@ class LedgerWriter(LedgerReader):
         With `on` it is written in that connection's open transaction, which is refused when the step does not run any
         more (somebody fenced us): then its DDL must not commit either.
 
-        :raises NeedsHuman: as said.
+        :raises NeedsHuman: as said. :raises LedgerTampered: see `require_untouched`.
         """
         parameters = {"cursor": events.as_json(cursor), "rows_done": rows_done, "rows_total": rows_total}
         if on is not None:
+            self.require_untouched(on=on)
             if not self.execute(on, "step_progress", version=version, step=step, **parameters):
                 raise NeedsHuman(f"step {step!r} of {version} is not running any more: nothing is committed")
             return
@@ -114,8 +117,10 @@ class LedgerWriter(LedgerReader):
         thinks dead cannot commit behind the back of a rollback.
 
         :raises HeldByOther: as said. :raises NeedsHuman: the step was not started.
+        :raises LedgerTampered: see `require_untouched`.
         """
         if on is not None:
+            self.require_untouched(on=on)
             self._succeed(on, version, step, run, last=last, rows=rows)
             return
         with self.transaction() as connection:
@@ -167,7 +172,11 @@ class LedgerWriter(LedgerReader):
 
     def mark_rolled_back(self, version: str, *, run: RunContext, reason: str, on: Connection | None = None) -> None:
         """Nothing of the migration is left; all its steps count as undone. With `on` this commits, event and all, with
-        the rollback script in that connection's open transaction; call it last there."""
+        the rollback script in that connection's open transaction; call it last there.
+
+        :raises LedgerTampered: see `require_untouched`.
+        """
+        self.require_untouched(on=on)
         detail = {"error_message": events.clean(reason)}
         self._mark(MigrationStatus.ROLLED_BACK, "rolled_back", version, run, detail, on=on)
 
@@ -189,7 +198,10 @@ class LedgerWriter(LedgerReader):
         expires_at: datetime | None,
         run: RunContext,
     ) -> None:
-        """A person's answer, bound to what was shown. Append-only: a change of mind is another row."""
+        """A person's answer, bound to what was shown. Append-only: a change of mind is another row.
+
+        :raises LedgerTampered: something lies in wait for it.
+        """
         fields = {
             "plan_digest": plan_digest,
             "evidence_digest": evidence_digest,
@@ -199,6 +211,7 @@ class LedgerWriter(LedgerReader):
             "reason": events.clean(reason),
             "expires_at": expires_at,
         }
+        self.require_shape()
         with self.transaction() as connection:
             event, at = self._event(connection, "review", version, run, review_backing.detail_of(fields))
             self.execute(

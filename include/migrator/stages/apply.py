@@ -73,6 +73,7 @@ def run_step(
         if not ledger.exists():
             ledger.install()
         ledger.check()
+        ledger.require_intact()
         rows = ledger.migrations()
         digest = evidence.digest if evidence is not None else evidence_digest
 

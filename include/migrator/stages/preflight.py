@@ -173,6 +173,7 @@ def _ledger(ledger: Ledger, there: bool) -> str:
     if not there:
         return "none yet; the first apply installs it"
     ledger.check()
+    ledger.require_intact()
     return "whole, and of this database"
 
 

@@ -69,6 +69,7 @@ def run(
         log.info("%s is verified already", plan.version)
         return VerifyReport(plan.version, (Check("ledger", Verdict.PASSED, "verified before"),), already_verified=True)
     with migration_lock(endpoint, run=run, deadline_seconds=deadline_seconds) as lock:
+        ledger.require_intact()
         row = ledger.migration(plan.version)
         checks = [ledger_check(plan, row, ledger.steps(plan.version), run_id=run.run_id)]
         if checks[0].verdict is Verdict.PASSED:

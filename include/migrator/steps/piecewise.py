@@ -141,6 +141,7 @@ def _run(
         _record_known_failure(statement, position, step, ctx, conn)
         raise
     _record(ctx, step, cursor_of(statement, position, "done", position + 1))
+    ctx.ledger.require_untouched()
     return result
 
 

@@ -51,6 +51,7 @@ def run_in_transaction(
             sleep=ctx.handle.sleep,
         )
         ctx.handle.release()
+        ctx.ledger.require_untouched()  # a deferred trigger that defers another one has run at COMMIT all the same
         return results
 
 
@@ -216,10 +217,15 @@ def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
 
 def take_back(conn: Connection, ctx: StepContext) -> None:
     """What the engine writes now, it writes as itself, whatever role, path or time zone the statements have left. For
-    the rest of the transaction only: statements that run one by one keep their session, and the deferred triggers that
-    run at COMMIT get the path that the statements have left (`naming.before_commit`)."""
+    the rest of the transaction only: statements that run one by one keep their session.
+
+    Deferred triggers and constraints come before, with the path that the statements have left: at COMMIT they would run
+    as the engine and after the ledger was looked at. What those defer in turn runs at COMMIT all the same
+    (`naming.before_commit`)."""
     role = quoting.Identifier(ctx.endpoint.role) if ctx.endpoint.role else quoting.SQL("NONE")
-    with session.translated():
+    with cancellable(ctx), session.translated():
+        with naming.names_of_target(conn):
+            conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
         conn.execute(
             quoting.SQL(
                 "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE {role};"

@@ -34,6 +34,7 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
     def started(backend: tuple[int, datetime]) -> None:
         detail = {"backend_pid": backend[0], "backend_start": backend[1].isoformat(), "reason": reason}
         ctx.ledger.append_event(STARTED, version=ctx.plan.version, run=ctx.run, detail=detail)
+        ctx.ledger.watch(ctx.plan.version)
 
     own = _by_kinds(rows, ctx, started)
     if all(step.transactional for step in steps):

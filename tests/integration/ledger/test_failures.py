@@ -52,7 +52,7 @@ def test_success_commits_with_the_ddl_and_is_asked_from_the_ledger(database: End
         ledger.begin(plan, run=run)
         ledger.step_started(plan.version, step, run=run, backend=None)
         for end in ("ROLLBACK", "COMMIT"):
-            ddl.execute("CREATE TABLE t (id int)")
+            ddl.execute("CREATE TABLE public.t (id int)")
             ledger.step_succeeded(plan.version, step, run=run, on=ddl, last=True)
             assert ddl.execute("SELECT status FROM migrator.schema_migration_steps").fetchone() == ("success",)
             ddl.execute(end.encode())
@@ -71,7 +71,7 @@ def test_the_ledger_does_not_wait_for_the_ddl(database: Endpoint) -> None:
         ledger.install()
         ledger.begin(plan, run=run)
         ledger.step_started(plan.version, plan.steps[0].name, run=run, backend=None)
-        ddl.execute("CREATE TABLE t (id int)")
+        ddl.execute("CREATE TABLE public.t (id int)")
         ledger.step_succeeded(plan.version, plan.steps[0].name, run=run, on=ddl, last=True)
         with Ledger(database) as other:
             other.append_event("note", version=None, run=run, detail={"while": "the transaction is open"})
@@ -88,7 +88,7 @@ def test_a_worker_that_lost_the_migration_cannot_commit(database: Endpoint) -> N
         ledger.install()
         ledger.begin(plan, run=run)
         ledger.step_started(plan.version, step, run=run, backend=None)
-        ddl.execute("CREATE TABLE t (id int)")
+        ddl.execute("CREATE TABLE public.t (id int)")
         with pytest.raises(HeldByOther, match="run run-1 by tester"):
             ledger.begin(plan, run=other)
         ledger.mark_failed(plan.version, run=run, error_message="given up")

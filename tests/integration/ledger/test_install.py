@@ -12,7 +12,7 @@ from migrator.cli import main
 from migrator.database import queries
 from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, LedgerMissing, LedgerNewer, LedgerOlder, MigratorError
-from migrator.ledger import install
+from migrator.ledger import install, shape
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.version import SCHEMA_VERSION
 from tests.factories import make_plan
@@ -141,9 +141,13 @@ def test_upgrade_of_an_older_layout(database: Endpoint, monkeypatch: pytest.Monk
     history(database)
     monkeypatch.setattr(install, "SCHEMA_VERSION", 2)
     monkeypatch.setattr("migrator.ledger.ledger.SCHEMA_VERSION", 2)
-    monkeypatch.setattr("migrator.ledger.reader.SCHEMA_VERSION", 2)
     real = queries.load
     layout = {"note": "ALTER TABLE {schema}.schema_migrations ADD COLUMN note text"}
+    made = shape.expected(1)
+    note = ("column", "schema_migrations.note", "text")
+    monkeypatch.setattr(shape, "expected", lambda layout: made if layout == 1 else (*made, note))
+    for room in ("guard", "reader"):
+        monkeypatch.setattr(f"migrator.ledger.{room}.SCHEMA_VERSION", 2)
     monkeypatch.setattr(queries, "load", lambda room, name: layout if name == "ledger_schema_2" else real(room, name))
     with Ledger(database) as ledger:
         with pytest.raises(
@@ -177,5 +181,6 @@ def test_upgrade_command_on_this_layout(database: Endpoint, capsys: pytest.Captu
 def test_every_layout_has_its_file() -> None:
     for number in range(1, SCHEMA_VERSION + 1):
         assert queries.load("migrator.ledger", f"ledger_schema_{number}")
+        assert shape.expected(number)
     with pytest.raises(FileNotFoundError):
         queries.load("migrator.ledger", f"ledger_schema_{SCHEMA_VERSION + 1}")

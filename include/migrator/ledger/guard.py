@@ -1,0 +1,120 @@
+"""Has a migration reached for the ledger? Asked inside its own transaction, before the ledger's row is written there.
+
+What the text of a migration shows is refused by the analysis. A statement that is put together at run time shows
+nothing, so it is looked at what it did: which locks on the ledger's relations its transaction holds (nobody writes a
+row, alters a table or takes a guard off without one, and it is held until the end), what lies in the ledger's schema,
+and whether the chain went on from where it was, with the same reviews of this version.
+
+A statement that commits by itself cannot be taken back. Then the same is asked right after it, but for the locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from migrator.database.session import Connection
+from migrator.errors import LedgerTampered
+from migrator.ledger import chain, shape, states
+from migrator.ledger.reader import PAGE, LedgerReader
+from migrator.ledger.rows import LedgerEvent
+from migrator.ledger.version import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How the ledger was when the first statement had not been sent yet."""
+
+    version: str
+    head_count: int
+    head_hash: str
+    reviews: int
+    """Number of the version's reviews. They are all given before it is applied, so there is none to come."""
+    others: str
+    """Digest of the rows of all other versions. Nobody but a person who repairs changes them meanwhile."""
+
+
+class GuardedLedger(LedgerReader):
+    """A ledger beside which somebody else's statements run."""
+
+    _before: Mark | None = None
+
+    def watch(self, version: str, connection: Connection | None = None) -> None:
+        """From here on `require_untouched` compares with what the ledger holds now: before the first statement is sent.
+
+        :param connection: with an open transaction of the ledger, to be asked in it.
+        """
+        self._before = self._mark_now(self.connection if connection is None else connection, version)
+
+    def require_untouched(self, *, on: Connection | None = None) -> None:
+        """The statements of a migration have left the ledger alone. With `on` it is their open transaction that is
+        asked, once, before the engine's own first write there and after deferred triggers were made to run; without, it
+        is what they have committed by themselves.
+
+        :raises LedgerTampered: they have not. With `on` nothing may be committed then.
+        """
+        if on is None:
+            with self.transaction() as connection:
+                found = self._shape_on(connection) or self._since_mark(connection)
+        else:
+            found = self._of_transaction(on) + self._shape_on(on) or self._since_mark(on)
+        if not found:
+            return
+        after = "it is rolled back" if on is not None else "what it has committed stays: put the ledger back as it was"
+        raise LedgerTampered(
+            f"the migration reached for its own ledger: {shape.told(found)}. {after}, and take that out of the"
+            " migration: the engine alone writes there",
+            problems=found,
+        )
+
+    def _shape_on(self, connection: Connection) -> tuple[str, ...]:
+        return shape.problems(shape.read(connection, self.schema), SCHEMA_VERSION)
+
+    def _of_transaction(self, connection: Connection) -> tuple[str, ...]:
+        """What the open transaction has done to rows and tables, or will do at COMMIT."""
+        locked = shape.ask(connection, "locked", schema=self.schema)
+        cursors = shape.ask(connection, "held_cursors", schema=self.schema)
+        return (
+            *(f"its transaction has written to or locked {row['name']} ({row['mode']})" for row in locked),
+            *(
+                f"its cursor {row['name']!r} WITH HOLD would run its query at COMMIT, after all was looked at: CLOSE it"
+                for row in cursors
+            ),
+        )
+
+    def _since_mark(self, connection: Connection) -> tuple[str, ...]:
+        """Whether the chain goes on from the mark. Others may add events meanwhile, and reviews of other versions."""
+        before = self._before
+        if before is None:
+            return ()
+        now = self._mark_now(connection, before.version)
+        events = list(self._events_from(connection, before.head_count))
+        if not events or (events[0].id, events[0].hash) != (before.head_count, before.head_hash):
+            return (f"event {before.head_count} is not the one that was there before the first statement",)
+        found = list(
+            chain.problems(
+                events[1:],
+                head_count=now.head_count,
+                head_hash=now.head_hash,
+                after=(before.head_count, before.head_hash),
+            )
+        )
+        if now.reviews != before.reviews:
+            found.append(f"{before.version} has {now.reviews} reviews now, {before.reviews} before its first statement")
+        told = any(event.version != before.version and states.STATUS in event.detail for event in events[1:])
+        if now.others != before.others and not told:
+            found.append("rows of schema_migrations of other versions were changed, and no event tells of it")
+        return tuple(found)
+
+    def _mark_now(self, connection: Connection, version: str) -> Mark:
+        rows = self.fetch(connection, "mark", version=version)
+        if not rows:
+            raise LedgerTampered(f"the ledger in schema {self.schema!r} has lost its identity row")
+        return Mark(version=version, **rows[0])
+
+    def _events_from(self, connection: Connection, first: int) -> Iterator[LedgerEvent]:
+        after = first - 1
+        while rows := self.fetch(connection, "events", after=after, version=None, limit=PAGE):
+            for row in rows:
+                yield LedgerEvent(**row)
+            after = rows[-1]["id"]
