@@ -85,6 +85,9 @@ def _apply(allowance: _Allowance, findings: list[Finding], today: date | None) -
     if name not in BY_ID:
         ours = " and ".join(repr(rule) for rule in rules)
         yield allowance.note(Severity.INFO, f"{name!r} is called {ours} here", f"write {ours}: other names may change")
+    if not all(BY_ID[rule].allowable for rule in rules):
+        yield allowance.note(Severity.ERROR, f"{name!r} cannot be allowed", "take out of the SQL what it finds")
+        return
     if today is not None and allowance.until < today:
         message = f"the allowance for {name!r} expired on {allowance.until.isoformat()}"
         yield allowance.note(Severity.WARNING, message, "decide again: change the SQL, or give a new date")

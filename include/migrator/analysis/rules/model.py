@@ -59,6 +59,8 @@ class Rule:
     in_rollback: bool = False
     """Whether it looks at rollback scripts, too."""
     versions: str = "all"
+    allowable: bool = True
+    """False: nobody can take responsibility for it, and in a rollback script it is an error as well."""
     explains: tuple[str, ...] = ()
     """SQLSTATEs of failures that it reports itself, with advice: `will-fail` leaves them to it."""
     on: tuple[str, ...] = ()

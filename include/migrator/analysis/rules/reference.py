@@ -51,7 +51,7 @@ def _section(rule: Rule) -> str:
     versions = "" if rule.versions == "all" else f"- PostgreSQL: {rule.versions}\n"
     return (
         f"## {rule.id}\n\n"
-        f"- Severity: {rule.severity.value}\n"
+        f"- Severity: {rule.severity.value}{'' if rule.allowable else ', cannot be allowed'}\n"
         f"- When: {rule.condition}\n"
         f"- Effect: {rule.effect}\n"
         f"- Instead: {rule.alternative}\n"

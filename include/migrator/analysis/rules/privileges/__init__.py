@@ -11,6 +11,7 @@ from migrator.analysis.rules.privileges import (
     engine_limits,
     event_trigger_made,
     grant_public,
+    ledger_touched,
     other_databases,
     other_sessions,
     role_powers,
@@ -20,6 +21,7 @@ from migrator.analysis.rules.privileges import (
 )
 
 RULES: tuple[Rule, ...] = (
+    ledger_touched.RULE,
     role_powers.RULE,
     clear_password.RULE,
     grant_public.RULE,
