@@ -219,13 +219,15 @@ def take_back(conn: Connection, ctx: StepContext) -> None:
     """What the engine writes now, it writes as itself, whatever role, path or time zone the statements have left. For
     the rest of the transaction only: statements that run one by one keep their session.
 
-    Deferred triggers and constraints come before, with the path that the statements have left: at COMMIT they would run
-    as the engine and after the ledger was looked at. What those defer in turn runs at COMMIT all the same
-    (`naming.before_commit`)."""
+    Deferred triggers and constraints come before, under the plan's timeouts and with the path that the statements have
+    left: at COMMIT they would run as the engine and after the ledger was looked at. What those defer in turn runs at
+    COMMIT all the same (`naming.before_commit`). What the engine then does itself no timeout of the file may end."""
     role = quoting.Identifier(ctx.endpoint.role) if ctx.endpoint.role else quoting.SQL("NONE")
     with cancellable(ctx), session.translated():
+        conn.execute(_timeouts(ctx, local=True))
         with naming.names_of_target(conn):
             conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        conn.execute(_timeouts(ctx, local=True, statement_ms=0))
         conn.execute(
             quoting.SQL(
                 "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE {role};"
