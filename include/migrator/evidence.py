@@ -122,6 +122,9 @@ class StatementTrace:
     notices: tuple[str, ...] = ()
     indexes_rebuilt: tuple[str, ...] = ()
     match: Match = Match.NOT_OBSERVED
+    writes: tuple[str, ...] = ()
+    """Tables that were there before and of which rows were changed: a partition itself where that was predicted, else
+    its root."""
     differences: tuple[str, ...] = ()
     """From the prediction, one sentence each."""
 
@@ -132,8 +135,8 @@ class DryRunEvidence:
     snapshot_id: str
     verdict: Verdict
     checks: tuple[Check, ...]
-    """Named: apply, data (when rows made apply fail), expected_changes, assertions, rollback, rollback_schema_equal,
-    reapply, reapply_schema_equal."""
+    """Named: apply, data (when rows made apply fail), expected_changes, assertions, predicted_writes, rollback,
+    rollback_schema_equal, rollback_data, reapply, reapply_schema_equal."""
     statements: tuple[StatementTrace, ...]
     rollback_statements: tuple[StatementTrace, ...]
     schema_diff: tuple[str, ...]

@@ -9,7 +9,8 @@ SELECT
     n.nspname || '.' || c.relname AS plain,
     c.relkind::text AS kind,
     c.relfilenode::bigint AS file,
-    i.indrelid::bigint AS table_oid
+    i.indrelid::bigint AS table_oid,
+    CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::bigint END AS root_oid
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 LEFT JOIN pg_catalog.pg_index AS i ON c.oid = i.indexrelid
@@ -46,21 +47,24 @@ WHERE
         )
     );
 
--- name: scans_of_transaction
--- Full reads that this transaction has begun; index builds and checks of constraints count.
+-- name: use_of_transaction
+-- Full reads that this transaction has begun (index builds and checks of constraints count), and rows that it has changed,
+-- also where a savepoint took them back.
 SELECT
     relid::bigint AS oid,
-    seq_scan::bigint AS scans
+    seq_scan::bigint AS scans,
+    (n_tup_ins + n_tup_upd + n_tup_del)::bigint AS changed
 FROM pg_catalog.pg_stat_xact_user_tables
-WHERE seq_scan > 0;
+WHERE seq_scan > 0 OR n_tup_ins + n_tup_upd + n_tup_del > 0;
 
--- name: scans_so_far
+-- name: use_so_far
 -- The same since the statistics began, for statements that have transactions of their own.
 SELECT
     relid::bigint AS oid,
-    seq_scan::bigint AS scans
+    seq_scan::bigint AS scans,
+    (n_tup_ins + n_tup_upd + n_tup_del)::bigint AS changed
 FROM pg_catalog.pg_stat_user_tables
-WHERE seq_scan > 0;
+WHERE seq_scan > 0 OR n_tup_ins + n_tup_upd + n_tup_del > 0;
 
 -- name: flush_statistics
 -- PostgreSQL 15 and later: the next report is not held back.

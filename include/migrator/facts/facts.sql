@@ -274,7 +274,7 @@ WHERE c.relnamespace = 11 AND c.relkind = 'r'
 -- name: closure
 -- Relations that a migration names, and those that its statements can reach: tables of indexes, partition trees,
 -- both ends of foreign keys, what views read, columns of domains, everything in a schema. `far`: TRUNCATE CASCADE
--- follows foreign keys to the end. Sizes from pages, never from n_live_tup.
+-- follows foreign keys to the end; `written`: so do ON DELETE and ON UPDATE where they change rows. Sizes from pages, never from n_live_tup.
 WITH RECURSIVE locked AS MATERIALIZED (
     SELECT DISTINCT l.relation FROM pg_catalog.pg_locks AS l WHERE l.mode = 'AccessExclusiveLock' AND l.locktype = 'relation'
 ),
@@ -323,13 +323,19 @@ trees AS (
     UNION
     SELECT h.inhrelid FROM pg_catalog.pg_inherits AS h INNER JOIN trees AS t ON h.inhparent = t.oid
 ),
-linked AS (
+written AS (
     SELECT oid FROM trees
+    UNION
+    SELECT con.conrelid FROM pg_catalog.pg_constraint AS con INNER JOIN written AS w ON con.confrelid = w.oid
+    WHERE con.contype = 'f' AND (con.confdeltype IN ('c', 'n', 'd') OR con.confupdtype IN ('c', 'n', 'd'))
+),
+linked AS (
+    SELECT oid FROM written
     UNION
     SELECT con.confrelid FROM pg_catalog.pg_constraint AS con INNER JOIN trees AS t ON con.conrelid = t.oid
     WHERE con.contype = 'f'
     UNION
-    SELECT con.conrelid FROM pg_catalog.pg_constraint AS con INNER JOIN trees AS t ON con.confrelid = t.oid
+    SELECT con.conrelid FROM pg_catalog.pg_constraint AS con INNER JOIN written AS w ON con.confrelid = w.oid
     WHERE con.contype = 'f'
 ),
 beyond AS (

@@ -12,6 +12,8 @@ from migrator.parsing.statements import ParsedStatement, parse
 
 MAX_ROUNDS = 4
 """Functions that call functions: so often the catalog is asked again."""
+_WRITES_BACK = frozenset("cnd")
+"""ON DELETE and ON UPDATE: CASCADE, SET NULL, SET DEFAULT (pg_constraint.confdeltype, confupdtype)."""
 _CHANGES = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "copy_stmt"])
 
 
@@ -37,6 +39,7 @@ class Running:
         if self._rounds > MAX_ROUNDS:
             return False
         asked, more = set(self.mentioned.functions), False
+        self._along(facts)
         for name in facts.relations if self._changed else ():
             if name.rpartition(".")[2] in self._changed:
                 relation = facts.relations[name]
@@ -49,6 +52,24 @@ class Running:
                 for node in nodes_inside(statement):
                     self._node(node)
         return bool(unread) or more or self.mentioned.functions != asked
+
+    def _along(self, facts: CatalogFacts) -> None:
+        """Tables whose rows change with these: through a view, or because a foreign key says so."""
+        before = None
+        while self._changed and before != len(self._changed):
+            before = len(self._changed)
+            for name, relation in facts.relations.items():
+                bare = name.rpartition(".")[2]
+                if relation.kind == "v" and bare in self._changed:
+                    self._changed.update(read.rpartition(".")[2] for read in relation.reads)
+                for item in relation.constraints:
+                    referenced = (item.referenced or "").rpartition(".")[2]
+                    if (
+                        item.kind == "f"
+                        and referenced in self._changed
+                        and _WRITES_BACK & {item.on_delete, item.on_update}
+                    ):
+                        self._changed.add(bare)
 
     def _rules(self, rules: Iterable[RuleFacts]) -> bool:
         """What CREATE RULE makes of a change runs as well."""

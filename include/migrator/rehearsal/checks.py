@@ -10,6 +10,7 @@ from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.evidence import Check, StatementTrace, TableFingerprint, Verdict
 from migrator.gates import expected_changes
+from migrator.rehearsal.comparison import unpredicted_writes
 
 NO_SCRIPT = "there is no rollback script: this migration cannot be undone"
 
@@ -105,6 +106,23 @@ def data_equal(
         else "no row of an older table was touched"
     )
     return Check("rollback_data", Verdict.PASSED, good)
+
+
+def writes_predicted(traces: Iterable[StatementTrace]) -> Check:
+    """A statement that changes rows of which the analysis knew nothing is another one than reviewers were shown."""
+    wrong = [
+        f"line {trace.line}: {trace.kind} changed rows of {name}, which was not predicted"
+        for trace in traces
+        for name in unpredicted_writes(trace)
+    ]
+    if not wrong:
+        return Check("predicted_writes", Verdict.PASSED, "no rows were changed but of tables that were predicted")
+    told = "; ".join(wrong)
+    return Check(
+        "predicted_writes",
+        Verdict.FAILED,
+        f"{told}. Find out what writes there (a trigger, a rule, a function), and say it in the file",
+    )
 
 
 def surprises(traces: Iterable[StatementTrace]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from migrator.evidence import Match, StatementTrace
-from migrator.lock_modes import strength
+from migrator.lock_modes import RX, strength
 from migrator.plan import Statement
 
 BY_PLAN = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE TABLE AS", "SELECT INTO", "COPY", "EXPLAIN")
@@ -27,6 +27,15 @@ def judged(statement: Statement, trace: StatementTrace) -> StatementTrace:
 def differences(statement: Statement, trace: StatementTrace) -> tuple[str, ...]:
     """Where prediction and observation part. Locks are compared as the strongest mode per relation."""
     return tuple(_differences(statement, trace))
+
+
+def unpredicted_writes(trace: StatementTrace) -> tuple[str, ...]:
+    """Tables of which rows were changed although the analysis, which says that it knows all of this statement, knew
+    nothing of it. Then it has judged something else than what the server has run."""
+    if trace.match is Match.NOT_PREDICTED:
+        return ()
+    predicted = {lock.relation for lock in trace.predicted_locks if strength(lock.mode) >= strength(RX)}
+    return tuple(name for name in trace.writes if name not in predicted)
 
 
 def _differences(statement: Statement, trace: StatementTrace) -> Iterator[str]:

@@ -54,6 +54,19 @@ class Relation:
     kind: str
     file: int
     table_oid: int | None
+    root_oid: int | None
+    """Of a partition: the table that statements name."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What was done with a table so far: how often it was read in full, how many of its rows were changed."""
+
+    scans: int = 0
+    changed: int = 0
+
+
+UNUSED = Use()
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ class Before:
     relations: Mapping[int, Relation]
     """Those that existed before the transaction, with their files as of now."""
     locks: frozenset[Lock]
-    scans: Mapping[int, int]
+    use: Mapping[int, Use]
     wal: int
     started: float
     notices: list[str] = field(default_factory=list)
@@ -113,14 +126,14 @@ class Observer:
                 self._base, self._transaction = frozenset(now), mark
             pid = conn.info.backend_pid
             locks = self._locks(conn, pid) if transactional else frozenset()
-            scans = _scans(conn, transactional, {}, wait=False)
+            use = _use(conn, transactional, {}, wait=False)
             wal = _wal(conn)
         relations = {oid: relation for oid, relation in now.items() if oid in self._base}
         if not transactional:
             predicted = {lock.relation: lock.mode for lock in statement.locks}
             expected = {oid: predicted[item.plain] for oid, item in relations.items() if item.plain in predicted}
             self._sampler.start(pid, held=_to_hold(statement, relations), expected=expected)
-        before = Before(pid, transactional, relations, locks, scans, wal, time.monotonic())
+        before = Before(pid, transactional, relations, locks, use, wal, time.monotonic())
         self._before = before
         self._listen(conn, before.notices)
 
@@ -134,12 +147,13 @@ class Observer:
         with session.translated():
             wal = _wal(conn) - before.wal
             held = self._locks(conn, before.pid) if before.transactional else sampled
-            scans = _scans(conn, before.transactional, before.scans, wait=True)
+            use = _use(conn, before.transactional, before.use, wait=True)
             now = self._relations(conn)
         self._written |= _written(statement, before, held)
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         rewritten = () if emptied else _rewritten(before.relations, now)
-        read = {oid for oid, count in scans.items() if count > before.scans.get(oid, 0)}
+        read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, UNUSED).scans}
+        changed = {oid for oid, one in use.items() if one.changed > before.use.get(oid, UNUSED).changed}
         trace = StatementTrace(
             step=step,
             statement=statement.index,
@@ -152,6 +166,7 @@ class Observer:
             locks=_observed(statement, before, held),
             rewrites=rewritten,
             scans=() if emptied else tuple(name for name in _names(before, read) if name not in rewritten),
+            writes=_changed(statement, before.relations, changed),
             indexes_rebuilt=() if emptied else _rebuilt(before.relations, now),
             estimated_seconds=statement.estimated_seconds,
             predicted_locks=tuple(ObservedLock(lock.relation, lock.mode) for lock in statement.locks),
@@ -246,29 +261,39 @@ def _names(before: Before, oids: Iterable[int]) -> tuple[str, ...]:
     return tuple(sorted(before.relations[oid].plain for oid in oids if oid in before.relations))
 
 
-def _scans(
-    conn: psycopg.Connection[Any], transactional: bool, earlier: Mapping[int, int], *, wait: bool
-) -> dict[int, int]:
+def _changed(statement: Statement, relations: Mapping[int, Relation], oids: Iterable[int]) -> tuple[str, ...]:
+    """The tables as the prediction names them: a partition, or its root."""
+    predicted = {lock.relation for lock in statement.locks}
+    found = set()
+    for one in (relations[oid] for oid in oids if oid in relations):
+        root = relations.get(one.root_oid or one.oid, one)
+        found.add(one.plain if one.plain in predicted else root.plain)
+    return tuple(sorted(found))
+
+
+def _use(
+    conn: psycopg.Connection[Any], transactional: bool, earlier: Mapping[int, Use], *, wait: bool
+) -> dict[int, Use]:
     if transactional:
-        return _counts(conn, "scans_of_transaction")
+        return _counts(conn, "use_of_transaction")
     if conn.info.server_version >= 150000:
         conn.execute(QUERIES["flush_statistics"])
-        return _counts(conn, "scans_so_far")
+        return _counts(conn, "use_so_far")
     if not wait:
         time.sleep(FLUSH_SECONDS / 2)  # a session sends what it counted at most twice a second,
         conn.execute("SELECT 1")  # and only when one of its transactions ends,
         time.sleep(FLUSH_SECONDS / 2)  # and the answer to who asks may be half a second old
-        return _counts(conn, "scans_so_far")
+        return _counts(conn, "use_so_far")
     deadline = time.monotonic() + FLUSH_SECONDS
     while True:
-        found = _counts(conn, "scans_so_far")
+        found = _counts(conn, "use_so_far")
         if found != earlier or time.monotonic() >= deadline:
             return found
         time.sleep(0.1)
 
 
-def _counts(conn: psycopg.Connection[Any], query: str) -> dict[int, int]:
-    return {int(oid): int(count) for oid, count in conn.execute(QUERIES[query]).fetchall()}
+def _counts(conn: psycopg.Connection[Any], query: str) -> dict[int, Use]:
+    return {int(oid): Use(scans, changed) for oid, scans, changed in conn.execute(QUERIES[query]).fetchall()}
 
 
 def _wal(conn: psycopg.Connection[Any]) -> int:

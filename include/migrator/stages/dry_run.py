@@ -108,6 +108,7 @@ def rehearse(
             Observer(endpoint, version=plan.version) as backwards,
         ):
             rehearsal.perform(book, forwards, backwards)
+            rehearsal.judge_writes(forwards.traces + backwards.traces)
             evidence = rehearsal.evidence(forwards.traces, backwards.traces)
     log.info("dry run of %s %s in %.1f s", plan.version, evidence.verdict, time.monotonic() - started)
     failed = [check for check in evidence.checks if check.verdict is Verdict.FAILED]
@@ -248,6 +249,11 @@ class _Rehearsal:
     def _judge_changes(self, changes: SchemaDiff) -> None:
         if self.plan.expected_changes is not None:
             self.checks.append(dry_run_checks.expected(self.plan.expected_changes, changes))
+
+    def judge_writes(self, traces: tuple[StatementTrace, ...]) -> None:
+        """Of a plan made with the catalog's facts only: without them nobody can know the triggers of a table."""
+        if self.plan.server_version_num is not None and traces:
+            self.checks.append(dry_run_checks.writes_predicted(traces))
 
     def _judge_assertions(self) -> None:
         with session.connect(self.endpoint, purpose="verify", version=self.plan.version) as conn:

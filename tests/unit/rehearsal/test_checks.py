@@ -10,7 +10,14 @@ from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.evidence import Check, Match, ObservedLock, StatementTrace, TableFingerprint, Verdict
 from migrator.plan import PredictedLock, Statement
-from migrator.rehearsal.checks import ROLLBACK_CHECKS, data_equal, schema_equal, surprises, verdict
+from migrator.rehearsal.checks import (
+    ROLLBACK_CHECKS,
+    data_equal,
+    schema_equal,
+    surprises,
+    verdict,
+    writes_predicted,
+)
 from migrator.rehearsal.comparison import judged
 
 P, F, U = Verdict.PASSED, Verdict.FAILED, Verdict.UNVERIFIED
@@ -92,3 +99,15 @@ def test_predictions_are_confirmed_or_not_in_words() -> None:
         "was to have rewritten public.t, and has not",
         "read all of public.t, which was not predicted",
     )
+
+
+def test_rows_of_a_table_that_nobody_predicted_fail_the_dry_run() -> None:
+    locks = (ObservedLock("public.t", "ROW EXCLUSIVE"), ObservedLock("public.u", "ROW SHARE"))
+    trace = StatementTrace("sql", 0, "UPDATE", "UPDATE t ...", 3, 0.1, 1, 10, locks, (), (), predicted_locks=locks)
+    good = replace(trace, match=Match.CONFIRMED, writes=("public.t",))
+    assert writes_predicted([good]).verdict is P
+    bad = replace(good, writes=("public.t", "public.u", "public.v"))
+    found = writes_predicted([good, bad])
+    assert found.verdict is F
+    assert found.detail.startswith("line 3: UPDATE changed rows of public.u, which was not predicted; line 3: UPDATE")
+    assert writes_predicted([replace(bad, match=Match.NOT_PREDICTED)]).verdict is P, "nobody claimed to know it"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from migrator.analysis.effects import NOTHING, World, effects_of
 from migrator.analysis.effects.replay.replay import world_after
-from migrator.analysis.effects.rows import rewriting
+from migrator.analysis.effects.rows import along, rewriting
 from migrator.analysis.effects.table import FAULTS
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.analysis.walk.guards import changed, softened
@@ -32,9 +32,6 @@ _CALLERS = frozenset(
     ["select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "call_stmt", "create_table_as_stmt"]
 )
 _WRITERS = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "truncate_stmt", "copy_stmt"])
-
-_EVENTS = {"COPY": frozenset(["INSERT"]), "MERGE": frozenset(["INSERT", "UPDATE", "DELETE"])}
-"""Which triggers a statement fires, where its name does not say it."""
 
 
 def walk(parsed: ParsedFile, world: World, *, wanted: bool | None, rollback: bool = False) -> tuple[Script, World]:
@@ -147,7 +144,7 @@ class _Walker:
                 elif statement.name != "call_stmt" and not _harmless(name, arguments, world):
                     self._gap(statement, f"it calls {name}(), and what that does is not known")
         if statement.name in _WRITERS:
-            for kind, table in _targets(statement, world):
+            for kind, table in _changes(statement, world):
                 for name in (*self.triggers.get(table, ()), *_fired(kind, table, world)):
                     found = self.functions.get(name) or _from_catalog(name, 0, world)
                     if found is not None:
@@ -253,7 +250,7 @@ def _fired(kind: str, table: str, world: World) -> Iterator[str]:
     """Functions of the triggers that the catalog has for such a change, by bare name."""
     facts = world.relation(table)
     for trigger in facts.triggers if facts is not None else ():
-        if trigger.enabled in ("O", "A") and _EVENTS.get(kind, frozenset([kind])) & set(trigger.events):
+        if trigger.enabled in ("O", "A") and along.events_of(kind) & set(trigger.events):
             yield trigger.function.rpartition(".")[2]
 
 
@@ -264,6 +261,15 @@ def _harmless(name: str, arguments: int, world: World) -> bool:
     if fitting and all(item.volatility != "v" or item.schema == "pg_catalog" for item in fitting):
         return True
     return name.startswith("pg_") or name in STEADY or name in VOLATILE or name in AGGREGATES
+
+
+def _changes(statement: ParsedStatement, world: World) -> tuple[along.Change, ...]:
+    """Kind of change and table, whatever a view, a rule or a foreign key makes of it."""
+    columns = None
+    if statement.name == "update_stmt":
+        columns = {item.res_target.name for item in statement.tree.target_list}
+    found = (one for kind, table in _targets(statement, world) for one in along.changes(kind, table, columns, world))
+    return tuple(dict.fromkeys(found))
 
 
 def _targets(statement: ParsedStatement, world: World) -> Iterator[tuple[str, str]]:
