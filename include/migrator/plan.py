@@ -188,3 +188,8 @@ class Plan:
 
     def with_findings(self, findings: tuple[Finding, ...]) -> Plan:
         return replace(self, findings=findings)
+
+
+def plan_name(digest: str) -> str:
+    """Of the file in which a run keeps a plan that it may have to undo later."""
+    return f"plan-{digest.rpartition(':')[2][:32]}.json"

@@ -90,6 +90,9 @@ class Airflow:
     def import_errors(self) -> tuple[dict[str, Any], ...]:
         return tuple(self.call("GET", "/importErrors", limit=100)["import_errors"])
 
+    def pause(self, dag_id: str, *, paused: bool = True) -> None:
+        self.call("PATCH", f"/dags/{dag_id}", {"is_paused": paused})
+
     def unpause(self, dag_id: str) -> None:
         self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
 

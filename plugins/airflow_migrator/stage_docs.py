@@ -39,6 +39,12 @@ the ledger.**
 Red: rejected, or an answer that does not count (the author's own, the same person twice, not a
 reviewer). Nothing was applied. After an edit clear analyze with downstream; to ask again clear
 this task with downstream. Marking it success approves nothing: apply asks the ledger.""",
+    "begin": """\
+**From here on something may be applied. Does nothing itself: because it is done, rollback and
+outcome run, whatever becomes of the tasks after it.**
+
+Red: somebody has marked it, so rollback and outcome cannot run; what is applied by then the
+custodian ends.""",
     "preflight": """\
 **Waits for the maintenance window without holding a worker, then checks drift, reviews, the
 snapshot's age, replication, long transactions and room in the window.**

@@ -229,6 +229,11 @@ class Run:
     def wait(self, *, timeout_seconds: float = PATIENCE_SECONDS) -> str:
         return self.admin.wait_for_run(self.dag_id, self.run_id, timeout_seconds=timeout_seconds)
 
+    def wait_for_state(self, *states: str) -> str:
+        """Of the run itself: tasks that nobody runs any more are not waited for."""
+        wait_until(lambda: self.state() in states, what=lambda: f"{states} of {self.run_id}: {self.states()}")
+        return self.state()
+
     def until(self, task_id: str, *states: str, timeout_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         return self.admin.wait_for_task(
             self.dag_id, self.run_id, task_id, states or ("running",), timeout_seconds=timeout_seconds

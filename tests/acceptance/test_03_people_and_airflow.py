@@ -83,7 +83,7 @@ def test_c06_c07_c08_clear_apply_after_rollback(case: Case) -> None:
         assert apply["try_number"] == 1, "what failed for good is not repeated by itself"
 
     cleared = run.clear(case.step())
-    assert {"preflight", "rollback", "outcome"} <= set(cleared)
+    assert {"begin", "rollback", "outcome"} <= set(cleared)
     assert run.wait() == "failed"
     case.expect_rolled_back()
     assert "downstream" in run.log("outcome")

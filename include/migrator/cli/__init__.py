@@ -49,6 +49,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("test", "migrator.cli.test", "apply, verify, roll back and apply again on an embedded server"),
     Command("status", "migrator.cli.status", "show what is applied to a target"),
     Command("baseline", "migrator.cli.baseline", "adopt a database whose migrations were applied by hand"),
+    Command("rollback", "migrator.cli.rollback", "undo by hand what a migration has applied to a target"),
     Command("ledger", "migrator.cli.ledger", "verify, show or repair a target's ledger"),
     Command("calendar", "migrator.cli.calendar", "print the migration calendar, also as iCalendar"),
     Command("schema", "migrator.cli.schema", "print the JSON Schema of a YAML file, for editors"),

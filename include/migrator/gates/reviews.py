@@ -194,3 +194,13 @@ def _expired(review: Review, now: datetime) -> bool:
 
 def _same_person(review: Review, responder: str, email: str) -> bool:
     return person(review.reviewer_email) == person(email) or person(review.reviewer) == person(responder)
+
+
+def seen(evidence_digest: str, plan: Plan, ledger: Ledger) -> bool:
+    """Whether the approvals of this plan, if there are any, were given on this evidence."""
+    approvals = {
+        review.evidence_digest
+        for review in ledger.reviews(plan.version, plan_digest=plan.digest)
+        if review.decision == Answer.APPROVED
+    }
+    return not approvals or evidence_digest in approvals

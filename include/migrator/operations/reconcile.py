@@ -45,6 +45,17 @@ class RunState(StrEnum):
     """Deleted, or never of an Airflow at all."""
     ELSEWHERE = "elsewhere"
     """Of another Airflow, which looks after it itself."""
+    IDLE = "idle"
+    """It goes on by its name only: nothing of it is running, waiting or about to run."""
+
+
+ENDED = frozenset({RunState.OVER, RunState.GONE, RunState.IDLE})
+"""Nobody works on what such a run has begun."""
+OVER_WORDS = {
+    RunState.OVER: "is over",
+    RunState.GONE: "is not known to Airflow (any more)",
+    RunState.IDLE: "stands still (paused, or its DAG is gone)",
+}
 
 
 class State(StrEnum):
@@ -95,13 +106,30 @@ def run(
     :param state_of: what Airflow says about the run that a row names.
     :raises LedgerForeign, LedgerTampered, LedgerNewer: nothing that its rows say can be relied on.
     """
+    report = examine(endpoint=endpoint, ledger=ledger, run=run, state_of=state_of, sleep=sleep)
+    return tell(report, ledger=ledger, run=run, log=log)
+
+
+def examine(
+    *,
+    endpoint: Endpoint,
+    ledger: Ledger,
+    run: RunContext,
+    state_of: Callable[[LedgerMigration], RunState],
+    sleep: Callable[[float], None] = time.sleep,
+    pause_seconds: float = PAUSE_SECONDS,
+) -> Report:
+    """Look twice; close a row of which nothing was applied."""
     report = _look(endpoint, ledger, run, state_of)
     if report.state in (State.FREE, State.AT_WORK):
         return report
-    sleep(PAUSE_SECONDS)
+    sleep(pause_seconds)
     report = _look(endpoint, ledger, run, state_of)
-    if report.state is State.CLOSED:
-        report = _close(report, endpoint, ledger, run, state_of)
+    return _close(report, endpoint, ledger, run, state_of) if report.state is State.CLOSED else report
+
+
+def tell(report: Report, *, ledger: Ledger, run: RunContext, log: logging.Logger = LOG) -> Report:
+    """Write down what was found, once, and say whether it is news."""
     if report.version is None or report.state in (State.FREE, State.AT_WORK):
         return report
     report = replace(report, news=is_news(report, ledger.events(report.version)))
@@ -144,12 +172,12 @@ def decide(
             f"step {lost[0].step!r} of {who} began at {since:%Y-%m-%d %H:%M:%S %Z}, its session is gone and nobody has"
             " gone on: see whether its task still runs; if not, clear that task with downstream",
         )
-    over = "is over" if state is RunState.OVER else "is not known to Airflow (any more)"
+    over = OVER_WORDS[state]
     if alive:
         pids = ", ".join(map(str, alive))
         ending = (
             "clear its rollback with downstream: it ends the session first"
-            if state is RunState.OVER
+            if state is not RunState.GONE
             else f'end it with "SELECT pg_terminate_backend({alive[0]})", then see what this report says'
         )
         return report(State.ORPHANED, f"the run of {who} {over}, but its session (pid {pids}) still executes: {ending}")
@@ -159,7 +187,7 @@ def decide(
     what = "applied, but not verified" if row.applied_at is not None else f"applied in part ({', '.join(done)})"
     ending = (
         "clear verify with downstream to have it verified, or rollback with downstream to have it undone"
-        if state is RunState.OVER
+        if state is not RunState.GONE
         else f'look at the database; then "migrator ledger repair {row.version} --status failed --reason ..." and'
         " trigger it again: it goes on where it stopped"
     )
@@ -190,12 +218,12 @@ def _look(
         steps,
         target=run.target,
         state=state_of(row) if row is not None else RunState.GONE,
-        alive=_alive(endpoint, row, steps) if row is not None else (),
+        alive=at_work(endpoint, row, steps) if row is not None else (),
         now=run.clock(),
     )
 
 
-def _alive(endpoint: Endpoint, row: LedgerMigration, steps: Sequence[LedgerStep]) -> tuple[int, ...]:
+def at_work(endpoint: Endpoint, row: LedgerMigration, steps: Sequence[LedgerStep]) -> tuple[int, ...]:
     """Sessions that work on it: by the name they go by, and by what the ledger recorded of them."""
     names = [session.application_name(purpose, row.version) for purpose in ("apply", "rollback", "lock")]
     with session.connect(endpoint, purpose="observe") as connection:

@@ -146,12 +146,12 @@ def run(
     log.info("rollback of %s: %s (%s)", plan.version, decision.action, decision.reason)
     if _is_final(decision):
         return RollbackReport(plan.version, decision.action, decision.reason)
-    _fence_all(plan, endpoint, ledger)
+    fence_all(plan, endpoint, ledger)
     attempt = Attempt(
         plan, endpoint, ledger, run, "rollback", deadline_seconds, handle or StepHandle(), tracer=tracer, log=log
     )
     with attempt.locked() as ctx:
-        _fence_all(plan, endpoint, ledger)
+        fence_all(plan, endpoint, ledger)
         decision = decide_now()
         if decision.action is not Action.ROLLED_BACK:
             _close(plan, ledger, run, decision)
@@ -188,7 +188,7 @@ def _is_final(decision: Decision) -> bool:
     return decision.action in (Action.NOTHING, Action.KEPT_VERIFIED) and not decision.close
 
 
-def _fence_all(plan: Plan, endpoint: Endpoint, ledger: Ledger) -> None:
+def fence_all(plan: Plan, endpoint: Endpoint, ledger: Ledger) -> None:
     """End every session that the ledger remembers as executing this migration, forwards or backwards."""
     backends: set[tuple[int, datetime]] = {
         (step.backend_pid, step.backend_start)
@@ -249,7 +249,7 @@ def _undo(ctx: StepContext, decision: Decision) -> tuple[StatementResult, ...]:
 
 def _resolve(ctx: StepContext, lost: CommitUnknown) -> tuple[StatementResult, ...]:
     """COMMIT without an answer: the ledger's row was in that transaction. A server that is down is asked later."""
-    _fence_all(ctx.plan, ctx.endpoint, ctx.ledger)
+    fence_all(ctx.plan, ctx.endpoint, ctx.ledger)
     row = ctx.ledger.migration(ctx.plan.version)
     if row is None:
         raise NeedsHuman(f"the ledger has lost the row of {ctx.plan.version!r}") from lost

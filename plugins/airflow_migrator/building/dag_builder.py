@@ -1,8 +1,11 @@
 """From a migration's metadata to its DAG. Nothing here reads SQL, a database, a Variable or a Connection.
 
-The graph is the runbook: analyze, snapshot, restore_test, dry_run, review, preflight, apply, verify, rollback, outcome.
-preflight is the setup of apply, so that clearing apply checks everything again; rollback and outcome are its teardowns,
-so that they run after success, after failure, and after someone marked the run or a task in the UI.
+The graph is the runbook: analyze, snapshot, restore_test, dry_run, review, begin, preflight, apply, verify, rollback,
+outcome.
+`begin` is the one setup of rollback and outcome: it cannot fail, so these teardowns run after success, after failure,
+and after someone marked the run or a task in the UI, whatever became of preflight. Three shapes were driven on a real
+scheduler. With preflight as the setup, a preflight that was cleared and turned red after apply had begun left what was
+applied. No shape covers a task that is marked failed while the one after it runs: what a run leaves is the custodian's.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from airflow_migrator.early_failure import notify_early_failure
 from airflow_migrator.failures import GATE, RETRYING
 from airflow_migrator.operators.analyze import PgMigrationAnalyzeOperator
 from airflow_migrator.operators.apply import PgMigrationApplyOperator
+from airflow_migrator.operators.begin import PgMigrationBeginOperator
 from airflow_migrator.operators.drop_copy import PgMigrationDropCopyOperator
 from airflow_migrator.operators.dry_run import PgMigrationDryRunOperator
 from airflow_migrator.operators.outcome import PgMigrationOutcomeOperator
@@ -91,19 +95,20 @@ def _wire(dag: DAG, metadata: Metadata, reviewers: int) -> None:
             )
             for number in range(1, reviewers + 1)
         ]
-    preflight = PgMigrationPreflightOperator(task_id="preflight", **early, **RETRYING).as_setup()
+    begin = PgMigrationBeginOperator(task_id="begin", **who).as_setup()
+    preflight = PgMigrationPreflightOperator(task_id="preflight", **who, **RETRYING)
     with TaskGroup("apply", tooltip="One task a step; each re-checks reviews and digests inside the lock"):
         steps = [
             PgMigrationApplyOperator(task_id=name, step=name if declared_steps else None, **who, **RETRYING)
             for name in declared_steps or [version]
         ]
     verify = PgMigrationVerifyOperator(task_id="verify", **who, **RETRYING)
-    rollback = PgMigrationRollbackOperator(task_id="rollback", **who, **RETRYING).as_teardown(setups=preflight)
+    rollback = PgMigrationRollbackOperator(task_id="rollback", **who, **RETRYING).as_teardown(setups=begin)
     outcome = PgMigrationOutcomeOperator(task_id="outcome", **who, **RETRYING).as_teardown(
-        setups=preflight, on_failure_fail_dagrun=True
+        setups=begin, on_failure_fail_dagrun=True
     )
 
-    chain(analyze, snapshot, restore_test, dry_run, *asked, preflight, *steps, verify, rollback, outcome)
+    chain(analyze, snapshot, restore_test, dry_run, *asked, begin, preflight, *steps, verify, rollback, outcome)
     dry_run >> drop_copy
     labels = (
         (analyze, snapshot, "plan"),
@@ -111,7 +116,7 @@ def _wire(dag: DAG, metadata: Metadata, reviewers: int) -> None:
         (restore_test, dry_run, "proven copy"),
         (dry_run, drop_copy, "done with the copy"),
         (dry_run, asked[0], "evidence"),
-        (asked[-1], preflight, "approved"),
+        (asked[-1], begin, "approved"),
         (preflight, steps[0], "in the window"),
         (steps[-1], verify, "applied"),
         (verify, rollback, "undone unless verified"),

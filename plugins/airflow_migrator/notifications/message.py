@@ -44,13 +44,15 @@ def from_outcome(outcome: Outcome, run: RunContext) -> Message:
     return Message(event, run.version, run.target, outcome.text, page)
 
 
-def from_early_failure(*, dag_id: str, run_id: str, stage: str, target: str, reason: str) -> Message:
-    """A run that died before anything could be applied."""
+def from_early_failure(
+    *, dag_id: str, run_id: str, stage: str, target: str, reason: str, applied: str = "nothing was applied"
+) -> Message:
+    """A run that died before it could apply anything. `applied`: what the ledger says of that."""
     base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
     return Message(
         "failed",
         dag_id.removeprefix("migrate_"),
         target,
-        f"stage {stage} failed, nothing was applied: {reason}",
+        f"stage {stage} failed, {applied}: {reason}",
         base_url + task_page(dag_id, run_id, stage) if base_url else None,
     )

@@ -43,7 +43,7 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
                 )
             if plan.emergency is not None and not plan.already_applied:
                 notify(declared(plan, run), hook.target().notifications, context)
-            return self.put(
+            left = self.put(
                 context,
                 plan,
                 plan_digest=plan.digest,
@@ -52,6 +52,8 @@ class PgMigrationAnalyzeOperator(PgMigrationOperator):
                 findings=len(plan.findings),
                 already_applied=plan.already_applied,
             )
+            self.store(context).keep_plan(plan)
+            return left
 
 
 def declared(plan: Plan, run: RunContext) -> Message:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
     from airflow_migrator.storage.evidence_store import EvidenceStore
     from migrator.evidence import EvidenceBundle
+    from migrator.ledger.ledger import Ledger
     from migrator.plan import Plan
     from migrator.run import RunContext
     from migrator.steps.context import StepHandle
@@ -117,6 +118,27 @@ class MigrationTask:
 
         return self.read(context, "analyze", Plan)
 
+    def plan_begun(self, context: Context, ledger: Ledger) -> Plan:
+        """The plan by which this run has begun, as the ledger names it; before that, the one that analyze left.
+
+        XCom may be gone or edited, and the run may have been analysed anew: what is applied is verified and undone by
+        the plan that it was applied with.
+
+        :raises NeedsHuman: it is gone, or was changed.
+        """
+        from migrator.errors import NeedsHuman
+
+        row = ledger.migration(self.version) if ledger.exists() else None
+        if row is None or row.run_id != context["dag_run"].run_id or row.plan_digest is None:
+            return self.plan(context)
+        try:
+            return self.store(context).kept_plan(row.plan_digest)
+        except NeedsHuman:
+            plan = self.plan(context)
+            if plan.digest != row.plan_digest:
+                raise
+            return plan
+
     def evidence(self, context: Context) -> EvidenceBundle:
         from migrator.evidence import DryRunEvidence, EvidenceBundle, RestoreEvidence, SnapshotRecord
 
@@ -125,6 +147,29 @@ class MigrationTask:
             restore=self.read(context, "restore_test", RestoreEvidence),
             dry_run=self.read(context, "dry_run", DryRunEvidence),
         )
+
+    def evidence_kept(self, context: Context, plan: Plan, ledger: Ledger) -> EvidenceBundle:
+        """The same where this run keeps it, also when XCom is gone or edited.
+
+        :raises NeedsHuman: it is gone as well, or is not what the reviewers have seen.
+        """
+        from migrator.errors import NeedsHuman
+        from migrator.evidence import DryRunEvidence, EvidenceBundle, RestoreEvidence, SnapshotRecord
+        from migrator.gates import reviews
+
+        try:
+            return self.evidence(context)
+        except NeedsHuman as exc:
+            self.log.warning("%s", exc)
+            store = self.store(context)
+            kept = EvidenceBundle(
+                snapshot=store.found("snapshot", SnapshotRecord),
+                restore=store.found("restore_test", RestoreEvidence),
+                dry_run=store.found("dry_run", DryRunEvidence),
+            )
+            if not reviews.seen(kept.digest, plan, ledger):
+                raise NeedsHuman("the evidence that this run keeps is not what the reviewers have seen") from exc
+            return kept
 
     @contextmanager
     def stoppable(self) -> Iterator[StepHandle]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, conf
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_migrator.failures import in_airflow_words
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
-    from migrator.ledger.rows import LedgerMigration
-    from migrator.operations.reconcile import Report, RunState
-
-RUNS_THAT_GO_ON = ("queued", "running")
+    from migrator.operations.reconcile import Report
 
 
 class HousekeepingTargetsOperator(BaseOperator):
@@ -96,6 +93,7 @@ class ReconcileLedgerOperator(TargetTask):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_migrator.notifications import notify
         from airflow_migrator.notifications.message import Message
+        from airflow_migrator.run_state import state_of
         from migrator import documents
         from migrator.operations import reconcile
         from migrator.run import RunContext
@@ -104,7 +102,7 @@ class ReconcileLedgerOperator(TargetTask):
         run = RunContext(run_id=me, version="", target=self.target, actor="housekeeping")
         with self.working() as hook, hook.ledger() as ledger:
             report: Report = reconcile.run(
-                endpoint=hook.endpoint(), ledger=ledger, run=run, state_of=_asking(context["ti"]), log=self.log
+                endpoint=hook.endpoint(), ledger=ledger, run=run, state_of=state_of, log=self.log
             )
             if report.news and report.version is not None:
                 title = "needs a person" if report.wants_a_person else "its run vanished"
@@ -114,21 +112,3 @@ class ReconcileLedgerOperator(TargetTask):
         if report.wants_a_person:
             raise AirflowFailException(report.text)
         return documents.to_dict(report)
-
-
-def _asking(ti: Any) -> Callable[[LedgerMigration], RunState]:
-    """What Airflow knows of the run that a ledger's row names."""
-    from airflow_migrator.building.dag_builder import DAG_PREFIX
-    from migrator.operations.reconcile import RunState
-
-    base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
-
-    def state_of(row: LedgerMigration) -> RunState:
-        if base_url and row.run_url and not row.run_url.startswith(f"{base_url}/"):
-            return RunState.ELSEWHERE
-        dag_id = DAG_PREFIX + row.version
-        if ti.get_dr_count(dag_id, run_ids=[row.run_id], states=list(RUNS_THAT_GO_ON)):
-            return RunState.ACTIVE
-        return RunState.OVER if ti.get_dr_count(dag_id, run_ids=[row.run_id]) else RunState.GONE
-
-    return state_of

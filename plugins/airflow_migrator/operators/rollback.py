@@ -12,6 +12,7 @@ from airflow_migrator.operators.base import PgMigrationOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from migrator.evidence import SnapshotRecord
     from migrator.plan import Plan
     from migrator.stages.rollback import RollbackReport
 
@@ -33,7 +34,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
         from migrator.steps.kinds import irreversible
 
         with self.running(context):
-            plan = self.plan(context)
+            plan = self._plan(context)
             report = self._run(context, plan)
             if report.action in (Action.NOTHING, Action.KEPT_VERIFIED):
                 raise AirflowSkipException(f"nothing to undo for {self.version}: {report.reason}")
@@ -47,7 +48,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
         from migrator.plan import OnFailure
 
         with self.running(context):
-            plan, answer = self.plan(context), (event.get("chosen_options") or [KEEP])[0]
+            plan, answer = self._plan(context), (event.get("chosen_options") or [KEEP])[0]
             person = (event.get("responded_by_user") or {}).get("name") or "nobody"
             run = replace(self.run_context(context), actor=person)
             with self.migration_hook().ledger() as ledger:
@@ -56,8 +57,22 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
             report = self._run(context, replace(plan, on_failure=wanted))
             return self.put(context, report, action=report.action.value)
 
-    def _run(self, context: Context, plan: Plan) -> RollbackReport:
+    def _plan(self, context: Context) -> Plan:
+        with self.migration_hook().ledger() as ledger:
+            return self.plan_begun(context, ledger)
+
+    def _snapshot(self, context: Context) -> SnapshotRecord | None:
+        """To compare the schema with afterwards; that its record is gone keeps nothing from being undone."""
+        from migrator.errors import NeedsHuman
         from migrator.evidence import SnapshotRecord
+
+        try:
+            return self.store(context).found("snapshot", SnapshotRecord)
+        except NeedsHuman as exc:
+            self.log.warning("the schema will not be compared with the one from before: %s", exc)
+            return None
+
+    def _run(self, context: Context, plan: Plan) -> RollbackReport:
         from migrator.stages import rollback
 
         hook = self.migration_hook()
@@ -67,7 +82,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
                 endpoint=hook.endpoint(),
                 ledger=ledger,
                 run=self.run_context(context),
-                snapshot=self.read(context, "snapshot", SnapshotRecord),
+                snapshot=self._snapshot(context),
                 handle=handle,
                 log=self.log,
             )

@@ -20,9 +20,14 @@ class PgMigrationVerifyOperator(PgMigrationOperator):
         from migrator.stages import verify
 
         with self.running(context):
-            hook, plan = self.migration_hook(), self.plan(context)
+            hook = self.migration_hook()
             with hook.ledger() as ledger:
+                plan = self.plan_begun(context, ledger)
                 report = verify.run(
-                    plan, self.evidence(context), endpoint=hook.endpoint(), ledger=ledger, run=self.run_context(context)
+                    plan,
+                    self.evidence_kept(context, plan, ledger),
+                    endpoint=hook.endpoint(),
+                    ledger=ledger,
+                    run=self.run_context(context),
                 )
             return self.put(context, report)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from migrator import documents
 from migrator.errors import NeedsHuman
+from migrator.plan import Plan, plan_name
 
 T = TypeVar("T")
 
@@ -31,6 +32,22 @@ class EvidenceStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(documents.canonical_json(document) + "\n", encoding="utf-8")
         return {"uri": str(path), "digest": documents.digest(document), **summary}
+
+    def keep_plan(self, plan: Plan) -> None:
+        """Under a name of its own, so that what this run has applied can be undone by it although the run was analysed
+        anew meanwhile."""
+        (self._folder() / plan_name(plan.digest)).write_text(documents.canonical_json(plan) + "\n", encoding="utf-8")
+
+    def kept_plan(self, digest: str) -> Plan:
+        """The plan that the ledger names.
+
+        :raises NeedsHuman: it is gone, or another one.
+        """
+        name = plan_name(digest)
+        plan = self.found(name.removesuffix(".json"), Plan)
+        if plan.digest != digest:
+            raise NeedsHuman(f"{name!r} of run {self.run_id!r} is not the plan of that digest: somebody has changed it")
+        return plan
 
     def own(self, reference: dict[str, Any] | None, cls: type[T], *, stage: str) -> T:
         """The same for a document of this very run: XCom can be edited by people, so it must lie where the stage has
@@ -69,6 +86,20 @@ class EvidenceStore:
                 f" {reference['digest']}; find out who changed it, then clear {stage!r} with downstream"
             )
         return documents.from_dict(cls, data)
+
+    def found(self, stage: str, cls: type[T]) -> T:
+        """The document of a stage where this run keeps it, without an XCom that says which one it must be: whoever
+        calls compares it with the ledger.
+
+        :raises NeedsHuman: it is gone, or cannot be read.
+        """
+        path = self._folder() / f"{stage}.json"
+        try:
+            return documents.from_dict(cls, json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise NeedsHuman(f"what stage {stage!r} wrote is gone: {str(path)!r}") from None
+        except (ValueError, TypeError, KeyError) as exc:
+            raise NeedsHuman(f"{str(path)!r} is not what stage {stage!r} wrote: {exc}") from None
 
     def _folder(self) -> Any:
         from airflow.sdk import ObjectStoragePath

@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 RETURNED = "return_value"
+LEAVE_SOMETHING = frozenset(
+    {"analyze", "snapshot", "restore_test", "dry_run", "review", "preflight", "apply", "verify", "rollback", "outcome"}
+)
+"""Stages that put something into XCom whenever they have done their work."""
+MARKING = "patch_task_instance%"
+"""Events of Airflow's audit log for a state that somebody has set: airflow.api_fastapi.logging.decorators."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +28,20 @@ class TaskFacts:
     ended: datetime | None = None
     left: Mapping[str, Any] = field(default_factory=dict)
     """XCom by key."""
+    tries: int = 0
+    """How often it has run; clearing it does not forget that."""
+    marked_by: str = ""
+    """Who has set its state in the UI or by the API, the last time."""
 
     @property
     def returned(self) -> Mapping[str, Any]:
         value = self.left.get(RETURNED)
         return value if isinstance(value, Mapping) else {}
+
+    @property
+    def by_hand(self) -> bool:
+        """Done as Airflow has it, and without what the stage leaves when it is: somebody has marked it."""
+        return self.state == "success" and self.stage in LEAVE_SOMETHING and not self.left
 
     @property
     def stage(self) -> str:
@@ -52,6 +67,7 @@ class RunFacts:
 
 def read(session: Session, dag_id: str, run_id: str) -> RunFacts | None:
     """None when there is no such run."""
+    from airflow.models import Log
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
@@ -64,6 +80,8 @@ def read(session: Session, dag_id: str, run_id: str) -> RunFacts | None:
     entries = select(XComModel).where(XComModel.dag_id == dag_id, XComModel.run_id == run_id)
     for entry in session.scalars(entries):
         left.setdefault(entry.task_id, {})[entry.key] = XComModel.deserialize_value(entry)
+    marks = select(Log).where(Log.dag_id == dag_id, Log.run_id == run_id, Log.event.like(MARKING)).order_by(Log.dttm)
+    marked = {one.task_id: one.owner or "" for one in session.scalars(marks)}
     found = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id))
     tasks = [
         TaskFacts(
@@ -72,6 +90,8 @@ def read(session: Session, dag_id: str, run_id: str) -> RunFacts | None:
             one.start_date,
             one.end_date,
             left.get(one.task_id, {}),
+            one.try_number or 0,
+            marked.get(one.task_id, ""),
         )
         for one in found
     ]

@@ -44,6 +44,10 @@ STATES: Mapping[str | None, str] = {
 }
 
 
+BY_HAND = (
+    "What is true in the database the ledger says: `migrator status`. What was applied and not verified the DAG"
+    " `custodian` verifies or undoes."
+)
 NOT_RUN = (None, "skipped", "upstream_failed", "removed")
 
 
@@ -83,6 +87,9 @@ def _headline(run: RunFacts) -> str:
     waiting = next((task for task in run.tasks if task.state in ("awaiting_input", "deferred")), None)
     if waiting is not None:
         return f"⏳ **{text(_waits_for(waiting))}**\n\n{began}"
+    marked = [task for task in run.tasks if task.by_hand]
+    if run.state == "success" and marked:
+        return f"⚠️ **Marked as done by hand: {text(_marks(marked))}**\n\n{began}\n\n{BY_HAND}"
     if run.state == "success" and run.conf.get("until") == REHEARSAL:
         return f"✅ **The rehearsal is over: all of it was proved on a copy, and nothing was changed**\n\n{began}"
     if run.state == "success":
@@ -99,7 +106,12 @@ def _story(lines: Sequence[str]) -> str:
 
 
 def _before_apply(run: RunFacts) -> bool:
-    return all(task.state in NOT_RUN for task in run.tasks if task.stage == "apply")
+    """No step has ever been started, in no earlier try either."""
+    return all(task.state in NOT_RUN and not task.tries for task in run.tasks if task.stage == "apply")
+
+
+def _marks(tasks: Sequence[TaskFacts]) -> str:
+    return ", ".join(f"{task.task_id} by {task.marked_by}" if task.marked_by else task.task_id for task in tasks)
 
 
 def _refusal(task: TaskFacts) -> str:
@@ -136,6 +148,8 @@ def _stages(run: RunFacts, now: datetime) -> str:
 def _result(task: TaskFacts) -> str:
     """The stage's result in a few words, from what it left in XCom."""
     left = task.returned
+    if task.by_hand:
+        return f"marked by hand{f', by {task.marked_by}' if task.marked_by else ''}"
     if task.state == "failed" and task.left.get(REFUSAL):
         return " ".join(str(task.left[REFUSAL]).splitlines()[:2])
     if task.state != "success" or not left:

@@ -25,8 +25,9 @@ RUNBOOK = {
     "dry_run": {"review.reviewer_1", "drop_copy"},
     "drop_copy": set(),
     "review.reviewer_1": {"review.reviewer_2"},
-    "review.reviewer_2": {"preflight"},
-    "preflight": {"apply.001_one", "rollback", "outcome"},
+    "review.reviewer_2": {"begin"},
+    "begin": {"preflight", "rollback", "outcome"},
+    "preflight": {"apply.001_one"},
     "apply.001_one": {"verify"},
     "verify": {"rollback"},
     "rollback": {"outcome"},
@@ -47,7 +48,7 @@ def test_the_graph_is_the_runbook(settings: Settings, write: Write) -> None:
 def test_setups_and_teardowns(settings: Settings, write: Write) -> None:
     write("001_one")
     dag = build(settings)
-    assert {task.task_id for task in dag.tasks if task.is_setup} == {"preflight", "restore_test"}
+    assert {task.task_id for task in dag.tasks if task.is_setup} == {"begin", "restore_test"}
     assert {task.task_id for task in dag.tasks if task.is_teardown} == {"rollback", "outcome", "drop_copy"}
     assert [task.task_id for task in dag.tasks if task.on_failure_fail_dagrun] == ["outcome"]
     dag.validate()
@@ -57,7 +58,7 @@ def test_clearing_a_step_checks_undoes_and_reports_again(settings: Settings, wri
     """What the UI clears with one step: preflight and both teardowns come along."""
     write("001_one")
     cleared = build(settings).partial_subset("apply.001_one", include_upstream=False, include_downstream=False)
-    assert set(cleared.task_dict) == {"preflight", "apply.001_one", "rollback", "outcome"}
+    assert set(cleared.task_dict) == {"begin", "apply.001_one", "rollback", "outcome"}
 
 
 def test_each_declared_step_is_a_task_in_order(settings: Settings, write: Write) -> None:
@@ -146,7 +147,7 @@ def test_serialises_and_comes_back(settings: Settings, write: Write) -> None:
     encoded = DagSerialization.to_dict(dag)
     back = DagSerialization.from_dict(encoded)
     assert set(back.task_dict) == set(RUNBOOK)
-    assert back.task_dict["preflight"].is_setup
+    assert back.task_dict["begin"].is_setup
     assert back.timetable.summary == dag.timetable.summary
     assert back.rerun_with_latest_version is False
     again = DagSerialization.to_dict(build(settings))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +10,8 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_migrator.operators.housekeeping import HousekeepingTargetsOperator, _asking
+from airflow_migrator.operators.housekeeping import HousekeepingTargetsOperator
 from airflow_migrator.settings import Settings, read_settings
-from migrator.operations.reconcile import RunState
-from tests.unit.ledger_rows import migration_row
 
 
 def load(path: Path) -> DAG:
@@ -61,29 +58,3 @@ def test_a_target_that_does_not_exist_is_named(settings: Settings, monkeypatch: 
     monkeypatch.setenv("MIGRATOR_TARGETS", str(settings.targets))
     with pytest.raises(AirflowFailException, match="did you mean 'production'"):
         HousekeepingTargetsOperator(task_id="targets", only=["prodution"]).execute({})
-
-
-@pytest.mark.parametrize(
-    "states, expected", [(["running"], RunState.ACTIVE), (["failed"], RunState.OVER), ([], RunState.GONE)]
-)
-def test_what_airflow_says_of_a_run(states: list[str], expected: RunState) -> None:
-    asked: list[tuple[str, list[str]]] = []
-
-    def get_dr_count(dag_id: str, *, run_ids: list[str], states: list[str] | None = None) -> int:
-        asked.append((dag_id, run_ids))
-        return sum(1 for state in there if states is None or state in states)
-
-    there = states
-    row = migration_row(version="001_one", run_id="manual__1")
-    assert _asking(SimpleNamespace(get_dr_count=get_dr_count))(row) is expected
-    assert set(map(str, asked)) == {str(("migrate_001_one", ["manual__1"]))}
-
-
-def test_runs_of_another_airflow_are_its_own_business(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two deployments may look after one database; neither knows the other's runs."""
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.wakala.com")
-    state_of = _asking(SimpleNamespace(get_dr_count=lambda *args, **kwargs: 0))
-    page = "/dags/migrate_001_one/runs/manual__1"
-    assert state_of(migration_row(run_url="https://staging.wakala.com" + page)) is RunState.ELSEWHERE
-    assert state_of(migration_row(run_url="https://airflow.wakala.com" + page)) is RunState.GONE
-    assert state_of(migration_row(run_url=None)) is RunState.GONE

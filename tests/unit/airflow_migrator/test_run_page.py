@@ -76,6 +76,26 @@ def test_failure_after_apply_does_not_claim_that() -> None:
     assert "Nothing was applied" not in text
 
 
+def test_what_was_begun_before_a_clear_is_not_forgotten() -> None:
+    """Somebody clears everything after the first step was applied, and then the target cannot be reached."""
+    run = run_of({"analyze": "failed"}, state="failed", left={"analyze": {"refusal": "no connection"}})
+    tasks = tuple(replace(task, tries=1) if task.stage == "apply" else task for task in run.tasks)
+    assert "Nothing was applied" in shown(run)
+    assert "Nothing was applied" not in shown(replace(run, tasks=tasks))
+
+
+def test_tasks_that_were_marked_are_told_with_who_did_it() -> None:
+    """Green, applied and unverified: the page must not say that there was nothing to do."""
+    states = dict.fromkeys(TASKS, "success")
+    left: dict[str, Any] = {name: {"return_value": {"checks": 1, "asked": False}} for name in TASKS[:6]}
+    run = run_of(states, state="success", left=left)
+    tasks = tuple(replace(task, marked_by="carol" if task.stage == "verify" else "") for task in run.tasks)
+    text = shown(replace(run, tasks=tasks))
+    assert "⚠️ **Marked as done by hand: verify by carol, outcome**" in text
+    assert "nothing was to be done" not in text
+    assert "marked by hand, by carol |" in text
+
+
 def test_the_end_is_told_in_the_outcomes_words() -> None:
     outcome = Outcome(
         "001_test", "production", "manual__1", False, "rolled_back", "rolled back\n- step sql: undone\nnext: mend it"

@@ -1,0 +1,137 @@
+"""`migrator rollback`: undo by hand what a migration has applied, by the plan that it was applied with."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migrator.cli import options
+from migrator.cli.output import Output
+from migrator.cli.person import add_person_arguments, run_context
+from migrator.errors import EnvironmentFault, InvalidInput, NeedsHuman, UsageError
+
+if TYPE_CHECKING:
+    from migrator.database.session import Endpoint
+    from migrator.ledger.ledger import Ledger
+    from migrator.ledger.rows import LedgerMigration
+    from migrator.plan import Plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("version", metavar="VERSION")
+    parser.add_argument(
+        "--plan",
+        type=Path,
+        metavar="FILE",
+        help="the plan that it was applied with (default: what its run has left in the target's evidence folder)",
+    )
+    parser.add_argument("--verified", action="store_true", help="undo it although it is applied and verified")
+    parser.add_argument("--end-sessions", action="store_true", help="end the sessions that still execute it")
+    options.add_connection_arguments(parser)
+    add_person_arguments(parser)
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    from migrator.ledger.ledger import Ledger
+    from migrator.stages import rollback
+
+    endpoint = options.endpoint(args)
+    if endpoint is None:  # unreachable: options.endpoint() raises when a database is required
+        raise UsageError("which database?")
+    with Ledger(endpoint) as ledger:
+        row = _row(args, ledger)
+        plan = _plan(args, row)
+        _require_nobody_at_work(args, endpoint, ledger, row)
+        person = replace(
+            run_context(args, version=row.version), run_id=row.run_id, run_url=row.run_url, reason=args.reason
+        )
+        detail = {"reason": args.reason, "was": row.status.value}
+        ledger.append_event("rollback_by_hand", version=row.version, run=person, detail=detail)
+        report = rollback.run(plan, endpoint=endpoint, ledger=ledger, run=person, force=True)
+    out.document({"report": report})
+    done = report.action is rollback.Action.ROLLED_BACK
+    text = f"{row.version} is rolled back" if done else f"{row.version}: {report.action.value}, {report.reason}"
+    out.line(text, style="good" if done else "bad")
+    for command in report.leftovers:
+        out.line(f"an interrupted attempt has left something behind; remove it with: {command}")
+    return 0 if done else 1
+
+
+def _row(args: argparse.Namespace, ledger: Ledger) -> LedgerMigration:
+    from migrator.ledger.rows import MigrationStatus
+
+    row = ledger.migration(args.version) if ledger.exists() else None
+    if row is None:
+        raise UsageError(f"the ledger has no migration {args.version!r}; see `migrator status`")
+    ledger.check()
+    ledger.require_intact()
+    if row.status is MigrationStatus.SUCCESS and not args.verified:
+        raise UsageError(
+            f"{row.version!r} is applied and verified, so what was written since may depend on it; to undo it all the"
+            " same, give --verified"
+        )
+    after = [
+        other.version
+        for other in ledger.migrations()
+        if other.status is MigrationStatus.SUCCESS
+        and other.applied_at is not None
+        and row.applied_at is not None
+        and other.applied_at > row.applied_at
+    ]
+    if after:
+        raise NeedsHuman(
+            f"{', '.join(after)} was applied after {row.version!r} and may stand on it: roll that back first, or write"
+            " a migration that repairs what is there"
+        )
+    return row
+
+
+def _plan(args: argparse.Namespace, row: LedgerMigration) -> Plan:
+    """:raises NeedsHuman: it is not the plan that the ledger names."""
+    from migrator import documents
+    from migrator.plan import Plan
+
+    path = args.plan or _kept(args, row)
+    try:
+        plan = documents.from_dict(Plan, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise EnvironmentFault(f"there is no plan {str(path)!r}: name it with --plan FILE") from None
+    except (ValueError, TypeError, KeyError) as exc:
+        raise InvalidInput(f"{path}: is no plan: {exc}") from None
+    if (plan.version, plan.digest, plan.content_digest) != (row.version, row.plan_digest, row.checksum):
+        raise NeedsHuman(
+            f"{path}: is not the plan that {row.version!r} was applied with: its digest is {plan.digest}, the ledger"
+            f" names {row.plan_digest}"
+        )
+    return plan
+
+
+def _kept(args: argparse.Namespace, row: LedgerMigration) -> Path:
+    """Where the run has left it. Kept as the Airflow layer's evidence store keeps it."""
+    from migrator.plan import plan_name
+
+    target = options.target(args)
+    if target is None:
+        raise UsageError("which plan? give --target NAME, whose evidence folder holds it, or --plan FILE")
+    folder = f"{target.name}/{row.version}/{re.sub(r'[^A-Za-z0-9_.:+-]', '_', row.run_id)}"
+    name = plan_name(row.plan_digest or "")
+    root = target.evidence.removeprefix("file://")
+    if "://" in root:
+        raise UsageError(f"fetch {root.rstrip('/')}/{folder}/{name} and name it with --plan FILE")
+    return Path(root) / folder / name
+
+
+def _require_nobody_at_work(args: argparse.Namespace, endpoint: Endpoint, ledger: Ledger, row: LedgerMigration) -> None:
+    from migrator.operations import reconcile
+
+    alive = reconcile.at_work(endpoint, row, ledger.steps(row.version))
+    if alive and not args.end_sessions:
+        pids = ", ".join(map(str, alive))
+        raise NeedsHuman(
+            f"sessions still execute {row.version!r} (pid {pids}): stop its run in Airflow and wait, or end them with"
+            " --end-sessions"
+        )
