@@ -126,6 +126,10 @@ class OutOfOrder(Refused):
     """a higher version is applied already; fields: higher"""
 
 
+class ClocksDiffer(Refused):
+    """this machine's clock and the database's are too far apart; fields: seconds"""
+
+
 class VerifyFailed(Refused):
     """the result in the database is not what was promised; fields: problems"""
 

@@ -145,6 +145,22 @@ def test_c13_reviews_are_marked_success(case: Case) -> None:
     case.expect_not_applied(status=(None, "failed", "rolled_back"))
 
 
+@scenario()
+def test_a_rehearsal_applies_nothing_whatever_is_marked_and_cleared(case: Case) -> None:
+    run = case.trigger(until="dry_run")
+    assert run.wait() == "success"
+    for task in [task for task in run.states() if task.startswith("review.")]:
+        run.mark_task(task, "success")
+    run.clear("preflight", downstream=True)
+    assert run.wait() == "failed"
+    assert "rehearsal" in run.log("preflight")
+    run.mark_task("preflight", "success")
+    run.clear(case.step(), downstream=True)
+    assert run.wait() == "failed"
+    assert "rehearsal" in run.log(case.step())
+    case.expect_not_applied()
+
+
 @scenario(target=REVIEWED)
 def test_c14_c15_c16_rejection_ends_the_run(case: Case) -> None:
     run = case.trigger()

@@ -130,6 +130,10 @@ WHERE id > %(after)s AND (%(version)s::text IS NULL OR version = %(version)s)
 ORDER BY id
 LIMIT %(limit)s;
 
+-- name: server_time
+-- Not now(), which stands still for a transaction.
+SELECT clock_timestamp() AS now;
+
 -- name: migrations
 -- All, or one, or the one that is running.
 SELECT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from migrator.errors import LedgerMissing, LedgerNewer, LedgerTampered
@@ -67,6 +68,11 @@ class LedgerReader(LedgerConnection):
     def migrations(self) -> tuple[LedgerMigration, ...]:
         """In the order in which they were applied; those that are not, last."""
         return self._migrations()
+
+    def server_time(self) -> datetime:
+        """The database's clock. There need not be a ledger yet."""
+        now: datetime = self.read("server_time")[0]["now"]
+        return now
 
     def running(self) -> LedgerMigration | None:
         """The one that holds the database between its steps."""

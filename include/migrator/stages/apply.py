@@ -15,7 +15,7 @@ from migrator.database import schema, session
 from migrator.database.session import Endpoint
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
-from migrator.gates import emergency, reviews
+from migrator.gates import clock, emergency, reviews
 from migrator.gates.clear_way import applied_already, partly_applied, require_clear_way, require_dependencies
 from migrator.gates.drift import require_no_drift
 from migrator.gates.evidence import evidence_problems, remaining_seconds
@@ -149,6 +149,7 @@ def _gates(
 ) -> tuple[str, ...]:
     """Returns the higher versions that are there, where the policy lets this one pass all the same."""
     plan, ledger = ctx.plan, ctx.ledger
+    clock.require(ledger)
     if migration is not None:
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)

@@ -25,7 +25,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import Check, EvidenceBundle, Verdict
-from migrator.gates import clear_way, reviews
+from migrator.gates import clear_way, clock, reviews
 from migrator.gates.drift import require_no_drift
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.window import decide_window
@@ -92,6 +92,7 @@ def run_checks(
     there = ledger.exists()
     made = [
         _gate("evidence", lambda: _evidence(plan, bundle)),
+        _gate("clock", lambda: clock.require(ledger)),
         _gate("ledger", lambda: _ledger(ledger, there)),
         _gate("holder", lambda: _holder(plan, ledger, there, run)),
         _gate("reviews", lambda: _reviews(plan, bundle, ledger, target, run)),

@@ -34,6 +34,7 @@ class PgMigrationApplyOperator(PgMigrationOperator):
         from migrator.stages import apply
 
         with self.running(context):
+            self.refuse_rehearsal(context)
             hook, plan, evidence = self.migration_hook(), self.plan(context), self.evidence(context)
             names = [self.step] if self.step else [step.name for step in plan.steps]
             with hook.ledger() as ledger, self.stoppable() as handle:

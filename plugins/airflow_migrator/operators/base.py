@@ -171,6 +171,17 @@ class MigrationTask:
                 raise NeedsHuman("the evidence that this run keeps is not what the reviewers have seen") from exc
             return kept
 
+    def refuse_rehearsal(self, context: Context) -> None:
+        """Whoever marks the reviews of a rehearsal as done and clears what comes after them has started no migration.
+
+        :raises Refused: the run was started as a rehearsal.
+        """
+        from airflow_migrator.params import REHEARSAL
+        from migrator.errors import Refused
+
+        if context["params"].get("until") == REHEARSAL:
+            raise Refused("this run was started as a rehearsal, so it applies nothing: trigger a run that applies")
+
     @contextmanager
     def stoppable(self) -> Iterator[StepHandle]:
         """While a step executes, a kill cancels its backend and lets the engine record what became of it."""

@@ -36,6 +36,7 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         from migrator.stages import preflight
 
         with self.running(context):
+            self.refuse_rehearsal(context)
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
             target, run, migration = hook.target(), self.run_context(context), hook.migration(self.version)
             with hook.ledger() as ledger:
