@@ -161,7 +161,7 @@ def test_what_a_function_does_is_seen(filled: Endpoint) -> None:
     assert locks_of(trace) == {"public.children": "ROW EXCLUSIVE"}
     assert "public.children" in observer.written
     assert "public.parents" not in observer.written
-    assert trace.notices == ("WARNING: careful",)
+    assert trace.notices == ("WARNING: a message that may hold rows, in function hidden() line 1 at RAISE",)
     assert trace.wal_bytes > 2000 * 20
 
 

@@ -19,7 +19,8 @@ POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Blocker:
-    """One session that keeps ours waiting. What PostgreSQL hides from our role is None."""
+    """One session that keeps ours waiting. What PostgreSQL hides from our role is None. What it executes is not asked:
+    other people's SQL holds rows."""
 
     pid: int
     """0 for a prepared transaction."""
@@ -30,8 +31,6 @@ class Blocker:
     mode: str | None
     """The lock that it holds, or waits for ahead of us, as pg_locks writes it."""
     relation: str | None
-    query: str | None
-    """The first 200 characters; the last statement when the session is idle in transaction."""
     backend_start: datetime | None = None
     holds: bool = True
     """False for one that waits itself, ahead of us in the queue."""

@@ -38,8 +38,7 @@ SELECT
     a.backend_start,
     h.mode,
     coalesce(h.granted, true) AS holds,
-    (SELECT w.relation::regclass::text FROM wanted AS w) AS relation,
-    left(a.query, 200) AS query
+    (SELECT w.relation::regclass::text FROM wanted AS w) AS relation
 FROM blocking AS b
 LEFT JOIN pg_stat_activity AS a ON b.pid = a.pid
 LEFT JOIN held AS h ON b.pid = h.pid

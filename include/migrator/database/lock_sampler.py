@@ -12,6 +12,7 @@ import psycopg
 
 from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
+from migrator.database.told import words
 from migrator.errors import MigratorError
 from migrator.lock_modes import AS, RS, conflicts
 
@@ -99,7 +100,7 @@ class _Watch:
                 if not self._holds:
                     held = self._hold_again()
         except (MigratorError, psycopg.Error) as exc:
-            LOG.warning("the locks of session %s are not watched any more: %s", self._pid, exc)
+            LOG.warning("the locks of session %s are not watched any more: %s", self._pid, words(exc))
             self._conn.close()  # whatever it held is free again
         finally:
             ready.set()
@@ -155,7 +156,7 @@ class _Watch:
             self._conn.execute(f"LOCK TABLE ONLY {names} IN {mode} MODE NOWAIT".encode())
         except psycopg.Error as exc:
             self._conn.execute("ROLLBACK")
-            LOG.info("tables are not held for the observer: %s", exc.diag.message_primary or exc)
+            LOG.info("tables are not held for the observer: %s", words(exc))
             return frozenset()
         self._holds = True
         return frozenset(tables)

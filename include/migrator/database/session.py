@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from migrator.database import queries
 from migrator.database.pooler import detect_pooler, is_direct
+from migrator.database.told import words
 from migrator.database.translate import connect_error, is_transient_sqlstate, translated
 from migrator.errors import EnvironmentFault, MigratorError
 
@@ -216,9 +217,9 @@ def _set_all(connection: Connection, settings: dict[str, str], endpoint: Endpoin
         if "client_connection_check_interval" in str(exc):
             _set(connection, {key: value for key, value in settings.items() if "connection_check" not in key})
         else:
-            raise _bad_setting(exc, endpoint) from exc
+            raise _bad_setting(exc, endpoint) from None
     except psycopg.errors.InsufficientPrivilege as exc:
-        raise _bad_setting(exc, endpoint) from exc
+        raise _bad_setting(exc, endpoint) from None
 
 
 def _set(connection: Connection, settings: dict[str, str]) -> None:
@@ -229,5 +230,4 @@ def _set(connection: Connection, settings: dict[str, str]) -> None:
 
 
 def _bad_setting(exc: psycopg.Error, endpoint: Endpoint) -> MigratorError:
-    reason = exc.diag.message_primary or str(exc)
-    return EnvironmentFault(f"cannot prepare the session on {endpoint.label}: {reason}", sqlstate=exc.sqlstate)
+    return EnvironmentFault(f"cannot prepare the session on {endpoint.label}: {words(exc)}", sqlstate=exc.sqlstate)

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from migrator.database.told import condition, told_and_kept, words
 from migrator.errors import (
     ConnectionLost,
     EnvironmentFault,
@@ -46,33 +47,47 @@ def _is_lost(sqlstate: str) -> bool:
 
 
 @contextmanager
-def translated(*, statement: Statement | None = None, step: str | None = None) -> Iterator[None]:
-    """Turn psycopg's errors into ours; with `statement` the message carries file, line and column."""
+def translated(*, statement: Statement | None = None, step: str | None = None, moment: str = "") -> Iterator[None]:
+    """Turn psycopg's errors into ours; with `statement` the message carries file, line and column.
+
+    Without the cause: a traceback would print what the server has said, whole, see `told`.
+
+    :param moment: for what runs later than it was written: "deferred until COMMIT".
+    """
     try:
         yield
     except psycopg.Error as exc:
-        raise to_engine_error(exc, statement=statement, step=step) from exc
+        raise to_engine_error(exc, statement=statement, step=step, moment=moment) from None
 
 
 def to_engine_error(
-    exc: psycopg.Error, *, statement: Statement | None = None, step: str | None = None
+    exc: psycopg.Error, *, statement: Statement | None = None, step: str | None = None, moment: str = ""
 ) -> MigratorError:
-    """The decision behind `translated`. Row values stay out: DETAIL of a violated constraint holds them."""
+    """The decision behind `translated`. What may hold a row stays out of the message and its fields."""
     state = exc.sqlstate
-    text = exc.diag.message_primary or _first_line(exc)
     place, fields = _place(exc, statement, step)
+    if state is None:
+        if isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError)):
+            return ConnectionLost(f"{place}the connection was lost: {words(exc)}", sqlstate=None, **fields)
+        return StatementFailed(f"{place}{words(exc)}", sqlstate=None, **fields)
+    told = told_and_kept(exc.diag, written=statement.sql if statement is not None else "", place=place)
     if state == "55P03":
-        return LockNotAvailable(f"{place}{text}", sqlstate=state, **fields)
-    if (state is None and isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError))) or (
-        state is not None and _is_lost(state)
-    ):
-        return ConnectionLost(f"{place}the connection was lost: {text}", sqlstate=state, **fields)
+        return LockNotAvailable(f"{place}{told.text}", sqlstate=state, **fields)
+    if _is_lost(state):
+        return ConnectionLost(f"{place}the connection was lost: {told.text}", sqlstate=state, **fields)
+    name = condition(state)
+    text = f"{place}{told.text}{f', {moment}' if moment else ''} (SQLSTATE {state}{f', {name}' if name else ''})"
     if state in RETRYABLE:
-        return TransientError(f"{place}{text} (SQLSTATE {state})", sqlstate=state, **fields)
-    detail = None if state is None or state.startswith("23") else exc.diag.message_detail
-    extra = "".join(f"; {part}" for part in (detail, exc.diag.message_hint) if part)
-    where = f" (SQLSTATE {state})" if state else ""
-    return StatementFailed(f"{place}{text}{extra}{where}", sqlstate=state, context=exc.diag.context, **fields)
+        return TransientError(text, sqlstate=state, **fields)
+    return StatementFailed(
+        text,
+        sqlstate=state,
+        where=told.where,
+        schema=exc.diag.schema_name if told.named else None,
+        table=exc.diag.table_name if told.named else None,
+        constraint=exc.diag.constraint_name if told.named else None,
+        **fields,
+    )
 
 
 def position_in_file(statement: Statement, position: int | None) -> tuple[int, int]:
@@ -110,7 +125,3 @@ def _place(exc: psycopg.Error, statement: Statement | None, step: str | None) ->
         "step": step,
     }
     return f"{statement.file}:{line}:{column}: ", fields
-
-
-def _first_line(exc: BaseException) -> str:
-    return (str(exc).splitlines() or [type(exc).__name__])[0]

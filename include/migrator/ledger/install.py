@@ -9,6 +9,7 @@ import psycopg
 import migrator
 from migrator.database import queries, session
 from migrator.database.session import Connection
+from migrator.database.told import words
 from migrator.errors import EnvironmentFault, LedgerNewer, LedgerTampered
 from migrator.ledger import chain, events, identity, shape
 from migrator.ledger.connection import LedgerConnection
@@ -66,10 +67,10 @@ def _create_schema(ledger: LedgerConnection, connection: Connection) -> None:
     except psycopg.errors.InsufficientPrivilege as exc:
         user = _quoted(ledger.endpoint.role or connection.info.user)
         raise EnvironmentFault(
-            f"the role may not create schema {_quoted(ledger.schema)} ({exc.diag.message_primary}); an administrator "
+            f"the role may not create schema {_quoted(ledger.schema)} ({words(exc)}); an administrator "
             f"can: CREATE SCHEMA {_quoted(ledger.schema)} AUTHORIZATION {user}",
             sqlstate=exc.sqlstate,
-        ) from exc
+        ) from None
 
 
 def _run_layout(ledger: LedgerConnection, connection: Connection, number: int) -> None:

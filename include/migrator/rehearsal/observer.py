@@ -20,6 +20,7 @@ from migrator.database import queries, session
 from migrator.database.lock_sampler import LockSampler, mode_name
 from migrator.database.schema import LEDGER_SCHEMA
 from migrator.database.session import Endpoint
+from migrator.database.told import tell
 from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_modes import AX, MODES, RX, SUX, X, strength
 from migrator.plan import Statement
@@ -135,7 +136,7 @@ class Observer:
             self._sampler.start(pid, held=_to_hold(statement, relations), expected=expected)
         before = Before(pid, transactional, relations, locks, use, wal, time.monotonic())
         self._before = before
-        self._listen(conn, before.notices)
+        self._listen(conn, statement, before.notices)
 
     def after(self, step: str, statement: Statement, conn: psycopg.Connection[Any], *, rows: int) -> None:
         seconds = time.monotonic()
@@ -184,9 +185,10 @@ class Observer:
         rows = conn.execute(QUERIES["locks"], {"pid": pid}).fetchall()
         return frozenset((int(oid), mode_name(mode)) for oid, mode in rows)
 
-    def _listen(self, conn: psycopg.Connection[Any], notices: list[str]) -> None:
+    def _listen(self, conn: psycopg.Connection[Any], statement: Statement, notices: list[str]) -> None:
         def listen(diagnostic: psycopg.errors.Diagnostic) -> None:
-            notices.append(f"{diagnostic.severity_nonlocalized or 'NOTICE'}: {diagnostic.message_primary or ''}")
+            said = tell(diagnostic, written=statement.sql).text  # what is left out, the step itself has kept
+            notices.append(f"{diagnostic.severity_nonlocalized or 'NOTICE'}: {said}")
 
         conn.add_notice_handler(listen)
         self._listening = (conn, listen)

@@ -15,6 +15,7 @@ import psycopg
 
 from migrator.database import naming, session
 from migrator.database.door import send as send_text
+from migrator.database.told import words
 from migrator.errors import MigratorError, NeedsHuman, StatementFailed, TransientError
 from migrator.parsing import statements
 from migrator.parsing.nodes import Node
@@ -172,7 +173,7 @@ def _clear_after_failure(statement: Statement, ctx: StepContext, conn: Connectio
             set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=CLEANUP_TIMEOUT_MS)
             _drop(found, ctx, conn)
     except (MigratorError, psycopg.Error) as exc:
-        ctx.log.warning("the invalid index stays until the next try: %s", exc)
+        ctx.log.warning("the invalid index stays until the next try: %s", words(exc))
 
 
 def _drop(found: FoundIndex, ctx: StepContext, conn: Connection) -> None:

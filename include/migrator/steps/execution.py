@@ -13,6 +13,7 @@ import psycopg
 
 from migrator.database import session
 from migrator.database.activity import fence
+from migrator.database.told import words
 from migrator.errors import CommitUnknown, ConnectionLost, MigratorError, NeedsHuman, UsageError
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep
@@ -142,7 +143,7 @@ def _resolve_commit(
         except (ConnectionLost, psycopg.OperationalError) as exc:
             if time.monotonic() >= deadline:
                 raise lost from exc
-            ctx.log.info("the server does not answer yet: %s", exc)
+            ctx.log.info("the server does not answer yet: %s", words(exc))
             ctx.handle.sleep(0.5)
     done = row.status != "success" and row.statements_done >= end_of(step, phase)
     if done or ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run):
@@ -163,4 +164,4 @@ def _record_failure(step: Step, ctx: StepContext, error: MigratorError) -> None:
         ctx.check_lock()
         ctx.ledger.step_failed(ctx.plan.version, step.name, run=ctx.run, error=error)
     except (MigratorError, psycopg.Error) as exc:
-        ctx.log.error("the failure of step %s could not be recorded: %s", step.name, exc)
+        ctx.log.error("the failure of step %s could not be recorded: %s", step.name, words(exc))

@@ -15,6 +15,7 @@ import psycopg
 
 from migrator.database import session
 from migrator.database.locking import with_lock_retries
+from migrator.database.told import words
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman, StatementFailed
 from migrator.ledger.rows import LedgerStep
 from migrator.plan import Phase, Statement, Step
@@ -253,4 +254,4 @@ def _record_known_failure(statement: Statement, position: int, step: Step, ctx: 
     try:
         _record(ctx, step, cursor_of(statement, position, "failed", position))
     except (MigratorError, psycopg.Error) as exc:
-        ctx.log.error("the ledger could not be told about the failure: %s", exc)
+        ctx.log.error("the ledger could not be told about the failure: %s", words(exc))

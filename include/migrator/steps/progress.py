@@ -13,6 +13,7 @@ import psycopg
 
 from migrator.database import queries, session
 from migrator.database.activity import blockers_of
+from migrator.database.told import words
 from migrator.errors import MigratorError
 from migrator.plan import Step
 from migrator.steps.context import StepContext, login_of
@@ -104,7 +105,7 @@ def _watch(pid: int, step: Step, ctx: StepContext, cursor: dict[str, Any] | None
                 if ended.wait(ctx.progress_seconds):
                     return
     except (MigratorError, psycopg.Error) as exc:
-        ctx.log.warning("the progress of step %s is not watched any more: %s", step.name, exc)
+        ctx.log.warning("the progress of step %s is not watched any more: %s", step.name, words(exc))
 
 
 def _name_blockers(conn: psycopg.Connection[Any], pid: int, step: Step, ctx: StepContext, sample: Sample) -> None:

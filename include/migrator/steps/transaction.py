@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from migrator.database import naming, session
 from migrator.database.door import send
 from migrator.database.locking import with_lock_retries
+from migrator.database.told import told_and_kept
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
 from migrator.ledger.rows import STATEMENTS_DONE
 from migrator.plan import Phase, Statement, Step
@@ -26,6 +27,9 @@ from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementR
 from migrator.steps.contract import end_of, start_of
 
 Connection = psycopg.Connection[Any]
+
+DEFERRED = "deferred until COMMIT"
+"""What a deferred constraint or trigger says of statements that the server had accepted."""
 
 
 def run_in_transaction(
@@ -155,7 +159,7 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
     ctx.trace_before(step, statement, conn)
     started = time.monotonic()
     with (
-        noticing(conn, ctx) as notices,
+        noticing(conn, ctx, statement) as notices,
         cancellable(ctx),
         session.translated(statement=statement, step=step.name),
         naming.names_of_target(conn),
@@ -191,7 +195,7 @@ def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
     :raises CommitUnknown: when the connection died before the server's answer.
     """
     try:
-        with cancellable(ctx), session.translated(step=step.name):
+        with cancellable(ctx), session.translated(step=step.name, moment=DEFERRED):
             naming.before_commit(conn)
             cursor = conn.execute("COMMIT")
     except ConnectionLost as exc:
@@ -223,10 +227,11 @@ def take_back(conn: Connection, ctx: StepContext) -> None:
     left: at COMMIT they would run as the engine and after the ledger was looked at. What those defer in turn runs at
     COMMIT all the same (`naming.before_commit`). What the engine then does itself no timeout of the file may end."""
     role = quoting.Identifier(ctx.endpoint.role) if ctx.endpoint.role else quoting.SQL("NONE")
-    with cancellable(ctx), session.translated():
+    with cancellable(ctx), session.translated(moment=DEFERRED):
         conn.execute(_timeouts(ctx, local=True))
         with naming.names_of_target(conn):
             conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with cancellable(ctx), session.translated():
         conn.execute(_timeouts(ctx, local=True, statement_ms=0))
         conn.execute(
             quoting.SQL(
@@ -269,12 +274,14 @@ def _timeouts(
 
 
 @contextmanager
-def noticing(conn: Connection, ctx: StepContext) -> Iterator[list[Notice]]:
-    """Collect NOTICE and WARNING messages, with the severity untranslated (PG_DIAG_SEVERITY_NONLOCALIZED)."""
+def noticing(conn: Connection, ctx: StepContext, statement: Statement) -> Iterator[list[Notice]]:
+    """Collect NOTICE and WARNING messages, with the severity untranslated (PG_DIAG_SEVERITY_NONLOCALIZED), and of their
+    texts what may be told."""
     notices: list[Notice] = []
 
     def listen(diagnostic: psycopg.errors.Diagnostic) -> None:
-        notice = Notice(diagnostic.severity_nonlocalized or "NOTICE", diagnostic.message_primary or "")
+        told = told_and_kept(diagnostic, written=statement.sql, place=f"{statement.file}:{statement.line} ")
+        notice = Notice(diagnostic.severity_nonlocalized or "NOTICE", told.text)
         notices.append(notice)
         log = ctx.log.warning if notice.severity == "WARNING" else ctx.log.info
         log("server says %s", notice)
