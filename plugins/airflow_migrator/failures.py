@@ -45,10 +45,18 @@ def in_airflow_words() -> Iterator[None]:
     :raises AirflowFailException: for a fact that a retry cannot change. A TransientError passes as it is: the retry
     policy looks for it.
     """
+    import psycopg
+
+    from migrator.database.translate import to_engine_error
     from migrator.errors import MigratorError, TransientError
 
     try:
         yield
+    except psycopg.Error as exc:  # nobody has translated it: whole, it could hold rows
+        known = to_engine_error(exc)
+        if isinstance(known, TransientError):
+            raise known from None
+        raise AirflowFailException(str(known)) from None
     except TransientError as exc:
         raise exc.with_traceback(None) from None
     except MigratorError as exc:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from migrator.backups.program_words import told_of
+from migrator.database import withheld
 from migrator.database.session import Endpoint
 from migrator.embedded.programs import CLIENT_PROGRAMS, KNOWN_MAJORS, Programs, find_programs
 from migrator.errors import ConnectionLost, EnvironmentFault, ProgramFailed
@@ -116,12 +118,11 @@ def run(
         output.seek(0)
         text = output.read().decode(errors="replace")
     if code != 0:
-        tail = "\n".join(text.strip().splitlines()[-TAIL_LINES:]) or "no output"
+        withheld.keep(f"{program} ended with exit code {code}\n{text}")
+        tail = told_of(text, most=TAIL_LINES)
         if TRANSIENT.search(text):
             raise ConnectionLost(f"{program} lost the server or did not get to it: {tail}", sqlstate=None)
-        raise ProgramFailed(
-            f"{program} ended with exit code {code}: {tail}", program=program, exit_code=code, output=text
-        )
+        raise ProgramFailed(f"{program} ended with exit code {code}: {tail}", program=program, exit_code=code)
     return time.monotonic() - started
 
 

@@ -13,11 +13,13 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from migrator import __version__, errors
 from migrator.cli.output import Output
+from migrator.database import withheld
 
 OK = 0
 FINDINGS = 1
@@ -66,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error, Output())
     out = Output(format=getattr(args, "format", "text"))
     try:
-        code = args.run(args, out)
+        with withheld.kept_by(_keeper(args, out)):
+            code = args.run(args, out)
         sys.stdout.flush()
     except BrokenPipeError:  # `migrator calendar | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,10 +79,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except errors.MigratorError as error:
         return _report(error, out)
-    except OSError as error:
+    except Exception as error:
+        if (known := _of_the_driver(error)) is not None:
+            return _report(known, out)
+        if not isinstance(error, OSError):
+            raise
         out.error(f"{error.filename or 'operating system'}: {error.strerror or error}")
         return ENVIRONMENT
     return int(code)
+
+
+def state_folder() -> Path:
+    """Where the XDG Base Directory Specification keeps what is neither a setting nor can be made again."""
+    return Path.home() / ".local" / "state" / "migrator" / "withheld"
+
+
+def _keeper(args: argparse.Namespace, out: Output) -> withheld.Keeper:
+    def find() -> withheld.LocalFile:
+        if args.withheld is not None:
+            return withheld.LocalFile(args.withheld)
+        return withheld.file_of_command(args.command, folder=state_folder())
+
+    return withheld.Keeper(find, out.note)
+
+
+def _of_the_driver(error: Exception) -> errors.MigratorError | None:
+    """An error of psycopg's that nobody has translated: a traceback would print rows."""
+    if "psycopg" not in sys.modules:
+        return None
+    import psycopg
+
+    from migrator.database.translate import to_engine_error
+
+    return to_engine_error(error) if isinstance(error, psycopg.Error) else None
 
 
 def exit_code(error: errors.MigratorError) -> int:
@@ -132,6 +164,12 @@ class _LazyParser(argparse.ArgumentParser):
         self._command = None
         formats = getattr(module, "FORMATS", ("text", "json"))
         self.add_argument("--format", choices=formats, default="text", help="what to print (default: text)")
+        self.add_argument(
+            "--withheld",
+            type=Path,
+            metavar="FILE",
+            help="where to keep a server's words that may hold rows (default: a file of its own in your state folder)",
+        )
         module.add_arguments(self)
         self.set_defaults(run=module.run)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import Any
 
+from migrator.database import withheld
 from migrator.errors import UsageError
 
 _TRUE = frozenset({True, "t", "true", "y", "yes", "on", "1"})
@@ -59,8 +60,9 @@ def _row(columns: Mapping[str, Any]) -> LegacyRow:
     if columns.get("dirty") in _TRUE:
         reason = "it is marked dirty"
     elif isinstance(status, str) and status.lower() not in APPLIED:
-        message = columns.get("error_message")
-        reason = f"its status is {status!r}" + (f" ({message})" if message else "")
+        reason = f"its status is {status!r}"
+        if columns.get("error_message"):  # the words of a server, with whatever row it failed on
+            withheld.keep(f"{columns['version']}: error_message: {columns['error_message']}")
     return LegacyRow(
         version=version_of(str(columns["version"])),
         filename=_text(columns.get("filename")),

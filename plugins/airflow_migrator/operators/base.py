@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.links import EvidenceLink, ReportLink, task_page
+from migrator.database import withheld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
     from airflow_migrator.storage.evidence_store import EvidenceStore
+    from migrator.database.withheld import Place
     from migrator.evidence import EvidenceBundle
     from migrator.ledger.ledger import Ledger
     from migrator.plan import Plan
@@ -57,12 +59,20 @@ class MigrationTask:
         started = time.monotonic()
         self.log.info("%s starts, attempt %s", what, context["ti"].try_number)
         try:
-            with in_airflow_words():
+            with (
+                withheld.kept_by(withheld.Keeper(lambda: self._withheld(context), self.log.warning)),
+                in_airflow_words(),
+            ):
                 yield
         except Exception as exc:
             self.leave_refusal(context, exc)
             raise
         self.log.info("%s done in %.3f s", what, time.monotonic() - started)
+
+    def _withheld(self, context: Context) -> Place:
+        from airflow_migrator.storage.withheld_words import place_of
+
+        return place_of(self.store(context), self.stage)
 
     def leave_refusal(self, context: Context, exc: Exception) -> None:
         """Keep why it failed for the run's page, which cannot read logs."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
+    from migrator.database.withheld import Place
     from migrator.operations.reconcile import Report
 
 
@@ -54,11 +55,20 @@ class TargetTask(BaseOperator):
         self.target = target
 
     @contextmanager
-    def working(self) -> Iterator[PgMigrationHook]:
+    def working(self, context: Context) -> Iterator[PgMigrationHook]:
         from airflow_migrator.hooks.pg_migration import PgMigrationHook
+        from airflow_migrator.storage.evidence_store import EvidenceStore
+        from airflow_migrator.storage.withheld_words import place_of
+        from migrator.database.withheld import Keeper, kept_by
 
-        with in_airflow_words():
-            yield PgMigrationHook(self.target)
+        hook = PgMigrationHook(self.target)
+
+        def find() -> Place:
+            root = hook.settings.location(hook.target().evidence)
+            return place_of(EvidenceStore(root, self.target, "housekeeping", context["dag_run"].run_id), self.task_id)
+
+        with kept_by(Keeper(find, self.log.warning)), in_airflow_words():
+            yield hook
 
 
 class ReapCopiesOperator(TargetTask):
@@ -69,7 +79,7 @@ class ReapCopiesOperator(TargetTask):
         from migrator.backups import copies
         from migrator.targets.targets_model import load_targets
 
-        with self.working() as hook:
+        with self.working(context) as hook:
             others = set(load_targets(hook.settings.targets).targets) - {self.target}
             return list(copies.reap(hook.copies(), now=datetime.now(timezone.utc), spare=others, log=self.log))
 
@@ -81,7 +91,7 @@ class ExpireSnapshotsOperator(TargetTask):
         from migrator.backups import providers
         from migrator.backups.contract import Place
 
-        with self.working() as hook:
+        with self.working(context) as hook:
             place = Place(hook.target(), hook.snapshot_storage(), hook.settings.programs, log=self.log)
             return list(providers.find(place.target.provider).prune(place, now=datetime.now(timezone.utc)))
 
@@ -100,7 +110,7 @@ class ReconcileLedgerOperator(TargetTask):
 
         me = context["dag_run"].run_id
         run = RunContext(run_id=me, version="", target=self.target, actor="housekeeping")
-        with self.working() as hook, hook.ledger() as ledger:
+        with self.working(context) as hook, hook.ledger() as ledger:
             report: Report = reconcile.run(
                 endpoint=hook.endpoint(), ledger=ledger, run=run, state_of=state_of, log=self.log
             )

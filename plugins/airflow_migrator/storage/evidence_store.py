@@ -101,6 +101,11 @@ class EvidenceStore:
         except (ValueError, TypeError, KeyError) as exc:
             raise NeedsHuman(f"{str(path)!r} is not what stage {stage!r} wrote: {exc}") from None
 
+    @property
+    def folder(self) -> str:
+        """URI of where this run's documents lie."""
+        return str(self._folder())
+
     def _folder(self) -> Any:
         from airflow.sdk import ObjectStoragePath
 

@@ -17,10 +17,11 @@ from migrator.analysis.data_checks.partitions import partition_suspects, partiti
 from migrator.analysis.data_checks.queries import overlapping, query_for
 from migrator.analysis.data_checks.references import with_condition
 from migrator.analysis.data_checks.suspects import Suspect, orphans, suspects_of, written_by
-from migrator.database import plain
+from migrator.database import plain, withheld
 from migrator.database.door import send
 from migrator.database.naming import names_of_target
 from migrator.database.session import Connection
+from migrator.database.told import words
 from migrator.errors import MigratorError
 from migrator.parsing.statements import ParsedStatement
 
@@ -40,16 +41,20 @@ class Violation:
     rows: int | None
     """None: not looked for, see `reason`."""
     samples: tuple[str, ...] = ()
-    """Keys of some of the rows: "id=42"; without a primary key their place, "ctid=(0,7)"."""
+    """Keys of some of the rows: "id=42"; without a primary key their place, "ctid=(0,7)". Never told: they are put
+    where the run keeps what only some may read."""
     reason: str = ""
 
     def __str__(self) -> str:
         table = self.table.replace('"', "")
         if self.rows is None:
             return f"{table}: whether {self.what} is not known: {self.reason}"
+        return f"{wording.count(self.rows, 'row')} of {table} where {self.what}"
+
+    def in_full(self) -> str:
+        """With the keys."""
         shown = "; ".join(self.samples)
-        more = f": {shown}" + (", ..." if self.rows > len(self.samples) else "")
-        return f"{wording.count(self.rows, 'row')} of {table} where {self.what}{more}"
+        return f"{self}: {shown}" + (", ..." if self.rows and self.rows > len(self.samples) else "")
 
 
 def violations(found: Iterable[Violation]) -> tuple[Violation, ...]:
@@ -87,7 +92,7 @@ def _elsewhere(conn: Connection, statement: ParsedStatement) -> Iterator[Suspect
                 found = tuple(suspects(conn, statement))
         except (MigratorError, psycopg.Error) as exc:
             table, what = named(statement)
-            reason = f"the catalog cannot be asked: {_first_line(exc)}"
+            reason = f"the catalog cannot be asked: {words(exc)}"
             yield Suspect(statement.index, what, table, "", "", unknown=reason)
         else:
             yield from found
@@ -119,12 +124,14 @@ def _look(conn: Connection, suspect: Suspect, changed: frozenset[str], timeout_m
                 return
             number, samples, sqlstate = _found(conn, known, table)
     except (MigratorError, psycopg.Error) as exc:
-        yield _unknown(suspect, _first_line(exc))
+        yield _unknown(suspect, words(exc))
         return
     if number:
         labels = [key.strip('"').partition("::")[0] for key in _keys(table)]
         names = tuple(", ".join(f"{key}={value}" for key, value in zip(labels, one, strict=True)) for one in samples)
-        yield Violation(known.statement, known.table, known.what, sqlstate, number, names)
+        found = Violation(known.statement, known.table, known.what, sqlstate, number, names)
+        withheld.keep(found.in_full())
+        yield found
 
 
 def _found(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> tuple[int, Sequence[Sequence[Any]], str]:
@@ -198,10 +205,6 @@ def _completed(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> Sus
         column = constraint["columns"][0].replace('"', '""')
         return replace(suspect, where=f'"{column}" IS NULL', sqlstate="23502")
     return replace(suspect, where=f"NOT ({constraint['expression']})") if constraint["expression"] else None
-
-
-def _first_line(exc: BaseException) -> str:
-    return str(exc).partition("\n")[0]
 
 
 def _unknown(suspect: Suspect, reason: str) -> Violation:

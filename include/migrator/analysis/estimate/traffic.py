@@ -15,6 +15,7 @@ from migrator.analysis.estimate.model import Family, Holder, Traffic
 from migrator.database import queries, session
 from migrator.database.lock_sampler import mode_name
 from migrator.database.session import Connection
+from migrator.parsing.without_values import without_values
 
 LEAST_SECONDS = 1.0
 """Statistics of a shorter time tell no rate."""
@@ -56,7 +57,7 @@ def _families(conn: Connection, schema: str, relation: str) -> tuple[Family, ...
     except psycopg.Error:
         return ()
     return tuple(
-        Family(" ".join(row["query"].split()), row["calls"] / max(row["since"], LEAST_SECONDS), row["mean_ms"])
+        Family(without_values(row["query"]), row["calls"] / max(row["since"], LEAST_SECONDS), row["mean_ms"])
         for row in rows
     )
 

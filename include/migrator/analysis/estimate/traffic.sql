@@ -44,7 +44,7 @@ INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 WHERE e.extname = 'pg_stat_statements';
 
 -- name: families
--- The statements that mention a table, most often called first. Their text has no values in it.
+-- The statements that mention a table, most often called first.
 SELECT
     left(s.query, 200) AS query,
     s.calls::float8 AS calls,

@@ -1,0 +1,47 @@
+"""What pg_dump and pg_restore print, as far as it may be told."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrator.backups.program_words import told_of
+
+CANARY = "canary-4711@example.org"
+
+
+@pytest.mark.parametrize(
+    "output, told",
+    [
+        (
+            'pg_restore: error: COPY failed for table "users": ERROR:  invalid input syntax for type integer:'
+            f' "{CANARY}"\n'
+            f'CONTEXT:  COPY users, line 1, column id: "{CANARY}"',
+            'pg_restore: error: COPY failed for table "users"\nCOPY users, line 1, column id',
+        ),
+        (
+            "pg_restore: while PROCESSING TOC:\n"
+            "pg_restore: from TOC entry 3334; 2606 16391 CONSTRAINT users users_pkey migrator\n"
+            'pg_restore: error: could not execute query: ERROR:  could not create unique index "users_pkey"\n'
+            f"DETAIL:  Key (email)=({CANARY}) is duplicated.\n"
+            "Command was: ALTER TABLE ONLY public.users\n    ADD CONSTRAINT users_pkey PRIMARY KEY (email);",
+            "pg_restore: while PROCESSING TOC:\n"
+            "pg_restore: from TOC entry 3334; 2606 16391 CONSTRAINT users users_pkey migrator\n"
+            'pg_restore: error: could not execute query: could not create unique index "users_pkey"\n'
+            "(3 more lines of its output may hold rows)",
+        ),
+        (
+            "pg_dump: error: query failed: ERROR:  permission denied for table users\n"
+            "pg_dump: detail: Query was: LOCK TABLE public.users IN ACCESS SHARE MODE",
+            "pg_dump: error: query failed: permission denied for table users\n"
+            "(1 more lines of its output may hold rows)",
+        ),
+        (
+            'pg_dump: error: connection to server at "127.0.0.1", port 1 failed: Connection refused',
+            'pg_dump: error: connection to server at "127.0.0.1", port 1 failed: Connection refused',
+        ),
+        ("", "no output"),
+        (CANARY, "(1 more lines of its output may hold rows)"),
+    ],
+)
+def test_only_what_fits_a_template_is_told(output: str, told: str) -> None:
+    assert told_of(output, most=12) == told
