@@ -67,9 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except errors.MigratorError as error:
         return _report(error, Output())
     out = Output(format=getattr(args, "format", "text"))
+    with withheld.kept_by(_keeper(args, out)):
+        return _run(args, out)
+
+
+def _run(args: argparse.Namespace, out: Output) -> int:
     try:
-        with withheld.kept_by(_keeper(args, out)):
-            code = args.run(args, out)
+        code = args.run(args, out)
         sys.stdout.flush()
     except BrokenPipeError:  # `migrator calendar | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -71,6 +71,7 @@ FIXED: Mapping[str, Mapping[str, Parts]] = {
     "float.c": {"22012": ALL},
     "cash.c": {"22012": ALL},
     "varchar.c": {"22001": MESSAGE},  # the length that the type allows
+    "regexp.c": {"2201B": MESSAGE},  # what is wrong with it, not what it is
     "sequence.c": {"2200H": MESSAGE},  # the limit that the sequence was given
     "proc.c": {"53300": ALL},
     "postinit.c": {"53300": ALL, "57P03": ALL},
@@ -95,7 +96,7 @@ _TYPE = r"[a-z][a-z0-9_ ]*"
 CUT: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = (
     (
         frozenset({"22P02", "22007"}),
-        re.compile(rf'(invalid input syntax for type {_TYPE}): ".*', re.DOTALL),
+        re.compile(rf'(invalid input syntax for type {_TYPE})(?:: ".*)?', re.DOTALL),
         r"\1",
     ),
     (frozenset({"22P02"}), re.compile(r'(invalid input value for enum [\w.]+): ".*', re.DOTALL), r"\1"),

@@ -51,6 +51,8 @@ SAYS: dict[str, str] = {
     "P0003": "a query gave more than one row",
     "P0004": "an ASSERT of a function does not hold",
 }
+LABELS = {"message_primary": "message", "message_detail": "detail", "message_hint": "hint"}
+"""As psql names the fields of a diagnostic."""
 NAMES = ("schema_name", "table_name", "column_name", "constraint_name", "datatype_name")
 _QUOTED = re.compile(r'"([^"]+)"')
 _VOCABULARY = frozenset(
@@ -252,4 +254,4 @@ def _all_of(diagnostic: Diagnostic) -> Iterator[str]:
     ):
         value = getattr(diagnostic, name)
         if value:
-            yield f"{name.removeprefix('message_').upper()}: {value}"
+            yield f"{LABELS.get(name, name).upper()}: {value}"

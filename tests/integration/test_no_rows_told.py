@@ -1,0 +1,462 @@
+"""No row of a database reaches what people are told: a canary value is planted in rows and driven into every kind of
+error, and nothing that goes out has it. The withheld file has it each time, so each case did drive it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from migrator import cli, documents
+from migrator.backups import programs
+from migrator.database.session import Endpoint
+from migrator.database.told import tell
+from migrator.database.withheld import Keeper, LocalFile, kept_by
+from migrator.embedded.server import Server
+from migrator.errors import DryRunFailed, LockNotAvailable, MigratorError, ProgramFailed
+from migrator.history import legacy
+from migrator.stages import dry_run
+from tests.factories import plan_from_sql
+from tests.factories_evidence import record_of, restore_of
+from tests.integration.conftest import MakeDatabase, database_on
+from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of, run_of, verify_it
+
+CANARY = "canary-4711@example.org"
+"""No migration below has it in its text: those have only the statements that find it."""
+
+ROWS = f"""
+CREATE TABLE users (id int PRIMARY KEY, email text UNIQUE CHECK (length(email) < 100), age numeric(4, 1));
+CREATE TABLE orders (id int PRIMARY KEY, email text);
+CREATE TABLE deferred (email text REFERENCES users (email) DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE lone (email text CONSTRAINT lone_key PRIMARY KEY, CONSTRAINT lone_excl EXCLUDE USING btree (email WITH =));
+CREATE TABLE parts (email text) PARTITION BY LIST (email);
+CREATE TABLE strict (email text NOT NULL, other int NOT NULL);
+CREATE TYPE mood AS ENUM ('good');
+CREATE DOMAIN short AS text CHECK (length(value) < 5);
+CREATE VIEW young AS SELECT * FROM users WHERE age < 20 WITH CHECK OPTION;
+INSERT INTO users VALUES (1, '{CANARY}', 1);
+INSERT INTO lone VALUES ('{CANARY}');
+INSERT INTO orders VALUES (1, '{CANARY}'), (2, '{CANARY}');
+CREATE FUNCTION shout(x text) RETURNS int LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'not %', x; END$$;
+CREATE FUNCTION forge(x text, state text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%', x USING
+        ERRCODE = state, DETAIL = x, HINT = x, TABLE = x, SCHEMA = x, COLUMN = x, CONSTRAINT = x, DATATYPE = x;
+END$$;
+CREATE FUNCTION whisper(x text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE NOTICE 'saw %', x;
+    RAISE WARNING USING MESSAGE = x, ERRCODE = '42P07';
+    RETURN 1;
+END$$;
+CREATE FUNCTION dynamic(x text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN EXECUTE format('SELECT * FROM %I', x); RETURN 1; END$$;
+CREATE FUNCTION outermost(x text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE y int; BEGIN y := dynamic(x); RETURN y; END$$;
+CREATE FUNCTION complain() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'late: %', NEW.email; END$$;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON strict DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION complain();
+"""
+
+FAILING = {
+    "unique": ("INSERT INTO users SELECT 2, email FROM users", "23505", "column email"),
+    "primary key": ("INSERT INTO lone SELECT email FROM users", "23505", "lone_key"),
+    "unique index": ("CREATE UNIQUE INDEX one ON orders (email)", "23505", "column email"),
+    "concurrent index": ("CREATE UNIQUE INDEX CONCURRENTLY one ON orders (email)", "23505", "column email"),
+    "not null": ("INSERT INTO strict SELECT email FROM users", "23502", 'column "other" of relation "strict"'),
+    "check": ("INSERT INTO users SELECT 2, repeat(email, 9) FROM users", "23514", "users_email_check"),
+    "new check": ("ALTER TABLE users ADD CONSTRAINT c CHECK (email !~ 'c[a]nary')", "23514", '"c"'),
+    "foreign key": (
+        "ALTER TABLE orders ADD CONSTRAINT f FOREIGN KEY (email) REFERENCES strict (email)",
+        "42830",
+        "unique constraint",
+    ),
+    "foreign key's rows": (
+        "DELETE FROM users WHERE id < 0; CREATE TABLE other (email text PRIMARY KEY);"
+        " ALTER TABLE orders ADD CONSTRAINT f FOREIGN KEY (email) REFERENCES other",
+        "23503",
+        "column email",
+    ),
+    "deferred foreign key": ("INSERT INTO deferred SELECT 'x' || email FROM users", "23503", "deferred until COMMIT"),
+    "deferred trigger": ("INSERT INTO strict SELECT email, 1 FROM users", "P0001", "deferred until COMMIT"),
+    "exclusion": (
+        "ALTER TABLE lone DROP CONSTRAINT lone_key; INSERT INTO lone SELECT email FROM users",
+        "23P01",
+        "lone_excl",
+    ),
+    "partition": ("INSERT INTO parts SELECT email FROM users", "23514", 'no partition of relation "parts"'),
+    "view": ("INSERT INTO young SELECT 2, 'x' || email, 99 FROM users", "44000", '"young"'),
+    "integer": ("SELECT email::int FROM users", "22P02", "invalid input syntax for type integer"),
+    "retyped": ("ALTER TABLE orders ALTER email TYPE int USING email::int", "22P02", "type integer"),
+    "date": ("SELECT email::date FROM users", "22007", "invalid input syntax for type date"),
+    "uuid": ("SELECT email::uuid FROM users", "22P02", "type uuid"),
+    "json": ("SELECT ('{\"' || email)::jsonb FROM users", "22P02", "type json"),
+    "enum": ("SELECT email::mood FROM users", "22P02", "invalid input value for enum mood"),
+    "domain": ("SELECT email::short FROM users", "23514", "short_check"),
+    "array": ("SELECT ('{' || email)::text[] FROM users", "22P02", ""),
+    "regular expression": ("SELECT 'x' ~ (email || '(') FROM users", "2201B", "invalid regular expression"),
+    "relation": ("SELECT quote_ident(email)::regclass FROM users", "42P01", ""),
+    "role": ("SELECT quote_ident(email)::regrole FROM users", "42704", ""),
+    "type": ("SELECT quote_ident(email)::regtype FROM users", "42704", ""),
+    "setting": ("SELECT current_setting(email) FROM users", "42704", ""),
+    "setting's value": ("SELECT set_config('work_mem', email, true) FROM users", "22023", ""),
+    "time zone": ("SELECT now() AT TIME ZONE email FROM users", "22023", ""),
+    "encoding": ("SELECT convert('x'::bytea, 'UTF8', email) FROM users", "22023", ""),
+    "RAISE": ("SELECT shout(email) FROM users", "P0001", "function shout(text) line 1 at RAISE"),
+    "RAISE in the file": (
+        "DO $$\nBEGIN\n  RAISE EXCEPTION 'found %', (SELECT email FROM users);\nEND$$",
+        "P0001",
+        "found %, in function inline_code_block line 3 at RAISE",
+    ),
+    "ASSERT": ("DO $$BEGIN ASSERT false, (SELECT email FROM users); END$$", "P0004", "line 1 at ASSERT"),
+    **{
+        f"RAISE as {state}": (f"SELECT forge(email, '{state}') FROM users", state, "function forge(text,text) line 3")
+        for state in ("23505", "42P01", "55000", "22012", "42501", "57014", "P0002", "01000", "XX000", "99999")
+    },
+    "EXECUTE": ("SELECT dynamic(email) FROM users", "42P01", "function dynamic(text) line 2 at EXECUTE"),
+    "EXECUTE within": (
+        "SELECT outermost(email) FROM users",
+        "42P01",
+        "in function dynamic(text) line 2 at EXECUTE, called in function outermost(text) line 2 at assignment",
+    ),
+    "EXECUTE in the file": (
+        "DO $$BEGIN EXECUTE (SELECT format('ALTER TABLE %I ADD x int', email) FROM users); END$$",
+        "42P01",
+        "line 1 at EXECUTE",
+    ),
+    "query_to_xml": ("SELECT query_to_xml(format('TABLE %I', email), true, true, '') FROM users", "42P01", ""),
+    "one by one": ("VACUUM users; INSERT INTO users SELECT 2, email FROM users", "23505", "column email"),
+}
+
+TOLD_IN_FULL = ("new check", "foreign key", "domain", "regular expression")
+"""What the server says of these names no row."""
+
+
+def require_no_row_in(text: str) -> None:
+    """Nor a part of it."""
+    assert [part for part in re.findall(r"\w+", CANARY) if part in text and part not in ("example", "org")] == []
+    assert "example.org" not in text
+
+
+class Told:
+    """Everything that went out while something ran."""
+
+    def __init__(self, kept: Path) -> None:
+        self.kept = kept
+        self.texts: list[str] = []
+
+    def add(self, *values: object) -> None:
+        for value in values:
+            self.texts.append(value if isinstance(value, str) else json.dumps(documents.to_dict(value)))
+
+    def add_error(self, error: BaseException) -> None:
+        """As a log prints it, as XCom and a subprocess carry it, as a notification quotes it."""
+        self.add(str(error), repr(error), "".join(traceback.format_exception(error)))
+        self.add(pickle.dumps(error).decode("latin-1"))
+
+    def add_ledger(self, endpoint: Endpoint) -> None:
+        tables = query(endpoint, "SELECT tablename FROM pg_tables WHERE schemaname = 'migrator'")
+        for (table,) in tables:
+            self.add(*(row[0] for row in query(endpoint, f"SELECT t::text FROM migrator.{table} AS t")))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.texts)
+
+    def require_no_row(self, *, kept: bool = True) -> None:
+        require_no_row_in(self.text)
+        if kept:
+            assert CANARY in self.kept.read_text()
+
+
+@pytest.fixture
+def told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Told]:
+    """Of all loggers, from DEBUG on."""
+    caplog.set_level(logging.DEBUG)
+    found = Told(tmp_path / "withheld" / "kept.txt")
+    with kept_by(Keeper(lambda: LocalFile(found.kept), logging.getLogger("test").warning)):
+        yield found
+    logged = "\n".join(logging.Formatter().format(record) for record in caplog.get_records("call"))
+    require_no_row_in(logged)
+    if found.kept.exists():
+        assert f"the server's own words: {found.kept}, readable by its owner alone" in logged
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_failing_statement(name: str, make_database: MakeDatabase, told: Told) -> None:
+    sql, state, says = FAILING[name]
+    endpoint = make_database("rows", script=ROWS)
+    plan = plan_from_sql(sql)
+    with pytest.raises(MigratorError) as caught:
+        apply_all(plan, endpoint)
+    assert caught.value.fields.get("sqlstate") == state
+    assert says in str(caught.value)
+    told.add_error(caught.value)
+    told.add_ledger(endpoint)
+    result = outcome_of(plan, endpoint)
+    told.add(result.text, result)
+    told.require_no_row(kept=name not in TOLD_IN_FULL)
+
+
+ALONE = {name: case for name, case in FAILING.items() if ";" not in case[0] or "DO $$" in case[0]}
+"""Those that fail as they are sent."""
+
+
+def test_each_major_has_the_same_templates(each_server: Server) -> None:
+    """Files and functions of the source are what is decided by: they are where they are looked for, on all majors."""
+    endpoint = database_on(each_server, "rows_of_each_major", script=ROWS)
+    with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
+        for name, (sql, state, says) in ALONE.items():
+            with pytest.raises(psycopg.Error) as caught:
+                conn.execute(sql.encode())
+            found = tell(caught.value.diag, written=sql)
+            require_no_row_in(found.text)
+            assert caught.value.sqlstate == state, name
+            assert says.replace("deferred until COMMIT", "") in found.text, name
+            assert (found.kept is None) == (name in TOLD_IN_FULL), name
+            if name == "concurrent index":
+                conn.execute("DROP INDEX one")
+
+
+WITHOUT_ROWS = {
+    "SELECT * FROM absent": 'relation "absent" does not exist',
+    "SELECT absent FROM users": 'column "absent" does not exist',
+    "SELECT absent(1)": "function absent(integer) does not exist; ",
+    "ALTER TABLE absent ADD x int": 'relation "absent" does not exist',
+    "DROP TABLE absent": 'table "absent" does not exist',
+    "DROP FUNCTION absent(int)": "function absent(integer) does not exist",
+    "DROP SCHEMA absent": 'schema "absent" does not exist',
+    "GRANT SELECT ON users TO absent": 'role "absent" does not exist',
+    "CREATE TABLE users (x int)": 'relation "users" already exists',
+    "CREATE TABLE x (y absent)": 'type "absent" does not exist',
+    "ALTER TABLE users DROP CONSTRAINT absent": 'constraint "absent" of relation "users" does not exist',
+    "DROP TABLE users": "cannot drop table users because other objects depend on it; ",
+    "SELEC 1": 'syntax error at or near "SELEC"',
+    "SET absent = 1": 'unrecognized configuration parameter "absent"',
+    "TRUNCATE pg_catalog.pg_class": "permission denied: ",
+    "SELECT 1 / 0": "division by zero",
+    "LOCK TABLE users IN ACCESS SHARE MODE": "LOCK TABLE can only be used in transaction blocks",
+    "SET statement_timeout = 1; SELECT pg_sleep(1)": "canceling statement due to statement timeout",
+    "SELECT (SELECT id FROM orders)": "more than one row returned by a subquery used as an expression",
+}
+
+
+def test_what_names_only_objects_is_told_as_the_server_says_it(each_server: Server) -> None:
+    endpoint = database_on(each_server, "names_of_each_major", script=ROWS)
+    with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
+        for sql, says in WITHOUT_ROWS.items():
+            with pytest.raises(psycopg.Error) as caught:
+                conn.execute(sql.encode())
+            conn.execute("RESET statement_timeout")
+            found, message = tell(caught.value.diag, written=sql), caught.value.diag.message_primary or ""
+            assert found.text.startswith(says), sql
+            assert found.text.startswith(message), sql
+
+
+def test_a_statement_that_succeeds_and_talks(make_database: MakeDatabase, told: Told) -> None:
+    endpoint = make_database("rows", script=ROWS)
+    plan = plan_from_sql("SELECT whisper(email) FROM users", assertions=("SELECT whisper(email) = 2 FROM users",))
+    results = apply_all(plan, endpoint)
+    assert [notice.severity for notice in results[0].statements[0].notices] == ["NOTICE", "WARNING"]
+    told.add(*map(documents.to_dict, results), *results[0].warnings)
+    with pytest.raises(MigratorError) as caught:
+        verify_it(plan, endpoint)
+    told.add_error(caught.value)
+    told.add_ledger(endpoint)
+    told.require_no_row()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["SELECT shout(email) IS NULL FROM users", "SELECT email FROM users", "SELECT email::int = 1 FROM users"],
+)
+def test_an_assertion(query: str, make_database: MakeDatabase, told: Told) -> None:
+    endpoint = make_database("rows", script=ROWS)
+    plan = plan_from_sql("CREATE TABLE x (id int)", "DROP TABLE x", assertions=(query,))
+    apply_all(plan, endpoint)
+    with pytest.raises(MigratorError) as caught:
+        verify_it(plan, endpoint)
+    told.add_error(caught.value)
+    report = roll_back(plan, endpoint)
+    told.add(report)
+    told.add_ledger(endpoint)
+    told.require_no_row(kept="::" in query or "shout" in query)
+
+
+def test_a_failing_rollback(make_database: MakeDatabase, told: Told) -> None:
+    endpoint = make_database("rows", script=ROWS)
+    plan = plan_from_sql("CREATE TABLE x (id int)", "SELECT shout(email) FROM users", assertions=("SELECT false",))
+    apply_all(plan, endpoint)
+    with pytest.raises(MigratorError):
+        verify_it(plan, endpoint)
+    with pytest.raises(MigratorError) as caught:
+        roll_back(plan, endpoint)
+    told.add_error(caught.value)
+    told.add_ledger(endpoint)
+    told.add(outcome_of(plan, endpoint).text, str(row_of(plan, endpoint)))
+    told.require_no_row()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE orders ADD CONSTRAINT u UNIQUE (email)",
+        "ALTER TABLE orders ALTER email TYPE int USING email::int",
+        "SELECT whisper(email) FROM users; SELECT shout(email) FROM users",
+    ],
+)
+def test_a_dry_run(sql: str, copies: Endpoint, told: Told) -> None:
+    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE copy_of_rows")
+    copy = copies.with_database("copy_of_rows")
+    with psycopg.connect(copy.conninfo) as conn:
+        conn.execute(ROWS.replace("text UNIQUE CHECK (length(email) < 100)", "text UNIQUE").encode())
+    plan, record = plan_from_sql(sql, "SELECT 1"), record_of(copy)
+    with pytest.raises(DryRunFailed) as caught:
+        dry_run.run(plan, record, restore_of(record, "copy_of_rows"), copies=copies, run=run_of(plan))
+    told.add_error(caught.value)
+    told.add(caught.value.fields["evidence"])
+    told.require_no_row()
+
+
+def test_the_traces_of_a_dry_run(copies: Endpoint, told: Told) -> None:
+    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE copy_of_rows")
+    copy = copies.with_database("copy_of_rows")
+    with psycopg.connect(copy.conninfo) as conn:
+        conn.execute(ROWS.encode())
+    plan, record = plan_from_sql("SELECT whisper(email) FROM users", "SELECT 1"), record_of(copy)
+    evidence = dry_run.run(plan, record, restore_of(record, "copy_of_rows"), copies=copies, run=run_of(plan))
+    assert len(evidence.statements[0].notices) == 2
+    told.add(evidence)
+    told.require_no_row()
+
+
+def test_whoever_is_in_the_way(make_database: MakeDatabase, told: Told) -> None:
+    """Other people's statements hold rows."""
+    endpoint = make_database("rows", script=ROWS)
+    with psycopg.connect(endpoint.conninfo) as other:
+        other.execute(f"UPDATE users SET age = 2 WHERE email = '{CANARY}'".encode())
+        plan = plan_from_sql("ALTER TABLE users ADD x int", lock_timeout_ms=300)
+        with pytest.raises(LockNotAvailable) as caught:
+            apply_all(plan, endpoint, deadline_seconds=1)
+    assert "pid " in str(caught.value)
+    told.add_error(caught.value)
+    told.add_ledger(endpoint)
+    told.require_no_row(kept=False)
+
+
+def test_a_damaged_dump(server: Server, make_database: MakeDatabase, tmp_path: Path, told: Told) -> None:
+    endpoint, empty = make_database("rows", script=ROWS), make_database("empty")
+    tools = programs.client_programs(server.programs.major)
+    with programs.connection_by_service(endpoint) as (conninfo, env):
+        programs.run(tools, "pg_dump", "-Fd", "-Z0", f"--file={tmp_path / 'd'}", f"--dbname={conninfo}", env=env)
+    for data in (tmp_path / "d").glob("*.dat"):
+        data.write_bytes(data.read_bytes().replace(b"1\tcanary", b"canary-4711@example.org\tcanary"))
+    with programs.connection_by_service(empty) as (conninfo, env), pytest.raises(ProgramFailed) as caught:
+        programs.run(tools, "pg_restore", "-e", "--no-owner", f"--dbname={conninfo}", str(tmp_path / "d"), env=env)
+    assert re.search(
+        r'COPY failed for table "(users|orders)"\nCOPY (users|orders), line 1, column id', str(caught.value)
+    )
+    told.add_error(caught.value)
+    told.require_no_row()
+
+
+def test_a_ledger_that_somebody_kept_by_hand(told: Told) -> None:
+    rows = [{"version": "001_x", "status": "failed", "error_message": f"Key (email)=({CANARY}) already exists."}]
+    (row,) = legacy.read(rows)
+    told.add(row)
+    assert row.not_applied_because == "its status is 'failed'"
+    told.require_no_row()
+
+
+@contextmanager
+def migration(tmp_path: Path, sql: str) -> Iterator[Path]:
+    folder = tmp_path / "migrations" / "2025" / "001_rows"
+    folder.mkdir(parents=True)
+    (folder / "migration-metadata.yaml").write_text(
+        "version: 001_rows\ndescription: a test\nauthor: author@example.com\nrisk_level: high\n"
+        "estimated_duration: 1 minute\nrequires_downtime: true\nrollback_available: true\n"
+    )
+    (folder / "001_rows.sql").write_text(sql)
+    (folder / "001_rows_rollback.sql").write_text("SELECT 1;\n")
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("format", ["text", "json", "sarif", "github", "gitlab"])
+def test_the_command_line_looks_for_rows(
+    format: str, make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = make_database(
+        "rows",
+        script=ROWS + f"ALTER TABLE orders DROP CONSTRAINT orders_pkey; UPDATE orders SET email = '{CANARY}';"
+        "ALTER TABLE orders ALTER id TYPE text; ALTER TABLE orders ADD PRIMARY KEY (id, email)",
+    )
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with migration(
+        tmp_path, "SET lock_timeout = '1s';\nALTER TABLE orders ADD CONSTRAINT u UNIQUE (email);\n"
+    ) as folder:
+        arguments = ["analyze", str(folder / "001_rows.sql"), "--dsn", endpoint.conninfo, "--check-data"]
+        done = subprocess.run(
+            [sys.executable, "-m", "migrator", *arguments, "--format", format],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert "2 rows of orders" in done.stdout
+    require_no_row_in(done.stdout + done.stderr)
+    (kept,) = (tmp_path / "home" / ".local" / "state" / "migrator" / "withheld").iterdir()
+    assert f"the server's own words: {kept}, readable by its owner alone" in done.stderr
+    assert CANARY in kept.read_text()
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_command_line_and_an_error_that_nobody_has_translated(
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint, kept = make_database("rows", script=ROWS), tmp_path / "kept.txt"
+
+    def fail(args: object, out: object) -> int:
+        with psycopg.connect(endpoint.conninfo) as conn:
+            conn.execute("SELECT email::int FROM users")
+        return 0
+
+    monkeypatch.setattr("migrator.cli.status.run", fail)
+    output = io.StringIO()
+    with redirect_stdout(output), redirect_stderr(output):
+        assert cli.main(["status", "--withheld", str(kept)]) != 0
+    assert "invalid input syntax for type integer (SQLSTATE 22P02" in output.getvalue()
+    require_no_row_in(output.getvalue())
+    assert CANARY in kept.read_text()
+
+
+def test_migrator_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The value is put together on the server, so that no file has it."""
+    made = "'can' || 'ary-' || 4000 + 711 || '@example' || '.org'"
+    with migration(tmp_path, f"CREATE TABLE t AS SELECT {made} AS e;\nALTER TABLE t ALTER e TYPE int USING e::int;\n"):
+        done = subprocess.run(
+            [sys.executable, "-m", "migrator", "test", "001_rows", "--withheld", str(tmp_path / "kept.txt")],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert "001_rows.sql:2" in done.stdout + done.stderr
+    require_no_row_in(done.stdout + done.stderr)
+    assert CANARY in (tmp_path / "kept.txt").read_text()
