@@ -15,17 +15,20 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_migrator.operators.verify import PgMigrationVerifyOperator
 from migrator import cli, documents
 from migrator.backups import programs
 from migrator.database.session import Endpoint
 from migrator.database.told import tell
 from migrator.database.withheld import Keeper, LocalFile, kept_by
 from migrator.embedded.server import Server
-from migrator.errors import DryRunFailed, LockNotAvailable, MigratorError, ProgramFailed
+from migrator.errors import DryRunFailed, LockNotAvailable, MigratorError, ProgramFailed, StatementFailed
 from migrator.history import legacy
 from migrator.stages import dry_run
 from tests.factories import plan_from_sql
@@ -77,7 +80,7 @@ FAILING = {
     "unique index": ("CREATE UNIQUE INDEX one ON orders (email)", "23505", "column email"),
     "concurrent index": ("CREATE UNIQUE INDEX CONCURRENTLY one ON orders (email)", "23505", "column email"),
     "not null": ("INSERT INTO strict SELECT email FROM users", "23502", 'column "other" of relation "strict"'),
-    "check": ("INSERT INTO users SELECT 2, repeat(email, 9) FROM users", "23514", "users_email_check"),
+    "check": ("INSERT INTO users SELECT 2, repeat(email, 9) FROM users", "23514", '"users_email_check"'),
     "new check": ("ALTER TABLE users ADD CONSTRAINT c CHECK (email !~ 'c[a]nary')", "23514", '"c"'),
     "foreign key": (
         "ALTER TABLE orders ADD CONSTRAINT f FOREIGN KEY (email) REFERENCES strict (email)",
@@ -264,6 +267,21 @@ def test_what_names_only_objects_is_told_as_the_server_says_it(each_server: Serv
             found, message = tell(caught.value.diag, written=sql), caught.value.diag.message_primary or ""
             assert found.text.startswith(says), sql
             assert found.text.startswith(message), sql
+
+
+def test_the_columns_of_a_constraint_are_told(make_database: MakeDatabase) -> None:
+    """The server names them for a key; for a CHECK the catalog does."""
+    script = ROWS + 'ALTER TABLE users ADD CONSTRAINT c CHECK (age < id * 50 AND "age" > 0) NOT VALID'
+    for sql, columns in {
+        "UPDATE users SET age = 99": "age, id",
+        "INSERT INTO users SELECT 2, email FROM users": "email",
+        "INSERT INTO strict SELECT email FROM users": "other",
+        "ALTER TABLE users ADD CONSTRAINT d CHECK (id > 9)": None,  # gone with the transaction that has made it
+    }.items():
+        with pytest.raises(StatementFailed) as caught:
+            apply_all(plan_from_sql(sql), make_database("rows", script=script))
+        assert caught.value.fields["columns"] == columns, sql
+        assert columns is None or columns in str(caught.value)
 
 
 def test_a_statement_that_succeeds_and_talks(make_database: MakeDatabase, told: Told) -> None:
@@ -460,3 +478,45 @@ def test_migrator_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "001_rows.sql:2" in done.stdout + done.stderr
     require_no_row_in(done.stdout + done.stderr)
     assert CANARY in (tmp_path / "kept.txt").read_text()
+
+
+TARGETS = """
+targets:
+  development: {environment: development, connection: one, copies_connection: two}
+"""
+
+
+@pytest.mark.parametrize("sql", ["SELECT email::int FROM users", "SELECT shout(email) FROM users"])
+def test_a_task(
+    sql: str,
+    make_database: MakeDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Also an error that no stage has translated: neither the log, nor XCom, nor what a callback gets has the row."""
+    (tmp_path / "a b%20#c").mkdir()
+    (tmp_path / "targets.yaml").write_text(TARGETS)
+    monkeypatch.setenv("MIGRATOR_HOME", str(tmp_path / "a b%20#c"))
+    monkeypatch.setenv("MIGRATOR_TARGETS", str(tmp_path / "targets.yaml"))
+    endpoint, pushed = make_database("rows", script=ROWS), []
+    task = PgMigrationVerifyOperator(task_id="verify", version="001_test", target="development")
+    instance = SimpleNamespace(try_number=1, xcom_push=lambda **value: pushed.append(str(value)))
+    context = {"dag_run": SimpleNamespace(run_id="manual__1"), "ti": instance}
+    with (
+        psycopg.connect(endpoint.conninfo) as conn,
+        pytest.raises(AirflowFailException) as caught,
+        task.running(context),
+    ):
+        conn.execute(sql.encode())
+    task.log.exception("as a worker does", exc_info=caught.value)
+    log = "".join(capfd.readouterr())
+    require_no_row_in("".join(traceback.format_exception(caught.value)) + str(pushed) + log)
+    assert "as a worker does" in log
+    assert len(pushed) == 1
+    (kept,) = tmp_path.rglob("withheld/verify.txt")
+    assert kept.parent.parent.name == "manual__1"
+    assert "a b%20#c" in str(kept)
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert f"the server's own words: {kept}, readable by its owner alone" in log
+    assert CANARY in kept.read_text()

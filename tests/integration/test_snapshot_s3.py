@@ -18,6 +18,7 @@ import pytest
 
 from airflow_migrator.storage.evidence_store import EvidenceStore
 from airflow_migrator.storage.snapshot_storage import ObjectStorage, storage_at
+from airflow_migrator.storage.withheld_words import place_of
 from migrator.backups import manifest, retention
 from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault, NeedsHuman, RestoreNotProven, TransientError
@@ -64,6 +65,17 @@ def forget_filesystems() -> None:
     from airflow.sdk.io import store
 
     store._STORE_CACHE.clear()
+
+
+def test_what_is_withheld_lies_beside_the_documents(s3: FakeS3) -> None:
+    """Who may read the bucket may read it: that is said."""
+    place = place_of(EvidenceStore(ROOT, "test", "001_test", "manual__1"), "apply")
+    place.append("one\n")
+    place.append("two\ud800\n")
+    key = "wakala/test/001_test/manual__1/withheld/apply.txt"
+    assert s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"one\ntwo\\ud800\n"
+    assert place.name.endswith(key)
+    assert place.readers == "whoever may read objects of migrator_s3@snapshots"
 
 
 def take(source: Endpoint, run: RunContext = RUN) -> SnapshotRecord:

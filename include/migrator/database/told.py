@@ -79,6 +79,8 @@ class Told:
     """For everybody."""
     where: tuple[str, ...] = ()
     """Functions and lines, the innermost first."""
+    columns: str = ""
+    """Of a violated key, as the server lists them."""
     named: bool = False
     """Whether the diagnostic's fields for schema, table, column and constraint are the catalog's."""
     kept: str | None = None
@@ -109,7 +111,7 @@ def tell(diagnostic: Diagnostic, *, written: str = "") -> Told:
         whole = False
     text = "; ".join([text, *extra]) + (f", in {', called in '.join(where)}" if where else "")
     named = _is_of_the_server(diagnostic)
-    return Told(text, where, named, None if whole else "\n".join(_all_of(diagnostic)))
+    return Told(text, where, columns, named, None if whole else "\n".join(_all_of(diagnostic)))
 
 
 def told_and_kept(diagnostic: Diagnostic, *, written: str = "", place: str = "") -> Told:

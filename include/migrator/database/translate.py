@@ -83,6 +83,7 @@ def to_engine_error(
         text,
         sqlstate=state,
         where=told.where,
+        columns=told.columns or (exc.diag.column_name if told.named else None),
         schema=exc.diag.schema_name if told.named else None,
         table=exc.diag.table_name if told.named else None,
         constraint=exc.diag.constraint_name if told.named else None,

@@ -27,6 +27,7 @@ from migrator.steps.context import (
 )
 from migrator.steps.contract import end_of, phases_of, start_of
 from migrator.steps.kinds import describe, kind_of
+from migrator.steps.violated import with_columns
 
 
 def find(plan: Plan, name: str) -> Step:
@@ -71,8 +72,11 @@ def _run_phase(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementRes
     except CommitUnknown as exc:
         return _resolve_commit(step, phase, ctx, exc)
     except MigratorError as exc:
-        _record_failure(step, ctx, exc)
-        raise
+        told = with_columns(exc, ctx)
+        _record_failure(step, ctx, told)
+        if told is exc:
+            raise
+        raise told from None
 
 
 def next_phase(step: Step, ctx: StepContext) -> Phase:

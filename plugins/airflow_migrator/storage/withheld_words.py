@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from airflow_migrator.storage.evidence_store import EvidenceStore, as_uri
 from migrator.database.withheld import LocalFile
@@ -12,14 +12,14 @@ from migrator.database.withheld import LocalFile
 if TYPE_CHECKING:
     from migrator.database.withheld import Place
 
+LOCAL = "file://"
 FOLDER = "withheld"
 """Mode 0700: the documents beside it are for the API server, too, and these are not."""
 
 
 def place_of(store: EvidenceStore, stage: str) -> Place:
-    uri = f"{store.folder}/{FOLDER}/{stage}.txt"
-    parts = urlsplit(as_uri(uri))
-    return LocalFile(Path(unquote(parts.path))) if parts.scheme == "file" else ObjectFile(uri)
+    uri = as_uri(f"{store.folder}/{FOLDER}/{stage}.txt")
+    return LocalFile(Path(uri.removeprefix(LOCAL))) if uri.startswith(LOCAL) else ObjectFile(uri)
 
 
 class ObjectFile:
