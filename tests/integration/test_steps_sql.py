@@ -85,8 +85,10 @@ def test_deferred_constraint_at_commit_is_a_failure(database: Endpoint) -> None:
 def test_notices_and_warnings_are_kept(database: Endpoint) -> None:
     plan = plan_from_sql("DO $$ BEGIN RAISE NOTICE 'counted %', 3; RAISE WARNING 'look here'; END $$")
     (result,) = execute(plan, database)
-    assert [str(notice) for notice in result.statements[0].notices] == ["NOTICE: counted %", "WARNING: look here"]
-    assert result.warnings == ("look here",)
+    where = "in function inline_code_block line 1 at RAISE"
+    said = [str(notice) for notice in result.statements[0].notices]
+    assert said == [f"NOTICE: counted %, {where}", f"WARNING: look here, {where}"]
+    assert result.warnings == (f"look here, {where}",)
 
 
 def test_timeouts_are_set_inside_the_transaction(database: Endpoint) -> None:

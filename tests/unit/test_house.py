@@ -94,3 +94,23 @@ def test_who_connects_and_who_sets_the_path() -> None:
         "ledger/shape.py",  # to the engine's own, whatever the transaction has set
         "steps/transaction.py",
     }
+
+
+def test_who_reads_what_a_server_says() -> None:
+    """Its words may hold rows, so one module decides what of them may be told."""
+    files = [*ENGINE.rglob("*.py"), *(ENGINE.parents[1] / "plugins").rglob("*.py")]
+    reading = re.compile(r"message_(primary|detail|hint)|MESSAGE_(PRIMARY|DETAIL|HINT)|\.internal_query")
+    assert {file.name for file in files if reading.search(file.read_text(encoding="utf-8"))} == {
+        "told.py",
+        "parsing.py",  # of a statement that was parsed and not run: its constants are those of the file
+    }
+    caught = re.compile(r"^( *)except [^\n]*psycopg\.[^\n]* as (\w+):[^\n]*\n((?:\1 +\S.*\n|\n)+)", re.MULTILINE)
+    bodies = {
+        f"{file.name}: {found[3]}": found[2] for file in files for found in caught.finditer(file.read_text("utf-8"))
+    }
+    assert len(bodies) > 15
+    for body, name in bodies.items():
+        known = rf"\b(?:words|to_engine_error|connect_error|_bad_setting)\({name}\b|\bin str\({name}\)"
+        rest = re.sub(known, "", body)
+        if not body.startswith("conninfo.py"):  # a connection string that libpq cannot read: no server said anything
+            assert not re.search(rf"[{{(, ]{name}[}}!),]|from {name}\b", rest), body

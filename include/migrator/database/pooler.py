@@ -78,7 +78,7 @@ def _pid_of_second_session(connection: psycopg.Connection[Any]) -> int | None:
         raise PoolerDetected(
             "this connection goes through a pooler in statement mode, which knows no transactions; give the migration "
             "the server's own host and port, or a pool in session mode"
-        ) from exc
+        ) from None
     finally:
         other.close()
 

@@ -146,7 +146,7 @@ def _resolve_commit(
             break
         except (ConnectionLost, psycopg.OperationalError) as exc:
             if time.monotonic() >= deadline:
-                raise lost from exc
+                raise lost from None
             ctx.log.info("the server does not answer yet: %s", words(exc))
             ctx.handle.sleep(0.5)
     done = row.status != "success" and row.statements_done >= end_of(step, phase)

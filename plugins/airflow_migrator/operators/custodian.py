@@ -68,7 +68,7 @@ class FinishOperator(TargetTask):
 
         who = RunContext(run_id=context["dag_run"].run_id, version="", target=self.target, actor="custodian")
         self._handle = StepHandle()
-        with self.working() as hook, hook.ledger() as ledger:
+        with self.working(context) as hook, hook.ledger() as ledger:
             finished = finish.run(
                 endpoint=hook.endpoint(),
                 ledger=ledger,
