@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo up down status test test-all test-fast test-unit test-integration test-integration-all test-core test-acceptance test-browser bench lint format constraints pictures clean
+.PHONY: help setup demo up down status test test-all test-fast test-unit test-integration test-integration-all test-core test-acceptance test-browser bench lint format constraints pictures pin-images clean
 
 help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
@@ -100,6 +100,14 @@ constraints: $(STAMP)
 # The pictures of README.md. Wants Chromium, and a font that has the check marks of a run's page: fonts-noto-color-emoji.
 pictures: $(STAMP)
 	$(PYTEST) tests/browser/pictures.py -q
+
+# Where there is a Docker: each image's digest beside its tag, in both files.
+pin-images:
+	@for image in $$(sed -nE 's/^ *image: ([a-z]+:[0-9][^@ ]*).*/\1/p; s/^FROM ([^@ ]+).*/\1/p' docker-compose.yaml Dockerfile); do \
+		digest=$$(docker buildx imagetools inspect "$$image" --format '{{.Manifest.Digest}}') || exit 1; \
+		sed -i.bak -E "s#($$image)(@sha256:[0-9a-f]+)?\$$#\1@$$digest#" docker-compose.yaml Dockerfile; \
+		rm -f docker-compose.yaml.bak Dockerfile.bak; echo "$$image@$$digest"; \
+	done
 
 clean:
 	rm -rf $(VENV) .local .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

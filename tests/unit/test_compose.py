@@ -69,9 +69,42 @@ def test_the_images_of_both_files_are_pinned() -> None:
     assert f":{pinned[1]}-" in base[1]
 
 
+def test_a_service_has_the_passwords_and_the_mounts_that_it_needs() -> None:
+    """Whoever gets into the API server or the scheduler has not got production."""
+    reaching = {name for name, service in SERVICES.items() if "AIRFLOW_CONN_" in json.dumps(service)}
+    assert reaching == {"worker", "triggerer"}
+    assert {name for name in reaching if "COPIES" in json.dumps(SERVICES[name]["environment"])} == {"worker"}
+    mounted = {name: " ".join(map(str, service.get("volumes", ()))) for name, service in SERVICES.items()}
+    assert {name for name, volumes in mounted.items() if "snapshots:" in volumes} == {"worker"}
+    assert {name for name, volumes in mounted.items() if "evidence:" in volumes} == {"worker", "api-server"}
+    assert "evidence:/opt/migrator/evidence:ro" in mounted["api-server"]
+    assert {name for name, volumes in mounted.items() if "/migrations:" in volumes} == {
+        "worker",
+        "dag-processor",
+        "airflow-init",
+    }
+    assert all(one.endswith(":ro") for volumes in mounted.values() for one in volumes.split() if one.startswith("./"))
+
+
+def test_no_error_is_hidden_when_it_starts() -> None:
+    script = SERVICES["airflow-init"]["command"]
+    assert script[1] == "-ec"
+    assert "|| true" not in script[2]
+
+
+def test_images_are_named_by_full_versions() -> None:
+    """make pin-images writes digests beside them where there is a Docker."""
+    for service in SERVICES.values():
+        if "build" not in service:
+            assert re.fullmatch(r"\w+:\d+\.\d+(\.\d+)?(-alpine\d+\.\d+)?(@sha256:[0-9a-f]{64})?", service["image"])
+
+
 def test_every_connection_of_the_targets_is_there() -> None:
     targets = yaml.safe_load((REPOSITORY / "include" / "config" / "targets.yaml").read_text())
     wanted = {target["connection"] for target in targets["targets"].values()}
     wanted.add(targets["defaults"]["copies_connection"])
     environment = SERVICES["worker"]["environment"]
+    assert {f"AIRFLOW_CONN_{target['connection'].upper()}" for target in targets["targets"].values()} <= set(
+        SERVICES["triggerer"]["environment"]
+    ), "the custodian looks at every ledger from there"
     assert {f"AIRFLOW_CONN_{name.upper()}" for name in wanted} <= set(environment)

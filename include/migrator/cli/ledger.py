@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from migrator.cli import options
 from migrator.cli.output import Output
 from migrator.cli.person import add_person_arguments, run_context
-from migrator.errors import UsageError
+from migrator.errors import NeedsHuman, UsageError
 
 if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
@@ -174,8 +174,15 @@ def _timings(args: argparse.Namespace, ledger: Ledger, out: Output) -> int:
 
 
 def _repair(args: argparse.Namespace, ledger: Ledger, out: Output) -> int:
+    from migrator.operations.reconcile import at_work
+
     ledger.check()
     before = ledger.migration(args.version)
+    if before is not None and (pids := at_work(ledger.endpoint, before, ledger.steps(args.version))):
+        raise NeedsHuman(
+            f"sessions still execute {args.version!r} (pid {', '.join(map(str, pids))}), so nobody can say yet what is"
+            " true: stop its run and wait until they have ended"
+        )
     run = run_context(args, version=args.version)
     ledger.repair(args.version, status=args.status, run=run, reason=args.reason)
     return _done(out, f"{args.version} is {args.status} now, was {before.status if before else 'unknown'}")

@@ -80,6 +80,11 @@ class Ledger(LedgerWriter):
             row = self._row(connection, version)
             if row is None:
                 raise UsageError(f"the ledger has no migration {version!r}; it has: {self._versions()}")
+            if row.status is MigrationStatus.SUCCESS and to is MigrationStatus.FAILED:
+                raise UsageError(
+                    f"{version!r} is applied and verified; as failed it would keep every other migration out. if it was"
+                    " undone by hand, say --status rolled_back; to undo it now, use migrator rollback"
+                )
             detail = {
                 states.STATUS: to.value,
                 "before": row.status.value,
