@@ -13,7 +13,7 @@ def abandon(run: Run, step: str) -> None:
     """Somebody marks the rollback as done and then fails the step: nothing ends what was begun."""
     run.mark_task("rollback", "success")
     run.mark_task(step, "failed")
-    assert run.wait() == "failed"
+    assert run.wait_for_state(*RUN_ENDED) == "failed"
     wait_until(lambda: not run.case.backends(), what="the session of the failed step to end")
 
 
@@ -30,7 +30,7 @@ def tidy(case: Case) -> tuple[str, dict[str, str | None]]:
 
 @scenario(migrations={"": Files(sql=ADD_TABLE + GATE, metadata=PATIENT)})
 def test_run_is_abandoned_and_deleted(case: Case) -> None:
-    """Nothing took effect, so the row is closed, and the next run finds the way free."""
+    """Nothing took effect, so the row is closed, by whoever comes first, and the next run finds the way free."""
     run = case.trigger()
     with Gate(case) as gate:
         gate.wait_for_waiter()
@@ -59,10 +59,15 @@ def test_run_is_abandoned_and_deleted(case: Case) -> None:
     },
 )
 def test_run_is_abandoned_half_way(case: Case) -> None:
-    """The first step is applied: that is for a person, and the housekeeping is red until one has decided."""
+    """The first step is applied, and what its run has kept is gone: that is for a person, and the housekeeping is red
+    until one has decided. With the plan at hand the custodian would have undone it, see case 11."""
     run = case.trigger()
     with Gate(case) as gate:
         gate.wait_for_waiter()
+        plans = list((case.laboratory.evidence / case.target).rglob("plan-*.json"))
+        assert plans
+        for plan in plans:
+            plan.unlink()
         abandon(run, "apply.second")
 
     state, tasks = tidy(case)

@@ -28,8 +28,10 @@ Self = TypeVar("Self", bound="LedgerConnection")
 class LedgerConnection:
     """What reader and writer stand on. One thread at a time."""
 
-    def __init__(self, endpoint: Endpoint, *, schema: str = SCHEMA) -> None:
+    def __init__(self, endpoint: Endpoint, *, schema: str = SCHEMA, purpose: str = "ledger") -> None:
+        """:param purpose: of the session; `custodian` only looks."""
         self.endpoint = endpoint
+        self.purpose = purpose
         self.schema = schema
         self._connection: Connection | None = None
 
@@ -50,7 +52,7 @@ class LedgerConnection:
     def connection(self) -> Connection:
         """The kept connection, opened on first use and again after it broke."""
         if self._connection is None or self._connection.closed:
-            self._connection = session.connect(self.endpoint, purpose="ledger", lock_timeout_ms=LOCK_TIMEOUT_MS)
+            self._connection = session.connect(self.endpoint, purpose=self.purpose, lock_timeout_ms=LOCK_TIMEOUT_MS)
         return self._connection
 
     def query(self, name: str) -> psycopg.sql.Composed:

@@ -71,10 +71,10 @@ class PgMigrationHook(BaseHook):
 
         return storage_at(self.settings.location(self.target().storage))
 
-    def ledger(self) -> Ledger:
+    def ledger(self, *, purpose: str = "ledger") -> Ledger:
         from migrator.ledger.ledger import Ledger
 
-        return Ledger(self.endpoint())
+        return Ledger(self.endpoint(), purpose=purpose)
 
     def _endpoint(self, connection_id: str, *, role: str | None, search_path: str) -> Endpoint:
         from airflow_migrator.hooks.conninfo import conninfo_of

@@ -102,7 +102,7 @@ class Watcher:
     def _while_connected(self) -> None:
         from airflow_migrator.hooks.pg_migration import PgMigrationHook
 
-        with PgMigrationHook(self.target).ledger() as ledger:
+        with PgMigrationHook(self.target).ledger(purpose="custodian") as ledger:
             while not self.stop.wait(EVERY_SECONDS):
                 self.see(ledger.running() if ledger.exists() else None)
 
