@@ -13,6 +13,7 @@ from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
 from migrator.analysis.rules import BY_ID
 from migrator.analysis.walk.pending import Earlier, lock_orders
+from migrator.catalogue import scripts
 from migrator.documents import from_dict
 from migrator.facts.facts import CatalogFacts
 from migrator.parsing.statements import ParsedFile, parse
@@ -70,7 +71,7 @@ class Example:
 
     @property
     def parsed(self) -> ParsedFile:
-        return parse(self.text, file=self.path.name)
+        return scripts.read(self.text, file=self.path.name, version=None)
 
     @property
     def pending(self) -> tuple[ParsedFile, ...]:

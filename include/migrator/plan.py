@@ -132,6 +132,19 @@ class Finding:
     """The reason given in the metadata's `allow`; an allowed finding never fails analyze."""
 
 
+LEFT_OUT = "left-out"
+"""The rule that notes, once a file, what is left out."""
+
+
+@frozen
+class LeftOut:
+    """A statement of a file that is not sent to the server, because the engine does it."""
+
+    file: str
+    line: int
+    what: str
+
+
 @frozen
 class Plan:
     version: str
@@ -177,6 +190,8 @@ class Plan:
     """Higher versions that the target had when the plan was made."""
     without_files: tuple[str, ...] = ()
     """Applied versions whose files the catalogue did not have."""
+    left_out: tuple[LeftOut, ...] = ()
+    """The files' own BEGIN and COMMIT, and their bookkeeping in schema_migrations."""
 
     @property
     def digest(self) -> str:

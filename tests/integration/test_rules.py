@@ -10,6 +10,7 @@ import pytest
 
 from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
+from migrator.catalogue import scripts
 from migrator.database import schema
 from migrator.database.schema_diff import diff
 from migrator.database.session import Endpoint, connect
@@ -42,7 +43,7 @@ def run(endpoint: Endpoint, texts: Sequence[str]) -> None:
     """Each text as a migration: one transaction when it can be one."""
     with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
         for text in texts:
-            parsed = parse(text, file="run.sql")
+            parsed = scripts.read(text, file="run.sql", version=None)
             assert parsed.problems == ()
             if all(item.transactional for item in parsed.statements):
                 with conn.transaction():

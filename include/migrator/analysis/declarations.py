@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from migrator.analysis import own_words
 from migrator.analysis.inspection import Inspection
 from migrator.catalogue.metadata import Metadata
+from migrator.parsing.statements import ParsedFile
 from migrator.plan import Finding, MigrationType, Severity
 
 RISK_RULE = "risk-understated"
@@ -43,20 +45,24 @@ def declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
                 "choose the safe alternative of the finding on that statement, or write requires_downtime: true",
             )
         )
-    return [*found, *_empty(inspection)]
+    return [*found, *_empty(inspection), *own_words.contradictions(metadata, inspection)]
 
 
 def _empty(inspection: Inspection) -> list[Finding]:
     """A file of comments would be recorded as applied, and everybody would believe that something was done."""
     files = (script.parsed for script in inspection.scripts)
     found = [
-        Finding(EMPTY_RULE, Severity.ERROR, "has no statement", "write what is to be done, or remove it", file=one.file)
+        Finding(EMPTY_RULE, Severity.ERROR, _nothing(one), "write what is to be done, or remove it", file=one.file)
         for one in files
         if not one.statements and not one.unparsed
     ]
     undo = inspection.rollback.parsed if inspection.rollback is not None else None
     if undo is not None and not undo.statements and not undo.unparsed:
         hint = "write what undoes the migration, or say rollback_available: false"
-        message = "has no statement, so it undoes nothing, but rollback_available is true"
+        message = f"{_nothing(undo)}, so it undoes nothing, but rollback_available is true"
         found.append(Finding(EMPTY_RULE, Severity.ERROR, message, hint, file=undo.file))
     return found
+
+
+def _nothing(parsed: ParsedFile) -> str:
+    return "has nothing but what is left out" if parsed.aside.left_out else "has no statement"

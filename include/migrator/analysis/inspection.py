@@ -227,7 +227,7 @@ def _script_of(subject: Subject | None, whole: Whole) -> Script:
 
 
 def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> Finding:
-    line, column = _place_of(hit, script.parsed, subject) if subject else (None, None)
+    line, column = hit.place or (_place_of(hit, script.parsed, subject) if subject else (None, None))
     return Finding(
         rule=rule.id,
         severity=hit.severity or rule.severity,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migrator import documents
+from migrator.catalogue import scripts
 from migrator.errors import ContentChanged, InvalidInput
 from migrator.parsing import suppressions
 from migrator.parsing.sql_text import decode, read_sql
@@ -60,14 +61,17 @@ def texts(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def file_digest(parsed: ParsedFile) -> str:
-    """One SQL file without its layout. What does not parse counts by its tokens, and of the comments those by which
-    its author allows a finding: reviewers decide on them, too."""
+    """One SQL file without its layout. What does not parse counts by its tokens, bookkeeping that is left out as a
+    part of its own, and of the comments those by which the author allows a finding: reviewers decide on them, too. The
+    file's own BEGIN and COMMIT change nothing."""
     allowed = [
         {"statement": item.statement, "rule": item.rule, "reason": item.reason, "until": item.until}
         for item in suppressions.read(parsed).valid
     ]
     sql = [*(statement.digest for statement in parsed.statements), *parsed.unparsed]
-    return documents.digest([*sql, {"allowed": allowed}] if allowed else sql)
+    left_out = [one.digest for one in parsed.aside.bookkeeping]
+    others = {**({"allowed": allowed} if allowed else {}), **({"left_out": left_out} if left_out else {})}
+    return documents.digest([*sql, others] if others else sql)
 
 
 def content_digest(
@@ -135,12 +139,16 @@ def source_name(migration: Migration, step: StepSpec) -> str:
 def parse_sql(migration: Migration, files: Mapping[str, bytes]) -> dict[str, ParsedFile]:
     """The SQL of all steps by the name of its source, in the order in which they run."""
     if not migration.steps:
-        return {name: parse(files[name], file=name) for name in sql_names(migration)}
+        return {name: scripts.read(files[name], file=name, version=migration.version) for name in sql_names(migration)}
     found: dict[str, ParsedFile] = {}
     for step in migration.steps:
         name = source_name(migration, step)
         if name not in found:
-            found[name] = parse(files[name] if step.reads_file else _made(step), file=name)
+            found[name] = (
+                scripts.read(files[name], file=name, version=migration.version)
+                if step.reads_file
+                else parse(_made(step), file=name)
+            )
     return found
 
 
@@ -149,6 +157,11 @@ def _made(step: StepSpec) -> str:
 
     kind = kind_named(step.kind)
     return kind.sql(parameters_of(kind, step.parameters))
+
+
+def parse_rollback(migration: Migration, files: Mapping[str, bytes]) -> ParsedFile | None:
+    name = rollback_name(migration)
+    return None if name is None else scripts.read(files[name], file=name, version=migration.version)
 
 
 def rollback_name(migration: Migration) -> str | None:
@@ -161,10 +174,9 @@ def _name(migration: Migration, path: Path) -> str:
 
 def current_digest(migration: Migration, files: Mapping[str, bytes]) -> str:
     """The content digest of the files as they are now."""
-    rollback = rollback_name(migration)
     return content_digest(
         sql=parse_sql(migration, files),
-        rollback=None if rollback is None else parse(files[rollback], file=rollback),
+        rollback=parse_rollback(migration, files),
         expected_changes=expected_changes(migration),
         metadata=migration.metadata,
     )

@@ -191,12 +191,13 @@ def _cache() -> Path | None:
 def _file(path: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
     from migrator.analysis.inspection import inspect
     from migrator.analysis.known import Known, Sources
+    from migrator.catalogue import scripts
     from migrator.cli.batch import surroundings
     from migrator.parsing.sql_text import read_sql
-    from migrator.parsing.statements import parse
     from migrator.reports.building import analysis_of
 
-    sources = Sources((parse(read_sql(Path(path)), file=str(path)),))
+    version = scripts.version_of(Path(path))
+    sources = Sources((scripts.read(read_sql(Path(path)), file=str(path), version=version),))
     before, others = surroundings(Path(path), settings, server.past)
     facts, basis = server.look(sources.files, before.files)
     inspection = inspect(sources, Known(facts, basis, settings.assumed, before, others, settings.today))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
+from migrator.catalogue import scripts
 from migrator.catalogue.metadata import METADATA_FILE
 from migrator.cli.analysis_cache import AnalysisCache, Kept, Keys, opened
 from migrator.cli.batch_settings import Settings
@@ -151,7 +152,8 @@ def _cores() -> int:
 
 def _analysed(task: Task, settings: Settings) -> Printed:
     file = task.file
-    sources = Sources((parse(read_sql(file) if task.data is None else task.data, file=str(file)),))
+    raw = read_sql(file) if task.data is None else task.data
+    sources = Sources((scripts.read(raw, file=str(file), version=scripts.version_of(file)),))
     before, others = surroundings(file, settings)
     inspection = inspect(sources, Known(assumed=settings.assumed, before=before, pending=others, today=settings.today))
     return outcome_of(analysis_of(str(file), inspection), settings)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from migrator.cli import options
-from migrator.plan import Severity
+from migrator.plan import LEFT_OUT, Severity
 
 if TYPE_CHECKING:
     from migrator.cli.output import Output
@@ -77,7 +77,13 @@ def _print(out: Output, plan: Plan) -> None:
             _print_step(out, step)
     else:
         out.line("rollback: none", style="warning")
+    if plan.left_out:
+        out.line("left out, the engine does it", style="strong")
+    for one in plan.left_out:
+        out.line(f"  {one.file}:{one.line} {one.what}")
     for finding in plan.findings:
+        if finding.rule == LEFT_OUT:
+            continue  # shown above
         note = f" (allowed because {finding.allowed_because})" if finding.allowed_because else ""
         place = f"{finding.file}:{finding.line}: " if finding.file and finding.line else ""
         out.line(f"{place}{finding.severity}: {finding.rule}: {finding.message}{note}", style=str(finding.severity))

@@ -79,6 +79,11 @@ def _print(out: Output, trial: Trial, *, server: str) -> None:
     )
     out.line()
     out.table(("line", "statement", "seconds", "rows", "locks"), (_row(trace) for trace in evidence.statements))
+    if trial.plan.left_out:
+        out.line()
+        out.line("left out, the engine does it", style="strong")
+        for one in trial.plan.left_out:
+            out.line(f"  {one.file}:{one.line} {one.what}")
     if evidence.schema_diff:
         out.line()
         for line in evidence.schema_diff:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import PurePosixPath
 from typing import Any
 
 from migrator.database import withheld
 from migrator.errors import UsageError
+from migrator.parsing.bookkeeping import version_of
 
 _TRUE = frozenset({True, "t", "true", "y", "yes", "on", "1"})
 APPLIED = frozenset({"success", "applied", "ok", "done"})
@@ -41,12 +41,6 @@ def read(rows: Iterable[Mapping[str, Any]]) -> tuple[LegacyRow, ...]:
             found[row.version] = row
     latest = datetime.max.replace(tzinfo=timezone.utc)
     return tuple(sorted(found.values(), key=lambda row: (row.applied_at or latest, row.version)))
-
-
-def version_of(text: str) -> str:
-    """ "2025/001_x.sql" and "001_x" name the same version."""
-    name = PurePosixPath(text.strip()).name
-    return name.removesuffix(".sql")
 
 
 def _row(columns: Mapping[str, Any]) -> LegacyRow:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from migrator.analysis.effects import Assumed, World
 from migrator.analysis.walk.pending import Before, Chain, Earlier, lock_orders
-from migrator.catalogue import content
+from migrator.catalogue import content, scripts
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.catalogue.metadata import METADATA_FILE
 from migrator.errors import BaselineMissing, InvalidInput
-from migrator.parsing.statements import parse
 
 if TYPE_CHECKING:
     from migrator.analysis.walk.lock_order import LockOrder
@@ -97,8 +96,9 @@ def _read(migration: Migration) -> Earlier | None:
         raw = content.read_files(migration)
     except InvalidInput:
         return None
-    files = tuple(parse(raw[name], file=name) for name in content.sql_names(migration))
-    return Earlier(migration.version, migration.relative, files, migration.metadata.transaction)
+    version = migration.version
+    files = tuple(scripts.read(raw[name], file=name, version=version) for name in content.sql_names(migration))
+    return Earlier(version, migration.relative, files, migration.metadata.transaction)
 
 
 def catalogue_of(file: Path, root: Path) -> tuple[Path, str] | None:

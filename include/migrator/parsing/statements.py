@@ -17,6 +17,7 @@ from typing import Any
 
 from migrator.frozen import frozen
 from migrator.parsing import kinds, lexer
+from migrator.parsing.aside import NOTHING_ASIDE, Aside
 from migrator.parsing.lexer import Segment
 from migrator.parsing.measures import measure
 from migrator.parsing.nodes import Node, enum, name_of
@@ -85,6 +86,8 @@ class ParsedFile:
     cosmetic: tuple[str, ...] = ()
     unparsed: tuple[str, ...] = ()
     """Fingerprints of what did not parse, in order, so that the digest of a broken file still changes with it."""
+    aside: Aside = NOTHING_ASIDE
+    """What stands in the file and is not among `statements`, because the engine does it."""
 
     @functools.cached_property
     def lines(self) -> Lines:

@@ -8,7 +8,7 @@ from migrator import wording
 from migrator.analysis.rules import PRIVILEGES
 from migrator.evidence import Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.gates import emergency
-from migrator.plan import Finding, Plan, PredictedLock, Severity
+from migrator.plan import LEFT_OUT, Finding, Plan, PredictedLock, Severity
 from migrator.reports.markdown import SEVERITY
 from migrator.reports.markup import bullets, fenced, table, text
 from migrator.steps.kinds import irreversible
@@ -58,6 +58,7 @@ def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], wh
     else:
         yield "## Statements: predicted and observed\n\n" + _statements(plan, bundle)
         yield "## Schema changes on the restored copy\n\n" + _diff(bundle.dry_run.schema_diff)
+    yield _left_out(plan)
     yield from _sql(plan)
     if plan.assertions:
         shown = "\n\n".join(fenced(query, "sql") for query in plan.assertions)
@@ -207,7 +208,7 @@ def _rollback(plan: Plan, bundle: EvidenceBundle) -> str:
 
 def _findings(findings: Iterable[Finding]) -> str:
     rows = []
-    for finding in _worst_first(findings):
+    for finding in _worst_first(finding for finding in findings if finding.rule != LEFT_OUT):
         where = "" if finding.line is None else f"{finding.file}:{finding.line}"
         allowed = f" **Allowed by the author**: {finding.allowed_because}" if finding.allowed_because else ""
         advice = f"; {finding.help}" if finding.help else ""
@@ -259,6 +260,14 @@ def _statements(plan: Plan, bundle: EvidenceBundle) -> str:
             )
     head = ("Step", "Line", "Predicted locks", "Observed locks", "Prediction", "Rewritten", "Estimate", "Took", "WAL")
     return table(head, rows, solid=(4, 6, 7, 8))
+
+
+def _left_out(plan: Plan) -> str:
+    if not plan.left_out:
+        return ""
+    rows = [(f"{one.file}:{one.line}", one.what) for one in plan.left_out]
+    why = "In the files, but not sent to the server: the engine opens the transaction and keeps the ledger."
+    return f"## Left out\n\n{why}\n\n" + table(("Where", "What"), rows)
 
 
 def _locks(locks: Sequence[PredictedLock | ObservedLock]) -> str:

@@ -31,7 +31,7 @@ from migrator.history.out_of_order import higher
 from migrator.history.out_of_order import require as require_order
 from migrator.history.past import Past
 from migrator.parsing.statements import ParsedFile, parse
-from migrator.plan import Finding, MigrationType, Plan, Risk, Severity
+from migrator.plan import Finding, LeftOut, MigrationType, Plan, Risk, Severity
 from migrator.run import RunContext, system_clock
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def parse_migration(migration: Migration) -> Parsed:
     """Reads and parses the files. :raises InvalidInput: when one cannot be read."""
     raw, metadata = content.read_files(migration), migration.metadata
     sql = content.parse_sql(migration, raw)
-    name = content.rollback_name(migration)
-    rollback = None if name is None else parse(raw[name], file=name)
+    rollback = content.parse_rollback(migration, raw)
     sources = Sources(
         tuple(sql.values()),
         rollback,
@@ -147,6 +146,9 @@ def analyze(
         assumptions=inspection.assumptions,
         emergency=standing.emergency,
         out_of_order=above,
+        left_out=tuple(
+            LeftOut(file.file, one.line, one.what) for file in parsed.sources.files for one in file.aside.left_out
+        ),
     )
     return _with_ledger(plan, standing.applied)
 

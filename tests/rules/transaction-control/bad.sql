@@ -1,3 +1,6 @@
 BEGIN;
 CREATE TABLE t (id bigint);
 COMMIT;
+BEGIN;
+CREATE TABLE u (id bigint);
+COMMIT;

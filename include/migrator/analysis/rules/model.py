@@ -30,6 +30,8 @@ class Hit:
     """A step for the migration's metadata."""
     part: int | None = None
     """Which subcommand, or which column of a CREATE TABLE, it is about, as they are written; None: all of it."""
+    place: tuple[int, int] | None = None
+    """Line and column, for what is no statement that runs."""
 
 
 StatementCheck = Callable[[Subject], Iterator[Hit]]

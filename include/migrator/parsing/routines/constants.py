@@ -46,10 +46,11 @@ def constant(query: str, known: Mapping[str, str]) -> str | None:
     tree = parsed.statements[0].tree
     if len(tree.target_list) != 1 or len(tree.from_clause) or tree.HasField("where_clause"):
         return None
-    return _folded(tree.target_list[0].res_target.val, known)
+    return folded(tree.target_list[0].res_target.val, known)
 
 
-def _folded(node: Node, known: Mapping[str, str]) -> str | None:
+def folded(node: Node, known: Mapping[str, str]) -> str | None:
+    """The same of an expression's node."""
     kind = name_of(node)
     if kind == "a_const":
         which = node.a_const.WhichOneof("val")
@@ -62,9 +63,9 @@ def _folded(node: Node, known: Mapping[str, str]) -> str | None:
     if kind == "type_cast":
         names = strings(node.type_cast.type_name.names)
         plain = names[-1:] == ("text",) and not len(node.type_cast.type_name.array_bounds)
-        return _folded(node.type_cast.arg, known) if plain else None
+        return folded(node.type_cast.arg, known) if plain else None
     if kind == "a_expr" and enum(node.a_expr, "kind") == "AEXPR_OP":
-        left, right = _folded(node.a_expr.lexpr, known), _folded(node.a_expr.rexpr, known)
+        left, right = folded(node.a_expr.lexpr, known), folded(node.a_expr.rexpr, known)
         joined = strings(node.a_expr.name) == ("||",) and left is not None and right is not None
         return f"{left}{right}" if joined else None
     return _called(node.func_call, known) if kind == "func_call" else None
@@ -74,7 +75,7 @@ def _called(call: Node, known: Mapping[str, str]) -> str | None:
     names = strings(call.funcname)
     if call.func_variadic or (len(names) == 2 and names[0] != "pg_catalog"):
         return None
-    arguments = [_folded(item, known) for item in call.args]
+    arguments = [folded(item, known) for item in call.args]
     values = [item for item in arguments if item is not None]
     if len(values) < len(arguments) or not values:
         return None

@@ -6,8 +6,10 @@ from migrator.analysis.rules.model import Rule
 from migrator.analysis.rules.transaction import (
     enum_value,
     held_during_work,
+    left_out,
     lock_order,
     lock_timeout,
+    mixed_bookkeeping,
     mixed_transaction,
     needs_transaction,
     nesting,
@@ -15,6 +17,7 @@ from migrator.analysis.rules.transaction import (
     not_analysed,
     not_in_transaction,
     old_transactions,
+    other_tools_row,
     parameter,
     set_local,
     standby_queries,
@@ -30,6 +33,8 @@ from migrator.analysis.rules.transaction import (
 
 RULES: tuple[Rule, ...] = (
     transaction_control.RULE,
+    mixed_bookkeeping.RULE,
+    other_tools_row.RULE,
     text_reading.RULE,
     parameter.RULE,
     will_fail.RULE,
@@ -51,4 +56,5 @@ RULES: tuple[Rule, ...] = (
     standby_queries.RULE,
     not_analysed.RULE,
     no_rollback.RULE,
+    left_out.RULE,
 )

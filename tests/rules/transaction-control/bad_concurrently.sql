@@ -1,0 +1,3 @@
+BEGIN;
+CREATE INDEX CONCURRENTLY messages_note ON messages (id);
+COMMIT;

@@ -1,0 +1,4 @@
+CREATE TABLE u (id bigint);
+BEGIN;
+CREATE TABLE t (id bigint);
+COMMIT;
