@@ -23,6 +23,7 @@ from migrator.analysis.walk.walk import walk
 from migrator.facts.facts import CatalogFacts
 from migrator.frozen import frozen
 from migrator.parsing import lexer
+from migrator.parsing.generated import as_block
 from migrator.parsing.routines.plpgsql_faults import without_limit
 from migrator.parsing.routines.sql_body import place
 from migrator.parsing.statements import ParsedFile
@@ -156,7 +157,12 @@ def _problems(whole: Whole) -> Iterator[Finding]:
 
 
 def _instead(parsed: ParsedFile, problem: Problem) -> str | None:
-    """UPDATE and DELETE with LIMIT, the way PostgreSQL does it."""
+    """UPDATE and DELETE with LIMIT, and psql's \\gexec, the way PostgreSQL does it."""
+    if problem.message.startswith("\\gexec ") and problem.line is not None:
+        offset = place(parsed.text, problem.line, problem.column or 1)
+        ends = (segment for segment in lexer.scan(parsed.text).segments if segment.cut_by == "\\gexec")
+        before = [segment for segment in ends if segment.end <= offset]
+        return as_block(before[-1].sql) if before else None
     if not problem.message.endswith(('"LIMIT"', '"limit"', '"ORDER"', '"order"')) or problem.line is None:
         return None
     offset = place(parsed.text, problem.line, problem.column or 1)

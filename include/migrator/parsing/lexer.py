@@ -195,7 +195,8 @@ class _Scanner:
         line_end = len(self.text) if line_end < 0 else line_end
         match = _COMMAND.match(self.text, token.start, line_end)
         name = match.group() if match else "\\"
-        self.issues.append(Issue("meta_command", token.start, f"{name} is a psql command, not SQL", psql.advice(name)))
+        advice = psql.advice(name, self.text[token.start + len(name) : line_end].strip())
+        self.issues.append(Issue("meta_command", token.start, f"{name} is a psql command, not SQL", advice))
         if self.start >= 0:
             self._finish(None, cut_by=name)
         return line_end if line_end < len(self.text) else -1

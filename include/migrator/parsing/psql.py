@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath
 
-def advice(name: str) -> str:
+
+def advice(name: str, arguments: str = "") -> str:
     """What to write instead of a psql meta-command."""
+    if name in _INCLUDES and arguments.endswith(".sql"):
+        return _included(PurePosixPath(arguments))
     for names, advice in _ADVICE:
         if name.rstrip("+") in names:
             return advice
     return "remove it: the migration is sent to the server as SQL, psql never reads it"
 
 
+_INCLUDES = ("\\i", "\\ir", "\\include", "\\include_relative")
+
+
+def _included(file: PurePosixPath) -> str:
+    if file.stem.endswith("_rollback"):
+        return (
+            "remove it: the engine runs the rollback script itself, when apply or verify fails or a person asks for it"
+        )
+    name = re.sub(r"[^a-z0-9]+", "_", file.stem.lower()).strip("_")
+    return (
+        "put the statements of that file here, or the file into this folder, and name both in their order: "
+        f"`steps: [{{name: {name}, kind: sql, file: {file.name}}}, ...]`"
+    )
+
+
 _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     (
-        ("\\i", "\\ir", "\\include", "\\include_relative"),
+        _INCLUDES,
         "put the statements of that file here, or name it as a step of its own under `steps`",
     ),
     (

@@ -12,17 +12,18 @@ import hashlib
 import importlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any
 
 from migrator.frozen import frozen
-from migrator.parsing import kinds, lexer
+from migrator.parsing import kinds, lexer, shell
 from migrator.parsing.aside import NOTHING_ASIDE, Aside
 from migrator.parsing.lexer import Segment
 from migrator.parsing.measures import measure
 from migrator.parsing.nodes import Node, enum, name_of
 from migrator.parsing.parts import parts_of
-from migrator.parsing.sql_text import Lines, decode
+from migrator.parsing.sql_text import Lines, SqlText, decode
 from migrator.parsing.syntax_hints import hint_for
 from migrator.problems import Problem
 
@@ -98,6 +99,9 @@ def parse(sql: bytes | str, *, file: str) -> ParsedFile:
     """Everything the file contains. Never raises for any input: what is wrong is in `problems`, ordered by place."""
     decoded = decode(sql, file=file)
     text = decoded.text
+    script = tuple(shell.commands(text))
+    if script:
+        return _shell_script(file, decoded, script)
     scanned = lexer.scan(text)
     lines = Lines(text)
     problems = list(decoded.problems)
@@ -122,6 +126,16 @@ def parse(sql: bytes | str, *, file: str) -> ParsedFile:
         unparsed.append(hashlib.sha256(text[scanned.rest :].encode()).hexdigest())
     problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
     return ParsedFile(file, text, tuple(statements), tuple(problems), decoded.cosmetic, tuple(unparsed))
+
+
+def _shell_script(file: str, decoded: SqlText, commands: Sequence[tuple[int, str, str]]) -> ParsedFile:
+    lines = Lines(decoded.text)
+    problems = [
+        Problem(file, f"{name} is a command of the shell, not SQL", *lines.place(offset), hint=advice)
+        for offset, name, advice in commands
+    ]
+    unparsed = (hashlib.sha256(decoded.text.encode()).hexdigest(),)
+    return ParsedFile(file, decoded.text, (), (*decoded.problems, *problems), decoded.cosmetic, unparsed)
 
 
 def _parse_segment(text: str, segment: Segment, *, file: str, lines: Lines, index: int) -> ParsedStatement | Problem:

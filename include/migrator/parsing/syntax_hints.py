@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _PSQL_VARIABLE = re.compile(r":['\"]?[A-Za-z_]")
+_SHELL_VARIABLE = re.compile(r"\$[A-Za-z_{(]")
 _INVISIBLE = "\u00a0\u200b\u200c\u200d\u2060\ufeff\u202f\u3000"
 _TYPOGRAPHIC = "\u2018\u2019\u201c\u201d\u2013\u2014"
 
@@ -18,6 +19,8 @@ def hint_for(message: str, sql: str, offset: int, words: tuple[str, ...]) -> str
         return "close the quote or comment that opens here"
     if message.startswith("memory exhausted"):
         return "the expression is nested too deep; write it as a list, a join or several statements"
+    if _SHELL_VARIABLE.match(near):
+        return "a shell would put a value in here, and none reads the file: write the value itself"
     if _PSQL_VARIABLE.match(near) and not near.startswith("::"):
         return "psql variables do not exist here: write the value itself"
     if first in ("update", "delete") and re.match(r"limit\b|order\b", near, re.IGNORECASE):

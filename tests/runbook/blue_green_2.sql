@@ -1,0 +1,4 @@
+BEGIN;
+ALTER SCHEMA public RENAME TO blue;
+ALTER SCHEMA green RENAME TO public;
+COMMIT;
