@@ -27,6 +27,7 @@ from migrator.parsing.generated import as_block
 from migrator.parsing.routines.plpgsql_faults import without_limit
 from migrator.parsing.routines.sql_body import place
 from migrator.parsing.statements import ParsedFile
+from migrator.parsing.unseen import one_line
 from migrator.plan import Finding, Severity
 from migrator.problems import Problem
 
@@ -176,7 +177,7 @@ def _from_problem(problem: Problem) -> Finding:
     return Finding(
         rule=NOT_SQL,
         severity=Severity.ERROR,
-        message=problem.message,
+        message=one_line(problem.message),
         help=problem.hint or "",
         file=problem.file,
         line=problem.line,
@@ -237,7 +238,7 @@ def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> F
     return Finding(
         rule=rule.id,
         severity=hit.severity or rule.severity,
-        message=hit.message,
+        message=one_line(hit.message),
         help=rule.alternative if hit.help is None else hit.help,
         alternative_sql=None if subject is not None and subject.nested else hit.alternative_sql,
         suggestion=hit.suggestion,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 from migrator import documents
+from migrator.parsing.unseen import one_line
 from migrator.problems import Problem
 from migrator.reports.paint import printable
 
@@ -59,7 +60,7 @@ class Output:
     def line(self, text: str = "", *, style: str | None = None) -> None:
         """One line of the result; nothing in JSON form."""
         if self.format == "text":
-            self._write(text, style)
+            self._write(one_line(text), style)
 
     def raw(self, text: str) -> None:
         """Text that is the result itself (a schema, an iCalendar file), in every format, unaltered."""
@@ -69,7 +70,7 @@ class Output:
         """Rows under headings; nothing in JSON form. None is shown as "-"."""
         if self.format != "text":
             return
-        cells = [["-" if value is None else printable(str(value)) for value in row] for row in rows]
+        cells = [["-" if value is None else printable(one_line(str(value))) for value in row] for row in rows]
         if self.is_terminal:
             self._rich_table(columns, cells, title)
             return

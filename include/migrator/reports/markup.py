@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 
+from migrator.parsing.unseen import visible
+
 NO_BREAK = "\u00a0"
+
+_SPECIAL = re.compile(r"[\\`*_~\[|]")
+_HEAD = re.compile(r"^([-+=#>]|[0-9]{1,9}(?=[.)]))")
+"""What begins a heading, a quotation or an item of a list."""
+
+
+class Markup(str):
+    """Markdown of our own, in which strangers' texts went through `text`."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, solid: Collection[int] = ()) -> str:
@@ -13,7 +24,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, solid: Collecti
     """
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for row in rows:
-        cells = [text(cell) for cell in row]
+        cells = [_inline(cell) for cell in row]
         shown = [cell.replace(" ", NO_BREAK) if number in solid else cell for number, cell in enumerate(cells)]
         lines.append("| " + " | ".join(shown) + " |")
     return "\n".join(lines)
@@ -24,11 +35,16 @@ def bullets(lines: Iterable[str]) -> str:
 
 
 def text(value: str) -> str:
-    """One line without anything that markdown or HTML would take for its own; `**` stays, we write it ourselves."""
-    flat = " ".join(value.split())
-    for character, escaped in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\["), ("_", "\\_")):
-        flat = flat.replace(character, escaped)
-    return flat
+    """One line without anything that markdown or HTML would take for its own. Markup stays as it is."""
+    shown = _inline(value)
+    return shown if isinstance(value, Markup) else Markup(_HEAD.sub(r"\\\1", shown))
+
+
+def _inline(value: str) -> Markup:
+    if isinstance(value, Markup):
+        return value
+    flat = visible(" ".join(value.split())).replace("&", "&amp;").replace("<", "&lt;")
+    return Markup(_SPECIAL.sub(r"\\\g<0>", flat))
 
 
 def fenced(content: str, language: str) -> str:
@@ -36,4 +52,4 @@ def fenced(content: str, language: str) -> str:
     fence = "```"
     while fence in content:
         fence += "`"
-    return f"{fence}{language}\n{content.strip(chr(10)).rstrip()}\n{fence}"
+    return f"{fence}{language}\n{visible(content).strip(chr(10)).rstrip()}\n{fence}"

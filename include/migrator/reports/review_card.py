@@ -10,7 +10,7 @@ from migrator.evidence import Check, EvidenceBundle, Match, ObservedLock, Verdic
 from migrator.gates import emergency
 from migrator.plan import LEFT_OUT, Finding, Plan, PredictedLock, Severity
 from migrator.reports.markdown import SEVERITY
-from migrator.reports.markup import bullets, fenced, table, text
+from migrator.reports.markup import Markup, bullets, fenced, table, text
 from migrator.steps.kinds import irreversible
 from migrator.steps.suggestions import as_yaml
 
@@ -71,33 +71,35 @@ def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], wh
         )
 
 
-def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[str, ...]:
+def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     """What a reviewer should not overlook, the worst first."""
     rights = [finding.message for finding in plan.findings if finding.rule in PRIVILEGES]
-    found = [f"**privileges**: {text(message)}" for message in rights]
+    found = [Markup(f"**privileges**: {text(message)}") for message in rights]
     checks = [*bundle.restore.checks, *bundle.dry_run.checks]
     for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
         if names := [check.name for check in checks if check.verdict is verdict]:
-            found.append(f"**{words}**: {', '.join(names)}")
+            found.append(Markup(f"**{words}**: {text(', '.join(names))}"))
     if irreversible(plan):
-        found.append("**cannot be undone**: there is no rollback script")
+        found.append(Markup("**cannot be undone**: there is no rollback script"))
     for severity in (Severity.ERROR, Severity.WARNING):
         findings = [finding for finding in plan.findings if finding.severity is severity]
         if findings:
             allowed = sum(1 for finding in findings if finding.allowed_because)
             excused = f", {allowed} of them allowed by the author" if allowed else ""
-            found.append(f"{wording.count(len(findings), severity.value)} of the analysis{excused}")
+            found.append(Markup(f"{wording.count(len(findings), severity.value)} of the analysis{excused}"))
     traces = bundle.dry_run.statements
     if rewritten := sorted({name for trace in traces for name in trace.rewrites}):
-        found.append(f"**rewritten**, and locked meanwhile: {', '.join(rewritten)}")
+        found.append(Markup(f"**rewritten**, and locked meanwhile: {text(', '.join(rewritten))}"))
     for trace in traces:
         if trace.match is Match.MISMATCH:
-            found.append(f"line {trace.line} **is not as predicted**: {'; '.join(map(text, trace.differences))}")
+            told = text("; ".join(trace.differences))
+            found.append(Markup(f"line {trace.line} **is not as predicted**: {told}"))
     opaque = [trace.line for trace in traces if trace.match is Match.NOT_PREDICTED]
     if opaque:
-        found.append(f"nothing could be predicted for line {', '.join(map(str, opaque))}: see what was observed")
+        lines = ", ".join(map(str, opaque))
+        found.append(Markup(f"nothing could be predicted for line {lines}: see what was observed"))
     if plan.requires_downtime:
-        found.append("**downtime** is required, says the author")
+        found.append(Markup("**downtime** is required, says the author"))
     return tuple(found)
 
 
@@ -144,7 +146,7 @@ def _duration(plan: Plan, bundle: EvidenceBundle | None) -> str:
 
 def _on_failure(plan: Plan) -> str:
     if irreversible(plan):
-        return "**no rollback script: the only way out is a forward fix**"
+        return Markup("**no rollback script: the only way out is a forward fix**")
     return {"rollback": "rolled back automatically", "hold": "left as it is, for a person", "ask": "a person is asked"}[
         plan.on_failure.value
     ]
@@ -210,9 +212,11 @@ def _findings(findings: Iterable[Finding]) -> str:
     rows = []
     for finding in _worst_first(finding for finding in findings if finding.rule != LEFT_OUT):
         where = "" if finding.line is None else f"{finding.file}:{finding.line}"
-        allowed = f" **Allowed by the author**: {finding.allowed_because}" if finding.allowed_because else ""
         advice = f"; {finding.help}" if finding.help else ""
-        rows.append((SEVERITY[finding.severity], finding.rule, where, finding.message + advice + allowed))
+        said = text(finding.message + advice)
+        if finding.allowed_because:
+            said = Markup(f"{said} **Allowed by the author**: {text(finding.allowed_because)}")
+        rows.append((SEVERITY[finding.severity], finding.rule, where, said))
     return table(("Severity", "Rule", "Where", "What"), rows, solid=(0,)) if rows else ""
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from migrator.catalogue.metadata import FILE_KEY, StepSpec
 from migrator.plan import OnFailure
-from migrator.reports.markup import fenced
+from migrator.reports.markup import fenced, text
 from migrator.steps.kinds import kind_named
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ LONGEST_FILE = 20_000
 
 def document(migration: Migration) -> str:
     metadata = migration.metadata
-    parts = [f"# {metadata.version}", metadata.description]
+    parts = [f"# {text(metadata.version)}", text(metadata.description)]
     if metadata.notes.strip():
         parts.append(metadata.notes.strip())
     parts.append(_table(migration))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_migrator.notifications import log, pagerduty, slack, smtp
 from airflow_migrator.notifications.message import EMERGENCY
+from migrator.parsing.unseen import visible
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,6 +35,7 @@ def notify(message: Message, notifications: Iterable[Notification], context: Con
     A channel that fails is logged and does not stop the others: news must not change what happened to the database.
     """
     channels, sent = dict(CHANNELS), []
+    message = replace(message, text=visible(message.text))
     for notification in notifications:
         if notification.events and message.event not in (*notification.events, EMERGENCY):
             continue

@@ -136,7 +136,9 @@ def approvals(hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> tupl
 
 def answer_line(given: LedgerReview) -> str:
     """One earlier approval, for the card of the next reviewer."""
-    return f"{given.decided_at:%Y-%m-%d %H:%M %Z}, **{given.reviewer}**: {given.reason}"
+    from migrator.reports.markup import Markup, text
+
+    return Markup(f"{given.decided_at:%Y-%m-%d %H:%M %Z}, **{text(given.reviewer)}**: {text(given.reason or '')}")
 
 
 def reviewer_of(user: Mapping[str, Any] | None, reviewers: Mapping[str, str]) -> str:

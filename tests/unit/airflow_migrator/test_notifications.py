@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import logging
+import re
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -98,6 +99,21 @@ def test_a_missing_provider_says_what_to_install_and_stops_nothing(
     monkeypatch.setitem(__import__("sys").modules, f"airflow.providers.{kind}", None)
     assert notify(BAD, [Notification(kind), Notification("log")], {}) == ("log",)
     assert f"needs the provider 'apache-airflow-providers-{kind}'" in caplog.text
+
+
+def test_slack_is_not_told_to_call_anybody() -> None:
+    from airflow_migrator.notifications.slack import text_of
+
+    message = Message("failed", "001_one", "production", "<!channel> & <@U1> <http://x|y>", "http://airflow/run")
+    shown = text_of(message)
+    assert "&lt;!channel&gt; &amp; &lt;@U1&gt; &lt;http://x|y&gt;" in shown
+    assert re.findall("<[^>]*>", shown) == ["<http://airflow/run|open the run>"]
+
+
+def test_every_channel_shows_what_cannot_be_seen(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert notify(Message("failed", "001_one", "production", "safe \u202eon"), [Notification("log")], {}) == ("log",)
+    assert "safe <U+202E>on" in caplog.text
 
 
 def test_an_early_failure_names_stage_and_reason() -> None:

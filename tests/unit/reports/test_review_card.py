@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+from markdown_it import MarkdownIt
+
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, Verdict
 from migrator.plan import Finding, Plan, Severity
 from migrator.rehearsal.comparison import judged
+from migrator.reports.markup import Markup
+from migrator.reports.markup import text as escaped
 from migrator.reports.review_card import card, concerns
 from tests.evidence import make_bundle
 from tests.factories import make_plan, plan_from_sql
@@ -89,7 +94,12 @@ def test_what_was_not_done_is_not_called_passed() -> None:
 
 def test_others_answers_and_the_time_of_applying() -> None:
     plan = make_plan()
-    text = card(plan, bundle_of(plan), answers=["**alice**: fine | by <me>"], when="next window: Tue 02:00")
+    text = card(
+        plan,
+        bundle_of(plan),
+        answers=[Markup(f"**alice**: {escaped('fine | by <me>')}")],
+        when="next window: Tue 02:00",
+    )
     assert "### Answered already\n\n- **alice**: fine \\| by &lt;me>\n" in text
     assert "| Will be applied | next window: Tue 02:00 |" in text
 
@@ -109,3 +119,39 @@ def test_without_evidence_it_is_the_plans_page() -> None:
     assert "## Statements\n\n| Step | Line | Predicted locks | Rewrites |" in text
     for promise in ("proved", "restored copy", "An answer covers"):
         assert promise not in text
+
+
+FORGED = (
+    "\\*\\*approved\\*\\* **approved** \\\\**approved** ~~not~~ `x` [x](http://x) <b>x</b> ![x](y)",
+    "# approved",
+    "> approved",
+    "1. approved",
+    "- approved",
+    "line\n\n## approved\n\n---",
+    "a | b\n--- | ---",
+    "safe \u202edevorppa\u202c",
+)
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_an_author_cannot_forge_the_cards_own_words(forged: str) -> None:
+    """Rendered as Airflow does it: whatever the author writes is text of one paragraph."""
+    finding = Finding("rule", Severity.WARNING, forged, help=forged, allowed_because=forged)
+    plan = plan_from_sql("SELECT 1;", description=forged, findings=(finding,))
+    honest = replace(finding, message="x", help="x", allowed_because="x")
+    plain = plan_from_sql("SELECT 1;", description="x", findings=(honest,))
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+    def shape(one: Plan) -> list[str]:
+        tokens = parser.parse(card(one, None))
+        return [inner.type for token in tokens for inner in (token.children or [token]) if inner.type != "text"]
+
+    assert shape(plan) == shape(plain)
+    assert "\u202e" not in card(plan, None)
+    if "\u202e" in forged:
+        assert "safe <U+202E>devorppa<U+202C>".replace("<", "&lt;") in card(plan, None)
+
+
+def test_sql_on_the_card_shows_what_cannot_be_seen() -> None:
+    plan = plan_from_sql("SELECT 1; -- \u202e\u2066x\u200b")
+    assert "-- <U+202E><U+2066>x<U+200B>" in card(plan, None)

@@ -1,4 +1,4 @@
-"""Rules of taste and of compatibility: `info`, never a reason to stop."""
+"""Rules of taste and of compatibility: `info`, never a reason to stop, but for names that are not what they seem."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from migrator.analysis.rules.style import (
     prefer_text,
     prefer_timestamptz,
     primary_key,
+    unseen_characters,
 )
 
 RULES: tuple[Rule, ...] = (
+    unseen_characters.RULE,
     prefer_bigint.RULE,
     prefer_identity.RULE,
     prefer_text.RULE,

@@ -1,0 +1,1 @@
+CREATE TABLE shops_new​ (id bigint PRIMARY KEY);

@@ -1,0 +1,1 @@
+CREATE TABLE "my shops" (id bigint PRIMARY KEY);

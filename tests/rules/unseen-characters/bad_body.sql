@@ -1,0 +1,1 @@
+DO $$ BEGIN CREATE TABLE shops⁠ (id bigint PRIMARY KEY); END $$;

@@ -1,0 +1,1 @@
+CREATE TABLE U&"shops\200B" (id bigint PRIMARY KEY);

@@ -1,0 +1,2 @@
+ALTER TABLE messages ADD COLUMN "a
+b" text;

@@ -1,0 +1,2 @@
+-- ‮ only a comment
+ALTER TABLE messages ADD COLUMN note text;
