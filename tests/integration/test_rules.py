@@ -47,7 +47,7 @@ def run(endpoint: Endpoint, texts: Sequence[str]) -> None:
             assert parsed.problems == ()
             if all(item.transactional for item in parsed.statements):
                 with conn.transaction():
-                    conn.execute(text.encode())
+                    conn.execute(";\n".join(statement.sql for statement in parsed.statements).encode())
             else:
                 for statement in parsed.statements:
                     conn.execute(statement.sql.encode())

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migrator import __version__
+from migrator.catalogue import scripts
 from migrator.catalogue.metadata import METADATA_FILE
 from migrator.frozen import frozen
 
@@ -205,7 +206,8 @@ class Keys:
         if root not in self._catalogues:
             self._catalogues[root] = catalogue_digest(root) if root is not None else b""
         day = self._today if b"migrator" in data.lower() else b""
-        return _digest(self._same, os.fsencode(file), self._catalogues[root], day, data)
+        version = (scripts.version_of(file) or "").encode()
+        return _digest(self._same, os.fsencode(file), version, self._catalogues[root], day, data)
 
     def root_of(self, file: Path) -> Path | None:
         return self._root_of(file) if (file.parent / METADATA_FILE).is_file() else None

@@ -155,7 +155,8 @@ def _print(
     good = f"{len(chosen)} migration{'s' if len(chosen) != 1 else ''} checked"
     if count or warnings:
         out.line(
-            f"{good}: {count} error{'s' if count != 1 else ''}, {len(warnings)} warning{_s(warnings)}", style="bad"
+            f"{good}: {count} error{'s' if count != 1 else ''}, {len(warnings)} warning{_s(warnings)}",
+            style="bad" if count or strict else "warning",
         )
     else:
         out.line(f"{good}: no problems", style="good")

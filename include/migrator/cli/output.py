@@ -7,7 +7,9 @@ one JSON document, so `line`, `table` and `problems` write nothing there.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
@@ -90,17 +92,24 @@ class Output:
 
     def note(self, text: str) -> None:
         """A remark on standard error, in every format."""
-        self.stderr.write(printable(text) + "\n")
+        self._remark(printable(text))
 
     def error(self, text: str) -> None:
         """Why the command stops, on standard error, in every format."""
-        self.stderr.write(f"migrator: {printable(text)}\n")
+        self._remark(f"migrator: {printable(text)}")
+
+    def _remark(self, text: str) -> None:
+        if self.stderr.isatty():
+            width = shutil.get_terminal_size().columns
+            text = "\n".join(_broken(line, width) for line in text.split("\n"))
+        self.stderr.write(text + "\n")
 
     def _write(self, text: str, style: str | None) -> None:
         if self.is_terminal:
             from rich.text import Text
 
-            self._terminal().print(Text(printable(text), style=STYLES.get(style or "", "")), soft_wrap=True)
+            shown = _broken(printable(text), self._terminal().width)
+            self._terminal().print(Text(shown, style=STYLES.get(style or "", "")), soft_wrap=True)
         else:
             self.stdout.write(printable(text) + "\n")
 
@@ -125,3 +134,19 @@ class Output:
 
             self._console = Console(file=self.stdout, highlight=False)
         return self._console
+
+
+def _broken(line: str, width: int) -> str:
+    """A line broken at blanks, the rest of it further in. A path is never broken: terminals make it a link."""
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    if len(line) <= width or not line.strip():
+        return line
+    return textwrap.fill(
+        line.strip(" "),
+        max(width, len(indent) + 20),
+        initial_indent=indent,
+        subsequent_indent=indent + "    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )

@@ -53,6 +53,8 @@ def options(statement: ParsedStatement) -> tuple[str, str] | None:
             return f"ISOLATION LEVEL {value.upper()} is not what a migration runs in", _SEES_ONE_MOMENT
         if name == "transaction_read_only" and value in _TRUE:
             return "READ ONLY is not what a migration runs in", _READ_ONLY
+        if not begins(statement) and (name, value) in _TOO_LATE:
+            return f"{statement.kind} comes too late: the engine's transaction has begun", _HAS_IT
         if name == "transaction_deferrable" and value in _TRUE:
             return "DEFERRABLE is not what a migration runs in", _DEFERRABLE
         if name == "snapshot":
@@ -60,6 +62,13 @@ def options(statement: ParsedStatement) -> tuple[str, str] | None:
     return None
 
 
+_TOO_LATE = (
+    ("transaction_isolation", "read uncommitted"),
+    ("transaction_deferrable", "0"),
+    ("transaction_deferrable", "false"),
+)
+"""What PostgreSQL refuses after the first query, though it changes nothing."""
+_HAS_IT = "take it out: a migration runs so anyway"
 _TRUE = ("1", "true", "on", "yes", "t", "y")
 
 

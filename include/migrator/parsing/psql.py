@@ -10,6 +10,8 @@ def advice(name: str, arguments: str = "") -> str:
     """What to write instead of a psql meta-command."""
     if name in _INCLUDES and arguments.endswith(".sql"):
         return _included(PurePosixPath(arguments))
+    if name == "\\set" and arguments.upper().startswith("ON_ERROR_"):
+        return "remove it: the engine stops at the first error, and rolls the file's transaction back"
     for names, advice in _ADVICE:
         if name.rstrip("+") in names:
             return advice

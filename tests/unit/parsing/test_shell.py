@@ -64,6 +64,12 @@ def test_an_included_file_is_offered_as_a_step(command: str) -> None:
     assert "under `steps`" in psql.advice(command, ":file")
 
 
+def test_what_psql_is_told_about_errors_is_so_anyway() -> None:
+    (found,) = parse("\\set ON_ERROR_STOP on\nSELECT 1;", file="x.sql").problems
+    assert found.hint is not None
+    assert "stops at the first error" in found.hint
+
+
 def test_gexec_of_one_column_has_a_block() -> None:
     block = as_block("SELECT format('DROP TABLE %I', t) FROM ts")
     assert block is not None

@@ -24,7 +24,7 @@ RULE = Rule(
     " UPDATE, DELETE, MERGE, SELECT, LOCK, and DO blocks of these)",
     effect="the engine opens the transaction, checks that the version is not applied, and writes its ledger's row in"
     " it: the same twice could contradict each other",
-    alternative="nothing is to be done; new files need neither",
+    alternative="nothing; new files need neither. That table gets no new rows: `migrator status` says what is applied",
     without_sql="always: there is nothing to write instead",
     source=DOCS + "sql-begin.html",
     script=check,

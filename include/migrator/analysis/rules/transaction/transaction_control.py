@@ -42,4 +42,5 @@ RULE = Rule(
     statement=check,
     script=check_around,
     in_rollback=True,
+    allowable=False,
 )
