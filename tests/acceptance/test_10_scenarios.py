@@ -150,7 +150,28 @@ def test_b16_constraint_fails_at_commit(case: Case) -> None:
     case.expect_not_applied(status=("failed", "rolled_back"))
 
 
-@scenario(migrations={"": Files(sql="BEGIN;\n" + ADD_TABLE + "COMMIT;\n")})
+@scenario(
+    migrations={
+        "": Files(
+            sql="BEGIN;\nDO $$ BEGIN PERFORM 1 FROM schema_migrations; IF FOUND THEN RETURN; END IF; END $$;\n"
+            + ADD_TABLE
+            + "COMMIT;\n",
+            rollback="BEGIN;\nDROP TABLE labels;\nEND;\n",
+        )
+    }
+)
+def test_b18_the_engine_does_what_the_file_would(case: Case) -> None:
+    run = case.trigger()
+    assert run.wait() == "success"
+    row = case.row()
+    assert row is not None
+    assert row.status == "success"
+    assert row.verified_at is not None
+    assert case.value("SELECT to_regclass('labels')") is not None
+    assert case.value("SELECT to_regclass('schema_migrations')") is None
+
+
+@scenario(migrations={"": Files(sql="SAVEPOINT half;\n" + ADD_TABLE)})
 def test_b18_transaction_control_is_refused(case: Case) -> None:
     run = case.trigger()
     assert run.wait() == "failed"

@@ -32,7 +32,9 @@ allowance that nothing needs, that has expired or has no reason is itself a find
 `github`, `gitlab` or `markdown`. How to use them in CI: [migrations/README.md](../../../migrations/README.md).
 
 Besides the rules below there are findings with the ids `not-analysable` (it does not parse, or is not SQL), `allow`
-(something is wrong with an allowance), `risk-understated`, `type-mismatch`, `downtime-not-declared`,
+(something is wrong with an allowance), `risk-understated`, `type-mismatch`, `downtime-not-declared`, `nothing-to-do`,
+`another-versions-row` (bookkeeping in `schema_migrations` that is not about this migration), `header-contradicts` (the
+comment at the head of a file says something else than the metadata),
 `undeclared-dependency` (it needs what a migration makes that it does not depend on), `pending-conflict` (it fails once
 an earlier migration is applied), and, when `--validate-syntax` lets the target's server read the file, `server-syntax`,
 `unknown-name`, `missing-privilege` and `server-unsure`.
