@@ -157,8 +157,9 @@ def test_rows_that_make_it_fail_are_counted_and_named(copies: Endpoint, copy: En
     error = failed(plan, copies, copy)
     check = check_of(error.evidence, "data")
     assert check.verdict is Verdict.FAILED
-    assert "500 rows of messages where (tenant_id) is there more than once: id=1; id=2;" in check.detail
-    assert "100 rows of messages where the CHECK is false: id=5; id=10;" in check.detail
+    assert "500 rows of messages where (tenant_id) is there more than once; " in check.detail
+    assert "100 rows of messages where the CHECK is false" in check.detail
+    assert "id=" not in check.detail
     assert check.detail in str(error)
 
 

@@ -67,7 +67,7 @@ FIXED: Mapping[str, Mapping[str, Parts]] = {
     "enum.c": {"55P04": ALL},  # unsafe use of a new label of an enum type
     "int.c": {"22003": ALL, "22012": ALL},
     "int8.c": {"22012": ALL},
-    "numeric.c": {"22012": ALL},
+    "numeric.c": {"22003": DETAILED, "22012": ALL},
     "float.c": {"22012": ALL},
     "cash.c": {"22012": ALL},
     "varchar.c": {"22001": MESSAGE},  # the length that the type allows
@@ -93,19 +93,15 @@ OF_FUNCTION: Mapping[tuple[str, str], Parts] = {
 """In pl_exec.c, where RAISE has its source, too. DETAIL holds the parameters (print_strict_params)."""
 
 _TYPE = r"[a-z][a-z0-9_ ]*"
-CUT: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = (
-    (
-        frozenset({"22P02", "22007"}),
-        re.compile(rf'(invalid input syntax for type {_TYPE})(?:: ".*)?', re.DOTALL),
-        r"\1",
-    ),
-    (frozenset({"22P02"}), re.compile(r'(invalid input value for enum [\w.]+): ".*', re.DOTALL), r"\1"),
-    (
-        frozenset({"22003"}),
-        re.compile(rf'value ".*" is out of range for type ({_TYPE})', re.DOTALL),
-        r"a value is out of range for type \1",
-    ),
-    (frozenset({"22008"}), re.compile(r'(date/time field value out of range): ".*', re.DOTALL), r"\1"),
+CUT: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = tuple(
+    (frozenset(states), re.compile(template, re.DOTALL), told)
+    for states, template, told in (
+        (("22P02", "22007"), rf'(invalid input syntax for type {_TYPE})(?:: ".*)?', r"\1"),
+        (("22P02",), r'(invalid input value for enum [\w.]+): ".*', r"\1"),
+        (("22003",), rf'(?:value )?".*" is out of range for type ({_TYPE})', r"a value is out of range for type \1"),
+        (("22003",), r"(value out of range: (?:over|under)flow)", r"\1"),
+        (("22008",), r'((?:date/time field value|timestamp|interval|date|time) out of range)(?:: ".*)?', r"\1"),
+    )
 )
 """Templates of src/backend/utils/adt that name the type and then the value, or the other way round: what is told of
 them. In English only; other languages get our words."""
@@ -132,9 +128,9 @@ PARSED = frozenset(
         *("aggregatecmds", "alter", "cluster", "collationcmds", "comment", "conversioncmds", "copy", "createas"),
         *("define", "dropcmds", "event_trigger", "explain", "functioncmds", "indexcmds", "lockcmds", "matview"),
         *("opclasscmds", "operatorcmds", "policy", "publicationcmds", "schemacmds", "seclabel", "statscmds"),
-        *("tablecmds", "trigger", "tsearchcmds", "typecmds", "user", "utility", "vacuum", "view"),
+        *("tablecmds", "trigger", "tsearchcmds", "typecmds", "user", "utility", "vacuum", "vacuumlazy", "view"),
     )
-) | {"gram.y", "scan.l"}
+) | {"gram.y", "scan.l", "scansup.c"}
 
 LOOKUPS = frozenset(
     f"{name}.c"
