@@ -179,7 +179,7 @@ def test_no_stage_calls_a_twin(
     monkeypatch.chdir(trapped.folder)
     _command_line(trapped)
     found = capsys.readouterr().out
-    assert "1 row of public.notes where (body) refers to no row of public.words: id=1" in found
+    assert "1 row of public.notes where (body) refers to no row of public.words" in found
     assert "1 row of public.day_one where the partition's bound does not admit it" in found
 
 

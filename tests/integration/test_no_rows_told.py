@@ -524,6 +524,7 @@ def test_a_task(
     require_no_row_in("".join(traceback.format_exception(caught.value)) + str(pushed) + log)
     assert "as a worker does" in log
     assert len(pushed) == 1
+    assert "withheld/verify.txt" in pushed[0]
     (kept,) = tmp_path.rglob("withheld/verify.txt")
     assert kept.parent.parent.name == "manual__1"
     assert "a b%20#c" in str(kept)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from migrator.database import session
+from migrator.database import session, withheld
 from migrator.database.activity import Blocker, blockers_of
 from migrator.database.backoff import backoff
 from migrator.database.session import Endpoint
@@ -76,7 +76,7 @@ class _Observer:
         self._endpoint = endpoint
         self._pid_of = pid_of
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="migration observer", daemon=True)
+        self._thread = threading.Thread(target=withheld.keeping(self._watch), name="migration observer", daemon=True)
         self._seen: dict[int, Blocker] = {}
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import psycopg
 
-from migrator.database import queries, session
+from migrator.database import queries, session, withheld
 from migrator.database.session import Connection, Endpoint
 from migrator.database.told import words
 from migrator.errors import MigratorError
@@ -51,7 +51,9 @@ class LockSampler:
         self._seen, self._ended = set(), threading.Event()
         ready = threading.Event()
         watch = _Watch(self._connection, pid, held, expected or {}, self._seen, self._ended)
-        self._thread = threading.Thread(target=watch.run, args=(ready,), name=f"locks of {pid}", daemon=True)
+        self._thread = threading.Thread(
+            target=withheld.keeping(watch.run), args=(ready,), name=f"locks of {pid}", daemon=True
+        )
         self._thread.start()
         ready.wait(timeout=10)
 

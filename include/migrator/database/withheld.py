@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
+P = ParamSpec("P")
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 KEPT_DAYS = 30
 """Of files that no run's retention cleans up: those of the command line."""
@@ -69,6 +70,8 @@ class Keeper:
         self._tell = tell
         self._place: Place | None = None
         self._broken = False
+        self.said = ""
+        """Where the words are, once there are any."""
 
     def keep(self, text: str) -> None:
         """Never raises: what the server refused matters more than where its words are."""
@@ -80,7 +83,8 @@ class Keeper:
             now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             place.append(f"{now} {text.rstrip()}\n\n")
             if first:
-                self._tell(f"the server's own words: {place.name}, readable by {place.readers}")
+                self.said = f"the server's own words: {place.name}, readable by {place.readers}"
+                self._tell(self.said)
         except Exception as exc:  # a storage of any kind, each with errors of its own; none of them saw the text
             self._broken = True
             self._tell(f"the server's own words could not be kept ({type(exc).__name__})")
@@ -97,6 +101,17 @@ def kept_by(keeper: Keeper) -> Iterator[Keeper]:
         yield keeper
     finally:
         _KEEPER.reset(token)
+
+
+def keeping(work: Callable[P, None]) -> Callable[P, None]:
+    """`work` for a thread of its own, with the keeper of this one: a new thread has none."""
+    keeper = _KEEPER.get()
+
+    def kept(*args: P.args, **kwargs: P.kwargs) -> None:
+        with kept_by(keeper) if keeper is not None else nullcontext():
+            work(*args, **kwargs)
+
+    return kept
 
 
 def keep(text: str) -> None:

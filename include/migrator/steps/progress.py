@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from migrator.database import queries, session
+from migrator.database import queries, session, withheld
 from migrator.database.activity import blockers_of
 from migrator.database.told import words
 from migrator.errors import MigratorError
@@ -68,7 +68,10 @@ def watching(pid: int, step: Step, ctx: StepContext, *, cursor: dict[str, Any] |
     """
     ended = threading.Event()
     thread = threading.Thread(
-        target=_watch, args=(pid, step, ctx, cursor, ended), name=f"progress of {step.name}", daemon=True
+        target=withheld.keeping(_watch),
+        args=(pid, step, ctx, cursor, ended),
+        name=f"progress of {step.name}",
+        daemon=True,
     )
     thread.start()
     try:

@@ -58,14 +58,12 @@ class MigrationTask:
         what = f"{self.stage} of {self.version} on {self.target} (run {context['dag_run'].run_id})"
         started = time.monotonic()
         self.log.info("%s starts, attempt %s", what, context["ti"].try_number)
+        keeper = withheld.Keeper(lambda: self._withheld(context), self.log.warning)
         try:
-            with (
-                withheld.kept_by(withheld.Keeper(lambda: self._withheld(context), self.log.warning)),
-                in_airflow_words(),
-            ):
+            with withheld.kept_by(keeper), in_airflow_words():
                 yield
         except Exception as exc:
-            self.leave_refusal(context, exc)
+            self.leave_refusal(context, exc, keeper.said)
             raise
         self.log.info("%s done in %.3f s", what, time.monotonic() - started)
 
@@ -74,11 +72,12 @@ class MigrationTask:
 
         return place_of(self.store(context), self.stage)
 
-    def leave_refusal(self, context: Context, exc: Exception) -> None:
-        """Keep why it failed for the run's page, which cannot read logs."""
+    def leave_refusal(self, context: Context, exc: Exception, withheld_words: str = "") -> None:
+        """Keep why it failed for the run's page, which cannot read logs, and where the rest of it is."""
         if not isinstance(exc, AirflowSkipException):
             with suppress(Exception):  # the failure itself matters more than telling of it twice
-                context["ti"].xcom_push(key=REFUSAL, value=str(exc)[:LONGEST_REFUSAL])
+                parts = (str(exc)[:LONGEST_REFUSAL], withheld_words)
+                context["ti"].xcom_push(key=REFUSAL, value="\n".join(part for part in parts if part))
 
     def migration_hook(self) -> PgMigrationHook:
         from airflow_migrator.hooks.pg_migration import PgMigrationHook

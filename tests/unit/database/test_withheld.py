@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from threading import Thread
 
 from migrator.database import withheld
 from migrator.database.withheld import Keeper, LocalFile, file_of_command, keep, kept_by
@@ -55,6 +56,16 @@ def test_what_a_command_kept_goes_after_a_month(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b.txt", "c.yaml"]
     assert Path(place.name).parent == tmp_path
     assert "analyze" in place.name
+
+
+def test_a_thread_keeps_where_the_one_that_started_it_does(tmp_path: Path) -> None:
+    path = tmp_path / "kept.txt"
+    with kept_by(Keeper(lambda: LocalFile(path), str)):
+        threads = [Thread(target=withheld.keeping(keep), args=("ours",)), Thread(target=keep, args=("nobody's",))]
+    for thread in (*threads, Thread(target=withheld.keeping(keep), args=("nobody's either",))):
+        thread.start()
+        thread.join()
+    assert path.read_text().endswith(" ours\n\n")
 
 
 def test_an_inner_keeper_gives_way_to_the_outer_one(tmp_path: Path) -> None:
