@@ -12,6 +12,7 @@ from migrator.parsing.nodes import Node, enum, name_of
 from migrator.parsing.statements import ParsedStatement
 
 _BEGINS = ("TRANS_STMT_BEGIN", "TRANS_STMT_START")
+_WITHIN = ("TRANS_STMT_SAVEPOINT", "TRANS_STMT_RELEASE", "TRANS_STMT_ROLLBACK_TO")
 _OF_THE_NEXT = ("default_transaction_isolation", "default_transaction_read_only", "default_transaction_deferrable")
 _SAME = ("read committed", "read uncommitted")
 """PostgreSQL treats both alike: https://www.postgresql.org/docs/current/transaction-iso.html"""
@@ -32,12 +33,12 @@ OUT = "take it out, or move it between BEGIN and COMMIT"
 
 
 def find(statements: Sequence[ParsedStatement]) -> tuple[int, int] | None:
-    """Indexes of the BEGIN and the COMMIT around the file; None when it has no such pair. What stands between them is
-    not looked at: more of it is refused as any transaction control."""
-    places = [item.index for item in statements if item.name == "transaction_stmt"]
-    if len(places) < 2:
+    """Indexes of the BEGIN and the COMMIT around the file; None when it has no such pair, or more than one: then it is
+    not one transaction, and each of them is refused. Savepoints between them are refused one by one."""
+    marks = [item for item in statements if item.name == "transaction_stmt" and enum(item.tree, "kind") not in _WITHIN]
+    if len(marks) != 2:
         return None
-    first, last = statements[places[0]], statements[places[-1]]
+    first, last = marks
     ends = enum(last.tree, "kind") == "TRANS_STMT_COMMIT" and not last.tree.chain
     return (first.index, last.index) if begins(first) and ends else None
 

@@ -76,6 +76,9 @@ def test_a_pair_around_the_file_is_the_engines(begin: str, end: str) -> None:
         "CREATE TABLE t (); COMMIT;",
         "COMMIT; CREATE TABLE t (); BEGIN;",
         "SAVEPOINT a; CREATE TABLE t (); COMMIT;",
+        "BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;",
+        "BEGIN; BEGIN; SELECT 1; COMMIT;",
+        "BEGIN; SELECT 1; ROLLBACK; COMMIT;",
     ],
 )
 def test_what_is_no_such_pair_stays_for_the_rule_to_refuse(sql: str) -> None:
@@ -83,8 +86,8 @@ def test_what_is_no_such_pair_stays_for_the_rule_to_refuse(sql: str) -> None:
 
 
 def test_transaction_control_in_the_middle_stays() -> None:
-    parsed = read("BEGIN; SELECT 1; SAVEPOINT a; COMMIT; BEGIN; SELECT 2; COMMIT;")
-    assert kinds(parsed) == ["SELECT", "SAVEPOINT", "COMMIT", "BEGIN", "SELECT"]
+    parsed = read("BEGIN; SELECT 1; SAVEPOINT a; SELECT 2; ROLLBACK TO a; RELEASE a; COMMIT;")
+    assert kinds(parsed) == ["SELECT", "SAVEPOINT", "SELECT", "ROLLBACK TO SAVEPOINT", "RELEASE SAVEPOINT"]
 
 
 @pytest.mark.parametrize(

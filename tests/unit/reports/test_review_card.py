@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, Verdict
-from migrator.plan import Finding, Plan, Severity
+from migrator.plan import LEFT_OUT, Finding, LeftOut, Plan, Severity
 from migrator.rehearsal.comparison import judged
 from migrator.reports.markup import Markup
 from migrator.reports.markup import text as escaped
@@ -155,3 +155,13 @@ def test_an_author_cannot_forge_the_cards_own_words(forged: str) -> None:
 def test_sql_on_the_card_shows_what_cannot_be_seen() -> None:
     plan = plan_from_sql("SELECT 1; -- \u202e\u2066x\u200b")
     assert "-- <U+202E><U+2066>x<U+200B>" in card(plan, None)
+
+
+def test_what_is_left_out_has_a_section_of_its_own() -> None:
+    told = Finding(LEFT_OUT, Severity.INFO, "not sent to the server")
+    plan = plan_from_sql("SELECT 1;", findings=(told,), left_out=(LeftOut("001_x.sql", 7, "BEGIN"),))
+    text = card(plan, None)
+    assert "## Left out\n\n" in text
+    assert "| 001\\_x.sql:7 | BEGIN |" in text
+    assert "## Findings\n\nNone." in text
+    assert "Left out" not in card(plan_from_sql("SELECT 1;"), None)

@@ -8,13 +8,19 @@ from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.script import Script
 from migrator.plan import LEFT_OUT, Severity
 
+READ_STATUS = "nothing; the table gets no new rows, `migrator status` says what is applied"
+
 
 def check(script: Script) -> Iterator[Hit]:
     """Once a file, however much it is."""
     left_out = script.parsed.aside.left_out
     if left_out:
         listed = ", ".join(f"{one.what} (line {one.line})" for one in left_out)
-        yield Hit(f"not sent to the server, the engine does it: {listed}", place=(left_out[0].line, left_out[0].column))
+        yield Hit(
+            f"not sent to the server, the engine does it: {listed}",
+            help=READ_STATUS if script.parsed.aside.bookkeeping else None,
+            place=(left_out[0].line, left_out[0].column),
+        )
 
 
 RULE = Rule(
@@ -24,7 +30,7 @@ RULE = Rule(
     " UPDATE, DELETE, MERGE, SELECT, LOCK, and DO blocks of these)",
     effect="the engine opens the transaction, checks that the version is not applied, and writes its ledger's row in"
     " it: the same twice could contradict each other",
-    alternative="nothing; new files need neither. That table gets no new rows: `migrator status` says what is applied",
+    alternative="nothing; new files need neither",
     without_sql="always: there is nothing to write instead",
     source=DOCS + "sql-begin.html",
     script=check,
