@@ -319,6 +319,15 @@ def test_block_fails_in_the_servers_words(block: str, tmp_path: Path) -> None:
     assert [FAILS[block] in detail for detail in failed] == [True]
 
 
+def test_an_error_has_the_line_of_the_file(tmp_path: Path) -> None:
+    row = Runs("standards.sql", change={"CREATE TABLE ...": "INSERT INTO tenants (name)\nSELECT (1 / 0)::text;"})
+    trial = try_migration(written(tmp_path, row), VERSION, programs=find_programs(None))
+    (failed,) = [check.detail for check in trial.evidence.checks if check.verdict is Verdict.FAILED]
+    line = row.sql.splitlines().index("INSERT INTO tenants (name)") + 1
+    assert failed.startswith(f"{VERSION}.sql:{line}")
+    assert "division by zero" in failed
+
+
 def test_what_ends_other_sessions_is_warned_about(tmp_path: Path) -> None:
     for block, rule in WARNED.items():
         plan = analyze(written(tmp_path, Runs(block)).require(VERSION))

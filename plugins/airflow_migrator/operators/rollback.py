@@ -92,11 +92,13 @@ def ask(context: Context, plan: Plan, report: RollbackReport) -> None:
     """Put the question into Airflow's list of required actions."""
     from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
+    from migrator.reports.markup import text
+
     upsert_hitl_detail(
         ti_id=context["ti"].id,
         options=[UNDO, KEEP],
         subject=f"{plan.version} on {plan.target} failed: roll back?",
-        body=f"{report.reason}\n\nThe migration is applied in part or without being verified. Its rollback script was"
+        body=f"{text(report.reason)}\n\nThe migration is applied in part or without being verified. Its rollback script was"
         " executed on the restored copy. Until somebody answers, it stays as it is.",
         defaults=None,
         multiple=False,
