@@ -98,8 +98,8 @@ def ask(context: Context, plan: Plan, report: RollbackReport) -> None:
         ti_id=context["ti"].id,
         options=[UNDO, KEEP],
         subject=f"{plan.version} on {plan.target} failed: roll back?",
-        body=f"{text(report.reason)}\n\nThe migration is applied in part or without being verified. Its rollback script was"
-        " executed on the restored copy. Until somebody answers, it stays as it is.",
+        body=f"{text(report.reason)}\n\nThe migration is applied in part or without being verified. Its rollback script"
+        " was executed on the restored copy. Until somebody answers, it stays as it is.",
         defaults=None,
         multiple=False,
         params={},
