@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from migrator.frozen import frozen
 from migrator.parsing.nodes import Node, enum, find, name_of, strings
 from migrator.parsing.routines import body_of, contents_of
-from migrator.parsing.routines.constants import folded, variables
+from migrator.parsing.routines.constants import constant_of, variables
 from migrator.parsing.statements import ParsedStatement, parse, plpgsql_tree
 
 TABLE = "schema_migrations"
@@ -270,7 +270,7 @@ def _text(node: Node, known: Mapping[str, str]) -> str | None:
         node = node.type_cast.arg
     if name_of(node) == "a_const" and node.a_const.WhichOneof("val") == "fval":
         return str(node.a_const.fval.fval)
-    return folded(node, known)
+    return constant_of(node, known)
 
 
 def _foreign(tree: Node, versions: tuple[str, ...], version: str | None) -> str | None:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 
 from migrator.parsing.routines import plpgsql, sql_body
 from migrator.parsing.routines.body import Body, body_of
+from migrator.parsing.routines.constants import constant, constant_of
 from migrator.parsing.routines.contents import Contents, Fault, Gap, Piece
+from migrator.parsing.routines.drafts import Draft, Hole, draft_of
 
 READERS: Mapping[str, Callable[[Body], Contents]] = {"plpgsql": plpgsql.read, "sql": sql_body.read}
 
@@ -22,4 +24,17 @@ def contents_of(body: Body) -> Contents:
     return reader(body)
 
 
-__all__ = ["Body", "Contents", "Fault", "Gap", "Piece", "body_of", "contents_of"]
+__all__ = [
+    "Body",
+    "Contents",
+    "Draft",
+    "Fault",
+    "Gap",
+    "Hole",
+    "Piece",
+    "body_of",
+    "constant",
+    "constant_of",
+    "contents_of",
+    "draft_of",
+]

@@ -14,7 +14,7 @@ from typing import Any
 from migrator.parsing.nodes import Node, enum, name_of, strings
 from migrator.parsing.statements import parse
 
-_PLACE = re.compile(r"%(?:(?P<number>\d+)\$)?(?P<kind>[sIL%])|%")
+PLACE = re.compile(r"%(?:(?P<number>\d+)\$)?(?P<kind>[sIL%])|%")
 TEXT = ("text", "pg_catalog.text")
 
 
@@ -46,11 +46,11 @@ def constant(query: str, known: Mapping[str, str]) -> str | None:
     tree = parsed.statements[0].tree
     if len(tree.target_list) != 1 or len(tree.from_clause) or tree.HasField("where_clause"):
         return None
-    return folded(tree.target_list[0].res_target.val, known)
+    return constant_of(tree.target_list[0].res_target.val, known)
 
 
-def folded(node: Node, known: Mapping[str, str]) -> str | None:
-    """The same of an expression's node."""
+def constant_of(node: Node, known: Mapping[str, str]) -> str | None:
+    """The same of an expression of a parse tree."""
     kind = name_of(node)
     if kind == "a_const":
         which = node.a_const.WhichOneof("val")
@@ -63,9 +63,9 @@ def folded(node: Node, known: Mapping[str, str]) -> str | None:
     if kind == "type_cast":
         names = strings(node.type_cast.type_name.names)
         plain = names[-1:] == ("text",) and not len(node.type_cast.type_name.array_bounds)
-        return folded(node.type_cast.arg, known) if plain else None
+        return constant_of(node.type_cast.arg, known) if plain else None
     if kind == "a_expr" and enum(node.a_expr, "kind") == "AEXPR_OP":
-        left, right = folded(node.a_expr.lexpr, known), folded(node.a_expr.rexpr, known)
+        left, right = constant_of(node.a_expr.lexpr, known), constant_of(node.a_expr.rexpr, known)
         joined = strings(node.a_expr.name) == ("||",) and left is not None and right is not None
         return f"{left}{right}" if joined else None
     return _called(node.func_call, known) if kind == "func_call" else None
@@ -75,7 +75,7 @@ def _called(call: Node, known: Mapping[str, str]) -> str | None:
     names = strings(call.funcname)
     if call.func_variadic or (len(names) == 2 and names[0] != "pg_catalog"):
         return None
-    arguments = [folded(item, known) for item in call.args]
+    arguments = [constant_of(item, known) for item in call.args]
     values = [item for item in arguments if item is not None]
     if len(values) < len(arguments) or not values:
         return None
@@ -88,7 +88,7 @@ def _called(call: Node, known: Mapping[str, str]) -> str | None:
 
 def _formatted(template: str, values: list[str]) -> str | None:
     result, end, following = [], 0, 0
-    for match in _PLACE.finditer(template):
+    for match in PLACE.finditer(template):
         kind, number = match["kind"], match["number"]
         if kind is None or (kind == "%" and number):
             return None  # a width, or what format() refuses

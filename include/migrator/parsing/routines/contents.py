@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migrator.frozen import frozen
+from migrator.parsing.routines.drafts import Draft
 
 
 @frozen
@@ -46,3 +47,5 @@ class Contents:
     """In the order of the text."""
     gaps: tuple[Gap, ...] = ()
     faults: tuple[Fault, ...] = ()
+    drafts: tuple[Draft, ...] = ()
+    """What is known of the texts that it runs and puts together before."""

@@ -16,6 +16,7 @@ from migrator.parsing.routines import plpgsql_faults
 from migrator.parsing.routines.body import Body
 from migrator.parsing.routines.constants import constant, variables
 from migrator.parsing.routines.contents import Contents, Gap, Piece
+from migrator.parsing.routines.drafts import Draft, drafted
 from migrator.parsing.statements import plpgsql_tree, plpgsql_tree_of_body
 
 _LOOPS = frozenset(f"PLpgSQL_stmt_{name}" for name in ("loop", "while", "fori", "fors", "forc", "foreach_a", "dynfors"))
@@ -44,7 +45,7 @@ def read(body: Body) -> Contents:
     reader = _Reader(body, variables(tree))
     for item in _expressions(tree):
         reader.take(item)
-    return Contents(tuple(reader.pieces), tuple(reader.gaps))
+    return Contents(tuple(reader.pieces), tuple(reader.gaps), drafts=tuple(reader.drafts))
 
 
 @frozen
@@ -105,6 +106,7 @@ class _Reader:
     """Variables that keep their text."""
     pieces: list[Piece] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
     position: int = 0
 
     def take(self, found: _Found) -> None:
@@ -114,15 +116,16 @@ class _Reader:
             if text is None:
                 offset = self._place(found.line, "execute")
                 self.gaps.append(Gap(offset, "EXECUTE", f"its text is put together at run time: {_short(query)}"))
+                self.drafts.append(Draft(drafted(query, self.known), offset, query))
                 return
             self._add(text, self._place(found.line, "execute"), found)
         elif mode == _DEFAULT:
             word = "perform" if found.owner == "PLpgSQL_stmt_perform" else query.split(None, 1)[0] if query else ""
             self._add(query, self._place(found.line, word), found)
         elif "(" in query:
-            text = query.split(":=", 1)[-1] if mode in _ASSIGNMENTS and ":=" in query else query
-            text = text.split("=", 1)[-1] if mode in _ASSIGNMENTS and ":=" not in query else text
-            self._add(f"SELECT {text}", self._place(found.line, ""), found, value=True)
+            for text in _assignment(query) if mode in _ASSIGNMENTS else (query,):
+                if "(" in text:
+                    self._add(f"SELECT {text}", self._place(found.line, ""), found, value=True)
 
     def _add(self, sql: str, offset: int, found: _Found, *, value: bool = False) -> None:
         self.pieces.append(Piece(sql, offset, found.conditional, found.looped, value, found.caught))
@@ -137,6 +140,17 @@ class _Reader:
             return self.body.offset + found
         indent = re.match(r"\s*", self.body.text[start:])
         return self.body.offset + start + (indent.end() if indent else 0)
+
+
+def _assignment(query: str) -> tuple[str, str]:
+    """What an assignment evaluates: the target, which may have subscripts, and the value. Named arguments have the
+    same signs, within parentheses."""
+    depth = 0
+    for token in lexer.tokens(query):
+        depth += (token.kind == "left") - (token.kind == "right")
+        if depth == 0 and token.kind == "operator" and token.text.startswith("="):
+            return query[: token.start].rstrip().removesuffix(":"), query[token.start + 1 :]
+    return "", query
 
 
 def first_word(text: str, start: int, word: str) -> int | None:
