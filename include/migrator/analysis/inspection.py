@@ -12,12 +12,13 @@ from migrator.analysis.classify import Classification, classify
 from migrator.analysis.effects import Effects, World
 from migrator.analysis.effects.table import FAULTS
 from migrator.analysis.known import NOTHING_KNOWN, Known, Sources
-from migrator.analysis.rules import BY_ID, PRIVILEGES, RULES, checks_on
+from migrator.analysis.rules import BY_ID, PRIVILEGES, RULES, checks_at, checks_on
 from migrator.analysis.rules.guard import guarded
 from migrator.analysis.rules.model import Hit, Rule
 from migrator.analysis.walk import pending as earlier
 from migrator.analysis.walk.coverage import Coverage, coverage_of
 from migrator.analysis.walk.script import Script, Whole
+from migrator.analysis.walk.spots import Spot, spots_of
 from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.walk import walk
 from migrator.facts.facts import CatalogFacts
@@ -109,7 +110,7 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
 
 
 def _rights(findings: Iterable[Finding]) -> list[str]:
-    found = (one for one in findings if one.rule in PRIVILEGES)
+    found = (one for one in findings if one.rule in PRIVILEGES and one.severity is not Severity.INFO)
     return list(dict.fromkeys(f"{one.file}:{one.line}: {one.message}" for one in found))
 
 
@@ -186,8 +187,9 @@ def _from_problem(problem: Problem) -> Finding:
 
 
 def _findings(whole: Whole) -> Iterator[Finding]:
-    """Statement by statement, then what concerns a whole file, then the whole migration."""
+    """What stands anywhere, statement by statement, then what concerns a whole file, then the whole migration."""
     for script in whole.all_scripts:
+        yield from dict.fromkeys(_sighted(script))
         for subject in script.everything():
             for rule, hit in _hits(subject, script):
                 size = rule.id not in PRIVILEGES
@@ -202,6 +204,28 @@ def _findings(whole: Whole) -> Iterator[Finding]:
         if rule.whole is not None and whole.scripts:
             for told, hit in guarded(rule, rule.whole, whole):
                 yield _finding(told, hit, _script_of(hit.subject, whole), hit.subject)
+
+
+def _sighted(script: Script) -> Iterator[Finding]:
+    checks = checks_at(rollback=script.rollback)
+    for spot in spots_of(script, checks):
+        for rule, check in checks.get(spot.kind, ()):
+            for told, hit in guarded(rule, check, spot):
+                yield _finding_at(told, hit, script, spot)
+
+
+def _finding_at(rule: Rule, hit: Hit, script: Script, spot: Spot) -> Finding:
+    around = spot.around
+    return Finding(
+        rule=rule.id,
+        severity=hit.severity or rule.severity,
+        message=", in ".join((hit.message, *reversed(around.within))),
+        help=rule.alternative if hit.help is None else hit.help,
+        file=script.parsed.file,
+        line=around.statement.line,
+        column=around.statement.column,
+        statement=around.index,
+    )
 
 
 def _milder(findings: Iterable[Finding], begun: earlier.Start) -> Iterator[Finding]:

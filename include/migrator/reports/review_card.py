@@ -73,7 +73,7 @@ def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], wh
 
 def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     """What a reviewer should not overlook, the worst first."""
-    rights = [finding.message for finding in plan.findings if finding.rule in PRIVILEGES]
+    rights = [item.message for item in plan.findings if item.rule in PRIVILEGES and item.severity is not Severity.INFO]
     found = [Markup(f"**privileges**: {text(message)}") for message in rights]
     checks = [*bundle.restore.checks, *bundle.dry_run.checks]
     for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):

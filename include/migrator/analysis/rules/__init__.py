@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 
 from migrator.analysis.rules import columns, constraints, indexes, privileges, style, tables, transaction
-from migrator.analysis.rules.model import Rule, StatementCheck
+from migrator.analysis.rules.model import Rule, SpotCheck, StatementCheck
 
 RULES: tuple[Rule, ...] = (
     *privileges.RULES,
@@ -42,10 +42,21 @@ def checks_on(statement: str, subtypes: frozenset[str], *, rollback: bool) -> tu
     )
 
 
+@functools.lru_cache(maxsize=64)
+def checks_at(*, rollback: bool) -> dict[str, tuple[tuple[Rule, SpotCheck], ...]]:
+    """By type of message, the rules that look at it wherever it stands, in their order."""
+    found: dict[str, list[tuple[Rule, SpotCheck]]] = {}
+    for rule in RULES:
+        if rule.spot is not None and (rule.in_rollback or not rollback):
+            for kind in rule.kinds:
+                found.setdefault(kind, []).append((rule, rule.spot))
+    return {kind: tuple(checks) for kind, checks in found.items()}
+
+
 @functools.cache
 def rules_called(name: str) -> tuple[str, ...]:
     """Ids of the rules that other tools call `name`: "squawk:ban-drop-table", or "ban-drop-table" alone."""
     return tuple(rule.id for rule in RULES if any(name in (alias, alias.partition(":")[2]) for alias in rule.aliases))
 
 
-__all__ = ["BY_ID", "PRIVILEGES", "RULES", "Rule", "checks_on", "rules_called"]
+__all__ = ["BY_ID", "PRIVILEGES", "RULES", "Rule", "checks_at", "checks_on", "rules_called"]

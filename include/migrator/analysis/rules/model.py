@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from migrator.analysis.walk.script import Script, Whole
+from migrator.analysis.walk.spots import Spot
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
 from migrator.plan import Severity, Suggestion
@@ -35,6 +36,7 @@ class Hit:
 
 
 StatementCheck = Callable[[Subject], Iterator[Hit]]
+SpotCheck = Callable[[Spot], Iterator[Hit]]
 ScriptCheck = Callable[[Script], Iterator[Hit]]
 WholeCheck = Callable[[Whole], Iterator[Hit]]
 
@@ -56,6 +58,9 @@ class Rule:
     aliases: tuple[str, ...] = ()
     """What other tools call it: "squawk:...", "eugene:...", "strong_migrations:..."."""
     statement: StatementCheck | None = None
+    spot: SpotCheck | None = None
+    kinds: tuple[str, ...] = ()
+    """Types of the messages that `spot` looks at ("FuncCall"), wherever they stand."""
     script: ScriptCheck | None = None
     whole: WholeCheck | None = None
     in_rollback: bool = False

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import functools
 
+from migrator.analysis.effects import World
 from migrator.analysis.walk.lock_order import LockOrder
 from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.timeline import Timeline, timeline_of
 from migrator.analysis.walk.transactions import Issue
 from migrator.frozen import frozen
-from migrator.parsing.routines import Fault, Gap
-from migrator.parsing.statements import ParsedFile
+from migrator.parsing.routines import Body, Fault, Gap
+from migrator.parsing.statements import ParsedFile, ParsedStatement
+
+
+@frozen
+class Called:
+    """A body of the catalog's that a statement runs: a function that it calls, or a trigger's."""
+
+    body: Body
+    caller: ParsedStatement
+    world: World
 
 
 @frozen
@@ -29,6 +39,8 @@ class Script:
     """What runs but was not analysed; offsets in `parsed.text`."""
     faults: tuple[Fault, ...] = ()
     """Bodies that the server refuses."""
+    called: tuple[Called, ...] = ()
+    """Bodies that stand in no file, as often as they run."""
 
     def everything(self) -> tuple[Subject, ...]:
         """All statements in the order in which they run, those inside of others included."""

@@ -12,7 +12,7 @@ from migrator.analysis.effects.rows import along, rewriting
 from migrator.analysis.effects.table import FAULTS
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.analysis.walk.guards import changed, softened
-from migrator.analysis.walk.script import Script
+from migrator.analysis.walk.script import Called, Script
 from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.transactions import Session, State, begins, hold
 from migrator.facts.facts import altered
@@ -57,6 +57,7 @@ def walk(parsed: ParsedFile, world: World, *, wanted: bool | None, rollback: boo
         issues=tuple(session.issues),
         gaps=tuple(walker.gaps),
         faults=tuple(walker.faults),
+        called=tuple(walker.called),
     )
     return script, after
 
@@ -67,6 +68,7 @@ class _Walker:
     session: Session
     gaps: list[Gap] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    called: list[Called] = field(default_factory=list)
     functions: dict[str, Body] = field(default_factory=dict)
     """By bare name: functions and procedures that the file makes."""
     triggers: dict[str, list[str]] = field(default_factory=dict)
@@ -188,6 +190,7 @@ class _Walker:
     def _contents(self, body: Body, caller: ParsedStatement) -> Contents:
         contents = contents_of(body)
         if body.elsewhere:
+            self.called.append(Called(body, caller, self.session.world))
             name = ".".join(strings(body.statement.tree.funcname))
             self.gaps += [Gap(caller.start, f"{gap.what} in {name}()", gap.why) for gap in contents.gaps]
         else:

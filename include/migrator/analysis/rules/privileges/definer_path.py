@@ -5,38 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
-from migrator.analysis.walk.subject import Subject
-from migrator.parsing.nodes import Node
+from migrator.analysis.walk.spots import Spot
+from migrator.parsing.nodes import Node, enum
 from migrator.plan import Severity
 
+LAST = "pg_temp"
+OPEN = ("public", "$user")
+"""In public everybody may create who has not been stopped (the default up to PostgreSQL 14, which upgrades keep); $user
+is the schema of whoever calls."""
 
-def check(subject: Subject) -> Iterator[Hit]:
-    tree = subject.statement.tree
-    options = tree.options if subject.statement.name == "create_function_stmt" else tree.actions
-    elements = [item.def_elem for item in options]
-    if any(item.defname == "security" and item.arg.boolean.boolval for item in elements) and not _safe(elements):
+
+def check(spot: Spot) -> Iterator[Hit]:
+    made = spot.kind == "CreateFunctionStmt"
+    elements = [item.def_elem for item in (spot.node.options if made else spot.node.actions)]
+    definer = any(item.defname == "security" and item.arg.boolean.boolval for item in elements)
+    paths = [item.arg.variable_set_stmt for item in elements if item.defname == "set" and _about_path(item)]
+    if definer and not paths:
         yield Hit("it runs with its owner's rights, and finds what it calls through the path of whoever calls it")
+    elif paths and (definer or not made):
+        wrong = _wrong(paths[-1])
+        doubt = "" if definer else "if it is SECURITY DEFINER, "
+        if wrong:
+            yield Hit(f"{doubt}it runs with its owner's rights, and {wrong}")
 
 
-def _safe(elements: list[Node]) -> bool:
-    """A fixed search_path whose last schema is pg_temp: nobody's temporary objects come first."""
-    for item in elements:
-        setting = item.arg.variable_set_stmt
-        if item.defname == "set" and setting.name == "search_path":
-            schemas = [value.a_const.sval.sval for value in setting.args]
-            return bool(schemas) and schemas[-1] == "pg_temp"
-    return False
+def _about_path(item: Node) -> bool:
+    setting = item.arg.variable_set_stmt
+    """Also RESET ALL, which gives no name."""
+    return str(setting.name).lower() == "search_path" or enum(setting, "kind") == "VAR_RESET_ALL"
+
+
+def _wrong(setting: Node) -> str:
+    """What lets somebody else's objects come first; "" for nothing."""
+    if enum(setting, "kind") in ("VAR_RESET", "VAR_RESET_ALL", "VAR_SET_DEFAULT", "VAR_SET_CURRENT"):
+        return "its path is that of whoever calls it, or changes it"
+    schemas = [str(value.a_const.sval.sval) for value in setting.args]
+    if not schemas or schemas[-1] != LAST or LAST in schemas[:-1]:
+        return f"the temporary tables of whoever calls it come before its own: {LAST} is not the last of its path"
+    open_ones = [name for name in schemas if name in OPEN]
+    return f"everybody who may create in {open_ones[0]} puts objects before its own" if open_ones else ""
 
 
 RULE = Rule(
     id="security-definer-path",
     severity=Severity.WARNING,
-    condition="a function with SECURITY DEFINER that does not SET search_path, or does not end it with pg_temp",
+    condition="a function with SECURITY DEFINER that does not SET search_path, does not end it with pg_temp, or has a"
+    " schema in it in which others may create (public, $user); RESET of it",
     effect="who may create objects in a schema of the path runs code as the owner (CVE-2018-1058)",
-    alternative="SET search_path = <its schemas>, pg_temp, as part of the function",
+    alternative="SET search_path = pg_catalog, <a schema that is its owner's alone>, pg_temp, as part of the function",
     without_sql="always: whether it is right is no matter of SQL",
     source=DOCS + "sql-createfunction.html#SQL-CREATEFUNCTION-SECURITY",
-    statement=check,
-    on=("create_function_stmt", "alter_function_stmt"),
+    spot=check,
+    kinds=("CreateFunctionStmt", "AlterFunctionStmt"),
     in_rollback=True,
 )

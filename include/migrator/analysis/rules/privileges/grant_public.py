@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
-from migrator.analysis.walk.subject import Subject
+from migrator.analysis.walk.spots import Spot
 from migrator.parsing.nodes import enum
 from migrator.plan import Severity
 
 
-def check(subject: Subject) -> Iterator[Hit]:
-    tree = subject.statement.tree
-    grant = tree.action if subject.statement.name == "alter_default_privileges_stmt" else tree
+def check(spot: Spot) -> Iterator[Hit]:
+    grant = spot.node
     if not grant.is_grant:
         return
     if any(enum(item.role_spec, "roletype") == "ROLESPEC_PUBLIC" for item in grant.grantees):
@@ -29,7 +28,7 @@ RULE = Rule(
     alternative="GRANT it to the roles that need it, by name",
     without_sql="always: whether it is right is no matter of SQL",
     source=DOCS + "sql-grant.html",
-    statement=check,
-    on=("grant_stmt", "alter_default_privileges_stmt"),
+    spot=check,
+    kinds=("GrantStmt",),
     in_rollback=True,
 )

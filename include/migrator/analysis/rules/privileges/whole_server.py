@@ -5,47 +5,52 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
-from migrator.analysis.walk.subject import Subject
+from migrator.analysis.walk.spots import Spot
+from migrator.parsing.nodes import enum
 from migrator.plan import Severity
 
 WHAT = {
-    "alter_system_stmt": "changes the server's configuration, for all databases",
-    "dropdb_stmt": "drops a whole database",
-    "createdb_stmt": "makes a database, which no rollback of this one undoes",
-    "alter_database_stmt": "changes a database as a whole; SET TABLESPACE moves all of its files",
-    "alter_database_set_stmt": "changes the sessions of everybody who connects from now on",
-    "alter_role_set_stmt": "changes the sessions of a role from now on",
-    "create_table_space_stmt": "makes a tablespace of the server",
-    "drop_table_space_stmt": "drops a tablespace of the server",
-    "create_subscription_stmt": "connects to another server, and copies from it for ever",
+    "AlterSystemStmt": "changes the server's configuration, for all databases",
+    "DropdbStmt": "drops a whole database",
+    "CreatedbStmt": "makes a database, which no rollback of this one undoes",
+    "AlterDatabaseStmt": "changes a database as a whole; SET TABLESPACE moves all of its files",
+    "AlterDatabaseSetStmt": "changes the sessions of everybody who connects from now on",
+    "AlterDatabaseRefreshCollStmt": "says that all indexes fit the new collation, which nobody has checked",
+    "AlterRoleSetStmt": "changes the sessions of a role from now on",
+    "CreateRoleStmt": "makes a role of the server, in all of its databases",
+    "DropRoleStmt": "drops a role of the server, in all of its databases",
+    "CreateTableSpaceStmt": "makes a tablespace of the server",
+    "DropTableSpaceStmt": "drops a tablespace of the server",
+    "AlterTableSpaceOptionsStmt": "changes a tablespace of the server",
+    "CreateSubscriptionStmt": "connects to another server, and copies from it for ever",
+    "AlterSubscriptionStmt": "changes what is copied from another server",
+    "DropSubscriptionStmt": "ends what is copied from another server, and drops its slot there",
 }
-NEVER = ("alter_system_stmt", "dropdb_stmt")
+NEVER = ("AlterSystemStmt", "DropdbStmt")
+SHARED = {"OBJECT_DATABASE": "a database", "OBJECT_ROLE": "a role", "OBJECT_TABLESPACE": "a tablespace"}
 
 
-def check(subject: Subject) -> Iterator[Hit]:
-    name = subject.statement.name
-    yield Hit(WHAT[name], severity=Severity.ERROR if name in NEVER else None)
+def check(spot: Spot) -> Iterator[Hit]:
+    kind = spot.kind
+    if kind in WHAT:
+        yield Hit(WHAT[kind], severity=Severity.ERROR if kind in NEVER else None)
+        return
+    about = enum(spot.node, "rename_type" if kind == "RenameStmt" else "object_type")
+    if about in SHARED:
+        doing = "renames" if kind == "RenameStmt" else "gives away"
+        yield Hit(f"{doing} {SHARED[about]} of the server")
 
 
 RULE = Rule(
     id="changes-the-server",
     severity=Severity.WARNING,
-    condition="ALTER SYSTEM, CREATE, DROP, ALTER DATABASE, ALTER ROLE ... SET, tablespaces, CREATE SUBSCRIPTION",
+    condition="ALTER SYSTEM, CREATE, DROP, ALTER DATABASE, CREATE, DROP ROLE, ALTER ROLE ... SET, tablespaces,"
+    " subscriptions",
     effect="snapshot, dry run and rollback are of one database: this is rehearsed nowhere and undone by nothing",
     alternative="let the administrators of the server do it, apart from migrations",
     without_sql="always: whether it is right is no matter of SQL",
     source=DOCS + "sql-altersystem.html",
-    statement=check,
-    on=(
-        "alter_system_stmt",
-        "dropdb_stmt",
-        "createdb_stmt",
-        "alter_database_stmt",
-        "alter_database_set_stmt",
-        "alter_role_set_stmt",
-        "create_table_space_stmt",
-        "drop_table_space_stmt",
-        "create_subscription_stmt",
-    ),
+    spot=check,
+    kinds=(*WHAT, "RenameStmt", "AlterOwnerStmt"),
     in_rollback=True,
 )

@@ -1,0 +1,53 @@
+"""Texts that become SQL at run time, of which only a part is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.rules.privileges import other_databases, other_sessions, server_files
+from migrator.analysis.walk.spots import UNREAD, Spot
+from migrator.parsing.routines.drafts import MARK
+from migrator.plan import Severity
+
+FUNCTIONS = server_files.FUNCTIONS | other_sessions.FUNCTIONS | other_databases.FUNCTIONS | {"set_config"}
+SUSPECT = re.compile(
+    r"\b(?:"
+    r"(?:alter|create|drop)\s+(?:role|user|group|system|database|event\s+trigger|server|subscription|language)\b"
+    r"|set\s+(?:local\s+|session\s+)?(?:role|session\s+authorization)\b|reset\s+(?:role|session\s+authorization|all)\b"
+    r"|session_replication_role|security\s+definer|owner\s+to|reassign\s+owned|bypassrls|superuser"
+    rf"|copy\b[^;]*\b(?:program|from\s+'|to\s+')|grant\s+(?:(?!\bon\b)[^;])*?\bto\b|grant\b[^;]*\bto\s+(?:{MARK}|public\b)"
+    rf"|(?:alter|grant|copy|create|drop|set)\s*{MARK}"
+    rf"|(?:{'|'.join(sorted(FUNCTIONS))})\s*\("
+    r")",
+    re.IGNORECASE,
+)
+UPDATING = re.compile(r"\bupdate\b[^;]*$", re.IGNORECASE)
+"""What stands before SET where it is a clause."""
+SHOWN = 60
+
+
+def check(spot: Spot) -> Iterator[Hit]:
+    for found in SUSPECT.finditer(spot.node):
+        if found[0].lower().startswith("set") and UPDATING.search(spot.node[: found.start()]):
+            continue
+        text = " ".join(spot.node[found.start() :].split())
+        shown = text if len(text) <= SHOWN else text[: SHOWN - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        yield Hit(f"only a part of it is known before it runs: {shown}")
+        return
+
+
+RULE = Rule(
+    id="half-known-text",
+    severity=Severity.WARNING,
+    condition="EXECUTE of a text that is put together at run time, or code that cannot be read, where what is known"
+    " of it is about roles, rights, the server or its files",
+    effect="whom it is for, or what is done, is decided when it runs, and nobody has reviewed that",
+    alternative="write the statement itself; format() with %I for names and %L for texts leaves nothing else open",
+    without_sql="always: what it should say, nobody knows but its author",
+    source=DOCS + "plpgsql-statements.html#PLPGSQL-STATEMENTS-EXECUTING-DYN",
+    spot=check,
+    kinds=(UNREAD,),
+    in_rollback=True,
+)

@@ -1,0 +1,72 @@
+"""Row level security that hides less than it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.spots import Spot
+from migrator.parsing.nodes import Node, enum, name_of, strings
+from migrator.plan import Severity
+
+OFF = {
+    "AT_DisableRowSecurity": "policies of {} are off: whoever may read it reads every row",
+    "AT_NoForceRowSecurity": "policies of {} do not bind its owner any more, nor what runs with the owner's rights",
+}
+
+
+def check(spot: Spot) -> Iterator[Hit]:
+    node = spot.node
+    if spot.kind == "AlterTableStmt":
+        table = spot.world.name(node.relation)
+        for item in node.cmds:
+            words = OFF.get(enum(item.alter_table_cmd, "subtype"))
+            if words is not None:
+                yield Hit(words.format(table), severity=Severity.INFO if spot.world.is_new(table) else None)
+    elif spot.kind == "DropStmt":
+        if enum(node, "remove_type") == "OBJECT_POLICY":
+            for item in node.objects:
+                yield Hit(f"the policy {strings(item.list.items)[-1]} binds nobody any more")
+    elif spot.kind == "AlterPolicyStmt" or node.permissive:
+        table = spot.world.name(node.table)
+        for field, words in (("qual", "lets everybody whom it is for see"), ("with_check", "write")):
+            if node.HasField(field) and _true(getattr(node, field)):
+                words = words if field == "qual" else f"lets everybody whom it is for {words}"
+                severity = Severity.INFO if spot.world.is_new(table) else None
+                yield Hit(f"the policy {node.policy_name} of {table} {words} every row", severity=severity)
+
+
+def _true(node: Node) -> bool:
+    """A condition that is true for each row."""
+    kind = name_of(node)
+    if kind == "a_const":
+        return bool(node.a_const.boolval.boolval)
+    if kind == "type_cast":
+        constant = node.type_cast.arg.a_const
+        return bool(constant.boolval.boolval) or constant.sval.sval.lower() in ("t", "true", "on", "yes", "y", "1")
+    if kind == "a_expr" and strings(node.a_expr.name)[-1:] == ("=",):
+        left, right = node.a_expr.lexpr, node.a_expr.rexpr
+        return name_of(left) == name_of(right) == "a_const" and _text(left) == _text(right)
+    if kind == "bool_expr":
+        parts = [_true(item) for item in node.bool_expr.args]
+        how = enum(node.bool_expr, "boolop")
+        return any(parts) if how == "OR_EXPR" else how == "AND_EXPR" and all(parts)
+    return False
+
+
+def _text(node: Node) -> str:
+    return f"{node.a_const.ival} {node.a_const.sval.sval}"
+
+
+RULE = Rule(
+    id="loosens-row-security",
+    severity=Severity.WARNING,
+    condition="DISABLE or NO FORCE ROW LEVEL SECURITY, DROP POLICY, a permissive policy that is true for every row",
+    effect="rows that were hidden from a role are its from the moment of the commit on",
+    alternative="make the new policy first, for the roles that it is for, and drop the old one in the same transaction",
+    without_sql="always: which rows a role may see is a decision",
+    source=DOCS + "ddl-rowsecurity.html",
+    spot=check,
+    kinds=("AlterTableStmt", "DropStmt", "CreatePolicyStmt", "AlterPolicyStmt"),
+    in_rollback=True,
+)

@@ -1,0 +1,171 @@
+"""Every node of a file's parse trees with where it stands, collected once: in statements, in the statements inside of
+them, in bodies that run now or later, and in the texts that become SQL at run time, as far as they are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from migrator.analysis.effects import World
+from migrator.analysis.walk.script import Script
+from migrator.frozen import frozen
+from migrator.parsing import lexer
+from migrator.parsing.nodes import Node, find, name_of, strings
+from migrator.parsing.routines import Body, Draft, body_of, constant, constant_of, contents_of, draft_of
+from migrator.parsing.statements import ParsedStatement, parse
+
+UNREAD = "unread"
+"""Kind of a spot that is a text of which something is known, and not all: `node` is it, with marks for the rest."""
+MAX_DEPTH = 24
+"""Bodies in texts in bodies; what lies deeper is a text."""
+_SQL = re.compile(
+    r"(?:\s|/\*.*?\*/|--[^\n]*\n|\()*(?:alter|call|copy|create|delete|discard|do|drop|execute|explain|grant|insert|load|"
+    r"merge|prepare|reassign|reset|revoke|select|set|table|truncate|update|values|with)\b(?=.*[\s;(\"$/])",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How a text begins that may be SQL."""
+
+
+@frozen
+class Around:
+    """What all nodes of one statement have in common."""
+
+    statement: ParsedStatement
+    """It, at its place in the file."""
+    index: int
+    """The file's statement that it belongs to."""
+    world: World
+    """What is known before that one runs."""
+    within: tuple[str, ...] = ()
+    """What it stands in, the outermost first: "the body of f()", "a text for query_to_xml()"."""
+    later: bool = False
+    """It stands in the body of a routine, and runs when that is called."""
+
+
+@dataclass(frozen=True, slots=True)  # not `frozen`: there is one for each node that a rule asks for
+class Spot:
+    node: Any
+    kind: str
+    """The message's type, "FuncCall"; or UNREAD."""
+    around: Around
+
+    @property
+    def world(self) -> World:
+        return self.around.world
+
+
+def spots_of(script: Script, wanted: Collection[str]) -> Iterator[Spot]:
+    """Those of the `wanted` types, in the order of the file; then those of bodies that are the catalog's."""
+    kinds = tuple({*wanted, "FuncCall", "DoStmt", "CreateFunctionStmt"})
+    reader = _Reader(script, kinds)
+    for subject in script.subjects:
+        yield from reader.statement(Around(subject.statement, subject.statement.index, subject.world))
+    seen = set()
+    for called in script.called:
+        if (called.body, called.caller.index) not in seen:
+            seen.add((called.body, called.caller.index))
+            yield from reader.body(called.body, Around(called.caller, called.caller.index, called.world))
+
+
+@frozen
+class _Reader:
+    script: Script
+    kinds: tuple[str, ...]
+
+    def statement(self, around: Around) -> Iterator[Spot]:
+        for node in find(around.statement.node, *self.kinds):
+            kind = type(node).__name__
+            yield Spot(node, kind, around)
+            if kind == "FuncCall":
+                yield from self._arguments(node, around)
+        if around.statement.name in ("do_stmt", "create_function_stmt"):
+            body = body_of(around.statement)
+            if body is not None and not body.standard:  # else it is a part of the tree
+                yield from self.body(body, around)
+
+    def body(self, body: Body, around: Around) -> Iterator[Spot]:
+        contents, inside = contents_of(body), _inside(body, around)
+        if len(inside.within) > MAX_DEPTH:
+            yield Spot(body.text, UNREAD, inside)
+            return
+        for piece in contents.pieces:
+            yield from self._text(piece.sql, self._placed(inside, body, piece.offset))
+        for draft in contents.drafts:
+            yield from self._draft(draft, self._placed(inside, body, draft.offset))
+        if contents.drafts:
+            yield from self._strings(body, contents.drafts, inside)
+        elif contents.gaps and not contents.pieces:  # another language, or a body that nobody could read
+            yield Spot(_without_comments(body.text), UNREAD, inside)
+
+    def _placed(self, around: Around, body: Body, offset: int) -> Around:
+        """Within a text only the place of the text is certain."""
+        if body.elsewhere or any(part.startswith("a text") for part in around.within):
+            return around
+        line, column = self.script.parsed.lines.place(min(offset, len(self.script.parsed.text)))
+        return replace(around, statement=replace(around.statement, line=line, column=column, start=offset))
+
+    def _text(self, sql: str, around: Around) -> Iterator[Spot]:
+        """A text that is SQL for certain; what of it does not parse is told as it is."""
+        parsed = parse(sql, file="")
+        for item in parsed.statements:
+            place = around.statement
+            start = place.start + item.start
+            yield from self.statement(
+                replace(around, statement=replace(item, line=place.line, column=place.column, start=start))
+            )
+        if parsed.problems:
+            yield Spot(sql, UNREAD, around)
+
+    def _draft(self, draft: Draft, around: Around) -> Iterator[Spot]:
+        yield from self._text(f"SELECT {draft.query}", around)
+        around = replace(around, within=(*around.within, "a text that it puts together"))
+        if draft.open:
+            yield Spot(draft.shown, UNREAD, around)
+        yield from self._maybe(draft, around)
+
+    def _maybe(self, draft: Draft, around: Around) -> Iterator[Spot]:
+        """The first reading that is SQL."""
+        if len(around.within) > MAX_DEPTH or not _SQL.match(draft.shown):
+            return
+        for text in draft.readings:
+            parsed = parse(text, file="")
+            if parsed.statements and not parsed.problems:
+                yield from self._text(text, around)
+                return
+
+    def _strings(self, body: Body, drafts: tuple[Draft, ...], around: Around) -> Iterator[Spot]:
+        """Texts of a body that runs some text: a variable may bring them there. What a draft has in it is a part."""
+        around = replace(around, within=(*around.within, "a text of it"))
+        for token in lexer.tokens(body.text):
+            if token.kind == "string":
+                value = constant(token.text, {})
+                if value and _SQL.match(value) and not any(value in draft.shown for draft in drafts):
+                    yield from self._maybe(Draft((value,), 0), around)
+
+    def _arguments(self, call: Node, around: Around) -> Iterator[Spot]:
+        """Texts that a function gets, and may run: query_to_xml(), ts_stat(), crosstab(), dblink_exec()."""
+        for argument in call.args:
+            kind = name_of(argument)
+            if kind not in ("column_ref", "a_const") or (kind == "a_const" and _SQL.match(argument.a_const.sval.sval)):
+                within = f"a text for {strings(call.funcname)[-1]}()"
+                yield from self._constant(argument, replace(around, within=(*around.within, within)))
+
+    def _constant(self, argument: Node, around: Around) -> Iterator[Spot]:
+        value = constant_of(argument, {})
+        parts = (value,) if value is not None else draft_of(argument, {})
+        yield from self._maybe(Draft(parts, 0), around)
+
+
+def _inside(body: Body, around: Around) -> Around:
+    if body.statement.name == "do_stmt":
+        within, later = "a DO block", around.later
+    else:
+        within, later = f"the body of {'.'.join(strings(body.statement.tree.funcname))}()", not body.elsewhere
+    return replace(around, within=(*around.within, within), later=later)
+
+
+def _without_comments(text: str) -> str:
+    return "".join(token.text for token in lexer.tokens(text) if token.kind != "comment")

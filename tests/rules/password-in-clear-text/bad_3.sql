@@ -1,0 +1,1 @@
+CREATE SUBSCRIPTION s CONNECTION 'host=elsewhere password=secret' PUBLICATION p;

@@ -1,0 +1,1 @@
+CREATE USER MAPPING FOR app SERVER s OPTIONS (user 'app', password 'secret');

@@ -1,0 +1,1 @@
+CREATE VIEW roles AS SELECT rolname, rolpassword FROM pg_authid;

@@ -1,0 +1,1 @@
+CREATE VIEW roles AS SELECT rolname FROM pg_roles;

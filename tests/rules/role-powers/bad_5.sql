@@ -1,0 +1,1 @@
+CREATE ROLE app IN ROLE pg_execute_server_program;

@@ -1,0 +1,1 @@
+ALTER GROUP admin ADD USER app;

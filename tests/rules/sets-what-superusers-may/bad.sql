@@ -1,0 +1,1 @@
+SET LOCAL log_statement = 'none';

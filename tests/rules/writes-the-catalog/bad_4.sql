@@ -1,0 +1,1 @@
+TRUNCATE pg_catalog.pg_statistic;
