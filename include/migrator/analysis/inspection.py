@@ -15,6 +15,7 @@ from migrator.analysis.known import NOTHING_KNOWN, Known, Sources
 from migrator.analysis.rules import BY_ID, PRIVILEGES, RULES, checks_at, checks_on
 from migrator.analysis.rules.guard import guarded
 from migrator.analysis.rules.model import Hit, Rule
+from migrator.analysis.rules.transaction import lock_timeout
 from migrator.analysis.walk import pending as earlier
 from migrator.analysis.walk.coverage import Coverage, coverage_of
 from migrator.analysis.walk.script import Script, Whole
@@ -25,6 +26,7 @@ from migrator.facts.facts import CatalogFacts
 from migrator.frozen import frozen
 from migrator.parsing import lexer
 from migrator.parsing.generated import as_block
+from migrator.parsing.routines.drafts import MARK, UNKNOWN
 from migrator.parsing.routines.plpgsql_faults import without_limit
 from migrator.parsing.routines.sql_body import place
 from migrator.parsing.statements import ParsedFile
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 FAILS = "will-fail"
 """Rule id of a predicted failure that no other rule explains."""
+HIGH = PRIVILEGES | {lock_timeout.RULE.id}
+"""Rules whose warnings make the risk high: who may do more than before, and who keeps all others waiting."""
 NOT_SQL = "not-analysable"
 """Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
 
@@ -110,7 +114,7 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
 
 
 def _rights(findings: Iterable[Finding]) -> list[str]:
-    found = (one for one in findings if one.rule in PRIVILEGES and one.severity is not Severity.INFO)
+    found = (one for one in findings if one.rule in HIGH and one.severity is not Severity.INFO)
     return list(dict.fromkeys(f"{one.file}:{one.line}: {one.message}" for one in found))
 
 
@@ -219,7 +223,7 @@ def _finding_at(rule: Rule, hit: Hit, script: Script, spot: Spot) -> Finding:
     return Finding(
         rule=rule.id,
         severity=hit.severity or rule.severity,
-        message=", in ".join((hit.message, *reversed(around.within))),
+        message=", in ".join((hit.message, *reversed(around.within))).replace(UNKNOWN, MARK),
         help=rule.alternative if hit.help is None else hit.help,
         file=script.parsed.file,
         line=around.statement.line,

@@ -297,6 +297,8 @@ class SchemaFacts:
     usage: bool = True
     relations: tuple[str, ...] = ()
     """Tables, materialized views, views, sequences and foreign tables in it; only where a statement is about them."""
+    others_create: bool = False
+    """Whether roles may create in it that neither own it nor are superusers; PUBLIC is one."""
 
 
 @frozen

@@ -817,7 +817,13 @@ SELECT
     s.nspname AS name,
     pg_catalog.pg_has_role(%(role)s, s.nspowner, 'USAGE') AS owned,
     pg_catalog.has_schema_privilege(%(role)s, s.oid, 'CREATE') AS may_create,
-    pg_catalog.has_schema_privilege(%(role)s, s.oid, 'USAGE') AS may_use
+    pg_catalog.has_schema_privilege(%(role)s, s.oid, 'USAGE') AS may_use,
+    -- Superusers may everywhere, whatever is granted.
+    EXISTS (
+        SELECT FROM pg_catalog.aclexplode(s.nspacl) AS a
+        LEFT JOIN pg_catalog.pg_roles AS r ON a.grantee = r.oid
+        WHERE a.privilege_type = 'CREATE' AND a.grantee <> s.nspowner AND NOT coalesce(r.rolsuper, false)
+    ) AS others_create
 FROM pg_catalog.pg_namespace AS s
 WHERE s.nspname = any(%(names)s::text [])
 

@@ -22,7 +22,7 @@ SEQUENCE_FUNCTIONS = ("nextval", "setval", "currval", "pg_sequence_last_value")
 SERIAL_SEQUENCE = "pg_get_serial_sequence"
 DROP_CASCADE = "DROP_CASCADE"
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".\s]+)')
-_KINDS = ("RangeVar", "FuncCall", "TypeName", "RoleSpec", "CollateClause", "IndexElem")
+_KINDS = ("RangeVar", "FuncCall", "TypeName", "RoleSpec", "CollateClause", "IndexElem", "VariableSetStmt")
 
 Name = tuple[str | None, str]
 """Schema and name."""
@@ -80,6 +80,9 @@ class Mentioned:
                 self.collations.update(strings(item.collname)[-1:])
             elif kind == "IndexElem":
                 self.collations.update(strings(item.collation)[-1:])
+            elif kind == "VariableSetStmt":  # a clause of a function, too
+                path = item.args if item.name.lower() == "search_path" else ()
+                self.schemas.update(text for text in map(constant_text, path) if text)
             else:
                 parts = strings(item.funcname)
                 self.functions.update(parts[-1:])

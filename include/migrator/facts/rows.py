@@ -90,7 +90,12 @@ def schemas(rows: Sequence[Row], whole: Collection[str], found: Found) -> dict[s
             inside[schema].append(found.names[oid])
     return {
         row["name"]: SchemaFacts(
-            row["name"], row["owned"], row["may_create"], row["may_use"], tuple(inside[row["name"]])
+            row["name"],
+            row["owned"],
+            row["may_create"],
+            row["may_use"],
+            tuple(inside[row["name"]]),
+            row["others_create"],
         )
         for row in rows
     }

@@ -2,5 +2,5 @@ DO $$
 DECLARE
     who text;
 BEGIN
-    who := set_config(setting_name => 'ro' || 'le', new_value => 'admin', is_local => true);
+    who := set_config('ro' || 'le', 'admin', true);
 END $$;

@@ -1,2 +1,1 @@
 SET LOCAL work_mem = '64MB';
-RESET log_statement;

@@ -33,6 +33,7 @@ _SQL = re.compile(
 class Around:
     """What all nodes of one statement have in common."""
 
+    script: Script
     statement: ParsedStatement
     """It, at its place in the file."""
     index: int
@@ -62,12 +63,12 @@ def spots_of(script: Script, wanted: Collection[str]) -> Iterator[Spot]:
     kinds = tuple({*wanted, "FuncCall", "DoStmt", "CreateFunctionStmt"})
     reader = _Reader(script, kinds)
     for subject in script.subjects:
-        yield from reader.statement(Around(subject.statement, subject.statement.index, subject.world))
+        yield from reader.statement(Around(script, subject.statement, subject.statement.index, subject.world))
     seen = set()
     for called in script.called:
         if (called.body, called.caller.index) not in seen:
             seen.add((called.body, called.caller.index))
-            yield from reader.body(called.body, Around(called.caller, called.caller.index, called.world))
+            yield from reader.body(called.body, Around(script, called.caller, called.caller.index, called.world))
 
 
 @frozen
@@ -97,7 +98,8 @@ class _Reader:
             yield from self._draft(draft, self._placed(inside, body, draft.offset))
         if contents.drafts:
             yield from self._strings(body, contents.drafts, inside)
-        elif contents.gaps and not contents.pieces:  # another language, or a body that nobody could read
+        elif not contents.pieces and (contents.gaps or contents.faults):
+            # another language, or a body that nobody could read
             yield Spot(_without_comments(body.text), UNREAD, inside)
 
     def _placed(self, around: Around, body: Body, offset: int) -> Around:

@@ -8,7 +8,7 @@ import pytest
 from migrator.analysis.inspection import Inspection, inspect
 from migrator.analysis.known import Known, Sources
 from migrator.analysis.rules import PRIVILEGES
-from migrator.facts.facts import CatalogFacts, FunctionFacts
+from migrator.facts.facts import CatalogFacts, FunctionFacts, SchemaFacts
 from migrator.parsing.statements import parse
 from migrator.plan import Risk, Severity
 
@@ -172,7 +172,6 @@ SETTINGS = [
     ("SELECT set_config('RO' || 'LE', 'a', false)", ACTS),
     ("SELECT set_config(E'\\x72ole', 'a', false)", ACTS),
     ("SELECT set_config('role'::text, 'a', false)", ACTS),
-    ("SELECT set_config(new_value => 'a', is_local => false, setting_name => 'role')", ACTS),
     ("SELECT pg_catalog.set_config('role', 'a', false)", ACTS),
     ("SELECT set_config(a, '0', false) FROM t", LIMITS),
     ("SELECT set_config(chr(114) || 'ole', 'a', false)", LIMITS),
@@ -181,7 +180,7 @@ SETTINGS = [
     ("UPDATE pg_settings SET setting = '0' WHERE name = 'lock_timeout'", LIMITS),
     ("RESET lock_timeout", LIMITS),
     ("SET lock_timeout = DEFAULT", LIMITS),
-    ("SET lock_timeout TO '0'", LIMITS),
+    (block("SET LOCAL lock_timeout = 0;"), LIMITS),
     ("RESET statement_timeout", LIMITS),
     ("RESET ALL", LIMITS),
     ("DISCARD ALL", LIMITS),
@@ -234,6 +233,9 @@ MORE = [
     ("ALTER SCHEMA s OWNER TO a", "changes-the-owner"),
     ("ALTER TABLE t NO FORCE ROW LEVEL SECURITY", "loosens-row-security"),
     ("CREATE POLICY p ON t FOR INSERT WITH CHECK ('t'::boolean)", "loosens-row-security"),
+    ("ALTER VIEW v SET (security_invoker = false)", "loosens-row-security"),
+    ("ALTER VIEW v RESET (security_invoker)", "loosens-row-security"),
+    ("ALTER FUNCTION f() LEAKPROOF", "loosens-row-security"),
     ("GRANT USAGE ON FOREIGN DATA WRAPPER f TO a", "grants-what-is-the-servers"),
     ("GRANT CREATE ON SCHEMA pg_catalog TO a", "grants-what-is-the-servers"),
 ]
@@ -266,6 +268,9 @@ HARMLESS = [
     definer("app, pg_temp"),
     "CREATE TABLE t (id int PRIMARY KEY); ALTER TABLE t OWNER TO app; ALTER TABLE t DISABLE ROW LEVEL SECURITY",
     "CREATE POLICY p ON t USING (a = current_user)",
+    "ALTER VIEW v SET (security_invoker = true, security_barrier)",
+    "ALTER TABLE t SET (fillfactor = 70)",
+    "ALTER FUNCTION f() NOT LEAKPROOF",
     "COMMENT ON TABLE t IS 'SELECT pg_read_file(''/x'')'",
     "INSERT INTO audit (what) VALUES ('ALTER ROLE a SUPERUSER')",
     "INSERT INTO users (role, password) VALUES ('a', 'b')",
@@ -319,6 +324,56 @@ def test_what_is_only_told_makes_no_risk() -> None:
     inspection = inspected("SET LOCAL statement_timeout = 0")
     assert [item.severity for item in inspection.findings if item.rule == LIMITS] == [Severity.INFO]
     assert inspection.classification.risk is Risk.LOW
+
+
+def test_limits_that_the_engine_sets_again_are_no_risk() -> None:
+    sql = "SET lock_timeout = 0; CREATE INDEX CONCURRENTLY i ON t (a); RESET lock_timeout"
+    assert rights(inspected(sql)) == set()
+
+
+@pytest.mark.parametrize("after, risk", [("ALTER TABLE t ADD x int", Risk.HIGH), ("SELECT 1", Risk.LOW)])
+def test_no_lock_timeout_is_of_high_risk_where_something_waits_for_a_lock(after: str, risk: Risk) -> None:
+    assert inspected(f"SET lock_timeout = 0; {after}").classification.risk is risk
+
+
+@pytest.mark.parametrize(
+    "path, others, found",
+    [
+        ("public, pg_temp", False, False),
+        ("public, pg_temp", True, True),
+        ("app, pg_temp", False, False),
+        ("app, pg_temp", True, True),
+    ],
+)
+def test_the_catalog_tells_in_which_schemas_others_may_create(path: str, others: bool, found: bool) -> None:
+    name = path.partition(",")[0]
+    facts = CatalogFacts(180000, schemas={name: SchemaFacts(name, others_create=others)})
+    assert (PATH in rights(inspected(definer(path), facts))) is found
+
+
+OWNED = [
+    ("CREATE SCHEMA s; ALTER SCHEMA s OWNER TO a", False),
+    ("CREATE TYPE e AS ENUM ('a'); ALTER TYPE e OWNER TO a", False),
+    ("CREATE TYPE s.c AS (x int); ALTER TYPE s.c OWNER TO a", False),
+    ("CREATE DOMAIN d AS int; ALTER DOMAIN d OWNER TO a", False),
+    ("CREATE SEQUENCE q; ALTER SEQUENCE q OWNER TO a", False),
+    (f"{function('NULL;')}; ALTER FUNCTION f() OWNER TO a", False),
+    (f"{definer('pg_catalog, pg_temp')}; ALTER FUNCTION f() OWNER TO a", True),
+    ("CREATE SCHEMA s; ALTER SCHEMA other OWNER TO a", True),
+]
+
+
+@pytest.mark.parametrize("sql, found", OWNED)
+def test_who_gets_what_the_file_makes_takes_it_from_nobody(sql: str, found: bool) -> None:
+    assert ("changes-the-owner" in rights(inspected(sql))) is found
+
+
+def test_a_policy_that_is_made_again_is_judged_by_the_new_one() -> None:
+    rule = "loosens-row-security"
+    assert rule in rights(inspected("DROP POLICY p ON t"))
+    assert rule not in rights(inspected("DROP POLICY p ON t; CREATE POLICY p ON t USING (a = 1)"))
+    assert rule in rights(inspected("DROP POLICY p ON t; CREATE POLICY p ON t USING (true)"))
+    assert rule in rights(inspected("DROP POLICY p ON t; CREATE POLICY p ON u USING (a = 1)"))
 
 
 def test_depth_hides_nothing() -> None:

@@ -13,12 +13,12 @@ from migrator.plan import Severity
 
 FUNCTIONS = server_files.FUNCTIONS | other_sessions.FUNCTIONS | other_databases.FUNCTIONS | {"set_config"}
 SUSPECT = re.compile(
-    r"\b(?:"
+    rf"(?:^|;)\s*(?:alter|grant|copy|create|drop|set)\s*{MARK}"
+    r"|\b(?:"
     r"(?:alter|create|drop)\s+(?:role|user|group|system|database|event\s+trigger|server|subscription|language)\b"
     r"|set\s+(?:local\s+|session\s+)?(?:role|session\s+authorization)\b|reset\s+(?:role|session\s+authorization|all)\b"
     r"|session_replication_role|security\s+definer|owner\s+to|reassign\s+owned|bypassrls|superuser"
     rf"|copy\b[^;]*\b(?:program|from\s+'|to\s+')|grant\s+(?:(?!\bon\b)[^;])*?\bto\b|grant\b[^;]*\bto\s+(?:{MARK}|public\b)"
-    rf"|(?:alter|grant|copy|create|drop|set)\s*{MARK}"
     rf"|(?:{'|'.join(sorted(FUNCTIONS))})\s*\("
     r")",
     re.IGNORECASE,

@@ -8,9 +8,11 @@ from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.privileges.roles import called
 from migrator.analysis.walk.spots import Spot
 from migrator.parsing.kinds import object_name
-from migrator.parsing.nodes import enum
+from migrator.parsing.nodes import Node, enum, strings
 from migrator.plan import Severity
 
+ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE")
+TYPES = ("create_enum_stmt", "create_range_stmt", "composite_type_stmt", "create_domain_stmt")
 SHARED = ("OBJECT_DATABASE", "OBJECT_TABLESPACE")
 """`changes-the-server`'s."""
 
@@ -26,7 +28,7 @@ def check(spot: Spot) -> Iterator[Hit]:
     elif spot.kind == "AlterOwnerStmt":
         about = enum(node, "object_type")
         if about not in SHARED:
-            yield _given(f"the {object_name(about).lower()}", called(node.newowner), new=False)
+            yield _given(f"the {object_name(about).lower()}", called(node.newowner), new=_made(spot, about))
     elif spot.kind == "ReassignOwnedStmt":
         roles = ", ".join(called(item.role_spec) for item in node.roles)
         yield _given(f"all that {roles} owns, in this database and of the server,", called(node.newrole), new=False)
@@ -35,8 +37,35 @@ def check(spot: Spot) -> Iterator[Hit]:
         yield Hit(f"all that {roles} owns is dropped, and all of its privileges are taken, in this database")
 
 
+def _made(spot: Spot, about: str) -> bool:
+    """Whether the file itself makes it. A function that works with the rights of its owner is another matter."""
+    for item in spot.around.script.parsed.statements:
+        tree = item.tree
+        if item.name == "create_schema_stmt" and about == "OBJECT_SCHEMA":
+            same = tree.schemaname == spot.node.object.string.sval
+        elif item.name == "create_function_stmt" and about in ROUTINES:
+            definer = any(option.def_elem.defname == "security" for option in tree.options)
+            same = not definer and strings(tree.funcname) == strings(spot.node.object.object_with_args.objname)
+        elif item.name in TYPES and about in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+            names = strings(spot.node.object.list.items) or strings(spot.node.object.type_name.names)
+            same = _type_name(tree, item.name) == names
+        else:
+            continue
+        if same:
+            return True
+    return False
+
+
+def _type_name(tree: Node, statement: str) -> tuple[str, ...]:
+    if statement == "create_domain_stmt":
+        return strings(tree.domainname)
+    if statement == "composite_type_stmt":
+        return tuple(filter(None, (tree.typevar.schemaname, tree.typevar.relname)))
+    return strings(tree.type_name)
+
+
 def _given(what: str, owner: str, *, new: bool) -> Hit:
-    """Of a table that the migration itself makes nobody loses anything."""
+    """Of what the migration itself makes nobody loses anything."""
     severity = Severity.INFO if new else None
     return Hit(f"{what} is {owner}'s from then on: no privilege and no policy binds it", severity=severity)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.spots import Spot
-from migrator.parsing.nodes import Node, enum, name_of, strings
+from migrator.parsing.nodes import Node, enum, flag, name_of, option, strings
 from migrator.plan import Severity
 
 OFF = {
@@ -15,18 +15,26 @@ OFF = {
 }
 
 
+_OWNERS = "{} reads with the rights of its owner, and under the owner's policies"
+
+
 def check(spot: Spot) -> Iterator[Hit]:
     node = spot.node
     if spot.kind == "AlterTableStmt":
         table = spot.world.name(node.relation)
         for item in node.cmds:
-            words = OFF.get(enum(item.alter_table_cmd, "subtype"))
+            words = OFF.get(enum(item.alter_table_cmd, "subtype")) or _as_owner(item.alter_table_cmd)
             if words is not None:
                 yield Hit(words.format(table), severity=Severity.INFO if spot.world.is_new(table) else None)
+    elif spot.kind in ("CreateFunctionStmt", "AlterFunctionStmt"):
+        if flag(node.options if spot.kind == "CreateFunctionStmt" else node.actions, "leakproof", False):
+            yield Hit("a LEAKPROOF function is asked before the policies: it sees rows that they hide")
     elif spot.kind == "DropStmt":
         if enum(node, "remove_type") == "OBJECT_POLICY":
             for item in node.objects:
-                yield Hit(f"the policy {strings(item.list.items)[-1]} binds nobody any more")
+                table, name = strings(item.list.items)[-2:]
+                severity = Severity.INFO if _made_again(name, table, spot) else None
+                yield Hit(f"the policy {name} is gone: what a restrictive one hid is seen", severity=severity)
     elif spot.kind == "AlterPolicyStmt" or node.permissive:
         table = spot.world.name(node.table)
         for field, words in (("qual", "lets everybody whom it is for see"), ("with_check", "write")):
@@ -34,6 +42,20 @@ def check(spot: Spot) -> Iterator[Hit]:
                 words = words if field == "qual" else f"lets everybody whom it is for {words}"
                 severity = Severity.INFO if spot.world.is_new(table) else None
                 yield Hit(f"the policy {node.policy_name} of {table} {words} every row", severity=severity)
+
+
+def _as_owner(command: Node) -> str | None:
+    """ALTER VIEW, where it reads with its owner's rights from then on."""
+    subtype, options = enum(command, "subtype"), getattr(command, "def").list.items
+    if subtype == "AT_SetRelOptions" and not flag(options, "security_invoker", True):
+        return _OWNERS
+    return _OWNERS if subtype == "AT_ResetRelOptions" and option(options, "security_invoker") is not None else None
+
+
+def _made_again(name: str, table: str, spot: Spot) -> bool:
+    """CREATE POLICY knows no OR REPLACE; the new one is looked at by itself."""
+    made = (item.tree for item in spot.around.script.parsed.statements if item.name == "create_policy_stmt")
+    return any((tree.policy_name, tree.table.relname) == (name, table) for tree in made)
 
 
 def _true(node: Node) -> bool:
@@ -61,12 +83,20 @@ def _text(node: Node) -> str:
 RULE = Rule(
     id="loosens-row-security",
     severity=Severity.WARNING,
-    condition="DISABLE or NO FORCE ROW LEVEL SECURITY, DROP POLICY, a permissive policy that is true for every row",
+    condition="DISABLE or NO FORCE ROW LEVEL SECURITY, DROP POLICY, a permissive policy that is true for every row,"
+    " security_invoker taken from a view, LEAKPROOF",
     effect="rows that were hidden from a role are its from the moment of the commit on",
     alternative="make the new policy first, for the roles that it is for, and drop the old one in the same transaction",
     without_sql="always: which rows a role may see is a decision",
     source=DOCS + "ddl-rowsecurity.html",
     spot=check,
-    kinds=("AlterTableStmt", "DropStmt", "CreatePolicyStmt", "AlterPolicyStmt"),
+    kinds=(
+        "AlterTableStmt",
+        "DropStmt",
+        "CreatePolicyStmt",
+        "AlterPolicyStmt",
+        "CreateFunctionStmt",
+        "AlterFunctionStmt",
+    ),
     in_rollback=True,
 )

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 from migrator.analysis.walk.spots import Spot
 from migrator.frozen import frozen
-from migrator.parsing.nodes import Node, enum, name_of, strings
+from migrator.parsing.nodes import Node, enum, strings
 from migrator.parsing.routines import Hole, constant_of, draft_of
 
 KINDS = ("VariableSetStmt", "FuncCall", "DiscardStmt", "UpdateStmt")
 SET = "variable_set_stmt"
 ALL = "all"
 """What RESET ALL and DISCARD ALL change."""
-
-_ARGUMENTS = ("setting_name", "new_value", "is_local")
 
 
 @frozen
@@ -65,15 +63,11 @@ def _text(item: Node) -> str:
 
 
 def _configured(call: Node) -> Iterator[Change]:
-    arguments = dict(zip(_ARGUMENTS, call.args, strict=False))
-    for item in call.args:
-        if name_of(item) == "named_arg_expr":
-            arguments[item.named_arg_expr.name] = item.named_arg_expr.arg
-    name, value = (arguments.get(argument) for argument in _ARGUMENTS[:2])
-    known = constant_of(name, {}) if name is not None else None
-    if known is not None or name is None or not _custom(name):
-        text = constant_of(value, {}) if value is not None else None
-        yield Change(known.lower() if known is not None else None, text, hidden=True)
+    """Its arguments have no names by which a call could give them in another order."""
+    if len(call.args) >= 2:
+        name, value = (constant_of(item, {}) for item in call.args[:2])
+        if name is not None or not _custom(call.args[0]):
+            yield Change(name.lower() if name is not None else None, value, hidden=True)
 
 
 def _custom(name: Node) -> bool:
