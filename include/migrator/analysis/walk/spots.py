@@ -5,16 +5,18 @@ them, in bodies that run now or later, and in the texts that become SQL at run t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from migrator.analysis.effects import World
+from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.analysis.walk.script import Script
 from migrator.frozen import frozen
 from migrator.parsing import lexer
 from migrator.parsing.nodes import Node, find, name_of, strings
-from migrator.parsing.routines import Body, Draft, body_of, constant, constant_of, contents_of, draft_of
+from migrator.parsing.routines import Body, Draft, body_of, constant, contents_of, draft_of
+from migrator.parsing.routines.drafts import MARK
 from migrator.parsing.statements import ParsedStatement, parse
 
 UNREAD = "unread"
@@ -27,6 +29,9 @@ _SQL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """How a text begins that may be SQL."""
+_LISTS = ("a_array_expr", "row_expr", "case_expr", "list")
+_RUNNING = frozenset(["query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "ts_rewrite", "ts_stat"])
+"""Functions of the server that run a text that they get."""
 
 
 @frozen
@@ -42,8 +47,8 @@ class Around:
     """What is known before that one runs."""
     within: tuple[str, ...] = ()
     """What it stands in, the outermost first: "the body of f()", "a text for query_to_xml()"."""
-    later: bool = False
-    """It stands in the body of a routine, and runs when that is called."""
+    making: bool = False
+    """It is an expression that makes a text, which then is run."""
 
 
 @dataclass(frozen=True, slots=True)  # not `frozen`: there is one for each node that a rule asks for
@@ -60,8 +65,7 @@ class Spot:
 
 def spots_of(script: Script, wanted: Collection[str]) -> Iterator[Spot]:
     """Those of the `wanted` types, in the order of the file; then those of bodies that are the catalog's."""
-    kinds = tuple({*wanted, "FuncCall", "DoStmt", "CreateFunctionStmt"})
-    reader = _Reader(script, kinds)
+    reader = _Reader(script, tuple({*wanted, "FuncCall", "CreateTrigStmt"}))
     for subject in script.subjects:
         yield from reader.statement(Around(script, subject.statement, subject.statement.index, subject.world))
     seen = set()
@@ -77,11 +81,16 @@ class _Reader:
     kinds: tuple[str, ...]
 
     def statement(self, around: Around) -> Iterator[Spot]:
+        elsewhere = ""
         for node in find(around.statement.node, *self.kinds):
             kind = type(node).__name__
             yield Spot(node, kind, around)
-            if kind == "FuncCall":
-                yield from self._arguments(node, around)
+            if kind in ("FuncCall", "CreateTrigStmt"):
+                yield from self._arguments(strings(node.funcname)[-1], node.args, around)
+            if kind == "FuncCall" and not elsewhere and _runs_texts(node):
+                elsewhere = f"a text for {strings(node.funcname)[-1]}()"
+        if elsewhere:
+            yield from self._constants(around.statement.node, replace(around, within=(*around.within, elsewhere)))
         if around.statement.name in ("do_stmt", "create_function_stmt"):
             body = body_of(around.statement)
             if body is not None and not body.standard:  # else it is a part of the tree
@@ -122,7 +131,7 @@ class _Reader:
             yield Spot(sql, UNREAD, around)
 
     def _draft(self, draft: Draft, around: Around) -> Iterator[Spot]:
-        yield from self._text(f"SELECT {draft.query}", around)
+        yield from self._text(f"SELECT {draft.query}", replace(around, making=True))
         around = replace(around, within=(*around.within, "a text that it puts together"))
         if draft.open:
             yield Spot(draft.shown, UNREAD, around)
@@ -139,34 +148,53 @@ class _Reader:
                 return
 
     def _strings(self, body: Body, drafts: tuple[Draft, ...], around: Around) -> Iterator[Spot]:
-        """Texts of a body that runs some text: a variable may bring them there. What a draft has in it is a part."""
+        """Texts of a body that runs some text: a variable may bring them there, and add to them. What a draft has in it
+        is a part."""
         around = replace(around, within=(*around.within, "a text of it"))
         for token in lexer.tokens(body.text):
             if token.kind == "string":
                 value = constant(token.text, {})
                 if value and _SQL.match(value) and not any(value in draft.shown for draft in drafts):
                     yield from self._maybe(Draft((value,), 0), around)
+                    yield Spot(f"{value}{MARK}", UNREAD, around)
 
-    def _arguments(self, call: Node, around: Around) -> Iterator[Spot]:
+    def _arguments(self, name: str, arguments: Sequence[Node], around: Around) -> Iterator[Spot]:
         """Texts that a function gets, and may run: query_to_xml(), ts_stat(), crosstab(), dblink_exec()."""
-        for argument in call.args:
+        inside = None
+        for argument in arguments:
             kind = name_of(argument)
-            if kind not in ("column_ref", "a_const") or (kind == "a_const" and _SQL.match(argument.a_const.sval.sval)):
-                within = f"a text for {strings(call.funcname)[-1]}()"
-                yield from self._constant(argument, replace(around, within=(*around.within, within)))
+            if kind == "column_ref" or (kind == "a_const" and not _SQL.match(argument.a_const.sval.sval)):
+                continue
+            inside = inside or replace(around, within=(*around.within, f"a text for {name}()"))
+            if kind == "string":  # of a trigger
+                yield from self._constant(argument.string.sval, inside)
+            elif kind in _LISTS:
+                yield from self._constants(argument, inside)
+            else:
+                yield from self._maybe(Draft(draft_of(argument, {}), 0), inside)
 
-    def _constant(self, argument: Node, around: Around) -> Iterator[Spot]:
-        value = constant_of(argument, {})
-        parts = (value,) if value is not None else draft_of(argument, {})
-        yield from self._maybe(Draft(parts, 0), around)
+    def _constants(self, node: Node, around: Around) -> Iterator[Spot]:
+        for found in find(node, "A_Const"):
+            yield from self._constant(found.sval.sval, around)
+
+    def _constant(self, text: str, around: Around) -> Iterator[Spot]:
+        if _SQL.match(text):
+            yield from self._maybe(Draft((text,), 0), around)
+
+
+def _runs_texts(call: Node) -> bool:
+    """Whether it may run a text that stands in a column: of the built-in functions only some do."""
+    name = strings(call.funcname)[-1]
+    known = name in STEADY or name in VOLATILE or name in AGGREGATES
+    return (name in _RUNNING or not known) and any(name_of(item) == "column_ref" for item in call.args)
 
 
 def _inside(body: Body, around: Around) -> Around:
     if body.statement.name == "do_stmt":
-        within, later = "a DO block", around.later
+        within = "a DO block"
     else:
-        within, later = f"the body of {'.'.join(strings(body.statement.tree.funcname))}()", not body.elsewhere
-    return replace(around, within=(*around.within, within), later=later)
+        within = f"the body of {'.'.join(strings(body.statement.tree.funcname))}()"
+    return replace(around, within=(*around.within, within))
 
 
 def _without_comments(text: str) -> str:

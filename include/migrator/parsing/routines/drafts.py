@@ -128,11 +128,22 @@ def _called(call: Node, known: Mapping[str, str]) -> Iterator[Part]:
     elif name == "concat":
         for item in call.args:
             yield from _parts(item, known)
+    elif name == "concat_ws" and len(call.args):
+        yield from _joined(call.args[0], list(call.args[1:]), known)
+    elif name == "array_to_string" and len(call.args) > 1 and name_of(call.args[0]) == "a_array_expr":
+        yield from _joined(call.args[1], list(call.args[0].a_array_expr.elements), known)
     elif name in _TEXTS and len(call.args):
         yield from _parts(call.args[0], known)
         yield Hole.ANYTHING
     else:
         yield Hole.ANYTHING
+
+
+def _joined(separator: Node, items: list[Node], known: Mapping[str, str]) -> Iterator[Part]:
+    for number, item in enumerate(items):
+        if number:
+            yield from _parts(separator, known)
+        yield from _parts(item, known)
 
 
 def _formatted(template: str, values: list[Node], known: Mapping[str, str]) -> Iterator[Part]:

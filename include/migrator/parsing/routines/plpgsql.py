@@ -33,6 +33,8 @@ _ENDS = {"PLpgSQL_stmt_commit": "COMMIT", "PLpgSQL_stmt_rollback": "ROLLBACK"}
 
 def read(body: Body) -> Contents:
     tree = plpgsql_tree(body.statement.sql)
+    if not isinstance(tree, str) and not all("action" in item.get("PLpgSQL_function", ()) for item in tree):
+        tree = f"the parser does not take {body.language} for it"  # 'PLpgSQL' in quotes
     if isinstance(tree, str):
         message, tree = tree, plpgsql_tree_of_body(body.text)
         if isinstance(tree, str):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.privileges import other_databases, other_sessions, server_files
 from migrator.analysis.walk.spots import UNREAD, Spot
+from migrator.parsing.nodes import strings
 from migrator.parsing.routines.drafts import MARK
 from migrator.plan import Severity
 
@@ -25,10 +26,17 @@ SUSPECT = re.compile(
 )
 UPDATING = re.compile(r"\bupdate\b[^;]*$", re.IGNORECASE)
 """What stands before SET where it is a clause."""
+UNSCRAMBLING = frozenset(["chr", "convert_from", "decode", "overlay", "reverse", "translate"])
+"""Functions that make a text of one that nobody can read."""
 SHOWN = 60
 
 
 def check(spot: Spot) -> Iterator[Hit]:
+    if spot.kind == "FuncCall":
+        name = strings(spot.node.funcname)[-1]
+        if spot.around.making and name in UNSCRAMBLING:
+            yield Hit(f"nobody can read what is run: {name}() makes it readable")
+        return
     for found in SUSPECT.finditer(spot.node):
         if found[0].lower().startswith("set") and UPDATING.search(spot.node[: found.start()]):
             continue
@@ -48,6 +56,6 @@ RULE = Rule(
     without_sql="always: what it should say, nobody knows but its author",
     source=DOCS + "plpgsql-statements.html#PLPGSQL-STATEMENTS-EXECUTING-DYN",
     spot=check,
-    kinds=(UNREAD,),
+    kinds=(UNREAD, "FuncCall"),
     in_rollback=True,
 )
