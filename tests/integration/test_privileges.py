@@ -164,6 +164,13 @@ WAYS = [
         "SELECT length(f('PG_VERSION')) > 0",
     ),
     Way(
+        "CREATE FUNCTION counted(relation text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER"
+        " SET search_path = pg_catalog, pg_temp AS $$ DECLARE result bigint;"
+        " BEGIN EXECUTE 'SELECT count(*) FROM ' || relation INTO result; RETURN result; END $$",
+        "SELECT counted('pg_authid') > 0",
+        role="somebody",
+    ),
+    Way(
         "CREATE VIEW v AS SELECT rolname, rolpassword FROM pg_authid",
         "SELECT count(*) > 0 FROM v",
         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO somebody",

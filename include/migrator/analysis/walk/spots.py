@@ -14,13 +14,15 @@ from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY
 from migrator.analysis.walk.script import Script
 from migrator.frozen import frozen
 from migrator.parsing import lexer
-from migrator.parsing.nodes import Node, find, name_of, strings
+from migrator.parsing.nodes import Node, find, flag, name_of, strings
 from migrator.parsing.routines import Body, Draft, body_of, constant, contents_of, draft_of
 from migrator.parsing.routines.drafts import MARK
 from migrator.parsing.statements import ParsedStatement, parse
 
 UNREAD = "unread"
 """Kind of a spot that is a text of which something is known, and not all: `node` is it, with marks for the rest."""
+OPEN = "open"
+"""The same of a text that is put together, where some of it can be anything."""
 MAX_DEPTH = 24
 """Bodies in texts in bodies; what lies deeper is a text."""
 _SQL = re.compile(
@@ -47,6 +49,10 @@ class Around:
     """What is known before that one runs."""
     within: tuple[str, ...] = ()
     """What it stands in, the outermost first: "the body of f()", "a text for query_to_xml()"."""
+    routine: bool = False
+    """It is a part of a body that is written down, and runs when somebody calls it."""
+    definer: bool = False
+    """That runs with the rights of its owner."""
     making: bool = False
     """It is an expression that makes a text, which then is run."""
 
@@ -55,7 +61,7 @@ class Around:
 class Spot:
     node: Any
     kind: str
-    """The message's type, "FuncCall"; or UNREAD."""
+    """The message's type, "FuncCall"; or UNREAD, OPEN."""
     around: Around
 
     @property
@@ -134,7 +140,7 @@ class _Reader:
         yield from self._text(f"SELECT {draft.query}", replace(around, making=True))
         around = replace(around, within=(*around.within, "a text that it puts together"))
         if draft.open:
-            yield Spot(draft.shown, UNREAD, around)
+            yield Spot(draft.shown, OPEN, around)
         yield from self._maybe(draft, around)
 
     def _maybe(self, draft: Draft, around: Around) -> Iterator[Spot]:
@@ -191,10 +197,11 @@ def _runs_texts(call: Node) -> bool:
 
 def _inside(body: Body, around: Around) -> Around:
     if body.statement.name == "do_stmt":
-        within = "a DO block"
-    else:
-        within = f"the body of {'.'.join(strings(body.statement.tree.funcname))}()"
-    return replace(around, within=(*around.within, within))
+        return replace(around, within=(*around.within, "a DO block"))
+    tree = body.statement.tree
+    within = f"the body of {'.'.join(strings(tree.funcname))}()"
+    definer = flag(tree.options, "security", False)
+    return replace(around, within=(*around.within, within), routine=not body.elsewhere, definer=definer)
 
 
 def _without_comments(text: str) -> str:

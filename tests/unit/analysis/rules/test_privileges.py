@@ -389,6 +389,21 @@ def test_a_policy_that_is_made_again_is_judged_by_the_new_one() -> None:
     assert rule in rights(inspected("DROP POLICY p ON t; CREATE POLICY p ON u USING (a = 1)"))
 
 
+@pytest.mark.parametrize(
+    "clause, text, severity",
+    [
+        ("SECURITY DEFINER SET search_path = pg_catalog, pg_temp", "'SELECT ' || a", Severity.WARNING),
+        ("SECURITY DEFINER SET search_path = pg_catalog, pg_temp", "format('SELECT %L, %I', a, a)", None),
+        ("", "'SELECT ' || a", Severity.INFO),
+        ("", "format('SELECT %L, %I', a, a)", None),
+    ],
+)
+def test_what_fills_a_gap_runs_as_the_owner(clause: str, text: str, severity: Severity | None) -> None:
+    """The caller chooses it: nothing of the function needs to be about rights."""
+    sql = f"CREATE FUNCTION f(a text) RETURNS void LANGUAGE plpgsql {clause} AS $$ BEGIN EXECUTE {text}; END $$"
+    assert next((item.severity for item in inspected(sql).findings if item.rule == HALF), None) is severity
+
+
 def test_depth_hides_nothing() -> None:
     sql = "ALTER ROLE a SUPERUSER"
     for number in range(30):

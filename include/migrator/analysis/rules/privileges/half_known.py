@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.privileges import other_databases, other_sessions, server_files
-from migrator.analysis.walk.spots import UNREAD, Spot
+from migrator.analysis.walk.spots import OPEN, UNREAD, Spot
 from migrator.parsing.nodes import strings
 from migrator.parsing.routines.drafts import MARK
 from migrator.plan import Severity
@@ -37,25 +37,36 @@ def check(spot: Spot) -> Iterator[Hit]:
         if spot.around.making and name in UNSCRAMBLING:
             yield Hit(f"nobody can read what is run: {name}() makes it readable")
         return
-    for found in SUSPECT.finditer(spot.node):
-        if found[0].lower().startswith("set") and UPDATING.search(spot.node[: found.start()]):
-            continue
-        text = " ".join(spot.node[found.start() :].split())
-        shown = text if len(text) <= SHOWN else text[: SHOWN - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        yield Hit(f"only a part of it is known before it runs: {shown}")
-        return
+    found = next(_suspects(spot.node), None)
+    if found is not None:
+        yield Hit(f"only a part of it is known before it runs: {_short(spot.node[found.start() :])}")
+    elif spot.kind == OPEN and spot.around.definer:
+        yield Hit(f"what fills the gaps runs with the rights of the owner: {_short(spot.node)}")
+    elif spot.kind == OPEN and spot.around.routine:  # what runs by itself is `not-analysed`'s
+        yield Hit(f"only a part of it is known before it runs: {_short(spot.node)}", severity=Severity.INFO)
+
+
+def _suspects(text: str) -> Iterator[re.Match[str]]:
+    for found in SUSPECT.finditer(text):
+        if not (found[0].lower().startswith("set") and UPDATING.search(text[: found.start()])):
+            yield found
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else line[: SHOWN - 1] + MARK
 
 
 RULE = Rule(
     id="half-known-text",
     severity=Severity.WARNING,
     condition="EXECUTE of a text that is put together at run time, or code that cannot be read, where what is known"
-    " of it is about roles, rights, the server or its files",
+    " of it is about roles, rights, the server or its files, or where it runs with the rights of a function's owner",
     effect="whom it is for, or what is done, is decided when it runs, and nobody has reviewed that",
     alternative="write the statement itself; format() with %I for names and %L for texts leaves nothing else open",
     without_sql="always: what it should say, nobody knows but its author",
     source=DOCS + "plpgsql-statements.html#PLPGSQL-STATEMENTS-EXECUTING-DYN",
     spot=check,
-    kinds=(UNREAD, "FuncCall"),
+    kinds=(UNREAD, OPEN, "FuncCall"),
     in_rollback=True,
 )
