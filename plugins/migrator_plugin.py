@@ -1,5 +1,5 @@
 """The Airflow plugin: names what Airflow must know before it sees a DAG. Loaded twice in each process, so it has no
-state, no side effects and no heavy import."""
+state, no heavy import, and no side effect but one that twice is once (`cards.watch`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import conf
 
+from airflow_migrator.cards import watch
 from airflow_migrator.links import PAGE, EvidenceLink, ReportLink
 from airflow_migrator.timetable import MaintenanceWindowTimetable
 
@@ -24,6 +25,11 @@ async def web(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 class MigratorPlugin(AirflowPlugin):
     name = "migrator"
+
+    @classmethod
+    def on_load(cls, *_: Any, **__: Any) -> None:
+        watch()
+
     timetables = [MaintenanceWindowTimetable]  # noqa: RUF012  the interface of AirflowPlugin
     operator_extra_links = [EvidenceLink(), ReportLink()]  # noqa: RUF012
     fastapi_apps = [{"app": web, "url_prefix": URL_PREFIX, "name": "migrator"}]  # noqa: RUF012

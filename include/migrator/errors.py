@@ -102,6 +102,14 @@ class ReviewRefused(Refused):
     """this review does not count (rejected, own change, same person twice)"""
 
 
+class CardOutdated(Refused):
+    """the answer is about another plan or evidence than lies there now; fields: reason"""
+
+
+class AuthorsUnknown(Refused):
+    """nobody can say who wrote this migration, and the target wants to know; fields: problems"""
+
+
 class OutsideWindow(Refused):
     """the maintenance window does not allow this now; fields: opens_at, closes_at, begun"""
 

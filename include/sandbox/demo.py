@@ -144,7 +144,7 @@ class Demo:
                     user = waiting.pop(0)
                     local.airflow.wait_until_parked(dag_id, run_id, task_id)
                     local.airflow.client(user).respond(
-                        dag_id, run_id, task_id, "Approve", {"reason": "read the evidence, looks right"}
+                        dag_id, run_id, task_id, "Approve", {"comment": "read the evidence, looks right"}
                     )
                     self._say(f"  {task_id}: '{user}' reads the card and approves")
             if admin.run_state(dag_id, run_id) in RUN_ENDED and all(state in TASK_ENDED for state in seen.values()):

@@ -173,6 +173,7 @@ class Airflow:
         states: Collection[str] = ("running",),
         *,
         timeout_seconds: float = 120,
+        every: float = 0.25,
     ) -> dict[str, Any]:
         """Until the task is in one of the states.
 
@@ -197,7 +198,7 @@ class Airflow:
             there,
             timeout_seconds=timeout_seconds,
             what=lambda: f"{dag_id} {task_id} to be {'/'.join(states)}; tasks: {self.states(dag_id, run_id)}",
-            every=0.25,
+            every=every,
         )
         return seen
 

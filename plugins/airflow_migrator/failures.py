@@ -34,21 +34,37 @@ RETRYING: dict[str, Any] = {
 }
 ONCE_MORE: dict[str, Any] = {"retries": 1, "retry_delay": timedelta(minutes=1), "retry_policy": RETRY_POLICY}
 """For what runs again in an hour anyway."""
-GATE: dict[str, Any] = {"retries": 0}
-"""A gate asks once: what was refused stays refused until a person clears it."""
+GATE: dict[str, Any] = {
+    "retries": 10,
+    "retry_delay": timedelta(seconds=5),
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(
+                exception="migrator.errors.CardOutdated",
+                action=RetryAction.RETRY,
+                retry_delay=timedelta(seconds=1),
+                reason="the answer was to another card; a new try asks with a new one",
+            )
+        ],
+        default=RetryAction.FAIL,
+    ),
+}
+"""A gate asks once: what was refused stays refused until a person clears it. It asks again when the answer was about
+something else, and when the answer was lost: Airflow 3.3.2 takes a task for dead that somebody answers in the very
+second in which it is asked, and the scheduler, which does not know the policy, then tries it again."""
 
 
 @contextmanager
 def in_airflow_words() -> Iterator[None]:
     """Translate what the engine raises.
 
-    :raises AirflowFailException: for a fact that a retry cannot change. A TransientError passes as it is: the retry
-    policy looks for it.
+    :raises AirflowFailException: for a fact that a retry cannot change. TransientError and CardOutdated pass as they
+    are: the retry policies look for them.
     """
     import psycopg
 
     from migrator.database.translate import to_engine_error
-    from migrator.errors import MigratorError, TransientError
+    from migrator.errors import CardOutdated, MigratorError, TransientError
 
     try:
         yield
@@ -57,7 +73,7 @@ def in_airflow_words() -> Iterator[None]:
         if isinstance(known, TransientError):
             raise known from None
         raise AirflowFailException(str(known)) from None
-    except TransientError as exc:
+    except (TransientError, CardOutdated) as exc:
         raise exc.with_traceback(None) from None
     except MigratorError as exc:
         raise AirflowFailException(str(exc)) from None

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 
+DAG_PREFIX = "migrate_"
+"""What the id of a migration's DAG begins with; its version follows."""
+
+
 def task_page(dag_id: str, run_id: str, task_id: str, tab: str = "") -> str:
     """A task instance's page of this Airflow, relative to the server that shows the link."""
     return f"/dags/{quote(dag_id)}/runs/{quote(run_id)}/tasks/{quote(task_id)}" + (f"/{tab}" if tab else "")

@@ -60,9 +60,11 @@ def emergency_reason(params: Mapping[str, Any]) -> str | None:
 
 
 def review_params() -> dict[str, Param]:
-    """What a reviewer may fill in beside Approve and Reject."""
+    """What a reviewer may fill in beside Approve and Reject. Not `reason`, which is the trigger's."""
     return {
-        "reason": Param(None, type=["null", "string"], maxLength=500, title="Reason", description="Kept in the ledger.")
+        "comment": Param(
+            None, type=["null", "string"], maxLength=500, title="Comment", description="Kept in the ledger."
+        )
     }
 
 

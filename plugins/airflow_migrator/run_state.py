@@ -30,7 +30,7 @@ class Look:
 def look(row: LedgerMigration) -> Look:
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    from airflow_migrator.building.dag_builder import DAG_PREFIX
+    from airflow_migrator.links import DAG_PREFIX
     from migrator.operations.reconcile import RunState
 
     base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
@@ -60,7 +60,7 @@ def _kept_back(version: str) -> bool:
     """Whether Airflow will run no task of this migration's DAG: paused, or not built (any more)."""
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    from airflow_migrator.building.dag_builder import DAG_PREFIX
+    from airflow_migrator.links import DAG_PREFIX
     from airflow_migrator.settings import read_settings
     from migrator.catalogue.catalogue import load_catalogue
 

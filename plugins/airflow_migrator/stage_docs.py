@@ -34,7 +34,8 @@ clear analyze with downstream.""",
 Red: a database named `copy_...` is left on the server for copies; it does no harm.""",
     "review": """\
 **Asks a person, who decides on plan and evidence under Required Actions. The answer is kept in
-the ledger.**
+the ledger. An answer that comes when another plan or other evidence lies there is refused, and
+the question asked again.**
 
 Red: rejected, or an answer that does not count (the author's own, the same person twice, not a
 reviewer). Nothing was applied. After an edit clear analyze with downstream; to ask again clear

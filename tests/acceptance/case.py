@@ -235,10 +235,26 @@ class Run:
         wait_until(lambda: self.state() in states, what=lambda: f"{states} of {self.run_id}: {self.states()}")
         return self.state()
 
-    def until(self, task_id: str, *states: str, timeout_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
-        return self.admin.wait_for_task(
-            self.dag_id, self.run_id, task_id, states or ("running",), timeout_seconds=timeout_seconds
+    def until(
+        self,
+        task_id: str,
+        *states: str,
+        after: int = 0,
+        every: float = 0.25,
+        timeout_seconds: float = PATIENCE_SECONDS,
+    ) -> dict[str, Any]:
+        """:param after: the try before the one that is waited for."""
+        wait_until(
+            lambda: self.admin.task(self.dag_id, self.run_id, task_id)["try_number"] > after,
+            what=lambda: f"try {after + 1} of {task_id}; tasks: {self.states()}",
         )
+        return self.admin.wait_for_task(
+            self.dag_id, self.run_id, task_id, states or ("running",), timeout_seconds=timeout_seconds, every=every
+        )
+
+    def card(self, reviewer: int) -> str:
+        """What the reviewer reads."""
+        return str(self.admin.card(self.dag_id, self.run_id, f"review.reviewer_{reviewer}")["body"])
 
     def log(self, task_id: str, *, try_number: int | None = None) -> str:
         number = try_number or self.admin.task(self.dag_id, self.run_id, task_id)["try_number"]

@@ -61,7 +61,7 @@ def test_dry_run_finds_an_incomplete_rollback(case: Case) -> None:
 @scenario(target=REVIEWED)
 def test_review_is_rejected(case: Case) -> None:
     run = case.trigger()
-    run.respond(1, "alice", "Reject", reason="not before the release")
+    run.respond(1, "alice", "Reject", comment="not before the release")
     expect_red(case, run, "review.reviewer_1", rollback="upstream_failed")
     case.expect_not_applied()
 

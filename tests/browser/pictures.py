@@ -49,8 +49,8 @@ def run(laboratory: Laboratory) -> Run:
     be seen, and therefore done by another migration."""
     assert laboratory.cases[EARLIER].trigger(until="dry_run").wait() == "success"
     run = laboratory.cases[TARGET].trigger(user="carol", reason="before release 4.2")
-    run.respond(1, "alice", reason="new tables only, nothing waits for long")
-    run.respond(2, "bob", reason="proved on the copy, and so is its rollback")
+    run.respond(1, "alice", comment="new tables only, nothing waits for long")
+    run.respond(2, "bob", comment="proved on the copy, and so is its rollback")
     assert run.wait() == "success"
     return run
 

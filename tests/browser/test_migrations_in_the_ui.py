@@ -134,7 +134,7 @@ def test_reviewers_decide_on_evidence(sign_in: SignIn, laboratory: Laboratory, r
     alice = sign_in("alice")
     card = shows_the_evidence(alice, run, 1)
     expect(card.get_by_role("heading", name="Answered already")).to_have_count(0)
-    card.locator("[id=element_reason]").fill("small enough for the night")
+    card.locator("[id=element_comment]").fill("small enough for the night")
     answer(alice, run, case, 1, "Approve")
     assert reviews(case) == [("alice", "approved", "small enough for the night")]
 
@@ -143,7 +143,7 @@ def test_reviewers_decide_on_evidence(sign_in: SignIn, laboratory: Laboratory, r
     card = shows_the_evidence(bob, run, 2)
     expect(card.get_by_role("heading", name="Answered already")).to_be_attached()
     expect(card.get_by_role("listitem").filter(has_text="small enough for the night")).to_contain_text("alice")
-    card.locator("[id=element_reason]").fill("wait for the new disks")
+    card.locator("[id=element_comment]").fill("wait for the new disks")
     answer(bob, run, case, 2, "Reject")
     assert reviews(case)[1:] == [("bob", "rejected", "wait for the new disks")]
     assert run.wait() == "failed"

@@ -61,6 +61,20 @@ def test_a_difference_afterwards_is_told(database: Endpoint) -> None:
         assert "rollback_differs" in [event.kind for event in ledger.events()]
 
 
+def test_only_the_script_of_what_was_applied_is_executed(database: Endpoint) -> None:
+    """The files were edited and analysed again since: nobody has rehearsed or approved the script that lies there."""
+    plan = plan_from_sql("CREATE TABLE a (id int);", "DROP TABLE a;")
+    apply_all(plan, database)
+    other = plan_from_sql("CREATE TABLE a (id int);", "DROP TABLE a; CREATE TABLE planted (id int);")
+    report = roll_back(other, database)
+    assert (report.action, "another content" in report.reason) == (Action.HELD, True)
+    assert query(database, "SELECT to_regclass('a')::text, to_regclass('planted')::text") == [("a", None)]
+    row = row_of(plan, database)
+    assert row is not None
+    assert row.status == "failed", "the database is free, and the next run is stopped by what is half applied"
+    assert roll_back(plan, database).action is Action.ROLLED_BACK
+
+
 def test_a_half_done_step_is_undone(database: Endpoint) -> None:
     plan = plan_from_sql("CREATE TABLE a (id int); VACUUM; SELECT nonsense;", "DROP TABLE IF EXISTS a;")
     with pytest.raises(StatementFailed):

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parseaddr
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from migrator.documents import StrEnum
 from migrator.errors import ReviewMissing
@@ -28,6 +28,9 @@ class Answer(StrEnum):
     REJECTED = "rejected"
     REFUSED = "refused"
     """The answer does not count; it is kept for the record."""
+
+
+R = TypeVar("R", bound="Review")
 
 
 class Review(Protocol):
@@ -111,22 +114,30 @@ def judge(
         return Judgement(Answer.REFUSED, f"{responder!r} is the author; another person has to review")
     if decision != Answer.APPROVED:
         return Judgement(Answer.REJECTED, f"{responder!r} rejected the migration")
-    for review in current(earlier, plan.digest, bundle_digest):
-        counts = review.decision == Answer.APPROVED and not _expired(review, now)
-        if counts and _same_person(review, responder, email):
+    for review in approvals(earlier, plan.digest, bundle_digest, now=now):
+        if _same_person(review, responder, email):
             return Judgement(Answer.REFUSED, f"{responder!r} has approved this already; a second person is needed")
     return Judgement(Answer.APPROVED, f"{responder!r} approved the plan and its evidence")
 
 
-def current(reviews: Iterable[Review], plan_digest: str, evidence_digest: str) -> tuple[Review, ...]:
+def current(reviews: Iterable[R], plan_digest: str, evidence_digest: str) -> tuple[R, ...]:
     """The last word of each person about this very plan and evidence; reviews come oldest first."""
-    last: dict[str, Review] = {}
+    last: dict[str, R] = {}
     for review in reviews:
         if (review.plan_digest, review.evidence_digest) != (plan_digest, evidence_digest):
             continue
         if review.decision in (Answer.APPROVED, Answer.REJECTED):
             last[person(review.reviewer_email)] = review
     return tuple(last.values())
+
+
+def approvals(reviews: Iterable[R], plan_digest: str, evidence_digest: str, *, now: datetime) -> tuple[R, ...]:
+    """Those of `current` that approve and have not expired."""
+    return tuple(
+        review
+        for review in current(reviews, plan_digest, evidence_digest)
+        if review.decision == Answer.APPROVED and not _expired(review, now)
+    )
 
 
 def problems(

@@ -30,18 +30,22 @@ SHOWN_SQL_CHARACTERS = 20_000
 """A form is no place for a megabyte of SQL; the plan document has all of it."""
 
 
-def card(plan: Plan, bundle: EvidenceBundle | None, *, answers: Sequence[str] = (), when: str = "") -> str:
+def card(
+    plan: Plan, bundle: EvidenceBundle | None, *, answers: Sequence[str] = (), when: str = "", again: str = ""
+) -> str:
     """What will happen, what was proved about it, and what to look at twice; the most important first.
 
     :param bundle: None while nothing is proved yet; then it is the plan's page.
     :param answers: what people have said already, one line each.
     :param when: when it will be applied, in words.
+    :param again: why the question is asked once more.
     """
-    return "\n\n".join(part for part in _parts(plan, bundle, answers, when) if part) + "\n"
+    return "\n\n".join(part for part in _parts(plan, bundle, answers, when, again) if part) + "\n"
 
 
-def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], when: str) -> Iterator[str]:
+def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], when: str, again: str) -> Iterator[str]:
     yield text(plan.description)
+    yield f"## ⚠️ Asked again\n\n{text(again)}" if again else ""
     if plan.emergency is not None:
         yield f"## ⚠️ Emergency\n\n{text(plan.emergency)}\n\nYour approval lifts {emergency.LIFTS}."
     if bundle is not None:
@@ -64,11 +68,16 @@ def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], wh
         shown = "\n\n".join(fenced(query, "sql") for query in plan.assertions)
         yield f"## Assertions\n\nEach must give one true value when all is applied, and only reads.\n\n{shown}"
     if bundle is not None:
-        yield (
-            "---\n\nAn answer covers exactly this:\n\n"
-            f"- plan `{plan.digest}`\n- evidence `{bundle.digest}`\n\n"
-            "A changed file, plan or evidence makes it void."
-        )
+        yield covered(plan, bundle).rstrip()
+
+
+def covered(plan: Plan, bundle: EvidenceBundle) -> str:
+    """How a card about this plan and this evidence ends: what an answer covers."""
+    return (
+        "---\n\nAn answer covers exactly this:\n\n"
+        f"- plan `{plan.digest}`\n- evidence `{bundle.digest}`\n\n"
+        "A changed file, plan or evidence makes it void.\n"
+    )
 
 
 def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from migrator.errors import ReviewRefused
 from migrator.gates.reviews import Answer, Judgement, judge
 from migrator.plan import Plan
-from migrator.reports.review_card import card
+from migrator.reports.review_card import card, covered
 from migrator.run import RunContext
 from migrator.targets.targets import Target
 
 if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
 
-__all__ = ["card", "record"]
+__all__ = ["card", "covered", "record"]
 
 
 def record(

@@ -28,6 +28,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import SnapshotRecord
+from migrator.gates.clear_way import has_content
 from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
@@ -84,9 +85,11 @@ def decide(
     on_failure: OnFailure,
     has_script: bool,
     force: bool = False,
+    same_content: bool = True,
 ) -> Decision:
     """What a teardown has to do about the ledger as it is. Pure.
 
+    :param same_content: the plan at hand has the content that was applied, and so its rollback script.
     :param force: a person asked for the rollback: also of a verified migration, one that is held, or another run's.
     """
     if row is None:
@@ -105,6 +108,14 @@ def decide(
         )
     if not any(took_effect(step) for step in steps):
         return Decision(Action.NOTHING, "no statement took effect", close=row.status is MigrationStatus.RUNNING)
+    if not same_content:
+        return Decision(
+            Action.HELD,
+            "another content is analysed now than was applied, so nobody has rehearsed or approved the rollback script"
+            " that lies there: put the files back as they were and clear analyze and rollback, or undo it by hand, then"
+            f' say what is true with "migrator ledger repair {row.version}"',
+            close=row.status is MigrationStatus.RUNNING,
+        )
     if not has_script and undo.needs_script(steps):
         return Decision(
             Action.HELD,
@@ -178,6 +189,7 @@ def _decider(plan: Plan, ledger: Ledger, run: RunContext, force: bool) -> Callab
             on_failure=plan.on_failure,
             has_script=bool(plan.rollback_steps),
             force=force,
+            same_content=row is None or has_content(row, plan),
         )
 
     return decide_now

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_migrator.access import access_control
-from airflow_migrator.building.dag_builder import DAG_PREFIX, build_dag
+from airflow_migrator.building.dag_builder import build_dag
+from airflow_migrator.links import DAG_PREFIX
 from airflow_migrator.settings import Settings, read_settings
 from migrator.catalogue.catalogue import load_catalogue, load_one
 from migrator.catalogue.metadata import Metadata, StepSpec

@@ -19,6 +19,7 @@ from airflow.sdk import DAG, TaskGroup, chain
 from airflow_migrator.building.dag_docs import document
 from airflow_migrator.early_failure import notify_early_failure
 from airflow_migrator.failures import GATE, RETRYING
+from airflow_migrator.links import DAG_PREFIX
 from airflow_migrator.operators.analyze import PgMigrationAnalyzeOperator
 from airflow_migrator.operators.apply import PgMigrationApplyOperator
 from airflow_migrator.operators.begin import PgMigrationBeginOperator
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from migrator.catalogue.metadata import Metadata, Schedule
     from migrator.catalogue.migration import Migration
     from migrator.targets.targets import Target
-
-DAG_PREFIX = "migrate_"
 
 
 def build_dag(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException, TaskAwaitingInput
 
+from airflow_migrator import cards
 from airflow_migrator.operators.base import PgMigrationOperator
 
 if TYPE_CHECKING:
@@ -90,18 +91,12 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
 
 def ask(context: Context, plan: Plan, report: RollbackReport) -> None:
     """Put the question into Airflow's list of required actions."""
-    from airflow.sdk.execution_time.hitl import upsert_hitl_detail
-
     from migrator.reports.markup import text
 
-    upsert_hitl_detail(
-        ti_id=context["ti"].id,
+    cards.put(
+        context,
         options=[UNDO, KEEP],
         subject=f"{plan.version} on {plan.target} failed: roll back?",
         body=f"{text(report.reason)}\n\nThe migration is applied in part or without being verified. Its rollback script"
         " was executed on the restored copy. Until somebody answers, it stays as it is.",
-        defaults=None,
-        multiple=False,
-        params={},
-        assigned_users=[],
     )

@@ -10,7 +10,7 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
-from airflow_migrator.building.catalogue_dags import DAG_PREFIX
+from airflow_migrator.links import DAG_PREFIX
 from airflow_migrator.ui import run_facts, run_report
 from airflow_migrator.ui.page import POLICY, page
 from airflow_migrator.ui.run_documents import read_document

@@ -79,11 +79,25 @@ def test_what_cannot_be_undone_is_reviewed_by_one_more(settings: Settings, write
     assert reviews == ["review.reviewer_1", "review.reviewer_2", "review.reviewer_3"]
 
 
-def test_gates_ask_once_and_nothing_else_runs_after_a_gate_by_itself(settings: Settings, write: Write) -> None:
+def test_gates_retry_what_was_answered_to_another_card_and_nothing_else(settings: Settings, write: Write) -> None:
+    from airflow.sdk.exceptions import AirflowException
+
+    from migrator.errors import CardOutdated, LockNotAvailable, NeedsHuman, ReviewRefused
+
     write("001_one")
     for task in build(settings).tasks:
         if task.task_id.startswith("review."):
-            assert task.retries == 0
+            assert task.retries > 0, "also for an answer that Airflow has lost"
+            assert not task.retry_exponential_backoff
+            assert task.retry_policy.evaluate(CardOutdated(), 1, 4).action.value == "retry"
+            for error in (ReviewRefused(), NeedsHuman(), LockNotAvailable(), AirflowException(), ValueError()):
+                assert task.retry_policy.evaluate(error, 1, 4).action.value == "fail"
+
+
+def test_silence_approves_nothing_and_nothing_else_runs_after_a_gate(settings: Settings, write: Write) -> None:
+    write("001_one")
+    for task in build(settings).tasks:
+        if task.task_id.startswith("review."):
             assert task.defaults is None, "silence must not approve"
             assert task.response_timeout is None
         if not task.is_teardown:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_migrator.failures import RETRY_POLICY, in_airflow_words
-from migrator.errors import HeldByOther, RollbackFailed, StatementFailed
+from airflow_migrator.failures import GATE, RETRY_POLICY, in_airflow_words
+from migrator.errors import CardOutdated, HeldByOther, RollbackFailed, StatementFailed
 
 
 @pytest.mark.parametrize("error", [RollbackFailed("it failed"), StatementFailed("syntax error at a.sql:3:1")])
@@ -24,6 +24,14 @@ def test_what_may_go_through_later_is_left_for_the_retry_policy() -> None:
         raise error
     assert caught.value is error
     assert RETRY_POLICY.evaluate(caught.value, 1, 3).action.value == "retry"
+
+
+def test_an_answer_to_another_card_is_left_for_the_gates_policy_only() -> None:
+    with pytest.raises(CardOutdated) as caught, in_airflow_words():
+        raise CardOutdated("plan sha256:b lies there")
+    assert str(caught.value) == "plan sha256:b lies there"
+    assert GATE["retry_policy"].evaluate(caught.value, 1, 3).action.value == "retry"
+    assert RETRY_POLICY.evaluate(caught.value, 1, 3).action.value == "fail"
 
 
 def test_a_mistake_of_ours_keeps_its_traceback() -> None:

@@ -12,7 +12,7 @@ from migrator.plan import LEFT_OUT, Finding, LeftOut, Plan, Severity
 from migrator.rehearsal.comparison import judged
 from migrator.reports.markup import Markup
 from migrator.reports.markup import text as escaped
-from migrator.reports.review_card import card, concerns
+from migrator.reports.review_card import card, concerns, covered
 from tests.evidence import make_bundle
 from tests.factories import make_plan, plan_from_sql
 
@@ -38,6 +38,17 @@ def test_nothing_to_look_at_twice() -> None:
     assert "Look twice" not in text
     assert "Answered already" not in text
     assert "✅\u00a0passed | gives back the very schema from before in 500 ms |" in row_of(text, "Rollback")
+
+
+def test_it_ends_with_what_an_answer_covers_and_begins_with_why_it_is_asked_again() -> None:
+    plan = make_plan(description="a test")
+    bundle = bundle_of(plan)
+    text = card(plan, bundle, again="alice answered | another")
+    assert text.startswith("a test\n\n## ⚠️ Asked again\n\nalice answered")
+    assert text.endswith(covered(plan, bundle))
+    assert plan.digest in covered(plan, bundle)
+    assert bundle.digest in covered(plan, bundle)
+    assert "Asked again" not in card(plan, bundle)
 
 
 def test_the_worst_comes_first() -> None:
