@@ -145,6 +145,26 @@ class LeftOut:
     what: str
 
 
+class Source(StrEnum):
+    """How it is known that somebody is an author."""
+
+    DECLARED = "declared"
+    SEALED = "sealed"
+    """Has committed the files, by the seal."""
+    STARTED = "started"
+
+
+@frozen
+class Author:
+    name: str
+    """`Name <address>` of a commit, or a user of Airflow."""
+    source: Source
+    reviewer: str = ""
+    """Which of the target's reviewers that is; empty: none, as far as anybody can tell."""
+    email: str = ""
+    """That reviewer's address."""
+
+
 @frozen
 class Plan:
     version: str
@@ -192,6 +212,8 @@ class Plan:
     """Applied versions whose files the catalogue did not have."""
     left_out: tuple[LeftOut, ...] = ()
     """The files' own BEGIN and COMMIT, and their bookkeeping in schema_migrations."""
+    authors: tuple[Author, ...] = ()
+    """Who counts as author beside `author`, which the metadata declares."""
 
     @property
     def digest(self) -> str:
@@ -199,6 +221,8 @@ class Plan:
         data = documents.to_dict(self)
         for volatile in ("created_at", "engine_version", "checksums", "files", "already_applied", "applied_note"):
             data.pop(volatile)
+        if not data["authors"]:  # so that the digests of plans hold that were made before there were any
+            del data["authors"]
         return documents.digest(data)
 
     def with_findings(self, findings: tuple[Finding, ...]) -> Plan:

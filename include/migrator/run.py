@@ -26,4 +26,6 @@ class RunContext:
     try_number: int = 1
     reason: str = ""
     """Why it was started, in the words of the person who did; the ledger keeps it with the beginning of the run."""
+    started_by: str = ""
+    """The person who started the run; empty when nobody did: the scheduler began it, or there is no run."""
     clock: Callable[[], datetime] = field(default=system_clock, compare=False)

@@ -37,7 +37,7 @@ Red: a database named `copy_...` is left on the server for copies; it does no ha
 the ledger. An answer that comes when another plan or other evidence lies there is refused, and
 the question asked again.**
 
-Red: rejected, or an answer that does not count (the author's own, the same person twice, not a
+Red: rejected, or an answer that does not count (an author's own, the same person twice, not a
 reviewer). Nothing was applied. After an edit clear analyze with downstream; to ask again clear
 this task with downstream. Marking it success approves nothing: apply asks the ledger.""",
     "begin": """\

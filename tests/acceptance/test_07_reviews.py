@@ -28,6 +28,28 @@ def test_author_reviews_own_change(case: Case) -> None:
 
 
 @scenario(target=REVIEWED)
+def test_whoever_starts_the_run_reviews_it(case: Case) -> None:
+    run = case.trigger(user="alice")
+    run.until("review.reviewer_1", "awaiting_input", "deferred")
+    card = run.card(1)
+    assert "alice (started the run; reviewer alice)" in card
+    assert "dave@wakala.com (declared in the metadata)" in card
+    run.respond(1, "alice")
+    assert run.wait() == "failed"
+    assert "'alice' counts as author, having started the run" in run.log("review.reviewer_1")
+    assert reviews(case) == [("alice", "refused")]
+    case.expect_not_applied()
+
+
+@scenario(target={**REVIEWED, "authors": "required"})
+def test_a_target_that_wants_to_know_who_committed(case: Case) -> None:
+    run = case.trigger()
+    assert run.wait() == "failed"
+    assert "migrator seal" in run.log("analyze")
+    case.expect_not_applied()
+
+
+@scenario(target=REVIEWED)
 def test_same_person_twice(case: Case) -> None:
     run = case.trigger()
     run.respond(1, "alice")

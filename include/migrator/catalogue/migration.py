@@ -35,6 +35,11 @@ class Migration:
         return self.folder / METADATA_FILE
 
     @property
+    def root(self) -> Path:
+        """The catalogue's."""
+        return self.folder.parents[self.relative.count("/")]
+
+    @property
     def year(self) -> str:
         """The first folder below the root, by convention the year; empty when there is none."""
         return self.relative.split("/")[0] if "/" in self.relative else ""

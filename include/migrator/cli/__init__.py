@@ -53,6 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("baseline", "migrator.cli.baseline", "adopt a database whose migrations were applied by hand"),
     Command("rollback", "migrator.cli.rollback", "undo by hand what a migration has applied to a target"),
     Command("ledger", "migrator.cli.ledger", "verify, show or repair a target's ledger"),
+    Command("seal", "migrator.cli.seal", "write down who committed each migration, for the deployment"),
     Command("calendar", "migrator.cli.calendar", "print the migration calendar, also as iCalendar"),
     Command("schema", "migrator.cli.schema", "print the JSON Schema of a YAML file, for editors"),
 )

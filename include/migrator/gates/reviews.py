@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parseaddr
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from migrator.documents import StrEnum
 from migrator.errors import ReviewMissing
 from migrator.gates import emergency
+from migrator.gates.authors import authorship, person
 from migrator.plan import Plan
 from migrator.steps.kinds import irreversible
 from migrator.targets.targets import OrderPolicy, Target
@@ -79,19 +79,6 @@ def required(target: Target, plan: Plan) -> int:
     return wanted
 
 
-def person(name_or_email: str) -> str:
-    """One spelling per person: `Bob <Bob+dba@Wakala.com>` and `bob@wakala.com` are the same one."""
-    address = parseaddr(name_or_email)[1] or name_or_email
-    local, at, domain = address.strip().casefold().partition("@")
-    return local.partition("+")[0] + at + domain
-
-
-def approvers(target: Target, author: str) -> frozenset[str]:
-    """The people who may approve what `author` wrote."""
-    listed = {person(email) for name, email in target.reviewers.items() if person(name) != person(author)}
-    return frozenset(listed - {person(author)})
-
-
 def judge(
     plan: Plan,
     bundle_digest: str,
@@ -100,7 +87,6 @@ def judge(
     email: str | None,
     decision: str,
     earlier: Iterable[Review],
-    author: str,
     now: datetime,
 ) -> Judgement:
     """Decide whether an answer counts. Pure.
@@ -110,8 +96,8 @@ def judge(
     """
     if email is None:
         return Judgement(Answer.REFUSED, f"{responder!r} is not among the reviewers of target {plan.target!r}")
-    if person(author) in (person(responder), person(email)):
-        return Judgement(Answer.REFUSED, f"{responder!r} is the author; another person has to review")
+    if words := authorship(plan, responder, email):
+        return Judgement(Answer.REFUSED, f"{responder!r} {words}; another person has to review")
     if decision != Answer.APPROVED:
         return Judgement(Answer.REJECTED, f"{responder!r} rejected the migration")
     for review in approvals(earlier, plan.digest, bundle_digest, now=now):
@@ -162,8 +148,8 @@ def problems(
             found.append(f"the approval of {who!r} expired at {review.expires_at:%Y-%m-%d %H:%M %Z}")
         elif listed is None or person(listed) != person(review.reviewer_email):
             found.append(f"{who!r} is not among the reviewers of target {target.name!r} any more")
-        elif person(plan.author) in (person(who), person(review.reviewer_email)):
-            found.append(f"{who!r} is the author; that approval does not count")
+        elif words := authorship(plan, who, review.reviewer_email):
+            found.append(f"{who!r} {words}; that approval does not count")
         else:
             approvers.add(person(review.reviewer_email))
     rejected = any(line.endswith("rejected it") for line in found)

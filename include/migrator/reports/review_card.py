@@ -8,7 +8,7 @@ from migrator import wording
 from migrator.analysis.rules import PRIVILEGES
 from migrator.evidence import Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.gates import emergency
-from migrator.plan import LEFT_OUT, Finding, Plan, PredictedLock, Severity
+from migrator.plan import LEFT_OUT, Author, Finding, Plan, PredictedLock, Severity, Source
 from migrator.reports.markdown import SEVERITY
 from migrator.reports.markup import Markup, bullets, fenced, table, text
 from migrator.steps.kinds import irreversible
@@ -126,10 +126,11 @@ def _summary(plan: Plan, bundle: EvidenceBundle) -> str:
 
 def _facts(plan: Plan, bundle: EvidenceBundle | None, when: str) -> str:
     declared = "" if plan.declared_risk is plan.risk else f" (declared {plan.declared_risk.value})"
+    authors = [f"{plan.author} (declared in the metadata)", *map(_author, plan.authors)]
     rows = [
         ("Type", plan.type.value.replace("_", " ")),
         ("Risk", plan.risk.value + declared),
-        ("Author", plan.author),
+        ("Author" if len(authors) == 1 else "Authors", "; ".join(authors)),
         ("Duration", _duration(plan, bundle)),
         ("Downtime", "required" if plan.requires_downtime else "none"),
         ("When it fails", _on_failure(plan)),
@@ -142,6 +143,11 @@ def _facts(plan: Plan, bundle: EvidenceBundle | None, when: str) -> str:
     if plan.assumptions:
         rows.append(("Assumed", "; ".join(plan.assumptions)))
     return table(("", ""), rows)
+
+
+def _author(author: Author) -> str:
+    how = {Source.SEALED: "committed the files", Source.STARTED: "started the run"}.get(author.source, "declared")
+    return f"{author.name} ({how}; {f'reviewer {author.reviewer}' if author.reviewer else 'none of the reviewers'})"
 
 
 def _duration(plan: Plan, bundle: EvidenceBundle | None) -> str:

@@ -20,18 +20,18 @@ from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
 from migrator.catalogue import content
 from migrator.catalogue.content import check_disk
 from migrator.catalogue.metadata import METADATA_FILE
-from migrator.errors import AnalysisRefused, ContentChanged, DependencyMissing
+from migrator.errors import AnalysisRefused, AuthorsUnknown, ContentChanged, DependencyMissing
 from migrator.facts.facts import CatalogFacts
+from migrator.gates.authors import approvers, beside_the_declared, everyone
 from migrator.gates.clear_way import has_content, is_applied
 from migrator.gates.emergency import declare
-from migrator.gates.reviews import approvers
 from migrator.history import applied as history
 from migrator.history.out_of_order import finding as late_finding
 from migrator.history.out_of_order import higher
 from migrator.history.out_of_order import require as require_order
 from migrator.history.past import Past
 from migrator.parsing.statements import ParsedFile, parse
-from migrator.plan import Finding, LeftOut, MigrationType, Plan, Risk, Severity
+from migrator.plan import Author, Finding, LeftOut, MigrationType, Plan, Risk, Severity
 from migrator.run import RunContext, system_clock
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Standing:
     """Higher versions that the target has."""
     emergency: str | None = None
     """Why it cannot wait for the calendar."""
+    authors: tuple[Author, ...] = ()
+    """Beside the one whom the metadata declares."""
 
 
 NEW = Standing()
@@ -149,6 +151,7 @@ def analyze(
         left_out=tuple(
             LeftOut(file.file, one.line, one.what) for file in parsed.sources.files for one in file.aside.left_out
         ),
+        authors=standing.authors,
     )
     return _with_ledger(plan, standing.applied)
 
@@ -178,14 +181,17 @@ def run_analyze(
     :raises BaselineMissing: nobody has said what is in the database already.
     :raises OutOfOrder: the target's policy rejects what is lower than an applied version.
     :raises Refused: an emergency without a reason, or nobody could approve it.
+    :raises AuthorsUnknown: nobody can say who committed the files, and somebody has to.
     :raises AnalysisRefused: error findings that nobody allowed. :raises DependencyMissing: a dependency is not applied.
     :raises ContentChanged: the ledger has this version with another content.
     """
-    if emergency is not None and target is not None:
-        emergency = declare(target, emergency, approvers=len(approvers(target, migration.metadata.author)))
     if endpoint is not None and ledger is not None:
         history.require(endpoint, ledger)
     parsed = parse_migration(migration)
+    authors, unknown = _authors(migration, parsed, target, run)
+    may_approve = 0 if target is None else len(approvers(target, everyone(migration.metadata.author, authors)))
+    if emergency is not None and target is not None:
+        emergency = declare(target, emergency, approvers=may_approve)
     rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
     past = Past(catalogue, rows if ledger is not None else None) if catalogue is not None else None
     before = past.before(migration.version, now=ledger is not None) if past is not None else NOTHING_BEFORE
@@ -196,14 +202,14 @@ def run_analyze(
         migration,
         target=target,
         known=Known(facts, basis, before=before, pending=others),
-        standing=Standing(rows.get(migration.version), higher(migration.version, rows.values()), emergency),
+        standing=Standing(rows.get(migration.version), higher(migration.version, rows.values()), emergency, authors),
         parsed=parsed,
         clock=run.clock,
     )
     plan = plan.with_findings((*plan.findings, *refused)) if refused else plan
     gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
     if gone and target is not None and not plan.already_applied:
-        plan = history.with_gone(plan, gone, approvers=len(approvers(target, plan.author)))
+        plan = history.with_gone(plan, gone, approvers=may_approve)
     if ledger is not None and plan.version in rows:
         plan = _resumed(plan, ledger.steps(plan.version))
     if ledger is not None:
@@ -213,8 +219,22 @@ def run_analyze(
             if target is not None:
                 require_order(plan, rows.values(), target)
     if not plan.already_applied:
+        if unknown is not None:
+            raise unknown
         refuse_errors(plan)
     return plan
+
+
+def _authors(
+    migration: Migration, parsed: Parsed, target: Target | None, run: RunContext
+) -> tuple[tuple[Author, ...], AuthorsUnknown | None]:
+    """And why they are not known, to be raised unless nothing is left to do."""
+    if target is None:
+        return (), None
+    try:
+        return beside_the_declared(migration, content.checksums(parsed.raw), target, run), None
+    except AuthorsUnknown as exc:
+        return (), exc
 
 
 def _resumed(plan: Plan, steps: Sequence[LedgerStep]) -> Plan:

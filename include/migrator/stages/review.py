@@ -46,7 +46,6 @@ def record(
         email=email,
         decision=decision,
         earlier=ledger.reviews(plan.version, plan_digest=plan.digest),
-        author=plan.author,
         now=now,
     )
     ledger.record_review(

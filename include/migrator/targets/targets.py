@@ -28,6 +28,15 @@ class OrderPolicy(StrEnum):
     APPLY = "apply"
 
 
+class AuthorsPolicy(StrEnum):
+    """How it must be known who wrote a migration."""
+
+    DECLARED = "declared"
+    """The metadata's word is enough; a seal that is there counts as well."""
+    REQUIRED = "required"
+    """There must be a seal that says who committed the files."""
+
+
 @dataclass(frozen=True)
 class WindowRule:
     """A maintenance window that comes back every week: opens at `start` of the zone's clocks on `days`, and lasts
@@ -124,6 +133,7 @@ class Target:
     limits: Limits = field(default_factory=Limits)
     notifications: tuple[Notification, ...] = ()
     out_of_order: OrderPolicy = OrderPolicy.REJECT
+    authors: AuthorsPolicy = AuthorsPolicy.DECLARED
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from migrator.plan import Risk
 from migrator.problems import Problem
 from migrator.targets.targets import (
     WEEKDAYS,
+    AuthorsPolicy,
     Freeze,
     Limits,
     Notification,
@@ -154,6 +155,11 @@ class TargetModel(InputModel):
         default=OrderPolicy.REJECT,
         description="A version that is lower than an applied one is rejected, applied when somebody approves (ask), or"
         " applied.",
+    )
+    authors: AuthorsPolicy = Field(
+        default=AuthorsPolicy.DECLARED,
+        description="How it must be known who wrote a migration: by its metadata (declared), or by the commits that"
+        " `migrator seal` has written down (required).",
     )
 
 

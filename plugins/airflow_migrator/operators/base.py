@@ -90,11 +90,13 @@ class MigrationTask:
 
         run, ti = context["dag_run"], context["ti"]
         base_url = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+        person = getattr(run, "triggering_user_name", None) or ""
         return RunContext(
             run_id=run.run_id,
             version=self.version,
             target=self.target,
-            actor=getattr(run, "triggering_user_name", None) or "airflow",
+            actor=person or "airflow",
+            started_by=person,
             run_url=base_url + task_page(run.dag_id, run.run_id, ti.task_id).partition("/tasks/")[0]
             if base_url
             else None,

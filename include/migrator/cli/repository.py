@@ -1,0 +1,137 @@
+"""What a Git repository says about the files in it: whether they are committed, and by whom.
+
+History is walked once for all files. `git log --follow` would be one walk a file, and it follows copies as well as
+renames (seen with Git 2.39): whoever wrote an earlier migration would be an author of each one that looks like it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from migrator.errors import EnvironmentFault
+
+HEADER = "\x01"
+FORMAT = f"--format={HEADER}%x00%aN%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x02)"
+"""Names as .mailmap has them. Co-authors are text of the message, which Git does not map by itself."""
+SETTINGS = ("core.quotePath=false", "i18n.logOutputEncoding=UTF-8", "diff.relative=false", "diff.renameLimit=10000")
+BATCH = 200
+"""Files on one command line."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    authors: tuple[str, ...]
+    changed: tuple[tuple[str, str | None], ...]
+    """Each path, and the one that it had before when the commit renamed it. A merge has those that differ from all its
+    parents: what somebody wrote into the merge itself."""
+
+
+class Repository:
+    """The repository around a folder; paths are as seen from that folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """:raises EnvironmentFault: Git is missing, or there is no repository, no commit, or only a part of history."""
+        self._git = shutil.which("git") or ""
+        if not self._git:
+            raise EnvironmentFault("git is not installed here; run `migrator seal` where the repository is")
+        self._folder = folder
+        self._prefix = self._ask("rev-parse", "--show-prefix").rstrip("\n")
+        if self._ask("rev-parse", "--is-shallow-repository").strip() != "false":
+            raise EnvironmentFault(
+                f"the clone around {str(folder)!r} is shallow, so who wrote the files is not in it: fetch the whole"
+                " history (`git fetch --unshallow`; in GitHub Actions `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`)"
+            )
+        self.commit = self._ask("rev-parse", "--verify", "HEAD^{commit}").strip()
+
+    def uncommitted(self, files: Sequence[str]) -> tuple[str, ...]:
+        """Those that are not, as they lie here, in the last commit. Compares contents: the index can be told not to
+        look (`--assume-unchanged`)."""
+        committed = {}
+        for line in self._ask("ls-tree", "-r", "-z", "--full-tree", "HEAD", "--", self._prefix or ".").split("\0"):
+            about, _, path = line.partition("\t")
+            if path:
+                committed[path.removeprefix(self._prefix)] = about.split(" ")[2]
+        found: list[str] = []
+        for start in range(0, len(files), BATCH):
+            part = files[start : start + BATCH]
+            here = self._ask("hash-object", "--", *part).split()
+            found += [name for name, digest in zip(part, here, strict=True) if committed.get(name) != digest]
+        return tuple(found)
+
+    def authors(self, files: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Who wrote each file, under whatever names it had; the last one first."""
+        found: dict[str, list[str]] = {name: [] for name in files}
+        known_as: dict[str, set[str]] = {self._prefix + name: {name} for name in files}
+        for commit in self._commits():
+            for path, before in commit.changed:
+                names = known_as.get(path, set())
+                for name in names:
+                    found[name] += [one for one in commit.authors if one not in found[name]]
+                if before is not None and names:
+                    known_as.setdefault(before, set()).update(names)
+        return {name: tuple(authors) for name, authors in found.items()}
+
+    def _commits(self) -> Iterator[Commit]:
+        """Newest first; what follows is before what it follows, also across branches."""
+        log = self._ask("log", "-z", "-c", "-M", "--topo-order", "--name-status", "--no-color", FORMAT, "HEAD")
+        found = list(_read(iter(log.split("\0"))))
+        aliases = self._mapped(sorted({name for _, helpers, _ in found for name in helpers}))
+        for author, helpers, changed in found:
+            yield Commit((author, *(aliases[name] for name in helpers)), changed)
+
+    def _mapped(self, contacts: list[str]) -> dict[str, str]:
+        """As .mailmap has them."""
+        result: dict[str, str] = {}
+        for start in range(0, len(contacts), BATCH):
+            part = contacts[start : start + BATCH]
+            result.update(zip(part, self._ask("check-mailmap", *part).splitlines(), strict=True))
+        return result
+
+    def _ask(self, *arguments: str) -> str:
+        settings = [part for setting in SETTINGS for part in ("-c", setting)]
+        # Replacements are local: they can show another history than the one that others have.
+        command = [self._git, "-C", str(self._folder), "--no-replace-objects", *settings, *arguments]
+        done = subprocess.run(command, capture_output=True, check=False)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+            hint = "run `migrator seal` in the repository, before the image is built"
+            raise EnvironmentFault(f"git cannot say who wrote {str(self._folder)!r}: {said}. {hint}")
+        return done.stdout.decode(errors="surrogateescape")
+
+
+def _read(
+    tokens: Iterator[str],
+) -> Iterator[tuple[str, tuple[str, ...], tuple[tuple[str, str | None], ...]]]:
+    """Author, co-authors and changed paths of each commit of `git log -z --name-status`. A path follows its status, so
+    that no name of a file can pass for anything else."""
+    author, helpers, changed = "", (), []  # type: str, tuple[str, ...], list[tuple[str, str | None]]
+    for token in tokens:
+        status = token.lstrip("\n")
+        if status == HEADER:
+            if author:
+                yield author, helpers, tuple(changed)
+            author, changed = _plain(f"{next(tokens)} <{next(tokens)}>"), []
+            helpers = tuple(_contact(_plain(one)) for one in next(tokens).split("\x02") if one.strip())
+        elif re.fullmatch(r"[RC][0-9]+", status):
+            before, path = next(tokens), next(tokens)
+            changed.append((path, before))
+        elif status:
+            changed.append((next(tokens), None))
+    if author:
+        yield author, helpers, tuple(changed)
+
+
+def _contact(text: str) -> str:
+    """One line with an address, as check-mailmap wants it."""
+    line = " ".join(text.split())
+    return line if re.search(r"<[^<>]*>\Z", line) else f"<{line}>"
+
+
+def _plain(text: str) -> str:
+    """Without the bytes of another encoding, which no JSON could hold."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
