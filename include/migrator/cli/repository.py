@@ -18,7 +18,14 @@ from migrator.errors import EnvironmentFault
 HEADER = "\x01"
 FORMAT = f"--format={HEADER}%x00%aN%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x02)"
 """Names as .mailmap has them. Co-authors are text of the message, which Git does not map by itself."""
-SETTINGS = ("core.quotePath=false", "i18n.logOutputEncoding=UTF-8", "diff.relative=false", "diff.renameLimit=10000")
+SETTINGS = (
+    "core.quotePath=false",
+    "diff.relative=false",
+    "diff.renameLimit=10000",
+    "i18n.logOutputEncoding=UTF-8",
+    "log.showRoot=true",
+)
+"""What somebody may have set otherwise."""
 BATCH = 200
 """Files on one command line."""
 
@@ -26,9 +33,9 @@ BATCH = 200
 @dataclass(frozen=True)
 class Commit:
     authors: tuple[str, ...]
-    changed: tuple[tuple[str, str | None], ...]
-    """Each path, and the one that it had before when the commit renamed it. A merge has those that differ from all its
-    parents: what somebody wrote into the merge itself."""
+    changed: tuple[tuple[str, tuple[str, ...]], ...]
+    """Each path, and those that it had before where the commit renamed it. A merge has what differs from all its
+    parents: what somebody wrote into the merge itself, or put elsewhere, as a merged subtree."""
 
 
 class Repository:
@@ -72,13 +79,15 @@ class Repository:
                 names = known_as.get(path, set())
                 for name in names:
                     found[name] += [one for one in commit.authors if one not in found[name]]
-                if before is not None and names:
-                    known_as.setdefault(before, set()).update(names)
+                for old in before if names else ():
+                    known_as.setdefault(old, set()).update(names)
         return {name: tuple(authors) for name, authors in found.items()}
 
     def _commits(self) -> Iterator[Commit]:
         """Newest first; what follows is before what it follows, also across branches."""
-        log = self._ask("log", "-z", "-c", "-M", "--topo-order", "--name-status", "--no-color", FORMAT, "HEAD")
+        log = self._ask(
+            "log", "-z", "-c", "-M", "--combined-all-paths", "--name-status", "--topo-order", FORMAT, "HEAD"
+        )
         found = list(_read(iter(log.split("\0"))))
         aliases = self._mapped(sorted({name for _, helpers, _ in found for name in helpers}))
         for author, helpers, changed in found:
@@ -106,10 +115,10 @@ class Repository:
 
 def _read(
     tokens: Iterator[str],
-) -> Iterator[tuple[str, tuple[str, ...], tuple[tuple[str, str | None], ...]]]:
+) -> Iterator[tuple[str, tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]]:
     """Author, co-authors and changed paths of each commit of `git log -z --name-status`. A path follows its status, so
     that no name of a file can pass for anything else."""
-    author, helpers, changed = "", (), []  # type: str, tuple[str, ...], list[tuple[str, str | None]]
+    author, helpers, changed = "", (), []  # type: str, tuple[str, ...], list[tuple[str, tuple[str, ...]]]
     for token in tokens:
         status = token.lstrip("\n")
         if status == HEADER:
@@ -117,11 +126,11 @@ def _read(
                 yield author, helpers, tuple(changed)
             author, changed = _plain(f"{next(tokens)} <{next(tokens)}>"), []
             helpers = tuple(_contact(_plain(one)) for one in next(tokens).split("\x02") if one.strip())
-        elif re.fullmatch(r"[RC][0-9]+", status):
-            before, path = next(tokens), next(tokens)
-            changed.append((path, before))
         elif status:
-            changed.append((next(tokens), None))
+            # A merge has a letter for each parent, and the path in each; else only what was renamed has one before.
+            parents = len(status) if status.isalpha() and len(status) > 1 else int(status[1:].isdigit())
+            before = tuple(next(tokens) for _ in range(parents))
+            changed.append((next(tokens), before))
     if author:
         yield author, helpers, tuple(changed)
 

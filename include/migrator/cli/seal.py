@@ -39,6 +39,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     names = [f"{folder}/{name}" for folder, files in digests.items() for name in files]
     _require_committed(root, repository.uncommitted(names))
     wrote = repository.authors(names)
+    _require_authors(root, tuple(name for name in names if not wrote[name]))
     made = seal.Seal(
         repository.commit,
         {one.relative: _sealed(one, digests[one.relative], wrote) for one in catalogue.migrations},
@@ -65,6 +66,17 @@ def _require_committed(root: Path, names: tuple[str, ...]) -> None:
             "these are not in the last commit as they lie here, so nobody can say who wrote them: "
             + ", ".join(str(root / name) for name in names)
             + ". commit them, or put them back (`git restore`, `git clean`), then seal again",
+            problems=names,
+        )
+
+
+def _require_authors(root: Path, names: tuple[str, ...]) -> None:
+    """History always says; should Git write it in a way that is not understood here, nothing is sealed."""
+    if names:
+        raise errors.AuthorsUnknown(
+            "no commit that leads here has written these, so nobody can say who did: "
+            + ", ".join(str(root / name) for name in names)
+            + ". see what `git log` says of them",
             problems=names,
         )
 

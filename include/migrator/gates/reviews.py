@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from migrator.documents import StrEnum
 from migrator.errors import ReviewMissing
 from migrator.gates import emergency
-from migrator.gates.authors import authorship, person
-from migrator.plan import Plan
+from migrator.gates.authors import WORDS, authorship, everyone, person
+from migrator.plan import Finding, Plan, Severity
 from migrator.steps.kinds import irreversible
 from migrator.targets.targets import OrderPolicy, Target
 
 if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
+
+
+TOO_FEW = "too-few-reviewers"
 
 
 class Answer(StrEnum):
@@ -115,6 +118,20 @@ def current(reviews: Iterable[R], plan_digest: str, evidence_digest: str) -> tup
         if review.decision in (Answer.APPROVED, Answer.REJECTED):
             last[person(review.reviewer_email)] = review
     return tuple(last.values())
+
+
+def too_few(target: Target, plan: Plan, may_approve: int) -> Finding | None:
+    """Said before anything is copied: with these authors nobody could finish the reviews. Pure."""
+    wanted = required(target, plan)
+    if may_approve >= wanted:
+        return None
+    who = "; ".join(f"{one.name} {WORDS[one.source]}" for one in everyone(plan.author, plan.authors))
+    return Finding(
+        TOO_FEW,
+        Severity.WARNING,
+        f"{wanted} approvals are needed, of the reviewers of {target.name!r} only {may_approve} may give one: {who}",
+        "let somebody else start the run, or name more reviewers",
+    )
 
 
 def approvals(reviews: Iterable[R], plan_digest: str, evidence_digest: str, *, now: datetime) -> tuple[R, ...]:

@@ -25,6 +25,7 @@ from migrator.facts.facts import CatalogFacts
 from migrator.gates.authors import approvers, beside_the_declared, everyone
 from migrator.gates.clear_way import has_content, is_applied
 from migrator.gates.emergency import declare
+from migrator.gates.reviews import too_few
 from migrator.history import applied as history
 from migrator.history.out_of_order import finding as late_finding
 from migrator.history.out_of_order import higher
@@ -210,6 +211,9 @@ def run_analyze(
     gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
     if gone and target is not None and not plan.already_applied:
         plan = history.with_gone(plan, gone, approvers=may_approve)
+    few = too_few(target, plan, may_approve) if target is not None and not plan.already_applied else None
+    if few is not None:
+        plan = plan.with_findings((*plan.findings, few))
     if ledger is not None and plan.version in rows:
         plan = _resumed(plan, ledger.steps(plan.version))
     if ledger is not None:

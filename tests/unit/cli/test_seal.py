@@ -81,6 +81,14 @@ def test_who_committed_each_migration(checkout: Checkout) -> None:
     assert found["migrations"][SECOND]["authors"] == [DAVE]
 
 
+def test_what_somebody_has_set_otherwise_changes_nothing(checkout: Checkout) -> None:
+    for setting in ("log.showRoot", "diff.renames", "core.quotePath", "diff.relative", "log.showSignature"):
+        checkout.git("config", setting, "true" if setting in ("diff.relative", "log.showSignature") else "false")
+    checkout.git("mv", "db/migrations/2025", "db/migrations/2026")
+    checkout.commit(BOB)
+    assert set(checkout.authors("2026/001_first")) == {DAVE, BOB}
+
+
 def test_renamed_files_keep_their_authors(checkout: Checkout) -> None:
     checkout.append(f"{FIRST}/001_first.sql")
     checkout.commit(ALICE)
@@ -130,6 +138,19 @@ def test_co_authors_count_and_the_mailmap_is_honoured(checkout: Checkout) -> Non
     checkout.append(f"{SECOND}/002_second.sql")
     checkout.commit("Ali <ali@home.example>")
     assert set(checkout.authors(SECOND)) == {DAVE, ALICE}
+
+
+def test_a_merged_subtree_keeps_its_authors(checkout: Checkout, tmp_path: Path) -> None:
+    """Whoever merged it has only put it elsewhere."""
+    other = Checkout(tmp_path / "other")
+    catalogue_files.write(other.folder, {"003_third": "CREATE TABLE c (id int);\n"})
+    other.git("init", "--quiet", "--initial-branch", "main")
+    other.commit(ALICE)
+    checkout.git("fetch", "--quiet", str(other.folder), "main")
+    checkout.git("merge", "--quiet", "--no-commit", "-s", "ours", "--allow-unrelated-histories", "FETCH_HEAD")
+    checkout.git("read-tree", "--prefix=db/migrations/2025/", "-u", "FETCH_HEAD:2025")
+    checkout.git("commit", "--quiet", "--message", "a subtree", who=BOB)
+    assert set(checkout.authors("2025/003_third")) == {ALICE, BOB}
 
 
 def test_names_of_files_and_people_pass_for_nothing_else(checkout: Checkout) -> None:

@@ -15,7 +15,7 @@ from migrator.catalogue.catalogue import load_catalogue
 from migrator.catalogue.migration import Migration
 from migrator.errors import AuthorsUnknown, Refused
 from migrator.gates.authors import approvers, authorship, beside_the_declared, everyone, person
-from migrator.gates.reviews import judge
+from migrator.gates.reviews import TOO_FEW, judge
 from migrator.plan import Author, Plan, Risk, Source
 from migrator.reports.review_card import card
 from migrator.run import RunContext
@@ -113,6 +113,19 @@ def test_an_emergency_needs_two_who_are_no_authors(migration: Migration) -> None
     assert analyzed(migration, emergency="the disk fills up").emergency
     with pytest.raises(Refused, match="names 1 for 'test'"):
         analyzed(migration, emergency="the disk fills up", started_by="ann")
+
+
+def test_a_run_that_nobody_could_approve_says_so_at_once(migration: Migration) -> None:
+    """Two approvals and one more, because there is no rollback script; ann and bob are left."""
+    plan = analyzed(migration)
+    (finding,) = [one for one in plan.findings if one.rule == TOO_FEW]
+    assert "3 approvals are needed, of the reviewers of 'test' only 2 may give one: author@" in finding.message
+    few = {risk: 1 for risk in Risk}
+    assert not [one for one in analyzed(migration, reviews=few).findings if one.rule == TOO_FEW]
+    plan = analyzed(migration, reviews=few, started_by="ann")
+    (finding,) = [one for one in plan.findings if one.rule == TOO_FEW]
+    assert "ann counts as author, having started the run" in finding.message
+    assert "let somebody else start the run" in finding.help
 
 
 def plan_of(*authors: Author) -> Plan:
