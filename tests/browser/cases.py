@@ -37,6 +37,7 @@ RISKY = Files(
 SPECS = {
     "rehearsed": Spec(migrations={"": analytics()}),
     "reviewed": Spec(migrations={"": RISKY}, target=REVIEWED),
+    "overtaken": Spec(target=REVIEWED),
     "undone": Spec(migrations={"": Files(metadata=NOT_SABOTAGED)}),
 }
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from sandbox.rest import wait_until
 from tests.acceptance.case import Case, Run
 from tests.acceptance.laboratory import Laboratory
-from tests.acceptance.specs import SABOTEUR
+from tests.acceptance.specs import ADD_TABLE, SABOTEUR
 from tests.browser.cases import BROKEN
 from tests.browser.conftest import SignIn
 from tests.browser.ui import Ui
@@ -149,6 +149,36 @@ def test_reviewers_decide_on_evidence(sign_in: SignIn, laboratory: Laboratory, r
     assert run.wait() == "failed"
     case.expect_not_applied()
     expect(bob.report(run).get_by_text("'bob' rejected the migration: wait for the new disks").first).to_be_visible()
+
+
+def test_card_that_was_overtaken_is_asked_again(sign_in: SignIn, laboratory: Laboratory) -> None:
+    """Somebody edits the files and clears the analysis while alice reads: her click counts for nothing."""
+    case = laboratory.cases["overtaken"]
+    case.rewrite(sql=ADD_TABLE.replace("name text", "title text"))
+    run, task = case.trigger(user="carol"), "review.reviewer_1"
+    run.until(task, "awaiting_input")
+    alice = sign_in("alice")
+    alice.open_task(run, task, "required_actions")
+    expect(alice.page.locator("code.language-sql").first).to_contain_text("title text")
+    expect(alice.page.get_by_role("row").filter(has_text="Author")).to_contain_text("carol (started the run; none of")
+    case.rewrite()
+    run.clear("analyze", "snapshot", "restore_test", "dry_run")
+    run.until("dry_run", "success", after=1)
+    case.laboratory.airflow.wait_until_parked(run.dag_id, run.run_id, task)
+    alice.button("Approve").click()
+
+    run.until(task, "awaiting_input", after=1)
+    assert reviews(case) == []
+    alice.open_task(run, task, "required_actions")
+    expect(alice.page.get_by_role("heading", name="Asked again")).to_be_visible()
+    expect(alice.page.get_by_text("That answer counts for nothing")).to_be_visible()
+    expect(alice.page.locator("code.language-sql").first).to_contain_text("name text")
+    expect(alice.page.locator("code.language-sql").first).not_to_contain_text("title text")
+    alice.page.locator("[id=element_comment]").fill("read once more")
+    case.laboratory.airflow.wait_until_parked(run.dag_id, run.run_id, task, try_number=2)
+    alice.button("Approve").click()
+    wait_until(lambda: bool(reviews(case)), timeout_seconds=90, what="the answer in the ledger")
+    assert reviews(case) == [("alice", "approved", "read once more")]
 
 
 def test_report_wants_a_session(laboratory: Laboratory, sign_in: SignIn, runs: dict[str, Run]) -> None:
