@@ -221,8 +221,9 @@ class Plan:
         data = documents.to_dict(self)
         for volatile in ("created_at", "engine_version", "checksums", "files", "already_applied", "applied_note"):
             data.pop(volatile)
-        if not data["authors"]:  # so that the digests of plans hold that were made before there were any
-            del data["authors"]
+        for later in ("authors", "left_out"):
+            if not data[later]:  # so that the digests of plans hold that were made before there were any
+                del data[later]
         return documents.digest(data)
 
     def with_findings(self, findings: tuple[Finding, ...]) -> Plan:

@@ -38,8 +38,8 @@ def notify_early_failure(context: Context) -> None:
 
 def _applied(target: str, dag_id: str) -> str:
     """What the ledger says of it: a run that is cleared from its beginning may have applied something before."""
-    from airflow_migrator.links import DAG_PREFIX
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
+    from airflow_migrator.links import DAG_PREFIX
     from migrator.ledger.rows import took_effect
 
     version = dag_id.removeprefix(DAG_PREFIX)
