@@ -90,6 +90,10 @@ class RestoreNotProven(Refused):
     """the restored copy does not equal the source; fields: differences"""
 
 
+class CopySpoiled(Refused):
+    """the password of the restored copy's role was changed: nobody logs in as it any more until the next attempt"""
+
+
 class DryRunFailed(Refused):
     """the dry run on the restored copy failed; fields: problems"""
 

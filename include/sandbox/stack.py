@@ -21,7 +21,7 @@ OWNER = "wakala_migrator"
 APPLICATION = "wakala_app"
 """What the application connects as: reads and writes rows, changes no schema."""
 COPIES = "wakala_copies"
-"""Creates and drops the restored copies on the second server. CREATEDB, not a superuser."""
+"""Creates and drops the restored copies on the second server, and a role for each. Not a superuser."""
 AIRFLOW = "airflow"
 """Owns Airflow's own database, which lives on the copies server: production holds nothing but production."""
 
@@ -53,7 +53,7 @@ class Stack:
             server.start()
         self.ensure_role(self.production, OWNER, "LOGIN CREATEDB")
         self.ensure_role(self.production, APPLICATION, "LOGIN")
-        self.ensure_role(self.copies, COPIES, "LOGIN CREATEDB")
+        self.ensure_role(self.copies, COPIES, "LOGIN CREATEDB CREATEROLE")
         self.ensure_role(self.copies, AIRFLOW, "LOGIN")
         # GRANTs in a dump name this role.
         self.ensure_role(self.copies, APPLICATION, "NOLOGIN")
@@ -61,7 +61,11 @@ class Stack:
             connection.execute(sql.SQL("GRANT pg_monitor TO {}").format(sql.Identifier(OWNER)))
         with self._superuser(self.copies) as connection:
             connection.execute(sql.SQL("GRANT pg_monitor TO {}").format(sql.Identifier(COPIES)))
+            connection.execute(sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(COPIES)))
         self.ensure_database(self.copies, "airflow", owner=AIRFLOW)
+        with self._superuser(self.copies) as connection:
+            # The role of a copy reaches nothing but its copy.
+            connection.execute("REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1, airflow FROM PUBLIC")
 
     def stop(self, mode: str = "fast") -> None:
         for server in (self.production, self.copies):

@@ -21,7 +21,7 @@ from migrator.errors import EnvironmentFault
 
 TEMPLATE = "template_of_tests"
 OWNER = "migrator"  # owns each test's database: may log in and watch and end sessions, no superuser
-RESTORER = "restorer"  # on the server of copies: may log in and create databases, no superuser
+RESTORER = "restorer"  # on the server of copies: may log in and create databases and roles, no superuser
 PASSWORD = "only on 127.0.0.1 and only for a test"
 
 _numbers = itertools.count(1)
@@ -66,8 +66,7 @@ def server(programs: Programs) -> Iterator[Server]:
 def copies_server(programs: Programs) -> Iterator[Server]:
     """The server for restored copies, another one than the source's."""
     with Server.temporary(programs=programs) as started:
-        with _admin(started) as conn:
-            _login(conn, RESTORER, "CREATEDB")
+        prepare_for_copies(started)
         yield started
 
 
@@ -109,12 +108,25 @@ def superuser(server: Server, database: Endpoint) -> str:
 
 @pytest.fixture
 def copies(copies_server: Server) -> Iterator[Endpoint]:
-    """Where copies are restored: a role that may create databases; what it leaves is dropped after the test."""
+    """Where copies are restored: a role that may create databases and roles; what it leaves is dropped after the
+    test."""
     yield Endpoint(conninfo=_conninfo(copies_server, "postgres", RESTORER), name="copies")
     with _admin(copies_server) as conn:
         left = conn.execute("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")
         for (name,) in left.fetchall():
             conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        roles = conn.execute("SELECT rolname FROM pg_roles WHERE oid >= 16384 AND rolname <> %s", (RESTORER,))
+        for (name,) in roles.fetchall():
+            conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def prepare_for_copies(server: Server) -> Endpoint:
+    """What a server for restored copies must have, and our role there."""
+    with _admin(server) as conn:
+        _login(conn, RESTORER, "CREATEDB CREATEROLE")
+        conn.execute("REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC")
+        conn.execute(sql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(sql.Identifier(RESTORER)))
+    return Endpoint(conninfo=_conninfo(server, "postgres", RESTORER), name="copies")
 
 
 def database_on(server: Server, name: str, *, script: str = "") -> Endpoint:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from migrator.catalogue.catalogue import load_catalogue
@@ -32,7 +31,7 @@ from migrator.stages import analyze, dry_run, preflight, restore_test, snapshot
 from migrator.targets.targets import Target
 from tests.factories import NOW, plan_from_sql
 from tests.integration import twins
-from tests.integration.conftest import RESTORER, MakeDatabase, _conninfo, _login, _prepare, database_on
+from tests.integration.conftest import RESTORER, MakeDatabase, _conninfo, _prepare, database_on, prepare_for_copies
 from tests.integration.stages import apply_all, make_target, outcome_of, query, roll_back, verify_it
 
 RUN = RunContext(run_id="run-1", version="001_test", target="test", actor="tester", clock=lambda: NOW)
@@ -138,8 +137,7 @@ def trapped(request: pytest.FixtureRequest, programs: Programs, tmp_path: Path) 
     (place / "migration-metadata.yaml").write_text(METADATA)
     with Server.temporary(programs=programs) as server, Server.temporary(programs=programs) as copies:
         _prepare(server)
-        with psycopg.connect(copies.conninfo(), autocommit=True) as conn:
-            _login(conn, RESTORER, "CREATEDB")
+        prepare_for_copies(copies)
         endpoint = database_on(server, "trapped", script=SHOP)
         if programs.major < 15:  # pg_dump 14 does not carry that nobody may: the restore's proof would find it
             query(endpoint, "GRANT CREATE ON SCHEMA public TO PUBLIC")

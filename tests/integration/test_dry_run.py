@@ -11,27 +11,25 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from migrator import documents
-from migrator.backups.trial import trial_database, trial_name
+from migrator.backups.copies import trial_name
+from migrator.backups.trial import trial_database
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import (
     Cancelled,
-    DryRunFailed,
     EnvironmentFault,
     Refused,
     RestoreNotProven,
     StatementFailed,
     TransientError,
 )
-from migrator.evidence import Check, DryRunEvidence, Verdict
+from migrator.evidence import DryRunEvidence, Verdict
 from migrator.ledger.ledger import Ledger
-from migrator.plan import OnFailure, Plan
-from migrator.run import RunContext
+from migrator.plan import OnFailure
 from migrator.stages import dry_run
 from migrator.steps import execution
 from migrator.steps.context import StepContext, StepHandle
@@ -39,55 +37,27 @@ from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named
 from tests.factories import plan_from_sql, to_steps
 from tests.factories_evidence import record_of, restore_of
+from tests.integration.copies import COPY, SHOP, check_of, copy_of, failed, logged_in, make_copy, rehearse, run_of
 
-COPY = "copy_of_shop"
-SHOP = """
-CREATE TABLE tenants (id bigint PRIMARY KEY, name text NOT NULL);
-CREATE TABLE messages (id bigint PRIMARY KEY, tenant_id bigint, body text, stars int NOT NULL DEFAULT 0);
-CREATE INDEX messages_tenant ON messages (tenant_id);
-INSERT INTO tenants SELECT g, 'tenant ' || g FROM generate_series(1, 10) AS g;
-INSERT INTO messages SELECT g, g % 10 + 1, 'body ' || g, g % 5 FROM generate_series(1, 500) AS g;
-"""
-ALL_CHECKS = ("apply", "rollback", "rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
+ALL_CHECKS = (
+    "apply",
+    "rollback",
+    "rollback_schema_equal",
+    "rollback_data",
+    "reapply",
+    "reapply_schema_equal",
+    "server",
+)
 
 
 @pytest.fixture
 def copy(copies: Endpoint) -> Endpoint:
-    """A database that the copies' role owns, as a restore leaves it."""
+    """A copy as a restore leaves it."""
     return make_copy(copies)
-
-
-def make_copy(copies: Endpoint, script: str = SHOP) -> Endpoint:
-    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
-        conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(COPY)))
-    endpoint = copies.with_database(COPY)
-    with psycopg.connect(endpoint.conninfo) as conn:
-        conn.execute(script.encode())
-    return endpoint
-
-
-def run_of(plan: Plan, run_id: str = "run-1") -> RunContext:
-    return RunContext(run_id=run_id, version=plan.version, target=plan.target, actor="tester")
-
-
-def rehearse(plan: Plan, copies: Endpoint, copy: Endpoint, handle: StepHandle | None = None) -> DryRunEvidence:
-    record = record_of(copy)
-    return dry_run.run(plan, record, restore_of(record, COPY), copies=copies, run=run_of(plan), handle=handle)
-
-
-def failed(plan: Plan, copies: Endpoint, copy: Endpoint) -> DryRunFailed:
-    with pytest.raises(DryRunFailed) as caught:
-        rehearse(plan, copies, copy)
-    assert caught.value.evidence.verdict is Verdict.FAILED
-    return caught.value
 
 
 def verdicts(evidence: DryRunEvidence) -> dict[str, str]:
     return {check.name: check.verdict.value for check in evidence.checks}
-
-
-def check_of(evidence: DryRunEvidence, name: str) -> Check:
-    return next(check for check in evidence.checks if check.name == name)
 
 
 def databases(copies: Endpoint) -> set[str]:
@@ -110,7 +80,7 @@ def test_everything_is_proved(copies: Endpoint, copy: Endpoint) -> None:
     assert "+ table public.analytics" in evidence.schema_diff
     assert not any("owner" in line for line in evidence.schema_diff)
     assert (evidence.plan_digest, evidence.snapshot_id) == (plan.digest, before.id)
-    assert evidence.role == conninfo_to_dict(copies.conninfo)["user"]
+    assert evidence.role == COPY, "the copy's own role"
     assert evidence.seconds > 0
     assert (evidence.rollback_seconds or 0) > 0
     assert evidence.wal_bytes == sum(trace.wal_bytes for trace in evidence.statements) > 0
@@ -142,7 +112,11 @@ def test_a_failing_statement_is_named_with_its_place(copies: Endpoint, copy: End
     error = failed(plan, copies, copy)
     assert (error.file, error.line, error.sqlstate) == ("001_test.sql", 2, "42701")
     assert '001_test.sql:2:1: column "body"' in str(error)
-    assert verdicts(error.evidence) == {"apply": "failed", **dict.fromkeys(ALL_CHECKS[1:], "unverified")}
+    assert verdicts(error.evidence) == {
+        "apply": "failed",
+        **dict.fromkeys(ALL_CHECKS[1:], "unverified"),
+        "server": "passed",
+    }
     assert [trace.kind for trace in error.evidence.statements] == ["CREATE TABLE"]
     again = pickle.loads(pickle.dumps(error))
     assert (again.evidence, str(again)) == (error.evidence, str(error))
@@ -205,6 +179,7 @@ def test_a_rollback_that_fails(copies: Endpoint, copy: Endpoint) -> None:
         "apply": "passed",
         "rollback": "failed",
         **dict.fromkeys(ALL_CHECKS[2:], "unverified"),
+        "server": "passed",
     }
 
 
@@ -260,7 +235,11 @@ def test_without_a_rollback_script(copies: Endpoint, copy: Endpoint) -> None:
     assert evidence.irreversible
     assert evidence.verdict is Verdict.PASSED
     assert evidence.rollback_seconds is None
-    assert verdicts(evidence) == {"apply": "passed", **dict.fromkeys(ALL_CHECKS[1:], "unverified")}
+    assert verdicts(evidence) == {
+        "apply": "passed",
+        **dict.fromkeys(ALL_CHECKS[1:], "unverified"),
+        "server": "passed",
+    }
     assert "cannot be undone" in check_of(evidence, "rollback").detail
 
 
@@ -302,12 +281,13 @@ def test_a_migration_that_is_resumed(copies: Endpoint, copy: Endpoint, table: st
     """An earlier run got half-way and was held; its SQL was mended, and the snapshot has the first half in it."""
     rollback = "DROP TABLE IF EXISTS b; DROP TABLE IF EXISTS c; DROP TABLE IF EXISTS a;"
     first = plan_from_sql("CREATE TABLE a (id int); VACUUM a; CREATE TABLE b (id nonsense);", rollback)
-    with Ledger(copy) as ledger:
+    there = logged_in(copies)
+    with Ledger(there) as ledger:
         ledger.install()
         ledger.begin(first, run=run_of(first, "earlier"))
         with pytest.raises(StatementFailed):
             execution.run(
-                first.steps[0], StepContext(endpoint=copy, ledger=ledger, plan=first, run=run_of(first, "earlier"))
+                first.steps[0], StepContext(endpoint=there, ledger=ledger, plan=first, run=run_of(first, "earlier"))
             )
         ledger.mark_failed(first.version, run=run_of(first, "earlier"), error_message="held")
     mended = plan_from_sql(
@@ -342,6 +322,7 @@ def test_a_superuser_is_refused(copies_server: Server, copies: Endpoint, copy: E
 def test_a_role_that_starts_programs_is_refused(copies_server: Server, copies: Endpoint, copy: Endpoint) -> None:
     with psycopg.connect(copies_server.conninfo(), autocommit=True) as admin:
         admin.execute("CREATE ROLE runner LOGIN CREATEDB PASSWORD 'x'; GRANT pg_execute_server_program TO runner")
+        admin.execute("GRANT CONNECT ON DATABASE postgres TO runner")
         try:
             with pytest.raises(Refused, match="programs of the server"):
                 rehearse(
@@ -350,7 +331,7 @@ def test_a_role_that_starts_programs_is_refused(copies_server: Server, copies: E
                     copy,
                 )
         finally:
-            admin.execute("DROP ROLE runner")
+            admin.execute("DROP OWNED BY runner; DROP ROLE runner")
 
 
 def test_evidence_of_another_snapshot_is_refused(copies: Endpoint, copy: Endpoint) -> None:
@@ -372,11 +353,11 @@ def test_evidence_of_another_snapshot_is_refused(copies: Endpoint, copy: Endpoin
 
 def test_somebody_looks_at_the_copy(copies: Endpoint, copy: Endpoint) -> None:
     with psycopg.connect(copy.conninfo, application_name="psql of anna"):
-        trial = trial_database(copies, COPY, patience_seconds=0.1)
+        trial = trial_database(copies, copy_of(copies), patience_seconds=0.1)
         with pytest.raises(TransientError, match="psql of anna"):
             trial.__enter__()
-    with trial_database(copies, COPY) as endpoint:
-        assert conninfo_to_dict(endpoint.conninfo)["dbname"] == trial_name(COPY)
+    with trial_database(copies, copy_of(copies)) as opened:
+        assert conninfo_to_dict(opened.texts.conninfo)["dbname"] == trial_name(COPY)
 
 
 def test_a_cancel_leaves_no_clone(copies: Endpoint, copy: Endpoint) -> None:
@@ -396,7 +377,9 @@ from migrator.stages import dry_run
 from migrator.database.session import Endpoint
 sys.path.insert(0, {root!r})
 from tests.factories_evidence import record_of, restore_of
-from tests.integration.test_dry_run import KILL_PLAN, run_of
+from tests.integration.copies import COPY, SHOP, check_of, copy_of, failed, logged_in, make_copy, rehearse, run_of
+from tests.integration.copies import run_of
+from tests.integration.test_dry_run import KILL_PLAN
 copies = Endpoint(conninfo={conninfo!r})
 record = record_of(copies.with_database("copy_of_shop"))
 dry_run.run(KILL_PLAN, record, restore_of(record, "copy_of_shop"), copies=copies, run=run_of(KILL_PLAN))

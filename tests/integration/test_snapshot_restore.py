@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +19,6 @@ from migrator.backups import retention
 from migrator.backups.contract import Place, Provider
 from migrator.backups.providers import PROVIDERS
 from migrator.backups.storage import local_storage
-from migrator.database import session
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import EnvironmentFault, Refused, RestoreNotProven
@@ -26,6 +27,7 @@ from migrator.run import RunContext
 from migrator.stages import restore_test, snapshot
 from migrator.targets.targets import Target
 from tests.factories import NOW, make_plan
+from tests.factories_evidence import restore_of
 from tests.integration.conftest import MakeDatabase
 
 SCRIPT = """
@@ -163,7 +165,7 @@ def test_a_retry_starts_anew_and_leaves_one_copy_and_one_snapshot(
     assert first.tables == second.tables
     one = restore_test.run(second, copies=copies, target=target, run=RUN)
     two = restore_test.run(second, copies=copies, target=target, run=RUN)
-    assert one.copy_database == two.copy_database
+    assert one.copy_database != two.copy_database, "nobody can work the name out"
     assert copy_databases(copies) == [two.copy_database]
 
 
@@ -299,26 +301,132 @@ def test_a_damaged_backup_costs_no_copy_that_is_proved(source: Endpoint, copies:
 
 
 def test_only_the_runs_own_copy_is_dropped(source: Endpoint, copies: Endpoint, target: Target) -> None:
-    """An edited document, a mark that was copied, a database without any: none of them is ours to drop."""
-    evidence = restore_test.run(take(source, target), copies=copies, target=target, run=RUN)
+    """An edited document, a mark that was copied, another run's copy: none of them is ours to drop."""
+    record = take(source, target)
+    evidence = restore_test.run(record, copies=copies, target=target, run=RUN)
+    other = restore_test.run(record, copies=copies, target=target, run=replace(RUN, run_id="manual__2"))
     with psycopg.connect(copies.conninfo, autocommit=True) as conn:
         conn.execute("CREATE DATABASE payroll")
-        with pytest.raises(Refused, match='"payroll" is not the restored copy of this run'):
-            restore_test.drop_copy(replace(evidence, copy_database="payroll"), copies=copies, run=RUN)
-        with session.connect(copies, purpose="drop_copy") as session_conn:
-            with pytest.raises(Refused, match="not marked as a restored copy"):
-                restored.drop(session_conn, "payroll")
-            mark = conn.execute(
-                "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
-                (evidence.copy_database,),
-            ).fetchone()
-            assert mark is not None
-            conn.execute(f"COMMENT ON DATABASE payroll IS '{mark[0]}'".encode())
-            with pytest.raises(Refused, match="not marked as a restored copy"):
-                restored.drop(session_conn, "payroll", run=RUN)
-        assert restored.reap(copies, now=NOW.replace(year=2100)) == (evidence.copy_database,)
+        mark = conn.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
+            (evidence.copy_database,),
+        ).fetchone()
+        assert mark is not None
+        conn.execute(f"COMMENT ON DATABASE payroll IS '{mark[0]}'".encode())
+        for name in ("payroll", "postgres", other.copy_database):
+            with pytest.raises(Refused, match=f'"{name}" is not the restored copy of this run'):
+                restore_test.drop_copy(replace(evidence, copy_database=name), copies=copies, run=RUN)
+        assert set(restored.reap(copies, now=NOW.replace(year=2100))) == {evidence.copy_database, other.copy_database}
         assert copy_databases(copies) == ["payroll"]
-        conn.execute("DROP DATABASE payroll")
-        unmarked = restored.copy_name(RUN)
-        conn.execute(f'CREATE DATABASE "{unmarked}"'.encode())
-    assert restore_test.drop_copy(evidence, copies=copies, run=RUN), "killed before it could be marked"
+        assert roles_of(copies) == []
+
+
+def test_a_database_that_took_the_copys_place_stays(
+    source: Endpoint, copies: Endpoint, target: Target, copies_server: Server
+) -> None:
+    evidence = restore_test.run(take(source, target), copies=copies, target=target, run=RUN)
+    name = evidence.copy_database
+    for owner, comment in (("postgres", "NULL"), ("restorer", "NULL"), ("restorer", "'of the payroll'")):
+        with psycopg.connect(copies_server.conninfo(), autocommit=True) as admin:
+            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+            admin.execute(f'CREATE DATABASE "{name}" OWNER {owner}'.encode())
+            admin.execute(f'COMMENT ON DATABASE "{name}" IS {comment}'.encode())
+        with pytest.raises(Refused, match="not marked as a restored copy of ours"):
+            restore_test.drop_copy(evidence, copies=copies, run=RUN)
+        with pytest.raises(EnvironmentFault, match="not marked as a restored copy of ours"):
+            restored.reap(copies, now=NOW.replace(year=2100))
+        assert copy_databases(copies) == [name]
+
+
+@pytest.mark.parametrize("stopped_at", ["copy_role.CopyRole._verifier", "copies.settle", "copies._give_public"])
+@pytest.mark.parametrize("who", ["retry", "teardown", "reaper"])
+def test_whatever_a_killed_attempt_has_left_goes(
+    source: Endpoint, copies: Endpoint, target: Target, monkeypatch: pytest.MonkeyPatch, stopped_at: str, who: str
+) -> None:
+    """kill -9 runs no clean-up: the role may be there without a database, or with one that has no mark yet."""
+    record = take(source, target)
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"migrator.backups.{stopped_at}", killed)
+        patch.setattr("migrator.stages.restore_test._drop_at_the_end", lambda *_: None)
+        with pytest.raises(KeyboardInterrupt):
+            restore_test.run(record, copies=copies, target=target, run=RUN)
+    left = roles_of(copies)
+    assert len(left) == (0 if "verifier" in stopped_at else 1), "the role and its mark are made together"
+    if who == "retry":
+        evidence = restore_test.run(record, copies=copies, target=target, run=RUN)
+        assert copy_databases(copies) == roles_of(copies) == [evidence.copy_database]
+    elif who == "teardown":
+        nothing = restore_of(record, "copy_of_nobody")
+        assert restore_test.drop_copy(nothing, copies=copies, run=RUN) is bool(left)
+        assert copy_databases(copies) == roles_of(copies) == []
+    else:
+        assert restored.reap(copies, now=record.finished_at + timedelta(days=3)) == tuple(left)
+        assert copy_databases(copies) == roles_of(copies) == []
+
+
+def test_copies_of_an_earlier_version_are_still_reaped(copies: Endpoint) -> None:
+    """They had no role; their mark is the comment alone, and their name comes from it."""
+    mark = {"migrator_copy": 1, "run_id": "r", "version": "v", "target": "t", "expires_at": NOW.isoformat()}
+    unique = hashlib.sha256(b"t/v/r").hexdigest()[:10]
+    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
+        for name in (f"copy_t_v_{unique}", "payroll"):
+            conn.execute(f"CREATE DATABASE {name}".encode())
+            conn.execute(f"COMMENT ON DATABASE {name} IS '{json.dumps(mark)}'".encode())
+    assert restored.reap(copies, now=NOW) == ()
+    assert restored.reap(copies, now=NOW + timedelta(seconds=1)) == (f"copy_t_v_{unique}",)
+    assert copy_databases(copies) == ["payroll"]
+
+
+def test_a_server_where_everybody_may_connect_restores_nothing(
+    source: Endpoint, copies: Endpoint, target: Target, copies_server: Server
+) -> None:
+    record = take(source, target)
+    with psycopg.connect(copies_server.conninfo(), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE payroll")
+        with pytest.raises(Refused) as caught:
+            restore_test.run(record, copies=copies, target=target, run=RUN)
+        assert copy_databases(copies) == ["payroll"]
+        for command in str(caught.value).partition("run there: ")[2].split("; "):
+            admin.execute(command.encode())
+    restore_test.run(record, copies=copies, target=target, run=RUN)
+
+
+def test_everything_on_the_copy_belongs_to_its_role(source: Endpoint, copies: Endpoint, target: Target) -> None:
+    """The restore is done as that role, so nothing has to be given away afterwards, and the proof holds as it is."""
+    with psycopg.connect(source.conninfo) as conn:
+        conn.execute("SELECT lo_from_bytea(0, 'content')")
+        conn.execute("CREATE SCHEMA more; CREATE TYPE more.mood AS ENUM ('good', 'bad')")
+        conn.execute("ALTER TABLE tenant ENABLE ROW LEVEL SECURITY; CREATE POLICY nobody ON tenant USING (false)")
+        conn.execute(
+            "CREATE MATERIALIZED VIEW more.tenants AS SELECT count(*) FROM tenant; GRANT USAGE ON SCHEMA more TO PUBLIC"
+        )
+    evidence = restore_test.run(take(source, target), copies=copies, target=target, run=RUN)
+    with psycopg.connect(copies.with_database(evidence.copy_database).conninfo) as conn:
+        owners = conn.execute(OWNERS).fetchall()
+        database = conn.execute(
+            "SELECT pg_get_userbyid(datdba), has_database_privilege('public', oid, 'CONNECT') FROM pg_database"
+            " WHERE datname = current_database()"
+        ).fetchone()
+    assert {owner for _, owner in owners} == {evidence.copy_database}
+    assert {kind for kind, _ in owners} == {"class", "type", "namespace", "large object"}
+    assert database == ("restorer", False)
+
+
+OWNERS = """
+SELECT DISTINCT * FROM (
+    SELECT 'class', pg_get_userbyid(relowner) FROM pg_class WHERE oid >= 16384
+    UNION ALL SELECT 'type', pg_get_userbyid(typowner) FROM pg_type WHERE oid >= 16384
+    UNION ALL SELECT 'namespace', pg_get_userbyid(nspowner) FROM pg_namespace WHERE oid >= 16384 OR nspname = 'public'
+    UNION ALL SELECT 'large object', pg_get_userbyid(lomowner) FROM pg_largeobject_metadata
+) AS o
+"""
+
+
+def roles_of(copies: Endpoint) -> list[str]:
+    with psycopg.connect(copies.conninfo) as conn:
+        rows = conn.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'copy%' ORDER BY 1")
+        return [row[0] for row in rows]

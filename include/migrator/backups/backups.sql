@@ -26,16 +26,3 @@ select r.name
 from pg_catalog.unnest(%(roles)s::text []) as r (name)
 where not exists (select from pg_catalog.pg_roles as p where p.rolname = r.name) and r.name <> 'public'
 order by r.name;
-
--- name: mark
--- What our restored copies say about themselves; NULL for a database that has no comment, no row for one that is absent.
-select pg_catalog.shobj_description(d.oid, 'pg_database')
-from pg_catalog.pg_database as d
-where d.datname = %(database)s;
-
--- name: copies
--- All databases that say that they are restored copies.
-select d.datname::text, pg_catalog.shobj_description(d.oid, 'pg_database')
-from pg_catalog.pg_database as d
-where pg_catalog.shobj_description(d.oid, 'pg_database') like '{"migrator_copy"%%'
-order by d.datname;

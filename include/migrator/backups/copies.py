@@ -1,4 +1,10 @@
-"""Restored copies: throw-away databases with production's data, marked so that what was forgotten can be found."""
+"""Restored copies: throw-away databases with production's data, marked so that what was forgotten can be found.
+
+A copy is a role and the database that has the same name, with everything in it belonging to the role. The mark is the
+role's comment; role and comment are made in one transaction, before the database. The role itself can write neither its
+own comment (that wants CREATEROLE) nor its database's (that is the owner's, and we are the owner): no SQL that runs on
+a copy can change what we know about it. The name has a random part, so that nobody can work it out.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +12,15 @@ import hashlib
 import json
 import logging
 import re
+import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from psycopg import sql as pgsql
 
-from migrator.backups.trial import trial_name
+from migrator.backups import copy_role
+from migrator.backups.copy_role import CopyRole
 from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import EnvironmentFault, MigratorError, Refused
@@ -22,89 +30,160 @@ LOG = logging.getLogger(__name__)
 
 LIFETIME = timedelta(days=2)
 """A copy that is older belongs to nobody; a review that takes longer does not need it."""
+SUFFIX = "_try"
+LONGEST_STEM = 42
+"""With the random part and the suffix of the clone: 63 bytes."""
 
 
 @dataclass(frozen=True)
-class CopyMark:
-    """The comment on a copy's database."""
+class Copy:
+    """What the mark says. The database and the role have the same name."""
 
-    database: str
+    name: str
+    role_oid: int
     run_id: str
     version: str
     target: str
     expires_at: datetime
 
+    @property
+    def databases(self) -> tuple[str, str]:
+        """The clone of it that a dry run works on, and the copy itself."""
+        return trial_name(self.name), self.name
 
-def copy_name(run: RunContext) -> str:
-    """The same for every attempt of one run, and no other run's."""
-    return _name(run.target, run.version, run.run_id)
+    @property
+    def mark_of_database(self) -> str:
+        return json.dumps({"migrator_copy": 2, "role": self.role_oid})
 
-
-def _name(target: str, version: str, run_id: str) -> str:
-    unique = hashlib.sha256(f"{target}/{version}/{run_id}".encode()).hexdigest()[:10]
-    stem = re.sub(r"[^a-z0-9]+", "_", f"copy_{target}_{version}".lower())[:46]
-    return f"{stem}_{unique}"
-
-
-def require_own(name: str, run: RunContext) -> None:
-    """:raises Refused: a document says that the run's copy is a database that no run of this name ever made."""
-    if name != copy_name(run):
-        raise Refused(
-            f'"{name}" is not the restored copy of this run, which is "{copy_name(run)}": somebody has changed a'
-            " document of the run; clear restore_test with downstream"
-        )
+    def belongs_to(self, run: RunContext) -> bool:
+        return (self.target, self.version, self.run_id) == (run.target, run.version, run.run_id)
 
 
-def create(conn: Connection, name: str, *, run: RunContext, encoding: str, lc_collate: str, lc_ctype: str) -> None:
-    """An empty database with the source's encoding and locale; one that an earlier attempt left is dropped before.
+def trial_name(copy: str) -> str:
+    """The clone's name, 63 bytes at most. Whoever drops a copy drops this one, too: a killed dry run leaves it."""
+    return copy.encode()[: 63 - len(SUFFIX)].decode(errors="ignore") + SUFFIX
 
-    :raises EnvironmentFault: the role may not create databases, or the locale is not on this server.
+
+def new_name(run: RunContext) -> str:
+    """Another one each time: what the copy of a run is called stands in its mark and in the stage's document."""
+    stem = re.sub(r"[^a-z0-9]+", "_", f"copy_{run.target}_{run.version}".lower())[:LONGEST_STEM]
+    return f"{stem}_{secrets.token_hex(8)}"
+
+
+def create(conn: Connection, role: CopyRole, *, run: RunContext, encoding: str, lc_collate: str, lc_ctype: str) -> Copy:
+    """An empty database in which the role may make everything; the copies of earlier attempts are dropped before. The
+    role may log in until it is closed.
+
+    :raises EnvironmentFault: we may not create databases or roles, or the locale is not on this server.
     """
-    drop(conn, name, run=run)
-    command = pgsql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}").format(
-        pgsql.Identifier(name), pgsql.Literal(encoding), pgsql.Literal(lc_collate), pgsql.Literal(lc_ctype)
-    )
+    for earlier in of_run(conn, run):
+        drop(conn, earlier)
+    expires_at = run.clock() + LIFETIME
+    mark = {
+        "migrator_copy": 2,
+        "run_id": run.run_id,
+        "version": run.version,
+        "target": run.target,
+        "expires_at": expires_at.isoformat(),
+    }
+    role.create(conn, mark=json.dumps(mark))
+    copy = next(one for one in _all(conn) if one.name == role.name)
+    command = pgsql.SQL(
+        "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {} ALLOW_CONNECTIONS false"
+    ).format(pgsql.Identifier(copy.name), *map(pgsql.Literal, (encoding, lc_collate, lc_ctype)))
     try:
         with session.translated():
             conn.execute(command)
-            mark = {
-                "migrator_copy": 1,
-                "run_id": run.run_id,
-                "version": run.version,
-                "target": run.target,
-                "expires_at": (run.clock() + LIFETIME).isoformat(),
-            }
-            conn.execute(
-                pgsql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                    pgsql.Identifier(name), pgsql.Literal(json.dumps(mark))
-                )
-            )
-    except EnvironmentFault:
-        raise
-    except Exception as exc:
-        if getattr(exc, "fields", {}).get("sqlstate") not in ("42501", "22023"):
+        settle(conn, copy, copy.name)
+        _give_public(role.copies.with_database(copy.name), copy)
+    except MigratorError as exc:
+        drop(conn, copy)
+        if exc.fields.get("sqlstate") not in ("42501", "22023"):
             raise
         raise EnvironmentFault(
-            f"cannot create a database for the restored copy: {exc}. the copies connection needs a role with LOGIN and"
-            " CREATEDB on a server that knows the source's locale"
+            f"cannot create a database for the restored copy: {exc}. {copy_role.WANTED} on a server that knows the"
+            " source's locale"
         ) from None
+    return copy
 
 
-def drop(conn: Connection, name: str, *, run: RunContext | None = None) -> bool:
-    """Drop a copy and the clone that a killed dry run left of it. Whether there was one.
-
-    :param run: whose copy it is. Killed between making it and marking it, an attempt leaves it without a comment: only
-        under the very name of the run's copy is such a database dropped.
-    :raises Refused: the database is there, but does not carry the mark of the run that its name is made of.
-    """
+def settle(conn: Connection, copy: Copy, database: str) -> None:
+    """Mark a new database as the copy's, and let its role connect, and nobody else. Until now nobody could."""
+    name, role = pgsql.Identifier(database), pgsql.Identifier(copy.name)
     with session.translated():
-        rows = conn.execute(queries.load(__package__, "backups")["mark"], {"database": name}).fetchall()
-        unmarked = bool(rows) and rows[0][0] is None and run is not None and name == copy_name(run)
-        if rows and not unmarked and parse_mark(name, rows[0][0]) is None:
-            raise Refused(f'database "{name}" is not marked as a restored copy: it is not dropped')
-        for one in _both(name):
-            conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(one)))
-    return bool(rows)
+        for command in (
+            pgsql.SQL("COMMENT ON DATABASE {} IS {}").format(name, pgsql.Literal(copy.mark_of_database)),
+            pgsql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name),
+            pgsql.SQL("GRANT CONNECT, CREATE, TEMPORARY ON DATABASE {} TO {}").format(name, role),
+            pgsql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name),
+        ):
+            conn.execute(command)
+
+
+def _give_public(database: Endpoint, copy: Copy) -> None:
+    with session.connect(database, purpose="restore") as conn, session.translated():
+        row = conn.execute(_query("owner_of_public")).fetchone()
+        if row is not None and row[0]:
+            conn.execute(pgsql.SQL("ALTER SCHEMA public OWNER TO {}").format(pgsql.Identifier(copy.name)))
+
+
+def own(conn: Connection, name: str, run: RunContext) -> Copy:
+    """The copy of that name, which a document speaks of.
+
+    :raises Refused: it is not a copy that this run has made. :raises EnvironmentFault: there is none.
+    """
+    found = next((copy for copy in _all(conn) if copy.name == name), None)
+    if found is not None and found.belongs_to(run):
+        return found
+    if found is None and not _there(conn, name):
+        raise EnvironmentFault(f'there is no restored copy "{name}"; run again from restore_test', database=name)
+    raise Refused(
+        f'"{name}" is not the restored copy of this run: somebody has changed a document of the run; clear restore_test'
+        " with downstream"
+    )
+
+
+def of_run(conn: Connection, run: RunContext) -> tuple[Copy, ...]:
+    """What the attempts of one run have made. One that was killed told nobody the name."""
+    return tuple(copy for copy in _all(conn) if copy.belongs_to(run))
+
+
+def drop(conn: Connection, copy: Copy) -> None:
+    """Drop the role with everything that it owns.
+
+    :raises Refused: a database of that name is not ours, or says that it is something else.
+    """
+    there = _databases(conn, copy)
+    for name, ours, opened, mark in there:
+        begun = mark is None and not opened  # we were killed after CREATE DATABASE
+        if not ours or not (begun or mark == copy.mark_of_database):
+            raise Refused(f'database "{name}" is not marked as a restored copy of ours: it is not dropped')
+    role = pgsql.Identifier(copy.name)
+    with session.translated():
+        conn.execute(pgsql.SQL("ALTER ROLE {} NOLOGIN").format(role))  # else it could come back meanwhile
+        for name, *_ in there:
+            conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))
+    copy_role.drop(conn, copy.name)
+
+
+def drop_named(conn: Connection, name: str) -> None:
+    """One that the caller has begun to make, however far it came."""
+    for copy in _all(conn):
+        if copy.name == name:
+            drop(conn, copy)
+
+
+def drop_own(conn: Connection, name: str, run: RunContext) -> bool:
+    """Drop all copies of a run, one of which a document calls `name`. Whether there were any.
+
+    :raises Refused: the document names something else that is there.
+    """
+    found = of_run(conn, run)
+    if name not in {copy.name for copy in found} and _there(conn, name):
+        own(conn, name, run)
+    for copy in found:
+        drop(conn, copy)
+    return bool(found)
 
 
 def reap(copies: Endpoint, *, now: datetime, spare: Collection[str] = (), log: logging.Logger = LOG) -> tuple[str, ...]:
@@ -116,21 +195,18 @@ def reap(copies: Endpoint, *, now: datetime, spare: Collection[str] = (), log: l
     """
     dropped, failed = [], []
     with session.connect(copies, purpose="reaper") as conn:
-        with session.translated():
-            rows = conn.execute(queries.load(__package__, "backups")["copies"]).fetchall()
-        for name, comment in rows:
-            mark = parse_mark(name, comment)
-            if mark is None or mark.expires_at >= now or mark.target in spare:
+        for copy in (*_all(conn), *_old(conn)):
+            if copy.expires_at >= now or copy.target in spare:
                 continue
-            if _in_use(conn, name):
-                log.warning('the copy "%s" should be gone, but somebody works in it: left alone', name)
+            if _in_use(conn, copy):
+                log.warning('the copy "%s" should be gone, but somebody works in it: left alone', copy.name)
                 continue
-            log.info('dropping the copy "%s" of run %s of %s: nobody needs it', name, mark.run_id, mark.version)
+            log.info('dropping the copy "%s" of run %s of %s: nobody needs it', copy.name, copy.run_id, copy.version)
             try:
-                drop(conn, name)
-                dropped.append(name)
+                drop(conn, copy) if copy.role_oid else _drop_old(conn, copy)
+                dropped.append(copy.name)
             except MigratorError as exc:
-                failed.append(f'"{name}": {exc}')
+                failed.append(f'"{copy.name}": {exc}')
     if failed:
         raise EnvironmentFault(
             f"{len(dropped)} restored copies were dropped, {len(failed)} could not be: {'; '.join(failed)}"
@@ -138,29 +214,68 @@ def reap(copies: Endpoint, *, now: datetime, spare: Collection[str] = (), log: l
     return tuple(dropped)
 
 
-def _in_use(conn: Connection, name: str) -> bool:
-    with session.translated():
-        rows = [
-            conn.execute(queries.load(__package__, "trial")["connected"], {"database": one}).fetchall()
-            for one in _both(name)
-        ]
-    return any(rows)
-
-
-def _both(name: str) -> tuple[str, str]:
-    """A copy and the clone of it that a dry run works on."""
-    return trial_name(name), name
-
-
-def parse_mark(database: str, comment: str | None) -> CopyMark | None:
-    """None: this database is not one of ours. Pure."""
+def read_mark(name: str, role_oid: int, comment: str | None) -> Copy | None:
+    """None: this role is not one of ours. Pure."""
     try:
         data = json.loads(comment or "")
-        if data["migrator_copy"] != 1:
+        if data["migrator_copy"] != 2:
             return None
-        if database != _name(data["target"], data["version"], data["run_id"]):
-            return None  # a mark that was copied from another database
         expires = datetime.fromisoformat(data["expires_at"])
-        return CopyMark(database, data["run_id"], data["version"], data["target"], expires)
+        return Copy(name, role_oid, data["run_id"], data["version"], data["target"], expires)
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def read_old_mark(name: str, comment: str | None) -> Copy | None:
+    """The comment on a database that stood for everything before a copy had a role. Pure."""
+    try:
+        data = json.loads(comment or "")
+        unique = hashlib.sha256(f"{data['target']}/{data['version']}/{data['run_id']}".encode()).hexdigest()[:10]
+        if data["migrator_copy"] != 1 or not name.endswith(f"_{unique}"):
+            return None  # a mark that was copied from another database
+        expires = datetime.fromisoformat(data["expires_at"])
+        return Copy(name, 0, data["run_id"], data["version"], data["target"], expires)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _all(conn: Connection) -> tuple[Copy, ...]:
+    with session.translated():
+        rows = conn.execute(_query("marked_roles")).fetchall()
+    return tuple(copy for row in rows if (copy := read_mark(*row)) is not None)
+
+
+def _old(conn: Connection) -> tuple[Copy, ...]:
+    with session.translated():
+        rows = conn.execute(_query("old_marks")).fetchall()
+    return tuple(copy for row in rows if (copy := read_old_mark(*row)) is not None)
+
+
+def _drop_old(conn: Connection, copy: Copy) -> None:
+    with session.translated():
+        for name in copy.databases:
+            conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))
+
+
+def _databases(conn: Connection, copy: Copy) -> list[tuple[str, bool, bool, str | None]]:
+    """Name, whether it is ours, whether anybody may connect, and its comment; the clone first."""
+    with session.translated():
+        rows = conn.execute(_query("databases"), {"names": list(copy.databases)}).fetchall()
+    return sorted(rows, key=lambda row: copy.databases.index(row[0]))
+
+
+def _there(conn: Connection, name: str) -> bool:
+    with session.translated():
+        return bool(conn.execute(_query("databases"), {"names": [name]}).fetchall())
+
+
+def _in_use(conn: Connection, copy: Copy) -> bool:
+    with session.translated():
+        return any(
+            conn.execute(queries.load(__package__, "trial")["connected"], {"database": name}).fetchall()
+            for name in copy.databases
+        )
+
+
+def _query(name: str) -> str:
+    return queries.load(__package__, "copies")[name]

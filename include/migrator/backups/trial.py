@@ -4,6 +4,9 @@ Why a clone and not the copy itself: a dry run that was killed leaves its databa
 rehearse on something that no restore test has proved. The clone is a file copy of the proved copy on the same server
 (no dump, no index build), is made anew by every attempt, and leaves the copy as it was: comparisons after the rollback
 can still look at it. The price is the copy's disk space once more for as long as the dry run takes.
+
+There are two ways to it. The migration's texts go as the copy's role; who only looks on goes as we, so that those texts
+can neither end nor deceive him.
 """
 
 from __future__ import annotations
@@ -12,79 +15,126 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql as pgsql
 
+from migrator.backups.copies import Copy, settle, trial_name
+from migrator.backups.copy_role import CopyRole
+from migrator.backups.isolation import require_confined, require_isolated
 from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
-from migrator.errors import EnvironmentFault, Refused, TransientError
+from migrator.errors import EnvironmentFault, TransientError
 
 LOG = logging.getLogger(__name__)
 
-SUFFIX = "_try"
 FILE_COPY_BYTES = 256 * 1024 * 1024
 """From here on copying files beats writing every page into the WAL."""
 PATIENCE_SECONDS = 30.0
 """How long somebody who looks at the copy may keep us from cloning it."""
 
 
-def trial_name(copy: str) -> str:
-    """The clone's name, 63 bytes at most. Whoever drops a copy drops this one, too: a killed dry run leaves it."""
-    return copy.encode()[: 63 - len(SUFFIX)].decode(errors="ignore") + SUFFIX
+@dataclass(frozen=True)
+class Trial:
+    """A fresh clone of a copy, and who goes there."""
 
+    copy: Copy
+    copies: Endpoint
+    role: CopyRole
 
-def require_harmless(conn: Connection) -> str:
-    """The role that executes.
+    @property
+    def name(self) -> str:
+        return trial_name(self.copy.name)
 
-    :raises Refused: it is a superuser, or may read and write the server's files or start programs there.
-    """
-    with session.translated():
-        rows = conn.execute(queries.load(__package__, "trial")["privileges"]).fetchall()
-        current = conn.execute("SELECT current_user::text").fetchone()
-    for role, superuser, reaches_server in rows:
-        if superuser or reaches_server:
-            what = "is a superuser" if superuser else "may reach files and programs of the server"
-            raise Refused(
-                f'role "{role}" {what}: SQL that nobody has reviewed yet must not run with it. give the copies'
-                " connection a role with LOGIN and CREATEDB only",
-                role=role,
-            )
-    return str(current[0]) if current else ""
+    @property
+    def texts(self) -> Endpoint:
+        """For everything that comes from the migration's files."""
+        return self.role.on(self.name)
+
+    @property
+    def watching(self) -> Endpoint:
+        """For everything else."""
+        return self.copies.with_database(self.name)
+
+    @property
+    def pristine(self) -> Endpoint:
+        """The copy itself, to look at."""
+        return self.copies.with_database(self.copy.name)
+
+    def password_changed(self) -> bool:
+        """Whether the texts have given their role another password."""
+        return self.role.look()
+
+    @contextmanager
+    def texts_on_the_copy(self) -> Iterator[Endpoint]:
+        """The copy itself as its role, which may connect to it for so long only."""
+        _let(self.copies, "GRANT CONNECT ON DATABASE {} TO {}", self.copy)
+        try:
+            yield self.role.on(self.copy.name)
+        finally:
+            _let(self.copies, "REVOKE CONNECT ON DATABASE {} FROM {}", self.copy)
 
 
 @contextmanager
 def trial_database(
     copies: Endpoint,
-    copy: str,
+    copy: Copy,
     *,
     log: logging.Logger = LOG,
     patience_seconds: float = PATIENCE_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Endpoint]:
-    """A fresh clone of the database `copy`, gone at the end whatever happens.
+) -> Iterator[Trial]:
+    """A fresh clone of the database of `copy`, gone at the end whatever happens; its role stays with the copy, and
+    cannot log in.
 
-    :raises EnvironmentFault: there is no such copy. :raises TransientError: somebody is connected to it.
+    :raises Refused: the server is not fit for it. :raises EnvironmentFault: there is no such copy.
+    :raises TransientError: somebody is connected to it.
     """
-    name = trial_name(copy)
+    name = trial_name(copy.name)
+    role = CopyRole(copy.name, copies, log)
     with session.connect(copies, purpose="dry_run") as conn:
-        require_harmless(conn)
+        require_isolated(conn)
+        role.renew(conn, (copy.name,))
         _drop(conn, name)
+        require_confined(conn, copy)
         started = time.monotonic()
         try:
             _clone(conn, copy, name, patience_seconds, sleep)
-            log.info('cloned "%s" for the dry run in %.1f s', copy, time.monotonic() - started)
-            yield copies.with_database(name)
+            log.info('cloned "%s" for the dry run in %.1f s', copy.name, time.monotonic() - started)
+            yield Trial(copy, copies, role)
         finally:
-            _drop_at_the_end(conn, copies, name, log)
+            _end(conn, copies, role, name, log)
 
 
-def _clone(conn: Connection, copy: str, name: str, patience: float, sleep: Callable[[float], None]) -> None:
+def seal(conn: Connection, role: CopyRole, copy: Copy) -> None:
+    """The copy is made: its role has no business in it any more, until a dry run has."""
+    role.close(conn)
+    role.end_sessions(conn)
     with session.translated():
-        row = conn.execute(queries.load(__package__, "trial")["database"], {"database": copy}).fetchone()
+        conn.execute(
+            pgsql.SQL("REVOKE CONNECT ON DATABASE {} FROM {}").format(
+                pgsql.Identifier(copy.name), pgsql.Identifier(copy.name)
+            )
+        )
+
+
+def _let(copies: Endpoint, command: str, copy: Copy) -> None:
+    name = pgsql.Identifier(copy.name)
+    with session.connect(copies, purpose="copy_role") as conn, session.translated():
+        conn.execute(pgsql.SQL(command).format(name, name))
+
+
+def _clone(conn: Connection, copy: Copy, name: str, patience: float, sleep: Callable[[float], None]) -> None:
+    with session.translated():
+        row = conn.execute(queries.load(__package__, "trial")["database"], {"database": copy.name}).fetchone()
     if row is None:
-        raise EnvironmentFault(f'there is no restored copy "{copy}"; run again from restore_test', database=copy)
-    command = pgsql.SQL("CREATE DATABASE {} TEMPLATE {}").format(pgsql.Identifier(name), pgsql.Identifier(copy))
+        raise EnvironmentFault(
+            f'there is no restored copy "{copy.name}"; run again from restore_test', database=copy.name
+        )
+    command = pgsql.SQL("CREATE DATABASE {} TEMPLATE {} ALLOW_CONNECTIONS false").format(
+        pgsql.Identifier(name), pgsql.Identifier(copy.name)
+    )
     if conn.info.server_version >= 150000 and int(row[0]) >= FILE_COPY_BYTES:
         command = pgsql.SQL("{} STRATEGY file_copy").format(command)
     deadline = time.monotonic() + patience
@@ -92,16 +142,18 @@ def _clone(conn: Connection, copy: str, name: str, patience: float, sleep: Calla
         try:
             with session.translated():
                 conn.execute(command)
+            settle(conn, copy, name)
             return
         except Exception as exc:
             if getattr(exc, "fields", {}).get("sqlstate") != "55006":
                 raise
-            who = _connected(conn, copy)
+            who = _connected(conn, copy.name)
             if time.monotonic() >= deadline:
                 raise TransientError(
-                    f'the restored copy "{copy}" cannot be cloned while others are connected to it: {who}', holder=who
+                    f'the restored copy "{copy.name}" cannot be cloned while others are connected to it: {who}',
+                    holder=who,
                 ) from exc
-            LOG.info('waiting for "%s", which is in use by %s', copy, who)
+            LOG.info('waiting for "%s", which is in use by %s', copy.name, who)
         sleep(0.5)
 
 
@@ -118,13 +170,20 @@ def _drop(conn: Connection, name: str) -> None:
         conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))
 
 
-def _drop_at_the_end(conn: Connection, copies: Endpoint, name: str, log: logging.Logger) -> None:
+def _end(conn: Connection, copies: Endpoint, role: CopyRole, name: str, log: logging.Logger) -> None:
     """A clone that stays behind is dropped by the next attempt, or together with the copy: no reason to fail."""
     try:
         if not conn.closed and conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-            _drop(conn, name)
+            _shut(conn, role, name)
             return
         with session.connect(copies, purpose="dry_run") as again:
-            _drop(again, name)
+            _shut(again, role, name)
     except Exception as exc:
         log.warning('the clone "%s" could not be dropped: %s', name, exc)
+
+
+def _shut(conn: Connection, role: CopyRole, name: str) -> None:
+    try:
+        role.close(conn)
+    finally:
+        _drop(conn, name)

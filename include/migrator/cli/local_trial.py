@@ -11,6 +11,9 @@ import psycopg
 from psycopg import sql as pgsql
 from psycopg.conninfo import make_conninfo
 
+from migrator.backups import copies as restored
+from migrator.backups.copies import Copy
+from migrator.backups.copy_role import CopyRole
 from migrator.catalogue.catalogue import Catalogue
 from migrator.catalogue.migration import Migration
 from migrator.database import fingerprint, schema, session
@@ -30,7 +33,6 @@ from migrator.steps.attempt import Attempt
 LOG = logging.getLogger(__name__)
 
 ROLE = "migrator"
-DATABASE = "trial"
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,15 @@ def try_migration(catalogue: Catalogue, version: str, *, programs: Programs, log
     *before, migration = order_of(catalogue, version)
     with Server.temporary(programs=programs) as server:
         copies = _prepare(server)
-        endpoint = copies.with_database(DATABASE)
+        role, copy = _database(server, copies)
+        endpoint = role.on(copy.name)
         for earlier in before:
             _apply(_plan(earlier, endpoint), endpoint, log)
         plan = _plan(migration, endpoint)
         with session.connect(endpoint, purpose="observe") as conn:
             original = dry_run.Original(
                 snapshot_id="none",
-                copy_database=DATABASE,
+                copy=copy,
                 schema=schema.read(conn),
                 tables=fingerprint.tables(conn, exclude=(schema.LEDGER_SCHEMA,)),
             )
@@ -95,17 +98,29 @@ def _plan(migration: Migration, endpoint: Endpoint) -> Plan:
 
 
 def _prepare(server: Server) -> Endpoint:
-    """A role that may what a migration's role may, and an empty database of its own."""
+    """The role that a server for restored copies has."""
     password = secrets.token_urlsafe(16)
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         role = pgsql.Identifier(ROLE)
-        conn.execute(pgsql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(role, pgsql.Literal(password)))
-        conn.execute(pgsql.SQL("CREATE DATABASE {} OWNER {}").format(pgsql.Identifier(DATABASE), role))
-    with psycopg.connect(server.conninfo(DATABASE), autocommit=True) as conn:
-        # PostgreSQL 14 lets everybody create in `public`, 15 and later only the owner: as the owner on all of them.
-        conn.execute(pgsql.SQL("ALTER SCHEMA public OWNER TO {}").format(role))
+        conn.execute(
+            pgsql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}").format(role, pgsql.Literal(password))
+        )
+        conn.execute("REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC")
+        conn.execute(pgsql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(role))
     conninfo = make_conninfo(host="127.0.0.1", port=server.port, dbname="postgres", user=ROLE, password=password)
     return Endpoint(conninfo=conninfo, name="the trial server")
+
+
+def _database(server: Server, copies: Endpoint) -> tuple[CopyRole, Copy]:
+    """An empty database in which a migration's texts may do what they may on a copy."""
+    run = RunContext(run_id="trial", version="trial", target="", actor="trial")
+    role = CopyRole(restored.new_name(run), copies)
+    with session.connect(copies, purpose="restore") as conn:
+        copy = restored.create(conn, role, run=run, encoding="UTF8", lc_collate="C", lc_ctype="C")
+    with psycopg.connect(server.conninfo(copy.name), autocommit=True) as conn:
+        # PostgreSQL 14 lets everybody create in `public`, 15 and later only the owner: as the owner on all of them.
+        conn.execute(pgsql.SQL("ALTER SCHEMA public OWNER TO {}").format(pgsql.Identifier(copy.name)))
+    return role, copy
 
 
 def _apply(plan: Plan, endpoint: Endpoint, log: logging.Logger) -> None:

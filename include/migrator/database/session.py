@@ -7,9 +7,10 @@ Each session is direct (a pooler in transaction mode would hand our advisory loc
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -43,6 +44,9 @@ READING = frozenset({"observe", "validate", "verify", "lock", "cancel", "snapsho
 OBSERVERS = frozenset({"lock", "observe"})
 """Purposes that stay the login role: after SET ROLE, pg_stat_activity hides our own sessions from us."""
 
+LOOKING_ON = frozenset({"lock", "observe", "cancel"})
+"""Purposes that send nothing of a migration's own: see `Latch.behind`. Some of them are pursued while its SQL runs."""
+
 HOLDS_SNAPSHOT = frozenset({"snapshot"})
 """Purposes that keep a transaction idle for as long as pg_dump works beside it."""
 
@@ -60,6 +64,16 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     """The same, as it is outside of the transaction that is open."""
 
 
+class Latch(Protocol):
+    """Keeps a role from logging in, but for the moments in which a session of ours is opened."""
+
+    def lifted(self) -> AbstractContextManager[set[int]]:
+        """To be told the process of the session that was opened. :raises CopySpoiled: it stays closed for good."""
+
+    def behind(self, endpoint: Endpoint) -> Endpoint:
+        """The same database as we: what the role itself can neither end nor keep out."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One database and how to reach it. `conninfo` is a libpq string or URI; it may hold a password, so it is never
@@ -72,6 +86,8 @@ class Endpoint:
     """What the migration's statements look names up in; the engine's own queries have `OWN_PATH`."""
     name: str = ""
     """For messages; a target's name."""
+    latch: Latch | None = field(default=None, repr=False, compare=False)
+    """Of a role that nobody but us may log in as."""
 
     def with_database(self, dbname: str) -> Endpoint:
         """The same server, role and settings, another database."""
@@ -150,31 +166,37 @@ def connect(
     :raises ConnectionLost: the server cannot be reached now. :raises EnvironmentFault: wrong password, no such database
     or role. :raises PoolerDetected: a pooler in transaction mode sits in between.
     """
+    if endpoint.latch is not None and purpose in LOOKING_ON:
+        endpoint = endpoint.latch.behind(endpoint)
+    with nullcontext(set[int]()) if endpoint.latch is None else endpoint.latch.lifted() as opened:
+        connection = _open(endpoint, application_name(purpose, version))
+        opened.add(connection.info.backend_pid)
+        try:
+            with translated():
+                if not is_direct(connection):
+                    detect_pooler(connection)
+                wanted = settings_for(
+                    endpoint,
+                    purpose=purpose,
+                    lock_timeout_ms=lock_timeout_ms,
+                    statement_timeout_ms=statement_timeout_ms,
+                    idle_in_transaction_timeout_ms=idle_in_transaction_timeout_ms,
+                    server_version_num=connection.info.server_version,
+                )
+                _set_all(connection, wanted, endpoint)
+                connection.autocommit = autocommit
+                connection.target_path = connection.lasting_path = endpoint.search_path
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _open(endpoint: Endpoint, name: str) -> Session:
     try:
-        connection = Session.connect(
-            _login(endpoint, application_name(purpose, version)), autocommit=True, prepare_threshold=None
-        )
+        return Session.connect(_login(endpoint, name), autocommit=True, prepare_threshold=None)
     except psycopg.Error as exc:
         raise connect_error(exc, endpoint.label) from None
-    try:
-        with translated():
-            if not is_direct(connection):
-                detect_pooler(connection)
-            wanted = settings_for(
-                endpoint,
-                purpose=purpose,
-                lock_timeout_ms=lock_timeout_ms,
-                statement_timeout_ms=statement_timeout_ms,
-                idle_in_transaction_timeout_ms=idle_in_transaction_timeout_ms,
-                server_version_num=connection.info.server_version,
-            )
-            _set_all(connection, wanted, endpoint)
-            connection.autocommit = autocommit
-            connection.target_path = connection.lasting_path = endpoint.search_path
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def application_name(purpose: str, version: str | None) -> str:

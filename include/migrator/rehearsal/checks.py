@@ -47,6 +47,19 @@ def expected(promised: Mapping[str, Any], changes: SchemaDiff) -> Check:
     return Check("expected_changes", Verdict.FAILED if problems else Verdict.PASSED, "; ".join(problems) or good)
 
 
+def server_unchanged(differences: Sequence[str], *, password_changed: bool) -> Check:
+    """Roles, databases and their settings belong to nobody's migration."""
+    found = [*differences, *(["the copy's role has another password"] if password_changed else [])]
+    if not found:
+        return Check("server", Verdict.PASSED, "roles, databases and their settings are as before")
+    return Check(
+        "server",
+        Verdict.FAILED,
+        f"beyond the copy, on its server, it is not as before: {'; '.join(found)}. take out what changes roles,"
+        " databases or their settings; if somebody else has changed them meanwhile, clear the dry run",
+    )
+
+
 def together(name: str, checks: Sequence[Check]) -> Check:
     """Several checks as one: what failed, or how many there were."""
     wrong = [check for check in checks if check.verdict is not Verdict.PASSED]

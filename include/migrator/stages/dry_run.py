@@ -13,12 +13,23 @@ from dataclasses import dataclass, field, replace
 
 from migrator import wording
 from migrator.analysis import data_checks
-from migrator.backups.trial import require_harmless, trial_database
+from migrator.backups import copies as restored
+from migrator.backups.copies import Copy
+from migrator.backups.isolation import require_harmless, require_isolated
+from migrator.backups.trial import Trial, trial_database
 from migrator.database import fingerprint, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.session import Endpoint
-from migrator.errors import DryRunFailed, EnvironmentFault, MigratorError, Refused, RestoreNotProven, TransientError
+from migrator.errors import (
+    CopySpoiled,
+    DryRunFailed,
+    EnvironmentFault,
+    MigratorError,
+    Refused,
+    RestoreNotProven,
+    TransientError,
+)
 from migrator.evidence import (
     Check,
     DryRunEvidence,
@@ -33,6 +44,7 @@ from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.parsing.statements import parse
 from migrator.plan import Plan
+from migrator.rehearsal import census
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.run import RunContext
@@ -53,7 +65,7 @@ class Original:
     """The database that was copied, as the snapshot has it."""
 
     snapshot_id: str
-    copy_database: str
+    copy: Copy
     schema: Schema
     tables: tuple[TableFingerprint, ...]
 
@@ -71,7 +83,8 @@ def run(
     """The stage. May be repeated: every attempt starts from a fresh clone of the proved copy.
 
     :raises DryRunFailed: with `evidence` and, for a failing statement, `file`, `line`, `column` and `sqlstate`.
-    :raises RestoreNotProven: this copy does not stand for that snapshot. :raises Refused: the role is a superuser.
+    :raises RestoreNotProven: this copy does not stand for that snapshot. :raises Refused: it is not this run's copy, or
+    the server would let the texts reach more than it.
     """
     if restore.snapshot_id != record.id or restore.verdict is not Verdict.PASSED:
         raise RestoreNotProven(
@@ -81,7 +94,10 @@ def run(
         )
     if record.target != plan.target:
         raise Refused(f"the snapshot is of target {record.target!r}, the plan is for {plan.target!r}")
-    original = Original(record.id, restore.copy_database, Schema.from_dict(record.schema), record.tables)
+    with session.connect(copies, purpose="dry_run", version=plan.version) as conn:
+        require_isolated(conn)
+        copy = restored.own(conn, restore.copy_database, run)
+    original = Original(record.id, copy, Schema.from_dict(record.schema), record.tables)
     return rehearse(plan, original, copies=copies, run=run, handle=handle, log=log)
 
 
@@ -94,21 +110,26 @@ def rehearse(
     handle: StepHandle | None = None,
     log: logging.Logger = LOG,
 ) -> DryRunEvidence:
-    """Apply, check, roll back, compare, apply again, on a clone of `original.copy_database`.
+    """Apply, check, roll back, compare, apply again, on a clone of `original.copy`.
 
     :raises DryRunFailed: see `run`.
     """
     started = time.monotonic()
-    log.info("%s: dry run of %s on a clone of %s", run.run_id, plan.version, original.copy_database)
-    with trial_database(copies, original.copy_database, log=log) as endpoint:
-        rehearsal = _Rehearsal(plan, original, endpoint, copies, run, handle or StepHandle(), log)
+    log.info("%s: dry run of %s on a clone of %s", run.run_id, plan.version, original.copy.name)
+    with trial_database(copies, original.copy, log=log) as trial:
+        rehearsal = _Rehearsal(plan, original, trial, run, handle or StepHandle(), log)
         with (
-            Ledger(endpoint) as book,
-            Observer(endpoint, version=plan.version) as forwards,
-            Observer(endpoint, version=plan.version) as backwards,
+            Ledger(trial.texts) as book,
+            Observer(trial.watching, version=plan.version) as forwards,
+            Observer(trial.watching, version=plan.version) as backwards,
         ):
-            rehearsal.perform(book, forwards, backwards)
+            before = rehearsal.look_around()
+            try:
+                rehearsal.perform(book, forwards, backwards)
+            except CopySpoiled as exc:  # what is told about the server says so
+                log.warning("%s: the dry run of %s ends early: %s", run.run_id, plan.version, exc)
             rehearsal.judge_writes(forwards.traces + backwards.traces)
+            rehearsal.judge_server(before)
             evidence = rehearsal.evidence(forwards.traces, backwards.traces)
     log.info("dry run of %s %s in %.1f s", plan.version, evidence.verdict, time.monotonic() - started)
     failed = [check for check in evidence.checks if check.verdict is Verdict.FAILED]
@@ -133,8 +154,7 @@ class _Rehearsal:
 
     plan: Plan
     original: Original
-    endpoint: Endpoint
-    copies: Endpoint
+    trial: Trial
     run: RunContext
     handle: StepHandle
     log: logging.Logger
@@ -179,6 +199,18 @@ class _Rehearsal:
             return
         self.checks.append(dry_run_checks.schema_equal("reapply_schema_equal", after, self._schema()))
 
+    def look_around(self) -> census.Census:
+        with session.connect(self.trial.copies, purpose="observe", version=self.plan.version) as conn:
+            return census.take(conn, self.trial.copy.databases)
+
+    def judge_server(self, before: census.Census) -> None:
+        """Whatever became of the rest: has it reached beyond the copy?"""
+        self._timed_check(
+            lambda: dry_run_checks.server_unchanged(
+                census.differences(before, self.look_around()), password_changed=self.trial.password_changed()
+            )
+        )
+
     def evidence(self, forwards: tuple[StatementTrace, ...], backwards: tuple[StatementTrace, ...]) -> DryRunEvidence:
         return DryRunEvidence(
             plan_digest=self.plan.digest,
@@ -201,7 +233,7 @@ class _Rehearsal:
 
     def _open(self, book: Ledger) -> Schema:
         """Make the clone's ledger its own, and let go what was in progress when the snapshot was taken."""
-        with session.connect(self.endpoint, purpose="dry_run", version=self.plan.version) as conn:
+        with session.connect(self.trial.texts, purpose="dry_run", version=self.plan.version) as conn:
             self.role = require_harmless(conn)
         reason = "a clone of a restored copy, for a dry run"
         if book.exists():
@@ -218,7 +250,7 @@ class _Rehearsal:
     def _apply(self, book: Ledger, tracer: Observer | None) -> str:
         attempt = Attempt(
             self.plan,
-            self.endpoint,
+            self.trial.texts,
             book,
             self.run,
             "dry_run",
@@ -235,7 +267,7 @@ class _Rehearsal:
     def _roll_back(self, book: Ledger, tracer: Observer) -> str:
         report = rollback.run(
             self.plan,
-            endpoint=self.endpoint,
+            endpoint=self.trial.texts,
             ledger=book,
             run=self.run,
             force=True,  # whatever the metadata says about failures: here it is the script that is tried
@@ -256,7 +288,7 @@ class _Rehearsal:
             self.checks.append(dry_run_checks.writes_predicted(traces))
 
     def _judge_assertions(self) -> None:
-        with session.connect(self.endpoint, purpose="verify", version=self.plan.version) as conn:
+        with session.connect(self.trial.texts, purpose="verify", version=self.plan.version) as conn:
             self.checks += step_checks(self.plan, conn)
             found = [assertion(conn, i, q, self.plan) for i, q in enumerate(self.plan.assertions, start=1)]
         if found:
@@ -266,11 +298,10 @@ class _Rehearsal:
         """The rows of every table that was written must be those of the snapshot again."""
         moved = {name for name in written if dry_run_checks.columns_moved(name, before, restored)}
         originals = {table.table: table for table in self.original.tables if table.table in written}
-        found = self._fingerprints(self.endpoint, set(written) - moved)
+        found = self._fingerprints(self.trial.watching, set(written) - moved)
         if moved:
-            pristine = self.copies.with_database(self.original.copy_database)
-            originals |= self._fingerprints(pristine, moved, by_name=True)
-            found |= self._fingerprints(self.endpoint, moved, by_name=True)
+            originals |= self._fingerprints(self.trial.pristine, moved, by_name=True)
+            found |= self._fingerprints(self.trial.watching, moved, by_name=True)
         return dry_run_checks.data_equal(originals, found, self.changes)
 
     def _fingerprints(
@@ -281,7 +312,7 @@ class _Rehearsal:
         return {table.table: table for table in found}
 
     def _schema(self) -> Schema:
-        with session.connect(self.endpoint, purpose="observe", version=self.plan.version) as conn:
+        with session.connect(self.trial.watching, purpose="observe", version=self.plan.version) as conn:
             return schema.read(conn, exclude=(LEDGER_SCHEMA,))
 
     def _look_for_rows(self) -> None:
@@ -292,9 +323,11 @@ class _Rehearsal:
             for statement in step.statements
             for item in parse(statement.sql, file=statement.file).statements[:1]
         ]
-        pristine = self.copies.with_database(self.original.copy_database)
         try:
-            with session.connect(pristine, purpose="observe", version=self.plan.version) as conn:
+            with (
+                self.trial.texts_on_the_copy() as pristine,
+                session.connect(pristine, purpose="verify", version=self.plan.version) as conn,
+            ):
                 found = data_checks.violations(data_checks.look_for(conn, statements))
         except MigratorError as exc:  # the failure of apply is what people must see
             self.log.warning("nobody could look for the rows that made it fail: %s", exc)

@@ -12,8 +12,11 @@ from pathlib import Path
 from migrator.backups import copies as restored
 from migrator.backups import proof, providers
 from migrator.backups.contract import Backup, Place
+from migrator.backups.copies import Copy
+from migrator.backups.copy_role import CopyRole
+from migrator.backups.isolation import require_isolated
 from migrator.backups.storage import Storage, local_storage
-from migrator.backups.trial import require_harmless
+from migrator.backups.trial import seal
 from migrator.database import session
 from migrator.database.schema import Schema
 from migrator.database.session import Connection, Endpoint
@@ -37,50 +40,54 @@ def run(
 ) -> RestoreEvidence:
     """The stage; leaves the copy for the dry run. A retry drops its earlier copy and starts anew.
 
+    The restore runs functions of tables' owners, in indexes, checks and views, so it is done as the copy's own role, to
+    which everything belongs then; the proof is read by us.
+
     :raises RestoreNotProven: with every difference; the copy is dropped then. :raises Refused: the copy would be made
-    on the very server that it is to insure, or by a superuser. :raises EnvironmentFault, ProgramFailed: nothing could
-    be proved.
+    on the very server that it is to insure, or where its role could reach more than the copy. :raises EnvironmentFault,
+    ProgramFailed: nothing could be proved.
     """
     provider = providers.find(record.provider)
     place = Place(target, storage or local_storage(target.storage), programs, log=log)
-    name = restored.copy_name(run)
-    endpoint = copies.with_database(name)
+    role = CopyRole(restored.new_name(run), copies, log)
+    endpoint = copies.with_database(role.name)
     wanted = Schema.from_dict(record.schema)
     with session.connect(copies, purpose="restore", version=run.version) as conn:
         _elsewhere(conn, record, target, log)
-        require_harmless(conn)  # the restore itself runs functions of tables' owners: in indexes, checks, views
+        require_isolated(conn)
         missing = proof.missing_roles(conn, wanted)
-    made = False
+    made: Copy | None = None
 
     def prepare() -> None:
         """Only now may the copy of an earlier attempt go: this backup can take its place."""
         nonlocal made
         database = wanted.objects.get("database", {})
         with session.connect(copies, purpose="restore", version=run.version) as conn:
-            restored.create(
+            made = restored.create(
                 conn,
-                name,
+                role,
                 run=run,
                 encoding=database.get("encoding", "UTF8"),
                 lc_collate=database.get("collate", "C"),
                 lc_ctype=database.get("ctype", "C"),
             )
-        made = True
 
     try:
-        done = provider.restore(place, backup_of(record), endpoint, prepare=prepare, privileges=not missing)
-        log.info("restored %s as %s in %.1f s", record.id, name, done.seconds)
+        done = provider.restore(place, backup_of(record), role.on(role.name), prepare=prepare, privileges=not missing)
+        log.info("restored %s as %s in %.1f s", record.id, role.name, done.seconds)
+        if made is not None:
+            with session.connect(copies, purpose="restore", version=run.version) as conn:
+                seal(conn, role, made)
         started = time.monotonic()
         checks = proof.prove(record, wanted, endpoint, missing, done, log)
         proof_seconds = time.monotonic() - started
         proof.refuse_differences(record, checks)
     except BaseException:
-        if made:
-            _drop_at_the_end(copies, name, run, log)
+        _drop_at_the_end(copies, role.name, log)
         raise
     return RestoreEvidence(
         snapshot_id=record.id,
-        copy_database=name,
+        copy_database=role.name,
         verdict=Verdict.PASSED,
         checks=checks,
         restore_seconds=done.seconds,
@@ -108,9 +115,8 @@ def drop_copy(evidence: RestoreEvidence, *, copies: Endpoint, run: RunContext, l
 
     :raises Refused: the document names a database that is not this run's copy.
     """
-    restored.require_own(evidence.copy_database, run)
     with session.connect(copies, purpose="drop_copy") as conn:
-        found = restored.drop(conn, evidence.copy_database, run=run)
+        found = restored.drop_own(conn, evidence.copy_database, run)
     log.info("copy %s %s", evidence.copy_database, "dropped" if found else "was gone already")
     return found
 
@@ -127,10 +133,10 @@ def _elsewhere(conn: Connection, record: SnapshotRecord, target: Target, log: lo
     log.warning("%s; in production that is refused", text)
 
 
-def _drop_at_the_end(copies: Endpoint, name: str, run: RunContext, log: logging.Logger) -> None:
+def _drop_at_the_end(copies: Endpoint, name: str, log: logging.Logger) -> None:
     """On a connection of its own: the other may be in the middle of something."""
     try:
         with session.connect(copies, purpose="drop_copy") as conn:
-            restored.drop(conn, name, run=run)
+            restored.drop_named(conn, name)
     except Exception as exc:
         log.warning('the copy "%s" could not be dropped, the hourly housekeeping will: %s', name, exc)

@@ -21,21 +21,18 @@ class PgMigrationDryRunOperator(PgMigrationOperator):
     ui_color = "#fef7e0"
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from migrator.backups.copies import require_own
         from migrator.errors import DryRunFailed
         from migrator.evidence import RestoreEvidence, SnapshotRecord
         from migrator.stages import dry_run
 
         with self.running(context):
-            run, restored = self.run_context(context), self.read(context, "restore_test", RestoreEvidence)
-            require_own(restored.copy_database, run)
             try:
                 evidence = dry_run.run(
                     self.plan(context),
                     self.read(context, "snapshot", SnapshotRecord),
-                    restored,
+                    self.read(context, "restore_test", RestoreEvidence),
                     copies=self.migration_hook().copies(),
-                    run=run,
+                    run=self.run_context(context),
                 )
             except DryRunFailed as exc:
                 if found := exc.fields.get("evidence"):

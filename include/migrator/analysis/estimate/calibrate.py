@@ -111,8 +111,11 @@ def calibrated_or_default(
 
 def _create_database(conn: Connection) -> None:
     with session.translated():
-        there = conn.execute("SELECT FROM pg_catalog.pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+        found = queries.load(__package__, "estimate")["database"]
+        there = conn.execute(found, {"name": DATABASE}).fetchone()
         if there is not None:
+            if there[0]:  # made before the roles of copies were kept out of it
+                conn.execute(pgsql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(pgsql.Identifier(DATABASE)))
             return
         try:
             conn.execute(pgsql.SQL("CREATE DATABASE {}").format(pgsql.Identifier(DATABASE)))
@@ -120,6 +123,7 @@ def _create_database(conn: Connection) -> None:
             return  # another worker was faster
         note = pgsql.Literal("what work costs on this server, for estimates; may be dropped at any time")
         conn.execute(pgsql.SQL("COMMENT ON DATABASE {} IS {}").format(pgsql.Identifier(DATABASE), note))
+        conn.execute(pgsql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(pgsql.Identifier(DATABASE)))
 
 
 def _use_own_schema(conn: Connection) -> None:

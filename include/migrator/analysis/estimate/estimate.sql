@@ -146,3 +146,11 @@ BEGIN
     RETURN NEW;
 END
 $$;
+
+-- name: database
+-- Whether we own the database, and everybody may still connect to it.
+SELECT
+    pg_catalog.pg_get_userbyid(d.datdba) = current_user
+    AND pg_catalog.has_database_privilege('public', d.oid, 'CONNECT') AS open_to_everybody
+FROM pg_catalog.pg_database AS d
+WHERE d.datname = %(name)s;

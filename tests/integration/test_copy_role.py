@@ -1,0 +1,310 @@
+"""What the author of a migration can do to the server for restored copies: nothing, and nothing of it unseen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from migrator.backups import copies as restored
+from migrator.backups.copies import trial_name
+from migrator.backups.copy_role import CopyRole
+from migrator.backups.trial import trial_database
+from migrator.database import door, session
+from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
+from migrator.errors import EnvironmentFault, Refused
+from migrator.evidence import Verdict
+from migrator.rehearsal import census
+from tests.factories import plan_from_sql
+from tests.integration.conftest import RESTORER, prepare_for_copies
+from tests.integration.copies import COPY, RUN, check_of, copy_of, failed, make_copy, rehearse
+
+TRY = trial_name(COPY)
+
+
+@pytest.fixture
+def each_copies(each_server: Server) -> Iterator[Endpoint]:
+    """A server for restored copies, of each major."""
+    endpoint = prepare_for_copies(each_server)
+    with psycopg.connect(each_server.conninfo(), autocommit=True) as admin:
+        admin.execute("CREATE ROLE somebody LOGIN PASSWORD 'x'")
+        admin.execute("CREATE DATABASE payroll")
+        admin.execute("REVOKE ALL ON DATABASE payroll FROM PUBLIC")
+        # The tests' own template belongs to another kind of server.
+        admin.execute("REVOKE ALL ON DATABASE template_of_tests FROM PUBLIC")
+        yield endpoint
+        for (name,) in admin.execute(LEFT_DATABASES).fetchall():
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        for (name,) in admin.execute(LEFT_ROLES).fetchall():
+            admin.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(name)))
+
+
+LEFT_DATABASES = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"
+LEFT_ROLES = "SELECT rolname FROM pg_roles WHERE oid >= 16384 AND rolname <> 'migrator'"
+EVERYTHING = """
+SELECT 'role', rolname::text, to_jsonb(a)::text FROM pg_authid AS a WHERE rolname <> %(copy)s
+UNION ALL SELECT 'member', m.member::text, to_jsonb(m)::text FROM pg_auth_members AS m
+UNION ALL SELECT 'database', datname::text, (to_jsonb(d) - '{datfrozenxid,datminmxid}'::text[])::text
+    FROM pg_database AS d
+UNION ALL SELECT 'setting', setrole::text, to_jsonb(s)::text FROM pg_db_role_setting AS s
+ORDER BY 1, 2, 3
+"""
+"""As a superuser sees it, passwords as well."""
+
+
+def everything(server: Server) -> list[tuple[str, ...]]:
+    with psycopg.connect(server.conninfo()) as conn:
+        return conn.execute(EVERYTHING, {"copy": COPY}).fetchall()
+
+
+def in_block(*texts: str) -> str:
+    """Where the names are known at run time only."""
+    lines = "\n".join(f"EXECUTE format($f${text}$f$, current_database(), current_user);" for text in texts)
+    return f"DO $$BEGIN\n{lines}\nEND$$"
+
+
+REFUSED = {
+    "own powers": "ALTER ROLE CURRENT_USER CREATEDB",
+    "own end": "ALTER ROLE CURRENT_USER VALID UNTIL 'infinity'",
+    "own comment": in_block("COMMENT ON ROLE %2$I IS NULL"),
+    "another's password": f"ALTER ROLE {RESTORER} PASSWORD 'known'",
+    "another's settings": f"ALTER ROLE {RESTORER} SET work_mem = '1GB'",
+    "everybody's settings": "ALTER ROLE ALL SET work_mem = '1GB'",
+    "a role": "CREATE ROLE mine LOGIN PASSWORD 'known'",
+    "a role less": "DROP ROLE somebody",
+    "a member of ours": f"GRANT {RESTORER} TO CURRENT_USER",
+    "a member of programs": "GRANT pg_execute_server_program TO CURRENT_USER",
+    "as we": f"SET ROLE {RESTORER}",
+    "as we from the start": f"SET SESSION AUTHORIZATION {RESTORER}",
+    "to us": f"REASSIGN OWNED BY CURRENT_USER TO {RESTORER}",
+    "ours": f"DROP OWNED BY {RESTORER}",
+    "a database": f'CREATE DATABASE stolen TEMPLATE "{COPY}"',
+    "a database of this": f'CREATE DATABASE stolen TEMPLATE "{TRY}"',
+    "the copy": f'DROP DATABASE "{COPY}"',
+    "another database": "DROP DATABASE payroll",
+    "name of the database": f'ALTER DATABASE "{COPY}" RENAME TO stolen',
+    "settings of the database": in_block("ALTER DATABASE %1$I SET work_mem = '1GB'"),
+    "owner of the database": in_block("ALTER DATABASE %1$I OWNER TO CURRENT_USER"),
+    "limit of the database": in_block("ALTER DATABASE %1$I CONNECTION LIMIT 0"),
+    "template": in_block("ALTER DATABASE %1$I IS_TEMPLATE true"),
+    "closed": f'ALTER DATABASE "{COPY}" ALLOW_CONNECTIONS false',
+    "mark": in_block("COMMENT ON DATABASE %1$I IS NULL"),
+    "mark of the copy": f'COMMENT ON DATABASE "{COPY}" IS NULL',
+    "our sessions": f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{RESTORER}'",
+    "our queries": f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = '{RESTORER}'",
+    "files": "SELECT pg_read_file('PG_VERSION')",
+    "folders": "SELECT pg_ls_dir('.')",
+    "temporary files": "SELECT * FROM pg_ls_tmpdir()",
+    "file in": "COPY messages FROM '/etc/passwd'",
+    "file out": "COPY messages TO '/tmp/stolen'",
+    "program": "COPY messages TO PROGRAM 'cat'",
+    "large object in": "SELECT lo_import('/etc/passwd')",
+    "large object out": "SELECT lo_export(lo_from_bytea(0, ''), '/tmp/stolen')",
+    "server's settings": "ALTER SYSTEM SET work_mem = '1GB'",
+    "reload": "SELECT pg_reload_conf()",
+    "slot": "SELECT pg_create_physical_replication_slot('mine')",
+    "tablespace": "CREATE TABLESPACE mine LOCATION '/tmp'",
+    "event trigger": "CREATE EVENT TRIGGER mine ON ddl_command_end EXECUTE FUNCTION version()",
+    "subscription": "CREATE SUBSCRIPTION mine CONNECTION 'dbname=postgres' PUBLICATION p WITH (connect = false)",
+    "passwords": "SELECT rolpassword FROM pg_authid",
+}
+ITSELF = {
+    "own password": "ALTER ROLE CURRENT_USER PASSWORD 'known'",
+    "own settings": "ALTER ROLE CURRENT_USER SET work_mem = '1GB'",
+    "own settings here": in_block("ALTER ROLE CURRENT_USER IN DATABASE %1$I SET work_mem = '1GB'"),
+    "a member of itself": in_block("GRANT %2$I TO somebody"),
+    "its rights": "DROP OWNED BY CURRENT_USER",
+}
+"""What PostgreSQL lets a role do to itself; the last but one until 15 only."""
+IGNORED = (f'GRANT CONNECT ON DATABASE "{TRY}" TO PUBLIC', f'REVOKE CONNECT ON DATABASE "{COPY}" FROM {RESTORER}')
+"""Who has a right on a database but may not give it, gets a warning (restrict_and_check_grant in aclchk.c)."""
+
+
+def test_the_server_refuses_what_reaches_beyond_the_copy(each_copies: Endpoint, each_server: Server) -> None:
+    make_copy(each_copies)
+    before = everything(each_server)
+    with trial_database(each_copies, copy_of(each_copies)) as trial:
+        during = everything(each_server)
+        done = [name for name, text in REFUSED.items() if succeeds(trial.texts, text)]
+        assert done == []
+        assert all(succeeds(trial.texts, text) for text in IGNORED)
+        assert everything(each_server) == during
+    assert everything(each_server) == before
+
+
+def succeeds(endpoint: Endpoint, text: str) -> bool:
+    with session.connect(endpoint, purpose="apply") as conn:
+        try:
+            door.send(conn, text)
+        except psycopg.Error:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("what", ["own password", "a member of itself"])
+def test_the_dry_run_fails_and_nothing_stays(each_copies: Endpoint, each_server: Server, what: str) -> None:
+    """CREATEROLE means something else from 16 on, and until 15 a role could let others be members of itself."""
+    before = everything(each_server)
+    copy = make_copy(each_copies)
+    text = {**REFUSED, **ITSELF}[what]
+    for _ in range(2):  # whatever the first attempt has left, the second finds the same
+        evidence = failed(plan_from_sql(text, "SELECT 1"), each_copies, copy).evidence
+        assert Verdict.FAILED in (check_of(evidence, "apply").verdict, check_of(evidence, "server").verdict)
+    with session.connect(each_copies, purpose="drop_copy") as conn:
+        assert restored.drop_own(conn, COPY, RUN)
+    assert everything(each_server) == before
+
+
+CHANGES = {
+    "own password": "the copy's role has another password",
+    "own settings": f"settings role {COPY} is new",
+    "own settings here": f"settings role {COPY} in database {TRY} is new",
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_a_role_may_do_to_itself_is_told(copies: Endpoint, what: str) -> None:
+    """PostgreSQL lets each role change its own password and settings, so the SQL itself succeeds."""
+    copy = make_copy(copies)
+    error = failed(plan_from_sql(ITSELF[what], "SELECT 1"), copies, copy)
+    assert CHANGES[what] in check_of(error.evidence, "server").detail
+    assert CHANGES[what] in str(error)
+    assert rehearse(plan_from_sql("SELECT 2", "SELECT 1"), copies, copy).verdict is Verdict.PASSED, "nobody is shut out"
+
+
+def test_a_password_of_the_authors_opens_nothing(copies: Endpoint) -> None:
+    """He sets it, and tries it for as long as the dry run takes."""
+    copy = make_copy(copies)
+    known = [make_conninfo(copies.conninfo, user=COPY, password="known", dbname=name) for name in (TRY, COPY)]
+    over, refusals, opened = threading.Event(), set[str](), list[str]()
+
+    def knock() -> None:
+        while not over.is_set():
+            for conninfo in known:
+                try:
+                    psycopg.connect(conninfo).close()
+                    opened.append(conninfo)
+                except psycopg.OperationalError as exc:
+                    refusals.add(str(exc).rpartition("FATAL:")[2].strip())
+
+    author = threading.Thread(target=knock)
+    author.start()
+    try:
+        text = "ALTER ROLE CURRENT_USER PASSWORD 'known'; SELECT pg_sleep(0.3)"
+        failed(plan_from_sql(text, text), copies, copy)
+    finally:
+        over.set()
+        author.join()
+    assert opened == []
+    assert f'role "{COPY}" is not permitted to log in' in refusals, "the password was right, for a while"
+
+
+def test_texts_connect_as_a_role_that_has_nothing_else(each_copies: Endpoint) -> None:
+    """Not by SET ROLE: RESET ROLE leads nowhere. Assertions and searched rows included."""
+    copy = make_copy(each_copies)
+    alone = (
+        f"SELECT session_user = '{COPY}' AND current_user = session_user"
+        " AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname <> session_user AND pg_has_role(r.oid, 'MEMBER'))"
+        " AND (SELECT array_agg(datname::text) FROM pg_database WHERE has_database_privilege(oid, 'CONNECT') AND"
+        f" datallowconn) = '{{{TRY}}}'"
+    )
+    text = f"RESET ROLE; DO $$BEGIN ASSERT ({alone}); END$$"
+    plan = plan_from_sql(text, text, assertions=(alone,))
+    assert rehearse(plan, each_copies, copy).verdict is Verdict.PASSED
+    rows = plan_from_sql(f"ALTER TABLE messages ADD CHECK (session_user = '{COPY}' AND stars > 0)", "SELECT 1")
+    assert "100 rows of messages" in check_of(failed(rows, each_copies, copy).evidence, "data").detail
+
+
+def test_who_looks_on_cannot_be_ended(copies: Endpoint) -> None:
+    """The attempt fails quietly where it is caught: then nothing has happened, and everything is observed."""
+    copy = make_copy(copies)
+    text = (
+        f"DO $$BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{RESTORER}';"
+        " EXCEPTION WHEN insufficient_privilege THEN NULL; END$$"
+    )
+    plan = plan_from_sql(f"{text}; CREATE INDEX CONCURRENTLY a ON messages (stars)", "DROP INDEX a")
+    evidence = rehearse(plan, copies, copy)
+    assert evidence.verdict is Verdict.PASSED
+    assert [(lock.relation, lock.mode) for lock in evidence.statements[1].locks] == [
+        ("public.messages", "SHARE UPDATE EXCLUSIVE")
+    ]
+
+
+def test_other_runs_come_and_go_meanwhile(copies: Endpoint, copies_server: Server) -> None:
+    make_copy(copies)
+    with trial_database(copies, copy_of(copies)) as trial, session.connect(copies, purpose="observe") as conn:
+        before = census.take(conn, trial.copy.databases)
+        other = replace(RUN, run_id="run-2")
+        role = CopyRole(restored.new_name(other), copies)
+        with session.connect(copies, purpose="restore") as admin:
+            made = restored.create(admin, role, run=other, encoding="UTF8", lc_collate="C", lc_ctype="C")
+            with trial_database(copies, made):
+                assert census.differences(before, census.take(conn, trial.copy.databases)) == ()
+            restored.drop(admin, made)
+        assert census.differences(before, census.take(conn, trial.copy.databases)) == ()
+        with psycopg.connect(copies_server.conninfo(), autocommit=True) as superuser:
+            superuser.execute("CREATE ROLE stranger")
+            superuser.execute(f'COMMENT ON DATABASE "{TRY}" IS NULL'.encode())
+        found = census.differences(before, census.take(conn, trial.copy.databases))
+        assert found == (f"comment database {TRY} is gone", "role stranger is new")
+
+
+def test_a_role_that_somebody_has_given_more_is_refused(copies: Endpoint, copies_server: Server) -> None:
+    copy = make_copy(copies)
+    with psycopg.connect(copies_server.conninfo(), autocommit=True) as admin:
+        for gift, taken, words in (
+            (f"GRANT pg_monitor TO {COPY}", f"REVOKE pg_monitor FROM {COPY}", "is a member of roles"),
+            (f"ALTER ROLE {COPY} CREATEDB", f"ALTER ROLE {COPY} NOCREATEDB", "may create databases"),
+            (
+                f"GRANT CONNECT ON DATABASE postgres TO {COPY}",
+                f"REVOKE CONNECT ON DATABASE postgres FROM {COPY}",
+                'may connect to "postgres"',
+            ),
+        ):
+            admin.execute(gift.encode())
+            with pytest.raises(Refused, match=words):
+                rehearse(plan_from_sql("SELECT 1", "SELECT 1"), copies, copy)
+            admin.execute(taken.encode())
+
+
+@pytest.mark.parametrize("given", ["", "set", "inherit", "set, inherit"])
+def test_whatever_the_creator_of_a_role_is_given(copies: Endpoint, copies_server: Server, given: str) -> None:
+    """createrole_self_grant of PostgreSQL 16: our role gets what it needs, and no more than that, in any case."""
+    with psycopg.connect(copies_server.conninfo(), autocommit=True) as admin:
+        admin.execute(f"ALTER ROLE {RESTORER} SET createrole_self_grant = '{given}'".encode())
+        try:
+            copy = make_copy(copies)
+            assert rehearse(plan_from_sql("CREATE TABLE a (id int)", "DROP TABLE a"), copies, copy).seconds
+            with session.connect(copies, purpose="drop_copy") as conn:
+                assert restored.drop_own(conn, COPY, RUN)
+        finally:
+            admin.execute(f"ALTER ROLE {RESTORER} RESET ALL".encode())
+
+
+def test_without_createrole_it_is_said(copies: Endpoint, copies_server: Server) -> None:
+    with psycopg.connect(copies_server.conninfo(), autocommit=True) as admin:
+        admin.execute(f"ALTER ROLE {RESTORER} NOCREATEROLE".encode())
+        try:
+            with pytest.raises(EnvironmentFault, match="LOGIN, CREATEDB and CREATEROLE"):
+                make_copy(copies)
+        finally:
+            admin.execute(f"ALTER ROLE {RESTORER} CREATEROLE".encode())
+
+
+def test_no_password_is_written_into_the_servers_log(own_server: Server) -> None:
+    copies = prepare_for_copies(own_server)
+    with psycopg.connect(own_server.conninfo(), autocommit=True) as admin:
+        admin.execute("REVOKE ALL ON DATABASE template_of_tests FROM PUBLIC; ")
+        admin.execute("ALTER SYSTEM SET log_statement = 'all'")
+        admin.execute("SELECT pg_reload_conf()")
+    make_copy(copies)
+    text = own_server.log_file.read_text()
+    assert "CREATE ROLE" in text
+    assert "PASSWORD 'SCRAM-SHA-256$" in text
+    assert text.count("PASSWORD '") == text.count("PASSWORD 'SCRAM-SHA-256$")
