@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from migrator.backups import copies as restored
 from migrator.backups.copies import trial_name
@@ -21,9 +24,11 @@ from migrator.embedded.server import Server
 from migrator.errors import EnvironmentFault, Refused
 from migrator.evidence import Verdict
 from migrator.rehearsal import census
-from tests.factories import plan_from_sql
-from tests.integration.conftest import RESTORER, prepare_for_copies
+from migrator.stages import dry_run, restore_test, snapshot
+from tests.factories import make_plan, plan_from_sql
+from tests.integration.conftest import RESTORER, database_on, prepare_for_copies
 from tests.integration.copies import COPY, RUN, check_of, copy_of, failed, make_copy, rehearse
+from tests.integration.stages import make_target
 
 TRY = trial_name(COPY)
 
@@ -308,3 +313,134 @@ def test_no_password_is_written_into_the_servers_log(own_server: Server) -> None
     assert "CREATE ROLE" in text
     assert "PASSWORD 'SCRAM-SHA-256$" in text
     assert text.count("PASSWORD '") == text.count("PASSWORD 'SCRAM-SHA-256$")
+
+
+def test_the_server_itself_gives_no_way_round(each_copies: Endpoint, each_server: Server) -> None:
+    """dblink and postgres_fdw are there, and the server trusts whoever comes by its socket."""
+    make_copy(each_copies)
+    folder = str(conninfo_to_dict(each_server.conninfo(socket=True))["host"])
+    with psycopg.connect(each_server.conninfo(COPY), autocommit=True) as admin:
+        known = admin.execute("SELECT name FROM pg_available_extensions WHERE name IN ('dblink', 'postgres_fdw')")
+        if len(known.fetchall()) < 2:
+            pytest.skip("these programs bring no contrib modules")
+        try:
+            admin.execute("CREATE EXTENSION dblink; CREATE EXTENSION postgres_fdw")
+        except psycopg.errors.UndefinedFile as exc:
+            pytest.skip(f"these programs bring a module that cannot be loaded: {exc}")
+        admin.execute("GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO PUBLIC")
+    here = f"host={folder} port={each_server.port}"
+    ways = [
+        f"SELECT * FROM public.dblink('{here} user={user} dbname={name}{more}', 'SELECT 1') AS t (a int)"
+        for user in ("postgres", RESTORER, COPY)
+        for name in ("postgres", COPY)
+        for more in ("", " password=x")
+    ]
+    ways += [
+        f"SELECT public.dblink_connect_u('host={folder} port={each_server.port} user={RESTORER} dbname=postgres')",
+        "CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw"
+        f" OPTIONS (host '{folder}', port '{each_server.port}', dbname 'postgres');"
+        f" CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (user '{RESTORER}', password_required 'false')",
+        "CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw"
+        f" OPTIONS (host '{folder}', port '{each_server.port}', dbname 'postgres');"
+        f" CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (user '{RESTORER}', password 'x');"
+        " CREATE FOREIGN TABLE public.f (a int) SERVER s OPTIONS (schema_name 'pg_catalog', table_name 'pg_class');"
+        " SELECT * FROM public.f",
+    ]
+    trusted = make_conninfo(each_copies.conninfo, host=folder, password="")
+    if not can_enter(folder):
+        pytest.skip("the socket's folder is closed to us, so nothing is proved")
+    psycopg.connect(trusted).close()
+    with trial_database(each_copies, copy_of(each_copies)) as trial:
+        for way in ways:
+            with pytest.raises(psycopg.Error) as caught:
+                send_all(trial.texts, way)
+            assert caught.value.sqlstate in ("2F003", "28000", "42501", "08001"), str(caught.value)
+
+
+def send_all(endpoint: Endpoint, texts: str) -> None:
+    with session.connect(endpoint, purpose="apply") as conn, conn.transaction():
+        for text in texts.split("; "):
+            door.send(conn, text)
+
+
+def can_enter(folder: str) -> bool:
+    return os.access(folder, os.X_OK)
+
+
+def test_createrole_until_15_reaches_further_than_its_roles(each_copies: Endpoint, each_server: Server) -> None:
+    """What docs/deployment.md says: there it must be a server of its own. The engine notices, and refuses."""
+    make_copy(each_copies)
+    with psycopg.connect(each_copies.conninfo, autocommit=True) as conn:
+        command = f"GRANT pg_execute_server_program TO {RESTORER}".encode()
+        if each_server.programs.major >= 16:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                conn.execute(command)
+            return
+        conn.execute(command)
+        with pytest.raises(Refused, match="files and programs"), trial_database(each_copies, copy_of(each_copies)):
+            pass
+
+
+def test_the_script_for_docker_prepares_a_server(own_server: Server, repository: Path) -> None:
+    with psycopg.connect(own_server.conninfo(), autocommit=True) as admin:
+        admin.execute("REVOKE ALL ON DATABASE template_of_tests FROM PUBLIC")
+    superuser = conninfo_to_dict(own_server.conninfo())
+    environment = {
+        "PATH": f"{own_server.programs.bindir}:{os.environ['PATH']}",
+        "PGHOST": str(superuser["host"]),
+        "PGPORT": str(superuser["port"]),
+        "PGPASSWORD": str(superuser["password"]),
+        "POSTGRES_USER": str(superuser["user"]),
+        "ROLE": "wakala_copies",
+        "ROLE_PASSWORD": "of its own",
+    }
+    script = repository / "include" / "config" / "postgres-copies.sh"
+    subprocess.run(["sh", str(script)], env=environment, check=True, capture_output=True)
+    endpoint = Endpoint(make_conninfo(own_server.conninfo(), user="wakala_copies", password="of its own"))
+    copy = make_copy(endpoint)
+    plan = plan_from_sql("CREATE TABLE a (id int)", "DROP TABLE a")
+    assert rehearse(plan, endpoint, copy).verdict is Verdict.PASSED
+
+
+def test_what_a_database_is_made_of_comes_back(each_copies: Endpoint, each_server: Server, tmp_path: Path) -> None:
+    """Restored as a role that owns nothing but the copy: the proof holds on every major."""
+    source = database_on(each_server, "source", script=SOURCE)
+    with psycopg.connect(each_server.conninfo("source"), autocommit=True) as admin:
+        admin.execute("GRANT SELECT ON owned TO somebody; REVOKE CONNECT, TEMPORARY ON DATABASE source FROM PUBLIC")
+        if admin.execute("SELECT FROM pg_available_extensions WHERE name = 'citext'").fetchone() is not None:
+            admin.execute("GRANT CREATE ON DATABASE source TO migrator; SET ROLE migrator; CREATE EXTENSION citext")
+            admin.execute("ALTER TABLE owned ADD COLUMN mail citext")
+        if each_server.programs.major < 15:  # pg_dump 14 does not carry that nobody may
+            admin.execute("RESET ROLE; GRANT CREATE ON SCHEMA public TO PUBLIC")
+    target = make_target(storage=str(tmp_path / "snapshots"))
+    bindir = each_server.programs.bindir
+    record = snapshot.run(make_plan(), endpoint=source, target=target, run=RUN, programs=bindir)
+    evidence = restore_test.run(record, copies=each_copies, target=target, run=RUN, programs=bindir)
+    assert evidence.verdict is Verdict.PASSED
+    schema_check = next(check for check in evidence.checks if check.name == "schema")
+    assert "privileges not restored" not in schema_check.detail
+    plan = plan_from_sql("ALTER TABLE owned ADD COLUMN b int", "ALTER TABLE owned DROP COLUMN b")
+    dry = dry_run.run(plan, record, evidence, copies=each_copies, run=RUN)
+    assert dry.verdict is Verdict.PASSED
+    assert [(lock.relation, lock.mode) for lock in dry.statements[0].locks] == [("public.owned", "ACCESS EXCLUSIVE")]
+    assert restore_test.drop_copy(evidence, copies=each_copies, run=RUN)
+
+
+SOURCE = """
+CREATE SCHEMA more;
+CREATE TYPE more.mood AS ENUM ('good', 'bad');
+CREATE DOMAIN more.positive AS int CHECK (VALUE > 0);
+CREATE TABLE owned (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mood more.mood, n more.positive);
+INSERT INTO owned (mood, n) SELECT 'good', g FROM generate_series(1, 100) AS g;
+ALTER TABLE owned ENABLE ROW LEVEL SECURITY;
+CREATE POLICY nobody ON owned USING (false);
+CREATE FUNCTION more.twice(a int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT a * 2';
+CREATE INDEX ON owned (more.twice(n));
+CREATE MATERIALIZED VIEW more.counted AS SELECT count(*) FROM owned;
+CREATE FUNCTION more.noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER noted BEFORE UPDATE ON owned FOR EACH ROW EXECUTE FUNCTION more.noted();
+ALTER DEFAULT PRIVILEGES IN SCHEMA more GRANT SELECT ON TABLES TO PUBLIC;
+CREATE PUBLICATION changes FOR TABLE owned;
+SELECT lo_from_bytea(0, 'content');
+COMMENT ON SCHEMA public IS 'ours';
+"""
