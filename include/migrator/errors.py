@@ -91,7 +91,7 @@ class RestoreNotProven(Refused):
 
 
 class CopySpoiled(Refused):
-    """the password of the restored copy's role was changed: nobody logs in as it any more until the next attempt"""
+    """the password of the restored copy's role was changed: nobody logs in as it any more"""
 
 
 class DryRunFailed(Refused):

@@ -58,6 +58,8 @@ class Laboratory:
         self.workspace.create()
         self.stack.start()
         self.stack.ensure_role(self.stack.copies, POWERLESS, "LOGIN")
+        with psycopg.connect(self.stack.superuser_uri(self.stack.copies), autocommit=True) as connection:
+            connection.execute(f"GRANT CONNECT ON DATABASE postgres TO {POWERLESS}".encode())
         self._make_template(self.stack)
         for case in self.cases.values():
             stack = self._stack_of(case)

@@ -51,7 +51,7 @@ def logged_in(copies: Endpoint) -> Endpoint:
     """The copy, for sessions that connect as its role: signals and statistics tell them from those that SET ROLE."""
     role = CopyRole(COPY, copies)
     with session.connect(copies, purpose="restore") as conn:
-        role.renew(conn, (COPY,))
+        role.renew(conn)
         conn.execute(sql.SQL("GRANT CONNECT ON DATABASE {0} TO {0}").format(sql.Identifier(COPY)))
     return role.on(COPY)
 

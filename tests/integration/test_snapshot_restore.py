@@ -21,7 +21,7 @@ from migrator.backups.providers import PROVIDERS
 from migrator.backups.storage import local_storage
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
-from migrator.errors import EnvironmentFault, Refused, RestoreNotProven
+from migrator.errors import CopySpoiled, EnvironmentFault, Refused, RestoreNotProven
 from migrator.evidence import SnapshotRecord, Verdict
 from migrator.run import RunContext
 from migrator.stages import restore_test, snapshot
@@ -393,6 +393,20 @@ def test_a_server_where_everybody_may_connect_restores_nothing(
         for command in str(caught.value).partition("run there: ")[2].split("; "):
             admin.execute(command.encode())
     restore_test.run(record, copies=copies, target=target, run=RUN)
+
+
+def test_a_password_that_the_snapshot_sets_is_found(source: Endpoint, copies: Endpoint, target: Target) -> None:
+    """The functions of a table's owner run while it is restored: in its checks, for one."""
+    with psycopg.connect(source.conninfo) as conn:
+        conn.execute(
+            "CREATE FUNCTION public.opens() RETURNS boolean LANGUAGE plpgsql AS $$BEGIN"
+            " IF current_user LIKE 'copy%' THEN ALTER ROLE CURRENT_USER PASSWORD 'known'; END IF; RETURN true; END$$"
+        )
+        conn.execute("CREATE TABLE door (id int CHECK (public.opens())); INSERT INTO door VALUES (1)")
+    record = take(source, target)
+    with pytest.raises(CopySpoiled, match="while it was restored"):
+        restore_test.run(record, copies=copies, target=target, run=RUN)
+    assert copy_databases(copies) == roles_of(copies) == []
 
 
 def test_everything_on_the_copy_belongs_to_its_role(source: Endpoint, copies: Endpoint, target: Target) -> None:

@@ -14,7 +14,7 @@ import logging
 import re
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from psycopg import sql as pgsql
@@ -45,6 +45,21 @@ class Copy:
     version: str
     target: str
     expires_at: datetime
+    spoiled: bool = False
+    """Somebody knew its role's password for a while: it is not used any more."""
+
+    @property
+    def mark(self) -> str:
+        return json.dumps(
+            {
+                "migrator_copy": 2,
+                "run_id": self.run_id,
+                "version": self.version,
+                "target": self.target,
+                "expires_at": self.expires_at.isoformat(),
+                "spoiled": self.spoiled,
+            }
+        )
 
     @property
     def databases(self) -> tuple[str, str]:
@@ -78,15 +93,8 @@ def create(conn: Connection, role: CopyRole, *, run: RunContext, encoding: str, 
     """
     for earlier in of_run(conn, run):
         drop(conn, earlier)
-    expires_at = run.clock() + LIFETIME
-    mark = {
-        "migrator_copy": 2,
-        "run_id": run.run_id,
-        "version": run.version,
-        "target": run.target,
-        "expires_at": expires_at.isoformat(),
-    }
-    role.create(conn, mark=json.dumps(mark))
+    wanted = Copy(role.name, 0, run.run_id, run.version, run.target, run.clock() + LIFETIME)
+    role.create(conn, mark=wanted.mark)
     copy = next(one for one in _all(conn) if one.name == role.name)
     command = pgsql.SQL(
         "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {} ALLOW_CONNECTIONS false"
@@ -118,6 +126,13 @@ def settle(conn: Connection, copy: Copy, database: str) -> None:
             pgsql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name),
         ):
             conn.execute(command)
+
+
+def spoil(conn: Connection, copy: Copy) -> None:
+    """Its mark says so from now on, in every process."""
+    mark = pgsql.Literal(replace(copy, spoiled=True).mark)
+    with session.translated():
+        conn.execute(pgsql.SQL("COMMENT ON ROLE {} IS {}").format(pgsql.Identifier(copy.name), mark))
 
 
 def _give_public(database: Endpoint, copy: Copy) -> None:
@@ -221,7 +236,8 @@ def read_mark(name: str, role_oid: int, comment: str | None) -> Copy | None:
         if data["migrator_copy"] != 2:
             return None
         expires = datetime.fromisoformat(data["expires_at"])
-        return Copy(name, role_oid, data["run_id"], data["version"], data["target"], expires)
+        spoiled = bool(data["spoiled"])
+        return Copy(name, role_oid, data["run_id"], data["version"], data["target"], expires, spoiled)
     except (ValueError, KeyError, TypeError):
         return None
 

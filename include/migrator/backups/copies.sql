@@ -69,6 +69,15 @@ inner join pg_catalog.pg_roles as r on m.roleid = r.oid
 where r.rolname = %(role)s and pg_catalog.pg_get_userbyid(m.member) <> current_user
 order by 1;
 
+-- name: settings_of
+-- Databases for which a role has settings of its own. It may give itself some for any database.
+select d.datname::text as name
+from pg_catalog.pg_db_role_setting as s
+inner join pg_catalog.pg_roles as r on s.setrole = r.oid
+inner join pg_catalog.pg_database as d on s.setdatabase = d.oid
+where r.rolname = %(role)s
+order by 1;
+
 -- name: end_sessions
 -- Whoever is logged in as a copy's role, but for ourselves.
 select pg_catalog.pg_terminate_backend(a.pid)

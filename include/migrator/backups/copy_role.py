@@ -81,7 +81,7 @@ class CopyRole:
                 raise
             raise EnvironmentFault(f"cannot create a role for the restored copy: {exc}. {WANTED}") from None
 
-    def renew(self, conn: Connection, databases: tuple[str, ...]) -> None:
+    def renew(self, conn: Connection) -> None:
         """As it was made, whatever an earlier attempt has done with it: password, settings, members, sessions."""
         self.changed = False
         with session.translated():
@@ -91,7 +91,7 @@ class CopyRole:
                 )
             )
             conn.execute(pgsql.SQL("ALTER ROLE {} RESET ALL").format(self._sql))
-            for database in databases:
+            for (database,) in conn.execute(_query("settings_of"), {"role": self.name}).fetchall():
                 conn.execute(
                     pgsql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(self._sql, pgsql.Identifier(database))
                 )

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql as pgsql
 
-from migrator.backups.copies import Copy, settle, trial_name
+from migrator.backups.copies import Copy, settle, spoil, trial_name
 from migrator.backups.copy_role import CopyRole
 from migrator.backups.isolation import require_confined, require_isolated
 from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
-from migrator.errors import EnvironmentFault, TransientError
+from migrator.errors import CopySpoiled, EnvironmentFault, TransientError
 
 LOG = logging.getLogger(__name__)
 
@@ -88,14 +88,19 @@ def trial_database(
     """A fresh clone of the database of `copy`, gone at the end whatever happens; its role stays with the copy, and
     cannot log in.
 
-    :raises Refused: the server is not fit for it. :raises EnvironmentFault: there is no such copy.
-    :raises TransientError: somebody is connected to it.
+    :raises Refused: the server is not fit for it. :raises CopySpoiled: an earlier attempt has spoiled the copy.
+    :raises EnvironmentFault: there is no such copy. :raises TransientError: somebody is connected to it.
     """
+    if copy.spoiled:
+        raise CopySpoiled(
+            f'a dry run has changed the password of the role of the restored copy "{copy.name}": run again from'
+            " restore_test"
+        )
     name = trial_name(copy.name)
     role = CopyRole(copy.name, copies, log)
     with session.connect(copies, purpose="dry_run") as conn:
         require_isolated(conn)
-        role.renew(conn, (copy.name,))
+        role.renew(conn)
         _drop(conn, name)
         require_confined(conn, copy)
         started = time.monotonic()
@@ -104,7 +109,7 @@ def trial_database(
             log.info('cloned "%s" for the dry run in %.1f s', copy.name, time.monotonic() - started)
             yield Trial(copy, copies, role)
         finally:
-            _end(conn, copies, role, name, log)
+            _end(conn, Trial(copy, copies, role), log)
 
 
 def seal(conn: Connection, role: CopyRole, copy: Copy) -> None:
@@ -170,20 +175,22 @@ def _drop(conn: Connection, name: str) -> None:
         conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))
 
 
-def _end(conn: Connection, copies: Endpoint, role: CopyRole, name: str, log: logging.Logger) -> None:
+def _end(conn: Connection, trial: Trial, log: logging.Logger) -> None:
     """A clone that stays behind is dropped by the next attempt, or together with the copy: no reason to fail."""
     try:
         if not conn.closed and conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-            _shut(conn, role, name)
+            _shut(conn, trial)
             return
-        with session.connect(copies, purpose="dry_run") as again:
-            _shut(again, role, name)
+        with session.connect(trial.copies, purpose="dry_run") as again:
+            _shut(again, trial)
     except Exception as exc:
-        log.warning('the clone "%s" could not be dropped: %s', name, exc)
+        log.warning('the clone "%s" could not be dropped: %s', trial.name, exc)
 
 
-def _shut(conn: Connection, role: CopyRole, name: str) -> None:
+def _shut(conn: Connection, trial: Trial) -> None:
     try:
-        role.close(conn)
+        trial.role.close(conn)
+        if trial.role.look():
+            spoil(conn, trial.copy)
     finally:
-        _drop(conn, name)
+        _drop(conn, trial.name)

@@ -20,7 +20,7 @@ from migrator.backups.trial import seal
 from migrator.database import session
 from migrator.database.schema import Schema
 from migrator.database.session import Connection, Endpoint
-from migrator.errors import Refused
+from migrator.errors import CopySpoiled, Refused
 from migrator.evidence import RestoreEvidence, SnapshotRecord, Verdict
 from migrator.run import RunContext
 from migrator.targets.targets import Target
@@ -44,8 +44,9 @@ def run(
     which everything belongs then; the proof is read by us.
 
     :raises RestoreNotProven: with every difference; the copy is dropped then. :raises Refused: the copy would be made
-    on the very server that it is to insure, or where its role could reach more than the copy. :raises EnvironmentFault,
-    ProgramFailed: nothing could be proved.
+    on the very server that it is to insure, or where its role could reach more than the copy. :raises CopySpoiled:
+    something in the snapshot has changed its role's password. :raises EnvironmentFault, ProgramFailed: nothing could be
+    proved.
     """
     provider = providers.find(record.provider)
     place = Place(target, storage or local_storage(target.storage), programs, log=log)
@@ -73,11 +74,14 @@ def run(
             )
 
     try:
-        done = provider.restore(place, backup_of(record), role.on(role.name), prepare=prepare, privileges=not missing)
+        try:
+            done = provider.restore(
+                place, backup_of(record), role.on(role.name), prepare=prepare, privileges=not missing
+            )
+        finally:
+            if made is not None:
+                _seal(copies, role, made)
         log.info("restored %s as %s in %.1f s", record.id, role.name, done.seconds)
-        if made is not None:
-            with session.connect(copies, purpose="restore", version=run.version) as conn:
-                seal(conn, role, made)
         started = time.monotonic()
         checks = proof.prove(record, wanted, endpoint, missing, done, log)
         proof_seconds = time.monotonic() - started
@@ -96,6 +100,17 @@ def run(
         rows_compared=sum(table.rows for table in record.tables),
         finished_at=run.clock(),
     )
+
+
+def _seal(copies: Endpoint, role: CopyRole, copy: Copy) -> None:
+    """:raises CopySpoiled: the password was changed; that may also be why the restore has failed."""
+    with session.connect(copies, purpose="restore") as conn:
+        seal(conn, role, copy)
+    if role.look():
+        raise CopySpoiled(
+            "what the snapshot holds has changed the password of the copy's role while it was restored: look for it in"
+            " the functions of indexes, checks and views of the target"
+        )
 
 
 def backup_of(record: SnapshotRecord) -> Backup:
