@@ -136,9 +136,12 @@ LOOKUPS = frozenset(
     f"{name}.c"
     for name in (
         *("namespace", "objectaddress", "parse_type", "regproc", "acl", "dbcommands", "tablespace", "extension"),
-        *("foreign", "foreigncmds", "proclang", "guc", "lsyscache", "relation"),
+        *("foreign", "foreigncmds", "proclang", "guc", "lsyscache", "relation", "variable"),
     )
 )
+
+EXISTING = frozenset({"42501", "42710", "42723", "42P04", "42P06", "42P07", "55006"})
+"""Of `PARSED` and `LOOKUPS`: permission denied, there already, in use. All of them name what the catalog has."""
 
 SIGNATURES = frozenset({"parse_func.c", "parse_oper.c"})
 """Of `PARSED`, but they also serve pg_get_object_address()."""

@@ -157,6 +157,8 @@ def _parts(diagnostic: Diagnostic, written: str) -> templates.Parts:
     fixed = templates.FIXED.get(file, {}).get(state)
     if fixed is not None:
         return fixed
+    if state in templates.EXISTING and file in templates.PARSED | templates.LOOKUPS:
+        return templates.ALL
     certain = is_written(diagnostic.context, diagnostic.internal_query)
     if file in templates.PARSED and certain and (file not in templates.SIGNATURES or _is_called(diagnostic, written)):
         return templates.ALL
