@@ -1,5 +1,6 @@
-"""Every hour, for each target: drop forgotten restored copies, delete expired snapshots, and look whether a ledger says
-`running` although nobody works on it. The last one fails, and tells people once, when a person has to decide."""
+"""Every hour, for each target: drop forgotten restored copies, delete expired snapshots, measure what work costs on the
+server for copies, and look whether a ledger says `running` although nobody works on it. The last one fails, and tells
+people once, when a person has to decide."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from airflow_migrator.failures import ONCE_MORE
 from airflow_migrator.operators.housekeeping import (
     ExpireSnapshotsOperator,
     HousekeepingTargetsOperator,
+    MeasureCostsOperator,
     ReapCopiesOperator,
     ReconcileLedgerOperator,
 )
@@ -33,6 +35,7 @@ with DAG(
     for task_id, operator in (
         ("copies", ReapCopiesOperator),
         ("snapshots", ExpireSnapshotsOperator),
+        ("costs", MeasureCostsOperator),
         ("ledger", ReconcileLedgerOperator),
     ):
         operator.partial(task_id=task_id, map_index_template="{{ task.target }}", **ONCE_MORE).expand(

@@ -85,6 +85,9 @@ def _up(args: argparse.Namespace, console: Console) -> int:
         local.start_servers()
         local.start_airflow()
         local.remember()
+        admin = local.airflow.client()
+        admin.wait_for_dags({"housekeeping"})
+        admin.trigger("housekeeping", {})  # which measures what work costs, before an analysis could use it
     except BaseException:
         local.stop()
         down(workspace)

@@ -20,7 +20,7 @@ import pytest
 
 from migrator.analysis.estimate import Costs, Estimate, Profile, calibrate
 from migrator.analysis.estimate.ask import look
-from migrator.analysis.estimate.calibrate import DATABASE, calibrated, calibrated_or_default
+from migrator.analysis.estimate.calibrate import DATABASE, calibrated, known_or_default
 from migrator.analysis.estimate.measurement import Measured, measure
 from migrator.analysis.estimate.replication import replication_of
 from migrator.analysis.estimate.trials import Noise, Trials
@@ -55,6 +55,7 @@ def test_costs_are_measured_once_and_again_when_they_are_old(copies: Endpoint, m
     assert all(getattr(first.costs, item.name) > 0 for item in fields(Costs))
     assert first.costs.compare_text > first.costs.compare_ordered  # md5 texts against numbers in order
     later = calibrated(copies, clock=lambda: NOW + timedelta(days=1))
+    assert known_or_default(copies) == first, "an analysis takes what is there, without waiting"
     assert later == first
     monkeypatch.setattr(calibrate, "measure", lambda conn: Measured(Costs(), Noise()))
     assert calibrated(copies, clock=lambda: NOW + timedelta(days=40)).calibrated_at == NOW + timedelta(days=40)
@@ -106,10 +107,10 @@ def test_a_processor_that_others_keep_busy_is_noticed(copies: Endpoint) -> None:
     assert Profile(calibrated_at=NOW, noise=trials.noise().level).busy
 
 
-def test_a_server_that_cannot_be_measured_gives_default_costs(database: Endpoint) -> None:
-    profile = calibrated_or_default(database, clock=lambda: NOW)  # its role may not create databases
+def test_a_server_that_was_never_measured_gives_default_costs(database: Endpoint) -> None:
+    profile = known_or_default(database)  # its role may not create databases, and nobody waits for a measurement
     assert (profile.calibrated_at, profile.costs) == (None, Costs())
-    assert calibrated_or_default(None, clock=lambda: NOW).calibrated_at is None
+    assert known_or_default(None).calibrated_at is None
 
 
 def test_the_planner_and_the_statistics_are_asked_and_nothing_runs(database: Endpoint) -> None:

@@ -196,7 +196,7 @@ def run_analyze(
     rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
     past = Past(catalogue, rows if ledger is not None else None) if catalogue is not None else None
     before = past.before(migration.version, now=ledger is not None) if past is not None else NOTHING_BEFORE
-    facts, basis = _facts(endpoint, parsed, before, copies, run) if endpoint is not None else (None, None)
+    facts, basis = _facts(endpoint, parsed, before, copies) if endpoint is not None else (None, None)
     refused = _refused(endpoint, parsed) if endpoint is not None else ()
     others = past.others(migration.version) if past is not None else ()
     plan = analyze(
@@ -256,14 +256,12 @@ def _resumed(plan: Plan, steps: Sequence[LedgerStep]) -> Plan:
     )
 
 
-def _facts(
-    endpoint: Endpoint, parsed: Parsed, before: Before, copies: Endpoint | None, run: RunContext
-) -> tuple[CatalogFacts, Basis]:
+def _facts(endpoint: Endpoint, parsed: Parsed, before: Before, copies: Endpoint | None) -> tuple[CatalogFacts, Basis]:
     from migrator.analysis.estimate.ask import look
-    from migrator.analysis.estimate.calibrate import calibrated_or_default
+    from migrator.analysis.estimate.calibrate import known_or_default
     from migrator.database.session import connect
 
-    measured = calibrated_or_default(copies, clock=run.clock)
+    measured = known_or_default(copies)
     with connect(endpoint, purpose="observe") as conn:
         return look(conn, parsed.sources.files, role=endpoint.role, measured=measured, others=before.files)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_migrator.failures import in_airflow_words
 from airflow_migrator.settings import read_settings
@@ -94,6 +94,21 @@ class ExpireSnapshotsOperator(TargetTask):
         with self.working(context) as hook:
             place = Place(hook.target(), hook.snapshot_storage(), hook.settings.programs, log=self.log)
             return list(providers.find(place.target.provider).prune(place, now=datetime.now(timezone.utc)))
+
+
+class MeasureCostsOperator(TargetTask):
+    """Measure what work costs on the server for restored copies, so that no analysis has to wait for it: some ten
+    seconds, at most every thirty days, sooner while the server was busy."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from migrator.analysis.estimate.calibrate import calibrated
+        from migrator.run import system_clock
+
+        with self.working(context) as hook:
+            if not hook.target().copies_connection:
+                raise AirflowSkipException(f"{self.target} has no copies_connection: nothing to measure on")
+            profile = calibrated(hook.copies(), clock=system_clock, log=self.log)
+        return {"calibrated_at": str(profile.calibrated_at), "busy": profile.busy}
 
 
 class ReconcileLedgerOperator(TargetTask):

@@ -59,16 +59,7 @@ def calibrated(copies: Endpoint, *, clock: Callable[[], datetime], log: logging.
         conn.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (_LOCK_KEY,))
         _use_own_schema(conn)
         profile = profile_of(conn)
-        key = "/".join(
-            str(part)
-            for part in (
-                KEY_VERSION,
-                conn.info.server_version,
-                profile.shared_buffers,
-                profile.maintenance_work_mem,
-                profile.parallel_workers,
-            )
-        )
+        key = _key(conn, profile)
         texts = queries.load(__package__, "estimate")
         conn.execute(texts["cache"].encode())
         row = conn.execute(texts["cached"], {"key": key}).fetchone()
@@ -94,19 +85,39 @@ def calibrated(copies: Endpoint, *, clock: Callable[[], datetime], log: logging.
         return found
 
 
-def calibrated_or_default(
-    copies: Endpoint | None, *, clock: Callable[[], datetime], log: logging.Logger = LOG
-) -> Profile:
-    """Never raises: an estimate with the default costs is better than no analysis, and says what it is."""
+def known_or_default(copies: Endpoint | None, *, log: logging.Logger = LOG) -> Profile:
+    """The last measurement, however old: nobody waits for one while a person does. The housekeeping makes it.
+
+    Never raises: an estimate with the default costs is better than no analysis, and says what it is.
+    """
     if copies is None:
         return Profile()
     try:
-        return calibrated(copies, clock=clock, log=log)
+        return _known(copies)
     except MigratorError as exc:
-        log.warning(
-            "the costs of work could not be measured on %s, so the default costs are used: %s", copies.label, exc
-        )
+        log.info("what work costs on %s is not known, so the default costs are used: %s", copies.label, exc)
         return Profile()
+
+
+def _known(copies: Endpoint) -> Profile:
+    with session.connect(copies.with_database(DATABASE), purpose="calibrate") as conn, session.translated():
+        _use_own_schema(conn)
+        profile, texts = profile_of(conn), queries.load(__package__, "estimate")
+        conn.execute(texts["cache"].encode())
+        row = conn.execute(texts["cached"], {"key": _key(conn, profile)}).fetchone()
+        return _profile(profile, row[0], row[1]) if row is not None else Profile()
+
+
+def _key(conn: Connection, profile: Profile) -> str:
+    """What another measurement is needed for."""
+    parts = (
+        KEY_VERSION,
+        conn.info.server_version,
+        profile.shared_buffers,
+        profile.maintenance_work_mem,
+        profile.parallel_workers,
+    )
+    return "/".join(map(str, parts))
 
 
 def _create_database(conn: Connection) -> None:
