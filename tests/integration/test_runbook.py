@@ -240,7 +240,7 @@ REFUSED = (
     Refused("testing_protocol.sh", {8: "run `migrator test VERSION`"}),
 )
 
-FAILS = {"performance_1.sql": 'column "tablename" does not exist (SQLSTATE 42703)'}
+FAILS = {"performance_1.sql": 'column "tablename" does not exist (SQLSTATE 42703, undefined_column)'}
 """The server itself refuses it: pg_stat_user_tables has `relname`."""
 
 WARNED = {"connection_pool_c2.sql": "ends-or-steers-others"}

@@ -12,6 +12,7 @@ from psycopg import sql as pgsql
 from psycopg.conninfo import make_conninfo
 
 from migrator.backups import copies as restored
+from migrator.backups import trial
 from migrator.backups.copies import Copy
 from migrator.backups.copy_role import CopyRole
 from migrator.catalogue.catalogue import Catalogue
@@ -79,6 +80,8 @@ def try_migration(catalogue: Catalogue, version: str, *, programs: Programs, log
                 schema=schema.read(conn),
                 tables=fingerprint.tables(conn, exclude=(schema.LEDGER_SCHEMA,)),
             )
+        with session.connect(copies, purpose="dry_run") as conn:
+            trial.seal(conn, role, copy)
         try:
             evidence = dry_run.rehearse(plan, original, copies=copies, run=_run(plan), log=log)
         except DryRunFailed as failure:

@@ -37,7 +37,14 @@ where not exists (select from others as o where o.oid in (m.roleid, m.member))
 union all
 select
     'database', d.datname::text,
-    (pg_catalog.to_jsonb(d) - '{datname,datfrozenxid,datminmxid,datlastsysoid,datcollversion}'::text [])::text
+    (
+        pg_catalog.to_jsonb(d) - '{datname,datacl,datfrozenxid,datminmxid,datlastsysoid,datcollversion}'::text []
+        || pg_catalog.jsonb_build_object('granted', (
+            -- What was granted and taken back is as before, although it is written down then.
+            select pg_catalog.jsonb_agg(pg_catalog.to_jsonb(a) order by pg_catalog.to_jsonb(a)::text)
+            from pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) as a
+        ))
+    )::text
 from databases as d
 union all
 select

@@ -39,6 +39,8 @@ def test_it_is_what_the_engine_says_on_every_major(each_server: Server) -> None:
     """When this fails because a layout was changed: a layout that is out there never changes, a new one has a file of
     its own."""
     database = database_on(each_server, f"shape_{each_server.port}")
+    with psycopg.connect(each_server.conninfo(), autocommit=True) as conn:  # others try copies on these servers
+        conn.execute(f"REVOKE CONNECT ON DATABASE shape_{each_server.port} FROM PUBLIC".encode())
     with Ledger(database) as ledger:
         ledger.install()
         with ledger.transaction() as connection:
