@@ -35,6 +35,8 @@ class Settings:
     metadata_uri: str
     """SQLAlchemy URI of Airflow's own database."""
     connections: Mapping[str, str] = field(default_factory=dict)
+    targets_uris: Mapping[str, str] = field(default_factory=dict)
+    """By target, for the `migrator` command, which knows no connections of Airflow's."""
     """Airflow connection id to URI; they reach the tasks as AIRFLOW_CONN_*."""
     migrations: Path = field(default_factory=lambda: repository() / "migrations")
     targets: Path = field(default_factory=lambda: repository() / "include" / "config" / "targets.yaml")
@@ -220,6 +222,11 @@ class AirflowProcesses:
             for name, value in self.env.items()
             if name.startswith(("AIRFLOW_", "MIGRATOR_")) or name in self._settings.extra
         }
+        connections = self._workspace.root / "connections.yaml"
+        handle = os.open(connections, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.writelines(f"{name}: {json.dumps(uri)}\n" for name, uri in self._settings.targets_uris.items())
+        ours["MIGRATOR_CONNECTIONS"] = str(connections)
         path = self._workspace.root / "airflow.env"
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:

@@ -46,6 +46,7 @@ class Local:
                     policy.CONNECTION: self.stack.production_uri(DATABASE),
                     policy.COPIES_CONNECTION: self.stack.copies_uri(role=COPIES),
                 },
+                targets_uris={policy.TARGET: self.stack.production_uri(DATABASE)},
                 migrations=self._migrations,
                 targets=policy.write(self.workspace),
                 # Only who leaves it running edits migrations meanwhile.

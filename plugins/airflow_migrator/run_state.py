@@ -38,7 +38,7 @@ def look(row: LedgerMigration) -> Look:
         return Look(RunState.ELSEWHERE)
     dag_id, runs = DAG_PREFIX + row.version, [row.run_id]
     if not RuntimeTaskInstance.get_dr_count(dag_id, run_ids=runs):
-        return Look(RunState.GONE)
+        return Look(RunState.GONE if base_url and row.run_url else RunState.UNKNOWN)
     if RuntimeTaskInstance.get_ti_count(dag_id, run_ids=runs, states=list(WORKING)):
         return Look(RunState.ACTIVE)  # also of a run that somebody has marked: its teardowns come after that
     if not RuntimeTaskInstance.get_dr_count(dag_id, run_ids=runs, states=list(GOES_ON)):

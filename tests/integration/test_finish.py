@@ -115,6 +115,16 @@ def test_half_of_it_is_applied(database: Endpoint, state: RunState) -> None:
     assert query(database, "SELECT to_regclass('a')") == [(None,)]
 
 
+def test_a_run_that_may_be_another_airflows(database: Endpoint) -> None:
+    """Two deployments look after one database, and neither says where it is: neither ends what the other has begun."""
+    plan, bundle = applied(database)
+    found = end(plan, database, bundle, RunState.UNKNOWN)
+    assert (found.ending, found.news) == (Ending.PERSON, True)
+    assert "base_url" in found.text
+    assert status(plan, database) == "running"
+    assert end(plan, database, bundle, RunState.UNKNOWN).news is False, "told once"
+
+
 def test_its_run_goes_on(database: Endpoint) -> None:
     plan, bundle = half(database)
     for state in (RunState.ACTIVE, RunState.ELSEWHERE):

@@ -36,6 +36,12 @@ EXIT_CODES = """exit codes:
 """
 
 
+NO_CONNECTION = (
+    "libpq decided where to connect, by its PG* variables and service file: give --dsn DSN, or --connections FILE (or"
+    " $MIGRATOR_CONNECTIONS) with a connection string for each target; Airflow's connections are not known here"
+)
+
+
 @dataclass(frozen=True)
 class Command:
     name: str
@@ -83,7 +89,10 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         out.error("interrupted")
         return INTERRUPTED
     except errors.MigratorError as error:
-        return _report(error, out)
+        code = _report(error, out)
+        if str(error).startswith("cannot connect to") and _left_to_libpq(args):
+            out.note(NO_CONNECTION)
+        return code
     except Exception as error:
         if (known := _of_the_driver(error)) is not None:
             return _report(known, out)
@@ -92,6 +101,10 @@ def _run(args: argparse.Namespace, out: Output) -> int:
         out.error(f"{error.filename or 'operating system'}: {error.strerror or error}")
         return ENVIRONMENT
     return int(code)
+
+
+def _left_to_libpq(args: argparse.Namespace) -> bool:
+    return hasattr(args, "dsn") and args.dsn is None and args.connections is None
 
 
 def state_folder() -> Path:

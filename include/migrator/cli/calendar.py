@@ -46,6 +46,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
     else:
         out.document(found)
         out.table(COLUMNS, [_row(one) for one in found])
+        if not found:
+            out.line("nothing to show" + (": no migration has a schedule" if args.scheduled else ""))
     for problem in catalogue.problems:
         out.note(f"left out: {problem}")
     return 1 if catalogue.problems else 0

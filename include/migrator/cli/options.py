@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +19,20 @@ DEFAULT_MIGRATIONS = Path("migrations")
 DEFAULT_TARGETS = Path("include/config/targets.yaml")
 
 
+def _given(variable: str) -> Path | None:
+    """What the environment says in the place of an option; options count more."""
+    value = os.environ.get(variable)  # noqa: TID251  a command line is where the environment comes in
+    return Path(value) if value else None
+
+
 def add_catalogue_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("catalogue")
     group.add_argument(
         "--migrations",
         type=Path,
-        default=DEFAULT_MIGRATIONS,
+        default=_given("MIGRATOR_MIGRATIONS") or DEFAULT_MIGRATIONS,
         metavar="DIR",
-        help="the catalogue (default: %(default)s)",
+        help="the catalogue (default: $MIGRATOR_MIGRATIONS, now %(default)s)",
     )
     group.add_argument("--cache", type=Path, metavar="DIR", help="keep what was read from unchanged files here")
 
@@ -34,7 +41,11 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("target")
     group.add_argument("--target", metavar="NAME", help="a target of the targets file")
     group.add_argument(
-        "--targets", type=Path, default=None, metavar="FILE", help=f"the targets file (default: {DEFAULT_TARGETS})"
+        "--targets",
+        type=Path,
+        default=_given("MIGRATOR_TARGETS"),
+        metavar="FILE",
+        help=f"the targets file (default: $MIGRATOR_TARGETS, else {DEFAULT_TARGETS})",
     )
 
 
@@ -48,7 +59,10 @@ def add_connection_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--dsn", metavar="DSN", help="libpq connection string or URI of the target's database")
     group.add_argument(
-        "--connections", type=Path, metavar="FILE", help="YAML file with one connection string a target (name: dsn)"
+        "--connections",
+        type=Path,
+        metavar="FILE",
+        help="YAML file with one connection string a target (name: dsn; default: $MIGRATOR_CONNECTIONS)",
     )
 
 
@@ -103,6 +117,8 @@ def endpoint(args: argparse.Namespace, *, required: bool = True) -> Endpoint | N
     chosen = target(args)
     if args.dsn is not None and args.connections is not None:
         raise errors.UsageError("--dsn and --connections exclude each other")
+    if args.dsn is None and args.connections is None and chosen is not None:
+        args.connections = _given("MIGRATOR_CONNECTIONS")
     if args.dsn is None and args.connections is None and chosen is None:
         if required:
             raise errors.UsageError("which database? give --target NAME, or --dsn DSN")

@@ -32,6 +32,10 @@ STYLES: Mapping[str, str] = {
 """The only styles there are; a style is decoration, never the only carrier of a fact."""
 
 
+MANY_COLUMNS = 5
+"""From so many on a table that is too wide is shown in blocks."""
+
+
 class Output:
     """Where one command writes. `format` is what `--format` says: "text", "json" or a command's own third."""
 
@@ -74,7 +78,11 @@ class Output:
             return
         cells = [["-" if value is None else printable(one_line(str(value))) for value in row] for row in rows]
         if self.is_terminal:
-            self._rich_table(columns, cells, title)
+            width = sum(max(map(len, column)) + 3 for column in zip(columns, *cells, strict=True)) + 1
+            if width > self._terminal().width and len(columns) >= MANY_COLUMNS:
+                self._blocks(columns, cells, title)
+            else:
+                self._rich_table(columns, cells, title)
             return
         if title:
             self._write(title, None)
@@ -112,6 +120,16 @@ class Output:
             self._terminal().print(Text(shown, style=STYLES.get(style or "", "")), soft_wrap=True)
         else:
             self.stdout.write(printable(text) + "\n")
+
+    def _blocks(self, columns: Sequence[str], cells: list[list[str]], title: str | None) -> None:
+        """A row under its first cell, a line a value: what is too wide for the terminal would be broken in mid-word."""
+        if title:
+            self._write(title, "strong")
+        for first, *rest in cells:
+            self._write(first, "strong")
+            for column, value in zip(columns[1:], rest, strict=True):
+                if value != "-":
+                    self._write(f"    {column.lower()}: {value}", None)
 
     def _rich_table(self, columns: Sequence[str], cells: list[list[str]], title: str | None) -> None:
         from rich.table import Table

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from migrator.cli.output import Output
     from migrator.plan import Plan, Step
 
+LONGEST_SQL = 90
+"""Characters of a statement that are shown."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("version", metavar="VERSION")
@@ -90,10 +93,16 @@ def _print(out: Output, plan: Plan) -> None:
     out.line(f"content {plan.content_digest}", style="faint")
 
 
+def _shown(sql: str) -> str:
+    """A statement in one line, as far as it fits."""
+    text = " ".join(sql.split())
+    return text if len(text) <= LONGEST_SQL else f"{text[: LONGEST_SQL - 4]} ..."
+
+
 def _print_step(out: Output, step: Step) -> None:
     how = "in one transaction" if step.transactional else "outside a transaction, resumable"
     out.line(f"step {step.name} ({step.kind}), {how}")
     for statement in step.statements:
-        out.line(f"  {statement.file}:{statement.line} {statement.kind}")
+        out.line(f"  {statement.file}:{statement.line} {_shown(statement.sql)}")
         for lock in statement.locks:
             out.line(f"      {lock.mode} on {lock.relation}", style="faint")

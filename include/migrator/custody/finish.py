@@ -40,6 +40,12 @@ EVENT = "finished"
 """The event that says what became of it, by whom and why."""
 
 
+WHOSE = (
+    "it may be another Airflow's, so it is left alone: with [api] base_url set in each of them the ledger tells whose a"
+    " run is"
+)
+
+
 class Ending(StrEnum):
     NOTHING = "nothing"
     """Nobody has left anything, or somebody works on it."""
@@ -105,6 +111,9 @@ def run(
         return Finished(run.target, Ending.CLOSED, found.text, found.version, found.run_id, news=True)
     if row is None or found.state not in (State.STUCK, State.ORPHANED):
         return Finished(run.target, Ending.NOTHING, found.text, found.version, found.run_id)
+    if state_of(row) is RunState.UNKNOWN:
+        told = reconcile.tell(replace(found, text=f"{found.text}. {WHOSE}"), ledger=ledger, run=run, log=log)
+        return Finished(run.target, Ending.PERSON, told.text, row.version, row.run_id, row.run_url, told.news)
     as_run = replace(run, version=row.version, run_id=row.run_id, run_url=row.run_url)
     try:
         kept = _of_row(stored(row), row, ledger)

@@ -42,18 +42,21 @@ class RunState(StrEnum):
     ACTIVE = "active"
     OVER = "over"
     GONE = "gone"
-    """Deleted, or never of an Airflow at all."""
+    """Deleted: its address is of this Airflow, which does not know it any more."""
+    UNKNOWN = "unknown"
+    """Not known to this Airflow, and nothing says whose it is: perhaps another one is at work on it."""
     ELSEWHERE = "elsewhere"
     """Of another Airflow, which looks after it itself."""
     IDLE = "idle"
     """It goes on by its name only: nothing of it is running, waiting or about to run."""
 
 
-ENDED = frozenset({RunState.OVER, RunState.GONE, RunState.IDLE})
-"""Nobody works on what such a run has begun."""
+ENDED = frozenset({RunState.OVER, RunState.GONE, RunState.IDLE, RunState.UNKNOWN})
+"""As far as this Airflow knows, nobody works on what such a run has begun."""
 OVER_WORDS = {
     RunState.OVER: "is over",
-    RunState.GONE: "is not known to Airflow (any more)",
+    RunState.GONE: "is not known to Airflow any more",
+    RunState.UNKNOWN: "is not known to this Airflow",
     RunState.IDLE: "stands still (paused, or its DAG is gone)",
 }
 
@@ -177,7 +180,7 @@ def decide(
         pids = ", ".join(map(str, alive))
         ending = (
             "clear its rollback with downstream: it ends the session first"
-            if state is not RunState.GONE
+            if state not in (RunState.GONE, RunState.UNKNOWN)
             else f'end it with "SELECT pg_terminate_backend({alive[0]})", then see what this report says'
         )
         return report(State.ORPHANED, f"the run of {who} {over}, but its session (pid {pids}) still executes: {ending}")
@@ -187,7 +190,7 @@ def decide(
     what = "applied, but not verified" if row.applied_at is not None else f"applied in part ({', '.join(done)})"
     ending = (
         "clear verify with downstream to have it verified, or rollback with downstream to have it undone"
-        if state is not RunState.GONE
+        if state not in (RunState.GONE, RunState.UNKNOWN)
         else f'look at the database; then "migrator ledger repair {row.version} --status failed --reason ..." and'
         " trigger it again: it goes on where it stopped"
     )

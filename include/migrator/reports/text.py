@@ -73,7 +73,9 @@ def _head(analysis: Analysis, look: Look) -> Iterator[str]:
         return
     how = "in one transaction" if summary.in_one_transaction else "one by one, outside a transaction"
     version = f"PostgreSQL {summary.server_version}" + ("" if summary.connected else " (assumed)")
-    yield look.paint(f"  {wording.count(summary.coverage.statements, 'statement')} {how}, {version}", "faint")
+    forwards, others = len(analysis.statements), summary.coverage.statements - len(analysis.statements)
+    more = f" ({others} more in the rollback script and the assertions)" if others > 0 else ""
+    yield look.paint(f"  {wording.count(forwards, 'statement')} {how}, {version}{more}", "faint")
     for reason in summary.reasons[:SHOWN_REASONS]:
         yield from _wrapped(f"because {reason}", look, indent=2, style="faint")
     if len(summary.reasons) > SHOWN_REASONS:

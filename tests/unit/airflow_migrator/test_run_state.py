@@ -49,7 +49,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Say:
         ("running", ("success", "up_for_retry"), Look(RunState.IDLE, due=True)),
         ("failed", ("failed", None), Look(RunState.OVER)),
         ("success", ("running",), Look(RunState.ACTIVE)),
-        (None, (), Look(RunState.GONE)),
+        (None, (), Look(RunState.UNKNOWN)),
     ],
 )
 def test_whether_somebody_works_on_it(airflow: Say, run: str | None, tasks: tuple[str, ...], expected: Look) -> None:
@@ -83,4 +83,5 @@ def test_runs_of_another_airflow_are_its_own_business(airflow: Say, monkeypatch:
         )
         is RunState.GONE
     )
-    assert run_state.state_of(migration_row(run_url=None, version="001_one", run_id="manual__1")) is RunState.GONE
+    nobodys = migration_row(run_url=None, version="001_one", run_id="manual__1")
+    assert run_state.state_of(nobodys) is RunState.UNKNOWN
