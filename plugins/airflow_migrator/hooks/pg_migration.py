@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,17 @@ class PgMigrationHook(BaseHook):
         """The target's own database."""
         target = self.target()
         return self._endpoint(target.connection, role=target.role, search_path=target.search_path)
+
+    def sealing_key(self) -> bytes | None:
+        """What only the workers know about this target; None: its connection has no password."""
+        from psycopg.conninfo import conninfo_to_dict
+
+        password = conninfo_to_dict(self.endpoint().conninfo).get("password")
+        return (
+            hashlib.sha256(f"migrator documents of {self.target_name}: {password}".encode()).digest()
+            if password
+            else None
+        )
 
     def copies(self) -> Endpoint:
         """The server on which throw-away copies are restored."""

@@ -109,7 +109,7 @@ class MigrationTask:
 
         hook = self.migration_hook()
         root = hook.settings.location(hook.target().evidence)
-        return EvidenceStore(root, self.target, self.version, context["dag_run"].run_id)
+        return EvidenceStore(root, self.target, self.version, context["dag_run"].run_id, hook.sealing_key())
 
     def put(self, context: Context, document: Any, **summary: Any) -> dict[str, Any]:
         """Keep this stage's document; gives what goes to XCom."""

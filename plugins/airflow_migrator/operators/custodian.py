@@ -101,7 +101,8 @@ def _kept(hook: PgMigrationHook) -> Callable[[LedgerMigration], Stored]:
     from migrator.evidence import DryRunEvidence, EvidenceBundle, RestoreEvidence, SnapshotRecord
 
     def stored(row: LedgerMigration) -> Stored:
-        store = EvidenceStore(hook.settings.location(hook.target().evidence), hook.target_name, row.version, row.run_id)
+        root = hook.settings.location(hook.target().evidence)
+        store = EvidenceStore(root, hook.target_name, row.version, row.run_id, hook.sealing_key())
         plan = store.kept_plan(row.plan_digest or "")
         snapshot = store.found("snapshot", SnapshotRecord)
         restore = store.found("restore_test", RestoreEvidence)

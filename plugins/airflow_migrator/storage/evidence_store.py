@@ -1,11 +1,15 @@
 """Large documents of a run: JSON files on object storage, named by run and stage; XCom carries where and which digest.
 
 An operator that reads a document compares its digest with the one in XCom, so a file that was exchanged between two
-tasks is noticed.
+tasks is noticed. Whoever can write both the file and the XCom could exchange them together, so the reference is sealed
+with what only the workers know: the password of the target's connection. With a connection that has none (a
+certificate, a service file) there is no seal.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import re
 from dataclasses import dataclass
@@ -17,6 +21,9 @@ from migrator.plan import Plan, plan_name
 
 T = TypeVar("T")
 
+SEAL = "seal"
+"""Key of an XCom reference."""
+
 
 @dataclass(frozen=True)
 class EvidenceStore:
@@ -25,13 +32,19 @@ class EvidenceStore:
     target: str
     version: str
     run_id: str
+    key: bytes | None = None
+    """What references are sealed with; None: they are not."""
 
     def put(self, stage: str, document: Any, **summary: Any) -> dict[str, Any]:
         """Write the document of a stage; gives what goes to XCom."""
         path = self._folder() / f"{stage}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(documents.canonical_json(document) + "\n", encoding="utf-8")
-        return {"uri": str(path), "digest": documents.digest(document), **summary}
+        digest = documents.digest(document)
+        sealed = {SEAL: self._seal(stage, digest)} if self.key else {}
+        if sealed:
+            path.with_suffix(f".{SEAL}").write_text(sealed[SEAL] + "\n", encoding="utf-8")
+        return {"uri": str(path), "digest": digest, **sealed, **summary}
 
     def keep_plan(self, plan: Plan) -> None:
         """Under a name of its own, so that what this run has applied can be undone by it although the run was analysed
@@ -44,7 +57,7 @@ class EvidenceStore:
         :raises NeedsHuman: it is gone, or another one.
         """
         name = plan_name(digest)
-        plan = self.found(name.removesuffix(".json"), Plan)
+        plan, _ = self._read(name.removesuffix(".json"), Plan)
         if plan.digest != digest:
             raise NeedsHuman(f"{name!r} of run {self.run_id!r} is not the plan of that digest: somebody has changed it")
         return plan
@@ -61,7 +74,18 @@ class EvidenceStore:
                 f"{reference.get('uri')!r} is not where this run keeps what stage {stage!r} wrote ({place!r}): somebody"
                 f" has changed the XCom; clear {stage!r} with downstream"
             )
+        if reference and self.key:
+            sealed = str(reference.get(SEAL))
+            if not hmac.compare_digest(sealed, self._seal(stage, str(reference.get("digest")))):
+                raise NeedsHuman(
+                    f"the XCom of {stage!r} is not what that stage has left: somebody has changed it, or the password"
+                    f" of the target's connection is another one since; clear {stage!r} with downstream"
+                )
         return self.get(reference, cls, stage=stage)
+
+    def _seal(self, stage: str, digest: str) -> str:
+        what = "\0".join((self.target, self.version, self.run_id, stage, digest))
+        return hmac.new(self.key or b"", what.encode(), hashlib.sha256).hexdigest()
 
     @staticmethod
     def get(reference: dict[str, Any] | None, cls: type[T], *, stage: str) -> T:
@@ -88,14 +112,27 @@ class EvidenceStore:
         return documents.from_dict(cls, data)
 
     def found(self, stage: str, cls: type[T]) -> T:
-        """The document of a stage where this run keeps it, without an XCom that says which one it must be: whoever
-        calls compares it with the ledger.
+        """The document of a stage where this run keeps it, without an XCom that says which one it must be, but with its
+        seal.
 
-        :raises NeedsHuman: it is gone, or cannot be read.
+        :raises NeedsHuman: it is gone, or is not what the stage wrote.
         """
+        found, digest = self._read(stage, cls)
+        if self.key:
+            path = self._folder() / f"{stage}.{SEAL}"
+            sealed = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+            if not hmac.compare_digest(sealed, self._seal(stage, digest)):
+                raise NeedsHuman(
+                    f"what stage {stage!r} wrote has been changed, or the password of the target's connection is"
+                    " another one since"
+                )
+        return found
+
+    def _read(self, stage: str, cls: type[T]) -> tuple[T, str]:
         path = self._folder() / f"{stage}.json"
         try:
-            return documents.from_dict(cls, json.loads(path.read_text(encoding="utf-8")))
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return documents.from_dict(cls, data), documents.digest(data)
         except FileNotFoundError:
             raise NeedsHuman(f"what stage {stage!r} wrote is gone: {str(path)!r}") from None
         except (ValueError, TypeError, KeyError) as exc:

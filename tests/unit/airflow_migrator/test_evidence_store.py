@@ -71,3 +71,29 @@ def test_a_reference_to_another_runs_document_is_refused(tmp_path: Path) -> None
             store(tmp_path).own(wrong, Paper, stage="dry_run")
     with pytest.raises(NeedsHuman, match="left no document"):
         store(tmp_path).own(None, Paper, stage="dry_run")
+
+
+def test_a_reference_is_sealed_with_what_only_workers_know(tmp_path: Path) -> None:
+    """Whoever can write the storage and edit XCom exchanges both: here the document, and a reference that fits it."""
+    place = (str(tmp_path), "production", "001_one", "manual__2026-01-01T00:00:00+00:00")
+    worker, somebody = EvidenceStore(*place, key=b"secret"), EvidenceStore(*place, key=b"guessed")
+    good = worker.put("dry_run", Paper("rehearsed"))
+    assert worker.own(good, Paper, stage="dry_run") == Paper("rehearsed")
+    for forged in (somebody.put("dry_run", Paper("made up")), EvidenceStore(*place).put("dry_run", Paper("made up"))):
+        with pytest.raises(NeedsHuman, match="somebody has changed it"):
+            worker.own(forged, Paper, stage="dry_run")
+    elsewhere = worker.put("analyze", Paper("made up"))
+    with pytest.raises(NeedsHuman):
+        worker.own({**elsewhere, "uri": good["uri"]}, Paper, stage="dry_run")
+
+
+def test_what_is_found_without_a_reference_is_sealed_too(tmp_path: Path) -> None:
+    place = (str(tmp_path), "production", "001_one", "manual__2026-01-01T00:00:00+00:00")
+    worker = EvidenceStore(*place, key=b"secret")
+    worker.put("snapshot", Paper("taken"))
+    assert worker.found("snapshot", Paper) == Paper("taken")
+    EvidenceStore(*place).put("snapshot", Paper("made up"))
+    with pytest.raises(NeedsHuman, match="has been changed"):
+        worker.found("snapshot", Paper)
+    with pytest.raises(NeedsHuman, match="is gone"):
+        worker.found("restore_test", Paper)
