@@ -15,7 +15,7 @@ from migrator.database import schema, session
 from migrator.database.session import Endpoint
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
-from migrator.gates import clock, emergency, reviews
+from migrator.gates import clock, emergency, origin, reviews
 from migrator.gates.clear_way import applied_already, partly_applied, require_clear_way, require_dependencies
 from migrator.gates.drift import require_no_drift
 from migrator.gates.evidence import evidence_problems, remaining_seconds
@@ -153,6 +153,7 @@ def _gates(
     if migration is not None:
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)
+        origin.require(plan, migration)
     reviews.require(ledger, plan, evidence_digest, target, ctx.run.clock())
     require_dependencies(plan, rows, target)
     above = out_of_order.require(plan, rows, target)

@@ -25,7 +25,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import Check, EvidenceBundle, Verdict
-from migrator.gates import clear_way, clock, reviews
+from migrator.gates import clear_way, clock, origin, reviews
 from migrator.gates.drift import require_no_drift
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.window import decide_window
@@ -202,7 +202,9 @@ def _reviews(plan: Plan, bundle: EvidenceBundle, ledger: Ledger, target: Target,
 def _content(plan: Plan, migration: Migration | None) -> str:
     if migration is None:
         return "not compared: there are no files"
-    return "; ".join(content.check_disk(plan, migration)) or "the files are as they were analysed"
+    notes = "; ".join(content.check_disk(plan, migration))
+    origin.require(plan, migration)
+    return notes or "the files are as they were analysed"
 
 
 def _dependencies(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
