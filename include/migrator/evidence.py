@@ -135,8 +135,8 @@ class DryRunEvidence:
     snapshot_id: str
     verdict: Verdict
     checks: tuple[Check, ...]
-    """Named: apply, data (when rows made apply fail), expected_changes, assertions, predicted_writes, rollback,
-    rollback_schema_equal, rollback_data, reapply, reapply_schema_equal."""
+    """Named: apply, data (when rows made apply fail), expected_changes, assertions, sequences (where one was
+    touched), predicted_writes, rollback, rollback_schema_equal, rollback_data, reapply, reapply_schema_equal."""
     statements: tuple[StatementTrace, ...]
     rollback_statements: tuple[StatementTrace, ...]
     schema_diff: tuple[str, ...]

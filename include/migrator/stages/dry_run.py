@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from migrator import wording
@@ -44,9 +44,10 @@ from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.parsing.statements import parse
 from migrator.plan import Plan
-from migrator.rehearsal import census
+from migrator.rehearsal import census, positions
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
+from migrator.rehearsal.positions import NONE_TOUCHED, Touched
 from migrator.run import RunContext
 from migrator.stages import rollback
 from migrator.steps import execution
@@ -163,6 +164,7 @@ class _Rehearsal:
     seconds: float = 0.0
     rollback_seconds: float | None = None
     role: str = ""
+    sequences: Touched = NONE_TOUCHED
     resumed: bool = False
     """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
     error: MigratorError | None = None
@@ -178,6 +180,7 @@ class _Rehearsal:
         after = self._schema()
         self.changes = diff(before.portable, after.portable)
         self._judge_assertions()
+        self._judge_sequences(forwards.written)
         if not self.resumed:
             self._judge_changes(self.changes)
         if irreversible(self.plan):
@@ -228,7 +231,12 @@ class _Rehearsal:
             role=self.role,
             finished_at=self.run.clock(),
             irreversible=irreversible(self.plan),
-            extra={"surprises": list(dry_run_checks.surprises(forwards)), "resumed": self.resumed},
+            extra={
+                "surprises": list(dry_run_checks.surprises(forwards)),
+                "resumed": self.resumed,
+                "sequences": [list(key) for key in self.sequences.keys],
+                "sequences_as_before": [list(key) for key in self.sequences.as_before],
+            },
         )
 
     def _open(self, book: Ledger) -> Schema:
@@ -295,14 +303,20 @@ class _Rehearsal:
             self.checks.append(dry_run_checks.together("assertions", found))
 
     def _data(self, before: Schema, restored: Schema, written: Iterable[str]) -> Check:
-        """The rows of every table that was written must be those of the snapshot again."""
+        """The rows of every table that was written must be those of the snapshot again, and no sequence behind."""
         moved = {name for name in written if dry_run_checks.columns_moved(name, before, restored)}
         originals = {table.table: table for table in self.original.tables if table.table in written}
         found = self._fingerprints(self.trial.watching, set(written) - moved)
         if moved:
             originals |= self._fingerprints(self.trial.pristine, moved, by_name=True)
             found |= self._fingerprints(self.trial.watching, moved, by_name=True)
-        return dry_run_checks.data_equal(originals, found, self.changes)
+        rows = dry_run_checks.data_equal(originals, found, self.changes)
+        return positions.after_rollback(self.trial, self.plan.version, rows, self.changes)
+
+    def _judge_sequences(self, written: Collection[str]) -> None:
+        self.sequences = positions.after_apply(self.trial, self.plan.version, written)
+        if self.sequences.check is not None:
+            self.checks.append(self.sequences.check)
 
     def _fingerprints(
         self, endpoint: Endpoint, only: set[str], *, by_name: bool = False

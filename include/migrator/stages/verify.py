@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from migrator.database import schema, session
+from migrator.database import schema, sequences, session
 from migrator.database.locking import migration_lock
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff
-from migrator.database.session import Endpoint
+from migrator.database.session import Connection, Endpoint
 from migrator.errors import NeedsHuman, VerifyFailed
 from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import expected_changes
+from migrator.gates import sequences as next_values
 from migrator.gates.assertions import assertion, step_checks
 from migrator.gates.clear_way import is_applied
 from migrator.ledger.events import FAILED
@@ -148,11 +149,26 @@ def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoi
             if plan.expected_changes is not None and not bundle.dry_run.extra.get("resumed"):
                 problems = expected_changes.compare(plan.expected_changes, diff(before, now))
                 checks.append(_verdict("expected_changes", problems, "all declared changes, and no other"))
+            checks += _sequences(bundle, conn, ledger)
         checks += step_checks(plan, conn)
         for number, query in enumerate(plan.assertions, start=1):
             started = time.monotonic()
             checks.append(replace(assertion(conn, number, query, plan), seconds=time.monotonic() - started))
     return checks
+
+
+def _sequences(bundle: EvidenceBundle, conn: Connection, ledger: Ledger) -> list[Check]:
+    """Those that the dry run has compared: can they go on here, too?"""
+    keys = {tuple(key) for key in bundle.dry_run.extra.get("sequences", ())}
+    if not keys:
+        return []
+    started = time.monotonic()
+    with session.translated():
+        now = sequences.read(conn, exclude=(ledger.schema,))
+    feeds = [feed for feed in now.feeds if feed.key in keys]
+    found = next_values.look(conn, now, feeds, largest_scan=next_values.LARGEST_SCAN)
+    check = next_values.judge(found, known=bundle.dry_run.extra.get("sequences_as_before", ()))
+    return [replace(check, seconds=time.monotonic() - started)]
 
 
 def _verdict(name: str, problems: Sequence[str], good: str = "") -> Check:
