@@ -6,11 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from migrator.analysis.effects import World
+from migrator.analysis.walk.walk import walk
 from migrator.database import sequences, session
 from migrator.database.session import Endpoint
 from migrator.errors import DryRunFailed, VerifyFailed
 from migrator.evidence import DryRunEvidence, Verdict
+from migrator.facts.query import collect_facts
 from migrator.gates import sequences as next_values
+from migrator.parsing.statements import parse
 from migrator.plan import Plan
 from migrator.stages import dry_run
 from tests.evidence import make_bundle
@@ -284,3 +288,25 @@ def test_a_large_table_without_index_is_not_read_in_production(database: Endpoin
         query(database, "CREATE INDEX ON large (id)")
         state = sequences.read(conn)
         assert next_values.look(conn, state, state.feeds, largest_scan=1024).problems
+
+
+@pytest.mark.parametrize(
+    "sql, scans",
+    [
+        ("SELECT setval('users_id_seq', (SELECT max(id) FROM users))", 0),
+        ("SELECT min(u.id) FROM users AS u", 0),
+        ("SELECT max(id) FROM users WHERE name = 'x'", 1),
+        ("SELECT max(name) FROM users", 1),
+        ("SELECT max(id), max(name) FROM users", 1),
+    ],
+)
+def test_the_largest_number_is_one_look_into_the_index(database: Endpoint, sql: str, scans: int) -> None:
+    """As analysed, and as the server does it: else the cure would be refused on a large table."""
+    query(database, USERS.replace("500", "20000") + "ANALYZE users")
+    parsed = parse(sql, file="x.sql")
+    with session.connect(database, purpose="observe") as conn:
+        facts = collect_facts(conn, (parsed,))
+    (subject,) = walk(parsed, World(facts=facts), wanted=None, rollback=False)[0].everything()
+    assert list(subject.effects.scans) == ["public.users"] * scans
+    plan = str(query(database, f"EXPLAIN {sql}"))
+    assert plan.count("Seq Scan") == scans, plan

@@ -150,7 +150,7 @@ def is_taken(conn: psycopg.Connection[Any], feed: Feed, position: Position) -> b
     """Whether a sequence that counts in larger steps will meet a value of the column: those between belong to others,
     as where two servers share the numbers."""
     text = (
-        "select exists (select from {only}{table} as t where t.{column}::int8 {beyond} {next}::int8"
+        "select exists (select from {only}{table} as t where t.{column} {beyond} {next}::int8"
         " and (t.{column}::numeric - {next}::numeric) % {step}::numeric = 0)"
     )
     query = pgsql.SQL(text).format(

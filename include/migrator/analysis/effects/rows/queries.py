@@ -12,7 +12,7 @@ from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.named import is_system, may, there
 from migrator.analysis.effects.partitions import pruning
 from migrator.analysis.effects.partitions.pruning import NO_SCOPE, Scope
-from migrator.analysis.effects.rows import rewriting, writes
+from migrator.analysis.effects.rows import extremes, rewriting, writes
 from migrator.analysis.effects.world import World
 from migrator.facts.names import SEQUENCE_FUNCTIONS, SERIAL_SEQUENCE, constant_text, sequences_of
 from migrator.lock_modes import AS as ACCESS_SHARE
@@ -53,6 +53,8 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
             stack += _beside(node)
             for action in rewriting.fired(node, world, out, rules, opened):
                 stack.append((action, ACCESS_SHARE, everybody, NO_SCOPE))
+        elif kind == "SelectStmt" and scans and (asked := extremes.table_of(node, world)) is not None:
+            relation(asked, ACCESS_SHARE, world, out, planned=planned)
         elif kind == "SelectStmt":
             stack += _select(node, mode, names)
         elif kind == "JoinExpr":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from migrator.analysis.effects.types import types
 from migrator.analysis.rules.alteration import Alteration
 from migrator.analysis.rules.names import object_name
 from migrator.analysis.rules.online.backfill import expression, fill
@@ -17,9 +20,9 @@ from migrator.analysis.rules.online.expressions import (
 from migrator.analysis.rules.online.moves import References, is_referenced, moved_references, moved_sequences
 from migrator.analysis.rules.online.steps import Steps
 from migrator.analysis.rules.online.sync import ended, renamed_target, started
-from migrator.facts.facts import ConstraintFacts, IndexFacts, RelationFacts
+from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
 from migrator.frozen import frozen
-from migrator.parsing.build import beside, build, parts_of
+from migrator.parsing.build import beside, build, parts_of, range_var
 from migrator.parsing.nodes import Node, assign, copy_of, find
 
 LEFT_BEHIND = (
@@ -162,6 +165,14 @@ def _indexes(change: _Change) -> Steps:
     return Steps(index=tuple(built))
 
 
+def _widened_sequences(change: _Change, known: ColumnFacts) -> Iterator[Node]:
+    """A serial's sequence is of the column's type, and stays so by itself."""
+    wanted = types.from_node(change.definition.type_name).name
+    if known.type in ("smallint", "integer") and wanted in ("integer", "bigint"):
+        for name in known.sequences:
+            yield build(f"ALTER SEQUENCE seq AS {wanted}", seq=range_var(name))
+
+
 def _swap(change: _Change, keys: tuple[ConstraintFacts, ...], required: bool, references: References) -> Steps:
     """One transaction: the old column goes with all that is on it, the new one takes its place."""
     table, known = change.relation, change.facts.columns[change.old]
@@ -169,6 +180,7 @@ def _swap(change: _Change, keys: tuple[ConstraintFacts, ...], required: bool, re
     finish = [
         *(() if kept else ended(change.alteration, change.new)),
         *moved_sequences(change.alteration, known, change.new),
+        *_widened_sequences(change, known),
         build("ALTER TABLE tbl DROP COLUMN col", tbl=table, col=change.old),
         build("ALTER TABLE tbl RENAME COLUMN col TO name", tbl=table, col=change.new, name=change.old),
     ]

@@ -20,6 +20,8 @@ from migrator.analysis.rules.tables import (
     revoke,
     row_security,
     sequence_headroom,
+    sequence_keeps_type,
+    sequence_left_behind,
     storage,
     truncate,
     vacuum_full,
@@ -46,5 +48,7 @@ RULES: tuple[Rule, ...] = (
     row_security.RULE,
     event_trigger.RULE,
     sequence_headroom.RULE,
+    sequence_left_behind.RULE,
+    sequence_keeps_type.RULE,
     revoke.RULE,
 )

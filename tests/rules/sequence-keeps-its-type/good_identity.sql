@@ -1,0 +1,1 @@
+ALTER TABLE numbered ALTER COLUMN id TYPE bigint;
