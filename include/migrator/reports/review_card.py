@@ -84,6 +84,9 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     """What a reviewer should not overlook, the worst first."""
     rights = [item.message for item in plan.findings if item.rule in PRIVILEGES and item.severity is not Severity.INFO]
     found = [Markup(f"**privileges**: {text(message)}") for message in rights]
+    found += [
+        Markup(f"**privileges that change**: {text(line)}") for line in bundle.dry_run.extra.get("privileges", ())
+    ]
     checks = [*bundle.restore.checks, *bundle.dry_run.checks]
     for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
         if names := [check.name for check in checks if check.verdict is verdict]:

@@ -44,7 +44,7 @@ from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.parsing.statements import parse
 from migrator.plan import Plan
-from migrator.rehearsal import census, positions
+from migrator.rehearsal import census, positions, privileges
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
@@ -165,6 +165,7 @@ class _Rehearsal:
     rollback_seconds: float | None = None
     role: str = ""
     sequences: Touched = NONE_TOUCHED
+    privileges: tuple[str, ...] = ()
     resumed: bool = False
     """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
     error: MigratorError | None = None
@@ -181,6 +182,7 @@ class _Rehearsal:
         self.changes = diff(before.portable, after.portable)
         self._judge_assertions()
         self._judge_sequences(forwards.written)
+        self.privileges = privileges.after_apply(self.trial, self.plan.version, self.original.schema)
         if not self.resumed:
             self._judge_changes(self.changes)
         if irreversible(self.plan):
@@ -234,6 +236,7 @@ class _Rehearsal:
             extra={
                 "surprises": list(dry_run_checks.surprises(forwards)),
                 "resumed": self.resumed,
+                "privileges": list(self.privileges),
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
             },

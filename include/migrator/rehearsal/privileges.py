@@ -1,0 +1,113 @@
+"""Which rights a migration changes, in words that cannot be misread.
+
+DROP and CREATE lose owner and grants, and give EXECUTE to everybody again; OR REPLACE keeps those, and loses whatever
+the statement does not say again (CreateFunction in src/backend/commands/functioncmds.c, DefineVirtualRelation in
+src/backend/commands/view.c). The schema is the same afterwards, so nobody sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from migrator.backups.trial import Trial
+from migrator.database import rights, session
+from migrator.database.rights import EVERYBODY, Grant, Guarded
+from migrator.database.schema import LEDGER_SCHEMA, Schema
+
+VERBS: Mapping[str, str] = {
+    "SELECT": "select from",
+    "INSERT": "insert into",
+    "UPDATE": "update",
+    "DELETE": "delete from",
+    "TRUNCATE": "truncate",
+    "REFERENCES": "refer to",
+    "TRIGGER": "make triggers on",
+    "MAINTAIN": "maintain",
+    "USAGE": "use",
+    "EXECUTE": "execute",
+}
+_TOKEN = re.compile(
+    r'(?P<sign>[+-])(?P<privilege>[A-Z]+)(?: with grant option)? (?:to|from) (?P<role>"(?:[^"]|"")+"|[^,"]+)'
+)
+_SWITCHES = frozenset({"IMMUTABLE", "STABLE", "VOLATILE", "SECURITY DEFINER"})
+
+
+def after_apply(trial: Trial, version: str, original: Schema) -> tuple[str, ...]:
+    """Of what was there before, one sentence each.
+
+    :param original: as it is on the target: the copy belongs to a role of its own, and lacks grants to roles that are
+        not on its server.
+    """
+    found = []
+    for endpoint in (trial.pristine, trial.watching):
+        with session.connect(endpoint, purpose="observe", version=version) as conn:
+            found.append(rights.read(conn, exclude=(LEDGER_SCHEMA,)))
+    return changes(found[0], found[1], original)
+
+
+def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], original: Schema) -> tuple[str, ...]:
+    """Pure."""
+    several = len(set(original.objects.get("owner", {}).values())) > 1
+    by_oid = {(one.kind, one.oid): one for one in before.values()}
+    told: list[str] = []
+    for key, now in after.items():
+        old = by_oid.get((now.kind, now.oid)) or before.get(key)  # renamed, or made anew
+        if old is None:
+            told += sorted(_may(now, grant, "may now") for grant in now.grants if grant.role != EVERYBODY)
+            continue
+        had = old.grants if old.oid == now.oid else _as_on_target(old, original)
+        told += sorted(_may(now, grant, "may now") for grant in now.grants - had)
+        told += sorted(_may(now, grant, "may no longer") for grant in had - now.grants)
+        owner = original.objects.get("owner", {}).get(key)
+        if old.oid != now.oid and several and owner is not None and now.owner == old.owner:
+            told.append(f"{now.name} is made anew: it belonged to {owner}, now to the role that applies the migration")
+        told += _words(old, now)
+    return tuple(told)
+
+
+def _as_on_target(old: Guarded, original: Schema) -> frozenset[Grant]:
+    """What was granted there, whether or not the copy has it."""
+    found = set(old.grants)
+    for token in _TOKEN.finditer(original.objects.get("grant", {}).get(old.key, "")):
+        grant = Grant(EVERYBODY if token["role"] == "public" else token["role"], token["privilege"])
+        if token["sign"] == "+":
+            found.add(grant)
+        else:
+            found.discard(grant)
+    return frozenset(found)
+
+
+def _may(one: Guarded, grant: Grant, words: str) -> str:
+    verb = VERBS.get(grant.privilege, grant.privilege)
+    what = f"column {grant.column} of {one.name}" if grant.column else one.name
+    return f"{grant.role} {words} {verb} {what}"
+
+
+def _words(old: Guarded, now: Guarded) -> Iterator[str]:
+    lost, come = old.words - now.words, now.words - old.words
+    if "SECURITY DEFINER" in lost:
+        yield f"{now.name} now runs with the rights of whoever calls it, no longer with its owner's (SECURITY DEFINER)"
+    if "SECURITY DEFINER" in come:
+        yield f"{now.name} now runs with its owner's rights, whoever calls it (SECURITY DEFINER)"
+    for option in ("security_invoker", "security_barrier", "check_option"):
+        was, is_now = _option(old, option), _option(now, option)
+        if was == is_now:
+            continue
+        if option == "security_invoker":
+            reads = "whoever asks" if is_now in ("true", "on", "1", "yes") else "its owner"
+            yield f"{now.name} now reads its tables with the rights of {reads} (security_invoker)"
+        else:
+            yield f"{now.name}: {option} was {was or 'off'}, is now {is_now or 'off'}"
+    if was_kind := (lost & {"IMMUTABLE", "STABLE", "VOLATILE"}):
+        yield f"{now.name} was {''.join(was_kind)}, is now {''.join(come & {'IMMUTABLE', 'STABLE', 'VOLATILE'})}"
+    rest = {word for word in lost if (word not in _SWITCHES and "=" not in word) or word.startswith("SET ")}
+    more = {word for word in come if (word not in _SWITCHES and "=" not in word) or word.startswith("SET ")}
+    if rest:
+        yield f"{now.name} loses {', '.join(sorted(rest))}"
+    if more:
+        yield f"{now.name} gets {', '.join(sorted(more))}"
+
+
+def _option(one: Guarded, name: str) -> str:
+    return next((word.partition("=")[2] for word in one.words if word.startswith(f"{name}=")), "")

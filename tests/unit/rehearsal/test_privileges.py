@@ -1,0 +1,61 @@
+"""What is said of rights that the copy does not have as the target has them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from migrator.database.rights import Grant, Guarded
+from migrator.database.schema import Schema
+from migrator.rehearsal.privileges import changes
+
+VIEW = Guarded("view", "public.v", 10, "copy", frozenset(), frozenset())
+FUNCTION = Guarded("function", "public.f(integer)", 11, "copy", frozenset({"VOLATILE"}), frozenset())
+OPEN = frozenset({Grant("PUBLIC", "EXECUTE")})
+ORIGINAL = Schema(
+    {
+        "owner": {"view public.v": "reports", "function public.f(integer)": "shop", "table public.t": "shop"},
+        "grant": {
+            "view public.v": '+SELECT to "a, b", +SELECT with grant option to app',
+            "function public.f(integer)": "+EXECUTE to app, -EXECUTE from public",
+        },
+    }
+)
+
+
+def test_grants_to_roles_that_are_not_beside_the_copy() -> None:
+    anew = replace(VIEW, oid=20)
+    assert changes({VIEW.key: VIEW}, {VIEW.key: anew}, ORIGINAL) == (
+        '"a, b" may no longer select from public.v',
+        "app may no longer select from public.v",
+        "public.v is made anew: it belonged to reports, now to the role that applies the migration",
+    )
+    assert changes({VIEW.key: VIEW}, {VIEW.key: VIEW}, ORIGINAL) == (), "OR REPLACE keeps them"
+
+
+def test_a_revoke_that_the_copy_does_not_have() -> None:
+    was, anew = replace(FUNCTION, grants=OPEN), replace(FUNCTION, oid=21, grants=OPEN)
+    told = changes({was.key: was}, {anew.key: anew}, ORIGINAL)
+    assert told[:2] == (
+        "PUBLIC may now execute public.f(integer)",
+        "app may no longer execute public.f(integer)",
+    )
+
+
+def test_owners_are_told_where_there_are_several() -> None:
+    one = Schema({"owner": {"view public.v": "shop", "table public.t": "shop"}})
+    assert changes({VIEW.key: VIEW}, {VIEW.key: replace(VIEW, oid=20)}, one) == ()
+
+
+def test_whose_rights_a_view_reads_with() -> None:
+    invoker = replace(VIEW, words=frozenset({"security_invoker=true"}))
+    assert changes({VIEW.key: invoker}, {VIEW.key: VIEW}, ORIGINAL) == (
+        "public.v now reads its tables with the rights of its owner (security_invoker)",
+    )
+    assert changes({VIEW.key: VIEW}, {VIEW.key: invoker}, ORIGINAL) == (
+        "public.v now reads its tables with the rights of whoever asks (security_invoker)",
+    )
+
+
+def test_a_role_that_is_called_public_is_quoted() -> None:
+    granted = replace(VIEW, grants=frozenset({Grant('"PUBLIC"', "SELECT")}))
+    assert changes({VIEW.key: VIEW}, {VIEW.key: granted}, ORIGINAL) == ('"PUBLIC" may now select from public.v',)
