@@ -134,6 +134,8 @@ class Finding:
 
 LEFT_OUT = "left-out"
 """The rule that notes, once a file, what is left out."""
+MAY_FAIL = "may-fail"
+"""The rule that foretells failures which no other rule explains."""
 
 
 @frozen

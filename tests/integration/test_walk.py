@@ -163,7 +163,7 @@ def findings(endpoint: Endpoint, sql: str) -> list[tuple[str, str]]:
 def test_tables_in_blocks_and_functions_are_looked_up(make_database: MakeDatabase) -> None:
     endpoint = make_database(script=CATALOG)
     sql = "DO $$ BEGIN UPDATE tenants SET name = 'y' WHERE id = 1; PERFORM count_up(); END $$; CALL empty_all();"
-    assert "will-fail" not in {rule for rule, _ in findings(endpoint, sql)}
+    assert "may-fail" not in {rule for rule, _ in findings(endpoint, sql)}
     assert any("counters" in message for rule, message in findings(endpoint, sql) if rule == "truncate")
 
 
@@ -184,7 +184,8 @@ def test_tables_in_blocks_and_functions_are_looked_up(make_database: MakeDatabas
 def test_what_is_said_to_fail_fails(sql: str, sqlstate: str, make_database: MakeDatabase) -> None:
     endpoint = make_database(script=f"{CATALOG} CREATE TYPE mood AS ENUM ('old');")
     found = inspect(Sources((parse(sql, file="x.sql"),))).findings
-    assert "error" in {item.severity.value for item in found if item.rule != "transaction-control"}
+    told = "warning" if sqlstate == "55P04" else "error"  # the value may be there already: only a server knows
+    assert told in {item.severity.value for item in found if item.rule not in ("transaction-control", "lock-timeout")}
     with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
         *before, last = parse(sql.removesuffix(" VACUUM tenants;"), file="x.sql").statements
         for item in before:

@@ -12,7 +12,7 @@ from migrator.analysis.classify import Classification, classify
 from migrator.analysis.effects import Effects, World
 from migrator.analysis.effects.table import FAULTS
 from migrator.analysis.known import NOTHING_KNOWN, Known, Sources
-from migrator.analysis.rules import BY_ID, PRIVILEGES, RULES, checks_at, checks_on
+from migrator.analysis.rules import PRIVILEGES, RULES, checks_at, checks_on
 from migrator.analysis.rules.guard import guarded
 from migrator.analysis.rules.model import Hit, Rule
 from migrator.analysis.rules.transaction import lock_timeout
@@ -31,14 +31,12 @@ from migrator.parsing.routines.plpgsql_faults import without_limit
 from migrator.parsing.routines.sql_body import place
 from migrator.parsing.statements import ParsedFile
 from migrator.parsing.unseen import one_line
-from migrator.plan import Finding, Severity
+from migrator.plan import MAY_FAIL, Finding, Severity
 from migrator.problems import Problem
 
 if TYPE_CHECKING:
     from migrator.analysis.estimate import Basis, Estimate, LockWait
 
-FAILS = "will-fail"
-"""Rule id of a predicted failure that no other rule explains."""
 HIGH = PRIVILEGES | {lock_timeout.RULE.id}
 """Rules whose warnings make the risk high: who may do more than before, and who keeps all others waiting."""
 NOT_SQL = "not-analysable"
@@ -88,7 +86,7 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
     undo = walk(rollback, world.in_another_session(), wanted=None, rollback=True)[0] if rollback is not None else None
     whole = Whole(tuple(scripts), undo, sources.has_metadata, known.pending)
     files = tuple(script.parsed for script in whole.all_scripts)
-    told = [*_problems(whole), *_milder(_findings(whole), begun), *earlier.findings(before, begun, scripts)]
+    told = [*_problems(whole), *_once(_findings(whole), begun), *earlier.findings(before, begun, scripts)]
     findings = settled(told, files, sources.allow, known.today)
     findings += [found for file in sources.assertions for found in _asserted(file, world)]
     for script in whole.all_scripts:
@@ -119,13 +117,11 @@ def _rights(findings: Iterable[Finding]) -> list[str]:
 
 
 def _asserted(file: ParsedFile, world: World) -> Iterator[Finding]:
-    """What the metadata asserts runs when all is applied. No finding of it can be allowed, and what only might fail is
-    no error: the dry run asks it."""
+    """What the metadata asserts runs when all is applied. No finding of it can be allowed."""
     script, _ = walk(file, world.in_another_session(), wanted=None)
     yield from assertions.faults(script)
     whole = Whole((script,), None, has_metadata=False)
-    for found in (*_problems(whole), *_findings(whole)):
-        yield replace(found, severity=Severity.WARNING) if found.rule == FAILS else found
+    yield from (*_problems(whole), *_findings(whole))
 
 
 def _forecast(
@@ -232,15 +228,12 @@ def _finding_at(rule: Rule, hit: Hit, script: Script, spot: Spot) -> Finding:
     )
 
 
-def _milder(findings: Iterable[Finding], begun: earlier.Start) -> Iterator[Finding]:
-    """What fails only once others are applied that need not be: pending.py tells it."""
+def _once(findings: Iterable[Finding], begun: earlier.Start) -> Iterator[Finding]:
+    """Without what may fail only once others are applied that need not be: pending.py tells it."""
     for finding in findings:
-        failure = begun.conflicts.get((finding.file or "", -1 if finding.statement is None else finding.statement))
-        if failure is None or finding.severity is not Severity.ERROR:
+        place = (finding.file or "", -1 if finding.statement is None else finding.statement)
+        if finding.rule != MAY_FAIL or place not in begun.conflicts:
             yield finding
-        elif finding.rule != FAILS:
-            explains = finding.rule in BY_ID and failure.sqlstate in BY_ID[finding.rule].explains
-            yield replace(finding, severity=Severity.WARNING) if explains else finding
 
 
 def _hits(subject: Subject, script: Script) -> list[tuple[Rule, Hit]]:
@@ -253,7 +246,7 @@ def _hits(subject: Subject, script: Script) -> list[tuple[Rule, Hit]]:
     failure = subject.effects.fails
     if failure is None or not any(failure.sqlstate in rule.explains for rule, _ in found):
         return found
-    return [(rule, hit) for rule, hit in found if rule.id != FAILS]
+    return [(rule, hit) for rule, hit in found if rule.id != MAY_FAIL]
 
 
 def _script_of(subject: Subject | None, whole: Whole) -> Script:

@@ -112,7 +112,7 @@ def _time(estimate: EstimateEntry) -> Iterator[str]:
 
 def _effects(statement: StatementEntry, look: Look) -> Iterator[str]:
     if statement.fails is not None:
-        yield look.paint(f"fails with {statement.fails.sqlstate}: {statement.fails.message}", "error")
+        yield look.paint(f"may fail with {statement.fails.sqlstate}: {statement.fails.message}", "warning")
     if not statement.known:
         yield look.paint("not analysed: what it does is not known", "warning")
     for mode, relations in _by_mode(statement.locks, every=look.every_lock):

@@ -6,14 +6,14 @@ ledger, and refuses what must not go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrator import __version__
 from migrator.analysis.declarations import declared
-from migrator.analysis.inspection import FAILS, inspect
+from migrator.analysis.inspection import inspect
 from migrator.analysis.known import NOTHING_KNOWN, Known, Sources
 from migrator.analysis.plan_steps import build_steps, rollback_steps
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from migrator.catalogue.migration import Migration
     from migrator.database.session import Endpoint
     from migrator.ledger.ledger import Ledger
-    from migrator.ledger.rows import LedgerMigration, LedgerStep
+    from migrator.ledger.rows import LedgerMigration
     from migrator.targets.targets import Target
 
 __all__ = ["Parsed", "analyze", "build_steps", "check_disk", "parse_migration", "run_analyze"]
@@ -214,8 +214,6 @@ def run_analyze(
     few = too_few(target, plan, may_approve) if target is not None and not plan.already_applied else None
     if few is not None:
         plan = plan.with_findings((*plan.findings, few))
-    if ledger is not None and plan.version in rows:
-        plan = _resumed(plan, ledger.steps(plan.version))
     if ledger is not None:
         _refuse_changed(plan, rows.get(plan.version))
         if not plan.already_applied:
@@ -239,21 +237,6 @@ def _authors(
         return beside_the_declared(migration, content.checksums(parsed.raw), target, run), None
     except AuthorsUnknown as exc:
         return (), exc
-
-
-def _resumed(plan: Plan, steps: Sequence[LedgerStep]) -> Plan:
-    """What is applied in part meets its own work: "already exists" is no reason to refuse what goes on from there. The
-    dry run, which leaves out what is done, judges. Pure."""
-    if not any(step.touched for step in steps):
-        return plan
-    return plan.with_findings(
-        tuple(
-            replace(one, severity=Severity.WARNING, help="part of this migration is applied already: see the dry run")
-            if one.rule == FAILS and one.severity is Severity.ERROR
-            else one
-            for one in plan.findings
-        )
-    )
 
 
 def _facts(endpoint: Endpoint, parsed: Parsed, before: Before, copies: Endpoint | None) -> tuple[CatalogFacts, Basis]:

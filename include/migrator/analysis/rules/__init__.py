@@ -25,6 +25,9 @@ ALTER_TABLE = "alter_table_stmt"
 PRIVILEGES = frozenset(rule.id for rule in privileges.RULES)
 """What they find is of high risk, and comes first for reviewers."""
 
+PREDICTIONS = frozenset(rule.id for rule in RULES if rule.predicts)
+"""They say what a server may refuse. Reviewers have to know, and only a server can decide."""
+
 BY_ID = {rule.id: rule for rule in RULES}
 
 
@@ -59,4 +62,4 @@ def rules_called(name: str) -> tuple[str, ...]:
     return tuple(rule.id for rule in RULES if any(name in (alias, alias.partition(":")[2]) for alias in rule.aliases))
 
 
-__all__ = ["BY_ID", "PRIVILEGES", "RULES", "Rule", "checks_at", "checks_on", "rules_called"]
+__all__ = ["BY_ID", "PREDICTIONS", "PRIVILEGES", "RULES", "Rule", "checks_at", "checks_on", "rules_called"]

@@ -69,7 +69,9 @@ class Rule:
     allowable: bool = True
     """False: nobody can take responsibility for it, and in a rollback script it is an error as well."""
     explains: tuple[str, ...] = ()
-    """SQLSTATEs of failures that it reports itself, with advice: `will-fail` leaves them to it."""
+    """SQLSTATEs of failures that it reports itself, with advice: `may-fail` leaves them to it."""
+    predicts: bool = False
+    """It foretells that a server refuses the statement. Only a server knows, so that is never more than a warning."""
     on: tuple[str, ...] = ()
     """Parse-tree names of the statements that `statement` looks at ("index_stmt"), so that it is not called for others;
     () is every statement."""

@@ -35,9 +35,13 @@ Besides the rules below there are findings with the ids `not-analysable` (it doe
 (something is wrong with an allowance), `risk-understated`, `type-mismatch`, `downtime-not-declared`, `nothing-to-do`,
 `another-versions-row` (bookkeeping in `schema_migrations` that is not about this migration), `header-contradicts` (the
 comment at the head of a file says something else than the metadata),
-`undeclared-dependency` (it needs what a migration makes that it does not depend on), `pending-conflict` (it fails once
-an earlier migration is applied), and, when `--validate-syntax` lets the target's server read the file, `server-syntax`,
-`unknown-name`, `missing-privilege` and `server-unsure`.
+`undeclared-dependency` (it needs what a migration makes that it does not depend on), `pending-conflict` (it may fail
+once an earlier migration is applied), and, when `--validate-syntax` lets the target's server read the file,
+`server-syntax`, `unknown-name`, `missing-privilege` and `server-unsure`.
+
+What says that a statement may fail is a forecast, and never more than a warning: it ends no stage. Errors about it come
+from a server alone: `server-syntax` for what its grammar refuses, `unknown-name` for a name in a query that neither the
+target has nor anything before it can make, and the dry run, which runs the file on the restored copy.
 
 This page is written by `python -m migrator.analysis.rules.reference`; a test compares it with the rules.
 """

@@ -188,13 +188,13 @@ def _undeclared(
     names = list(dict.fromkeys(labels))
     which = f"{'pending migration' if before.asked else 'migration'} {' or '.join(names)}"
     why = f" ({failure.sqlstate}: {failure.message})" if failure is not None else ""
-    certain = Severity.ERROR if before.now and failure is not None else Severity.WARNING
     return _at(
         script,
         subject,
         UNDECLARED,
-        certain if before.asked else Severity.INFO,
-        f"needs what {which} makes, which this migration does not depend on: it fails where that is not applied{why}",
+        Severity.WARNING if before.asked else Severity.INFO,
+        f"needs what {which} makes, which this migration does not depend on: it may fail where that is not"
+        f" applied{why}",
         f"write {', '.join(versions[name] for name in names)} into the dependencies of the metadata",
     )
 
@@ -207,7 +207,7 @@ def _conflict(before: Before, script: Script, subject: Subject, failure: Failure
         subject,
         CONFLICT,
         Severity.WARNING,
-        f"fails with {failure.sqlstate} once {which} is applied: {failure.message}",
+        f"may fail with {failure.sqlstate} once {which} is applied: {failure.message}",
         "it comes after that in the catalogue: write it for what that leaves behind, or take one of the two out",
     )
 

@@ -36,8 +36,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             continue
         held = "if the table has a row" if rows is None else f"because the table has about {rows:,} rows"
         yield Hit(
-            f"adding {item.column_def.colname} fails (23502) {held}: they would hold NULL",
-            severity=Severity.WARNING if rows is None else Severity.ERROR,
+            f"adding {item.column_def.colname} may fail (23502) {held}: they would hold NULL",
             alternative_sql=safely(subject),
             part=item.position,
         )
@@ -63,4 +62,5 @@ RULE = Rule(
     on=("alter_table_stmt",),
     subtypes=("AT_AddColumn",),
     statement=check,
+    predicts=True,
 )

@@ -22,7 +22,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             view.name for view in (item.facts.views if item.facts else ()) if item.command.name in view.columns
         )
         yield Hit(
-            f"{WORK[item.subtype]} {item.table}.{item.command.name} fails with {failure.sqlstate}: {failure.message}"
+            f"{WORK[item.subtype]} {item.table}.{item.command.name} may fail with {failure.sqlstate}: {failure.message}"
             + (f" (views that read it: {views})" if views else ""),
             part=item.position,
         )
@@ -30,16 +30,17 @@ def check(subject: Subject) -> Iterator[Hit]:
 
 RULE = Rule(
     id="dependent-objects",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     condition="ALTER COLUMN TYPE or DROP COLUMN of a column that a view, rule, policy, trigger, generated column or"
     " publication uses; needs a connection",
-    effect="fails with SQLSTATE 0A000 or 2BP01; CASCADE would drop what depends on it, and its grants with it",
+    effect="0A000 or 2BP01, unless it is not so any more; CASCADE would drop what depends on it, and its grants with it",
     alternative="in one transaction: drop what depends on the column, change it, create the same again with its owner,"
     " grants and comments",
     without_sql="always: the view, rule, policy or trigger has to be written anew by its author: drop it, change the"
     " column, create it again, in one migration",
     source=DOCS + "ddl-depend.html",
     explains=STATES,
+    predicts=True,
     on=("alter_table_stmt",),
     subtypes=tuple(WORK),
     statement=check,

@@ -29,7 +29,7 @@ def _alternative(item: Alteration) -> str | None:
 
 RULE = Rule(
     id="foreign-key-not-valid-partitioned",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     condition="ADD FOREIGN KEY ... NOT VALID on a partitioned table",
     effect="fails with SQLSTATE 42809",
     alternative="add the foreign key NOT VALID to each partition and validate it there; then add it to the partitioned"
@@ -38,6 +38,7 @@ RULE = Rule(
     source="https://www.postgresql.org/docs/17/sql-altertable.html#SQL-ALTERTABLE-NOTES",
     versions="before 18",
     explains=("42809",),
+    predicts=True,
     on=("alter_table_stmt",),
     subtypes=("AT_AddConstraint",),
     statement=check,

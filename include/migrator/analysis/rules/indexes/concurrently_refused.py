@@ -25,7 +25,7 @@ def _create(subject: Subject) -> Iterator[Hit]:
     facts = subject.world.relation(subject.world.name(tree.relation))
     if tree.concurrent and facts is not None and facts.kind == "p":
         yield Hit(
-            f"{facts.name} is partitioned: CREATE INDEX CONCURRENTLY on it fails with 0A000",
+            f"{facts.name} is partitioned: CREATE INDEX CONCURRENTLY on it may fail with 0A000",
             help="ON ONLY the parent first, CONCURRENTLY on each partition, then ALTER INDEX ... ATTACH PARTITION",
             alternative_sql=on_partitions(subject.statement.node, subject.world),
         )
@@ -39,7 +39,7 @@ def _drop(subject: Subject) -> Iterator[Hit]:
     if len(objects) > 1 or enum(tree, "behavior") == "DROP_CASCADE":
         what = "of several indexes at once" if len(objects) > 1 else "with CASCADE"
         each = ((build("DROP INDEX CONCURRENTLY IF EXISTS idx", idx=parts),) for parts in objects)
-        yield Hit(f"DROP INDEX CONCURRENTLY {what} fails with 0A000", alternative_sql=script(*each))
+        yield Hit(f"DROP INDEX CONCURRENTLY {what} may fail with 0A000", alternative_sql=script(*each))
         return
     name = world.dotted(objects[0])
     found, index = world.index_of(name), world.relation(name)
@@ -47,7 +47,7 @@ def _drop(subject: Subject) -> Iterator[Hit]:
         plain = copy_of(subject.statement.node)
         plain.drop_stmt.concurrent = False
         yield Hit(
-            f"{name} is the index of a partitioned table: dropping it CONCURRENTLY fails with 0A000",
+            f"{name} is the index of a partitioned table: dropping it CONCURRENTLY may fail with 0A000",
             alternative_sql=script((plain,)),
         )
     elif found is not None and found[1].constraint:
@@ -65,7 +65,7 @@ def _constraint(name: str, table: RelationFacts) -> Iterator[Hit]:
         else build("ALTER TABLE tbl DROP CONSTRAINT con", tbl=range_var(table.name), con=constraint.name)
     )
     yield Hit(
-        f"{name} belongs to a constraint of {table.name}: dropping the index fails with 2BP01",
+        f"{name} belongs to a constraint of {table.name}: dropping the index may fail with 2BP01",
         help="drop the constraint: its index goes with it",
         alternative_sql=None if drop is None else script((drop,)),
     )
@@ -87,7 +87,8 @@ def _alter(subject: Subject) -> Iterator[Hit]:
             )
         elif facts is not None and facts.default_partition:
             yield Hit(
-                f"{parent} has a default partition ({facts.default_partition}): DETACH CONCURRENTLY fails with 55000",
+                f"{parent} has a default partition ({facts.default_partition}): DETACH CONCURRENTLY may fail with"
+                " 55000",
                 help="detach it without CONCURRENTLY, alone and with a short lock_timeout",
                 alternative_sql=script((plain,)),
             )
@@ -102,10 +103,12 @@ def _refresh(subject: Subject) -> Iterator[Hit]:
     plain = copy_of(subject.statement.node)
     plain.refresh_mat_view_stmt.concurrent = False
     if not facts.populated:
-        yield Hit(f"{view} holds no data yet: REFRESH CONCURRENTLY fails with 0A000", alternative_sql=script((plain,)))
+        yield Hit(
+            f"{view} holds no data yet: REFRESH CONCURRENTLY may fail with 0A000", alternative_sql=script((plain,))
+        )
     elif not any(_identifies_rows(item) for item in facts.indexes):
         yield Hit(
-            f"{view} has no unique index on plain columns without WHERE: REFRESH CONCURRENTLY fails with 55000",
+            f"{view} has no unique index on plain columns without WHERE: REFRESH CONCURRENTLY may fail with 55000",
             help="give it a UNIQUE index on the columns that tell its rows apart",
         )
 
@@ -123,7 +126,7 @@ _CHECKS: Mapping[str, Callable[[Subject], Iterator[Hit]]] = {
 
 RULE = Rule(
     id="concurrently-refused",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     condition="CONCURRENTLY with a partitioned table or its index, several indexes, CASCADE, a constraint's index, a "
     "default partition, or a materialized view without a unique index",
     effect="fails with 0A000, 2BP01 or 55000, whichever the server's version",
@@ -135,4 +138,5 @@ RULE = Rule(
     on=tuple(_CHECKS),
     subtypes=("AT_DetachPartition",),
     in_rollback=True,
+    predicts=True,
 )

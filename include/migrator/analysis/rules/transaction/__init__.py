@@ -9,6 +9,7 @@ from migrator.analysis.rules.transaction import (
     left_out,
     lock_order,
     lock_timeout,
+    may_fail,
     mixed_bookkeeping,
     mixed_transaction,
     needs_transaction,
@@ -27,7 +28,6 @@ from migrator.analysis.rules.transaction import (
     timeout_late,
     transaction_control,
     validate_at_once,
-    will_fail,
     wraparound_vacuum,
 )
 
@@ -37,7 +37,7 @@ RULES: tuple[Rule, ...] = (
     other_tools_row.RULE,
     text_reading.RULE,
     parameter.RULE,
-    will_fail.RULE,
+    may_fail.RULE,
     nesting.RULE,
     not_in_transaction.RULE,
     needs_transaction.RULE,

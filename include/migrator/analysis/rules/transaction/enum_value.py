@@ -49,9 +49,9 @@ def _uses(subject: Subject) -> Iterator[Hit]:
             continue
         yield Hit(
             f"the value '{tree.new_val}' of {'.'.join(parts)} is added in the same transaction (line"
-            f" {adding.statement.line}), so using it fails with 55P04"
+            f" {adding.statement.line}), so using it may fail with 55P04"
             + ("" if used else f", if it is meant as a value of {'.'.join(parts)} here"),
-            severity=Severity.ERROR if used else Severity.INFO,
+            severity=Severity.WARNING if used else Severity.INFO,
             alternative_sql=None if subject.nested else later(subject.statement.node),
         )
 
@@ -87,7 +87,7 @@ def _casts(cast: Node, value: str, type_name: str) -> bool:
 
 RULE = Rule(
     id="enum-value-in-same-transaction",
-    severity=Severity.ERROR,
+    severity=Severity.WARNING,
     condition="ALTER TYPE ... ADD VALUE and a later statement of the transaction that uses the value",
     effect="fails with 55P04, unsafe use of new value; PostgreSQL 17 allows it when the type itself is just as new",
     alternative="use the value in the next migration",
@@ -95,4 +95,5 @@ RULE = Rule(
     source=DOCS + "sql-altertype.html#SQL-ALTERTYPE-NOTES",
     aliases=("pgsafe:enum-value-used-in-transaction",),
     script=check,
+    predicts=True,
 )
