@@ -201,7 +201,7 @@ def _file(path: Path | str, server: Server, settings: Settings, args: argparse.N
     before, others = surroundings(Path(path), settings, server.past)
     facts, basis = server.look(sources.files, before.files)
     inspection = inspect(sources, Known(facts, basis, settings.assumed, before, others, settings.today))
-    return analysis_of(str(path), inspection, extra=server.findings(inspection.scripts))
+    return analysis_of(str(path), inspection, extra=server.findings(inspection.scripts, before))
 
 
 def _migration(version: Path | str, server: Server, settings: Settings, args: argparse.Namespace) -> Analysis:
@@ -220,5 +220,5 @@ def _migration(version: Path | str, server: Server, settings: Settings, args: ar
     before, others = (past.before(migration.version), past.others(migration.version)) if past else (NOTHING_BEFORE, ())
     facts, basis = server.look(sources.files, before.files)
     inspection = inspect(sources, Known(facts, basis, settings.assumed, before, others, settings.today))
-    extra = (*declared(migration.metadata, inspection), *server.findings(inspection.scripts))
+    extra = (*declared(migration.metadata, inspection), *server.findings(inspection.scripts, before))
     return analysis_of(str(version), inspection, extra=extra)

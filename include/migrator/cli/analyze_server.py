@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from migrator.analysis.estimate import Basis
+    from migrator.analysis.walk.pending import Before
     from migrator.analysis.walk.script import Script
     from migrator.database.session import Connection, Endpoint
     from migrator.facts.facts import CatalogFacts
@@ -81,7 +82,7 @@ class Server:
             self._pasts[root] = None if self._rows is None else Past(load_catalogue(root), self._rows)
         return self._pasts[root]
 
-    def findings(self, scripts: Sequence[Script]) -> tuple[Finding, ...]:
+    def findings(self, scripts: Sequence[Script], before: Before) -> tuple[Finding, ...]:
         """What the server refuses of them, and the rows that they would fail on."""
         if self._endpoint is None:
             return ()
@@ -91,7 +92,7 @@ class Server:
             from migrator.database.translate import translated
 
             with translated():
-                found += server_findings(self._session(self._endpoint, "validate"), scripts)
+                found += server_findings(self._session(self._endpoint, "validate"), scripts, before=before.files)
         if self._check_data:
             from migrator.analysis.data_checks import findings_of
 

@@ -1,4 +1,8 @@
-"""Findings about what the server refuses: syntax, names, privileges, each at its place in the file."""
+"""Findings about what the server refuses: syntax, names, privileges, each at its place in the file.
+
+An error is only what no file can mend: what the server's grammar refuses, and a name in a query that the target has not
+and that nothing earlier can make. All else is looked up before its time, so it is a warning, and the dry run decides.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from migrator.analysis.effects import World
 from migrator.analysis.server_check.made import Made
-from migrator.analysis.server_check.parsing import Refusal, compile_on_server, parse_on_server
-from migrator.analysis.server_check.privileges import missing_privileges, used_names
+from migrator.analysis.server_check.parsing import Refusal, compile_on_server, grammar_refuses, parse_on_server
+from migrator.analysis.server_check.privileges import missing_privileges
 from migrator.analysis.server_check.probes import probes_of
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.subject import Subject
+from migrator.analysis.walk.walk import walk
 from migrator.database.naming import names_of_target
 from migrator.database.translate import is_transient_sqlstate
 from migrator.parsing.statements import ParsedFile, ParsedStatement, block_body
@@ -50,13 +56,15 @@ class _Place:
         )
 
 
-def server_findings(conn: Connection, scripts: Iterable[Script]) -> Iterator[Finding]:
-    """`scripts` in the order in which they run.
+def server_findings(
+    conn: Connection, scripts: Iterable[Script], *, before: Iterable[ParsedFile] = ()
+) -> Iterator[Finding]:
+    """`scripts` in the order in which they run. `before`: files of earlier migrations that the target may not have yet.
 
     :raises psycopg.OperationalError: when the connection is lost.
     """
     _prepare(conn)
-    made = Made()
+    made = _made_by(before)
     with names_of_target(conn):
         for script in scripts:
             for subject in script.subjects:
@@ -64,7 +72,16 @@ def server_findings(conn: Connection, scripts: Iterable[Script]) -> Iterator[Fin
                 refusal, place = _refusal(conn, subject.statement), _Place(script.parsed, subject.statement)
                 found = [] if refusal is None else list(_told(conn, refusal, place, subject, made))
                 yield from found or _names(conn, place, subject, made)
-                made.add(subject)
+                made.add(subject, script)
+
+
+def _made_by(files: Iterable[ParsedFile]) -> Made:
+    made, world = Made(), World()
+    for file in files:
+        script, world = walk(file, world, wanted=None)
+        for subject in script.subjects:
+            made.add(subject, script)
+    return made
 
 
 def syntax_findings(conn: Connection, files: Iterable[ParsedFile]) -> Iterator[Finding]:
@@ -89,6 +106,8 @@ def _prepare(conn: Connection) -> None:
 def _refusal(conn: Connection, statement: ParsedStatement) -> Refusal | None:
     """What the server says to the statement, or to the body of the block that it is."""
     refusal = parse_on_server(conn, statement.sql)
+    if refusal is not None and refusal.is_syntax and not grammar_refuses(conn, statement.sql):
+        return refusal.of_analysis()
     body = block_body(statement.node) if refusal is None and statement.name == "do_stmt" else None
     if not body:
         return refusal
@@ -98,7 +117,7 @@ def _refusal(conn: Connection, statement: ParsedStatement) -> Refusal | None:
 def _told(conn: Connection, refusal: Refusal, place: _Place, subject: Subject, made: Made) -> Iterator[Finding]:
     if refusal.is_syntax:
         yield _syntax(conn, refusal, place)
-    elif subject.statement.name in (*_ANALYSED, "do_stmt"):
+    elif refusal.in_analysis or subject.statement.name in (*_ANALYSED, "do_stmt"):
         yield from _name(refusal, place, subject, made, refusal.offset)
 
 
@@ -125,7 +144,7 @@ def _names(conn: Connection, place: _Place, subject: Subject, made: Made) -> Ite
     )
     if extension is not None and not extension.available:
         message = f'extension "{extension.name}" is not available on this server'
-        yield place.finding(NAME_RULE, Severity.ERROR, message, "install its package on the server first")
+        yield place.finding(NAME_RULE, Severity.WARNING, message, "install its package on the server first")
     for probe in probes_of(subject.statement):
         refusal = parse_on_server(conn, probe.sql)
         if refusal is not None:
@@ -134,22 +153,22 @@ def _names(conn: Connection, place: _Place, subject: Subject, made: Made) -> Ite
             if found:
                 return  # the server, too, would stop at the first
     for lacking in missing_privileges(subject):
-        severity = Severity.ERROR if lacking.certain else Severity.WARNING
-        yield place.finding(PRIVILEGE_RULE, severity, lacking.message, lacking.help)
+        yield place.finding(PRIVILEGE_RULE, Severity.WARNING, lacking.message, lacking.help)
 
 
 def _name(refusal: Refusal, place: _Place, subject: Subject, made: Made, offset: int | None) -> Iterator[Finding]:
-    undefined = refusal.sqlstate in _UNDEFINED
-    if made.explains(refusal.message, used_names(subject), undefined=undefined):
+    undefined, statement = refusal.sqlstate in _UNDEFINED, subject.statement
+    if made.explains(refusal.sqlstate, refusal.message, statement):
         return
     if is_transient_sqlstate(refusal.sqlstate):
         message = f"the server could not look at this statement now: {refusal.message}"
         yield place.finding(UNCHECKED_RULE, Severity.WARNING, message, "try again later")
-    elif undefined or subject.statement.name in _ANALYSED:
+    elif undefined or statement.name in _ANALYSED:
         hint = refusal.hint or "check the spelling and the search path; it must exist before this statement"
         if offset is None:
-            offset = _offset_of(refusal.message, subject.statement.sql)
-        yield place.finding(NAME_RULE, Severity.ERROR, f"{refusal.message} ({refusal.sqlstate})", hint, offset)
+            offset = _offset_of(refusal.message, statement.sql)
+        severity = Severity.ERROR if undefined and statement.name in _ANALYSED else Severity.WARNING
+        yield place.finding(NAME_RULE, severity, f"{refusal.message} ({refusal.sqlstate})", hint, offset)
 
 
 def _offset_of(message: str, sql: str) -> int | None:

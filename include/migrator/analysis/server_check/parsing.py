@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from psycopg import pq
@@ -28,9 +28,15 @@ class Refusal:
     offset: int | None
     """Characters from the start of the text that was sent."""
 
+    in_analysis: bool = False
+    """The grammar takes it: what the server says, with whatever SQLSTATE, it says about the tables as they are now."""
+
     @property
     def is_syntax(self) -> bool:
-        return self.sqlstate in GRAMMAR_STATES
+        return self.sqlstate in GRAMMAR_STATES and not self.in_analysis
+
+    def of_analysis(self) -> Refusal:
+        return replace(self, in_analysis=True)
 
 
 def parse_on_server(conn: Connection, sql: str) -> Refusal | None:
@@ -40,6 +46,17 @@ def parse_on_server(conn: Connection, sql: str) -> Refusal | None:
     """
     result = conn.pgconn.prepare(b"", sql.encode())
     return _refusal(result)
+
+
+def grammar_refuses(conn: Connection, sql: str) -> bool:
+    """Whether it is the grammar that does not take a statement, and not the look at the tables which follows.
+
+    "INSERT has more expressions than target columns" is a syntax error, too (42601), and is not true any more once the
+    file has added a column. In the body of a function no statement is looked at before the function is made.
+    """
+    sql = _without_semicolon(sql)
+    refusal = parse_on_server(conn, f"CREATE FUNCTION pg_temp.f() RETURNS void BEGIN ATOMIC {sql}\n; END")
+    return refusal is not None and refusal.sqlstate in GRAMMAR_STATES
 
 
 def compile_on_server(conn: Connection, body: str) -> Refusal | None:

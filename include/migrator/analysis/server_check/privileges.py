@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from migrator.analysis.effects.world import World
 from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import RelationFacts
-from migrator.parsing.nodes import enum, find, strings
+from migrator.parsing.nodes import enum, strings
 
 _OWNER_OF = {
     "alter_table_stmt": "relation",
@@ -90,8 +90,3 @@ def _not_owner(found: RelationFacts, role: str, *, certain: bool = True) -> Miss
         f"let {found.owner} run it (the target's `role`), or GRANT {found.owner} TO {role}",
         certain=certain,
     )
-
-
-def used_names(subject: Subject) -> set[str]:
-    """Bare names of the relations that a statement mentions."""
-    return {item.relname for item in find(subject.statement.node, "RangeVar")}

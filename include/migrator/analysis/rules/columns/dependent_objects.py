@@ -33,7 +33,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     condition="ALTER COLUMN TYPE or DROP COLUMN of a column that a view, rule, policy, trigger, generated column or"
     " publication uses; needs a connection",
-    effect="0A000 or 2BP01, unless it is not so any more; CASCADE would drop what depends on it, and its grants with it",
+    effect="as a rule fails with 0A000 or 2BP01; CASCADE would drop what depends on it, and its grants with it",
     alternative="in one transaction: drop what depends on the column, change it, create the same again with its owner,"
     " grants and comments",
     without_sql="always: the view, rule, policy or trigger has to be written anew by its author: drop it, change the"

@@ -15,7 +15,8 @@ def check(script: Script) -> Iterator[Hit]:
         if subject.statement.transactional:
             continue
         if subject.nested:
-            yield Hit(f"{kind} cannot run inside a function or DO block", subject=subject)
+            message = f"{kind} cannot run inside a function or DO block"
+            yield Hit(message, severity=Severity.WARNING, subject=subject)  # it may be caught there, or not be reached
         elif subject.transactional:
             yield Hit(f"{kind} cannot run inside the transaction that is open here", subject=subject)
         elif script.transaction_wanted is True:
