@@ -129,6 +129,12 @@ class StatementTrace:
     """From the prediction, one sentence each."""
 
 
+ROLLBACK_CHECKS = ("rollback", "rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
+"""In the order in which the dry run makes them."""
+NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})
+"""Of a resumed migration: what was there before its first part is not in the snapshot."""
+
+
 @dataclass(frozen=True)
 class DryRunEvidence:
     plan_digest: str
@@ -152,6 +158,28 @@ class DryRunEvidence:
     finished_at: datetime
     irreversible: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def unproved(self) -> tuple[Check, ...]:
+        """What the metadata promises and the copy did not prove. Who declares to have no way back promises none."""
+        promised = [check for check in self.checks if not (self.irreversible and check.name in ROLLBACK_CHECKS)]
+        return tuple(check for check in promised if check.verdict is Verdict.UNVERIFIED)
+
+    @property
+    def stands(self) -> bool:
+        """Whether people may be asked about it: it passed; or a part of the migration is applied already, and all is
+        proved that still can be. Else who has half of a migration could never go on."""
+        if self.verdict is not Verdict.UNVERIFIED or not self.extra.get("resumed"):
+            return self.verdict is Verdict.PASSED
+        return all(one.verdict is Verdict.PASSED or one.name in NOT_COMPARABLE for one in self.checks)
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in words; "passed" alone stands for a proof of everything that was promised."""
+        missing = "; ".join(f"{check.name}: {check.detail}" for check in self.unproved)
+        if self.verdict is Verdict.PASSED:
+            return f"passed, but {missing}" if missing else "passed"
+        return f"not all is proved, {missing}" if self.stands else self.verdict.value
 
 
 @dataclass(frozen=True)

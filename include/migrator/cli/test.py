@@ -65,6 +65,7 @@ def _print(out: Output, trial: Trial, *, server: str) -> None:
         {
             "version": version,
             "verdict": evidence.verdict,
+            "outcome": evidence.outcome,
             "server_version": server,
             "dependencies": trial.before,
             "evidence": evidence,
@@ -89,7 +90,7 @@ def _print(out: Output, trial: Trial, *, server: str) -> None:
         for line in evidence.schema_diff:
             out.line(line, style="good" if line.startswith("+") else "bad" if line.startswith("-") else "warning")
     out.line()
-    out.line(f"{version}: {evidence.verdict}", style=STYLE[evidence.verdict])
+    out.line(f"{version}: {evidence.outcome}", style="warning" if evidence.unproved else STYLE[evidence.verdict])
 
 
 def _row(trace: StatementTrace) -> tuple[object, ...]:

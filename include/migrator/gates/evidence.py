@@ -21,9 +21,10 @@ def evidence_problems(plan: Plan, evidence: EvidenceBundle) -> tuple[str, ...]:
         found.append(f"the snapshot is of target {snapshot.target!r}, the plan is for {plan.target!r}")
     if {restore.snapshot_id, dry_run.snapshot_id} != {snapshot.id}:
         found.append("snapshot, restore test and dry run do not belong together")
-    for name, verdict in (("restore test", restore.verdict), ("dry run", dry_run.verdict)):
-        if verdict is not Verdict.PASSED:
-            found.append(f"the {name} is {verdict.value}")
+    if restore.verdict is not Verdict.PASSED:
+        found.append(f"the restore test is {restore.verdict.value}")
+    if not dry_run.stands:
+        found.append(f"the dry run is {dry_run.verdict.value}")
     return tuple(found)
 
 

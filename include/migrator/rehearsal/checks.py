@@ -8,7 +8,7 @@ from typing import Any
 from migrator import wording
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
-from migrator.evidence import Check, StatementTrace, TableFingerprint, Verdict
+from migrator.evidence import ROLLBACK_CHECKS, Check, StatementTrace, TableFingerprint, Verdict
 from migrator.gates import expected_changes
 from migrator.rehearsal.comparison import unpredicted_writes
 
@@ -16,29 +16,30 @@ NO_SCRIPT = "there is no rollback script: this migration cannot be undone"
 
 RESUMED = "a part of it was applied before the snapshot, so the rollback goes back further than to the snapshot"
 
-ROLLBACK_CHECKS = ("rollback", "rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
-"""In the order in which they are made."""
-NOT_REQUIRED = frozenset({"rollback_data"})
-"""Unverified is told to the reviewers and decides nothing: no script can bring back what was dropped."""
-NOT_REQUIRED_RESUMED = frozenset({"rollback_schema_equal"})
+IN_SNAPSHOT = "what was dropped is in the snapshot only"
 
 
-def verdict(checks: Sequence[Check], *, irreversible: bool, resumed: bool = False) -> Verdict:
+def verdict(checks: Sequence[Check], *, irreversible: bool) -> Verdict:
     """Failed when one check is; passed only when every check that could be asked for is.
 
     A migration without a rollback script has declared so (`rollback_available: false`), and its reviewers read it: then
-    the checks of the rollback are unverified, and the rest decides. A resumed one was applied in part before the
-    snapshot, so nothing can be compared with what was there before it.
+    the checks of the rollback are unverified, and the rest decides. What was dropped no script can bring back: that is
+    told beside the verdict. A resumed migration was applied in part before the snapshot, so nothing can be compared
+    with what was there before it: that is no proof, though it may go on (`DryRunEvidence.stands`).
     """
     if any(check.verdict is Verdict.FAILED for check in checks):
         return Verdict.FAILED
-    waived = NOT_REQUIRED | frozenset(ROLLBACK_CHECKS if irreversible else ())
-    if resumed:
-        waived |= NOT_REQUIRED_RESUMED
-    decisive = [check for check in checks if check.name not in waived]
+    waived = ROLLBACK_CHECKS if irreversible else ()
+    decisive = [check for check in checks if check.name not in waived and not _dropped(check)]
     if not decisive or any(check.verdict is not Verdict.PASSED for check in decisive):
         return Verdict.UNVERIFIED
     return Verdict.PASSED
+
+
+def _dropped(check: Check) -> bool:
+    return (
+        check.name == "rollback_data" and check.verdict is Verdict.UNVERIFIED and check.detail.startswith(IN_SNAPSHOT)
+    )
 
 
 def expected(promised: Mapping[str, Any], changes: SchemaDiff) -> Check:
@@ -111,7 +112,7 @@ def data_equal(
     if wrong:
         return Check("rollback_data", Verdict.FAILED, "the rollback loses data: " + "; ".join([*wrong, *gone]))
     if gone:
-        text = "what was dropped is in the snapshot only, the rollback gives back the structure: " + "; ".join(gone)
+        text = f"{IN_SNAPSHOT}, the rollback gives back the structure: {'; '.join(gone)}"
         return Check("rollback_data", Verdict.UNVERIFIED, text)
     good = (
         f"{wording.count(len(wanted), 'table')} with rows as before"

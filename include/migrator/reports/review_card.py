@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from migrator import wording
-from migrator.analysis.rules import PRIVILEGES
+from migrator.analysis.rules import PREDICTIONS, PRIVILEGES
+from migrator.analysis.walk.pending import CONFLICT, UNDECLARED
 from migrator.evidence import Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.gates import emergency
 from migrator.plan import LEFT_OUT, Author, Finding, Plan, PredictedLock, Severity, Source
@@ -15,9 +16,12 @@ from migrator.steps.kinds import irreversible
 from migrator.steps.suggestions import as_yaml
 
 MARK = {Verdict.PASSED: "✅ passed", Verdict.FAILED: "❌ FAILED", Verdict.UNVERIFIED: "⚠️ not verified"}
+BUT = "⚠️ passed, but:"
 
-ROLLBACK = ("rollback", "rollback_schema_equal")
+ROLLBACK, DATA = ("rollback", "rollback_schema_equal"), "rollback_data"
 """The checks of a dry run that together prove a rollback."""
+FORESEEN = PREDICTIONS | {CONFLICT, UNDECLARED}
+"""Rules that say what a server may refuse."""
 MATCH = {
     Match.CONFIRMED: "✅ confirmed",
     Match.MISMATCH: "⚠️ mismatch",
@@ -91,8 +95,16 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
         if names := [check.name for check in checks if check.verdict is verdict]:
             found.append(Markup(f"**{words}**: {text(', '.join(names))}"))
+    if bundle.dry_run.stands:
+        found += [Markup(f"**not proved**: {text(check.detail)}") for check in bundle.dry_run.unproved if check.detail]
     if irreversible(plan):
         found.append(Markup("**cannot be undone**: there is no rollback script"))
+    foretold = [item for item in plan.findings if item.rule in FORESEEN and item.severity is Severity.WARNING]
+    if foretold:
+        ran = any(check.name == "apply" and check.verdict is Verdict.PASSED for check in bundle.dry_run.checks)
+        said = "; ".join(f"line {item.line}: {item.message}" for item in foretold)
+        proof = "; on the restored copy **it ran**" if ran else ""
+        found.append(Markup(f"**may fail**, says the analysis: {text(said)}{proof}"))
     for severity in (Severity.ERROR, Severity.WARNING):
         findings = [finding for finding in plan.findings if finding.severity is severity]
         if findings:
@@ -190,16 +202,28 @@ def _proof(plan: Plan, bundle: EvidenceBundle) -> str:
         ),
         (
             "Dry run",
-            MARK[dry_run.verdict],
-            f"{wording.seconds(dry_run.seconds)} on production's data, {wording.size(dry_run.wal_bytes)} of WAL,"
-            f" as role {dry_run.role}",
+            BUT if dry_run.verdict is Verdict.PASSED and dry_run.unproved else MARK[dry_run.verdict],
+            f"{_but(dry_run.unproved)}{wording.seconds(dry_run.seconds)} on production's data,"
+            f" {wording.size(dry_run.wal_bytes)} of WAL, as role {dry_run.role}",
         ),
-        ("Rollback", _verdict(verdicts, *ROLLBACK), _rollback(plan, bundle)),
+        ("Rollback", _rollback_verdict(plan, bundle), _rollback(plan, bundle)),
         ("Apply again", _verdict(verdicts, "reapply", "reapply_schema_equal"), "after the rollback"),
         ("Expected changes", expected, _detail(verdicts, "expected_changes")),
         ("Assertions", assertions, wording.count(len(plan.assertions), "assertion")),
     ]
     return table(("What", "Result", ""), rows, solid=(0, 1))
+
+
+def _but(unproved: Sequence[Check]) -> str:
+    return "".join(f"{check.detail}; " for check in unproved)
+
+
+def _rollback_verdict(plan: Plan, bundle: EvidenceBundle) -> str:
+    """The script may give back the schema, and not the rows."""
+    checks = {check.name: check for check in bundle.dry_run.checks}
+    proved = _verdict(checks, *ROLLBACK, DATA)
+    only_data = proved == MARK[Verdict.UNVERIFIED] and _verdict(checks, *ROLLBACK) == MARK[Verdict.PASSED]
+    return BUT if only_data and not irreversible(plan) else proved
 
 
 def _verdict(checks: dict[str, Check], *names: str) -> str:
@@ -223,7 +247,8 @@ def _rollback(plan: Plan, bundle: EvidenceBundle) -> str:
         return wrong[0].detail
     took = bundle.dry_run.rollback_seconds
     duration = "" if took is None else f" in {wording.seconds(took)}"
-    return f"gives back the very schema from before{duration}"
+    data = [check for check in bundle.dry_run.checks if check.name == DATA and check.verdict is not Verdict.PASSED]
+    return f"{_but(data)}gives back the very schema from before{duration}"
 
 
 def _findings(findings: Iterable[Finding]) -> str:

@@ -31,6 +31,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import (
+    ROLLBACK_CHECKS,
     Check,
     DryRunEvidence,
     RestoreEvidence,
@@ -132,9 +133,9 @@ def rehearse(
             rehearsal.judge_writes(forwards.traces + backwards.traces)
             rehearsal.judge_server(before)
             evidence = rehearsal.evidence(forwards.traces, backwards.traces)
-    log.info("dry run of %s %s in %.1f s", plan.version, evidence.verdict, time.monotonic() - started)
+    log.info("dry run of %s %s in %.1f s", plan.version, evidence.outcome, time.monotonic() - started)
     failed = [check for check in evidence.checks if check.verdict is Verdict.FAILED]
-    if evidence.verdict is not Verdict.PASSED:
+    if not evidence.stands:
         problems = tuple(f"{check.name}: {check.detail}" for check in failed or evidence.checks)
         cause = rehearsal.error
         raise DryRunFailed(
@@ -175,7 +176,7 @@ class _Rehearsal:
         before = self._open(book)
         if not self._timed("apply", lambda: self._apply(book, forwards)):
             self._look_for_rows()
-            self._not_reached("expected_changes", "assertions", *dry_run_checks.ROLLBACK_CHECKS)
+            self._not_reached("expected_changes", "assertions", *ROLLBACK_CHECKS)
             return
         self.seconds = self.checks[-1].seconds
         after = self._schema()
@@ -186,7 +187,7 @@ class _Rehearsal:
         if not self.resumed:
             self._judge_changes(self.changes)
         if irreversible(self.plan):
-            self._not_reached(*dry_run_checks.ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
+            self._not_reached(*ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
             return
         if not self._timed("rollback", lambda: self._roll_back(book, backwards)):
             self._not_reached("rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
@@ -220,7 +221,7 @@ class _Rehearsal:
         return DryRunEvidence(
             plan_digest=self.plan.digest,
             snapshot_id=self.original.snapshot_id,
-            verdict=dry_run_checks.verdict(self.checks, irreversible=irreversible(self.plan), resumed=self.resumed),
+            verdict=dry_run_checks.verdict(self.checks, irreversible=irreversible(self.plan)),
             checks=tuple(self.checks),
             statements=forwards,
             rollback_statements=backwards,

@@ -44,6 +44,7 @@ class PgMigrationDryRunOperator(PgMigrationOperator):
                 context,
                 evidence,
                 verdict=evidence.verdict.value,
+                outcome=evidence.outcome,
                 seconds=evidence.seconds,
                 rollback_seconds=evidence.rollback_seconds,
                 wal_bytes=evidence.wal_bytes,

@@ -8,10 +8,10 @@ import pytest
 
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
-from migrator.evidence import Check, Match, ObservedLock, StatementTrace, TableFingerprint, Verdict
+from migrator.evidence import ROLLBACK_CHECKS, Check, Match, ObservedLock, StatementTrace, TableFingerprint, Verdict
 from migrator.plan import PredictedLock, Statement
 from migrator.rehearsal.checks import (
-    ROLLBACK_CHECKS,
+    IN_SNAPSHOT,
     data_equal,
     schema_equal,
     surprises,
@@ -19,6 +19,8 @@ from migrator.rehearsal.checks import (
     writes_predicted,
 )
 from migrator.rehearsal.comparison import judged
+from tests.evidence import make_bundle
+from tests.factories import make_plan
 
 P, F, U = Verdict.PASSED, Verdict.FAILED, Verdict.UNVERIFIED
 NOTHING = SchemaDiff(())
@@ -28,7 +30,7 @@ NOTHING = SchemaDiff(())
     "found, irreversible, wanted",
     [
         ({"apply": P}, False, P),
-        ({"apply": P, "rollback_data": U}, False, P),
+        ({"apply": P, "rollback_data": U}, False, U),
         ({"apply": P, "rollback_data": F}, False, F),
         ({"apply": P, "reapply": U}, False, U),
         ({"apply": P, **dict.fromkeys(ROLLBACK_CHECKS, U)}, True, P),
@@ -40,6 +42,41 @@ NOTHING = SchemaDiff(())
 )
 def test_verdict(found: dict[str, Verdict], irreversible: bool, wanted: Verdict) -> None:
     assert verdict([Check(name, one) for name, one in found.items()], irreversible=irreversible) is wanted
+
+
+def test_what_was_dropped_is_told_and_anything_else_is_no_pass() -> None:
+    lost = [Check("apply", P), Check("rollback_data", U, f"{IN_SNAPSHOT}, the rollback gives back the structure: t")]
+    assert verdict(lost, irreversible=False) is P
+    for check in ROLLBACK_CHECKS:
+        assert verdict([Check("apply", P), Check(check, U, "not reached")], irreversible=False) is U
+        assert verdict([Check("apply", P), Check(check, U, "not reached")], irreversible=True) is P
+
+
+@pytest.mark.parametrize(
+    "found, resumed, irreversible, stands, outcome",
+    [
+        ({"apply": P}, False, False, True, "passed"),
+        ({"rollback_data": U}, False, False, True, f"passed, but rollback_data: {IN_SNAPSHOT}"),
+        ({"rollback": U}, False, False, False, "unverified"),
+        ({"rollback": F}, True, False, False, "failed"),
+        (dict.fromkeys(ROLLBACK_CHECKS, U), False, True, True, "passed"),
+        ({"rollback_schema_equal": U}, True, False, True, f"not all is proved, rollback_schema_equal: {IN_SNAPSHOT}"),
+        ({"rollback_schema_equal": U}, False, False, False, "unverified"),
+        ({"rollback_schema_equal": U, "reapply": U}, True, False, False, "unverified"),
+    ],
+)
+def test_passed_alone_is_a_proof_of_all_that_was_promised(
+    found: dict[str, Verdict], resumed: bool, irreversible: bool, stands: bool, outcome: str
+) -> None:
+    checks = tuple(Check(name, one, IN_SNAPSHOT) for name, one in {"apply": P, **found}.items())
+    evidence = replace(
+        make_bundle(make_plan()).dry_run,
+        checks=checks,
+        verdict=verdict(checks, irreversible=irreversible),
+        irreversible=irreversible,
+        extra={"resumed": resumed},
+    )
+    assert (evidence.stands, evidence.outcome) == (stands, outcome)
 
 
 def test_no_table_written_is_no_table_lost() -> None:

@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, Verdict
-from migrator.plan import LEFT_OUT, Finding, LeftOut, Plan, Severity
+from migrator.plan import LEFT_OUT, MAY_FAIL, Finding, LeftOut, Plan, Severity
 from migrator.rehearsal.comparison import judged
 from migrator.reports.markup import Markup
 from migrator.reports.markup import text as escaped
@@ -65,6 +65,7 @@ def test_the_worst_comes_first() -> None:
     assert found == (
         "**failed**: assertions",
         "**could not be verified**: content",
+        "**not proved**: no key",
         "**cannot be undone**: there is no rollback script",
         "1 warning of the analysis, 1 of them allowed by the author",
         "**rewritten**, and locked meanwhile: public.messages",
@@ -75,6 +76,35 @@ def test_the_worst_comes_first() -> None:
     assert "⚠️ **Look twice at this**\n\n- **failed**: assertions\n" in text
     assert "| ACCESS EXCLUSIVE on public.messages | ⚠️\u00a0mismatch | public.messages |" in text
     assert "slow **Allowed by the author**: small" in text
+
+
+def test_what_only_the_snapshot_has_is_no_plain_pass() -> None:
+    plan = make_plan()
+    lost = "what was dropped is in the snapshot only, the rollback gives back the structure: public.t is not there"
+    bundle = bundle_of(plan, checks=(*PASSED, Check("rollback_data", Verdict.UNVERIFIED, lost)))
+    text = card(plan, bundle)
+    assert f"- **not proved**: {lost}" in text
+    for row in ("Dry run", "Rollback"):
+        assert f"| ⚠️\u00a0passed,\u00a0but: | {lost}; " in row_of(text, row)
+    assert "Everything that was checked there passed" not in text
+
+
+def test_a_resumed_migration_is_not_called_passed() -> None:
+    plan = make_plan()
+    checks = (Check("apply", Verdict.PASSED), Check("rollback_schema_equal", Verdict.UNVERIFIED, "half is applied"))
+    bundle = make_bundle(plan, checks=checks, verdict=Verdict.UNVERIFIED, extra={"resumed": True})
+    text = card(plan, bundle)
+    assert "- **not proved**: half is applied" in text
+    assert "⚠️\u00a0not\u00a0verified" in row_of(text, "Dry run")
+    assert "⚠️\u00a0not\u00a0verified" in row_of(text, "Rollback")
+
+
+@pytest.mark.parametrize("ran, said", [(True, "; on the restored copy **it ran**"), (False, "")])
+def test_what_may_fail_is_told_with_what_the_copy_says(ran: bool, said: str) -> None:
+    told = Finding(MAY_FAIL, Severity.WARNING, "may fail with 42P01: no t", file="a.sql", line=3)
+    plan = make_plan(findings=(told,))
+    bundle = bundle_of(plan, checks=PASSED if ran else PASSED[1:])
+    assert f"**may fail**, says the analysis: line 3: may fail with 42P01: no t{said}" in concerns(plan, bundle)
 
 
 def test_predicted_locks_are_no_surprise() -> None:
