@@ -182,6 +182,10 @@ class RelationFacts:
     """Qualified names of its extended statistics."""
     row_type_used: bool = False
     """Whether a column of another table has this table's rows as its type."""
+    options: tuple[str, ...] = ()
+    """Of a view, as the catalog has them: "security_invoker=true"."""
+    kept: tuple[str, ...] = ()
+    """Statements that give owner, grants and comment to one that is made anew."""
 
 
 F = TypeVar("F")
@@ -214,6 +218,8 @@ class FunctionFacts:
     """Of SQL and PL/pgSQL functions outside pg_catalog: CREATE FUNCTION as pg_get_functiondef() writes it."""
     oid: int = 0
     owned: bool = True
+    kept: tuple[str, ...] = ()
+    """Statements that give owner, grants and comment to one that is made anew, and take EXECUTE from PUBLIC."""
 
 
 @frozen

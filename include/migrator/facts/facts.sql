@@ -398,6 +398,36 @@ SELECT
             AND d.refobjid IN (c.reltype, (SELECT t.typarray FROM pg_catalog.pg_type AS t WHERE t.oid = c.reltype))
     ) AS row_type_used,
     o.rolname AS owner,
+    CASE WHEN c.relkind = 'v' THEN coalesce(c.reloptions, '{}') ELSE '{}' END AS options,
+    CASE
+        WHEN c.relkind IN ('i', 'I', 't') THEN '{}'
+        ELSE
+            CASE
+                WHEN o.rolname <> %(role)s
+                    THEN ARRAY[format('ALTER %%s %%s OWNER TO %%I', w.kind, c.oid::regclass, o.rolname)]
+                ELSE '{}'
+            END
+            || ARRAY(
+                SELECT
+                    format(
+                        'GRANT %%s ON %%s %%s TO %%s%%s',
+                        pg_catalog.string_agg(g.privilege_type, ', ' ORDER BY g.privilege_type),
+                        CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+                        c.oid::regclass,
+                        CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END,
+                        CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+                    )
+                FROM pg_catalog.aclexplode(c.relacl) AS g
+                WHERE g.grantee <> c.relowner
+                GROUP BY g.grantee, g.is_grantable
+                ORDER BY g.grantee, g.is_grantable
+            )
+            || ARRAY(
+                SELECT format('COMMENT ON %%s %%s IS %%L', w.kind, c.oid::regclass, b.description)
+                FROM pg_catalog.pg_description AS b
+                WHERE b.objoid = c.oid AND b.classoid = 'pg_catalog.pg_class'::regclass AND b.objsubid = 0
+            )
+    END AS kept,
     am.amname AS access_method,
     ts.spcname AS tablespace,
     CASE WHEN c.reloftype <> 0 THEN pg_catalog.format_type(c.reloftype, null) END AS of_type,
@@ -418,6 +448,11 @@ FROM everything AS e
 INNER JOIN pg_catalog.pg_class AS c ON e.oid = c.oid
 INNER JOIN pg_catalog.pg_namespace AS s ON c.relnamespace = s.oid
 INNER JOIN pg_catalog.pg_roles AS o ON c.relowner = o.oid
+CROSS JOIN LATERAL (
+    SELECT CASE c.relkind
+        WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE'
+    END AS kind
+) AS w
 LEFT JOIN pg_catalog.pg_am AS am ON c.relam = am.oid
 LEFT JOIN pg_catalog.pg_tablespace AS ts ON c.reltablespace = ts.oid
 LEFT JOIN pg_catalog.pg_index AS i ON c.oid = i.indexrelid
@@ -700,6 +735,38 @@ SELECT
         ELSE ''
     END AS body,
     pg_catalog.pg_has_role(%(role)s, p.proowner, 'USAGE') AS owned,
+    CASE
+        WHEN s.nspname = 'pg_catalog' OR p.prokind NOT IN ('f', 'p', 'w') THEN '{}'
+        ELSE
+            CASE
+                WHEN pg_catalog.pg_get_userbyid(p.proowner) <> %(role)s THEN ARRAY[format(
+                    'ALTER ROUTINE %%s OWNER TO %%I', p.oid::regprocedure, pg_catalog.pg_get_userbyid(p.proowner)
+                )]
+                ELSE '{}'
+            END
+            || CASE
+                WHEN p.proacl IS NOT NULL AND NOT EXISTS (
+                    SELECT FROM pg_catalog.aclexplode(p.proacl) AS g WHERE g.grantee = 0
+                ) THEN ARRAY[format('REVOKE EXECUTE ON ROUTINE %%s FROM PUBLIC', p.oid::regprocedure)]
+                ELSE '{}'
+            END
+            || ARRAY(
+                SELECT
+                    format(
+                        'GRANT EXECUTE ON ROUTINE %%s TO %%I%%s', p.oid::regprocedure,
+                        pg_catalog.pg_get_userbyid(g.grantee),
+                        CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+                    )
+                FROM pg_catalog.aclexplode(p.proacl) AS g
+                WHERE g.grantee NOT IN (0, p.proowner)
+                ORDER BY g.grantee
+            )
+            || ARRAY(
+                SELECT format('COMMENT ON ROUTINE %%s IS %%L', p.oid::regprocedure, b.description)
+                FROM pg_catalog.pg_description AS b
+                WHERE b.objoid = p.oid AND b.classoid = 'pg_catalog.pg_proc'::regclass AND b.objsubid = 0
+            )
+    END AS kept,
     ARRAY(
         SELECT pg_catalog.format_type(t.oid, null)
         FROM unnest(p.proargtypes::oid []) WITH ORDINALITY AS t (oid, position)

@@ -136,6 +136,8 @@ class _Relations:
             owned_by=found.name(self._owners.get(oid)),
             statistics=tuple(item["name"] for item in self._of(oid, "statistics")),
             row_type_used=row["row_type_used"],
+            options=tuple(row["options"] or ()),
+            kept=tuple(row["kept"] or ()),
         )
 
 

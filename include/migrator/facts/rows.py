@@ -41,6 +41,7 @@ def functions(rows: Sequence[Row]) -> dict[str, tuple[FunctionFacts, ...]]:
                 row["body"],
                 row["oid"],
                 row["owned"],
+                tuple(row["kept"] or ()),
             )
         )
     return {name: tuple(items) for name, items in groups.items()}

@@ -161,7 +161,7 @@ def test_validation_at_once_is_one_of_the_same_transaction(files: list[str], fou
     assert ("validate-in-same-transaction" in {finding.rule for finding in inspection.findings}) is found
 
 
-@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.bad and one.rule in PRIVILEGES], ids=str)
+@pytest.mark.parametrize("example", [one for one in BAD if one.rule in PRIVILEGES], ids=str)
 def test_privileges_are_of_high_risk_and_told_first(example: Example) -> None:
     inspection = inspect(Sources((example.parsed,)))
     assert inspection.classification.risk is Risk.HIGH

@@ -14,6 +14,7 @@ from migrator.analysis.rules.privileges import (
     grant_public,
     half_known,
     ledger_touched,
+    lost_rights,
     other_databases,
     other_sessions,
     ownership,
@@ -47,4 +48,5 @@ RULES: tuple[Rule, ...] = (
     untrusted_code.RULE,
     catalog_rows.RULE,
     half_known.RULE,
+    lost_rights.RULE,
 )

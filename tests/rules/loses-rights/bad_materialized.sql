@@ -1,0 +1,3 @@
+-- another schema: what is kept
+DROP MATERIALIZED VIEW m;
+CREATE MATERIALIZED VIEW m AS SELECT id FROM t;

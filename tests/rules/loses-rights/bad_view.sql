@@ -1,0 +1,3 @@
+-- another schema: what is kept
+DROP VIEW w;
+CREATE VIEW w AS SELECT id FROM t WHERE id > 0;

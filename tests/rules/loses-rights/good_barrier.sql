@@ -1,0 +1,1 @@
+CREATE OR REPLACE VIEW v WITH (security_barrier) AS SELECT id FROM t WHERE id > 0;
