@@ -48,7 +48,10 @@ def after_apply(trial: Trial, version: str, original: Schema) -> tuple[str, ...]
 
 def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], original: Schema) -> tuple[str, ...]:
     """Pure."""
-    several = len(set(original.objects.get("owner", {}).values())) > 1
+    owners = original.objects.get("owner", {})
+    several = (
+        len({owner for key, owner in owners.items() if not key.startswith("schema ")}) > 1
+    )  # `public` is the server's
     by_oid = {(one.kind, one.oid): one for one in before.values()}
     told: list[str] = []
     for key, now in after.items():
@@ -59,7 +62,7 @@ def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], origina
         had = old.grants if old.oid == now.oid else _as_on_target(old, original)
         told += sorted(_may(now, grant, "may now") for grant in now.grants - had)
         told += sorted(_may(now, grant, "may no longer") for grant in had - now.grants)
-        owner = original.objects.get("owner", {}).get(key)
+        owner = owners.get(key)
         if old.oid != now.oid and several and owner is not None and now.owner == old.owner:
             told.append(f"{now.name} is made anew: it belonged to {owner}, now to the role that applies the migration")
         told += _words(old, now)
