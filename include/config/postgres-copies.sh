@@ -5,7 +5,7 @@
 set -eu
 psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
     --set role="$ROLE" --set password="$ROLE_PASSWORD" <<'SQL'
-CREATE ROLE :"role" LOGIN CREATEDB CREATEROLE NOSUPERUSER PASSWORD :'password';
+CREATE ROLE :"role" LOGIN CREATEDB CREATEROLE BYPASSRLS NOSUPERUSER PASSWORD :'password';
 GRANT pg_monitor TO :"role";
 REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE postgres TO :"role";

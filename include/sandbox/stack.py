@@ -53,7 +53,7 @@ class Stack:
             server.start()
         self.ensure_role(self.production, OWNER, "LOGIN CREATEDB")
         self.ensure_role(self.production, APPLICATION, "LOGIN")
-        self.ensure_role(self.copies, COPIES, "LOGIN CREATEDB CREATEROLE")
+        self.ensure_role(self.copies, COPIES, "LOGIN CREATEDB CREATEROLE BYPASSRLS")
         self.ensure_role(self.copies, AIRFLOW, "LOGIN")
         # GRANTs in a dump name this role.
         self.ensure_role(self.copies, APPLICATION, "NOLOGIN")

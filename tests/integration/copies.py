@@ -35,7 +35,7 @@ RUN = RunContext(run_id="run-1", version="001_test", target="test", actor="teste
 def make_copy(copies: Endpoint, script: str = SHOP) -> Endpoint:
     role = CopyRole(COPY, copies)
     with session.connect(copies, purpose="restore") as conn:
-        made = restored.create(conn, role, run=RUN, encoding="UTF8", lc_collate="C", lc_ctype="C")
+        made = restored.create(conn, role, run=RUN)
         with psycopg.connect(role.on(COPY).conninfo) as as_role:
             as_role.execute(script.encode())
         seal(conn, role, made)

@@ -258,7 +258,7 @@ def test_other_runs_come_and_go_meanwhile(copies: Endpoint, copies_server: Serve
         other = replace(RUN, run_id="run-2")
         role = CopyRole(restored.new_name(other), copies)
         with session.connect(copies, purpose="restore") as admin:
-            made = restored.create(admin, role, run=other, encoding="UTF8", lc_collate="C", lc_ctype="C")
+            made = restored.create(admin, role, run=other)
             with trial_database(copies, made):
                 assert census.differences(before, census.take(conn, trial.copy.databases)) == ()
             restored.drop(admin, made)

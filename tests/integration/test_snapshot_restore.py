@@ -338,7 +338,7 @@ def test_a_database_that_took_the_copys_place_stays(
         assert copy_databases(copies) == [name]
 
 
-@pytest.mark.parametrize("stopped_at", ["copy_role.CopyRole._verifier", "copies.settle", "copies._give_public"])
+@pytest.mark.parametrize("stopped_at", ["copy_role.CopyRole._verifier", "copies.settle", "copies._give_schemas"])
 @pytest.mark.parametrize("who", ["retry", "teardown", "reaper"])
 def test_whatever_a_killed_attempt_has_left_goes(
     source: Endpoint, copies: Endpoint, target: Target, monkeypatch: pytest.MonkeyPatch, stopped_at: str, who: str

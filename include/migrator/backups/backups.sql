@@ -11,15 +11,6 @@ select
     end::text as lsn,
     pg_catalog.current_database()::text as dbname;
 
--- name: locale
--- A copy with another encoding or locale sorts and compares differently.
-select
-    pg_catalog.pg_encoding_to_char(d.encoding)::text as encoding,
-    d.datcollate::text as lc_collate,
-    d.datctype::text as lc_ctype
-from pg_catalog.pg_database as d
-where d.datname = pg_catalog.current_database();
-
 -- name: missing_roles
 -- Which of these roles are not on this server.
 select r.name

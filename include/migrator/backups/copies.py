@@ -21,6 +21,7 @@ from psycopg import sql as pgsql
 
 from migrator.backups import copy_role
 from migrator.backups.copy_role import CopyRole
+from migrator.backups.copy_template import Locale, Template
 from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import EnvironmentFault, MigratorError, Refused
@@ -31,6 +32,7 @@ LOG = logging.getLogger(__name__)
 LIFETIME = timedelta(days=2)
 """A copy that is older belongs to nobody; a review that takes longer does not need it."""
 SUFFIX = "_try"
+DEFAULT = Locale()
 LONGEST_STEM = 42
 """With the random part and the suffix of the clone: 63 bytes."""
 
@@ -85,9 +87,13 @@ def new_name(run: RunContext) -> str:
     return f"{stem}_{secrets.token_hex(8)}"
 
 
-def create(conn: Connection, role: CopyRole, *, run: RunContext, encoding: str, lc_collate: str, lc_ctype: str) -> Copy:
-    """An empty database in which the role may make everything; the copies of earlier attempts are dropped before. The
-    role may log in until it is closed.
+def create(
+    conn: Connection, role: CopyRole, *, run: RunContext, locale: Locale = DEFAULT, template: Template | None = None
+) -> Copy:
+    """A database without tables in which the role may make everything; the copies of earlier attempts are dropped
+    before. The role may log in until it is closed.
+
+    :param template: of this very locale, with what only an administrator can make.
 
     :raises EnvironmentFault: we may not create databases or roles, or the locale is not on this server.
     """
@@ -96,14 +102,15 @@ def create(conn: Connection, role: CopyRole, *, run: RunContext, encoding: str, 
     wanted = Copy(role.name, 0, run.run_id, run.version, run.target, run.clock() + LIFETIME)
     role.create(conn, mark=wanted.mark)
     copy = next(one for one in _all(conn) if one.name == role.name)
-    command = pgsql.SQL(
-        "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {} ALLOW_CONNECTIONS false"
-    ).format(pgsql.Identifier(copy.name), *map(pgsql.Literal, (encoding, lc_collate, lc_ctype)))
+    origin = pgsql.Identifier(template.name if template is not None else "template0")
+    command = pgsql.SQL("CREATE DATABASE {} TEMPLATE {} {} ALLOW_CONNECTIONS false").format(
+        pgsql.Identifier(copy.name), origin, locale.options
+    )
     try:
         with session.translated():
             conn.execute(command)
         settle(conn, copy, copy.name)
-        _give_public(role.copies.with_database(copy.name), copy)
+        _give_schemas(role.copies.with_database(copy.name), copy)
     except MigratorError as exc:
         drop(conn, copy)
         if exc.fields.get("sqlstate") not in ("42501", "22023"):
@@ -135,11 +142,12 @@ def spoil(conn: Connection, copy: Copy) -> None:
         conn.execute(pgsql.SQL("COMMENT ON ROLE {} IS {}").format(pgsql.Identifier(copy.name), mark))
 
 
-def _give_public(database: Endpoint, copy: Copy) -> None:
+def _give_schemas(database: Endpoint, copy: Copy) -> None:
+    """`public`, and those that a template brings for its extensions."""
     with session.connect(database, purpose="restore") as conn, session.translated():
-        row = conn.execute(_query("owner_of_public")).fetchone()
-        if row is not None and row[0]:
-            conn.execute(pgsql.SQL("ALTER SCHEMA public OWNER TO {}").format(pgsql.Identifier(copy.name)))
+        for (name,) in conn.execute(_query("schemas_to_give")).fetchall():
+            command = pgsql.SQL("ALTER SCHEMA {} OWNER TO {}")
+            conn.execute(command.format(pgsql.Identifier(name), pgsql.Identifier(copy.name)))
 
 
 def own(conn: Connection, name: str, run: RunContext) -> Copy:

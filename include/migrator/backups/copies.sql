@@ -55,11 +55,13 @@ where
     and not d.datname = any(%(own)s::text [])
 order by d.datname;
 
--- name: owner_of_public
--- From PostgreSQL 15 on the database's owner has it, before that the superuser that made the cluster.
-select pg_catalog.pg_has_role(n.nspowner, 'USAGE') as may_give
+-- name: schemas_to_give
+-- From PostgreSQL 15 on the database's owner has `public`, before that the superuser that made the cluster.
+select n.nspname::text as name
 from pg_catalog.pg_namespace as n
-where n.nspname = 'public';
+where
+    pg_catalog.pg_has_role(n.nspowner, 'USAGE') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+order by n.nspname;
 
 -- name: others_in_it
 -- Until PostgreSQL 15 a role may let others be members of itself.

@@ -32,6 +32,9 @@ TAIL_LINES = 12
 SERVICE = "migrator"
 ENVIRONMENT = {"password": "PGPASSWORD", "options": "PGOPTIONS"}
 """Parameters whose value may hold anything, and libpq's variable for each."""
+PINNED = "-c idle_session_timeout=0 -c quote_all_identifiers=off"
+"""The programs lift every other limit of a session: a parallel worker is idle until there is work for it. Both settings
+are in each release that we know."""
 SECRET = ("sslpassword", "oauth_client_secret")
 """Secrets for which libpq has no variable: they go by our service file, or stand in that of the user."""
 
@@ -68,6 +71,7 @@ def connection_by_service(endpoint: Endpoint) -> Iterator[tuple[str, dict[str, s
     knows no quoting (https://www.postgresql.org/docs/current/libpq-pgservice.html).
     """
     parts = {key: str(value) for key, value in conninfo_to_dict(endpoint.conninfo).items() if value is not None}
+    parts["options"] = " ".join([parts["options"], PINNED] if "options" in parts else [PINNED])
     secrets = {ENVIRONMENT[key]: parts.pop(key) for key in ENVIRONMENT if key in parts}
     theirs = parts.pop("service", None)
     if theirs is not None:  # libpq reads one service, and theirs may be all that tells where the server is

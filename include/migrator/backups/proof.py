@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from migrator.backups.contract import Restored
+from migrator.backups.copy_template import Template
 from migrator.database import fingerprint, queries, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, ROLE_KINDS, Schema
 from migrator.database.schema_diff import diff
@@ -63,12 +64,35 @@ def _between(first: int | None, value: int | None, last: int | None) -> bool:
     return min(first, last) <= value <= max(first, last)
 
 
-def comparable(wanted: Schema, found: Schema, *, grants: bool) -> tuple[Schema, Schema]:
-    """Both without what a restore by another role cannot give back. Pure."""
+def comparable(
+    wanted: Schema, found: Schema, *, grants: bool, template: Template | None = None
+) -> tuple[Schema, Schema]:
+    """Both without what a restore by another role cannot give back, and without what the template holds for others.
+    Pure."""
     kinds = [*NOT_RESTORED]
     if not grants or wanted.objects.get("default_privileges"):
         kinds.append("grant")
-    return wanted.without(*kinds), found.without(*kinds)
+    return wanted.without(*kinds), _without_surplus(wanted, found, template).without(*kinds)
+
+
+def _without_surplus(wanted: Schema, found: Schema, template: Template | None) -> Schema:
+    if template is None:
+        return found
+    names = set(template.extensions)
+    held = {
+        "extension": names,
+        "schema": {one.schema for one in template.extensions.values()},
+        "comment": {f"extension {name}" for name in names},
+    }
+    objects = {
+        kind: {
+            name: text
+            for name, text in names.items()
+            if name in wanted.objects.get(kind, {}) or name.replace('"', "") not in held.get(kind, ())
+        }
+        for kind, names in found.objects.items()
+    }
+    return Schema({kind: names for kind, names in objects.items() if names}, found.part_of)
 
 
 def prove(
@@ -78,6 +102,8 @@ def prove(
     missing: Sequence[str],
     restored: Restored,
     log: logging.Logger,
+    *,
+    template: Template | None = None,
 ) -> tuple[Check, ...]:
     """Content of all tables, positions of all sequences, and the schema: of the copy, and as the record has them."""
     checks = [*restored.checks]
@@ -91,10 +117,13 @@ def prove(
         good = f"{len(record.sequences)} sequences at the same position"
         checks.append(_check("sequences", compare_sequences(record, fingerprint.sequences(conn)), good, started))
         started = time.monotonic()
-        here, there = comparable(wanted, schema.read(conn, exclude=(LEDGER_SCHEMA,)), grants=not missing)
+        read = schema.read(conn, exclude=(LEDGER_SCHEMA,))
+        here, there = comparable(wanted, read, grants=not missing, template=template)
         good = f"equal; not compared: {', '.join(kind.replace('_', ' ') for kind in NOT_RESTORED)}"
         if missing:
             good += f"; privileges not restored, because these roles are not on this server: {', '.join(missing)}"
+        if template is not None:
+            good += f'; made from the template database "{template.name}"'
         if restored.left_out:
             good += f"; {len(restored.left_out)} entries left out"
         checks.append(_check("schema", diff(here, there).lines(), good, started))

@@ -106,7 +106,9 @@ def _prepare(server: Server) -> Endpoint:
     with psycopg.connect(server.conninfo(), autocommit=True) as conn:
         role = pgsql.Identifier(ROLE)
         conn.execute(
-            pgsql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}").format(role, pgsql.Literal(password))
+            pgsql.SQL("CREATE ROLE {} LOGIN CREATEDB CREATEROLE BYPASSRLS PASSWORD {}").format(
+                role, pgsql.Literal(password)
+            )
         )
         conn.execute("REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC")
         conn.execute(pgsql.SQL("GRANT CONNECT ON DATABASE postgres TO {}").format(role))
@@ -119,7 +121,7 @@ def _database(server: Server, copies: Endpoint) -> tuple[CopyRole, Copy]:
     run = RunContext(run_id="trial", version="trial", target="", actor="trial")
     role = CopyRole(restored.new_name(run), copies)
     with session.connect(copies, purpose="restore") as conn:
-        copy = restored.create(conn, role, run=run, encoding="UTF8", lc_collate="C", lc_ctype="C")
+        copy = restored.create(conn, role, run=run)
     with psycopg.connect(server.conninfo(copy.name), autocommit=True) as conn:
         # PostgreSQL 14 lets everybody create in `public`, 15 and later only the owner: as the owner on all of them.
         conn.execute(pgsql.SQL("ALTER SCHEMA public OWNER TO {}").format(pgsql.Identifier(copy.name)))

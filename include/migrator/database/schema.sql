@@ -1,7 +1,7 @@
 -- Everything that a schema consists of, read from the catalogs of PostgreSQL 14 to 18.
 -- Each query gives (kind, schema, name, definition, part_of), free of OIDs. All are run with a search_path of pg_catalog,
 -- so that the server writes every name with its schema. Columns that only some majors have are read through to_jsonb.
--- Members of extensions are left out: the extension and its version stand for them.
+-- Members of extensions are left out: the extension and its version stand for them. Options are sorted, as pg_dump does.
 
 -- name: database
 -- A copy must be created with the same encoding and locale, or text sorts and compares differently.
@@ -13,9 +13,10 @@ cross join lateral (
         ('collate', d.datcollate::text),
         ('ctype', d.datctype::text),
         ('provider', coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c')),
-        ('locale', coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale', ''))
+        ('locale', coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale', '')),
+        ('rules', pg_catalog.to_jsonb(d) ->> 'daticurules')
 ) as v (name, definition)
-where d.datname = pg_catalog.current_database();
+where d.datname = pg_catalog.current_database() and v.definition is not null;
 
 -- name: setting
 -- Settings of this database and of roles in it. Values of custom settings may be secrets: only their hash is kept.
@@ -91,7 +92,10 @@ select
         (
             select
                 'server ' || pg_catalog.quote_ident(s.srvname)
-                || coalesce(' options (' || pg_catalog.array_to_string(f.ftoptions, ', ') || ')', '')
+                || coalesce(' options (' || (
+            select pg_catalog.string_agg(o.option, ', ' order by o.option collate "C")
+            from pg_catalog.unnest(f.ftoptions) as o (option)
+        ) || ')', '')
             from pg_catalog.pg_foreign_table as f inner join pg_catalog.pg_foreign_server as s on f.ftserver = s.oid
             where f.ftrelid = c.oid
         )
@@ -173,7 +177,10 @@ select
             from pg_catalog.unnest(a.attoptions) as o (option)
         ) || ')',
         'statistics ' || nullif(pg_catalog.to_jsonb(a) ->> 'attstattarget', '-1'),
-        'options (' || pg_catalog.array_to_string(a.attfdwoptions, ', ') || ')'
+        'options (' || (
+            select pg_catalog.string_agg(o.option, ', ' order by o.option collate "C")
+            from pg_catalog.unnest(a.attfdwoptions) as o (option)
+        ) || ')'
     ),
     'table ' || a.relid::regclass::text
 from attribute as a
@@ -703,7 +710,10 @@ select
     'foreign_server', null::text, pg_catalog.quote_ident(s.srvname),
     pg_catalog.concat_ws(
         ' ', 'wrapper', pg_catalog.quote_ident(w.fdwname), s.srvtype, s.srvversion,
-        'options (' || pg_catalog.array_to_string(s.srvoptions, ', ') || ')'
+        'options (' || (
+            select pg_catalog.string_agg(o.option, ', ' order by o.option collate "C")
+            from pg_catalog.unnest(s.srvoptions) as o (option)
+        ) || ')'
     ),
     null::text
 from pg_catalog.pg_foreign_server as s

@@ -130,6 +130,8 @@ def settings_for(
         "DateStyle": "ISO, YMD",
         "search_path": OWN_PATH,
         "standard_conforming_strings": "on",
+        # Definitions as the server writes them are compared between servers.
+        "quote_all_identifiers": "off",
         "synchronous_commit": "on",
         "default_transaction_isolation": "read committed",
         "default_transaction_read_only": "on" if purpose in READING else "off",

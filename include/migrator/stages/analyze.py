@@ -208,6 +208,8 @@ def run_analyze(
         clock=run.clock,
     )
     plan = plan.with_findings((*plan.findings, *refused)) if refused else plan
+    if endpoint is not None and target is not None and not plan.already_applied:
+        plan = plan.with_findings((*plan.findings, *_obstacles(endpoint, copies)))
     gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
     if gone and target is not None and not plan.already_applied:
         plan = history.with_gone(plan, gone, approvers=may_approve)
@@ -247,6 +249,13 @@ def _facts(endpoint: Endpoint, parsed: Parsed, before: Before, copies: Endpoint 
     measured = known_or_default(copies)
     with connect(endpoint, purpose="observe") as conn:
         return look(conn, parsed.sources.files, role=endpoint.role, measured=measured, others=before.files)
+
+
+def _obstacles(endpoint: Endpoint, copies: Endpoint | None) -> tuple[Finding, ...]:
+    """What the snapshot or the restore would end with, hours later."""
+    from migrator.backups import obstacle_facts, obstacles
+
+    return obstacles.findings(*obstacle_facts.look(endpoint, copies))
 
 
 def _refused(endpoint: Endpoint, parsed: Parsed) -> tuple[Finding, ...]:

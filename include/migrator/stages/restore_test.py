@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from migrator.backups import copies as restored
-from migrator.backups import proof, providers
+from migrator.backups import copy_template, obstacle_facts, obstacles, proof, providers
 from migrator.backups.contract import Backup, Place
 from migrator.backups.copies import Copy
 from migrator.backups.copy_role import CopyRole
@@ -57,21 +57,19 @@ def run(
         _elsewhere(conn, record, target, log)
         require_isolated(conn)
         missing = proof.missing_roles(conn, wanted)
+        facts = obstacle_facts.server(conn)
+    like = obstacles.described(wanted)
+    obstacles.refuse(
+        obstacles.of_server(like, facts), what=f"snapshot {record.id} cannot be restored on the server for copies"
+    )
+    template = copy_template.choose(facts.templates, like.locale, like.extensions)
     made: Copy | None = None
 
     def prepare() -> None:
         """Only now may the copy of an earlier attempt go: this backup can take its place."""
         nonlocal made
-        database = wanted.objects.get("database", {})
         with session.connect(copies, purpose="restore", version=run.version) as conn:
-            made = restored.create(
-                conn,
-                role,
-                run=run,
-                encoding=database.get("encoding", "UTF8"),
-                lc_collate=database.get("collate", "C"),
-                lc_ctype=database.get("ctype", "C"),
-            )
+            made = restored.create(conn, role, run=run, locale=like.locale, template=template)
 
     try:
         try:
@@ -83,7 +81,7 @@ def run(
                 _seal(copies, role, made)
         log.info("restored %s as %s in %.1f s", record.id, role.name, done.seconds)
         started = time.monotonic()
-        checks = proof.prove(record, wanted, endpoint, missing, done, log)
+        checks = proof.prove(record, wanted, endpoint, missing, done, log, template=template)
         proof_seconds = time.monotonic() - started
         proof.refuse_differences(record, checks)
     except BaseException:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from migrator.backups import providers
+from migrator.backups import obstacle_facts, obstacles, providers
 from migrator.backups.contract import Place, Wanted
 from migrator.backups.storage import Storage, local_storage
 from migrator.database import fingerprint, queries, schema, session
@@ -49,6 +49,7 @@ def run(
 
     :param storage: where to keep it; taken from the target when it is a directory.
     :param programs: directory of pg_dump; looked for when None.
+    :raises Refused: the role cannot read all of it.
     :raises ProgramFailed, ConnectionLost, EnvironmentFault: no snapshot was kept.
     """
     started = time.monotonic()
@@ -59,6 +60,9 @@ def run(
     ) as conn:
         server_version = conn.info.server_version
         identifier = session.system_identifier(conn)
+        obstacles.refuse(
+            obstacles.of_source(obstacle_facts.source(conn)), what=f"there can be no snapshot of {target.name!r}"
+        )
         with session.translated():
             conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             before = fingerprint.sequences(conn)

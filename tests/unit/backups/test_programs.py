@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from migrator.backups.programs import connection_by_service
+from migrator.backups.programs import PINNED, connection_by_service
 from migrator.database.session import Endpoint
 
 SECRETS = {"password": "p@ss 'word", "sslpassword": "of-the-key", "options": "-c my.secret=1"}
@@ -22,7 +22,7 @@ def test_no_secret_stands_on_a_command_line() -> None:
         path = Path(env["PGSERVICEFILE"])
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert "sslpassword=of-the-key\n" in path.read_text()
-        assert (env["PGPASSWORD"], env["PGOPTIONS"]) == (SECRETS["password"], SECRETS["options"])
+        assert (env["PGPASSWORD"], env["PGOPTIONS"]) == (SECRETS["password"], f"{SECRETS['options']} {PINNED}")
         assert SECRETS["password"] not in path.read_text()
     assert not path.exists()
     assert not set(SECRETS.values()) & set(os.environ.values())
@@ -34,7 +34,7 @@ def test_a_service_of_their_own_is_named() -> None:
         env,
     ):
         assert conninfo_to_dict(shown) == {"service": "theirs", "dbname": "copy", "sslrootcert": "/ca"}
-        assert env == {}
+        assert env == {"PGOPTIONS": PINNED}
 
 
 @pytest.mark.parametrize("uri", ["postgresql://migrator:p@ss@db.example.com/shop", "postgresql://migrator:s@db/shop"])

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from migrator.backups import manifest, retention
+from migrator.backups import manifest, obstacle_facts, retention
 from migrator.backups.contract import Backup, Capabilities, Place, Restored, Wanted
 from migrator.backups.programs import client_programs, connection_by_service, run
+from migrator.backups.table_of_contents import entry_of, is_left_out
+from migrator.database import session
 from migrator.database.session import Endpoint
 from migrator.embedded.programs import Programs
 from migrator.errors import EnvironmentFault, ProgramFailed, UsageError
@@ -35,6 +37,7 @@ CAPABILITIES = Capabilities(
         "user mappings",
         "settings of databases and roles",
         "grants, where a role that they name is not on the other server",
+        "what a template database of the other server has already: extensions, and privileges on their members",
     ),
     rights=("CONNECT", "SELECT on every table, sequence and large object", "no row level security on what it reads"),
 )
@@ -189,12 +192,15 @@ def _restore(
     """Seconds, and the entries of the dump that were left out."""
     source = folder / DUMP
     entries = programs.run("pg_restore", "--list", source).splitlines()
-    left_out = tuple(line.split(None, 3)[3] for line in entries if _is_foreign(line, privileges))
+    with session.connect(endpoint, purpose="observe") as conn:  # not as the role of a copy, which may log in once
+        held = obstacle_facts.held(conn)
+    dropped = {line for line in entries if is_left_out(line, privileges=privileges, held=held)}
+    left_out = tuple(entry_of(line) for line in entries if line in dropped)
     with (
         connection_by_service(endpoint) as (conninfo, env),
         tempfile.NamedTemporaryFile("w", prefix="migrator-toc-", suffix=".list") as listing,
     ):
-        listing.write("\n".join(line for line in entries if not _is_foreign(line, privileges)) + "\n")
+        listing.write("\n".join(line for line in entries if line not in dropped) + "\n")
         listing.flush()
         seconds = run(
             programs,
@@ -210,12 +216,3 @@ def _restore(
             env=env,
         )
     return seconds, left_out
-
-
-def _is_foreign(line: str, privileges: bool) -> bool:
-    """A line of the table of contents: "<id>; <catalog> <oid> <KIND> <schema> <name> <owner>"."""
-    if line.startswith(";") or ";" not in line:
-        return False
-    rest = line.split(None, 3)[3] if len(line.split(None, 3)) == 4 else ""
-    kinds = ("DEFAULT ACL ", "PUBLICATION ", "SUBSCRIPTION ", "EVENT TRIGGER ", "USER MAPPING ")
-    return rest.startswith(kinds) or (not privileges and rest.startswith("ACL "))
