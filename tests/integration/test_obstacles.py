@@ -7,6 +7,7 @@ One server is source and server for copies, of the release that has PostgreSQL's
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -264,19 +265,26 @@ def test_analyze_tells_it_first(make: Make, copies: Endpoint, target: Target, tm
     assert [one.rule for one in obstacles.findings(*obstacle_facts.look(source, nowhere))] == ["no-snapshot"]
 
 
-def test_settings_of_a_database_change_neither_dump_nor_proof(make: Make, copies: Endpoint, target: Target) -> None:
+def test_settings_change_neither_dump_nor_proof(
+    make: Make, copies: Endpoint, target: Target, contrib: Server
+) -> None:
     """Names in quotation marks would be a difference between the servers; a worker that is idle would be ended."""
     source = make(
-        "GRANT CREATE ON SCHEMA public TO migrator; ALTER DATABASE shop SET quote_all_identifiers = on;"
-        "ALTER DATABASE shop SET idle_session_timeout = 300",
+        "GRANT CREATE ON SCHEMA public TO migrator; ALTER DATABASE shop SET quote_all_identifiers = on",
         "CREATE TABLE tenant (id bigint PRIMARY KEY, name text DEFAULT lower('X'), CHECK (length(name) < 9));"
-        "CREATE VIEW v AS SELECT id FROM tenant; CREATE INDEX ON tenant (lower(name));"
-        "INSERT INTO tenant SELECT generate_series(1, 100000)",
+        "CREATE VIEW v AS SELECT id FROM tenant; CREATE INDEX ON tenant (lower(name)); CREATE INDEX ON tenant (name);"
+        "INSERT INTO tenant SELECT generate_series(1, 400000); CREATE TABLE small (id bigint);"
+        "INSERT INTO small SELECT generate_series(1, 9); CREATE INDEX ON small (id)",
     )
-    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
-        conn.execute("ALTER ROLE restorer SET idle_session_timeout = 300")
+    with psycopg.connect(contrib.conninfo(), autocommit=True) as conn:
+        conn.execute("ALTER SYSTEM SET idle_session_timeout = 100")
+        conn.execute("SELECT pg_reload_conf()")
+    time.sleep(0.2)
+    with psycopg.connect(contrib.conninfo("shop"), autocommit=True) as conn:
+        assert conn.execute("SHOW idle_session_timeout").fetchone() == ("100ms",)
     try:
         assert restored(source, copies, target).verdict is Verdict.PASSED
     finally:
-        with psycopg.connect(copies.conninfo, autocommit=True) as conn:
-            conn.execute("ALTER ROLE restorer RESET idle_session_timeout")
+        with psycopg.connect(contrib.conninfo(), autocommit=True) as conn:
+            conn.execute("ALTER SYSTEM RESET idle_session_timeout")
+            conn.execute("SELECT pg_reload_conf()")
