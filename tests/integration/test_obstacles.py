@@ -6,6 +6,7 @@ One server is source and server for copies, of the release that has PostgreSQL's
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from migrator.backups import obstacle_facts, obstacles
 from migrator.backups.obstacles import Server as CopiesServer
 from migrator.backups.obstacles import Source
 from migrator.catalogue.catalogue import load_catalogue
+from migrator.cli import main
 from migrator.database import session
 from migrator.database.session import Endpoint
 from migrator.embedded.download import find_or_download
@@ -160,7 +162,9 @@ def test_what_only_a_superuser_can_create_comes_from_a_template(
         "postgres_fdw",
     }
     assert len(told) == 3, "uuid-ossp is trusted"
-    with pytest.raises(Refused, match=r"(?s)only a superuser can create.*migrator check --target"):
+    with pytest.raises(
+        Refused, match=r"(?s)only a superuser can create.*migrator check --target NAME --template-script"
+    ):
         restored(source, copies, target)
 
     script = obstacles.script(*before)
@@ -265,9 +269,7 @@ def test_analyze_tells_it_first(make: Make, copies: Endpoint, target: Target, tm
     assert [one.rule for one in obstacles.findings(*obstacle_facts.look(source, nowhere))] == ["no-snapshot"]
 
 
-def test_settings_change_neither_dump_nor_proof(
-    make: Make, copies: Endpoint, target: Target, contrib: Server
-) -> None:
+def test_settings_change_neither_dump_nor_proof(make: Make, copies: Endpoint, target: Target, contrib: Server) -> None:
     """Names in quotation marks would be a difference between the servers; a worker that is idle would be ended."""
     source = make(
         "GRANT CREATE ON SCHEMA public TO migrator; ALTER DATABASE shop SET quote_all_identifiers = on",
@@ -288,3 +290,87 @@ def test_settings_change_neither_dump_nor_proof(
         with psycopg.connect(contrib.conninfo(), autocommit=True) as conn:
             conn.execute("ALTER SYSTEM RESET idle_session_timeout")
             conn.execute("SELECT pg_reload_conf()")
+
+
+TARGETS = """
+targets:
+  shop:
+    environment: development
+    connection: shop
+    copies_connection: copies
+    storage: {storage}
+"""
+
+
+def test_check_tells_it_and_prints_the_script(
+    contrib: Server, make: Make, copies: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = make("CREATE EXTENSION dblink")
+    root = write(tmp_path / "migrations", {"001_test": "CREATE TABLE later (id bigint PRIMARY KEY);\n"})
+    targets, connections = tmp_path / "targets.yaml", tmp_path / "connections.yaml"
+    targets.write_text(TARGETS.format(storage=tmp_path))
+    connections.write_text(json.dumps({"shop": source.conninfo, "copies": copies.conninfo}))
+    arguments = ["check", "--migrations", str(root), "--target", "shop", "--targets", str(targets)]
+    arguments += ["--connections", str(connections)]
+    assert main(arguments) == 1
+    told = capsys.readouterr().out
+    assert 'target shop: error: no-restore: the target has the extension "dblink" 1.2' in told
+    assert "--template-script" in told
+    assert main([*arguments, "--template-script"]) == 0
+    run_script(contrib, capsys.readouterr().out, tmp_path)
+    assert main(arguments) == 0
+    assert main(["check", "--migrations", str(root), "--template-script"]) == 2
+    assert main([*arguments[:-2], "--dsn", source.conninfo, "--template-script"]) == 2
+    assert "--copies DSN" in capsys.readouterr().err
+    assert main([*arguments[:-2], "--dsn", source.conninfo, "--copies", copies.conninfo, "--template-script"]) == 0
+
+
+ICU = "LOCALE_PROVIDER icu ICU_LOCALE 'de-AT' LC_COLLATE 'C' LC_CTYPE 'C'"
+
+
+def test_a_copy_has_the_provider_and_the_locale(
+    contrib: Server, make: Make, copies: Endpoint, target: Target, tmp_path: Path
+) -> None:
+    if not facts_of_server(copies).icu:
+        pytest.skip(f"PostgreSQL {contrib.programs.version} ({contrib.programs.bindir}) was built without ICU")
+    source = make(
+        "CREATE EXTENSION dblink; GRANT CREATE ON SCHEMA public TO migrator",
+        "CREATE TABLE word (w text PRIMARY KEY); INSERT INTO word VALUES ('a'), ('B'), ('ä'), ('z')",
+        ICU,
+    )
+    run_script(contrib, obstacles.script(*facts(source, copies)), tmp_path)
+    copy = restored(source, copies, target).copy_database
+    with psycopg.connect(copies.with_database(copy).conninfo) as conn:
+        assert conn.execute("SELECT string_agg(w, '' ORDER BY w) FROM word").fetchone() == ("aäBz",)
+        row = conn.execute(
+            "SELECT datlocprovider, daticulocale FROM pg_database WHERE datname = current_database()"
+        ).fetchone()
+    assert row == (b"i", "de-AT") or row == ("i", "de-AT")
+    with psycopg.connect(contrib.conninfo("shop"), autocommit=True) as conn:
+        conn.execute("DROP EXTENSION dblink")
+        conn.execute("ALTER DATABASE copies_utf8_icu_de_at IS_TEMPLATE false")
+    assert restored(source, copies, target).verdict is Verdict.PASSED, "from template0"
+
+
+def facts_of_server(copies: Endpoint) -> CopiesServer:
+    with session.connect(copies, purpose="observe") as conn:
+        return obstacle_facts.server(conn)
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_bytes_that_are_not_utf8_are_dumped_as_they_lie(
+    make: Make, copies: Endpoint, target: Target, encoding: str
+) -> None:
+    source = make(
+        "GRANT CREATE ON SCHEMA public TO migrator",
+        "CREATE TABLE word (id bigint PRIMARY KEY, w text);"
+        "INSERT INTO word SELECT g, convert_from('\\xe4'::bytea, current_setting('server_encoding')) || g"
+        " FROM generate_series(1, 9) AS g",
+        f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'",
+    )
+    copy = restored(source, copies, target).copy_database
+    with psycopg.connect(copies.with_database(copy).conninfo) as conn:
+        row = conn.execute(
+            "SELECT encode(convert_to(w, current_setting('server_encoding')), 'hex') FROM word"
+        ).fetchone()
+    assert row == ("e431",)

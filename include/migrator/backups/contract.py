@@ -59,6 +59,8 @@ class Wanted:
     """Sorts by time; says whose it is."""
     endpoint: Endpoint
     server_major: int
+    encoding: str = "UTF8"
+    """Of the copy's texts. SQL_ASCII: bytes of which nobody knows what they mean, so they stay as they are."""
     exported: str | None = None
     """Of pg_export_snapshot(), held open by the caller until `create` is back."""
     while_waiting: Callable[[], None] = lambda: None

@@ -14,8 +14,13 @@ from migrator.errors import MigratorError
 LOG = logging.getLogger(__name__)
 
 
-def look(endpoint: Endpoint, copies: Endpoint | None, *, log: logging.Logger = LOG) -> tuple[Source, Server | None]:
-    """None: the server for copies does not answer, and what it lacks is told when it does."""
+def look(
+    endpoint: Endpoint, copies: Endpoint | None, *, required: bool = False, log: logging.Logger = LOG
+) -> tuple[Source, Server | None]:
+    """None: the server for copies does not answer, and what it lacks is told when it does; not when it is `required`.
+
+    :raises ConnectionLost, EnvironmentFault: no answer.
+    """
     with session.connect(endpoint, purpose="snapshot") as conn:
         there = source(conn)
     if copies is None:
@@ -24,6 +29,8 @@ def look(endpoint: Endpoint, copies: Endpoint | None, *, log: logging.Logger = L
         with session.connect(copies, purpose="observe") as conn:
             return there, server(conn)
     except MigratorError as exc:
+        if required:
+            raise
         log.warning("nobody knows yet whether a snapshot can be restored on %s: %s", copies.label, exc)
         return there, None
 

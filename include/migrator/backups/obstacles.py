@@ -186,7 +186,7 @@ def _extensions(source: Source, server: Server) -> Iterator[Obstacle]:
             yield Obstacle(
                 f"the target has the extension {one.words}, which {why}",
                 "let an administrator of the server for restored copies make a template database that holds it:"
-                " `migrator check --target` prints the script",
+                " `migrator check --target NAME --template-script` prints how",
                 template=True,
             )
 

@@ -1,13 +1,15 @@
-"""`migrator check`: everything that can be said about the files without a database, all at once."""
+"""`migrator check`: everything that can be said about the files without a database, all at once.
+
+With `--target`, also what keeps that database from being snapshotted and restored.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from migrator.cli import options
+from migrator.cli import check_target, options
 from migrator.errors import InvalidInput
 from migrator.problems import Problem
 from migrator.run import system_clock
@@ -24,12 +26,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("versions", nargs="*", metavar="VERSION", help="check only these; default: all")
     options.add_catalogue_arguments(parser)
-    parser.add_argument(
-        "--targets",
-        type=Path,
-        metavar="FILE",
-        help=f"the targets file (default: {options.DEFAULT_TARGETS}, if it is there)",
-    )
+    check_target.add_arguments(parser)
     parser.add_argument("--no-sql", action="store_true", help="look at the YAML files only, not at the SQL")
     parser.add_argument("--strict", action="store_true", help="warnings count as findings, too")
 
@@ -38,6 +35,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
     from migrator.catalogue.catalogue import load_catalogue
     from migrator.history.past import Past
 
+    if args.template_script:
+        return check_target.print_script(args, out)
     catalogue = load_catalogue(options.catalogue_root(args), cache=args.cache)
     problems: list[Problem] = []
     targets = None
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         problems.extend(error.problems)
     chosen, wrong = _chosen(catalogue, args.versions)
     problems.extend(wrong)
-    findings: list[Finding] = []
+    findings: list[Finding] = [*check_target.findings(args)]
     past = Past(catalogue)
     for migration in chosen:
         problems.extend(_schedule_problems(migration, targets))

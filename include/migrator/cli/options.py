@@ -130,7 +130,7 @@ def endpoint(args: argparse.Namespace, *, required: bool = True) -> Endpoint | N
     if args.connections is not None:
         if chosen is None:
             raise errors.UsageError("--connections needs --target NAME")
-        conninfo = _connections(args.connections).get(chosen.name)
+        conninfo = connections(args.connections).get(chosen.name)
         if conninfo is None:
             raise errors.UsageError(f"{args.connections}: has no connection for target {chosen.name!r}")
     else:
@@ -140,7 +140,7 @@ def endpoint(args: argparse.Namespace, *, required: bool = True) -> Endpoint | N
     return Endpoint(conninfo=conninfo, role=chosen.role, search_path=chosen.search_path, name=chosen.name)
 
 
-def _connections(path: Path) -> Mapping[str, str]:
+def connections(path: Path) -> Mapping[str, str]:
     from migrator.input import yaml_source
 
     document = yaml_source.read(path)

@@ -60,9 +60,8 @@ def run(
     ) as conn:
         server_version = conn.info.server_version
         identifier = session.system_identifier(conn)
-        obstacles.refuse(
-            obstacles.of_source(obstacle_facts.source(conn)), what=f"there can be no snapshot of {target.name!r}"
-        )
+        source = obstacle_facts.source(conn)
+        obstacles.refuse(obstacles.of_source(source), what=f"there can be no snapshot of {target.name!r}")
         with session.translated():
             conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             before = fingerprint.sequences(conn)
@@ -77,6 +76,7 @@ def run(
                 name,
                 endpoint,
                 server_version // 10_000,
+                encoding="SQL_ASCII" if source.locale.encoding == "SQL_ASCII" else "UTF8",
                 exported=exported,
                 while_waiting=lambda: facts.append(_read(conn, log)),
             ),

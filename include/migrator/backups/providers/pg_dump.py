@@ -177,7 +177,7 @@ def _dump(wanted: Wanted, folder: Path, *, programs: Programs, jobs: int, compre
             f"--compress={level}",
             f"--snapshot={wanted.exported}",
             f"--lock-wait-timeout={LOCK_WAIT}",
-            "--encoding=UTF8",
+            f"--encoding={wanted.encoding}",
             "--no-password",
             *role,
             f"--dbname={conninfo}",
