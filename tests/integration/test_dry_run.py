@@ -41,6 +41,7 @@ from tests.integration.copies import COPY, SHOP, check_of, copy_of, failed, logg
 
 ALL_CHECKS = (
     "apply",
+    "later_backup",
     "rollback",
     "rollback_schema_equal",
     "rollback_data",
@@ -177,8 +178,9 @@ def test_a_rollback_that_fails(copies: Endpoint, copy: Endpoint) -> None:
     assert (error.file, error.line, error.sqlstate) == ("001_test_rollback.sql", 2, "42P01")
     assert verdicts(error.evidence) == {
         "apply": "passed",
+        "later_backup": "passed",
         "rollback": "failed",
-        **dict.fromkeys(ALL_CHECKS[2:], "unverified"),
+        **dict.fromkeys(ALL_CHECKS[3:], "unverified"),
         "server": "passed",
     }
 
@@ -237,7 +239,8 @@ def test_without_a_rollback_script(copies: Endpoint, copy: Endpoint) -> None:
     assert evidence.rollback_seconds is None
     assert verdicts(evidence) == {
         "apply": "passed",
-        **dict.fromkeys(ALL_CHECKS[1:], "unverified"),
+        "later_backup": "passed",
+        **dict.fromkeys(ALL_CHECKS[2:], "unverified"),
         "server": "passed",
     }
     assert "cannot be undone" in check_of(evidence, "rollback").detail

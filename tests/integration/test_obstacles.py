@@ -369,7 +369,7 @@ def test_bytes_that_are_not_utf8_are_dumped_as_they_lie(
         f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'",
     )
     copy = restored(source, copies, target).copy_database
-    with psycopg.connect(copies.with_database(copy).conninfo) as conn:
+    with psycopg.connect(copies.with_database(copy).conninfo, client_encoding="utf8") as conn:
         row = conn.execute(
             "SELECT encode(convert_to(w, current_setting('server_encoding')), 'hex') FROM word"
         ).fetchone()

@@ -13,7 +13,8 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -31,7 +32,7 @@ LOG = logging.getLogger(__name__)
 
 LIFETIME = timedelta(days=2)
 """A copy that is older belongs to nobody; a review that takes longer does not need it."""
-SUFFIX = "_try"
+SUFFIX, SCRATCH = "_try", "_bak"
 DEFAULT = Locale()
 LONGEST_STEM = 42
 """With the random part and the suffix of the clone: 63 bytes."""
@@ -64,9 +65,9 @@ class Copy:
         )
 
     @property
-    def databases(self) -> tuple[str, str]:
-        """The clone of it that a dry run works on, and the copy itself."""
-        return trial_name(self.name), self.name
+    def databases(self) -> tuple[str, str, str]:
+        """What a backup of the clone is restored into, the clone of it that a dry run works on, and the copy itself."""
+        return scratch_name(self.name), trial_name(self.name), self.name
 
     @property
     def mark_of_database(self) -> str:
@@ -79,6 +80,10 @@ class Copy:
 def trial_name(copy: str) -> str:
     """The clone's name, 63 bytes at most. Whoever drops a copy drops this one, too: a killed dry run leaves it."""
     return copy.encode()[: 63 - len(SUFFIX)].decode(errors="ignore") + SUFFIX
+
+
+def scratch_name(copy: str) -> str:
+    return copy.encode()[: 63 - len(SCRATCH)].decode(errors="ignore") + SCRATCH
 
 
 def new_name(run: RunContext) -> str:
@@ -102,15 +107,8 @@ def create(
     wanted = Copy(role.name, 0, run.run_id, run.version, run.target, run.clock() + LIFETIME)
     role.create(conn, mark=wanted.mark)
     copy = next(one for one in _all(conn) if one.name == role.name)
-    origin = pgsql.Identifier(template.name if template is not None else "template0")
-    command = pgsql.SQL("CREATE DATABASE {} TEMPLATE {} {} ALLOW_CONNECTIONS false").format(
-        pgsql.Identifier(copy.name), origin, locale.options
-    )
     try:
-        with session.translated():
-            conn.execute(command)
-        settle(conn, copy, copy.name)
-        _give_schemas(role.copies.with_database(copy.name), copy)
+        _make(conn, role.copies, copy, copy.name, locale, template)
     except MigratorError as exc:
         drop(conn, copy)
         if exc.fields.get("sqlstate") not in ("42501", "22023"):
@@ -120,6 +118,34 @@ def create(
             " source's locale"
         ) from None
     return copy
+
+
+@contextmanager
+def scratch(copies: Endpoint, copy: Copy, *, locale: Locale, template: Template | None) -> Iterator[str]:
+    """One more database of a copy's role, empty and for so long only."""
+    name = scratch_name(copy.name)
+    remove = pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name))
+    with session.connect(copies, purpose="restore") as conn:
+        with session.translated():
+            conn.execute(remove)
+        _make(conn, copies, copy, name, locale, template)
+    try:
+        yield name
+    finally:
+        with session.connect(copies, purpose="restore") as conn, session.translated():
+            conn.execute(remove)
+
+
+def _make(conn: Connection, copies: Endpoint, copy: Copy, name: str, locale: Locale, template: Template | None) -> None:
+    origin = pgsql.Identifier(template.name if template is not None else "template0")
+    with session.translated():
+        conn.execute(
+            pgsql.SQL("CREATE DATABASE {} TEMPLATE {} {} ALLOW_CONNECTIONS false").format(
+                pgsql.Identifier(name), origin, locale.options
+            )
+        )
+    settle(conn, copy, name)
+    _give_schemas(copies.with_database(name), copy)
 
 
 def settle(conn: Connection, copy: Copy, database: str) -> None:

@@ -83,7 +83,9 @@ def try_migration(catalogue: Catalogue, version: str, *, programs: Programs, log
         with session.connect(copies, purpose="dry_run") as conn:
             trial.seal(conn, role, copy)
         try:
-            evidence = dry_run.rehearse(plan, original, copies=copies, run=_run(plan), log=log)
+            evidence = dry_run.rehearse(
+                plan, original, copies=copies, run=_run(plan), programs=programs.bindir, log=log
+            )
         except DryRunFailed as failure:
             evidence = failure.fields["evidence"]
     return Trial(plan, tuple(one.version for one in before), evidence)

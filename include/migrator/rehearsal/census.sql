@@ -15,7 +15,7 @@ databases as (
     select d.*
     from pg_catalog.pg_database as d
     where
-        not exists (select from others as o where d.datname in (o.rolname, o.rolname || %(suffix)s))
+        not exists (select from others as o where d.datname in (o.rolname, o.rolname || %(suffix)s, o.rolname || %(scratch)s))
         and d.datname <> %(calibration)s
 )
 

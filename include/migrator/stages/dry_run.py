@@ -10,10 +10,12 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from migrator import wording
 from migrator.analysis import data_checks
 from migrator.backups import copies as restored
+from migrator.backups import later_backup
 from migrator.backups.copies import Copy
 from migrator.backups.isolation import require_harmless, require_isolated
 from migrator.backups.trial import Trial, trial_database
@@ -80,6 +82,7 @@ def run(
     copies: Endpoint,
     run: RunContext,
     handle: StepHandle | None = None,
+    programs: Path | None = None,
     log: logging.Logger = LOG,
 ) -> DryRunEvidence:
     """The stage. May be repeated: every attempt starts from a fresh clone of the proved copy.
@@ -100,7 +103,7 @@ def run(
         require_isolated(conn)
         copy = restored.own(conn, restore.copy_database, run)
     original = Original(record.id, copy, Schema.from_dict(record.schema), record.tables)
-    return rehearse(plan, original, copies=copies, run=run, handle=handle, log=log)
+    return rehearse(plan, original, copies=copies, run=run, handle=handle, programs=programs, log=log)
 
 
 def rehearse(
@@ -110,6 +113,7 @@ def rehearse(
     copies: Endpoint,
     run: RunContext,
     handle: StepHandle | None = None,
+    programs: Path | None = None,
     log: logging.Logger = LOG,
 ) -> DryRunEvidence:
     """Apply, check, roll back, compare, apply again, on a clone of `original.copy`.
@@ -119,7 +123,7 @@ def rehearse(
     started = time.monotonic()
     log.info("%s: dry run of %s on a clone of %s", run.run_id, plan.version, original.copy.name)
     with trial_database(copies, original.copy, log=log) as trial:
-        rehearsal = _Rehearsal(plan, original, trial, run, handle or StepHandle(), log)
+        rehearsal = _Rehearsal(plan, original, trial, run, handle or StepHandle(), programs, log)
         with (
             Ledger(trial.texts) as book,
             Observer(trial.watching, version=plan.version) as forwards,
@@ -159,6 +163,8 @@ class _Rehearsal:
     trial: Trial
     run: RunContext
     handle: StepHandle
+    programs: Path | None
+    """Directory of pg_dump and pg_restore; looked for when None."""
     log: logging.Logger
     checks: list[Check] = field(default_factory=list)
     changes: SchemaDiff = field(default_factory=lambda: SchemaDiff(()))
@@ -176,7 +182,7 @@ class _Rehearsal:
         before = self._open(book)
         if not self._timed("apply", lambda: self._apply(book, forwards)):
             self._look_for_rows()
-            self._not_reached("expected_changes", "assertions", *ROLLBACK_CHECKS)
+            self._not_reached("expected_changes", "assertions", "later_backup", *ROLLBACK_CHECKS)
             return
         self.seconds = self.checks[-1].seconds
         after = self._schema()
@@ -186,6 +192,7 @@ class _Rehearsal:
         self.privileges = privileges.after_apply(self.trial, self.plan.version, self.original.schema)
         if not self.resumed:
             self._judge_changes(self.changes)
+        self._timed("later_backup", self._later_backup)
         if irreversible(self.plan):
             self._not_reached(*ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
             return
@@ -289,6 +296,11 @@ class _Rehearsal:
             log=self.log,
         )
         return f"{wording.count(len(report.statements), 'statement')}, {report.reason}"
+
+    def _later_backup(self) -> str:
+        if not self.changes:
+            return "nothing has changed that a backup has"
+        return later_backup.require(self.trial, self.changes, programs=self.programs, log=self.log)
 
     def _judge_changes(self, changes: SchemaDiff) -> None:
         if self.plan.expected_changes is not None:

@@ -27,12 +27,14 @@ class PgMigrationDryRunOperator(PgMigrationOperator):
 
         with self.running(context):
             try:
+                hook = self.migration_hook()
                 evidence = dry_run.run(
                     self.plan(context),
                     self.read(context, "snapshot", SnapshotRecord),
                     self.read(context, "restore_test", RestoreEvidence),
-                    copies=self.migration_hook().copies(),
+                    copies=hook.copies(),
                     run=self.run_context(context),
+                    programs=hook.settings.programs,
                 )
             except DryRunFailed as exc:
                 if found := exc.fields.get("evidence"):
