@@ -15,6 +15,18 @@ from types import MappingProxyType
 _NAME = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)[ \t]*$", re.MULTILINE)
 
 
+class Query(str):
+    """Its text. An error tells which one it was."""
+
+    label: str
+
+    @classmethod
+    def of(cls, text: str, label: str) -> Query:
+        query = cls(text)
+        query.label = label
+        return query
+
+
 @functools.cache
 def load(room: str, name: str) -> Mapping[str, str]:
     """The queries of `<name>.sql`, by query name, without the introducing comments.
@@ -23,7 +35,8 @@ def load(room: str, name: str) -> Mapping[str, str]:
 
     :raises ValueError: when the file has no block, a block twice, an empty block, or text before the first one.
     """
-    return MappingProxyType(parse((resources.files(room) / f"{name}.sql").read_text(encoding="utf-8"), file=name))
+    texts = parse((resources.files(room) / f"{name}.sql").read_text(encoding="utf-8"), file=name)
+    return MappingProxyType({key: Query.of(text, f"{name}.{key}") for key, text in texts.items()})
 
 
 def parse(text: str, *, file: str) -> dict[str, str]:

@@ -10,16 +10,20 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import tuple_row
 
 from migrator.database import queries
 from migrator.database.pooler import detect_pooler, is_direct
 from migrator.database.told import words
-from migrator.database.translate import connect_error, is_transient_sqlstate, translated
+from migrator.database.translate import connect_error, is_transient_sqlstate, mark, translated
 from migrator.errors import EnvironmentFault, MigratorError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = [
     "Connection",
@@ -55,8 +59,23 @@ KEEPALIVES = {"keepalives": 1, "keepalives_idle": 15, "keepalives_interval": 5, 
 CONNECT_TIMEOUT_SECONDS = 10
 
 
+class Cursor(psycopg.Cursor[tuple[Any, ...]]):
+    """Its errors know which of the engine's queries they are of."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        try:
+            return super().execute(query, params, **options)
+        except psycopg.Error as exc:
+            mark(exc, query)
+            raise
+
+
 class Session(psycopg.Connection[tuple[Any, ...]]):
     """A connection that knows what unqualified names mean in a migration's texts: see `naming`."""
+
+    def __init__(self, pgconn: Any, row_factory: Any = tuple_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self.cursor_factory = Cursor
 
     target_path: str = OWN_PATH
     """The target's own search path, or what a statement of the migration has set since."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from migrator.database.advice import advice
 from migrator.database.told import condition, told_and_kept, words
 from migrator.errors import (
     ConnectionLost,
@@ -46,6 +47,11 @@ def _is_lost(sqlstate: str) -> bool:
     return sqlstate in LOST or (sqlstate.startswith("08") and sqlstate != PROTOCOL_VIOLATION)
 
 
+def mark(exc: psycopg.Error, query: object) -> None:
+    """Let an error say which of the engine's queries it is of."""
+    exc.__dict__.setdefault("label", getattr(query, "label", ""))
+
+
 @contextmanager
 def translated(*, statement: Statement | None = None, step: str | None = None, moment: str = "") -> Iterator[None]:
     """Turn psycopg's errors into ours; with `statement` the message carries file, line and column.
@@ -76,7 +82,12 @@ def to_engine_error(
     if _is_lost(state):
         return ConnectionLost(f"{place}the connection was lost: {told.text}", sqlstate=state, **fields)
     name = condition(state)
+    label = "" if statement is not None else exc.__dict__.get("label", "")
+    if label:
+        place = f"the engine's query {label}: "
     text = f"{place}{told.text}{f', {moment}' if moment else ''} (SQLSTATE {state}{f', {name}' if name else ''})"
+    if label:
+        text += f"; {advice(state)}"
     if state in RETRYABLE:
         return TransientError(text, sqlstate=state, **fields)
     return StatementFailed(
