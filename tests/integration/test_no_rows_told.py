@@ -30,11 +30,10 @@ from migrator.database.withheld import Keeper, LocalFile, kept_by
 from migrator.embedded.server import Server
 from migrator.errors import DryRunFailed, LockNotAvailable, MigratorError, ProgramFailed, StatementFailed
 from migrator.history import legacy
-from migrator.stages import dry_run
 from tests.factories import plan_from_sql
-from tests.factories_evidence import record_of, restore_of
 from tests.integration.conftest import MakeDatabase, database_on
-from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of, run_of, verify_it
+from tests.integration.copies import make_copy, rehearse
+from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of, verify_it
 
 CANARY = "canary-4711@example.org"
 """No migration below has it in its text: those have only the statements that find it."""
@@ -350,27 +349,17 @@ def test_a_failing_rollback(make_database: MakeDatabase, told: Told) -> None:
     ],
 )
 def test_a_dry_run(sql: str, copies: Endpoint, told: Told) -> None:
-    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE copy_of_rows")
-    copy = copies.with_database("copy_of_rows")
-    with psycopg.connect(copy.conninfo) as conn:
-        conn.execute(ROWS.replace("text UNIQUE CHECK (length(email) < 100)", "text UNIQUE").encode())
-    plan, record = plan_from_sql(sql, "SELECT 1"), record_of(copy)
+    copy = make_copy(copies, ROWS.replace("text UNIQUE CHECK (length(email) < 100)", "text UNIQUE"))
     with pytest.raises(DryRunFailed) as caught:
-        dry_run.run(plan, record, restore_of(record, "copy_of_rows"), copies=copies, run=run_of(plan))
+        rehearse(plan_from_sql(sql, "SELECT 1"), copies, copy)
     told.add_error(caught.value)
     told.add(caught.value.fields["evidence"])
     told.require_no_row()
 
 
 def test_the_traces_of_a_dry_run(copies: Endpoint, told: Told) -> None:
-    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
-        conn.execute("CREATE DATABASE copy_of_rows")
-    copy = copies.with_database("copy_of_rows")
-    with psycopg.connect(copy.conninfo) as conn:
-        conn.execute(ROWS.encode())
-    plan, record = plan_from_sql("SELECT whisper(email) FROM users", "SELECT 1"), record_of(copy)
-    evidence = dry_run.run(plan, record, restore_of(record, "copy_of_rows"), copies=copies, run=run_of(plan))
+    copy = make_copy(copies, ROWS)
+    evidence = rehearse(plan_from_sql("SELECT whisper(email) FROM users", "SELECT 1"), copies, copy)
     assert len(evidence.statements[0].notices) == 2
     told.add(evidence)
     told.require_no_row()
