@@ -69,5 +69,7 @@ def _clean_all(value: Any) -> Any:
     return value
 
 
+TAMPERED = "tampered"
+"""A migration has written to the ledger by itself."""
 FAILED = "verify_failed"
 """The event that remembers what was not as promised, for the rollback and the outcome to say."""

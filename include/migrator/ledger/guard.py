@@ -10,9 +10,12 @@ A statement that commits by itself cannot be taken back. Then the same is asked 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from migrator.database import session
 from migrator.database.session import Connection
 from migrator.errors import LedgerTampered
 from migrator.ledger import chain, shape, states
@@ -32,6 +35,23 @@ class Mark:
     """Number of the version's reviews. They are all given before it is applied, so there is none to come."""
     others: str
     """Digest of the rows of all other versions. Nobody but a person who repairs changes them meanwhile."""
+
+
+Version = tuple[str, str, int]
+"""Relation, place and writer of a row."""
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What the ledger holds when everything is written that belongs to a transaction, right before its COMMIT."""
+
+    after: int
+    """Event from which on rows are listed."""
+    own: int
+    """The transaction, without its epoch."""
+    next: int
+    """The first transaction, or part of one, that did not exist yet."""
+    rows: frozenset[Version]
 
 
 class GuardedLedger(LedgerReader):
@@ -66,6 +86,50 @@ class GuardedLedger(LedgerReader):
             " migration: the engine alone writes there",
             problems=found,
         )
+
+    def before_commit(self, on: Connection) -> Sealed:
+        """To be asked in the open transaction, after the engine's last write there.
+
+        COMMIT still runs what a deferred trigger has deferred anew. It runs as the migration's role, so it could write
+        here, with hashes that fit; but what it writes carries this transaction, or a part of it that begins only then.
+        """
+        after = self._before.head_count if self._before is not None else 0
+        horizon = self.fetch(on, "horizon")[0]
+        return Sealed(after, horizon["own"] or -1, horizon["next"], self._rows_now(on, after))
+
+    def require_only(self, sealed: Sealed, version: str) -> None:
+        """The COMMIT has written nothing more than was there before it.
+
+        :raises LedgerTampered: it has; that is written down, and nothing is applied until a person has answered for it.
+        """
+        with self.transaction() as connection:
+            now, end = self._rows_now(connection, sealed.after), self.fetch(connection, "horizon")[0]["next"]
+        found = sorted({row[0] for row in now - sealed.rows if _is_of(row[2], sealed, end)})
+        found += sorted(name for name, lost in _lost(sealed.rows, now).items() if lost)
+        if not found:
+            return
+        problems = tuple(f"its COMMIT has written to {name}" for name in dict.fromkeys(found))
+        self.tampered(version, problems)
+        raise LedgerTampered(
+            f"the migration reached for its own ledger: {'; '.join(problems)}. what it has committed stays: find out"
+            f' what it wrote, put the ledger back as it was, then say so with "migrator ledger repair {version}"',
+            problems=problems,
+        )
+
+    def tampered(self, version: str, problems: tuple[str, ...]) -> None:
+        """Write it down. Of a ledger that only reads: nothing."""
+
+    @contextmanager
+    def kept_from_others(self) -> Iterator[None]:
+        """While a procedure runs that commits by itself, nobody writes to the ledger. It would wait, and fail."""
+        with session.connect(self.endpoint, purpose="ledger") as connection, session.translated():
+            connection.execute("BEGIN")
+            self.execute(connection, "keep_from_others")
+            yield
+
+    def _rows_now(self, connection: Connection, after: int) -> frozenset[Version]:
+        rows = self.fetch(connection, "versions", after=after)
+        return frozenset((row["relation"], row["place"], row["written_by"]) for row in rows)
 
     def _shape_on(self, connection: Connection) -> tuple[str, ...]:
         return shape.problems(shape.read(connection, self.schema), SCHEMA_VERSION)
@@ -118,3 +182,20 @@ class GuardedLedger(LedgerReader):
             for row in rows:
                 yield LedgerEvent(**row)
             after = rows[-1]["id"]
+
+
+def _is_of(writer: int, sealed: Sealed, end: int) -> bool:
+    """Whether the transaction itself has written it, or a part of it that its COMMIT has begun. Numbers come round.
+
+    Whoever else began to write in that very moment is taken for it: milliseconds, and nothing of it is lost.
+    """
+    return writer == sealed.own or (writer - sealed.next) % _NUMBERS < (end - sealed.next) % _NUMBERS
+
+
+def _lost(before: Iterable[Version], now: Iterable[Version]) -> dict[str, int]:
+    """How many rows of a relation are gone: the engine deletes none."""
+    were, are = (Counter(row[0] for row in rows) for rows in (before, now))
+    return {name: were[name] - are[name] for name in were if were[name] > are[name]}
+
+
+_NUMBERS = 2**32

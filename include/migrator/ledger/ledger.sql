@@ -89,6 +89,37 @@ SELECT
     ) AS others
 FROM {schema}.ledger_identity AS i;
 
+-- name: horizon
+-- The transaction of this session, and the first one that is not there yet; as xmin has them, without the epoch.
+SELECT
+    (pg_catalog.pg_current_xact_id_if_assigned()::text::numeric %% 4294967296)::bigint AS own,
+    (pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::numeric %% 4294967296)::bigint AS next;
+
+-- name: versions
+-- Every row as it is now, by its place and by who has written it: of the events those after the head of `mark`, the
+-- earlier ones are covered by the chain.
+SELECT 'ledger_identity' AS relation, ctid::text AS place, xmin::text::bigint AS written_by FROM {schema}.ledger_identity
+UNION ALL
+SELECT 'schema_migrations' AS relation, ctid::text AS place, xmin::text::bigint AS written_by
+FROM {schema}.schema_migrations
+UNION ALL
+SELECT 'schema_migration_steps' AS relation, ctid::text AS place, xmin::text::bigint AS written_by
+FROM {schema}.schema_migration_steps
+UNION ALL
+SELECT 'schema_migration_reviews' AS relation, ctid::text AS place, xmin::text::bigint AS written_by
+FROM {schema}.schema_migration_reviews
+UNION ALL
+SELECT 'schema_migration_events' AS relation, ctid::text AS place, xmin::text::bigint AS written_by
+FROM {schema}.schema_migration_events
+WHERE id > %(after)s;
+
+-- name: keep_from_others
+-- Nobody writes there until this transaction ends; everybody reads.
+LOCK TABLE
+    {schema}.ledger_identity, {schema}.schema_migrations, {schema}.schema_migration_steps,
+    {schema}.schema_migration_reviews, {schema}.schema_migration_events
+IN SHARE ROW EXCLUSIVE MODE;
+
 -- name: take_head
 -- Serialises the writers of events: each holds the head until its own commit. The detail comes back as PostgreSQL prints
 -- it, because that text is what the hash covers.

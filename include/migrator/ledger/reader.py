@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from migrator.errors import LedgerMissing, LedgerNewer, LedgerTampered
 from migrator.ledger import chain, review_backing, shape
 from migrator.ledger.connection import LedgerConnection
+from migrator.ledger.events import TAMPERED
 from migrator.ledger.rows import (
     LedgerEvent,
     LedgerIdentity,
@@ -121,6 +122,7 @@ class LedgerReader(LedgerConnection):
             found += review_backing.problems(self.read("reviews", version=None, plan_digest=None))
             found += review_backing.lost(self.read("lost_reviews", version=None))
             found += states.problems(self.migrations())
+            found += unanswered(self.iterate_events())
         return tuple(found)
 
     def require_intact(self) -> None:
@@ -171,4 +173,19 @@ def migration_of(row: dict[str, Any]) -> LedgerMigration:
 def step_of(row: dict[str, Any]) -> LedgerStep:
     return LedgerStep(
         **{**row, "status": StepStatus(row["status"]), "statement_digests": tuple(row["statement_digests"])}
+    )
+
+
+def unanswered(events: Iterable[LedgerEvent]) -> tuple[str, ...]:
+    """Migrations that have written here, and for which no person has answered since. Pure."""
+    found: dict[str, LedgerEvent] = {}
+    for event in events:
+        if event.kind == TAMPERED and event.version is not None:
+            found[event.version] = event
+        elif event.kind == "repair" and event.version is not None:
+            found.pop(event.version, None)
+    return tuple(
+        f"event {event.id} tells that {version} has written to the ledger ({'; '.join(event.detail['problems'])}), and"
+        f' nobody has answered for it: look at it, then "migrator ledger repair {version}"'
+        for version, event in found.items()
     )

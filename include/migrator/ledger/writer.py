@@ -134,6 +134,12 @@ class LedgerWriter(GuardedLedger):
             self.fetch(connection, "take_head", detail="{}")
             return self._tell_success(connection, version, step, run)
 
+    def tampered(self, version: str, problems: tuple[str, ...]) -> None:
+        with self.transaction() as connection:
+            self.fetch(connection, "take_head", detail="{}")
+            run = RunContext(run_id="guard", version=version, target=self.endpoint.name, actor="engine")
+            self._event(connection, events.TAMPERED, version, run, {"problems": list(problems)})
+
     def step_failed(self, version: str, step: str, *, run: RunContext, error: MigratorError) -> None:
         """Kept although the DDL was rolled back, with the SQLSTATE and the place of the statement."""
         sqlstate = error.fields.get("sqlstate")

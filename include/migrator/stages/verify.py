@@ -65,6 +65,7 @@ def run(
     if bundle is None and not without_evidence:
         raise NeedsHuman("verify compares with the dry run's evidence, and there is none; run again from snapshot")
     ledger.check()
+    ledger.require_intact()
     row = ledger.migration(plan.version)
     if is_applied(plan, row):
         log.info("%s is verified already", plan.version)

@@ -8,6 +8,7 @@ catalog decides what an interrupted attempt did (see `real_state`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -164,7 +165,8 @@ def _outside_transaction(
             with session.translated(statement=statement, step=step.name):
                 conn.execute(command.encode())
     sent = statement if found is None or found.instead is None else replace(statement, sql=found.instead)
-    result = send_alone(sent, step, ctx, conn)
+    with ctx.ledger.kept_from_others() if statement.kind in MAY_COMMIT else nullcontext():
+        result = send_alone(sent, step, ctx, conn)
     if found is not None and (found.cleanup or found.instead):
         return replace(result, outcome=StatementOutcome.REPAIRED, note=found.text)
     return result
@@ -175,6 +177,8 @@ def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connect
     waits without blocking anybody."""
     timeout = 0 if statement.kind.endswith("CONCURRENTLY") else None
     set_timeouts(conn, ctx, local=False, lock_ms=timeout, statement_ms=timeout)
+    if statement.kind in MAY_COMMIT:
+        return send(statement, step, ctx, conn)  # what it has committed by itself must not be done twice
     return _patiently(lambda: send(statement, step, ctx, conn), ctx, conn)
 
 

@@ -196,6 +196,7 @@ def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
     """
     try:
         with cancellable(ctx), session.translated(step=step.name, moment=DEFERRED):
+            sealed = ctx.ledger.before_commit(conn)
             naming.before_commit(conn)
             cursor = conn.execute("COMMIT")
     except ConnectionLost as exc:
@@ -210,6 +211,7 @@ def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
             sqlstate="25P02",
         )
     naming.committed(conn)
+    ctx.ledger.require_only(sealed, ctx.plan.version)
 
 
 def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
