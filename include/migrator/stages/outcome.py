@@ -71,6 +71,9 @@ def run(
     row, steps, events = ledger.migration(version), ledger.steps(version), ledger.events(version)
     alive = () if row is None or row.status is MigrationStatus.SUCCESS else still_there(endpoint, version)
     result = describe(plan, row, steps, events, run=run, version=version, target=run.target, alive=alive)
+    if result.ok and (problems := ledger.verify_chain()):
+        text = f"{version} is applied as the ledger says, and the ledger cannot be relied on: {'; '.join(problems)}"
+        result = replace(result, ok=False, text=text, next_step="find out who has written to the ledger")
     if is_news(result, events, run_id=run.run_id):
         detail = {"ok": result.ok, "result": result.status, "next": result.next_step}
         ledger.append_event(EVENT, version=version, run=run, detail=detail)
