@@ -225,7 +225,7 @@ class World:
         schema = parts[-2] if len(parts) >= 2 else None
         mine = self.state.get(("function", bare), ())
         known = self.facts.functions.get(bare, ()) if self.facts is not None else ()
-        replaced = {(item.schema, item.arguments) for item in mine}
+        replaced = {(item.schema, item.arguments) for item in mine} | set(self.state.get(("functions gone", bare), ()))
         every = (*mine, *(item for item in known if (item.schema, item.arguments) not in replaced))
         if schema is not None:
             return tuple(item for item in every if item.schema == schema)

@@ -188,6 +188,7 @@ def _statistics(stmt: Node, world: World, out: Recorder) -> None:
 
 
 def table_of_statistics(name: str, world: World) -> str | None:
+    name = world.state.get(("renamed statistics", name), name)
     mine = world.state.get(("statistics", name), None)
     if mine is not None:
         return str(mine)

@@ -14,6 +14,7 @@ from migrator.analysis.effects.names import dependents, misplaced, virtual_colum
 from migrator.analysis.effects.names.definitions import index as index_facts
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.names.named import bare, must_own, there
+from migrator.analysis.effects.types.volatility import is_inlined
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
 from migrator.facts.names import cascades, concurrently
@@ -110,7 +111,7 @@ def _changing(stmt: Node, world: World) -> Iterator[str]:
         for call in find(node, "FuncCall"):
             parts = strings(call.funcname)
             fitting = [item for item in world.functions(parts) if item.least <= len(call.args) <= item.most]
-            if fitting and all(item.volatility != "i" for item in fitting):
+            if fitting and all(item.volatility != "i" and not is_inlined(item, world) for item in fitting):
                 yield parts[-1]
 
 

@@ -117,7 +117,10 @@ def types_exist(stmt: Node, world: World, out: Recorder) -> None:
     for item in find(stmt, "TypeName", "FuncCall") if missing else ():
         parts = strings(item.names if item.DESCRIPTOR.name == "TypeName" else item.funcname)
         if item.DESCRIPTOR.name == "TypeName":
-            if f"type {parts[-1]}" in missing and world.type(parts) is None and not is_serial(item):
+            known = world.type(parts) is not None or world.exists(
+                world.dotted(parts)
+            )  # a table's rows have a type, too
+            if f"type {parts[-1]}" in missing and not known and not is_serial(item):
                 out.fail("42704", f'type "{parts[-1]}" does not exist')
         elif f"function {parts[-1]}" in missing and not world.functions(parts):
             out.fail("42883", f"function {parts[-1]} does not exist")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-from migrator.analysis.effects.expressions import not_null_columns
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.types import types
 from migrator.facts.facts import (
-    ColumnFacts,
     ConstraintFacts,
     DomainFacts,
     FunctionFacts,
@@ -21,7 +18,7 @@ from migrator.facts.facts import (
 )
 from migrator.parsing.nodes import Node, assign, content, enum, name_of, option_text, strings
 
-_RELATIONS = (
+RELATIONS = (
     "OBJECT_TABLE",
     "OBJECT_VIEW",
     "OBJECT_MATVIEW",
@@ -29,100 +26,26 @@ _RELATIONS = (
     "OBJECT_SEQUENCE",
     "OBJECT_FOREIGN_TABLE",
 )
-_LABELS = {"OBJECT_ROLE": "role", "OBJECT_FOREIGN_SERVER": "server", "OBJECT_COLLATION": "collation"}
 _EVENTS = ((4, "INSERT"), (8, "DELETE"), (16, "UPDATE"), (32, "TRUNCATE"))
 """TRIGGER_TYPE_* of src/include/catalog/pg_trigger.h."""
 _RULE_EVENTS = {"CMD_UPDATE": "UPDATE", "CMD_INSERT": "INSERT", "CMD_DELETE": "DELETE"}
 
 
-def rename(stmt: Node, draft: Draft) -> None:
-    kind = enum(stmt, "rename_type")
-    if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
-        _move_type(object_name(stmt.object), None, stmt.newname, draft)
-        return
-    if kind == "OBJECT_SCHEMA":
-        _rename_schema(stmt.subname, stmt.newname, draft)
-        return
-    if kind in _LABELS:
-        draft.changes[(_LABELS[kind], stmt.newname)] = True
-        return
-    if not stmt.HasField("relation"):
-        return
-    name = draft.world.name(stmt.relation)
-    if kind in _RELATIONS:
-        draft.rename(name, f"{name.rpartition('.')[0]}.{stmt.newname}")
-    elif kind == "OBJECT_COLUMN":
-        for table in (name, *draft.world.leaves(name)):
-            _rename_column(table, stmt.subname, stmt.newname, draft)
-    elif kind == "OBJECT_TABCONSTRAINT":
-        facts = draft.relation(name)
-        if facts is not None:
-            changed = (
-                altered(item, name=stmt.newname) if item.name == stmt.subname else item for item in facts.constraints
-            )
-            draft.put(altered(facts, constraints=tuple(changed)))
-            key = f"{name.rpartition('.')[0]}.{stmt.subname}"
-            if any(item.name == key for item in facts.indexes):
-                draft.rename(key, f"{name.rpartition('.')[0]}.{stmt.newname}")
+def add_functions(name: str, more: tuple[FunctionFacts, ...], draft: Draft) -> None:
+    draft.changes[("function", name)] = (*draft.world.state.get(("function", name), ()), *more)
 
 
-def _rename_schema(old: str, new: str, draft: Draft) -> None:
-    """Relations that nobody asked about are there under the new name, too."""
-    draft.changes[("schema", new)] = True
-    draft.changes[("moved schema", new)] = True
-    facts = draft.world.facts
-    for name in facts.relations if facts is not None else ():
-        if name.startswith(f"{old}.") and draft.relation(name) is not None:
-            draft.rename(name, f"{new}.{name.partition('.')[2]}")
-
-
-def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
-    facts = draft.relation(table)
-    if facts is None:
-        partial = draft.partial(table)
-        if old in partial.columns:
-            draft.remember(altered(partial, columns=_renamed_key(partial.columns, old, new)))
-        return
-
-    def many(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(new if name == old else name for name in names)
-
-    constraints = []
-    for item in facts.constraints:
-        proves = item.proves
-        if item.kind in ("c", "n") and old in item.columns:
-            known = proves if proves is not None else not_null_columns(item.definition)
-            proves = frozenset(many(tuple(known)))
-        constraints.append(altered(item, columns=many(item.columns), proves=proves))
-    draft.put(
-        altered(
-            facts,
-            columns=_renamed_key(facts.columns, old, new),
-            partition_key=_renamed_word(facts.partition_key, old, new),
-            constraints=tuple(constraints),
-            indexes=tuple(altered(item, columns=many(item.columns)) for item in facts.indexes),
-            views=tuple(altered(item, columns=many(item.columns)) for item in facts.views),
-        )
-    )
-
-
-def _renamed_word(text: str | None, old: str, new: str) -> str | None:
-    """In a key of plain columns."""
-    if text is None or old not in text:
-        return text
-    return re.sub(rf'(?<![\w"]){re.escape(old)}(?![\w"])|"{re.escape(old)}"', f'"{new}"', text)
-
-
-def _renamed_key(columns: Mapping[str, ColumnFacts], old: str, new: str) -> dict[str, ColumnFacts]:
-    return {new if name == old else name: column for name, column in columns.items()}
+def unknown_function(parts: tuple[str, ...], draft: Draft) -> FunctionFacts:
+    """It is there, and nobody asked what it takes."""
+    return FunctionFacts("v", 0, 1000, schema=parts[-2] if len(parts) > 1 else draft.world.schema)
 
 
 def set_schema(stmt: Node, draft: Draft) -> None:
     kind = enum(stmt, "object_type")
     if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
-        _move_type(object_name(stmt.object), stmt.newschema, None, draft)
+        move_type(object_name(stmt.object), stmt.newschema, None, draft)
         return
-    if kind not in _RELATIONS or not stmt.HasField("relation"):
+    if kind not in RELATIONS or not stmt.HasField("relation"):
         return
     name = draft.world.name(stmt.relation)
     facts = draft.relation(name)
@@ -139,7 +62,7 @@ def set_schema(stmt: Node, draft: Draft) -> None:
         draft.rename(old, f"{stmt.newschema}.{old.partition('.')[2]}")
 
 
-def _move_type(parts: tuple[str, ...], schema: str | None, name: str | None, draft: Draft) -> None:
+def move_type(parts: tuple[str, ...], schema: str | None, name: str | None, draft: Draft) -> None:
     known, domain = draft.world.type(parts), draft.world.domain(parts)
     old = known.name if known is not None else draft.world.dotted(parts)
     old_schema, _, old_name = old.rpartition(".")
@@ -233,14 +156,16 @@ def create_function(stmt: Node, draft: Draft) -> None:
     ]
     variadic = any(enum(item, "mode") == "FUNC_PARAM_VARIADIC" for item in inputs)
     volatility = option_text(stmt.options, "volatility") or "volatile"
+    language = (option_text(stmt.options, "language") or "sql").lower()
     made = FunctionFacts(
         volatility=volatility[0],
         least=sum(1 for item in inputs if not item.HasField("defexpr")),
         most=1000 if variadic else len(inputs),
         schema=schema,
         arguments=tuple(str(types.from_node(item.arg_type)) for item in inputs),
-        language=option_text(stmt.options, "language") or "sql",
+        language=language,
         kind="p" if stmt.is_procedure else "f",
+        body=_definition(stmt, "create_function_stmt") if language == "sql" else "",
     )
     mine = draft.world.state.get(("function", name), ())
     kept = tuple(item for item in mine if (item.schema, item.arguments) != (made.schema, made.arguments))
@@ -269,16 +194,16 @@ def rule(stmt: Node, draft: Draft) -> None:
     event = _RULE_EVENTS.get(enum(stmt, "event"))
     if facts is not None and event is not None:
         kept = tuple(item for item in facts.rules if item.name != stmt.rulename)
-        made = RuleFacts(stmt.rulename, event, bool(stmt.instead), _definition(stmt))
+        made = RuleFacts(stmt.rulename, event, bool(stmt.instead), _definition(stmt, "rule_stmt"))
         draft.put(altered(facts, rules=(*kept, made)))
 
 
-def _definition(stmt: Node) -> str:
-    """CREATE RULE as text, which is how the catalog has it."""
+def _definition(stmt: Node, kind: str) -> str:
+    """The statement as text, which is how the catalog has it."""
     from migrator.parsing.statements import deparse, parse
 
     node = parse("SELECT", file="template").statements[0].node
-    assign(node.rule_stmt, stmt)
+    assign(getattr(node, kind), stmt)
     return deparse(node)
 
 
@@ -291,8 +216,11 @@ def server(stmt: Node, draft: Draft) -> None:
 
 
 def define(stmt: Node, draft: Draft) -> None:
-    """CREATE COLLATION, and its like."""
-    if enum(stmt, "kind") == "OBJECT_COLLATION":
+    """CREATE COLLATION, AGGREGATE, and their like."""
+    if enum(stmt, "kind") == "OBJECT_AGGREGATE":
+        parts = strings(stmt.defnames)
+        add_functions(parts[-1], (unknown_function(parts, draft),), draft)
+    elif enum(stmt, "kind") == "OBJECT_COLLATION":
         draft.changes[("collation", strings(stmt.defnames)[-1])] = True
 
 
@@ -333,7 +261,6 @@ def _text(node: Node) -> str | None:
 
 
 HANDLERS: Mapping[str, Replay] = {
-    "rename_stmt": rename,
     "alter_object_schema_stmt": set_schema,
     "create_enum_stmt": create_enum,
     "composite_type_stmt": create_composite,

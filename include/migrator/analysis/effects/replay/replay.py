@@ -10,6 +10,7 @@ from migrator.analysis.effects.replay import alter as replay_alter
 from migrator.analysis.effects.replay import create as replay_create
 from migrator.analysis.effects.replay import drop as replay_drop
 from migrator.analysis.effects.replay import other as replay_other
+from migrator.analysis.effects.replay import renames as replay_renames
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.world import World
 from migrator.parsing.nodes import Node, name_of
@@ -44,6 +45,7 @@ def schema(stmt: Node, draft: Draft) -> None:
 
 _HANDLERS: Mapping[str, Replay] = {
     **replay_other.HANDLERS,
+    **replay_renames.HANDLERS,
     **replay_drop.HANDLERS,
     **replay_alter.HANDLERS,
     **replay_create.HANDLERS,

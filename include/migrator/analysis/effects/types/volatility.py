@@ -41,7 +41,7 @@ def unsteady_functions(expression: Node, world: World) -> tuple[str, ...]:
         found.append("current_timestamp and the like")
     for call in find(expression, "FuncCall"):
         candidates = _candidates(call, strings(call.funcname), world)
-        if candidates and all(item.volatility == "s" for item in candidates):
+        if candidates and all(item.volatility == "s" and not is_inlined(item, world) for item in candidates):
             found.append(strings(call.funcname)[-1])
     return tuple(dict.fromkeys(found))
 
@@ -63,7 +63,7 @@ def sequences_used(expression: Node, world: World) -> tuple[str, ...]:
 
 def _from_catalog(call: Node, parts: tuple[str, ...], world: World, depth: int) -> bool | None:
     fitting = _candidates(call, parts, world)
-    return any(item.volatility == "v" and not _is_inlined(item, world, depth) for item in fitting) if fitting else None
+    return any(item.volatility == "v" and not is_inlined(item, world, depth) for item in fitting) if fitting else None
 
 
 def _candidates(call: Node, parts: tuple[str, ...], world: World) -> tuple[FunctionFacts, ...]:
@@ -87,7 +87,7 @@ def _written_type(argument: Node) -> str | None:
     return "integer" if kind == "a_const" and argument.a_const.HasField("ival") else None
 
 
-def _is_inlined(function: FunctionFacts, world: World, depth: int) -> bool:
+def is_inlined(function: FunctionFacts, world: World, depth: int = 0) -> bool:
     """A SQL function of one expression is replaced by it (inline_function in clauses.c), whatever it says it is."""
     if function.language != "sql" or depth >= MAX_DEPTH or function.kind != "f":
         return False
