@@ -154,12 +154,12 @@ def _compare(case: Case, bench: Bench, asked: Connection) -> Iterator[tuple[str,
     bench.prepare(case)
     parsed = parse(case.sql, file="x.sql")
     (script,) = inspect(Sources((parsed,)), Known(facts=collect_facts(asked, parsed))).scripts
-    errors = (item for item in server_findings(asked, (script,)) if item.severity is Severity.ERROR)
-    found = {item.statement: item for item in errors}
+    found = {item.statement: item for item in server_findings(asked, (script,)) if item.rule != "server-unsure"}
+    errors = {number: item for number, item in found.items() if item.severity is Severity.ERROR}
     foreseen = {one.statement.index for one in script.subjects if one.effects.fails is not None}
     for statement, exc in zip(parsed.statements, bench.errors(case), strict=False):
-        if exc is None and statement.index in found:
-            yield "wrong", f"{case.id}: runs, but: {found[statement.index].message}"
+        if exc is None and statement.index in errors:
+            yield "wrong", f"{case.id}: runs, but: {errors[statement.index].message}"
         elif exc is not None and exc.sqlstate in UNDEFINED and exc.diag.context is None:
             verdict = "caught" if statement.index in found or statement.index in foreseen else "missed"
             yield verdict, f"{case.id}: {exc.sqlstate} {exc.diag.message_primary}: {statement.sql}"
