@@ -140,3 +140,32 @@ def processes_of_server(folder: Path) -> list[str]:
     listing = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     backends = [line for line in listing.splitlines() if line.split()[1] in parents]
     return ["dry_run" for line in backends if "trial_try" in line and "SELECT" in line]
+
+
+def test_rows_that_policies_hide_from_their_owner_are_compared(repository: Path, tmp_path: Path) -> None:
+    write(
+        tmp_path / "m",
+        "001_forced",
+        "CREATE TABLE tenant (id bigint PRIMARY KEY);\nINSERT INTO tenant VALUES (1), (2);\n"
+        "ALTER TABLE tenant ENABLE ROW LEVEL SECURITY;\nALTER TABLE tenant FORCE ROW LEVEL SECURITY;\n",
+        "DROP TABLE tenant;\n",
+    )
+    write(
+        tmp_path / "m",
+        "002_policy",
+        "CREATE POLICY own ON tenant USING (id < 100);\nUPDATE tenant SET id = id + 10;\n",
+        "UPDATE tenant SET id = id - 10;\nDROP POLICY own ON tenant;\n",
+        dependencies="[001_forced]",
+    )
+    done = call(repository, "002_policy", "--migrations", str(tmp_path / "m"))
+    assert "Traceback" not in done.stdout + done.stderr
+    assert re.search(r"later_backup +passed", done.stdout), done.stdout + done.stderr
+    assert re.search(r"rollback_data +passed", done.stdout), done.stdout + done.stderr
+
+
+def test_a_failure_of_the_sql_is_no_change_of_the_server(repository: Path, tmp_path: Path) -> None:
+    """Looking for the rows that made it fail, the engine lets the copy's role connect to the copy for a while."""
+    write(tmp_path / "m", "001_broken", "CREATE TABLE t (id int);\nSELECT 1 / 0;\n", "DROP TABLE t;\n")
+    done = call(repository, "001_broken", "--migrations", str(tmp_path / "m"))
+    assert re.search(r"apply +failed", done.stdout), done.stdout + done.stderr
+    assert re.search(r"server +passed", done.stdout), done.stdout + done.stderr
