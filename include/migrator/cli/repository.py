@@ -16,8 +16,15 @@ from pathlib import Path
 from migrator.errors import EnvironmentFault
 
 HEADER = "\x01"
-FORMAT = f"--format={HEADER}%x00%aN%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x02)"
-"""Names as .mailmap has them. Co-authors are text of the message, which Git does not map by itself."""
+PEOPLE = (("%aN", "%aE"), ("%an", "%ae"), ("%cN", "%cE"), ("%cn", "%ce"))
+"""Who wrote it and who committed it: `--author` says anything, and so does the one who applies another's patch. Each as
+.mailmap has them, and as the commit does: .mailmap lies beside the migrations, and need not even be committed."""
+FORMAT = "--format={}%x00{}%x00{}".format(
+    HEADER,
+    "%x00".join(f"{name}%x00{address}" for name, address in PEOPLE),
+    "%(trailers:key=Co-authored-by,valueonly,separator=%x02)",
+)
+"""Co-authors are text of the message, which Git does not map by itself."""
 SETTINGS = (
     "core.quotePath=false",
     "diff.relative=false",
@@ -71,7 +78,7 @@ class Repository:
         return tuple(found)
 
     def authors(self, files: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """Who wrote each file, under whatever names it had; the last one first."""
+        """Who wrote or committed each file, under whatever names it had; the last one first."""
         found: dict[str, list[str]] = {name: [] for name in files}
         known_as: dict[str, set[str]] = {self._prefix + name: {name} for name in files}
         for commit in self._commits():
@@ -90,8 +97,9 @@ class Repository:
         )
         found = list(_read(iter(log.split("\0"))))
         aliases = self._mapped(sorted({name for _, helpers, _ in found for name in helpers}))
-        for author, helpers, changed in found:
-            yield Commit((author, *(aliases[name] for name in helpers)), changed)
+        for people, helpers, changed in found:
+            mapped = (one for name in helpers for one in (aliases[name], name))
+            yield Commit(tuple(dict.fromkeys((*people, *mapped))), changed)
 
     def _mapped(self, contacts: list[str]) -> dict[str, str]:
         """As .mailmap has them."""
@@ -115,24 +123,25 @@ class Repository:
 
 def _read(
     tokens: Iterator[str],
-) -> Iterator[tuple[str, tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]]:
-    """Author, co-authors and changed paths of each commit of `git log -z --name-status`. A path follows its status, so
-    that no name of a file can pass for anything else."""
-    author, helpers, changed = "", (), []  # type: str, tuple[str, ...], list[tuple[str, tuple[str, ...]]]
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]]:
+    """`PEOPLE`, co-authors and changed paths of each commit of `git log -z --name-status`. A path follows its status,
+    so that no name of a file can pass for anything else."""
+    people, helpers = (), ()  # type: tuple[str, ...], tuple[str, ...]
+    changed: list[tuple[str, tuple[str, ...]]] = []
     for token in tokens:
         status = token.lstrip("\n")
         if status == HEADER:
-            if author:
-                yield author, helpers, tuple(changed)
-            author, changed = _plain(f"{next(tokens)} <{next(tokens)}>"), []
+            if people:
+                yield people, helpers, tuple(changed)
+            people, changed = tuple(_plain(f"{next(tokens)} <{next(tokens)}>") for _ in PEOPLE), []
             helpers = tuple(_contact(_plain(one)) for one in next(tokens).split("\x02") if one.strip())
         elif status:
             # A merge has a letter for each parent, and the path in each; else only what was renamed has one before.
             parents = len(status) if status.isalpha() and len(status) > 1 else int(status[1:].isdigit())
             before = tuple(next(tokens) for _ in range(parents))
             changed.append((next(tokens), before))
-    if author:
-        yield author, helpers, tuple(changed)
+    if people:
+        yield people, helpers, tuple(changed)
 
 
 def _contact(text: str) -> str:

@@ -130,14 +130,29 @@ def test_what_was_written_into_a_merge_counts_and_a_plain_merge_does_not(checkou
     assert set(checkout.authors(SECOND)) == {DAVE, BOB}
 
 
-def test_co_authors_count_and_the_mailmap_is_honoured(checkout: Checkout) -> None:
+def test_co_authors_count_and_the_mailmap_adds_names(checkout: Checkout) -> None:
     (checkout.folder / ".mailmap").write_text("Alice <alice@wakala.com> <ali@home.example>\n")
     checkout.append(f"{FIRST}/001_first.sql")
-    checkout.commit(BOB, "a change\n\nCo-authored-by: Ali <ali@home.example>\n")
-    assert set(checkout.authors()) == {DAVE, BOB, ALICE}
+    ali = "Ali <ali@home.example>"
+    checkout.commit(BOB, f"a change\n\nCo-authored-by: {ali}\n")
+    assert set(checkout.authors()) == {DAVE, BOB, ALICE, ali}
     checkout.append(f"{SECOND}/002_second.sql")
-    checkout.commit("Ali <ali@home.example>")
-    assert set(checkout.authors(SECOND)) == {DAVE, ALICE}
+    checkout.commit(ali)
+    assert set(checkout.authors(SECOND)) == {DAVE, ALICE, ali}
+
+
+def test_a_mailmap_of_the_authors_own_takes_no_name_away(checkout: Checkout) -> None:
+    """It lies beside the migrations, and need not even be committed."""
+    (checkout.folder / ".mailmap").write_text("Ghost <ghost@wakala.com> <dave@wakala.com>\n")
+    assert DAVE in checkout.authors()
+    checkout.git("config", "mailmap.file", str(checkout.folder / ".mailmap"))
+    assert DAVE in checkout.authors()
+
+
+def test_whoever_commits_with_another_author_counts(checkout: Checkout) -> None:
+    checkout.append(f"{FIRST}/001_first.sql")
+    checkout.git("commit", "--quiet", "--all", "--message", "a change", f"--author={ALICE}", who=BOB)
+    assert set(checkout.authors()) == {DAVE, ALICE, BOB}
 
 
 def test_a_merged_subtree_keeps_its_authors(checkout: Checkout, tmp_path: Path) -> None:
