@@ -16,13 +16,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from migrator import wording
+from migrator.analysis.called_functions import CHANGES, CalledFunctions
 from migrator.analysis.effects.world import World
+from migrator.analysis.own_relations import OwnRelations, attached, own_relations
 from migrator.analysis.rules.model import SMALL_ROWS, rows_of, size_text
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
 from migrator.lock_modes import blocks_writes
 from migrator.parsing.kinds import object_name
-from migrator.parsing.nodes import Node, commands, enum, find, strings
+from migrator.parsing.nodes import Node, commands, enum, find, flag, strings
 from migrator.plan import MigrationType, Risk
 
 if TYPE_CHECKING:
@@ -71,6 +73,9 @@ _DML = {
     "delete_stmt": "deletes rows of",
     "merge_stmt": "merges rows into",
 }
+_INSIDE = dict(zip(CHANGES, _DML, strict=True))
+_NOT_RUN = frozenset(["create_function_stmt", "prepare_stmt", "do_stmt"])
+"""What has statements inside that it does not run, or that are judged by themselves."""
 _HARMLESS_DROPS = frozenset(
     [
         "OBJECT_INDEX",
@@ -106,13 +111,20 @@ class _Verdict:
 
 
 def classify(
-    subjects: Sequence[Subject], waits: Sequence[LockWait] = (), *, unread: int = 0, rights: Sequence[str] = ()
+    subjects: Sequence[Subject],
+    waits: Sequence[LockWait] = (),
+    *,
+    unread: int = 0,
+    rights: Sequence[str] = (),
+    unseen: Sequence[str] = (),
 ) -> Classification:
     """From the statements in order. Without any statement of weight it is an addition of low risk. `waits`: what sizes
     and traffic say about the locks; who makes many wait, or long, has a high risk whatever the statement is called.
     `rights`: what the migration, its rollback included, does to rights or beyond the database: no size makes it small.
+    `unseen`: what runs and could not be looked into, in words; it has no low risk either.
     `unread`: problems that kept something from being read; what it would do is unknown, so its risk is not low."""
-    verdicts = [verdict for subject in subjects for verdict in _judge(subject)]
+    own = own_relations(subjects)
+    verdicts = [verdict for subject in subjects for verdict in (*_judge(subject, own), *_inside(subject, own))]
     kind = next((kind for kind in _PRECEDENCE if any(item.type is kind for item in verdicts)), _ADDITION)
     reasons = [f"{_title(item.type)}: {item.reason}" for item in verdicts if item.type is kind]
     risk = max((item.risk or RISK_OF[item.type] for item in verdicts), key=lambda value: value.rank, default=Risk.LOW)
@@ -126,6 +138,11 @@ def classify(
     if rights:
         risk = Risk.HIGH
         reasons += rights
+    called = CalledFunctions.of(subjects, own)
+    doubts = [*(text for subject in subjects for text in called.doubts(subject)), *unseen]
+    if doubts:
+        risk = max(risk, Risk.MEDIUM, key=lambda value: value.rank)
+        reasons += doubts
     if unread:
         risk = max(risk, Risk.MEDIUM, key=lambda value: value.rank)
         reasons.append(f"{wording.count(unread, 'part')} could not be read: what it does is not known")
@@ -154,7 +171,7 @@ def _blocks(subject: Subject) -> Iterator[str]:
             yield f"{place}: holds {mode} on {relation}{size_text(subject, relation)} while it {doing} it"
 
 
-def _judge(subject: Subject) -> Iterator[_Verdict]:
+def _judge(subject: Subject, own: OwnRelations) -> Iterator[_Verdict]:
     node, world, kind = subject.statement.node, subject.world, subject.statement.kind
     name, tree = subject.statement.name, subject.statement.tree
     if name in _NEUTRAL:
@@ -163,10 +180,10 @@ def _judge(subject: Subject) -> Iterator[_Verdict]:
         elif name == "select_stmt" and tree.HasField("into_clause"):
             yield _Verdict(_ADDITION, "creates a table")
     elif name in _DML or name == "copy_stmt":
-        yield from _rows(name, tree, world)
+        yield from _rows(name, tree, world, own)
     elif name == "truncate_stmt":
         tables = [world.name(item.range_var) for item in tree.relations if item.HasField("range_var")]
-        live = [table for table in tables if not world.is_new(table)]
+        live = [table for table in tables if not own.has(table, world)]
         if live:
             yield _Verdict(_DATA, f"empties {', '.join(live)}", Risk.HIGH)
     elif name == "alter_table_stmt":
@@ -215,14 +232,33 @@ def _judge(subject: Subject) -> Iterator[_Verdict]:
         yield _Verdict(_MODIFICATION, f"{kind} is not known to be an addition")
 
 
-def _rows(name: str, tree: Node, world: World) -> Iterator[_Verdict]:
+def _inside(subject: Subject, own: OwnRelations) -> Iterator[_Verdict]:
+    """What stands in a statement and changes rows when it runs, or when its rule does: EXPLAIN ANALYZE, WITH, a rule's
+    actions. Triggers are not followed there."""
+    name, tree, world = subject.statement.name, subject.statement.tree, subject.world
+    if name in _NOT_RUN or (name == "explain_stmt" and not flag(tree.options, "analyze", default=False)):
+        return
+    for change in find(tree, *CHANGES):
+        if change is tree:
+            continue
+        table, what = world.name(change.relation), _INSIDE[type(change).__name__]
+        facts = world.relation(table)
+        if own.has(table, world) and facts is not None and facts.triggers:
+            yield _Verdict(_DATA, f"{_DML[what]} {table}, whose triggers are not followed")
+        else:
+            yield from _rows(what, change, world, own)
+    if name != "execute_stmt" and any(True for _ in find(tree, "ExecuteStmt")):
+        yield _Verdict(_MODIFICATION, "EXECUTE can do anything; it is not followed in detail")
+
+
+def _rows(name: str, tree: Node, world: World, own: OwnRelations) -> Iterator[_Verdict]:
     if name == "copy_stmt":
         if not tree.is_from or not tree.HasField("relation"):
             return
         doing, table = "loads rows into", world.name(tree.relation)
     else:
         doing, table = _DML[name], world.name(tree.relation)
-    if world.is_new(table):
+    if own.has(table, world):
         yield _Verdict(_ADDITION, f"{doing} the new table {table}")
         return
     whole = name in ("update_stmt", "delete_stmt") and not tree.HasField("where_clause")
@@ -234,6 +270,9 @@ def _alter_table(tree: Node, world: World) -> Iterator[_Verdict]:
     table = world.name(tree.relation)
     if world.is_new(table):
         yield _Verdict(_ADDITION, f"completes the new relation {table}")
+        for name in attached(tree, world):
+            if not world.is_new(name):
+                yield _Verdict(_MODIFICATION, f"makes {name} a partition of {table}")
         return
     for command in commands(tree):
         subtype = enum(command, "subtype")

@@ -15,7 +15,8 @@ from migrator.analysis.known import NOTHING_KNOWN, Known, Sources
 from migrator.analysis.rules import PRIVILEGES, RULES, checks_at, checks_on
 from migrator.analysis.rules.guard import guarded
 from migrator.analysis.rules.model import Hit, Rule
-from migrator.analysis.rules.transaction import lock_timeout
+from migrator.analysis.rules.privileges import half_known
+from migrator.analysis.rules.transaction import lock_timeout, not_analysed
 from migrator.analysis.walk import pending as earlier
 from migrator.analysis.walk.coverage import Coverage, coverage_of
 from migrator.analysis.walk.script import Script, Whole
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 HIGH = PRIVILEGES | {lock_timeout.RULE.id}
 """Rules whose warnings make the risk high: who may do more than before, and who keeps all others waiting."""
+UNSEEN = frozenset([half_known.RULE.id, not_analysed.RULE.id])
+"""Rules about what runs and could not be looked into, whatever their severity."""
 NOT_SQL = "not-analysable"
 """Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
 
@@ -99,7 +102,11 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
         rollback=undo,
         findings=tuple(findings),
         classification=classify(
-            subjects, waits, unread=sum(len(file.problems) for file in parsed), rights=_rights(findings)
+            subjects,
+            waits,
+            unread=sum(len(file.problems) for file in parsed),
+            rights=_rights(findings),
+            unseen=_unseen(findings, parsed),
         ),
         estimated_seconds=None if facts is None else _total(estimates.values()),
         assumptions=(*_assumptions(subjects, facts), *earlier.assumptions(before, scripts)),
@@ -113,6 +120,13 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
 
 def _rights(findings: Iterable[Finding]) -> list[str]:
     found = (one for one in findings if one.rule in HIGH and one.severity is not Severity.INFO)
+    return list(dict.fromkeys(f"{one.file}:{one.line}: {one.message}" for one in found))
+
+
+def _unseen(findings: Iterable[Finding], parsed: Iterable[ParsedFile]) -> list[str]:
+    """Of what is applied; the rollback script is no part of the risk."""
+    files = {file.file for file in parsed}
+    found = (one for one in findings if one.rule in UNSEEN and one.file in files)
     return list(dict.fromkeys(f"{one.file}:{one.line}: {one.message}" for one in found))
 
 
