@@ -122,6 +122,13 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     if opaque:
         lines = ", ".join(map(str, opaque))
         found.append(Markup(f"nothing could be predicted for line {lines}: see what was observed"))
+    for name, number in _hidden(plan).items():
+        found.append(Markup(f"**not shown here**: {number:,} characters of {text(name)}; the plan document has them"))
+    more = len(bundle.dry_run.schema_diff) - SHOWN_DIFF_LINES
+    if more > 0:
+        found.append(
+            Markup(f"**not shown here**: {more:,} lines of the schema changes; the evidence document has them")
+        )
     if plan.requires_downtime:
         found.append(Markup("**downtime** is required, says the author"))
     return tuple(found)
@@ -336,12 +343,20 @@ def _failed_checks(bundle: EvidenceBundle) -> str:
     return "## Not passed\n\n" + table(("Result", "Check", "Detail"), rows, solid=(0,)) if rows else ""
 
 
+def _hidden(plan: Plan) -> dict[str, int]:
+    """By file, how many characters stand behind what is shown."""
+    lengths = ((name, len(content)) for name, content in plan.files.items() if name.endswith(".sql"))
+    return {name: length - SHOWN_SQL_CHARACTERS for name, length in lengths if length > SHOWN_SQL_CHARACTERS}
+
+
 def _sql(plan: Plan) -> Iterator[str]:
+    hidden = _hidden(plan)
     for name, content in plan.files.items():
         if not name.endswith(".sql"):
             continue
-        cut = content if len(content) <= SHOWN_SQL_CHARACTERS else content[:SHOWN_SQL_CHARACTERS] + "\n-- cut here"
-        yield f"## {text(name)}\n\n" + fenced(cut, "sql")
+        yield f"## {text(name)}\n\n" + fenced(content[:SHOWN_SQL_CHARACTERS], "sql")
+        if name in hidden:
+            yield f"⚠️ **{hidden[name]:,} more characters are not shown here**; the plan document has them."
     for step in plan.steps:
         made = [statement.sql for statement in step.statements if statement.file not in plan.files]
         if made:

@@ -206,3 +206,19 @@ def test_what_is_left_out_has_a_section_of_its_own() -> None:
     assert "| 001\\_x.sql:7 | BEGIN |" in text
     assert "## Findings\n\nNone." in text
     assert "Left out" not in card(plan_from_sql("SELECT 1;"), None)
+
+
+def test_what_is_cut_is_told_at_the_top() -> None:
+    """A comment of SQL at the cut is a comment that an author writes as well."""
+    shown = "CREATE TABLE n (id bigint PRIMARY KEY);\n"
+    plan = plan_from_sql(shown + "-- licence\n" * 2000 + "DELETE FROM salaries WHERE id > 0;", "DROP TABLE n;")
+    hidden = len(plan.files["001_test.sql"]) - 20_000
+    lines = tuple(f"+ column {number}" for number in range(203))
+    found = concerns(plan, bundle_of(plan, schema_diff=lines))
+    assert (
+        f"**not shown here**: {hidden:,} characters of {escaped('001_test.sql')}; the plan document has them" in found
+    )
+    assert "**not shown here**: 3 lines of the schema changes; the evidence document has them" in found
+    assert f"⚠️ **{hidden:,} more characters are not shown here**" in card(plan, None)
+    whole = plan_from_sql(shown, "DROP TABLE n;")
+    assert "not shown" not in card(whole, bundle_of(whole, schema_diff=lines[:200]))
