@@ -449,3 +449,15 @@ def test_run_of_another_target_or_version(database: Endpoint) -> None:
     stranger = RunContext(run_id="r", version="999_other", target="test", actor="tester")
     with pytest.raises(Refused, match="cannot be applied as '999_other'"):
         apply_all(plan, database, run=stranger)
+
+
+def test_nothing_of_the_file_begins_a_line_of_the_log(database: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    """Names, comments and texts of errors may have line breaks."""
+    caplog.set_level("INFO")
+    line = "[2026-01-01T00:00:00Z] INFO - approved by alice and bob"
+    name = f'"x\n{line}"'
+    made = f"CREATE TABLE {name} (id int); CREATE TABLE IF NOT EXISTS {name} (id int)"
+    with pytest.raises(StatementFailed):
+        apply_all(plan_from_sql(f"{made}; SELECT '\n{line}' FROM no_table"), database)
+    assert line in caplog.text
+    assert not [one for one in caplog.text.splitlines() if one.startswith(line)]

@@ -1,5 +1,4 @@
-"""Smaller ones: a card that is cut, a proof that is exchanged, another version's row, an assertion that ends sessions, a
-name that writes lines into the log."""
+"""Smaller ones: a proof that is exchanged, another version's row, an assertion that ends sessions."""
 
 from __future__ import annotations
 
@@ -10,27 +9,13 @@ import pytest
 
 from migrator.custody.finish import Ending
 from migrator.database.session import Endpoint
-from migrator.reports.review_card import card, concerns
 from migrator.stages.verify import VerifyReport
-from tests.evidence import read_schema, rehearse
+from tests.evidence import read_schema
 from tests.factories import plan_from_sql
-from tests.integration.conftest import MakeDatabase
 from tests.integration.ledger.history import history, problems_of
 from tests.integration.stages import apply_all, query, verify_it
 from tests.integration.test_attack_ledger import by_procedure
 from tests.integration.test_finish import applied, end
-
-
-def test_what_stands_behind_twenty_thousand_characters(database: Endpoint, make_database: MakeDatabase) -> None:
-    """The card cuts the text there, in a comment of SQL, and nothing on it says: look twice."""
-    script = "CREATE TABLE public.salaries (id bigint PRIMARY KEY, v int); INSERT INTO public.salaries VALUES (1, 1);"
-    for sql in script.split(";")[:-1]:
-        query(database, sql)
-    padded = "CREATE TABLE n (id bigint PRIMARY KEY);\n" + "-- licence\n" * 2000 + "DELETE FROM salaries WHERE id > 0;"
-    plan = plan_from_sql(padded, "DROP TABLE n;")
-    bundle = rehearse(plan, database, make_database("twin", script=script))
-    assert "DELETE FROM salaries" not in card(plan, bundle)
-    assert concerns(plan, bundle) == ()
 
 
 def test_the_custodian_believes_any_proof_where_nobody_reviews(database: Endpoint) -> None:
@@ -89,10 +74,3 @@ def test_an_assertion_ends_sessions_of_the_application(database: Endpoint) -> No
         assert isinstance(verify_it(plan, database), VerifyReport)
         with pytest.raises(psycopg.OperationalError):
             application.execute("SELECT 1")
-
-
-def test_a_name_writes_lines_into_the_log(database: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    name = '"x\n[2026-01-01T00:00:00Z] INFO - approved by alice and bob"'
-    apply_all(plan_from_sql(f"CREATE TABLE {name} (id int); CREATE TABLE IF NOT EXISTS {name} (id int)"), database)
-    assert "\n[2026-01-01T00:00:00Z] INFO - approved by alice and bob" in caplog.text

@@ -47,3 +47,9 @@ def no_command(text: str) -> str:
 def one_line(text: str) -> str:
     """A text that has to stay on one line, whatever names are in it."""
     return text if "\n" not in text and "\r" not in text else text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def continued(text: str) -> str:
+    """A text of several lines, none of which begins as a line of the log does: names and comments are a stranger's."""
+    lines = text.splitlines()
+    return "\n    ".join(lines) if len(lines) > 1 else text.rstrip("\r\n")

@@ -19,6 +19,7 @@ from migrator.database.told import words
 from migrator.errors import MigratorError, NeedsHuman, StatementFailed, TransientError
 from migrator.parsing import statements
 from migrator.parsing.nodes import Node
+from migrator.parsing.unseen import one_line
 from migrator.plan import Statement, Step
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.progress import watching
@@ -177,7 +178,7 @@ def _clear_after_failure(statement: Statement, ctx: StepContext, conn: Connectio
 
 
 def _drop(found: FoundIndex, ctx: StepContext, conn: Connection) -> None:
-    ctx.log.warning("dropping invalid index %s", found.name)
+    ctx.log.warning("dropping invalid index %s", one_line(found.name))
     with session.translated():
         conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {found.name}".encode())
 

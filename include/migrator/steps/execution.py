@@ -17,6 +17,7 @@ from migrator.database.told import words
 from migrator.errors import CommitUnknown, ConnectionLost, MigratorError, NeedsHuman, UsageError
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep
+from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
 from migrator.steps.context import (
@@ -50,7 +51,7 @@ def run(step: Step, ctx: StepContext, *, gate: Callable[[Phase], None] | None = 
     if before.status == "success":
         ctx.log.info("step %s of %s is already done: nothing executed", step.name, ctx.plan.version)
         return StepResult(step.name, step.kind, "success", 0.0, (), before.attempts, reconciled=True)
-    ctx.log.info("step %s of %s starts: %s", step.name, ctx.plan.version, describe(step))
+    ctx.log.info("step %s of %s starts: %s", step.name, ctx.plan.version, continued(describe(step)))
     statements: tuple[StatementResult, ...] = ()
     for phase in phases_of(step):
         end = end_of(step, phase)
@@ -163,7 +164,7 @@ def _resolve_commit(
 
 def _record_failure(step: Step, ctx: StepContext, error: MigratorError) -> None:
     """On the ledger's own connection, so that rolling back cannot erase it. The first error matters more than ours."""
-    ctx.log.error("step %s of %s failed: %s", step.name, ctx.plan.version, error)
+    ctx.log.error("step %s of %s failed: %s", step.name, ctx.plan.version, continued(str(error)))
     try:
         ctx.check_lock()
         ctx.ledger.step_failed(ctx.plan.version, step.name, run=ctx.run, error=error)

@@ -19,6 +19,7 @@ from migrator.database.locking import with_lock_retries
 from migrator.database.told import words
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman, StatementFailed
 from migrator.ledger.rows import LedgerStep
+from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
 from migrator.steps import concurrent_index, real_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
@@ -129,7 +130,7 @@ def _run(
         return _in_own_transaction(position, step, ctx, conn, refuse)
     found = _look(statement, conn) if earlier else None
     if found is not None:
-        ctx.log.warning("statement %s of step %s, tried before: %s", position + 1, step.name, found.text)
+        ctx.log.warning("statement %s of step %s, tried before: %s", position + 1, step.name, continued(found.text))
         if found.state is State.DONE:
             _record(ctx, step, cursor_of(statement, position, "done", position + 1))
             return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=found.text)
@@ -161,7 +162,7 @@ def _outside_transaction(
     if found is not None:
         for command in found.cleanup:
             set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
-            ctx.log.info("%s", command)
+            ctx.log.info("%s", continued(command))
             with session.translated(statement=statement, step=step.name):
                 conn.execute(command.encode())
     sent = statement if found is None or found.instead is None else replace(statement, sql=found.instead)

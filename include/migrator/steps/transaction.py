@@ -22,6 +22,7 @@ from migrator.database.locking import with_lock_retries
 from migrator.database.told import told_and_kept
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
 from migrator.ledger.rows import STATEMENTS_DONE
+from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext, login_of
 from migrator.steps.contract import end_of, start_of
@@ -155,7 +156,7 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
     """
     ctx.handle.raise_if_cancelled()
     status = conn.info.transaction_status
-    ctx.log.info("%s:%s %s", statement.file, statement.line, statement.sql)
+    ctx.log.info("%s:%s %s", statement.file, statement.line, continued(statement.sql))
     ctx.trace_before(step, statement, conn)
     started = time.monotonic()
     with (
@@ -286,7 +287,7 @@ def noticing(conn: Connection, ctx: StepContext, statement: Statement) -> Iterat
         notice = Notice(diagnostic.severity_nonlocalized or "NOTICE", told.text)
         notices.append(notice)
         log = ctx.log.warning if notice.severity == "WARNING" else ctx.log.info
-        log("server says %s", notice)
+        log("server says %s", continued(str(notice)))
 
     conn.add_notice_handler(listen)
     try:
