@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from migrator import wording
 from migrator.analysis.called_functions import CHANGES, CalledFunctions
 from migrator.analysis.effects.world import World
-from migrator.analysis.own_relations import OwnRelations, attached, own_relations
+from migrator.analysis.own_relations import OwnRelations, own_relations
 from migrator.analysis.rules.model import SMALL_ROWS, rows_of, size_text
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
@@ -187,9 +187,9 @@ def _judge(subject: Subject, own: OwnRelations) -> Iterator[_Verdict]:
         if live:
             yield _Verdict(_DATA, f"empties {', '.join(live)}", Risk.HIGH)
     elif name == "alter_table_stmt":
-        yield from _alter_table(tree, world)
+        yield from _alter_table(tree, world, own)
     elif name == "drop_stmt":
-        yield from _drop(tree, world)
+        yield from _drop(tree, world, own)
     elif name in (
         "dropdb_stmt",
         "drop_role_stmt",
@@ -266,13 +266,10 @@ def _rows(name: str, tree: Node, world: World, own: OwnRelations) -> Iterator[_V
     yield _Verdict(_DATA, f"{doing} {table}" + (" without WHERE" if whole else ""), risk)
 
 
-def _alter_table(tree: Node, world: World) -> Iterator[_Verdict]:
+def _alter_table(tree: Node, world: World, own: OwnRelations) -> Iterator[_Verdict]:
     table = world.name(tree.relation)
-    if world.is_new(table):
+    if own.made(table, world):
         yield _Verdict(_ADDITION, f"completes the new relation {table}")
-        for name in attached(tree, world):
-            if not world.is_new(name):
-                yield _Verdict(_MODIFICATION, f"makes {name} a partition of {table}")
         return
     for command in commands(tree):
         subtype = enum(command, "subtype")
@@ -291,12 +288,12 @@ def _subtype_title(subtype: str) -> str:
     return words.strip().upper()
 
 
-def _drop(tree: Node, world: World) -> Iterator[_Verdict]:
+def _drop(tree: Node, world: World, own: OwnRelations) -> Iterator[_Verdict]:
     objtype = enum(tree, "remove_type")
     for item in tree.objects:
         parts = strings(item.list.items) if item.HasField("list") else ()
         name = world.dotted(parts) if parts else ""
-        if name and world.is_new(name):
+        if name and own.made(name, world):
             continue
         what = f"drops {object_name(objtype).lower()} {'.'.join(parts) or ''}".strip()
         yield _Verdict(_MODIFICATION if objtype in _HARMLESS_DROPS else _REMOVAL, what)

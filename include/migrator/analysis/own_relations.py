@@ -19,29 +19,37 @@ _WITH_ROWS = frozenset(["r", "p"])
 
 @frozen
 class OwnRelations:
-    borrowed: Set[str]
-    """New ones that may show the rows of others."""
+    windows: Set[str]
+    """New ones that show the rows of others: views, foreign tables."""
+    shared: Set[str]
+    """Those that may have been there, and those that have got what was there as a partition."""
+
+    def made(self, name: str, world: World) -> bool:
+        """Whether dropping or altering it concerns nothing that was there before."""
+        return name not in self.shared and world.is_new(name)
 
     def has(self, name: str, world: World) -> bool:
-        if name in self.borrowed or not world.is_new(name):
+        """Whether its rows are the migration's own, too."""
+        if name in self.windows or not self.made(name, world):
             return False
         facts = world.relation(name)
         return facts is None or (facts.kind in _WITH_ROWS and all(map(world.is_new, world.leaves(name))))
 
 
 def own_relations(subjects: Iterable[Subject]) -> OwnRelations:
-    borrowed: set[str] = set()
+    windows: set[str] = set()
+    shared: set[str] = set()
     for subject in subjects:
         name, tree, world = subject.statement.name, subject.statement.tree, subject.world
         if name == "view_stmt":
-            borrowed.add(world.name(tree.view))
+            windows.add(world.name(tree.view))
         elif name == "create_foreign_table_stmt":
-            borrowed.add(world.name(tree.base_stmt.relation))
+            windows.add(world.name(tree.base_stmt.relation))
         elif name == "create_stmt" and not (tree.if_not_exists and world.facts is None):
             continue
         elif name == "create_stmt" or (name == "alter_table_stmt" and _attaches_others(tree, world)):
-            borrowed.add(world.name(tree.relation))
-    return OwnRelations(borrowed)
+            shared.add(world.name(tree.relation))
+    return OwnRelations(windows, shared)
 
 
 def _attaches_others(tree: Node, world: World) -> bool:

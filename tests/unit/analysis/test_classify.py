@@ -22,6 +22,10 @@ CHANGES_ROWS = {
     "a partition": "CREATE TABLE p (id int) PARTITION BY LIST (id);"
     " ALTER TABLE p ATTACH PARTITION salaries DEFAULT; DELETE FROM p",
     "IF NOT EXISTS": "CREATE TABLE IF NOT EXISTS salaries (id int); DELETE FROM salaries",
+    "DROP of a partition's parent": "CREATE TABLE p (id int) PARTITION BY LIST (id);"
+    " ALTER TABLE p ATTACH PARTITION salaries DEFAULT; DROP TABLE p",
+    "DROP after IF NOT EXISTS": "CREATE TABLE IF NOT EXISTS salaries (id int); DROP TABLE salaries",
+    "a column after IF NOT EXISTS": "CREATE TABLE IF NOT EXISTS salaries (id int); ALTER TABLE salaries DROP COLUMN v",
     "TRUNCATE after IF NOT EXISTS": "CREATE TABLE IF NOT EXISTS salaries (id int); TRUNCATE salaries",
 }
 NOTHING, NOT_ALL, ROWS = (
@@ -63,6 +67,9 @@ LOW = (
     WRITES,
     f"{NEW} WITH made AS (INSERT INTO n VALUES (1) RETURNING id) SELECT id FROM made",
     f"{NEW} DELETE FROM n",
+    f"{NEW} CREATE VIEW v AS SELECT * FROM n; DROP VIEW v; DROP TABLE n",
+    "CREATE TABLE p (id int) PARTITION BY LIST (id); CREATE TABLE q (id int);"
+    " ALTER TABLE p ATTACH PARTITION q DEFAULT; DELETE FROM p",
 )
 
 
