@@ -22,7 +22,7 @@ from migrator.parsing.statements import parse
 BUILT_IN = STEADY | VOLATILE | AGGREGATES
 _WRITERS = """
 lo_creat lo_create lo_from_bytea lo_import lo_put lo_truncate lo_truncate64 lo_unlink lowrite query_to_xml
-query_to_xml_and_xmlschema query_to_xmlschema ts_rewrite ts_stat
+query_to_xml_and_xmlschema query_to_xmlschema setval ts_rewrite ts_stat
 """
 WRITERS = frozenset(_WRITERS.split())
 """Built in, and changes data or runs a text as SQL."""

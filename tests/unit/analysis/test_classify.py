@@ -58,6 +58,7 @@ RUNS = {
         "CREATE FUNCTION lower(int) RETURNS text LANGUAGE sql AS 'DELETE FROM s; SELECT 1'; SELECT lower(1)",
         ROWS,
     ),
+    "a sequence": ("SELECT setval('salaries_id_seq', 1)", "runs setval(), which changes data"),
     "a text as SQL": ("SELECT query_to_xml('SELECT f()', true, true, '')", "runs a text"),
 }
 LOW = (
