@@ -5,19 +5,11 @@ The dry run executes what nobody has reviewed, on production's rows, and tells t
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from migrator import documents
-from migrator.database.session import Endpoint
 from migrator.errors import MigratorError
-from migrator.evidence import EvidenceBundle
-from migrator.reports.review_card import card
 from tests.factories import plan_from_sql
-from tests.factories_evidence import record_of, restore_of
 from tests.integration.conftest import MakeDatabase
-from tests.integration.copies import COPY, make_copy, rehearse
 from tests.integration.stages import apply_all
 from tests.integration.test_no_rows_told import CANARY, ROWS
 
@@ -27,29 +19,6 @@ EMAIL = "(SELECT string_agg(email, '; ') FROM users)"
 def do(*texts: str) -> str:
     """Each with the rows in the place of %1$I or %1$L."""
     return "; ".join(f"DO $$ BEGIN EXECUTE format($f${text}$f$, {EMAIL}); END $$" for text in texts)
-
-
-DEFINED = {
-    "a comment": (do("COMMENT ON TABLE orders IS %1$L"), "COMMENT ON TABLE orders IS NULL"),
-    "a default": (do("CREATE TABLE x (a text DEFAULT %1$L)"), "DROP TABLE x"),
-    "a constraint": (
-        do("ALTER TABLE orders ADD CONSTRAINT c CHECK (email <> %1$L) NOT VALID"),
-        "ALTER TABLE orders DROP CONSTRAINT c",
-    ),
-    "a view": (do("CREATE VIEW v AS SELECT %1$L AS e"), "DROP VIEW v"),
-    "a label": (do("CREATE TYPE e AS ENUM (%1$L)"), "DROP TYPE e"),
-}
-
-
-@pytest.mark.parametrize("name", DEFINED)
-def test_a_definition_on_the_card(name: str, copies: Endpoint) -> None:
-    copy = make_copy(copies, ROWS)
-    plan = plan_from_sql(*DEFINED[name])
-    evidence = rehearse(plan, copies, copy)
-    record = record_of(copy)
-    shown = card(plan, EvidenceBundle(snapshot=record, restore=restore_of(record, COPY), dry_run=evidence))
-    assert CANARY in shown
-    assert CANARY in json.dumps(documents.to_dict(evidence))
 
 
 NAMED = {

@@ -6,6 +6,7 @@ SQL has already run, with its rollback, on production's data. What was found is 
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -23,6 +24,7 @@ from migrator.database import fingerprint, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.session import Endpoint
+from migrator.database.vocabulary import Vocabulary, vocabulary
 from migrator.errors import (
     CopySpoiled,
     DryRunFailed,
@@ -134,9 +136,10 @@ def rehearse(
                 rehearsal.perform(book, forwards, backwards)
             except CopySpoiled as exc:  # what is told about the server says so
                 log.warning("%s: the dry run of %s ends early: %s", run.run_id, plan.version, exc)
-            rehearsal.judge_writes(forwards.traces + backwards.traces)
+            done, undone = rehearsal.traces(forwards), rehearsal.traces(backwards)
+            rehearsal.judge_writes(done + undone)
             rehearsal.judge_server(before)
-            evidence = rehearsal.evidence(forwards.traces, backwards.traces)
+            evidence = rehearsal.evidence(done, undone)
     log.info("dry run of %s %s in %.1f s", plan.version, evidence.outcome, time.monotonic() - started)
     failed = [check for check in evidence.checks if check.verdict is Verdict.FAILED]
     if not evidence.stands:
@@ -205,12 +208,12 @@ class _Rehearsal:
             self._not_reached("rollback_schema_equal", "rollback_data", reason=dry_run_checks.RESUMED)
             self._judge_changes(diff(restored.portable, after.portable))
         else:
-            self.checks.append(dry_run_checks.schema_equal("rollback_schema_equal", before, restored))
+            self.checks.append(self._equal("rollback_schema_equal", before, restored))
             self._timed_check(lambda: self._data(before, restored, forwards.written | backwards.written))
         if not self._timed("reapply", lambda: self._apply(book, None)):
             self._not_reached("reapply_schema_equal")
             return
-        self.checks.append(dry_run_checks.schema_equal("reapply_schema_equal", after, self._schema()))
+        self.checks.append(self._equal("reapply_schema_equal", after, self._schema()))
 
     def look_around(self) -> census.Census:
         with session.connect(self.trial.copies, purpose="observe", version=self.plan.version) as conn:
@@ -232,7 +235,7 @@ class _Rehearsal:
             checks=tuple(self.checks),
             statements=forwards,
             rollback_statements=backwards,
-            schema_diff=self.changes.lines(),
+            schema_diff=self._known.lines_and_rest(self.changes, "what changed in the schema of the clone"),
             fingerprint_before=self.original.schema.portable.fingerprint,
             fingerprint_after=patch(self.original.schema, self.changes).portable.fingerprint,
             seconds=self.seconds,
@@ -302,9 +305,19 @@ class _Rehearsal:
             return "nothing has changed that a backup has"
         return later_backup.require(self.trial, self.changes, programs=self.programs, log=self.log)
 
+    def traces(self, observer: Observer) -> tuple[StatementTrace, ...]:
+        return tuple(map(self._known.trace, observer.traces))
+
+    @functools.cached_property
+    def _known(self) -> Vocabulary:
+        return vocabulary(self.plan, self.original.schema)
+
+    def _equal(self, name: str, wanted: Schema, found: Schema) -> Check:
+        return dry_run_checks.schema_equal(name, wanted, found, self._known)
+
     def _judge_changes(self, changes: SchemaDiff) -> None:
         if self.plan.expected_changes is not None:
-            self.checks.append(dry_run_checks.expected(self.plan.expected_changes, changes))
+            self.checks.append(dry_run_checks.expected(self.plan.expected_changes, changes, self._known))
 
     def judge_writes(self, traces: tuple[StatementTrace, ...]) -> None:
         """Of a plan made with the catalog's facts only: without them nobody can know the triggers of a table."""

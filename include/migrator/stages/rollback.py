@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from migrator.database import schema, schema_diff, session
 from migrator.database.activity import fence
 from migrator.database.session import Endpoint
+from migrator.database.vocabulary import vocabulary
 from migrator.documents import StrEnum
 from migrator.errors import (
     Cancelled,
@@ -280,7 +281,9 @@ def _compare(report: RollbackReport, snapshot: SnapshotRecord, ctx: StepContext)
         now = schema.read(conn, exclude=(ctx.ledger.schema,))
     if now.fingerprint == snapshot.schema_fingerprint:
         return replace(report, schema_equal=True)
-    differences = schema_diff.diff(schema.Schema.from_dict(snapshot.schema), now).lines()
+    before = schema.Schema.from_dict(snapshot.schema)
+    changes = schema_diff.diff(before, now)
+    differences = vocabulary(ctx.plan, before).lines_and_rest(changes, "what the rollback left in the schema")
     detail = {"differences": list(differences)}
     ctx.ledger.append_event("rollback_differs", version=ctx.plan.version, run=ctx.run, detail=detail)
     ctx.log.warning("after the rollback the schema differs from the one before:\n%s", "\n".join(differences))

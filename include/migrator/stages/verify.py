@@ -13,15 +13,16 @@ from migrator.database.locking import migration_lock
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff
 from migrator.database.session import Connection, Endpoint
+from migrator.database.vocabulary import Vocabulary, vocabulary
 from migrator.errors import NeedsHuman, VerifyFailed
 from migrator.evidence import Check, EvidenceBundle, Verdict
-from migrator.gates import expected_changes
 from migrator.gates import sequences as next_values
 from migrator.gates.assertions import assertion, step_checks
 from migrator.gates.clear_way import is_applied
 from migrator.ledger.events import FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.plan import Plan
+from migrator.rehearsal import checks as dry_run_checks
 from migrator.run import RunContext
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
+ONLY_FINGERPRINT = "the fingerprint differs from the dry run's in the order of columns, or in what is withheld"
 UNFINISHED = ("[invalid]", "[index invalid]", "not valid")
 """How `schema.read` marks an index or constraint that does not do its work yet."""
 
@@ -111,17 +113,18 @@ def ledger_check(plan: Plan, row: LedgerMigration | None, steps: Sequence[Ledger
     return _verdict("ledger", problems, f"{len(plan.steps)} steps done")
 
 
-def schema_check(now: Schema, before: Schema, bundle: EvidenceBundle) -> Check:
-    """The schema must be the very one that the dry run produced, whichever role owns it here. Pure."""
+def schema_check(now: Schema, before: Schema, bundle: EvidenceBundle, known: Vocabulary) -> Check:
+    """The schema must be the very one that the dry run produced, whichever role owns it here."""
     if now.portable.fingerprint == bundle.dry_run.fingerprint_after:
         return Check("schema", Verdict.PASSED, "as the dry run left it")
-    happened, rehearsed = diff(before.portable, now.portable).lines(), bundle.dry_run.schema_diff
+    changes, rehearsed = diff(before.portable, now.portable), bundle.dry_run.schema_diff
+    happened = known.lines_and_rest(changes, "what changed in the schema")
     problems = [f"not rehearsed: {line}" for line in happened if line not in rehearsed]
     problems += [f"rehearsed, but not there: {line}" for line in rehearsed if line not in happened]
-    return _verdict("schema", problems or ["the fingerprint differs from the dry run's in the order of columns"])
+    return _verdict("schema", problems or [ONLY_FINGERPRINT])
 
 
-def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str]) -> tuple[str, ...]:
+def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str], words: Vocabulary) -> tuple[str, ...]:
     """Invalid indexes and unvalidated constraints that came with this migration, unless the dry run left them the same
     way: a migration may well add a constraint NOT VALID for a later one to validate. Pure."""
     known = tuple(rehearsed)
@@ -132,8 +135,9 @@ def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str]) -> tuple[s
             mark = next((mark for mark in UNFINISHED if mark in definition.casefold()), None)
             if mark is None or old.get(name) == definition:
                 continue
-            if not any(f" {name}" in line and mark in line.casefold() for line in known):
-                found.append(f"{kind} {name} is {mark.strip('[]')}")
+            told = words.tell(name)
+            if not any(f" {told}" in line and mark in line.casefold() for line in known):
+                found.append(f"{kind} {told} is {mark.strip('[]')}")
     return tuple(found)
 
 
@@ -143,13 +147,13 @@ def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoi
         if bundle is not None:
             started = time.monotonic()
             now, before = schema.read(conn, exclude=(ledger.schema,)), Schema.from_dict(bundle.snapshot.schema)
-            checks.append(replace(schema_check(now, before, bundle), seconds=time.monotonic() - started))
-            half_made = unfinished(now, before, bundle.dry_run.schema_diff)
+            known = vocabulary(plan, before)
+            checks.append(replace(schema_check(now, before, bundle, known), seconds=time.monotonic() - started))
+            half_made = unfinished(now, before, bundle.dry_run.schema_diff, known)
             checks.append(_verdict("unfinished", half_made, "nothing is left half-made"))
             # Of a resumed migration a part is in the snapshot: the dry run, which gave this very schema, has judged.
             if plan.expected_changes is not None and not bundle.dry_run.extra.get("resumed"):
-                problems = expected_changes.compare(plan.expected_changes, diff(before, now))
-                checks.append(_verdict("expected_changes", problems, "all declared changes, and no other"))
+                checks.append(dry_run_checks.expected(plan.expected_changes, diff(before, now), known))
             checks += _sequences(bundle, conn, ledger)
         checks += step_checks(plan, conn)
         for number, query in enumerate(plan.assertions, start=1):

@@ -1,0 +1,148 @@
+"""What may be told of a schema that SQL has made at run time: words that somebody had written before.
+
+A migration may put rows of production into names, comments, defaults, checks, views and labels: EXECUTE makes the text.
+Evidence, card and logs show the schema that comes of it to people who may not read those rows. So of a difference
+between schemas only those names and texts are told whose every word stands in the migration's own files, which are in
+git, or in the schema from before; a server's own words are known, too. The others are told as `…`.
+
+What an author chooses among known words (one of two names, by a row) is told: no vocabulary can keep that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from migrator import documents
+from migrator.database import withheld
+from migrator.database.keywords import KEYWORDS
+from migrator.database.schema import Schema
+from migrator.database.schema_diff import Change, SchemaDiff
+from migrator.evidence import StatementTrace
+from migrator.plan import Plan
+
+HIDDEN = "…"
+MARK = f"{HIDDEN} names and texts with words that neither the migration's files nor the schema before has are withheld"
+"""The last line of a difference that has some."""
+_WORD = re.compile(r"[^\W_]+")
+_UNIT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\w+")
+"""A text, a quoted name, or a bare word. Wherever a definition is cut wrongly, each of its words is looked up still."""
+_NUMBERED = re.compile(r"(?:key|pkey|fkey|check|idx|seq|excl|null)[0-9]{1,2}")
+"""The next free name, as ChooseRelationName makes it (src/backend/commands/indexcmds.c)."""
+_LONG = 60
+"""Bytes of a name whose parts makeObjectName may have cut, to fit them into NAMEDATALEN (the same file)."""
+_ESCAPE = re.compile(r"\\.")
+"""`E'one\\ntwo'` has two words."""
+_OWN_TEXT = """
+int2 int4 int8 float4 float8 bool bpchar varchar text bytea name oid date time timetz timestamp timestamptz interval
+numeric decimal money uuid json jsonb jsonpath xml inet cidr macaddr macaddr8 bit varbit point line lseg box path
+polygon circle tsvector tsquery regclass regtype regproc regprocedure regoper regoperator regrole regnamespace
+regconfig regdictionary regcollation int4range int8range numrange tsrange tstzrange daterange multirange
+int4multirange int8multirange nummultirange tsmultirange tstzmultirange datemultirange record void trigger cstring
+anyelement anyarray double precision character varying without with zone public pg catalog btree hash gist gin
+spgist brin heap plpgsql sql c internal function now nextval currval setval timezone date part trunc substr ltrim rtrim
+btrim lower upper like escape similar to true false t f md5 composite domain enum base populated clustered disabled
+replica always invalid unlogged none owner key pkey fkey check idx seq excl not null start increment min max cache
+cycle 0 1 2 32767 32768 2147483647 2147483648 9223372036854775807 9223372036854775808
+"""
+_OWN = KEYWORDS | frozenset(_OWN_TEXT.split())
+"""Of `schema.sql` and the server: types, ways of access, functions that stand for syntax, the ends of names that it
+makes, and the limits of sequences."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    words: frozenset[str]
+    """In lower case."""
+
+    def tell(self, text: str) -> str:
+        """`text` with `…` for each name or text that has a word which nobody has written."""
+        return _UNIT.sub(lambda found: found[0] if self._knows(found[0]) else _hidden(found[0]), text)
+
+    def told(self, changes: SchemaDiff) -> SchemaDiff:
+        return SchemaDiff(tuple(self._change(change) for change in changes.changes))
+
+    def lines(self, changes: SchemaDiff) -> tuple[str, ...]:
+        """As `SchemaDiff.lines`, with a last line that says so when something is withheld."""
+        lines = self.told(changes).lines()
+        return (*lines, MARK) if lines != changes.lines() else lines
+
+    def lines_and_rest(self, changes: SchemaDiff, place: str) -> tuple[str, ...]:
+        """The same, and the whole lines are put where the run keeps what may hold rows."""
+        told, whole = self.lines(changes), changes.lines()
+        if told != whole:
+            withheld.keep(f"{place}:\n" + "\n".join(whole))
+        return told
+
+    def trace(self, trace: StatementTrace) -> StatementTrace:
+        """The relations that a statement touched, each by a name that may be told."""
+        names = {*(lock.relation for lock in trace.locks), *trace.rewrites, *trace.scans, *trace.indexes_rebuilt}
+        hidden = {name: self.tell(name) for name in names | {*trace.writes} if self.tell(name) != name}
+        if not hidden:
+            return trace
+
+        def told(texts: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(hidden.get(text, text) for text in texts)
+
+        differences = trace.differences
+        for name in sorted(hidden, key=len, reverse=True):
+            differences = tuple(text.replace(name, hidden[name]) for text in differences)
+        return replace(
+            trace,
+            locks=tuple(replace(lock, relation=hidden.get(lock.relation, lock.relation)) for lock in trace.locks),
+            rewrites=told(trace.rewrites),
+            scans=told(trace.scans),
+            indexes_rebuilt=told(trace.indexes_rebuilt),
+            writes=told(trace.writes),
+            differences=differences,
+        )
+
+    def _change(self, change: Change) -> Change:
+        before, after, part_of = (
+            text if text is None else self.tell(text) for text in (change.before, change.after, change.part_of)
+        )
+        return Change(change.kind, self.tell(change.name), before, after, part_of)
+
+    def _knows(self, text: str) -> bool:
+        unknown = [word for word in _words(text) if word not in self.words and not _NUMBERED.fullmatch(word)]
+        cut = len(text.strip('"').encode()) >= _LONG
+        return all(cut and any(known.startswith(word) for known in self.words) for word in unknown)
+
+
+def vocabulary(plan: Plan, before: Schema, *names: str) -> Vocabulary:
+    """:param names: further ones that no row has made: the role that executes."""
+    statements = [statement.sql for step in (*plan.steps, *plan.rollback_steps) for statement in step.statements]
+    params = [documents.to_dict(step.params) for step in plan.steps]
+    written = (
+        documents.to_dict(plan.files),
+        statements,
+        params,
+        list(plan.assertions),
+        documents.to_dict(plan.expected_changes),
+        documents.to_dict(before.objects),
+        list(names),
+    )
+    return Vocabulary(_OWN.union(*(_words(_ESCAPE.sub(" ", text) + " " + text) for text in _strings(written))))
+
+
+def _words(text: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(text)}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _strings(key)
+            yield from _strings(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _hidden(text: str) -> str:
+    quote = text[0] if text[0] in "'\"" else ""
+    return f"{quote}{HIDDEN}{quote}"
