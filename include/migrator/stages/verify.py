@@ -13,7 +13,7 @@ from migrator.database.locking import migration_lock
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff
 from migrator.database.session import Connection, Endpoint
-from migrator.database.vocabulary import Vocabulary, vocabulary
+from migrator.database.vocabulary import MARK, Vocabulary, vocabulary
 from migrator.errors import NeedsHuman, VerifyFailed
 from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import sequences as next_values
@@ -119,8 +119,9 @@ def schema_check(now: Schema, before: Schema, bundle: EvidenceBundle, known: Voc
         return Check("schema", Verdict.PASSED, "as the dry run left it")
     changes, rehearsed = diff(before.portable, now.portable), bundle.dry_run.schema_diff
     happened = known.lines_and_rest(changes, "what changed in the schema")
-    problems = [f"not rehearsed: {line}" for line in happened if line not in rehearsed]
-    problems += [f"rehearsed, but not there: {line}" for line in rehearsed if line not in happened]
+    problems = [f"not rehearsed: {line}" for line in happened if line not in (*rehearsed, MARK)]
+    problems += [f"rehearsed, but not there: {line}" for line in rehearsed if line not in (*happened, MARK)]
+    problems += [MARK] if problems and MARK in happened else []
     return _verdict("schema", problems or [ONLY_FINGERPRINT])
 
 
