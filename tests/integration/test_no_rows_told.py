@@ -388,9 +388,7 @@ def test_a_damaged_dump(server: Server, make_database: MakeDatabase, tmp_path: P
         data.write_bytes(data.read_bytes().replace(b"1\tcanary", b"canary-4711@example.org\tcanary"))
     with programs.connection_by_service(empty) as (conninfo, env), pytest.raises(ProgramFailed) as caught:
         programs.run(tools, "pg_restore", "-e", "--no-owner", f"--dbname={conninfo}", str(tmp_path / "d"), env=env)
-    assert re.search(
-        r'COPY failed for table "(users|orders)"\nCOPY (users|orders), line 1, column id', str(caught.value)
-    )
+    assert re.search(r'COPY failed for table "(users|orders)"', str(caught.value))
     told.add_error(caught.value)
     told.require_no_row()
 

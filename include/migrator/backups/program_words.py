@@ -7,11 +7,10 @@ line of COPY is a row. So a line is told when all of it fits a template here, or
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-
-from migrator.database.frames import frames
+from collections.abc import Iterable, Iterator
 
 _PROGRAM = r"pg_(?:dump|restore|dumpall): (?:\[[a-z ]+\] )?(?:(?:error|warning|detail|hint|fatal): )?"
+_OWN = re.compile(_PROGRAM)
 _NAME = r'(?:"[^"]+"|[\w.]+)'
 _WHOLE = re.compile(
     rf"{_PROGRAM}(?:"
@@ -29,26 +28,33 @@ _BEGINS = re.compile(
     rf"|query failed|Dumping the contents of table {_NAME} failed|unable to obtain lock on relation {_NAME}))(?::.*)?"
 )
 """What a server's words follow."""
-_SERVER = re.compile(
-    rf"(?:{_PROGRAM})?(?:.*: )?(?:ERROR|FATAL):  ("
-    rf"permission denied (?:for|to create) [a-z ]+ {_NAME}|must be owner of [a-z ]+ {_NAME}"
-    r"|canceling statement due to (?:lock timeout|statement timeout|user request)"
-    rf"|(?:role|schema|type|extension|tablespace|database|language) {_NAME}"
-    r" (?:does not exist|already exists|is not available)"
-    r"|terminating connection due to [a-z ]+|the database system is [a-z ]+|out of memory"
-    r"|sorry, too many clients already"
-    rf"|could not create unique index {_NAME}|(?:duplicate key value|insert or update on table {_NAME}) violates"
-    rf" [a-z ]+ constraint {_NAME}|could not access file {_NAME}.*"
-    r")"
+_KINDS = (
+    "(?:table|view|materialized view|foreign table|relation|column|sequence|schema|database|function|procedure|routine"
+    "|type|domain|language|large object|tablespace|extension|publication|subscription|event trigger|foreign server"
+    "|foreign-data wrapper|index|aggregate|operator|collation|conversion|role|statistics object)"
 )
-"""Messages of a server that name nothing but objects. It is the kinds of objects in them that keep rows out."""
-_CONTEXT = "CONTEXT:  "
+_SERVER = re.compile(
+    rf"(?:ERROR|FATAL):  (?:(permission denied (?:for|to create) {_KINDS}|must be owner of {_KINDS}) {_NAME}"
+    r"|(canceling statement due to (?:lock timeout|statement timeout|user request))"
+    rf"|((?:role|schema|type|extension|tablespace|database|language)) {_NAME}"
+    r"( does not exist| already exists| is not available)"
+    r"|(terminating connection due to (?:administrator command|conflict with recovery|idle-in-transaction timeout)"
+    r"|the database system is (?:starting up|shutting down|in recovery mode)|out of memory"
+    r"|sorry, too many clients already)"
+    rf"|(could not create unique index|could not access file) {_NAME}.*"
+    rf"|(duplicate key value|insert or update on table) ?(?:{_NAME} )?"
+    rf"(violates (?:unique|foreign key|check|exclusion) constraint) {_NAME})"
+)
+"""Messages of a server by their kind alone. Any function may RAISE a text that looks like one of them, with a row in
+place of the name, and the program does not say where it comes from: so names are not told."""
+_SEVERITY = re.compile(r"[^\W\d_]{3,}:  ")
+"""Of a server's message, in any language; the programs' own severities have one blank."""
 
 
 def told_of(output: str, *, most: int) -> str:
     """The last lines that may be told; how many there are besides is said. Pure."""
     lines = [line for line in output.strip().splitlines() if line.strip()]
-    shown = [text for line in lines for text in _told(line)]
+    shown = list(_told(lines))
     left = len(lines) - len(shown)
     if not lines:
         return "no output"
@@ -56,15 +62,19 @@ def told_of(output: str, *, most: int) -> str:
     return "\n".join([*shown[-most:], *more])
 
 
-def _told(line: str) -> Iterator[str]:
-    said = _SERVER.fullmatch(line)
-    begins = _BEGINS.fullmatch(line)
-    if begins:
-        rest = _SERVER.search(line)
-        yield begins[1] + (f": {rest[1]}" if rest else "")
-    elif said:
-        yield said[1]
-    elif line.startswith(_CONTEXT):
-        yield from frames(line.removeprefix(_CONTEXT))
-    elif _WHOLE.fullmatch(line) and "ERROR:" not in line:
-        yield line
+def _told(lines: Iterable[str]) -> Iterator[str]:
+    """Up to the first line with words of a server's: a message may have line breaks, and after them what looks like a
+    line of the program's, a CONTEXT, or the entry of another object."""
+    for line in lines:
+        begins = _BEGINS.fullmatch(line)
+        if begins:
+            said = _SERVER.fullmatch(line[len(begins[1]) :].removeprefix(": "))
+            yield begins[1] + (f": {_kind(said)}" if said else "")
+        elif _WHOLE.fullmatch(line) and "ERROR:" not in line:
+            yield line
+        if begins or _SEVERITY.search(line) or not _OWN.match(line):
+            return
+
+
+def _kind(said: re.Match[str]) -> str:
+    return " … ".join(part.strip() for part in said.groups() if part)

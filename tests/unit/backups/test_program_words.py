@@ -16,7 +16,7 @@ CANARY = "canary-4711@example.org"
             'pg_restore: error: COPY failed for table "users": ERROR:  invalid input syntax for type integer:'
             f' "{CANARY}"\n'
             f'CONTEXT:  COPY users, line 1, column id: "{CANARY}"',
-            'pg_restore: error: COPY failed for table "users"\nCOPY users, line 1, column id',
+            'pg_restore: error: COPY failed for table "users"\n(1 more lines of its output may hold rows)',
         ),
         (
             "pg_restore: while PROCESSING TOC:\n"
@@ -26,18 +26,29 @@ CANARY = "canary-4711@example.org"
             "Command was: ALTER TABLE ONLY public.users\n    ADD CONSTRAINT users_pkey PRIMARY KEY (email);",
             "pg_restore: while PROCESSING TOC:\n"
             "pg_restore: from TOC entry 3334; 2606 16391 CONSTRAINT users users_pkey migrator\n"
-            'pg_restore: error: could not execute query: could not create unique index "users_pkey"\n'
+            "pg_restore: error: could not execute query: could not create unique index\n"
             "(3 more lines of its output may hold rows)",
         ),
         (
             "pg_dump: error: query failed: ERROR:  permission denied for table users\n"
             "pg_dump: detail: Query was: LOCK TABLE public.users IN ACCESS SHARE MODE",
-            "pg_dump: error: query failed: permission denied for table users\n"
-            "(1 more lines of its output may hold rows)",
+            "pg_dump: error: query failed: permission denied for table\n(1 more lines of its output may hold rows)",
         ),
         (
             'pg_dump: error: connection to server at "127.0.0.1", port 1 failed: Connection refused',
             'pg_dump: error: connection to server at "127.0.0.1", port 1 failed: Connection refused',
+        ),
+        (
+            f'pg_restore: error: could not execute query: ERROR:  role "{CANARY}" does not exist',
+            "pg_restore: error: could not execute query: role … does not exist",
+        ),
+        (
+            "pg_restore: error: could not execute query: ERROR:  permission denied for canary mail",
+            "pg_restore: error: could not execute query",
+        ),
+        (
+            f"pg_restore: WARNING:  x\npg_restore: error: could not open {CANARY}",
+            "(2 more lines of its output may hold rows)",
         ),
         ("", "no output"),
         (CANARY, "(1 more lines of its output may hold rows)"),
