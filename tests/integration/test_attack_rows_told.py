@@ -51,13 +51,6 @@ def test_a_name_in_a_notice(make_database: MakeDatabase, caplog: pytest.LogCaptu
     assert CANARY in caplog.text
 
 
-def test_five_letters_as_sqlstate(make_database: MakeDatabase) -> None:
-    """No name at all: RAISE takes any five of [0-9A-Z], and a SQLSTATE is always told."""
-    sql = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = (SELECT 'C' || substr(email, 8, 4) FROM users); END $$"
-    with pytest.raises(MigratorError, match=r"SQLSTATE C4711"):
-        apply_all(plan_from_sql(sql), make_database("rows", script=ROWS))
-
-
 def test_a_number_as_the_length_of_a_type(make_database: MakeDatabase) -> None:
     sql = (
         "DO $$ BEGIN EXECUTE 'CREATE TABLE x (a varchar(' || (SELECT ascii(email) FROM users) || '))';"
@@ -65,12 +58,3 @@ def test_a_number_as_the_length_of_a_type(make_database: MakeDatabase) -> None:
     )
     with pytest.raises(MigratorError, match=rf"character varying\({ord(CANARY[0])}\)"):
         apply_all(plan_from_sql(sql), make_database("rows", script=ROWS))
-
-
-def test_a_text_that_ends_as_a_frame_does(make_database: MakeDatabase) -> None:
-    """`while updating tuple ... in relation "..."` ends with a quotation mark, as the text of a statement does."""
-    text = r"""E'SELECT a FROM (SELECT id / 0 AS a, 1 AS "\nwhile updating tuple (0,1) in relation " FROM orders) AS z -- '"""
-    sql = f"DO $$ BEGIN EXECUTE {text} || {EMAIL}; END $$"
-    with pytest.raises(MigratorError) as caught:
-        apply_all(plan_from_sql(sql), make_database("rows", script=ROWS))
-    assert CANARY in str(caught.value)

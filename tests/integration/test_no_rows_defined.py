@@ -12,12 +12,14 @@ from migrator import documents
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import MARK
 from migrator.database.withheld import Keeper, LocalFile, kept_by
-from migrator.errors import DryRunFailed
+from migrator.errors import DryRunFailed, MigratorError
 from migrator.evidence import EvidenceBundle
 from migrator.reports.review_card import card
 from tests.factories import plan_from_sql
 from tests.factories_evidence import record_of, restore_of
+from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import COPY, make_copy, rehearse
+from tests.integration.stages import apply_all
 from tests.integration.test_no_rows_told import CANARY, ROWS, require_no_row_in
 
 EMAIL = "(SELECT string_agg(email, '; ') FROM users)"
@@ -69,3 +71,22 @@ def test_a_definition_on_the_card(name: str, promised: dict[str, str] | None, co
     require_no_row_in(json.dumps(documents.to_dict(evidence)))
     assert MARK in shown
     assert CANARY in kept.read_text()
+
+
+def test_five_letters_as_sqlstate(make_database: MakeDatabase) -> None:
+    """No name at all: RAISE takes any five of [0-9A-Z], also a row's."""
+    sql = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = (SELECT 'C' || substr(email, 8, 4) FROM users); END $$"
+    with pytest.raises(MigratorError, match="a SQLSTATE of its own") as caught:
+        apply_all(plan_from_sql(sql), make_database("rows", script=ROWS))
+    require_no_row_in(f"{caught.value} {caught.value.fields}")
+
+
+def test_a_text_that_ends_as_a_frame_does(make_database: MakeDatabase) -> None:
+    """`while updating tuple ... in relation "..."` ends with a quotation mark, as the text of a statement does."""
+    text = (
+        r"""E'SELECT a FROM (SELECT id / 0 AS a, 1 AS "\nwhile updating tuple (0,1) in relation " FROM orders) z -- '"""
+    )
+    sql = f"DO $$ BEGIN EXECUTE {text} || {EMAIL}; END $$"
+    with pytest.raises(MigratorError) as caught:
+        apply_all(plan_from_sql(sql), make_database("rows", script=ROWS))
+    require_no_row_in(str(caught.value))

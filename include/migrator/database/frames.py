@@ -3,7 +3,8 @@
 A CONTEXT holds the texts of statements and the arguments of calls, so it is never told as it is. One frame follows the
 other, the innermost first, and the text of a statement inside may look like frames of its own. So only those are read
 that cannot be such a text: from the first line on, which is where a frame begins, and back from the last, which is
-where one ends. The texts of statements end with a quotation mark, which no frame of a function does.
+where one ends. The texts of statements end with a quotation mark, which no frame of a function does; that of a tuple
+does, so it is read from the first line on only.
 
 The frames are made by plpgsql_exec_error_callback (src/pl/plpgsql/src/pl_exec.c), sql_exec_error_callback
 (src/backend/executor/functions.c), CopyFromErrorCallback (src/backend/commands/copyfrom.c) and _SPI_error_callback
@@ -52,7 +53,7 @@ def frames(context: str | None) -> tuple[str, ...]:
         inner.append(found)
     outer: list[str] = []
     for line in reversed(lines[len(inner) :]):
-        if (found := _frame(line)) is None or _REMOTE in (context or ""):
+        if (found := _frame(line)) is None or found.endswith('"') or _REMOTE in (context or ""):
             break
         outer.append(found)
     return (*inner, *reversed(outer))

@@ -76,7 +76,15 @@ def to_engine_error(
         if isinstance(exc, (psycopg.OperationalError, psycopg.InterfaceError)):
             return ConnectionLost(f"{place}the connection was lost: {words(exc)}", sqlstate=None, **fields)
         return StatementFailed(f"{place}{words(exc)}", sqlstate=None, **fields)
-    told = told_and_kept(exc.diag, written=statement.sql if statement is not None else "", place=place)
+    written = statement.sql if statement is not None else ""
+    told = told_and_kept(exc.diag, written=written, place=place)
+    if not condition(state) and state not in written:  # RAISE takes any five letters, also those of a row
+        return StatementFailed(
+            f"{place}{told.text}{f', {moment}' if moment else ''} (a SQLSTATE of its own)",
+            sqlstate=None,
+            where=told.where,
+            **fields,
+        )
     if state == "55P03":
         return LockNotAvailable(f"{place}{told.text}", sqlstate=state, **fields)
     if _is_lost(state):
