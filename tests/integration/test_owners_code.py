@@ -182,6 +182,56 @@ def test_a_check_of_data_calls_no_function_of_others(make_database: MakeDatabase
     assert "function public.caught is not one of PostgreSQL's own" in found.reason
 
 
+def test_a_check_of_data_calls_no_function_that_looks_like_a_column(make_database: MakeDatabase) -> None:
+    """t.caught is caught(t), if t has no such column."""
+    endpoint = make_database(
+        script="CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);"
+        "CREATE FUNCTION caught(t) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'caught'; END $$;"
+    )
+    for sql in ("t.caught > 0", "(t).caught > 0"):
+        (found,) = checked(endpoint, f"ALTER TABLE t ADD CHECK ({sql})")
+        assert "function public.caught is not one of PostgreSQL's own" in found.reason
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "query_to_xml('SELECT public.caught(''x'')', true, true, '') IS NULL",
+        "pg_catalog.query_to_xml('SELECT public.caught(''x'')', true, true, '') IS NULL",
+        "table_to_xml('v', true, true, '') IS NULL",
+        "schema_to_xml('public', true, true, '') IS NULL",
+        "to_json(m) IS NULL",
+        "pg_read_file('PG_VERSION') IS NULL",
+        "pg_sleep(id) IS NULL",
+        "set_config('statement_timeout', '0', true) = current_setting('lock_timeout')",
+    ],
+)
+def test_a_check_of_data_calls_nothing_that_does_something(make_database: MakeDatabase, condition: str) -> None:
+    """Of PostgreSQL's own functions some run any text, or take the time limit off."""
+    endpoint = make_database(
+        script=f"{TYPES} CREATE TABLE t (id int PRIMARY KEY, m mood); INSERT INTO t VALUES (1, 'good');"
+        "CREATE VIEW v AS SELECT caught('view');"
+    )
+    (found,) = checked(endpoint, f"ALTER TABLE t ADD CHECK ({condition})")
+    assert found.rows is None
+    assert "does more than compute" in found.reason
+
+
+def test_a_check_of_data_ends_no_session(database: Endpoint, make_database: MakeDatabase) -> None:
+    endpoint = make_database(script="CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);")
+    with psycopg.connect(database.conninfo, autocommit=True) as application:
+        pid = application.info.backend_pid
+        (found,) = checked(endpoint, f"ALTER TABLE t ADD CHECK (NOT pg_terminate_backend({pid} * id))")
+        assert "function pg_catalog.pg_terminate_backend does more than compute" in found.reason
+        application.execute("SELECT 1")
+
+
+def test_a_check_of_data_that_only_computes_is_run(make_database: MakeDatabase) -> None:
+    endpoint = make_database(script="CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);")
+    (found,) = checked(endpoint, "ALTER TABLE t ADD CHECK (length(lower(t.id::text)) > 1 AND random() < 2)")
+    assert found.rows == 1
+
+
 OPERATORS = """
 CREATE FUNCTION trapped({type}, {type}) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$ SELECT caught('operator') IS NULL $$;

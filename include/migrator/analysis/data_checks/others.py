@@ -1,4 +1,5 @@
-"""What a check of data does not run: functions that are not PostgreSQL's own.
+"""What a check of data does not run: functions that are not PostgreSQL's own, and those of its own that do something or
+run a text.
 
 Nobody has reviewed the statement yet, and the function would run as the migrator; the dry run, on a copy, will tell.
 """
@@ -13,9 +14,16 @@ from migrator.parsing.statements import parse
 
 
 def refuse_others_functions(conn: Connection, query: str) -> None:
-    """:raises Refused: the query calls one by name."""
-    calls = (strings(call.funcname) for one in parse(query, file="").statements for call in find(one.node, "FuncCall"))
-    names = sorted({name[-1] for name in calls if name[:-1] != ("pg_catalog",)})
-    found = rows(conn, "others_functions", names=names) if names else []
-    if found:
-        raise Refused(f"function {found[0]['name']} is not one of PostgreSQL's own, and is not run before the dry run")
+    """:raises Refused: the query calls one by name, or as if it were a column."""
+    nodes = [one.node for one in parse(query, file="").statements]
+    names = {strings(call.funcname)[-1] for node in nodes for call in find(node, "FuncCall")}
+    # Those of a qualified column, and of (t).f.
+    fields = {text.sval for node in nodes for ref in find(node, "ColumnRef") for text in find(ref, "String")}
+    fields |= {text.sval for node in nodes for part in find(node, "A_Indirection") for text in find(part, "String")}
+    found = rows(conn, "others_functions", names=sorted(names), fields=sorted(fields)) if names or fields else []
+    if not found:
+        return
+    name = found[0]["name"]
+    if found[0]["own"]:
+        raise Refused(f"function {name} does more than compute, and is not run before the dry run")
+    raise Refused(f"function {name} is not one of PostgreSQL's own, and is not run before the dry run")
