@@ -9,17 +9,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from migrator.analysis.estimate.ask import look
-from migrator.database import fingerprint
-from migrator.database.session import Endpoint, connect
+from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.evidence import EvidenceBundle
-from migrator.parsing.statements import parse
 from migrator.plan import Plan
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
-from tests.integration.stages import apply_all, query, verify_it
+from tests.integration.stages import apply_all, verify_it
 
 SCRIPT = """
 CREATE TABLE secrets (pan text);
@@ -141,45 +138,3 @@ def test_a_check_when_a_type_is_changed(server: Server, two: tuple[Endpoint, End
     apply_all(plan, database, bundle)
     print(stolen(server, database), [f.message for f in plan.findings])
     assert stolen(server, database) == [('migrator:4111-1111',)]
-
-
-LISTENS = """
-SET ROLE app_of_tests;
-CREATE FUNCTION app.told(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    IF current_user <> 'app_of_tests' THEN
-        PERFORM pg_advisory_lock(4711, ascii(substr(pan, 1, 1))) FROM public.secrets;
-    END IF;
-    RETURN x;
-END $$;
-CREATE INDEX ON app.messages ((body || app.told('x')));
-"""
-HEARD = "SELECT chr(objid::int), usename FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE classid = 4711"
-
-
-def heard(server: Server, endpoint: Endpoint) -> list[tuple[str, str]]:
-    """As the role of the application sees it: pg_locks is for everybody."""
-    dbname = str(conninfo_to_dict(endpoint.conninfo)["dbname"])
-    with psycopg.connect(server.conninfo(dbname)) as conn:
-        conn.execute("SET ROLE app_of_tests")
-        return conn.execute(HEARD).fetchall()
-
-
-def test_its_code_runs_because_its_table_is_read(server: Server, two: tuple[Endpoint, Endpoint]) -> None:
-    """The planner computes the constant calls in an index's expression, as whoever reads the table: here the snapshot's
-    hashes. What it finds in a table that is not its own it tells by an advisory lock, although the session only reads."""
-    database, _ = two
-    as_app(server, database, LISTENS)
-    with connect(database, purpose="snapshot") as conn:
-        tuple(fingerprint.tables(conn))
-        assert heard(server, database) == [("4", "migrator")]
-
-
-@pytest.mark.parametrize("sql", ["UPDATE app.messages SET stars = 2 WHERE id = 1", "DELETE FROM app.messages WHERE id = 1"])
-def test_and_because_a_statement_is_estimated(server: Server, two: tuple[Endpoint, Endpoint], sql: str) -> None:
-    """In `analyze`, on production, before anything is rehearsed or reviewed."""
-    database, _ = two
-    as_app(server, database, LISTENS)
-    with connect(database, purpose="observe") as conn:
-        look(conn, [parse(sql, file="f.sql")], role=None)
-        assert heard(server, database) == [("4", "migrator")]

@@ -3,7 +3,12 @@
 -- name: tables
 -- Everything that holds rows of its own: tables, partitions, filled materialized views. Not the parents of partitions
 -- (their rows are their partitions'), not foreign tables (their rows are elsewhere), not members of extensions.
-select c.oid::regclass::text as name, n.nspname::text as nspname, c.relname::text as relname
+select
+    c.oid::regclass::text as name,
+    n.nspname::text as nspname,
+    c.relname::text as relname,
+    c.oid,
+    c.relkind::text as kind
 from pg_catalog.pg_class as c
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 where
@@ -18,7 +23,10 @@ order by c.relpages desc, n.nspname collate "C", c.relname collate "C";
 
 -- name: columns
 -- In the order of their names, for two tables that have the same columns in another order.
-select a.attname::text
+select
+    a.attname::text,
+    a.attnum,
+    a.attgenerated <> '' as generated
 from pg_catalog.pg_attribute as a
 where a.attrelid = %(table)s::regclass and a.attnum > 0 and not a.attisdropped
 order by a.attname collate "C";

@@ -1,7 +1,8 @@
 """What the planner expects of a statement: EXPLAIN without ANALYZE, in a read-only transaction; nothing is executed.
 
 Planning itself runs functions that are immutable or, to estimate, stable. So what calls functions that are not
-PostgreSQL's own is not planned, nor what reads a view or is subject to a policy: these are their owners' code.
+PostgreSQL's own is not planned, nor what reads a view or is subject to a policy: these are their owners' code. Nor is
+what names a table with such functions in its indexes, statistics, constraints, defaults or rules.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import psycopg
 
 from migrator.analysis.estimate.selectivity import conjuncts
-from migrator.database import plain
+from migrator.database import owners_code, plain
 from migrator.database.door import send
 from migrator.database.naming import names_of_target
 from migrator.database.session import Connection
@@ -48,11 +49,11 @@ def calls_others(statement: ParsedStatement, functions: Mapping[str, Sequence[Fu
 
 def planned(conn: Connection, statement: ParsedStatement) -> Planned | None:
     """None: it cannot be planned, such as for a table that the file itself creates, or without the privilege."""
+    if statement.name not in (*PLANNED, "index_stmt") or _runs_owners_code(conn, statement):
+        return None
     if statement.name == "index_stmt":
         plan = _plan(conn, deparse(_select(statement.tree))) if statement.tree.HasField("where_clause") else None
         return None if plan is None else _found(plan)
-    if statement.name not in PLANNED:
-        return None
     plan = _plan(conn, statement.sql)
     if plan is not None:
         return _found(plan, statement)
@@ -61,6 +62,17 @@ def planned(conn: Connection, statement: ParsedStatement) -> Planned | None:
         return None if plan is None else _found(plan)
     filtered = statement.name in FILTERED and statement.tree.HasField("where_clause")
     return _by_where(conn, statement) if filtered else None
+
+
+def _runs_owners_code(conn: Connection, statement: ParsedStatement) -> bool:
+    """What cannot be asked is as if it did."""
+    found = {(one.schemaname, one.relname) for one in find(statement.node, "RangeVar")}
+    names = [".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in name if part) for name in found]
+    try:
+        with conn.transaction(force_rollback=True):
+            return owners_code.planned_with(conn, names)
+    except (psycopg.Error, MigratorError):
+        return True
 
 
 def _by_where(conn: Connection, statement: ParsedStatement) -> Planned | None:

@@ -1,0 +1,38 @@
+"""Which tables have code of their owners that PostgreSQL runs when a statement on them is only planned.
+
+The planner computes what is constant and immutable in the expressions and predicates of a table's indexes and
+statistics (get_relation_info in src/backend/optimizer/util/plancat.c), in the CHECKs by which it would leave a table
+out, in defaults, and in the CHECKs of domains: as whoever plans. COPY of a table plans nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import psycopg
+
+from migrator.database import naming, queries
+
+ALWAYS = frozenset({"index", "statistics"})
+"""Where they are computed whatever the statement does with the table."""
+
+
+def read_by_planning(conn: psycopg.Connection[Any]) -> frozenset[int]:
+    """Oids of the tables which cannot be read by a query without it. The same on the target and on its copy: it does
+    not matter whose functions they are."""
+    return frozenset(oid for oid, place, _ in _called(conn) if place in ALWAYS)
+
+
+def planned_with(conn: psycopg.Connection[Any], names: Collection[str]) -> bool:
+    """Whether a statement on these tables, as the target's path finds them, has functions called that are neither
+    ours nor a superuser's."""
+    if not names:
+        return False
+    query = queries.load(__package__, "owners_code")["inherited"]
+    oids = {row["relation"] for row in naming.ask(conn, query, {"names": sorted(names)}).named}
+    return any(oid in oids and not trusted for oid, _, trusted in _called(conn))
+
+
+def _called(conn: psycopg.Connection[Any]) -> list[tuple[int, str, bool]]:
+    return conn.execute(queries.load(__package__, "owners_code")["called"]).fetchall()
