@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from migrator.backups.trial import trial_database
 from migrator.database import door, session
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
-from migrator.errors import CopySpoiled, EnvironmentFault, Refused
+from migrator.errors import CopySpoiled, EnvironmentFault, MigratorError, Refused
 from migrator.evidence import Verdict
 from migrator.rehearsal import census
 from migrator.stages import dry_run, restore_test, snapshot
@@ -454,3 +455,39 @@ CREATE PUBLICATION changes FOR TABLE owned;
 SELECT lo_from_bytea(0, 'content');
 COMMENT ON SCHEMA public IS 'ours';
 """
+
+
+CAUGHT = f"""CREATE FUNCTION f(x text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF current_user = '{RESTORER}' OR session_user = '{RESTORER}' THEN
+        PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'attacked%';
+    END IF;
+    RETURN x;
+END $$;
+{{}};
+UPDATE messages SET stars = stars + 1;
+"""
+PLACES = {
+    "index": "CREATE INDEX spy ON messages ((body || f('x')))",
+    "statistics": "CREATE STATISTICS spy ON id, (body || f('x')) FROM messages",
+    "check": "ALTER TABLE messages ADD CHECK (f('x') <> body)",
+    "another order of columns": "CREATE INDEX spy ON messages ((body || f('x')));"
+    " ALTER TABLE messages DROP COLUMN tenant_id",
+    "view": "ALTER TABLE messages RENAME TO rows; CREATE VIEW messages AS"
+    " SELECT id, tenant_id, body || f('') AS body, stars FROM rows",
+    "cast": "CREATE FUNCTION g(messages) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT f('') $$;"
+    " CREATE CAST (messages AS text) WITH FUNCTION g(messages) AS IMPLICIT",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_who_looks_on_runs_nothing_of_the_texts(copies: Endpoint, place: str) -> None:
+    """Who may create roles and databases there would end the session of somebody else."""
+    copy = make_copy(copies)
+    undo = "UPDATE messages SET stars = stars - 1"
+    if "DROP COLUMN" in PLACES[place]:
+        undo += "; ALTER TABLE messages ADD COLUMN tenant_id bigint"
+    with psycopg.connect(copies.conninfo, application_name="attacked", autocommit=True) as other:
+        with suppress(MigratorError):
+            rehearse(plan_from_sql(CAUGHT.format(PLACES[place]), undo), copies, copy)
+        other.execute("SELECT 1")

@@ -335,10 +335,11 @@ class _Rehearsal:
         """The rows of every table that was written must be those of the snapshot again, and no sequence behind."""
         moved = {name for name in written if dry_run_checks.columns_moved(name, before, restored)}
         originals = {table.table: table for table in self.original.tables if table.table in written}
-        found = self._fingerprints(self.trial.watching, set(written) - moved)
+        found = self._fingerprints(self.trial.texts, set(written) - moved)
         if moved:
-            originals |= self._fingerprints(self.trial.pristine, moved, by_name=True)
-            found |= self._fingerprints(self.trial.watching, moved, by_name=True)
+            with self.trial.texts_on_the_copy() as pristine:
+                originals |= self._fingerprints(pristine, moved, by_name=True)
+            found |= self._fingerprints(self.trial.texts, moved, by_name=True)
         rows = dry_run_checks.data_equal(originals, found, self.changes)
         return positions.after_rollback(self.trial, self.plan.version, rows, self.changes)
 
@@ -350,6 +351,7 @@ class _Rehearsal:
     def _fingerprints(
         self, endpoint: Endpoint, only: set[str], *, by_name: bool = False
     ) -> dict[str, TableFingerprint]:
+        """As the copy's role: should reading a table run what the texts have made, it runs with their rights."""
         with session.connect(endpoint, purpose="observe", version=self.plan.version) as conn:
             found = fingerprint.tables(conn, exclude=(LEDGER_SCHEMA,), only=only, by_name=by_name)
         return {table.table: table for table in found}
