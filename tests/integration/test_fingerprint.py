@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from migrator.database import fingerprint
+from migrator.database import fingerprint, row_hash
 from migrator.database.session import Endpoint
 from migrator.errors import EnvironmentFault
 from migrator.evidence import TableFingerprint
@@ -113,3 +113,12 @@ def test_a_sequence_that_nobody_may_read_is_no_proof(make_database: MakeDatabase
         admin.execute("CREATE SEQUENCE public.hidden")
     with psycopg.connect(endpoint.conninfo) as conn, pytest.raises(EnvironmentFault, match="hidden"):
         fingerprint.sequences(conn)
+
+
+def test_the_hash_of_copied_rows_is_the_servers(database: Endpoint) -> None:
+    """Of each length up to several blocks of twelve bytes."""
+    texts = ["x" * length for length in range(60)] + ["\u00f6\u20ac" * length for length in range(20)]
+    with psycopg.connect(database.conninfo) as conn:
+        query = "SELECT t, hashtextextended(t, 0) FROM unnest(%s::text[]) AS t"
+        for text, wanted in conn.execute(query, (texts,)).fetchall():
+            assert row_hash.hash_of(text.encode()) == wanted
