@@ -408,3 +408,14 @@ def test_a_session_that_reads_cannot_write(database: Endpoint, purpose: str) -> 
         assert conn.execute("SHOW search_path").fetchone() == ("pg_catalog, pg_temp",)
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             conn.execute("CREATE TABLE public.t (id int)")
+
+
+def test_an_operator_that_is_not_postgresqls_own_is_not_called(make_database: MakeDatabase) -> None:
+    script = f"{TRAP} CREATE TABLE t (id int PRIMARY KEY, name text); INSERT INTO t VALUES (1, 'a');"
+    script += OPERATORS.format(type="text").partition("CREATE OPERATOR")[0]
+    script += "CREATE OPERATOR === (PROCEDURE = trapped, LEFTARG = text, RIGHTARG = text);"
+    endpoint = make_database(script=script)
+    (found,) = checked(endpoint, "ALTER TABLE t ADD CHECK (name === 'x')")
+    assert found.reason.startswith("operator === is not one of PostgreSQL's own")
+    said = refused_by_server(endpoint, "UPDATE t SET id = 2 WHERE 'a'::text === 'b'")
+    assert not [message for message in said if "caught" in message]

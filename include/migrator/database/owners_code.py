@@ -36,3 +36,10 @@ def planned_with(conn: psycopg.Connection[Any], names: Collection[str]) -> bool:
 
 def _called(conn: psycopg.Connection[Any]) -> list[tuple[int, str, bool]]:
     return conn.execute(queries.load(__package__, "owners_code")["called"]).fetchall()
+
+
+def operator_of_others(conn: psycopg.Connection[Any], names: Collection[str]) -> str | None:
+    """One of them that is certainly somebody's own, because PostgreSQL has none of its name."""
+    query = queries.load(__package__, "owners_code")["operators"]
+    row = conn.execute(query, {"names": sorted(names)}).fetchone() if names else None
+    return str(row[0]) if row else None

@@ -92,3 +92,17 @@ SELECT
 FROM pg_catalog.pg_rewrite AS r
 INNER JOIN pg_catalog.pg_class AS c ON r.ev_class = c.oid
 WHERE r.rulename <> '_RETURN' AND c.oid >= 16384;
+
+-- name: operators
+-- Of these names, one that PostgreSQL itself has no operator of, and somebody else than an extension has.
+SELECT o.oprname::text AS name
+FROM pg_catalog.pg_operator AS o
+WHERE
+    o.oprname = any(%(names)s::text []) AND o.oid >= 16384
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator AS p WHERE p.oprname = o.oprname AND p.oid < 16384)
+    AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = 'pg_catalog.pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e'
+    )
+ORDER BY 1
+LIMIT 1;

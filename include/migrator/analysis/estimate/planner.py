@@ -70,6 +70,9 @@ def _runs_owners_code(conn: Connection, statement: ParsedStatement) -> bool:
     names = [".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in name if part) for name in found]
     try:
         with conn.transaction(force_rollback=True):
+            operators = {strings(one.name)[-1] for one in find(statement.node, "A_Expr")}
+            if owners_code.operator_of_others(conn, operators) is not None:
+                return True
             return owners_code.planned_with(conn, names)
     except (psycopg.Error, MigratorError):
         return True
