@@ -92,8 +92,10 @@ FROM {schema}.ledger_identity AS i;
 -- name: horizon
 -- The transaction of this session, and the first one that is not there yet; as xmin has them, without the epoch.
 SELECT
-    (pg_catalog.pg_current_xact_id_if_assigned()::text::numeric %% 4294967296)::bigint AS own,
-    (pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::numeric %% 4294967296)::bigint AS next;
+    pg_catalog.mod(pg_catalog.pg_current_xact_id_if_assigned()::text::numeric, 4294967296)::bigint AS own,
+    pg_catalog.mod(
+        pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::numeric, 4294967296
+    )::bigint AS next;
 
 -- name: versions
 -- Every row as it is now, by its place and by who has written it: of the events those after the head of `mark`, the

@@ -10,11 +10,10 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from migrator import wording
-from migrator.analysis import data_checks
 from migrator.backups import copies as restored
 from migrator.backups import later_backup
 from migrator.backups.copies import Copy
@@ -47,9 +46,8 @@ from migrator.evidence import (
 from migrator.gates.assertions import assertion, step_checks
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
-from migrator.parsing.statements import parse
 from migrator.plan import Plan
-from migrator.rehearsal import census, positions, privileges
+from migrator.rehearsal import census, positions, privileges, rows_in_the_way
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
@@ -184,7 +182,7 @@ class _Rehearsal:
     def perform(self, book: Ledger, forwards: Observer, backwards: Observer) -> None:
         before = self._open(book)
         if not self._timed("apply", lambda: self._apply(book, forwards)):
-            self._look_for_rows()
+            self.checks += rows_in_the_way.look_for(self.trial, self.plan, self.log)
             self._not_reached("expected_changes", "assertions", "later_backup", *ROLLBACK_CHECKS)
             return
         self.seconds = self.checks[-1].seconds
@@ -359,26 +357,6 @@ class _Rehearsal:
     def _schema(self) -> Schema:
         with session.connect(self.trial.watching, purpose="observe", version=self.plan.version) as conn:
             return schema.read(conn, exclude=(LEDGER_SCHEMA,))
-
-    def _look_for_rows(self) -> None:
-        """The server names the first row that it dislikes; people want to know how many there are, and in what else."""
-        statements = [
-            replace(item, index=statement.index)
-            for step in self.plan.steps
-            for statement in step.statements
-            for item in parse(statement.sql, file=statement.file).statements[:1]
-        ]
-        try:
-            with (
-                self.trial.texts_on_the_copy() as pristine,
-                session.connect(pristine, purpose="verify", version=self.plan.version) as conn,
-            ):
-                found = data_checks.violations(data_checks.look_for(conn, statements))
-        except MigratorError as exc:  # the failure of apply is what people must see
-            self.log.warning("nobody could look for the rows that made it fail: %s", exc)
-            return
-        if found:
-            self.checks.append(Check("data", Verdict.FAILED, "; ".join(map(str, found))))
 
     def _timed(self, name: str, work: Callable[[], str]) -> bool:
         """One thing that the SQL must be able to do. What a retry may mend, and a lost server, are not its failure."""
