@@ -37,5 +37,5 @@ def test_every_class_at_every_query(database: Endpoint, room: str, file: str) ->
                 assert "secret row" not in said
                 if not state.startswith("08"):
                     assert f"{file}.{name}" in said
-                    assert state in said
+                    assert state in said or "a SQLSTATE of its own" in said, "one that nobody has given a meaning"
                     assert "; " in said

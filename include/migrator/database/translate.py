@@ -77,10 +77,13 @@ def to_engine_error(
             return ConnectionLost(f"{place}the connection was lost: {words(exc)}", sqlstate=None, **fields)
         return StatementFailed(f"{place}{words(exc)}", sqlstate=None, **fields)
     written = statement.sql if statement is not None else ""
+    label = "" if statement is not None else exc.__dict__.get("label", "")
     told = told_and_kept(exc.diag, written=written, place=place)
     if not condition(state) and state not in written:  # RAISE takes any five letters, also those of a row
         return StatementFailed(
-            f"{place}{told.text}{f', {moment}' if moment else ''} (a SQLSTATE of its own)",
+            (f"the engine's query {label}: " if label else place)
+            + f"{told.text}{f', {moment}' if moment else ''} (a SQLSTATE of its own)"
+            + (f"; {advice(state)}" if label else ""),
             sqlstate=None,
             where=told.where,
             **fields,
@@ -90,7 +93,6 @@ def to_engine_error(
     if _is_lost(state):
         return ConnectionLost(f"{place}the connection was lost: {told.text}", sqlstate=state, **fields)
     name = condition(state)
-    label = "" if statement is not None else exc.__dict__.get("label", "")
     if label:
         place = f"the engine's query {label}: "
     text = f"{place}{told.text}{f', {moment}' if moment else ''} (SQLSTATE {state}{f', {name}' if name else ''})"

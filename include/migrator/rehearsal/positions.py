@@ -14,6 +14,7 @@ from migrator.database.sequences import Sequences
 from migrator.database.session import Connection
 from migrator.evidence import Check, Verdict
 from migrator.gates import sequences as next_values
+from migrator.rehearsal.checks import NUMBERS_AGAIN
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _together(data: Check, wrong: list[str], gone: list[str], count: int) -> Che
         text = "; ".join([*said, "the rollback sets sequences back: " + "; ".join([*wrong, *gone])])
         return Check(data.name, Verdict.FAILED, text)
     if gone:
-        text = "; ".join([data.detail, "numbers may be given again: " + "; ".join(gone)])
+        text = "; ".join([data.detail, f"{NUMBERS_AGAIN}: " + "; ".join(gone)])
         return Check(data.name, Verdict.FAILED if data.verdict is Verdict.FAILED else Verdict.UNVERIFIED, text)
     if count and data.verdict is Verdict.PASSED:
         return Check(data.name, data.verdict, f"{data.detail}, no sequence was set back")

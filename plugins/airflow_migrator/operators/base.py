@@ -70,7 +70,7 @@ class MigrationTask:
     def _withheld(self, context: Context) -> Place:
         from airflow_migrator.storage.withheld_words import place_of
 
-        return place_of(self.store(context), self.stage)
+        return place_of(self.store(context, sealed=False), self.stage)
 
     def leave_refusal(self, context: Context, exc: Exception, withheld_words: str = "") -> None:
         """Keep why it failed for the run's page, which cannot read logs, and where the rest of it is."""
@@ -104,12 +104,15 @@ class MigrationTask:
             reason=(context.get("params") or {}).get("reason") or "",
         )
 
-    def store(self, context: Context) -> EvidenceStore:
+    def store(self, context: Context, *, sealed: bool = True) -> EvidenceStore:
+        """:param sealed: False where a connection may be what cannot be had."""
         from airflow_migrator.storage.evidence_store import EvidenceStore
 
         hook = self.migration_hook()
         root = hook.settings.location(hook.target().evidence)
-        return EvidenceStore(root, self.target, self.version, context["dag_run"].run_id, hook.sealing_key())
+        return EvidenceStore(
+            root, self.target, self.version, context["dag_run"].run_id, hook.sealing_key() if sealed else None
+        )
 
     def put(self, context: Context, document: Any, **summary: Any) -> dict[str, Any]:
         """Keep this stage's document; gives what goes to XCom."""
