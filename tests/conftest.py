@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-major",
         action="store_true",
-        help="prove the effects of each statement on PostgreSQL 14 to 18, not on one of 16 and 18",
+        help="prove effects and what differs between majors on PostgreSQL 14 to 18, not on one or two of them",
     )
     parser.addoption(
         "--effects-sample",

@@ -39,7 +39,15 @@ def programs(request: pytest.FixtureRequest) -> Programs:
     return find_or_download(request.config.getoption("--postgres-major"))
 
 
-@pytest.fixture(scope="session", params=KNOWN_MAJORS, ids=lambda major: f"pg{major}")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What differs between majors is tried on the oldest and the newest one, and on all of them with --every-major."""
+    if "each_server" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--every-major")
+        majors = KNOWN_MAJORS if every else (min(KNOWN_MAJORS), max(KNOWN_MAJORS))
+        metafunc.parametrize("each_server", majors, indirect=True, ids=lambda major: f"pg{major}", scope="session")
+
+
+@pytest.fixture(scope="session")
 def each_server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server of each major in turn, for what differs between them; one that cannot be had is skipped, saying why.
 
