@@ -6,6 +6,7 @@ reach the database.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import datetime
@@ -230,6 +231,11 @@ class Plan:
 
     def with_findings(self, findings: tuple[Finding, ...]) -> Plan:
         return replace(self, findings=findings)
+
+
+def run_folder(target: str, version: str, run_id: str) -> str:
+    """Below the target's place for evidence: what a run keeps, with `plan_name` in it."""
+    return f"{target}/{version}/{re.sub(r'[^A-Za-z0-9_.:+-]', '_', run_id)}"
 
 
 def plan_name(digest: str) -> str:

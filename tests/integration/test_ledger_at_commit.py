@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
+from migrator.steps import transaction
 from tests.evidence import make_bundle, read_schema
 from tests.factories import plan_from_sql
 from tests.integration.ledger.history import history, problems_of
@@ -125,6 +127,33 @@ def test_others_may_write_before_and_after(database: Endpoint) -> None:
     assert problems_of(database) == ()
 
 
+def test_others_may_write_while_it_is_asked(database: Endpoint) -> None:
+    """Answers about other versions come at any time: the head and the events are read as one."""
+    history(database)
+    done, written = threading.Event(), [0]
+
+    def others() -> None:
+        run = RunContext(run_id="x", version="003_other", target="test", actor="ann")
+        with Ledger(database) as ledger:
+            while not done.is_set():
+                ledger.append_event("note", version="003_other", run=run, detail={"number": written[0]})
+                written[0] += 1
+
+    threads = [threading.Thread(target=others) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        with Ledger(database) as ledger:
+            for _ in range(60):
+                ledger.watch("002_next")
+                ledger.require_untouched()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert written[0] > 30, "there was somebody to be taken for it"
+
+
 def forged(who: str, plan: Plan, bundle: EvidenceBundle) -> str:
     return (
         FORGES.replace("bob", who)
@@ -134,3 +163,14 @@ def forged(who: str, plan: Plan, bundle: EvidenceBundle) -> str:
         .replace("$do$", "$e$")
         .replace("END $e$", "END $e$;")
     )
+
+
+def test_what_fails_behind_the_commit_takes_nothing_back(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancel may arrive between the two answers: the step is done, and is not said to have failed."""
+    monkeypatch.setattr(transaction, "COMMIT", b"COMMIT; SELECT 1 / 0")
+    history(database)
+    plan = plan_from_sql("CREATE TABLE once (id int);", version="002_next")
+    apply_all(plan, database)
+    verify_it(plan, database)
+    assert query(database, "SELECT to_regclass('once')") == [("once",)]
+    assert problems_of(database) == ()

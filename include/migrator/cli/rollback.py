@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,12 +111,12 @@ def _plan(args: argparse.Namespace, row: LedgerMigration) -> Plan:
 
 def _kept(args: argparse.Namespace, row: LedgerMigration) -> Path:
     """Where the run has left it. Kept as the Airflow layer's evidence store keeps it."""
-    from migrator.plan import plan_name
+    from migrator.plan import plan_name, run_folder
 
     target = options.target(args)
     if target is None:
         raise UsageError("which plan? give --target NAME, whose evidence folder holds it, or --plan FILE")
-    folder = f"{target.name}/{row.version}/{re.sub(r'[^A-Za-z0-9_.:+-]', '_', row.run_id)}"
+    folder = run_folder(target.name, row.version, row.run_id)
     name = plan_name(row.plan_digest or "")
     root = target.evidence.removeprefix("file://")
     if "://" in root:

@@ -75,9 +75,9 @@ class GuardedLedger(LedgerReader):
         """
         if on is None:
             with self.transaction() as connection:
-                found = self._shape_on(connection) or self._since_mark(connection)
+                found = self._unlike_before(connection)
         else:
-            found = self._of_transaction(on) + self._shape_on(on) or self._since_mark(on)
+            found = self._of_transaction(on) or self._unlike_before(on)
         if not found:
             return
         after = "it is rolled back" if on is not None else "what it has committed stays: put the ledger back as it was"
@@ -97,13 +97,16 @@ class GuardedLedger(LedgerReader):
         horizon = self.fetch(on, "horizon")[0]
         return Sealed(after, horizon["own"] or -1, horizon["next"], self._rows_now(on, after))
 
-    def require_only(self, sealed: Sealed, version: str) -> None:
+    def require_only(self, sealed: Sealed, version: str, *, end: int | None) -> None:
         """The COMMIT has written nothing more than was there before it.
 
+        :param end: the first transaction that had not ended yet right after it, without the epoch. None asks now,
+            which takes whoever waited for the COMMIT for a part of it.
         :raises LedgerTampered: it has; that is written down, and nothing is applied until a person has answered for it.
         """
         with self.transaction() as connection:
-            now, end = self._rows_now(connection, sealed.after), self.fetch(connection, "horizon")[0]["next"]
+            now = self._rows_now(connection, sealed.after)
+            end = self.fetch(connection, "horizon")[0]["next"] if end is None else end
         found = sorted({row[0] for row in now - sealed.rows if _is_of(row[2], sealed, end)})
         found += sorted(name for name, lost in _lost(sealed.rows, now).items() if lost)
         if not found:
@@ -146,6 +149,13 @@ class GuardedLedger(LedgerReader):
             ),
         )
 
+    def _unlike_before(self, connection: Connection) -> tuple[str, ...]:
+        """With the head held, so that an honest writer of events comes before all that is read here, or after it."""
+        if found := self._shape_on(connection):
+            return found
+        self.fetch(connection, "take_head", detail="{}")
+        return self._since_mark(connection)
+
     def _since_mark(self, connection: Connection) -> tuple[str, ...]:
         """Whether the chain goes on from the mark. Others may add events meanwhile, and reviews of other versions."""
         before = self._before
@@ -187,7 +197,7 @@ class GuardedLedger(LedgerReader):
 def _is_of(writer: int, sealed: Sealed, end: int) -> bool:
     """Whether the transaction itself has written it, or a part of it that its COMMIT has begun. Numbers come round.
 
-    Whoever else began to write in that very moment is taken for it: milliseconds, and nothing of it is lost.
+    Who waited for the head, and ended before `end` was asked, is taken for it: rare, and nothing of it is lost.
     """
     return writer == sealed.own or (writer - sealed.next) % _NUMBERS < (end - sealed.next) % _NUMBERS
 

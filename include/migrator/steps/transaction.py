@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from psycopg import generators
 from psycopg import sql as quoting
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from migrator.database import naming, session
 from migrator.database.door import send
@@ -29,6 +30,8 @@ from migrator.steps.contract import end_of, start_of
 
 Connection = psycopg.Connection[Any]
 
+COMMIT = b"COMMIT; SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())"
+"""In one message, so that hardly anybody who waited for our locks has ended before it is asked who has."""
 DEFERRED = "deferred until COMMIT"
 """What a deferred constraint or trigger says of statements that the server had accepted."""
 
@@ -199,20 +202,34 @@ def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
         with cancellable(ctx), session.translated(step=step.name, moment=DEFERRED):
             sealed = ctx.ledger.before_commit(conn)
             naming.before_commit(conn)
-            cursor = conn.execute("COMMIT")
+            answer, end = _send_commit(conn)
     except ConnectionLost as exc:
         raise CommitUnknown(f"the connection was lost at COMMIT of step {step.name!r}") from exc
     except BaseException:
         roll_back(conn)
         raise
-    if cursor.statusmessage != "COMMIT":
+    if answer != "COMMIT":
         raise StatementFailed(
-            f"the server answered {cursor.statusmessage!r} to COMMIT of step {step.name!r}: nothing was applied",
+            f"the server answered {answer!r} to COMMIT of step {step.name!r}: nothing was applied",
             step=step.name,
             sqlstate="25P02",
         )
     naming.committed(conn)
-    ctx.ledger.require_only(sealed, ctx.plan.version)
+    ctx.ledger.require_only(sealed, ctx.plan.version, end=end)
+
+
+def _send_commit(conn: Connection) -> tuple[str, int | None]:
+    """The server's answer to COMMIT, and the first transaction that had not ended then, without its epoch.
+
+    Result by result: what a cancel or a lost connection does to the question behind it takes nothing back. Then the
+    number is None.
+    """
+    conn.pgconn.send_query(COMMIT)
+    answer, *rest = conn.wait(generators.execute(conn.pgconn))
+    if answer.status == ExecStatus.FATAL_ERROR:
+        raise psycopg.errors.error_from_result(answer, encoding=conn.info.encoding)
+    end = rest[0].get_value(0, 0) if rest and rest[0].status == ExecStatus.TUPLES_OK else None
+    return (answer.command_status or b"").decode(), None if end is None else int(end) % 2**32
 
 
 def begin(conn: Connection, step: Step, ctx: StepContext) -> None:

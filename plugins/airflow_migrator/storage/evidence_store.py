@@ -11,13 +11,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from migrator import documents
 from migrator.errors import NeedsHuman
-from migrator.plan import Plan, plan_name
+from migrator.plan import Plan, plan_name, run_folder
 
 T = TypeVar("T")
 
@@ -146,12 +145,7 @@ class EvidenceStore:
     def _folder(self) -> Any:
         from airflow.sdk import ObjectStoragePath
 
-        return (
-            ObjectStoragePath(as_uri(self.root))
-            / self.target
-            / self.version
-            / re.sub(r"[^A-Za-z0-9_.:+-]", "_", self.run_id)
-        )
+        return ObjectStoragePath(as_uri(self.root)) / run_folder(self.target, self.version, self.run_id)
 
 
 def as_uri(root: str) -> str:

@@ -89,11 +89,17 @@ class Watcher:
     _told: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def watch(self) -> None:
+        """Until it is stopped, or targets.yaml has no such target any more; whoever lists it again starts anew."""
+        from migrator.errors import UsageError
+
         pause = EVERY_SECONDS
         while not self.stop.is_set():
             try:
                 self._while_connected()
                 pause = EVERY_SECONDS
+            except UsageError as exc:
+                LOG.warning("%s is not watched any more: %s", self.target, exc)
+                return
             except Exception as exc:  # whatever it is: a custodian that ends is none
                 LOG.warning("the ledger of %s cannot be watched now: %s", self.target, str(exc).partition("\n")[0])
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import datetime, timedelta, timezone
+from threading import Event, Thread
 
 import pytest
 from airflow.sdk.module_loading import import_string
 
-from airflow_migrator.triggers import window
+from airflow_migrator.settings import Settings
+from airflow_migrator.triggers import unfinished, window
 from airflow_migrator.triggers.window import WindowOpenTrigger
 
 
@@ -48,3 +50,15 @@ def test_does_not_fire_early_however_long_it_sleeps(monkeypatch: pytest.MonkeyPa
 def test_the_shortest_wait_follows_airflows_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "11")
     assert window.shortest_wait_seconds() > 11
+
+
+def test_a_target_that_is_not_listed_any_more_is_not_watched(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MIGRATOR_TARGETS", str(settings.targets))
+    monkeypatch.setattr(unfinished, "EVERY_SECONDS", 0.01)
+    watcher = Thread(target=unfinished.Watcher("gone", Event(), print).watch, daemon=True)
+    watcher.start()
+    watcher.join(timeout=30)
+    assert not watcher.is_alive()
+    assert "gone is not watched any more" in caplog.text
