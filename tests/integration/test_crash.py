@@ -39,7 +39,7 @@ FOR EACH ROW EXECUTE FUNCTION stop_at_commit();
 """
 STOPPED = (
     "EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = 'migration apply 001_test'"
-    " AND query LIKE 'COMMIT%' AND wait_event_type = '{}')"
+    " AND query = 'COMMIT' AND wait_event_type = '{}')"
 )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,7 +14,6 @@ from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.steps import transaction
 from tests.evidence import make_bundle, read_schema
 from tests.factories import plan_from_sql
 from tests.integration.ledger.history import history, problems_of
@@ -127,9 +127,9 @@ def test_others_may_write_before_and_after(database: Endpoint) -> None:
     assert problems_of(database) == ()
 
 
-def test_others_may_write_while_it_is_asked(database: Endpoint) -> None:
-    """Answers about other versions come at any time: the head and the events are read as one."""
-    history(database)
+@contextmanager
+def others_writing(database: Endpoint) -> Iterator[None]:
+    """Three people who answer about another version, without a pause."""
     done, written = threading.Event(), [0]
 
     def others() -> None:
@@ -143,15 +143,32 @@ def test_others_may_write_while_it_is_asked(database: Endpoint) -> None:
     for thread in threads:
         thread.start()
     try:
-        with Ledger(database) as ledger:
-            for _ in range(60):
-                ledger.watch("002_next")
-                ledger.require_untouched()
+        yield
     finally:
         done.set()
         for thread in threads:
             thread.join()
     assert written[0] > 30, "there was somebody to be taken for it"
+
+
+def test_others_may_write_while_it_is_asked(database: Endpoint) -> None:
+    """Answers about other versions come at any time: the head and the events are read as one."""
+    history(database)
+    with others_writing(database), Ledger(database) as ledger:
+        for _ in range(60):
+            ledger.watch("002_next")
+            ledger.require_untouched()
+
+
+def test_others_may_write_at_its_commit(database: Endpoint) -> None:
+    """Who waited for the COMMIT is not taken for a part of it."""
+    history(database)
+    with others_writing(database):
+        for number in range(12):
+            plan = plan_from_sql(f"CREATE TABLE fine_{number} (id int);", version=f"{100 + number}_fine")
+            apply_all(plan, database)
+            verify_it(plan, database)
+    assert problems_of(database) == ()
 
 
 def forged(who: str, plan: Plan, bundle: EvidenceBundle) -> str:
@@ -163,14 +180,3 @@ def forged(who: str, plan: Plan, bundle: EvidenceBundle) -> str:
         .replace("$do$", "$e$")
         .replace("END $e$", "END $e$;")
     )
-
-
-def test_what_fails_behind_the_commit_takes_nothing_back(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cancel may arrive between the two answers: the step is done, and is not said to have failed."""
-    monkeypatch.setattr(transaction, "COMMIT", b"COMMIT; SELECT 1 / 0")
-    history(database)
-    plan = plan_from_sql("CREATE TABLE once (id int);", version="002_next")
-    apply_all(plan, database)
-    verify_it(plan, database)
-    assert query(database, "SELECT to_regclass('once')") == [("once",)]
-    assert problems_of(database) == ()

@@ -6,8 +6,9 @@ between two calls, CREATE INDEX CONCURRENTLY never waits for it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -55,6 +56,11 @@ class LedgerConnection:
             self._connection = session.connect(self.endpoint, purpose=self.purpose, lock_timeout_ms=LOCK_TIMEOUT_MS)
         return self._connection
 
+    def key(self, purpose: str) -> int:
+        """Of an advisory lock. They are per database; the key only has to differ from those of others."""
+        name = f"migrator ledger {purpose} {self.schema}"
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
     def query(self, name: str) -> psycopg.sql.Composed:
         """A query of ledger.sql with the schema's name put in."""
         return psycopg.sql.SQL(queries.load(__package__, "ledger")[name]).format(
@@ -82,6 +88,32 @@ class LedgerConnection:
 
     def fetch(self, connection: Connection, name: str, **parameters: Any) -> list[dict[str, Any]]:
         return fetch(connection, self.query(name), parameters)
+
+    def take_head(self, connection: Connection, detail: str = "{}") -> list[dict[str, Any]]:
+        """First in every transaction that writes: those of others wait until this one ends. On a connection that is not
+        the ledger's own only for whoever has the turn, see `turn`.
+
+        :param detail: JSON, which comes back as PostgreSQL prints it.
+        """
+        if connection is self._connection:
+            self.fetch(connection, "take_turn", key=self.key("write"))
+        return self.fetch(connection, "take_head", detail=detail)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Nobody else writes until this ends, nor has a transaction number to write with: whatever the ledger holds by
+        then of transactions that begin meanwhile, no other engine has written.
+
+        :raises LockNotAvailable: another writer has not ended in time.
+        """
+        self.fetch(self.connection, "keep_turn", key=self.key("write"))
+        kept = self.connection
+        try:
+            yield
+        finally:
+            with suppress(ConnectionLost):  # then the server has given it to the next one
+                if not kept.closed:
+                    self.fetch(kept, "pass_turn", key=self.key("write"))
 
     def _begin(self, stack: ExitStack) -> Connection:
         try:

@@ -30,7 +30,7 @@ def append(
     detail: Mapping[str, Any],
 ) -> tuple[int, datetime]:
     """Write one event and move the head; the event's id and time. Other writers wait until this transaction ends."""
-    heads = ledger.fetch(connection, "take_head", detail=as_json(detail))
+    heads = ledger.take_head(connection, as_json(detail))
     if not heads:
         raise LedgerMissing(f"the ledger in schema {ledger.schema!r} has lost its identity row")
     head = heads[0]

@@ -97,16 +97,14 @@ class GuardedLedger(LedgerReader):
         horizon = self.fetch(on, "horizon")[0]
         return Sealed(after, horizon["own"] or -1, horizon["next"], self._rows_now(on, after))
 
-    def require_only(self, sealed: Sealed, version: str, *, end: int | None) -> None:
-        """The COMMIT has written nothing more than was there before it.
+    def require_only(self, sealed: Sealed, version: str) -> None:
+        """The COMMIT has written nothing more than was there before it. To be asked in the same turn.
 
-        :param end: the first transaction that had not ended yet right after it, without the epoch. None asks now,
-            which takes whoever waited for the COMMIT for a part of it.
         :raises LedgerTampered: it has; that is written down, and nothing is applied until a person has answered for it.
         """
         with self.transaction() as connection:
             now = self._rows_now(connection, sealed.after)
-            end = self.fetch(connection, "horizon")[0]["next"] if end is None else end
+            end = self.fetch(connection, "horizon")[0]["next"]
         found = sorted({row[0] for row in now - sealed.rows if _is_of(row[2], sealed, end)})
         found += sorted(name for name, lost in _lost(sealed.rows, now).items() if lost)
         if not found:
@@ -153,7 +151,7 @@ class GuardedLedger(LedgerReader):
         """With the head held, so that an honest writer of events comes before all that is read here, or after it."""
         if found := self._shape_on(connection):
             return found
-        self.fetch(connection, "take_head", detail="{}")
+        self.take_head(connection)
         return self._since_mark(connection)
 
     def _since_mark(self, connection: Connection) -> tuple[str, ...]:
@@ -195,10 +193,7 @@ class GuardedLedger(LedgerReader):
 
 
 def _is_of(writer: int, sealed: Sealed, end: int) -> bool:
-    """Whether the transaction itself has written it, or a part of it that its COMMIT has begun. Numbers come round.
-
-    Who waited for the head, and ended before `end` was asked, is taken for it: rare, and nothing of it is lost.
-    """
+    """Whether the transaction itself has written it, or a part of it that its COMMIT has begun. Numbers come round."""
     return writer == sealed.own or (writer - sealed.next) % _NUMBERS < (end - sealed.next) % _NUMBERS
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import psycopg
 
 import migrator
@@ -23,7 +21,7 @@ def install(ledger: LedgerConnection, *, upto: int = SCHEMA_VERSION) -> None:
         return
     here = identity.of_database(ledger.connection)
     with ledger.transaction() as connection:
-        ledger.execute(connection, "installer_lock", key=_key(ledger.schema))
+        ledger.execute(connection, "installer_lock", key=ledger.key("install"))
         found = version_of(ledger)
         if found > upto:
             raise LedgerNewer(f"the ledger has layout {found}, this engine knows {upto}: upgrade the engine")
@@ -101,11 +99,6 @@ def _require_shape(ledger: LedgerConnection, connection: Connection, layout: int
             " of that schema; nothing was installed",
             problems=found,
         )
-
-
-def _key(schema: str) -> int:
-    """Advisory locks are per database; the key only has to differ from those of others."""
-    return int.from_bytes(hashlib.sha256(f"migrator ledger install {schema}".encode()).digest()[:8], "big", signed=True)
 
 
 def _user(connection: Connection) -> str:

@@ -75,7 +75,7 @@ class Ledger(LedgerWriter):
             raise UsageError("a repair needs a reason: it is the only trace of what was looked at")
         to = MigrationStatus(status)
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             self.fetch(connection, "lock_migration", version=version)
             row = self._row(connection, version)
             if row is None:
@@ -112,7 +112,7 @@ class Ledger(LedgerWriter):
         if not reason.strip():
             raise UsageError("settling a statement needs a reason: it is the only trace of what was looked at")
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             self.fetch(connection, "lock_migration", version=version)
             rows = self.fetch(connection, "steps", version=version, step=step)
             cursor = rows[0]["cursor"] if rows else {}

@@ -122,6 +122,18 @@ LOCK TABLE
     {schema}.schema_migration_reviews, {schema}.schema_migration_events
 IN SHARE ROW EXCLUSIVE MODE;
 
+-- name: take_turn
+-- Writers queue here, where nobody has a transaction number yet. Released at the end of the transaction.
+SELECT pg_catalog.pg_advisory_xact_lock(%(key)s);
+
+-- name: keep_turn
+-- The same, over the end of transactions: for as long as this session wants it.
+SELECT pg_catalog.pg_advisory_lock(%(key)s);
+
+-- name: pass_turn
+-- The next writer goes on.
+SELECT pg_catalog.pg_advisory_unlock(%(key)s);
+
 -- name: take_head
 -- Serialises the writers of events: each holds the head until its own commit. The detail comes back as PostgreSQL prints
 -- it, because that text is what the hash covers.

@@ -31,7 +31,7 @@ class LedgerWriter(GuardedLedger):
         :raises HeldByOther, ContentChanged, NeedsHuman: see `resume.decide`.
         """
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             row = self._row(connection, plan.version)
             old_steps = self.fetch(connection, "steps", version=plan.version, step=None)
             held = self.fetch(connection, "migrations", version=None, status=MigrationStatus.RUNNING.value)
@@ -53,7 +53,7 @@ class LedgerWriter(GuardedLedger):
         :raises HeldByOther: this run does not hold the migration (any more).
         """
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             self._hold(connection, version, run)
             pid, start = backend or (None, None)
             started = self.execute(
@@ -124,19 +124,19 @@ class LedgerWriter(GuardedLedger):
             self._succeed(on, version, step, run, last=last, rows=rows)
             return
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             self._succeed(connection, version, step, run, last=last, rows=rows)
             self._tell_success(connection, version, step, run)
 
     def step_committed(self, version: str, step: str, *, run: RunContext) -> bool:
         """Did the step's transaction commit? The answer to an unknown COMMIT. Adds the event if it did."""
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             return self._tell_success(connection, version, step, run)
 
     def tampered(self, version: str, problems: tuple[str, ...]) -> None:
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             run = RunContext(run_id="guard", version=version, target=self.endpoint.name, actor="engine")
             self._event(connection, events.TAMPERED, version, run, {"problems": list(problems)})
 
@@ -145,7 +145,7 @@ class LedgerWriter(GuardedLedger):
         sqlstate = error.fields.get("sqlstate")
         text = events.clean(str(error))
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             failed = {"version": version, "step": step, "sqlstate": sqlstate, "error": text}
             if self.execute(connection, "step_failed", **failed):
                 place = {name: error.fields.get(name) for name in ("file", "line", "column", "statement")}
@@ -161,7 +161,7 @@ class LedgerWriter(GuardedLedger):
     def mark_applied(self, version: str, *, run: RunContext, duration_ms: int | None = None) -> None:
         """Every step is done; not verified yet, so the status stays running. A second time it writes nothing."""
         with self.transaction() as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             self._hold(connection, version, run)
             row = self._row(connection, version)
             if row is not None and row.applied_at is None:
@@ -246,7 +246,7 @@ class LedgerWriter(GuardedLedger):
         on: Connection | None = None,
     ) -> None:
         with self.transaction() if on is None else nullcontext(on) as connection:
-            self.fetch(connection, "take_head", detail="{}")
+            self.take_head(connection)
             self.fetch(connection, "lock_migration", version=version)
             row = self._row(connection, version)
             refusal = states.refusal(row, to, version=version, run_id=run.run_id)

@@ -207,11 +207,15 @@ def _in_own_transaction(
                 )
             ctx.check_lock()
             take_back(conn, ctx)
-            ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn)
         except BaseException:
             roll_back(conn)
             raise
-        commit(conn, step, ctx)
+        commit(
+            conn,
+            step,
+            ctx,
+            lambda: ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn),
+        )
         return result
 
     return _patiently(attempt, ctx, conn)

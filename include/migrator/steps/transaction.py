@@ -13,9 +13,8 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import generators
 from psycopg import sql as quoting
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 
 from migrator.database import naming, session
 from migrator.database.door import send
@@ -30,8 +29,6 @@ from migrator.steps.contract import end_of, start_of
 
 Connection = psycopg.Connection[Any]
 
-COMMIT = b"COMMIT; SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())"
-"""In one message, so that hardly anybody who waited for our locks has ended before it is asked who has."""
 DEFERRED = "deferred until COMMIT"
 """What a deferred constraint or trigger says of statements that the server had accepted."""
 
@@ -143,12 +140,10 @@ def _attempt(
         results = tuple(execute(statement, step, ctx, conn) for statement in step.statements)
         ctx.check_lock()
         take_back(conn, ctx)
-        with session.translated(step=step.name):
-            finish(conn, sum(result.rows for result in results if result.rows > 0))
     except BaseException:
         roll_back(conn)
         raise
-    commit(conn, step, ctx)
+    commit(conn, step, ctx, lambda: finish(conn, sum(result.rows for result in results if result.rows > 0)))
     return results
 
 
@@ -193,21 +188,32 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
     )
 
 
-def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
-    """COMMIT; a deferred constraint that fails here is a failure like any other.
+def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], None]) -> None:
+    """The ledger's rows and COMMIT, while nobody else writes there.
 
+    :param write: writes the rows in the open transaction.
     :raises CommitUnknown: when the connection died before the server's answer.
     """
     try:
-        with cancellable(ctx), session.translated(step=step.name, moment=DEFERRED):
+        with ctx.ledger.turn():
+            with session.translated(step=step.name):
+                write()
             sealed = ctx.ledger.before_commit(conn)
+            _commit(conn, step, ctx)
+            ctx.ledger.require_only(sealed, ctx.plan.version)
+    except BaseException:
+        roll_back(conn)  # what is committed stays
+        raise
+
+
+def _commit(conn: Connection, step: Step, ctx: StepContext) -> None:
+    """A deferred constraint that fails here is a failure like any other."""
+    try:
+        with cancellable(ctx), session.translated(step=step.name, moment=DEFERRED):
             naming.before_commit(conn)
-            answer, end = _send_commit(conn)
+            answer = conn.execute("COMMIT").statusmessage
     except ConnectionLost as exc:
         raise CommitUnknown(f"the connection was lost at COMMIT of step {step.name!r}") from exc
-    except BaseException:
-        roll_back(conn)
-        raise
     if answer != "COMMIT":
         raise StatementFailed(
             f"the server answered {answer!r} to COMMIT of step {step.name!r}: nothing was applied",
@@ -215,21 +221,6 @@ def commit(conn: Connection, step: Step, ctx: StepContext) -> None:
             sqlstate="25P02",
         )
     naming.committed(conn)
-    ctx.ledger.require_only(sealed, ctx.plan.version, end=end)
-
-
-def _send_commit(conn: Connection) -> tuple[str, int | None]:
-    """The server's answer to COMMIT, and the first transaction that had not ended then, without its epoch.
-
-    Result by result: what a cancel or a lost connection does to the question behind it takes nothing back. Then the
-    number is None.
-    """
-    conn.pgconn.send_query(COMMIT)
-    answer, *rest = conn.wait(generators.execute(conn.pgconn))
-    if answer.status == ExecStatus.FATAL_ERROR:
-        raise psycopg.errors.error_from_result(answer, encoding=conn.info.encoding)
-    end = rest[0].get_value(0, 0) if rest and rest[0].status == ExecStatus.TUPLES_OK else None
-    return (answer.command_status or b"").decode(), None if end is None else int(end) % 2**32
 
 
 def begin(conn: Connection, step: Step, ctx: StepContext) -> None:

@@ -64,7 +64,7 @@ def test_success_commits_with_the_ddl_and_is_asked_from_the_ledger(database: End
 
 
 def test_the_ledger_does_not_wait_for_the_ddl(database: Endpoint) -> None:
-    """While a step's transaction is open another process reads and verifies; only its own row is locked."""
+    """While a step's transaction is open others write and verify; between its last look and its COMMIT they read."""
     plan = plan_from_sql("CREATE TABLE t (id int)")
     run = run_of(plan)
     with Ledger(database) as ledger, psycopg.connect(database.conninfo) as ddl:
@@ -72,9 +72,9 @@ def test_the_ledger_does_not_wait_for_the_ddl(database: Endpoint) -> None:
         ledger.begin(plan, run=run)
         ledger.step_started(plan.version, plan.steps[0].name, run=run, backend=None)
         ddl.execute("CREATE TABLE public.t (id int)")
-        ledger.step_succeeded(plan.version, plan.steps[0].name, run=run, on=ddl, last=True)
         with Ledger(database) as other:
             other.append_event("note", version=None, run=run, detail={"while": "the transaction is open"})
+            ledger.step_succeeded(plan.version, plan.steps[0].name, run=run, on=ddl, last=True)
             assert other.verify_chain() == ()
         ddl.rollback()
 
