@@ -63,6 +63,10 @@ class HeldByOther(TransientError):
     """another migration run holds this database; fields: holder"""
 
 
+class AheadPending(TransientError):
+    """another migration of the window comes first; fields: waits_for"""
+
+
 class PreflightBusy(TransientError):
     """the target is too busy to be changed now; fields: checks"""
 

@@ -131,6 +131,8 @@ class StatementTrace:
 
 ROLLBACK_CHECKS = ("rollback", "rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
 """In the order in which the dry run makes them."""
+START = "start"
+"""In `extra`: the schema from which a migration was rehearsed, where others come first in its window."""
 NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})
 """Of a resumed migration: what was there before its first part is not in the snapshot."""
 
@@ -180,6 +182,12 @@ class DryRunEvidence:
         if self.verdict is Verdict.PASSED:
             return f"passed, but {missing}" if missing else "passed"
         return f"not all is proved, {missing}" if self.stands else self.verdict.value
+
+    @property
+    def start(self) -> Mapping[str, Any] | None:
+        """See `START`; None: the snapshot's."""
+        found = self.extra.get(START)
+        return found if isinstance(found, Mapping) else None
 
 
 @dataclass(frozen=True)

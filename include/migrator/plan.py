@@ -217,6 +217,10 @@ class Plan:
     """The files' own BEGIN and COMMIT, and their bookkeeping in schema_migrations."""
     authors: tuple[Author, ...] = ()
     """Who counts as author beside `author`, which the metadata declares."""
+    ahead: tuple[Plan, ...] = ()
+    """What comes before it in the same window and is not applied yet: it is rehearsed, and applied, on top of them."""
+    behind: tuple[str, ...] = ()
+    """What comes after it in that window."""
 
     @property
     def digest(self) -> str:
@@ -224,7 +228,9 @@ class Plan:
         data = documents.to_dict(self)
         for volatile in ("created_at", "engine_version", "checksums", "files", "already_applied", "applied_note"):
             data.pop(volatile)
-        for later in ("authors", "left_out"):
+        data.pop("behind")
+        data["ahead"] = [(one.version, one.content_digest) for one in self.ahead]
+        for later in ("authors", "left_out", "ahead"):
             if not data[later]:  # so that the digests of plans hold that were made before there were any
                 del data[later]
         return documents.digest(data)

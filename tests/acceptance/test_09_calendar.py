@@ -180,3 +180,38 @@ def test_freeze_begins_between_two_steps(case: Case) -> None:
     assert (states["apply.first"], states["apply.second"]) == ("success", "failed")
     assert "incident" in run.log("apply.second")
     case.expect_rolled_back()
+
+
+def both() -> Spec:
+    schedule = scheduled(now() + WINDOW_OPENS_AFTER, duration="1 hour", lead_time="2 hours")
+    sql = "ALTER TABLE one ADD COLUMN more text;\n"
+    return Spec(
+        target=REVIEWED_ONCE,
+        migrations={
+            "one": Files(
+                sql="CREATE TABLE one (id bigint PRIMARY KEY);\n", rollback="DROP TABLE one;\n", schedule=schedule
+            ),
+            "two": Files(sql=sql, rollback="ALTER TABLE one DROP COLUMN more;\n", schedule=schedule),
+        },
+    )
+
+
+@scenario(both, slow=True)
+def test_two_migrations_for_one_window(case: Case) -> None:
+    """Both are reviewed before the window; in it one goes on after the other, and nobody is asked again."""
+    runs = {name: case.only_run(name) for name in ("one", "two")}
+    for run in runs.values():
+        run.until("review.reviewer_1", "awaiting_input", "deferred")
+        run.respond(1, "alice")
+    first, second = (case.version(name) for name in runs)
+    assert {run.wait() for run in runs.values()} == {"success"}
+    case.expect_applied("two", others=("one",))
+    earlier, later = case.row("one"), case.row("two")
+    assert earlier is not None
+    assert later is not None
+    assert earlier.verified_at is not None
+    assert later.started_at is not None
+    assert earlier.verified_at <= later.started_at
+    assert f"{first} comes first in the window" in runs["two"].log("dry_run"), "rehearsed on top of it"
+    reviews = case.value("SELECT count(*) FROM migrator.schema_migration_reviews")
+    assert reviews == 2, f"{second} was asked about once"

@@ -31,6 +31,7 @@ from migrator.database.session import Endpoint
 from migrator.embedded.programs import find_programs
 from migrator.embedded.server import Server
 from migrator.embedded.settings import FAST
+from migrator.gates.drift import start_of
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import analyze, outcome, preflight, rollback, verify
@@ -227,7 +228,7 @@ def one_migration(migration: Any, database: Endpoint, twin: Endpoint, found: dic
         checks = {"target": target, "migration": migration}
         measure(found, "preflight", lambda: preflight.run_checks(plan, bundle, **checks, **common))
         measure(found, "apply", lambda: apply_all(plan, database, bundle, migration=migration))
-        measure(found, "rollback", lambda: rollback.run(plan, snapshot=bundle.snapshot, **common))
+        measure(found, "rollback", lambda: rollback.run(plan, start=start_of(bundle), **common))
         apply_all(plan, database, bundle)
         measure(found, "verify", lambda: verify.run(plan, bundle, **common))
         measure(found, "outcome", lambda: outcome.run(plan, version=plan.version, **common))

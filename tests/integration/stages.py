@@ -10,6 +10,7 @@ import psycopg
 
 from migrator.database.session import Endpoint
 from migrator.evidence import EvidenceBundle
+from migrator.gates.drift import start_of
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import LedgerMigration
 from migrator.plan import Plan, Risk
@@ -90,7 +91,7 @@ def roll_back(
             endpoint=endpoint,
             ledger=ledger,
             run=run_of(plan, run_id),
-            snapshot=bundle.snapshot if bundle is not None else None,
+            start=start_of(bundle) if bundle is not None else None,
             **over,
         )
 

@@ -32,7 +32,8 @@ LOG = logging.getLogger(__name__)
 
 LIFETIME = timedelta(days=2)
 """A copy that is older belongs to nobody; a review that takes longer does not need it."""
-SUFFIX, SCRATCH = "_try", "_bak"
+TRIAL, SCRATCH, BASE = "_try", "_bak", "_pre"
+SUFFIXES = (TRIAL, SCRATCH, BASE)
 DEFAULT = Locale()
 LONGEST_STEM = 42
 """With the random part and the suffix of the clone: 63 bytes."""
@@ -65,9 +66,10 @@ class Copy:
         )
 
     @property
-    def databases(self) -> tuple[str, str, str]:
-        """What a backup of the clone is restored into, the clone of it that a dry run works on, and the copy itself."""
-        return scratch_name(self.name), trial_name(self.name), self.name
+    def databases(self) -> tuple[str, str, str, str]:
+        """What a backup of the clone is restored into, the clone of it that a dry run works on, the one of what comes
+        first, and the copy itself."""
+        return scratch_name(self.name), trial_name(self.name), base_name(self.name), self.name
 
     @property
     def mark_of_database(self) -> str:
@@ -79,11 +81,19 @@ class Copy:
 
 def trial_name(copy: str) -> str:
     """The clone's name, 63 bytes at most. Whoever drops a copy drops this one, too: a killed dry run leaves it."""
-    return copy.encode()[: 63 - len(SUFFIX)].decode(errors="ignore") + SUFFIX
+    return _with_suffix(copy, TRIAL)
 
 
 def scratch_name(copy: str) -> str:
-    return copy.encode()[: 63 - len(SCRATCH)].decode(errors="ignore") + SCRATCH
+    return _with_suffix(copy, SCRATCH)
+
+
+def base_name(copy: str) -> str:
+    return _with_suffix(copy, BASE)
+
+
+def _with_suffix(copy: str, suffix: str) -> str:
+    return copy.encode()[: 63 - len(suffix)].decode(errors="ignore") + suffix
 
 
 def new_name(run: RunContext) -> str:

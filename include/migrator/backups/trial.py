@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql as pgsql
 
-from migrator.backups.copies import Copy, settle, spoil, trial_name
+from migrator.backups.copies import Copy, base_name, settle, spoil, trial_name
 from migrator.backups.copy_role import CopyRole
 from migrator.backups.isolation import require_confined, require_isolated
 from migrator.database import queries, session
@@ -31,6 +31,7 @@ LOG = logging.getLogger(__name__)
 
 FILE_COPY_BYTES = 256 * 1024 * 1024
 """From here on copying files beats writing every page into the WAL."""
+SPOILED = 'a dry run has changed the password of the role of the restored copy "{}"'
 PATIENCE_SECONDS = 30.0
 """How long somebody who looks at the copy may keep us from cloning it."""
 
@@ -42,10 +43,9 @@ class Trial:
     copy: Copy
     copies: Endpoint
     role: CopyRole
-
-    @property
-    def name(self) -> str:
-        return trial_name(self.copy.name)
+    name: str
+    origin: str
+    """The database that it is a clone of: the copy, or what the migrations that come first have made of it."""
 
     @property
     def texts(self) -> Endpoint:
@@ -59,21 +59,21 @@ class Trial:
 
     @property
     def pristine(self) -> Endpoint:
-        """The copy itself, to look at."""
-        return self.copies.with_database(self.copy.name)
+        """What it is a clone of, to look at."""
+        return self.copies.with_database(self.origin)
 
     def password_changed(self) -> bool:
         """Whether the texts have given their role another password."""
         return self.role.look()
 
     @contextmanager
-    def texts_on_the_copy(self) -> Iterator[Endpoint]:
-        """The copy itself as its role, which may connect to it for so long only."""
-        _let(self.copies, "GRANT CONNECT ON DATABASE {} TO {}", self.copy)
+    def texts_on_the_origin(self) -> Iterator[Endpoint]:
+        """What it is a clone of as the copy's role, which may connect there for so long only."""
+        _let(self.copies, "GRANT CONNECT ON DATABASE {} TO {}", self.origin, self.copy)
         try:
-            yield self.role.on(self.copy.name)
+            yield self.role.on(self.origin)
         finally:
-            _let(self.copies, "REVOKE CONNECT ON DATABASE {} FROM {}", self.copy)
+            _let(self.copies, "REVOKE CONNECT ON DATABASE {} FROM {}", self.origin, self.copy)
 
 
 @contextmanager
@@ -81,6 +81,7 @@ def trial_database(
     copies: Endpoint,
     copy: Copy,
     *,
+    first: Callable[[Trial], None] | None = None,
     log: logging.Logger = LOG,
     patience_seconds: float = PATIENCE_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
@@ -88,28 +89,35 @@ def trial_database(
     """A fresh clone of the database of `copy`, gone at the end whatever happens; its role stays with the copy, and
     cannot log in.
 
+    :param first: what is to be done before; the clone is made of what it leaves.
+
     :raises Refused: the server is not fit for it. :raises CopySpoiled: an earlier attempt has spoiled the copy.
     :raises EnvironmentFault: there is no such copy. :raises TransientError: somebody is connected to it.
     """
     if copy.spoiled:
-        raise CopySpoiled(
-            f'a dry run has changed the password of the role of the restored copy "{copy.name}": run again from'
-            " restore_test"
-        )
+        raise CopySpoiled(f"{SPOILED.format(copy.name)}: run again from restore_test")
     name = trial_name(copy.name)
     role = CopyRole(copy.name, copies, log)
     with session.connect(copies, purpose="dry_run") as conn:
         require_isolated(conn)
         role.renew(conn)
-        _drop(conn, name)
+        base = Trial(copy, copies, role, base_name(copy.name), copy.name)
+        trial = Trial(copy, copies, role, name, copy.name if first is None else base.name)
+        for database in (trial.name, base.name):
+            _drop(conn, database)
         require_confined(conn, copy)
-        started = time.monotonic()
         try:
-            _clone(conn, copy, name, patience_seconds, sleep)
-            log.info('cloned "%s" for the dry run in %.1f s', copy.name, time.monotonic() - started)
-            yield Trial(copy, copies, role)
+            if first is not None:
+                _clone(conn, base, patience_seconds, sleep, log)
+                first(base)
+                if role.look():
+                    raise CopySpoiled(f"{SPOILED.format(copy.name)}: what comes first has done it")
+                role.renew(conn)
+                _let(copies, "REVOKE CONNECT ON DATABASE {} FROM {}", base.name, copy)
+            _clone(conn, trial, patience_seconds, sleep, log)
+            yield trial
         finally:
-            _end(conn, Trial(copy, copies, role), log)
+            _end(conn, trial, log)
 
 
 def seal(conn: Connection, role: CopyRole, copy: Copy) -> None:
@@ -124,21 +132,21 @@ def seal(conn: Connection, role: CopyRole, copy: Copy) -> None:
         )
 
 
-def _let(copies: Endpoint, command: str, copy: Copy) -> None:
-    name = pgsql.Identifier(copy.name)
+def _let(copies: Endpoint, command: str, database: str, copy: Copy) -> None:
     with session.connect(copies, purpose="copy_role") as conn, session.translated():
-        conn.execute(pgsql.SQL(command).format(name, name))
+        conn.execute(pgsql.SQL(command).format(pgsql.Identifier(database), pgsql.Identifier(copy.name)))
 
 
-def _clone(conn: Connection, copy: Copy, name: str, patience: float, sleep: Callable[[float], None]) -> None:
+def _clone(
+    conn: Connection, trial: Trial, patience: float, sleep: Callable[[float], None], log: logging.Logger
+) -> None:
+    started, origin = time.monotonic(), trial.origin
     with session.translated():
-        row = conn.execute(queries.load(__package__, "trial")["database"], {"database": copy.name}).fetchone()
+        row = conn.execute(queries.load(__package__, "trial")["database"], {"database": origin}).fetchone()
     if row is None:
-        raise EnvironmentFault(
-            f'there is no restored copy "{copy.name}"; run again from restore_test', database=copy.name
-        )
+        raise EnvironmentFault(f'there is no restored copy "{origin}"; run again from restore_test', database=origin)
     command = pgsql.SQL("CREATE DATABASE {} TEMPLATE {} ALLOW_CONNECTIONS false").format(
-        pgsql.Identifier(name), pgsql.Identifier(copy.name)
+        pgsql.Identifier(trial.name), pgsql.Identifier(origin)
     )
     if conn.info.server_version >= 150000 and int(row[0]) >= FILE_COPY_BYTES:
         command = pgsql.SQL("{} STRATEGY file_copy").format(command)
@@ -147,18 +155,19 @@ def _clone(conn: Connection, copy: Copy, name: str, patience: float, sleep: Call
         try:
             with session.translated():
                 conn.execute(command)
-            settle(conn, copy, name)
+            settle(conn, trial.copy, trial.name)
+            log.info('cloned "%s" for the dry run in %.1f s', origin, time.monotonic() - started)
             return
         except Exception as exc:
             if getattr(exc, "fields", {}).get("sqlstate") != "55006":
                 raise
-            who = _connected(conn, copy.name)
+            who = _connected(conn, origin)
             if time.monotonic() >= deadline:
                 raise TransientError(
-                    f'the restored copy "{copy.name}" cannot be cloned while others are connected to it: {who}',
+                    f'the restored copy "{origin}" cannot be cloned while others are connected to it: {who}',
                     holder=who,
                 ) from exc
-            LOG.info('waiting for "%s", which is in use by %s', copy.name, who)
+            LOG.info('waiting for "%s", which is in use by %s', origin, who)
         sleep(0.5)
 
 
@@ -193,4 +202,5 @@ def _shut(conn: Connection, trial: Trial) -> None:
         if trial.role.look():
             spoil(conn, trial.copy)
     finally:
-        _drop(conn, trial.name)
+        for name in (trial.name, base_name(trial.copy.name)):
+            _drop(conn, name)

@@ -19,6 +19,7 @@ from migrator.documents import StrEnum
 from migrator.errors import NeedsHuman, Refused, RollbackFailed, VerifyFailed
 from migrator.evidence import EvidenceBundle
 from migrator.gates import reviews
+from migrator.gates.drift import start_of
 from migrator.gates.evidence import evidence_problems
 from migrator.ledger.rows import LedgerMigration, MigrationStatus
 from migrator.operations import reconcile
@@ -180,7 +181,7 @@ def _finish(
             endpoint=endpoint,
             ledger=ledger,
             run=run,
-            snapshot=kept.evidence.snapshot if kept.evidence is not None else None,
+            start=start_of(kept.evidence) if kept.evidence is not None else None,
             deadline_seconds=deadline_seconds,
             handle=handle,
             log=log,

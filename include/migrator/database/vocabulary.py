@@ -113,10 +113,12 @@ class Vocabulary:
 
 def vocabulary(plan: Plan, before: Schema, *names: str) -> Vocabulary:
     """:param names: further ones that no row has made: the role that executes."""
-    statements = [statement.sql for step in (*plan.steps, *plan.rollback_steps) for statement in step.statements]
-    params = [documents.to_dict(step.params) for step in plan.steps]
+    plans = (plan, *plan.ahead)
+    steps = [step for one in plans for step in (*one.steps, *one.rollback_steps)]
+    statements = [statement.sql for step in steps for statement in step.statements]
+    params = [documents.to_dict(step.params) for step in steps]
     written = (
-        documents.to_dict(plan.files),
+        [documents.to_dict(one.files) for one in plans],
         statements,
         params,
         list(plan.assertions),

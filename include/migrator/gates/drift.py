@@ -2,24 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from migrator.database import schema, schema_diff
+from migrator.database.schema import Schema
+from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.errors import DriftDetected
-from migrator.evidence import SnapshotRecord
+from migrator.evidence import DryRunEvidence, EvidenceBundle, SnapshotRecord
+from migrator.ledger import states
+from migrator.ledger.rows import LedgerEvent
 
-if TYPE_CHECKING:
-    pass
+
+@dataclass(frozen=True)
+class Start:
+    """The schema from which a migration was rehearsed."""
+
+    schema: Schema
+    snapshot: Schema
+    """The same without what others have made on the copy since."""
+    exact: bool = True
+    """False: others have, and there roles are not the target's."""
+
+    @classmethod
+    def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
+        """:param dry_run: without it, or where it was made on the snapshot as it is, the snapshot's."""
+        before = Schema.from_dict(snapshot.schema)
+        if dry_run is None or dry_run.start is None:
+            return cls(before, before)
+        return cls(Schema.from_dict(dry_run.start), before, exact=False)
+
+    def is_there(self, now: Schema) -> bool:
+        return self._of(now).fingerprint == self._of(self.schema).fingerprint
+
+    def changes(self, now: Schema) -> SchemaDiff:
+        return diff(self._of(self.schema), self._of(now))
+
+    def _of(self, schema: Schema) -> Schema:
+        return schema if self.exact else schema.portable
 
 
-def require_no_drift(now: schema.Schema, snapshot: SnapshotRecord) -> None:
-    """:raises DriftDetected: with the difference. Pure."""
-    if now.fingerprint == snapshot.schema_fingerprint:
+def start_of(bundle: EvidenceBundle) -> Start:
+    return Start.of(bundle.snapshot, bundle.dry_run)
+
+
+def require_no_drift(now: Schema, bundle: EvidenceBundle, events: Callable[[], Iterable[LedgerEvent]] = tuple) -> None:
+    """
+    :param events: asks the ledger's, which may explain the difference.
+    :raises DriftDetected: with the difference.
+    """
+    start = start_of(bundle)
+    if start.is_there(now):
         return
-    lines = schema_diff.diff(schema.Schema.from_dict(snapshot.schema), now).lines()
+    lines = start.changes(now).lines()
+    who = explained(start, now, events())
+    todo = (
+        f"the ledger explains it: {', '.join(who)} came meanwhile, and nothing else has changed. clear analyze with"
+        " Downstream, to have it rehearsed on what is there now"
+        if who
+        else "find out who did it, then run again from snapshot"
+    )
     raise DriftDetected(
         "the schema changed since the snapshot, so what was rehearsed is not what would happen now:\n"
         + "\n".join(lines)
-        + "\nfind out who did it, then run again from snapshot",
+        + f"\n{todo}",
         differences=lines,
     )
+
+
+def explained(start: Start, now: Schema, events: Iterable[LedgerEvent]) -> tuple[str, ...]:
+    """The versions that, one after the other, have made what is there now of what was there; empty when others have
+    changed something, too. Pure; events come oldest first."""
+    there, found = start.schema.portable.fingerprint, []
+    for event in events:
+        before, after = event.detail.get(states.SCHEMAS) or ("", "")
+        if event.kind == "verified" and event.version is not None and before == there:
+            there = str(after)
+            found.append(event.version)
+    return tuple(found) if there == now.portable.fingerprint else ()

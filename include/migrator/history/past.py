@@ -39,15 +39,25 @@ class Past:
     _chains: dict[Assumed, Chain] = field(default_factory=dict)
     _orders: dict[str, tuple[LockOrder, ...]] = field(default_factory=dict)
 
-    def before(self, version: str, *, now: bool = False, assumed: Assumed | None = None) -> Before:
-        """`assumed`: without a connection, so that the walk through the past is done once for all migrations."""
+    def before(
+        self,
+        version: str,
+        *,
+        now: bool = False,
+        first: frozenset[str] = frozenset(),
+        assumed: Assumed | None = None,
+    ) -> Before:
+        """
+        :param first: versions that come before it, though it does not depend on them.
+        :param assumed: without a connection, so that the walk through the past is done once for all migrations.
+        """
         if self.catalogue.get(version) is None:
             return Before()
         chain = None if assumed is None else self._chains.setdefault(assumed, Chain(World(None, assumed)))
         count = self._places[version]
         return Before(
             self._pending[: bisect_left(self._pending_places, count)],
-            frozenset(self.catalogue.dependencies_of(version)),
+            frozenset(self.catalogue.dependencies_of(version)) | first,
             asked=self.rows is not None,
             now=now,
             chain=chain,

@@ -21,6 +21,8 @@ FROM = {
 
 STATUS = "status"
 """Key of an event's detail: the status that the migration had after the event."""
+SCHEMAS = "schemas"
+"""Key of the detail of `verified`: the fingerprints of the portable schema before the migration and after it."""
 
 
 def refusal(row: LedgerMigration | None, to: MigrationStatus, *, version: str, run_id: str) -> MigratorError | None:

@@ -168,9 +168,15 @@ class LedgerWriter(GuardedLedger):
                 self._event(connection, "applied", version, run, {states.STATUS: MigrationStatus.RUNNING.value})
                 self.execute(connection, "applied", version=version, duration_ms=duration_ms)
 
-    def mark_verified(self, version: str, *, run: RunContext, duration_ms: int | None = None) -> None:
-        """Only now the migration is a success. A second time it writes nothing."""
-        self._mark(MigrationStatus.SUCCESS, "verified", version, run, {"duration_ms": duration_ms})
+    def mark_verified(
+        self, version: str, *, run: RunContext, duration_ms: int | None = None, schemas: tuple[str, str] | None = None
+    ) -> None:
+        """Only now the migration is a success. A second time it writes nothing.
+
+        :param schemas: see `states.SCHEMAS`.
+        """
+        told = {states.SCHEMAS: list(schemas)} if schemas is not None else {}
+        self._mark(MigrationStatus.SUCCESS, "verified", version, run, {"duration_ms": duration_ms, **told})
 
     def mark_failed(self, version: str, *, run: RunContext, error_message: str) -> None:
         """Releases the database; what took effect stays recorded in the steps."""

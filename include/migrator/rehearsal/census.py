@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from migrator.analysis.estimate.calibrate import DATABASE as CALIBRATION
-from migrator.backups.copies import SCRATCH, SUFFIX
+from migrator.backups.copies import SUFFIXES
 from migrator.database import queries, session
 from migrator.database.session import Connection
 
@@ -18,7 +18,7 @@ def take(conn: Connection, own: Collection[str]) -> Census:
 
     :param own: the databases of the copy that is tried; its role is called like one of them.
     """
-    parameters = {"own": list(own), "suffix": SUFFIX, "scratch": SCRATCH, "calibration": CALIBRATION}
+    parameters = {"own": list(own), "suffixes": list(SUFFIXES), "calibration": CALIBRATION}
     with session.translated():
         rows = conn.execute(queries.load(__package__, "census")["census"], parameters).fetchall()
     return frozenset((str(kind), str(name), str(text)) for kind, name, text in rows)

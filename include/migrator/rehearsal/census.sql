@@ -15,7 +15,12 @@ databases as (
     select d.*
     from pg_catalog.pg_database as d
     where
-        not exists (select from others as o where d.datname in (o.rolname, o.rolname || %(suffix)s, o.rolname || %(scratch)s))
+        not exists (
+            select from others as o
+            where d.datname = o.rolname or d.datname::text = any(
+                select o.rolname::text || s.suffix from pg_catalog.unnest(%(suffixes)s::text []) as s (suffix)
+            )
+        )
         and d.datname <> %(calibration)s
 )
 

@@ -24,7 +24,7 @@ def look_for(trial: Trial, plan: Plan, log: logging.Logger) -> tuple[Check, ...]
     ]
     try:
         with (
-            trial.texts_on_the_copy() as pristine,
+            trial.texts_on_the_origin() as pristine,
             session.connect(pristine, purpose="verify", version=plan.version) as conn,
         ):
             found = data_checks.violations(data_checks.look_for(conn, statements))

@@ -160,6 +160,10 @@ def _facts(plan: Plan, bundle: EvidenceBundle | None, when: str) -> str:
         ("Lock timeout", wording.seconds(plan.lock_timeout_ms / 1000)),
         ("Why this type and risk", "; ".join(plan.reasons) or "-"),
     ]
+    if plan.ahead or plan.behind:
+        order = [*(one.version for one in plan.ahead), f"{plan.version} (this one)", *plan.behind]
+        proof = ". It was rehearsed on top of those before it" if plan.ahead and bundle is not None else ""
+        rows.insert(0, ("Order in its window", ", then ".join(order) + proof))
     if when:
         rows.insert(0, ("Will be applied", when))
     if plan.assumptions:

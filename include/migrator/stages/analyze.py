@@ -20,8 +20,9 @@ from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
 from migrator.catalogue import content
 from migrator.catalogue.content import check_disk
 from migrator.catalogue.metadata import METADATA_FILE
-from migrator.errors import AnalysisRefused, AuthorsUnknown, ContentChanged, DependencyMissing
+from migrator.errors import AnalysisRefused, AuthorsUnknown, ContentChanged, DependencyMissing, MigratorError
 from migrator.facts.facts import CatalogFacts
+from migrator.gates.ahead import Window, rejected, window_of
 from migrator.gates.authors import approvers, beside_the_declared, everyone
 from migrator.gates.clear_way import has_content, is_applied
 from migrator.gates.emergency import declare
@@ -72,6 +73,8 @@ class Standing:
 
 
 NEW = Standing()
+WINDOW_ORDER = "window-order"
+"""The rule that tells which migration of the same window is not counted on."""
 
 
 def parse_migration(migration: Migration) -> Parsed:
@@ -195,17 +198,35 @@ def run_analyze(
         emergency = declare(target, emergency, approvers=may_approve)
     rows = {row.version: row for row in ledger.migrations()} if ledger is not None and ledger.exists() else {}
     past = Past(catalogue, rows if ledger is not None else None) if catalogue is not None else None
-    before = past.before(migration.version, now=ledger is not None) if past is not None else NOTHING_BEFORE
+    window = _window(migration, target, catalogue, ledger, rows, run) if emergency is None else Window()
+    first = frozenset(one.version for one in window.ahead)
+    before = past.before(migration.version, now=ledger is not None, first=first) if past else NOTHING_BEFORE
     facts, basis = _facts(endpoint, parsed, before, copies) if endpoint is not None else (None, None)
     refused = _refused(endpoint, parsed) if endpoint is not None else ()
     others = past.others(migration.version) if past is not None else ()
-    plan = analyze(
-        migration,
-        target=target,
-        known=Known(facts, basis, before=before, pending=others),
-        standing=Standing(rows.get(migration.version), higher(migration.version, rows.values()), emergency, authors),
-        parsed=parsed,
-        clock=run.clock,
+
+    def planned(one: Migration, parsed: Parsed | None, before: Before, standing: Standing) -> Plan:
+        known = Known(facts, basis, before=before, pending=others)
+        return analyze(one, target=target, known=known, standing=standing, parsed=parsed, clock=run.clock)
+
+    ahead: list[Plan] = []
+    for one in window.ahead:
+        assert past is not None  # there is a window in a catalogue only
+        try:
+            ahead.append(planned(one, None, past.before(one.version, now=True, first=first), NEW))
+            refuse_errors(ahead[-1])
+            _refuse_missing(replace(ahead[-1], ahead=tuple(ahead[:-1])), rows, catalogue)
+        except MigratorError as exc:
+            refused = (*refused, _not_counted_on(one.version, exc))
+            first -= {one.version}
+            ahead = [there for there in ahead if there.version in first]
+    above = higher(migration.version, rows.values())
+    before = past.before(migration.version, now=ledger is not None, first=first) if past else NOTHING_BEFORE
+    plan = planned(migration, parsed, before, Standing(rows.get(migration.version), above, emergency, authors))
+    plan = replace(
+        plan,
+        ahead=tuple(ahead),
+        behind=tuple(one.version for one in window.behind),
     )
     plan = plan.with_findings((*plan.findings, *refused)) if refused else plan
     if endpoint is not None and target is not None and not plan.already_applied:
@@ -227,6 +248,28 @@ def run_analyze(
             raise unknown
         refuse_errors(plan)
     return plan
+
+
+def _window(
+    migration: Migration,
+    target: Target | None,
+    catalogue: Catalogue | None,
+    ledger: Ledger | None,
+    rows: Mapping[str, LedgerMigration],
+    run: RunContext,
+) -> Window:
+    """Of a migration that is applied already it does not matter."""
+    row = rows.get(migration.version)
+    done = row is not None and row.status == "success"
+    if target is None or catalogue is None or ledger is None or done:
+        return Window()
+    given_up = rejected(ledger.reviews(None)) if ledger.exists() else frozenset()
+    return window_of(migration, target, catalogue, rows.values(), run.clock(), given_up=given_up)
+
+
+def _not_counted_on(version: str, exc: MigratorError) -> Finding:
+    message = f"{version} comes before it in the window, but would not be applied: not rehearsed on top of it. {exc}"
+    return Finding(WINDOW_ORDER, Severity.WARNING, message, "mend it, then clear analyze with Downstream")
 
 
 def _authors(
@@ -300,7 +343,9 @@ def _refuse_changed(plan: Plan, row: LedgerMigration | None) -> None:
 
 def _refuse_missing(plan: Plan, rows: Mapping[str, LedgerMigration], catalogue: Catalogue | None) -> None:
     wanted = catalogue.dependencies_of(plan.version) if catalogue and catalogue.get(plan.version) else plan.dependencies
-    missing = tuple(name for name in wanted if name not in rows or rows[name].status != "success")
+    first = {one.version for one in plan.ahead}
+    there = {version for version, row in rows.items() if row.status == "success"}
+    missing = tuple(name for name in wanted if name not in there | first)
     if not missing:
         return
     states = ", ".join(f"{name} ({rows[name].status if name in rows else 'not applied'})" for name in missing)

@@ -15,7 +15,7 @@ from migrator.database import schema, session
 from migrator.database.session import Endpoint
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
-from migrator.gates import clock, emergency, origin, reviews
+from migrator.gates import ahead, clock, emergency, origin, reviews
 from migrator.gates.clear_way import applied_already, partly_applied, require_clear_way, require_dependencies
 from migrator.gates.drift import require_no_drift
 from migrator.gates.evidence import evidence_problems, remaining_seconds
@@ -155,6 +155,7 @@ def _gates(
             ctx.log.warning("%s", note)
         origin.require(plan, migration)
     reviews.require(ledger, plan, evidence_digest, target, ctx.run.clock())
+    ahead.require(plan, rows)
     require_dependencies(plan, rows, target)
     above = out_of_order.require(plan, rows, target)
     states = {item.step: item.status for item in ledger.steps(plan.version)}
@@ -216,4 +217,4 @@ def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
         return
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,))
-    require_no_drift(now, evidence.snapshot)
+    require_no_drift(now, evidence, ctx.ledger.events)

@@ -10,7 +10,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from migrator import wording
@@ -35,6 +35,7 @@ from migrator.errors import (
 )
 from migrator.evidence import (
     ROLLBACK_CHECKS,
+    START,
     Check,
     DryRunEvidence,
     RestoreEvidence,
@@ -47,7 +48,7 @@ from migrator.gates.assertions import assertion, step_checks
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.plan import Plan
-from migrator.rehearsal import census, positions, privileges, rows_in_the_way
+from migrator.rehearsal import ahead, census, positions, privileges, rows_in_the_way
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
@@ -60,8 +61,7 @@ from migrator.steps.kinds import irreversible
 
 LOG = logging.getLogger(__name__)
 
-LOCK_DEADLINE_SECONDS = 60.0
-"""Nobody else is on the clone: who waits longer waits for itself."""
+NOTHING_FIRST = SchemaDiff(())
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,13 @@ class Original:
     copy: Copy
     schema: Schema
     tables: tuple[TableFingerprint, ...]
+    first: SchemaDiff = NOTHING_FIRST
+    """What the migrations have changed that come first in the window; `schema` is as the snapshot has it."""
+
+    @property
+    def start(self) -> Schema:
+        """From where the migration goes."""
+        return patch(self.schema, self.first)
 
 
 def run(
@@ -122,8 +129,14 @@ def rehearse(
     """
     started = time.monotonic()
     log.info("%s: dry run of %s on a clone of %s", run.run_id, plan.version, original.copy.name)
-    with trial_database(copies, original.copy, log=log) as trial:
-        rehearsal = _Rehearsal(plan, original, trial, run, handle or StepHandle(), programs, log)
+    handle, changed = handle or StepHandle(), [NOTHING_FIRST]
+
+    def first(trial: Trial) -> None:
+        changed.append(ahead.apply(plan.ahead, trial, run=run, handle=handle, log=log))
+
+    with trial_database(copies, original.copy, first=first if plan.ahead else None, log=log) as trial:
+        original = replace(original, first=changed[-1])
+        rehearsal = _Rehearsal(plan, original, trial, run, handle, programs, log)
         with (
             Ledger(trial.texts) as book,
             Observer(trial.watching, version=plan.version) as forwards,
@@ -190,7 +203,7 @@ class _Rehearsal:
         self.changes = diff(before.portable, after.portable)
         self._judge_assertions()
         self._judge_sequences(forwards.written)
-        self.privileges = privileges.after_apply(self.trial, self.plan.version, self.original.schema)
+        self.privileges = privileges.after_apply(self.trial, self.plan.version, self.original.start)
         if not self.resumed:
             self._judge_changes(self.changes)
         self._timed("later_backup", self._later_backup)
@@ -234,8 +247,8 @@ class _Rehearsal:
             statements=forwards,
             rollback_statements=backwards,
             schema_diff=self._known.lines_and_rest(self.changes, "what changed in the schema of the clone"),
-            fingerprint_before=self.original.schema.portable.fingerprint,
-            fingerprint_after=patch(self.original.schema, self.changes).portable.fingerprint,
+            fingerprint_before=self.original.start.portable.fingerprint,
+            fingerprint_after=patch(self.original.start, self.changes).portable.fingerprint,
             seconds=self.seconds,
             rollback_seconds=self.rollback_seconds,
             wal_bytes=sum(trace.wal_bytes for trace in forwards),
@@ -248,22 +261,14 @@ class _Rehearsal:
                 "privileges": list(self.privileges),
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
+                **({START: self.original.start.to_dict()} if self.plan.ahead else {}),
             },
         )
 
     def _open(self, book: Ledger) -> Schema:
-        """Make the clone's ledger its own, and let go what was in progress when the snapshot was taken."""
         with session.connect(self.trial.texts, purpose="dry_run", version=self.plan.version) as conn:
             self.role = require_harmless(conn)
-        reason = "a clone of a restored copy, for a dry run"
-        if book.exists():
-            book.adopt(run=self.run, reason=reason)
-        else:
-            book.install()
-        book.check()
-        held = book.running()
-        if held is not None:
-            book.repair(held.version, status="failed", run=self.run, reason=f"was running at the snapshot; {reason}")
+        ahead.adopt(book, self.run)
         self.resumed = any(took_effect(step) for step in book.steps(self.plan.version))
         return self._schema()
 
@@ -274,7 +279,7 @@ class _Rehearsal:
             book,
             self.run,
             "dry_run",
-            LOCK_DEADLINE_SECONDS,
+            ahead.LOCK_DEADLINE_SECONDS,
             self.handle,
             tracer=tracer,
             log=self.log,
@@ -291,7 +296,7 @@ class _Rehearsal:
             ledger=book,
             run=self.run,
             force=True,  # whatever the metadata says about failures: here it is the script that is tried
-            deadline_seconds=LOCK_DEADLINE_SECONDS,
+            deadline_seconds=ahead.LOCK_DEADLINE_SECONDS,
             handle=self.handle,
             tracer=tracer,
             log=self.log,
@@ -334,8 +339,10 @@ class _Rehearsal:
         moved = {name for name in written if dry_run_checks.columns_moved(name, before, restored)}
         originals = {table.table: table for table in self.original.tables if table.table in written}
         found = self._fingerprints(self.trial.texts, set(written) - moved)
-        if moved:
-            with self.trial.texts_on_the_copy() as pristine:
+        if moved or self.plan.ahead:
+            with self.trial.texts_on_the_origin() as pristine:
+                if self.plan.ahead:  # the snapshot's rows are not those from before
+                    originals = self._fingerprints(pristine, set(written) - moved)
                 originals |= self._fingerprints(pristine, moved, by_name=True)
             found |= self._fingerprints(self.trial.texts, moved, by_name=True)
         rows = dry_run_checks.data_equal(originals, found, self.changes)

@@ -16,6 +16,7 @@ from migrator.catalogue import content
 from migrator.database import schema, session
 from migrator.database.session import Endpoint
 from migrator.errors import (
+    AheadPending,
     HeldByOther,
     MigratorError,
     OutsideWindow,
@@ -25,7 +26,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import Check, EvidenceBundle, Verdict
-from migrator.gates import clear_way, clock, origin, reviews
+from migrator.gates import ahead, clear_way, clock, origin, reviews
 from migrator.gates.drift import require_no_drift
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.window import decide_window
@@ -98,6 +99,7 @@ def run_checks(
         _gate("reviews", lambda: _reviews(plan, bundle, ledger, target, run)),
         _gate("content", lambda: _content(plan, migration)),
         _gate("dependencies", lambda: _dependencies(plan, ledger, there, target)),
+        _gate("ahead", lambda: _ahead(plan, ledger, there)),
         _gate("order", lambda: _order(plan, ledger, there, target)),
         _gate("window", lambda: _window(plan, bundle, target, migration, run)),
         _gate("drift", lambda: _drift(plan, bundle, endpoint, ledger, there)),
@@ -151,7 +153,7 @@ def _gate(name: str, look: Callable[[], str]) -> Made:
     started = time.monotonic()
     try:
         detail = look()
-    except (Refused, HeldByOther) as exc:
+    except (Refused, HeldByOther, AheadPending) as exc:
         return Made(Check(name, Verdict.FAILED, str(exc), time.monotonic() - started), exc)
     return Made(Check(name, Verdict.PASSED, detail, time.monotonic() - started))
 
@@ -212,6 +214,11 @@ def _dependencies(plan: Plan, ledger: Ledger, there: bool, target: Target) -> st
     return f"{', '.join(plan.dependencies)} applied" if plan.dependencies else "none"
 
 
+def _ahead(plan: Plan, ledger: Ledger, there: bool) -> str:
+    ahead.require(plan, ledger.migrations() if there else ())
+    return f"{', '.join(one.version for one in plan.ahead)} applied" if plan.ahead else "nothing comes first"
+
+
 def _order(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
     above = out_of_order.require(plan, ledger.migrations() if there else (), target)
     return (
@@ -232,5 +239,5 @@ def _drift(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint, ledger: Ledge
         return "not compared: part of this migration is applied, and apply goes on from there"
     with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
         now = schema.read(connection, exclude=(ledger.schema,))
-    require_no_drift(now, bundle.snapshot)
+    require_no_drift(now, bundle, ledger.events if there else tuple)
     return "the schema is the one of the snapshot"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from migrator.database import schema, schema_diff, session
+from migrator.database import schema, session
 from migrator.database.activity import fence
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import vocabulary
@@ -28,8 +28,8 @@ from migrator.errors import (
     RollbackFailed,
     TransientError,
 )
-from migrator.evidence import SnapshotRecord
 from migrator.gates.clear_way import has_content
+from migrator.gates.drift import Start
 from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
@@ -140,7 +140,7 @@ def run(
     ledger: Ledger,
     run: RunContext,
     force: bool = False,
-    snapshot: SnapshotRecord | None = None,
+    start: Start | None = None,
     deadline_seconds: float = 600.0,
     handle: StepHandle | None = None,
     tracer: Tracer | None = None,
@@ -148,7 +148,7 @@ def run(
 ) -> RollbackReport:
     """Bring the database back to where it was, if this run changed it.
 
-    :param snapshot: of before; with it the schema is compared afterwards.
+    :param start: the schema from before; with it that is compared afterwards.
     :raises RollbackFailed: the script failed; recorded, and not to be retried.
     :raises TransientError: a lock or the connection; the rollback may be tried again.
     """
@@ -173,8 +173,8 @@ def run(
         report = replace(report, leftovers=undo.leftovers(ctx))
         for command in report.leftovers:
             log.warning("an interrupted attempt has left something behind; remove it with: %s", command)
-        if snapshot is not None:
-            report = _compare(report, snapshot, ctx)
+        if start is not None:
+            report = _compare(report, start, ctx)
     report = replace(report, seconds=time.monotonic() - started)
     log.info("rollback of %s done in %.3f s", plan.version, report.seconds)
     return report
@@ -274,16 +274,15 @@ def _resolve(ctx: StepContext, lost: CommitUnknown) -> tuple[StatementResult, ..
     ) from lost
 
 
-def _compare(report: RollbackReport, snapshot: SnapshotRecord, ctx: StepContext) -> RollbackReport:
+def _compare(report: RollbackReport, start: Start, ctx: StepContext) -> RollbackReport:
     """The schema must be the very one from before. A difference is reported, not hidden: the data is undone all the
     same."""
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,))
-    if now.fingerprint == snapshot.schema_fingerprint:
+    if start.is_there(now):
         return replace(report, schema_equal=True)
-    before = schema.Schema.from_dict(snapshot.schema)
-    changes = schema_diff.diff(before, now)
-    differences = vocabulary(ctx.plan, before).lines_and_rest(changes, "what the rollback left in the schema")
+    known = vocabulary(ctx.plan, start.snapshot)
+    differences = known.lines_and_rest(start.changes(now), "what the rollback left in the schema")
     detail = {"differences": list(differences)}
     ctx.ledger.append_event("rollback_differs", version=ctx.plan.version, run=ctx.run, detail=detail)
     ctx.log.warning("after the rollback the schema differs from the one before:\n%s", "\n".join(differences))

@@ -19,6 +19,7 @@ from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import sequences as next_values
 from migrator.gates.assertions import assertion, step_checks
 from migrator.gates.clear_way import is_applied
+from migrator.gates.drift import start_of
 from migrator.ledger.events import FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.plan import Plan
@@ -75,9 +76,10 @@ def run(
     with migration_lock(endpoint, run=run, deadline_seconds=deadline_seconds) as lock:
         ledger.require_intact()
         row = ledger.migration(plan.version)
-        checks = [ledger_check(plan, row, ledger.steps(plan.version), run_id=run.run_id)]
+        checks, schemas = [ledger_check(plan, row, ledger.steps(plan.version), run_id=run.run_id)], None
         if checks[0].verdict is Verdict.PASSED:
-            checks += _database_checks(plan, bundle, endpoint, ledger)
+            found, schemas = _database_checks(plan, bundle, endpoint, ledger)
+            checks += found
         report = VerifyReport(plan.version, tuple(checks))
         for check in report.checks:
             log.info("verify %s: %s %s", check.name, check.verdict, check.detail)
@@ -89,7 +91,7 @@ def run(
                 f"{plan.version!r} is not what was promised:\n" + "\n".join(problems), problems=problems, report=report
             )
         lock.check()
-        ledger.mark_verified(plan.version, run=run)
+        ledger.mark_verified(plan.version, run=run, schemas=schemas)
     return report
 
 
@@ -142,13 +144,18 @@ def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str], words: Voc
     return tuple(found)
 
 
-def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoint, ledger: Ledger) -> list[Check]:
+def _database_checks(
+    plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoint, ledger: Ledger
+) -> tuple[list[Check], tuple[str, str] | None]:
+    """And the fingerprints of the schema before it and now, where there is evidence of what was before."""
     checks: list[Check] = []
+    schemas = None
     with session.connect(endpoint, purpose="verify", version=plan.version) as conn:
         if bundle is not None:
             started = time.monotonic()
-            now, before = schema.read(conn, exclude=(ledger.schema,)), Schema.from_dict(bundle.snapshot.schema)
-            known = vocabulary(plan, before)
+            now, start = schema.read(conn, exclude=(ledger.schema,)), start_of(bundle)
+            before, known = start.schema, vocabulary(plan, start.snapshot)
+            schemas = before.portable.fingerprint, now.portable.fingerprint
             checks.append(replace(schema_check(now, before, bundle, known), seconds=time.monotonic() - started))
             half_made = unfinished(now, before, bundle.dry_run.schema_diff, known)
             checks.append(_verdict("unfinished", half_made, "nothing is left half-made"))
@@ -160,7 +167,7 @@ def _database_checks(plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoi
         for number, query in enumerate(plan.assertions, start=1):
             started = time.monotonic()
             checks.append(replace(assertion(conn, number, query, plan), seconds=time.monotonic() - started))
-    return checks
+    return checks, schemas
 
 
 def _sequences(bundle: EvidenceBundle, conn: Connection, ledger: Ledger) -> list[Check]:

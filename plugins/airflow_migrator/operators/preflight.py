@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_migrator.operators.base import PgMigrationOperator
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
 
     from migrator.catalogue.migration import Migration
     from migrator.evidence import EvidenceBundle
+    from migrator.ledger.ledger import Ledger
     from migrator.plan import Plan
     from migrator.targets.targets import Target
 
 
+LOOK_AGAIN = timedelta(seconds=20)
 WINDOW = "window"
 """XCom key of the words in which the run's page says what preflight waits for."""
 
@@ -42,10 +45,24 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
             with hook.ledger() as ledger:
                 if not applied_already(plan, ledger):
                     self.wait_for_window(context, plan, target, migration, bundle, run.clock())
+                    self.wait_for_turn(context, plan, ledger, run.clock())
                 report = preflight.run_checks(
                     plan, bundle, endpoint=hook.endpoint(), ledger=ledger, target=target, migration=migration, run=run
                 )
             return self.put(context, report, checks=len(report.checks))
+
+    def wait_for_turn(self, context: Context, plan: Plan, ledger: Ledger, now: datetime) -> None:
+        """Others of the window come first; gives the worker back, and looks again while the window is long enough."""
+        from airflow_migrator.triggers.window import WindowOpenTrigger
+        from migrator.errors import AheadPending
+        from migrator.gates import ahead
+
+        try:
+            ahead.require(plan, ledger.migrations() if ledger.exists() else ())
+        except AheadPending as exc:
+            self.log.info("%s", exc)
+            context["ti"].xcom_push(key=WINDOW, value=f"after {exc.fields['waits_for']}, which comes first")
+            self.defer(trigger=WindowOpenTrigger((now + LOOK_AGAIN).isoformat()), method_name="execute")
 
     def wait_for_window(
         self,

@@ -13,7 +13,7 @@ from airflow_migrator.operators.base import PgMigrationOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from migrator.evidence import SnapshotRecord
+    from migrator.gates.drift import Start
     from migrator.plan import Plan
     from migrator.stages.rollback import RollbackReport
 
@@ -62,13 +62,15 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
         with self.migration_hook().ledger() as ledger:
             return self.plan_begun(context, ledger)
 
-    def _snapshot(self, context: Context) -> SnapshotRecord | None:
+    def _start(self, context: Context) -> Start | None:
         """To compare the schema with afterwards; that its record is gone keeps nothing from being undone."""
         from migrator.errors import NeedsHuman
-        from migrator.evidence import SnapshotRecord
+        from migrator.evidence import DryRunEvidence, SnapshotRecord
+        from migrator.gates.drift import Start
 
+        store = self.store(context)
         try:
-            return self.store(context).found("snapshot", SnapshotRecord)
+            return Start.of(store.found("snapshot", SnapshotRecord), store.found("dry_run", DryRunEvidence))
         except NeedsHuman as exc:
             self.log.warning("the schema will not be compared with the one from before: %s", exc)
             return None
@@ -83,7 +85,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
                 endpoint=hook.endpoint(),
                 ledger=ledger,
                 run=self.run_context(context),
-                snapshot=self._snapshot(context),
+                start=self._start(context),
                 handle=handle,
                 log=self.log,
             )

@@ -1,0 +1,213 @@
+"""Several migrations for one window: the later one is rehearsed on what the earlier one makes, and waits for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from migrator.catalogue.catalogue import load_catalogue
+from migrator.database.session import Endpoint
+from migrator.errors import AheadPending, DriftDetected, Refused
+from migrator.evidence import EvidenceBundle, Verdict
+from migrator.ledger.ledger import Ledger
+from migrator.plan import Plan
+from migrator.run import RunContext
+from migrator.stages import analyze, dry_run, preflight, restore_test, snapshot
+from tests.factories import NOW
+from tests.integration.stages import apply_all, make_target, query, roll_back, row_of, verify_it
+
+WINDOW = f"{NOW:%Y-%m-%d %H:%M} UTC"
+TABLE = "CREATE TABLE shops (id bigint PRIMARY KEY, name text);\nINSERT INTO shops VALUES (1, 'one');\n"
+COLUMN = "ALTER TABLE shops ADD COLUMN town text;\nUPDATE shops SET town = 'here' WHERE id = 1;\n"
+
+
+def write(root: Path, version: str, sql: str, back: str, *, window: str = WINDOW, more: str = "") -> None:
+    folder = root / "2025" / version
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "migration-metadata.yaml").write_text(
+        f"version: {version}\ndescription: a test\nauthor: author@example.com\nrisk_level: high\n"
+        "estimated_duration: 1 minute\nrollback_available: true\n"
+        f"schedule:\n  target: test\n  window_start: {window}\n  duration: 2 hours\n{more}"
+    )
+    (folder / f"{version}.sql").write_text(sql)
+    (folder / f"{version}_rollback.sql").write_text(back)
+
+
+@pytest.fixture
+def migrations(tmp_path: Path) -> Path:
+    root = tmp_path / "migrations"
+    write(root, "001_shops", TABLE, "DROP TABLE shops;\n")
+    write(root, "002_town", COLUMN, "ALTER TABLE shops DROP COLUMN town;\n", more="dependencies: [001_shops]\n")
+    write(root, "003_other", "CREATE TABLE other (id bigint);\n", "DROP TABLE other;\n")
+    return root
+
+
+@dataclass
+class Case:
+    migrations: Path
+    database: Endpoint
+    copies: Endpoint
+    storage: Path
+
+    def run(self, version: str) -> RunContext:
+        return RunContext(run_id="run-1", version=version, target="test", actor="tester", clock=lambda: NOW)
+
+    def analysed(self, version: str) -> Plan:
+        catalogue = load_catalogue(self.migrations)
+        with Ledger(self.database) as ledger:
+            return analyze.run_analyze(
+                catalogue.require(version),
+                target=make_target(),
+                catalogue=catalogue,
+                endpoint=self.database,
+                ledger=ledger,
+                run=self.run(version),
+            )
+
+    def rehearsed(self, version: str) -> tuple[Plan, EvidenceBundle]:
+        """All that comes before the review."""
+        plan, run = self.analysed(version), self.run(version)
+        target = make_target(storage=str(self.storage))
+        record = snapshot.run(plan, endpoint=self.database, target=target, run=run)
+        restore = restore_test.run(record, copies=self.copies, target=target, run=run)
+        try:
+            evidence = dry_run.run(plan, record, restore, copies=self.copies, run=run)
+        finally:
+            restore_test.drop_copy(restore, copies=self.copies, run=run)
+        assert query(self.copies, "SELECT datname FROM pg_database WHERE NOT datistemplate") == [("postgres",)]
+        return plan, EvidenceBundle(record, restore, evidence)
+
+    def done(self, plan: Plan, bundle: EvidenceBundle) -> None:
+        apply_all(plan, self.database, bundle)
+        verify_it(plan, self.database, bundle)
+        row = row_of(plan, self.database)
+        assert row is not None
+        assert row.status == "success"
+
+    def checked(self, plan: Plan, bundle: EvidenceBundle) -> dict[str, str]:
+        with Ledger(self.database) as ledger:
+            report = preflight.run_checks(
+                plan,
+                bundle,
+                endpoint=self.database,
+                ledger=ledger,
+                target=make_target(),
+                migration=None,
+                run=self.run(plan.version),
+            )
+        return {check.name: check.detail for check in report.checks}
+
+
+@pytest.fixture
+def case(migrations: Path, database: Endpoint, copies: Endpoint, tmp_path: Path) -> Case:
+    return Case(migrations, database, copies, tmp_path / "snapshots")
+
+
+def test_all_of_a_window_are_prepared_before_it_and_applied_in_it(case: Case) -> None:
+    """Hours before the window nothing of it is applied; in it nobody is asked again."""
+    prepared = [case.rehearsed(version) for version in ("001_shops", "002_town", "003_other")]
+    plans = [plan for plan, _ in prepared]
+    assert [[one.version for one in plan.ahead] for plan in plans] == [[], ["001_shops"], ["001_shops", "002_town"]]
+    assert [plan.behind for plan in plans] == [("002_town", "003_other"), ("003_other",), ()]
+    assert all(bundle.dry_run.verdict is Verdict.PASSED for _, bundle in prepared)
+    assert "+ column shops.town" in "\n".join(prepared[1][1].dry_run.schema_diff).replace("public.", "")
+    assert "shops" not in "\n".join(prepared[2][1].dry_run.schema_diff), "what others do is not its own"
+    with pytest.raises(AheadPending, match="'001_shops' comes first in the window and is not applied yet"):
+        apply_all(*reversed_(case, prepared[1]))
+    for plan, bundle in prepared:
+        case.checked(plan, bundle)
+        case.done(plan, bundle)
+    assert query(case.database, "SELECT id, name, town FROM shops") == [(1, "one", "here")]
+
+
+def reversed_(case: Case, prepared: tuple[Plan, EvidenceBundle]) -> tuple[Plan, Endpoint, EvidenceBundle]:
+    return prepared[0], case.database, prepared[1]
+
+
+def test_the_first_one_is_being_applied(case: Case) -> None:
+    first, second = case.rehearsed("001_shops"), case.rehearsed("002_town")
+    apply_all(first[0], case.database, first[1])
+    with pytest.raises(AheadPending, match="'001_shops' comes first in the window and is being applied"):
+        apply_all(second[0], case.database, second[1])
+
+
+def test_the_first_one_is_rolled_back(case: Case) -> None:
+    """Then the second one was rehearsed on what is not there; analysed anew, it does not count on it."""
+    first, other = case.rehearsed("001_shops"), case.rehearsed("003_other")
+    apply_all(first[0], case.database, first[1])
+    roll_back(first[0], case.database, first[1])
+    with pytest.raises(Refused, match="rehearsed on top of '001_shops', which is rolled_back"):
+        apply_all(other[0], case.database, other[1])
+    write(case.migrations, "002_town", "SELECT 1;", "SELECT 1;", window="2020-01-01 02:00 UTC")
+    again = case.rehearsed("003_other")
+    assert again[0].ahead == ()
+    case.done(*again)
+
+
+def test_the_first_one_came_with_another_content(case: Case) -> None:
+    other = case.rehearsed("003_other")
+    write(case.migrations, "001_shops", TABLE + "CREATE INDEX ON shops (name);\n", "DROP TABLE shops;\n")
+    case.done(*case.rehearsed("001_shops"))
+    case.done(*case.rehearsed("002_town"))
+    with pytest.raises(Refused, match="'001_shops', which was applied with another content"):
+        apply_all(other[0], case.database, other[1])
+    assert case.analysed("003_other").digest != other[0].digest, "its reviews are void"
+
+
+def test_somebody_else_changes_the_schema_meanwhile(case: Case) -> None:
+    """Only what was rehearsed is no drift."""
+    first, second = case.rehearsed("001_shops"), case.rehearsed("002_town")
+    case.done(*first)
+    query(case.database, "CREATE INDEX by_hand ON shops (name)")
+    with pytest.raises(DriftDetected, match="by_hand"):
+        apply_all(second[0], case.database, second[1])
+
+
+def test_the_second_one_rolls_back_to_what_the_first_one_left(case: Case) -> None:
+    first, second = case.rehearsed("001_shops"), case.rehearsed("002_town")
+    case.done(*first)
+    apply_all(second[0], case.database, second[1])
+    report = roll_back(second[0], case.database, second[1])
+    assert report.schema_equal
+    assert query(case.database, "SELECT id, name FROM shops") == [(1, "one")]
+
+
+def test_what_is_refused_itself_is_not_counted_on(case: Case) -> None:
+    write(case.migrations, "001_shops", "SELEC 1;\n", "SELECT 1;\n")
+    plan = case.analysed("003_other")
+    assert plan.ahead == ()
+    messages = [one.message for one in plan.findings if one.rule == "window-order"]
+    assert [message.split(" ")[0] for message in messages] == ["001_shops", "002_town"], "which depends on it"
+    assert "would not be applied: not rehearsed on top of it" in messages[0]
+
+
+def test_what_fails_on_the_copy_is_named(case: Case) -> None:
+    write(case.migrations, "001_shops", TABLE + "SELECT 1 / (SELECT 0);\n", "DROP TABLE shops;\n")
+    with pytest.raises(Refused, match="'001_shops' comes before '003_other' in the window, and fails on the restored"):
+        case.rehearsed("003_other")
+
+
+def test_other_windows_and_emergencies_wait_for_nobody(case: Case) -> None:
+    later = f"{NOW + timedelta(days=7):%Y-%m-%d %H:%M} UTC"
+    write(case.migrations, "001_shops", TABLE, "DROP TABLE shops;\n", window=later)
+    write(case.migrations, "002_town", "SELECT 1;", "SELECT 1;", window=later)
+    assert case.analysed("003_other").ahead == ()
+
+
+def test_the_ledger_explains_a_difference(case: Case) -> None:
+    """Who is on call at night does not look for somebody who has changed the schema by hand."""
+    write(case.migrations, "001_shops", TABLE, "DROP TABLE shops;\n", window="2020-01-01 02:00 UTC")
+    write(case.migrations, "002_town", "SELECT 1;", "SELECT 1;", window="2020-01-01 02:00 UTC")
+    other = case.rehearsed("003_other")
+    assert other[0].ahead == ()
+    case.done(*case.rehearsed("001_shops"))
+    with pytest.raises(
+        DriftDetected, match=r"(?s)\+ table public.shops.*001_shops came meanwhile, and nothing else has"
+    ):
+        apply_all(other[0], case.database, other[1])
+    query(case.database, "CREATE INDEX by_hand ON shops (name)")
+    with pytest.raises(DriftDetected, match="find out who did it"):
+        apply_all(other[0], case.database, other[1])
