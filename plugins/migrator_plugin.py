@@ -11,7 +11,7 @@ from airflow.sdk import conf
 
 from airflow_migrator.cards import watch
 from airflow_migrator.links import PAGE, EvidenceLink, ReportLink
-from airflow_migrator.timetable import MaintenanceWindowTimetable
+from airflow_migrator.timetable import ByHandTimetable, MaintenanceWindowTimetable
 
 URL_PREFIX = "/migrator"
 
@@ -30,7 +30,7 @@ class MigratorPlugin(AirflowPlugin):
     def on_load(cls, *_: Any, **__: Any) -> None:
         watch()
 
-    timetables = [MaintenanceWindowTimetable]  # noqa: RUF012  the interface of AirflowPlugin
+    timetables = [ByHandTimetable, MaintenanceWindowTimetable]  # noqa: RUF012  the interface of AirflowPlugin
     operator_extra_links = [EvidenceLink(), ReportLink()]  # noqa: RUF012
     fastapi_apps = [{"app": web, "url_prefix": URL_PREFIX, "name": "migrator"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012

@@ -35,9 +35,9 @@ class Settings:
     metadata_uri: str
     """SQLAlchemy URI of Airflow's own database."""
     connections: Mapping[str, str] = field(default_factory=dict)
+    """Airflow connection id to URI; they reach the tasks as AIRFLOW_CONN_*."""
     targets_uris: Mapping[str, str] = field(default_factory=dict)
     """By target, for the `migrator` command, which knows no connections of Airflow's."""
-    """Airflow connection id to URI; they reach the tasks as AIRFLOW_CONN_*."""
     migrations: Path = field(default_factory=lambda: repository() / "migrations")
     targets: Path = field(default_factory=lambda: repository() / "include" / "config" / "targets.yaml")
     dags: Path = field(default_factory=lambda: repository() / "dags")
@@ -57,6 +57,8 @@ def environment(workspace: Workspace, settings: Settings, *, port: int, log_port
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "MIGRATOR_", "PG"))
     }
+    # Each task is a process of its own: without bytecode on disk it compiles half a second long what it imports.
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     configuration = {
         "CORE__DAGS_FOLDER": str(settings.dags),
         "CORE__PLUGINS_FOLDER": str(settings.plugins),

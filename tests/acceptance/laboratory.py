@@ -34,8 +34,10 @@ REVIEWERS = {"alice": "alice@wakala.com", "bob": "bob@wakala.com", "dave": "dave
 
 
 class Laboratory:
-    def __init__(self, root: Path, specs: Mapping[str, Spec]) -> None:
+    def __init__(self, root: Path, specs: Mapping[str, Spec], *, dags: Path | None = None) -> None:
+        """:param dags: another folder of DAG files than the repository's."""
         self.workspace = Workspace(root)
+        self.dags = dags or repository() / "dags"
         self.cases = {name: Case(self, name, spec) for name, spec in specs.items()}
         self.stack = Stack(self.workspace)
         self.processes = Processes(self.workspace.logs)
@@ -79,6 +81,7 @@ class Laboratory:
                     **{case.target: self.uri(case) for case in self.cases.values()},
                 },
                 migrations=self.migrations,
+                dags=self.dags,
                 targets=self.workspace.root / "targets.yaml",
                 port=0,
                 parallelism=6,

@@ -34,7 +34,7 @@ from airflow_migrator.operators.snapshot import PgMigrationSnapshotOperator
 from airflow_migrator.operators.verify import PgMigrationVerifyOperator
 from airflow_migrator.params import default_target, migration_params, review_params
 from airflow_migrator.stage_docs import STAGES
-from airflow_migrator.timetable import MaintenanceWindowTimetable
+from airflow_migrator.timetable import ByHandTimetable, MaintenanceWindowTimetable
 from migrator.gates.emergency import REVIEWS as EMERGENCY_REVIEWS
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def _wire(dag: DAG, metadata: Metadata, reviewers: int) -> None:
         dag.set_edge_info(upstream.task_id, downstream.task_id, {"label": text})
 
 
-def timetable(schedule: Schedule | None) -> MaintenanceWindowTimetable | None:
+def timetable(schedule: Schedule | None) -> ByHandTimetable:
     if schedule is None:
-        return None
+        return ByHandTimetable()
     return MaintenanceWindowTimetable(
         window_start=schedule.window_start.isoformat(),
         window_end=schedule.window_end.isoformat(),

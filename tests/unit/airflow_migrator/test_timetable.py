@@ -9,10 +9,11 @@ import pendulum
 import pytest
 from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
-from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
+from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from airflow.utils.types import DagRunType
 
 from airflow_migrator import timetable as module
-from airflow_migrator.timetable import MaintenanceWindowTimetable
+from airflow_migrator.timetable import ByHandTimetable, MaintenanceWindowTimetable
 
 OPENS = datetime(2026, 3, 10, 2, 0, tzinfo=timezone.utc)
 CLOSES = OPENS + timedelta(hours=3)
@@ -140,3 +141,24 @@ def test_describes_itself_in_the_zone_of_its_author() -> None:
 def test_a_manual_run_has_its_own_moment() -> None:
     now = pendulum.datetime(2026, 1, 1)
     assert make().infer_manual_data_interval(run_after=now) == DataInterval.exact(now)
+
+
+@pytest.mark.parametrize("timetable", [make(), ByHandTimetable()], ids=["window", "by hand"])
+def test_nobody_starts_a_run_of_the_future(timetable: Timetable, at: Any) -> None:
+    """Airflow would begin it, execute nothing of it, and keep all others waiting."""
+    at(RUN_AT)
+    now, later = pendulum.instance(RUN_AT), pendulum.instance(RUN_AT + timedelta(days=1000))
+    assert timetable.infer_manual_data_interval(run_after=now) == DataInterval.exact(now)
+    with pytest.raises(ValueError, match=r"lies in the future.*leave the logical date empty"):
+        timetable.infer_manual_data_interval(run_after=later)
+    given = {"run_type": DagRunType.MANUAL, "run_after": now}
+    with pytest.raises(ValueError, match="lies in the future"):
+        timetable.generate_run_id(**given, data_interval=DataInterval.exact(later))
+    assert timetable.generate_run_id(**given, data_interval=DataInterval.exact(now)).startswith("manual__")
+    assert timetable.generate_run_id(**given, data_interval=None).startswith("manual__")
+
+
+def test_by_hand_never_runs_by_itself() -> None:
+    timetable = ByHandTimetable()
+    assert timetable.next_dagrun_info(last_automated_data_interval=None, restriction=ANY_TIME) is None
+    assert isinstance(decode_timetable(encode_timetable(timetable)), ByHandTimetable)
