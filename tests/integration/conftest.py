@@ -16,7 +16,7 @@ from migrator.database.session import Endpoint
 from migrator.embedded.download import find_or_download
 from migrator.embedded.programs import KNOWN_MAJORS, Programs
 from migrator.embedded.server import Server
-from migrator.embedded.settings import FAST
+from migrator.embedded.settings import FAST, Setting
 from migrator.errors import EnvironmentFault
 
 TEMPLATE = "template_of_tests"
@@ -57,7 +57,7 @@ def each_server(request: pytest.FixtureRequest) -> Iterator[Server]:
         found = find_or_download(request.param)
     except EnvironmentFault as exc:
         pytest.skip(f"PostgreSQL {request.param} cannot be had: {exc}")
-    with Server.temporary(programs=found) as started:
+    with Server.temporary(programs=found, settings=settings_of(found)) as started:
         _prepare(started)
         yield started
 
@@ -65,7 +65,7 @@ def each_server(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def server(programs: Programs) -> Iterator[Server]:
     """The server that holds the tests' databases. A test that stops or kills a server takes `own_server`."""
-    with Server.temporary(programs=programs, settings={**FAST, "max_connections": 200}) as started:
+    with Server.temporary(programs=programs, settings={**settings_of(programs), "max_connections": 200}) as started:
         _prepare(started)
         yield started
 
@@ -73,7 +73,7 @@ def server(programs: Programs) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def copies_server(programs: Programs) -> Iterator[Server]:
     """The server for restored copies, another one than the source's."""
-    with Server.temporary(programs=programs) as started:
+    with Server.temporary(programs=programs, settings=settings_of(programs)) as started:
         prepare_for_copies(started)
         yield started
 
@@ -81,7 +81,7 @@ def copies_server(programs: Programs) -> Iterator[Server]:
 @pytest.fixture
 def own_server(programs: Programs) -> Iterator[Server]:
     """A server for one test alone, which may kill it. Its databases are made by `database_on`."""
-    with Server.temporary(programs=programs) as started:
+    with Server.temporary(programs=programs, settings=settings_of(programs)) as started:
         _prepare(started)
         yield started
 
@@ -128,6 +128,11 @@ def copies(copies_server: Server) -> Iterator[Endpoint]:
             conn.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
 
+def settings_of(programs: Programs) -> dict[str, Setting]:
+    """Half of what a login costs is the hashing of its password, and tests log in a hundred thousand times."""
+    return {**FAST, **({"scram_iterations": 1} if programs.major >= 16 else {})}
+
+
 def prepare_for_copies(server: Server) -> Endpoint:
     """What a server for restored copies must have, and our role there."""
     with _admin(server) as conn:
@@ -154,6 +159,10 @@ def database_on(server: Server, name: str, *, script: str = "") -> Endpoint:
 
 def _prepare(server: Server) -> None:
     with _admin(server) as conn:
+        own = conninfo_to_dict(server.conninfo())
+        conn.execute(
+            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(own["user"]), sql.Literal(own["password"]))
+        )
         _login(conn, OWNER, "")
         conn.execute(sql.SQL("GRANT pg_monitor, pg_signal_backend TO {}").format(sql.Identifier(OWNER)))
         conn.execute(

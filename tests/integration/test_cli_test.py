@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from migrator.backups.copies import TRIAL
+
 SHIPPED = ("000_initial_schema", "001_add_analytics_tables", "003_index_messages_tenant_created")
 
 METADATA = """
@@ -125,8 +127,9 @@ def test_stopped_in_the_middle(repository: Path, tmp_path: Path, number: signal.
     )
     temporary = Path(os.environ["TMPDIR"])
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and not any("dry_run" in line for line in processes_of_server(temporary)):
+    while not in_trial(temporary):
         assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no statement ran in the trial's database"
         time.sleep(0.05)
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
@@ -134,12 +137,13 @@ def test_stopped_in_the_middle(repository: Path, tmp_path: Path, number: signal.
     assert "Traceback" not in errors
 
 
-def processes_of_server(folder: Path) -> list[str]:
-    """Backends of the server whose directory lies in `folder`: PostgreSQL writes what they do into their title."""
+def in_trial(folder: Path) -> bool:
+    """Whether a statement of a migration runs on the server whose directory lies in `folder`: PostgreSQL writes what
+    its backends do into their titles."""
     parents = [line.split()[0] for line in processes_of(folder) if "postgres" in line]
     listing = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     backends = [line for line in listing.splitlines() if line.split()[1] in parents]
-    return ["dry_run" for line in backends if "trial_try" in line and "SELECT" in line]
+    return any(f"{TRIAL} " in line and "SELECT" in line for line in backends)
 
 
 def test_rows_that_policies_hide_from_their_owner_are_compared(repository: Path, tmp_path: Path) -> None:
