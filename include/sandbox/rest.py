@@ -42,12 +42,20 @@ class Airflow:
 
     def call(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
         """:raises ApiRefused: with the status and the server's own words."""
+        response = self._send(method, f"/api/v2{path}", body, params)
+        return response.json() if response.content else None
+
+    def text(self, path: str) -> str:
+        """A page of a plugin. :raises ApiRefused: as above."""
+        return self._send("GET", path, None, {}).text
+
+    def _send(self, method: str, path: str, body: Any, params: Mapping[str, Any]) -> httpx.Response:
         for attempt in (1, 2):
             if self._token is None:
                 self._login()
             response = self._http.request(
                 method,
-                f"/api/v2{path}",
+                path,
                 json=body,
                 params={name: value for name, value in params.items() if value is not None},
                 headers={"Authorization": f"Bearer {self._token}"},
@@ -62,7 +70,7 @@ class Airflow:
                 status=response.status_code,
                 body=response.text,
             )
-        return response.json() if response.content else None
+        return response
 
     def _login(self) -> None:
         response = self._http.post("/auth/token", json={"username": self.user, "password": self._password})

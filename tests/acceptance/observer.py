@@ -26,6 +26,10 @@ class Observer(Airflow):
         self._metadata.close()
         super().close()
 
+    def page(self, dag_id: str, run_id: str) -> str:
+        """The run's tab "Migration", as the browser gets it."""
+        return str(self.text(f"/migrator/dags/{dag_id}/runs/{run_id}"))
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         (row,) = self._metadata.execute(RUN, (dag_id, run_id)).fetchall()
         return str(row["state"])

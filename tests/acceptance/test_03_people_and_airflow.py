@@ -47,6 +47,7 @@ from tests.acceptance.specs import (
     scenario,
 )
 
+FUTURE = "2130-01-01T00:00:00Z"
 GATED = Files(sql=ADD_TABLE + GATE, metadata=PATIENT)
 
 
@@ -220,3 +221,15 @@ def test_c24_worker_is_told_to_stop(case: Case) -> None:
         case.expect_applied()
     else:
         case.expect_not_applied(status=("rolled_back", "failed"))
+
+
+@scenario()
+def test_a_run_of_the_future_is_refused(case: Case) -> None:
+    """Airflow would begin it, execute nothing of it for years, and keep all later runs waiting."""
+    admin = case.as_("admin")
+    for given in ({}, {"data_interval_start": FUTURE, "data_interval_end": FUTURE}):
+        with pytest.raises(ApiRefused, match=r"400 .*lies in the future.*leave the logical date empty"):
+            admin.call("POST", f"/dags/{case.dag()}/dagRuns", {"logical_date": FUTURE, **given})
+    assert admin.runs(case.dag()) == ()
+    assert case.trigger().wait() == "success"
+    case.expect_applied()

@@ -62,6 +62,7 @@ def test_paused_while_applying(case: Case) -> None:
         case.as_("admin").pause(case.dag())
     ended(case, "verified")
     case.expect_applied()
+    assert "Nothing of this run goes on: the DAG is paused" in case.as_("admin").page(run.dag_id, run.run_id)
     case.as_("admin").pause(case.dag(), paused=False)
     assert run.wait() == "success"
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow.models import DagModel
     from sqlalchemy.orm import Session
 
 RETURNED = "return_value"
@@ -60,6 +61,8 @@ class RunFacts:
     conf: Mapping[str, Any]
     tasks: tuple[TaskFacts, ...]
     """In the order in which they began; those that have not, last."""
+    kept_back: str = ""
+    """Why Airflow executes nothing of a run that is not over, in words; empty: nothing keeps it back."""
 
     def task(self, task_id: str) -> TaskFacts:
         return next((task for task in self.tasks if task.task_id == task_id), TaskFacts(task_id, None))
@@ -67,7 +70,7 @@ class RunFacts:
 
 def read(session: Session, dag_id: str, run_id: str) -> RunFacts | None:
     """None when there is no such run."""
-    from airflow.models import Log
+    from airflow.models import DagModel, Log
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
@@ -95,12 +98,31 @@ def read(session: Session, dag_id: str, run_id: str) -> RunFacts | None:
         )
         for one in found
     ]
+    state = str(getattr(run.state, "value", run.state))
+    others = select(DagRun.run_id).where(DagRun.dag_id == dag_id, DagRun.state == "running", DagRun.run_id != run_id)
     return RunFacts(
+        kept_back=kept_back(state, session.get(DagModel, dag_id), session.scalar(others)),
         dag_id=dag_id,
         run_id=run_id,
-        state=str(getattr(run.state, "value", run.state)),
+        state=state,
         by=run.triggering_user_name or ("the schedule" if str(run.run_type).endswith("scheduled") else "airflow"),
         started=run.start_date,
         conf=run.conf or {},
         tasks=tuple(sorted(tasks, key=lambda task: (task.started is None, task.started and task.started.timestamp()))),
     )
+
+
+def kept_back(state: str, dag: DagModel | None, other: str | None) -> str:
+    """See `RunFacts.kept_back`.
+
+    :param other: another run of the same DAG that goes on.
+    """
+    if state not in ("queued", "running"):
+        return ""
+    if dag is None or dag.is_stale:
+        return "the migration's DAG is not there any more: look at the DAG's import errors, and whether its folder is"
+    if dag.is_paused:
+        return "the DAG is paused: switch it on beside its name, and it goes on"
+    if state == "queued" and other is not None:
+        return f"another run of this migration goes on, {other}: one is active at a time"
+    return ""

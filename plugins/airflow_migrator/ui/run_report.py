@@ -48,6 +48,8 @@ BY_HAND = (
     "What is true in the database the ledger says: `migrator status`. What was applied and not verified the DAG"
     " `custodian` verifies or undoes."
 )
+KEPT_BACK = "What is applied and not verified meanwhile, the DAG `custodian` verifies or undoes."
+AT_WORK = ("running", "queued", "awaiting_input")
 NOT_RUN = (None, "skipped", "upstream_failed", "removed")
 
 
@@ -84,6 +86,8 @@ def _headline(run: RunFacts) -> str:
     if refused:
         said = "\n\n".join(_refusal(task) for task in refused)
         return f"❌ **Nothing was applied**\n\n{began}\n\n{said}" if _before_apply(run) else f"{began}\n\n{said}"
+    if run.kept_back and not any(task.state in AT_WORK for task in run.tasks):
+        return f"⏸️ **Nothing of this run goes on: {text(run.kept_back)}**\n\n{began}\n\n{KEPT_BACK}"
     waiting = next((task for task in run.tasks if task.state in ("awaiting_input", "deferred")), None)
     if waiting is not None:
         return f"⏳ **{text(_waits_for(waiting))}**\n\n{began}"

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.models import DagModel
 
 from airflow_migrator.settings import Settings
 from airflow_migrator.storage.evidence_store import EvidenceStore, within
 from airflow_migrator.ui.page import page
-from airflow_migrator.ui.run_facts import RunFacts, TaskFacts
+from airflow_migrator.ui.run_facts import RunFacts, TaskFacts, kept_back
 from airflow_migrator.ui.run_report import report
 from migrator import documents
 from migrator.errors import NeedsHuman
@@ -173,3 +174,30 @@ def test_only_documents_of_a_target_are_opened(
         read_document(outside, Plan, "analyze")
     with pytest.raises(NeedsHuman, match="is not the document"):
         read_document({**inside, "digest": "sha256:0"}, Plan, "analyze")
+
+
+def test_what_keeps_a_run_back_is_named() -> None:
+    """Nobody should look for a fault where a switch is off."""
+    done = {"analyze": "success", "snapshot": "success", "dry_run": "success"}
+    text = shown(run_of(done, kept_back=kept_back("running", DagModel(is_paused=True, is_stale=False), None)))
+    assert "⏸️ **Nothing of this run goes on: the DAG is paused" in text
+    assert "`custodian`" in text
+    working = {**done, "apply.001_test": "running"}
+    assert "Nothing of this run" not in shown(run_of(working, kept_back="the DAG is paused"))
+
+
+@pytest.mark.parametrize(
+    "state, paused, stale, other, said",
+    [
+        ("running", False, False, None, ""),
+        ("running", True, False, None, "is paused"),
+        ("running", True, True, None, "not there any more"),
+        ("queued", False, False, "manual__0", "manual__0: one is active at a time"),
+        ("running", False, False, "manual__0", ""),
+        ("success", True, True, None, ""),
+    ],
+)
+def test_what_keeps_a_run_back(state: str, paused: bool, stale: bool, other: str | None, said: str) -> None:
+    found = kept_back(state, DagModel(is_paused=paused, is_stale=stale), other)
+    assert said in found
+    assert bool(found) == bool(said)
