@@ -188,30 +188,31 @@ def both() -> Spec:
     return Spec(
         target=REVIEWED_ONCE,
         migrations={
-            "one": Files(
+            "first": Files(
                 sql="CREATE TABLE one (id bigint PRIMARY KEY);\n", rollback="DROP TABLE one;\n", schedule=schedule
             ),
-            "two": Files(sql=sql, rollback="ALTER TABLE one DROP COLUMN more;\n", schedule=schedule),
+            "second": Files(sql=sql, rollback="ALTER TABLE one DROP COLUMN more;\n", schedule=schedule),
         },
     )
 
 
 @scenario(both, slow=True)
 def test_two_migrations_for_one_window(case: Case) -> None:
-    """Both are reviewed before the window; in it one goes on after the other, and nobody is asked again."""
-    runs = {name: case.only_run(name) for name in ("one", "two")}
+    """Both are reviewed before the window; in it one goes on after the other, and nobody is asked again. What they are
+    called gives them versions in this order."""
+    runs = {name: case.only_run(name) for name in ("first", "second")}
     for run in runs.values():
         run.until("review.reviewer_1", "awaiting_input", "deferred")
         run.respond(1, "alice")
     first, second = (case.version(name) for name in runs)
     assert {run.wait() for run in runs.values()} == {"success"}
-    case.expect_applied("two", others=("one",))
-    earlier, later = case.row("one"), case.row("two")
+    case.expect_applied("second", others=("first",))
+    earlier, later = case.row("first"), case.row("second")
     assert earlier is not None
     assert later is not None
     assert earlier.verified_at is not None
     assert later.started_at is not None
     assert earlier.verified_at <= later.started_at
-    assert f"{first} comes first in the window" in runs["two"].log("dry_run"), "rehearsed on top of it"
+    assert f"{first} comes first in the window" in runs["second"].log("dry_run"), "rehearsed on top of it"
     reviews = case.value("SELECT count(*) FROM migrator.schema_migration_reviews")
     assert reviews == 2, f"{second} was asked about once"
