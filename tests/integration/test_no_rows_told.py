@@ -158,8 +158,9 @@ TOLD_IN_FULL = ("numeric", "new check", "foreign key", "domain", "regular expres
 
 
 def require_no_row_in(text: str) -> None:
-    """Nor a part of it."""
-    assert [part for part in re.findall(r"\w+", CANARY) if part in text and part not in ("example", "org")] == []
+    """Nor a part of it. Digests and times have each row of four digits now and then."""
+    parts = [part for part in re.findall(r"\w+", CANARY) if part not in ("example", "org")]
+    assert [part for part in parts if re.search(rf"(?<![0-9a-f.]){part}(?![0-9a-f])", text)] == []
     assert "example.org" not in text
 
 
@@ -349,6 +350,29 @@ def test_a_failing_rollback(make_database: MakeDatabase, told: Told) -> None:
     ],
 )
 def test_a_dry_run(sql: str, copies: Endpoint, told: Told) -> None:
+    copy = make_copy(copies, ROWS.replace("text UNIQUE CHECK (length(email) < 100)", "text UNIQUE"))
+    with pytest.raises(DryRunFailed) as caught:
+        rehearse(plan_from_sql(sql, "SELECT 1"), copies, copy)
+    told.add_error(caught.value)
+    told.add(caught.value.fields["evidence"])
+    told.require_no_row()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE %1$I (); CREATE TABLE %1$I ()",
+        "ALTER TABLE users ADD COLUMN %1$I text NOT NULL DEFAULT NULL; INSERT INTO users (%1$I) VALUES (NULL)",
+        "ALTER TABLE users ADD CONSTRAINT %1$I CHECK (false) NOT VALID; INSERT INTO users (id) VALUES (9)",
+        "CREATE SCHEMA %1$I; CREATE TABLE %1$I.t (id int UNIQUE); INSERT INTO %1$I.t VALUES (1), (1)",
+        "CREATE FUNCTION %1$I() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1 / 0; END'; SELECT %1$I()",
+        "CREATE TABLE %1$I (); CREATE TABLE IF NOT EXISTS %1$I (); SELECT 1 / 0",
+    ],
+)
+def test_names_made_of_rows(statement: str, copies: Endpoint, told: Told) -> None:
+    """A table that is called like a row's content: the server's own sentence about it tells the row."""
+    commands = "".join(f" EXECUTE format('{part.replace(chr(39), chr(39) * 2)}', x);" for part in statement.split("; "))
+    sql = f"DO $$DECLARE x text; BEGIN SELECT email INTO x FROM users;{commands} END$$"
     copy = make_copy(copies, ROWS.replace("text UNIQUE CHECK (length(email) < 100)", "text UNIQUE"))
     with pytest.raises(DryRunFailed) as caught:
         rehearse(plan_from_sql(sql, "SELECT 1"), copies, copy)

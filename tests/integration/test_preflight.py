@@ -54,8 +54,9 @@ def test_everything_is_checked_and_nothing_is_written(database: Endpoint) -> Non
     report = check(make_plan(), database)
     assert not report.failed
     assert [one.name for one in report.checks] == [
-        "evidence", "clock", "ledger", "holder", "reviews", "content", "dependencies", "order", "window", "drift",
-        "snapshot", "primary", "replication", "transactions", "connections", "invalid_indexes", "autovacuum", "disk",
+        "evidence", "clock", "ledger", "holder", "reviews", "content", "dependencies", "ahead", "order", "window",
+        "drift", "snapshot", "primary", "replication", "transactions", "connections", "invalid_indexes",
+        "autovacuum", "disk",
     ]  # fmt: skip
     assert [one.name for one in report.unverified] == ["disk"], "the role is in pg_monitor"
     with Ledger(database) as ledger:

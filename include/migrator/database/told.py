@@ -9,7 +9,9 @@ when they stand in the migration's own text, which is in git. So is a text that 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import psycopg
 from psycopg.errors import Diagnostic
@@ -54,6 +56,9 @@ SAYS: dict[str, str] = {
 LABELS = {"message_primary": "message", "message_detail": "detail", "message_hint": "hint"}
 """As psql names the fields of a diagnostic."""
 NAMES = ("schema_name", "table_name", "column_name", "constraint_name", "datatype_name")
+HIDDEN = "…"
+"""Stands for a name that nobody has written."""
+_KNOWN: ContextVar[Callable[[str], bool] | None] = ContextVar("known_names", default=None)
 _QUOTED = re.compile(r'"([^"]+)"')
 _VOCABULARY = frozenset(
     (
@@ -67,6 +72,7 @@ _VOCABULARY = frozenset(
 """Of the templates in which every argument stands in quotation marks."""
 _SIGNATURE = re.compile(r"\w+ ([^\s(]+)\(")
 """`function public.f(integer) does not exist`: the types are the catalog's own."""
+_FUNCTION = re.compile(r'function "?([^\s("]+)')
 _LITERAL = re.compile(r"(?='((?:[^'\n]|'')*)')")
 _KEY = re.compile(r"\((.*?)\)=\(")
 """`Key (a, b)=(1, 2)`: names come before values, and in every language between these brackets
@@ -87,11 +93,25 @@ class Told:
     """The server's own words, when some of them are not in `text`."""
 
 
-def tell(diagnostic: Diagnostic, *, written: str = "") -> Told:
-    """Pure.
+@contextmanager
+def names_known(known: Callable[[str], bool]) -> Iterator[None]:
+    """While it lasts only such names are told. SQL may make a table that is called like a row's content: then even the
+    server's own template with that name in it tells the row."""
+    token = _KNOWN.set(known)
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
 
+
+def tell(diagnostic: Diagnostic, *, written: str = "") -> Told:
+    """
     :param written: the text that the migration's author has written and that the server was executing.
     """
+    return _without_unknown(_tell(diagnostic, written), diagnostic)
+
+
+def _tell(diagnostic: Diagnostic, written: str) -> Told:
     parts = _parts(diagnostic, written)
     message = diagnostic.message_primary or ""
     text, whole = (
@@ -186,6 +206,31 @@ def _stands_in(name: str, written: str) -> bool:
     parts = [rf'"?{re.escape(part)}"?' for part in name.split(".")]
     dotted = r"\s*\.\s*".join(parts)
     return re.search(rf"(?<!\w){dotted}(?!\w)", written, re.IGNORECASE) is not None
+
+
+def _without_unknown(told: Told, diagnostic: Diagnostic) -> Told:
+    known = _KNOWN.get()
+    if known is None:
+        return told
+    fields = [str(value) for name in NAMES if (value := getattr(diagnostic, name))] if told.named else []
+    listed = [part.strip().strip('"') for part in told.columns.split(",")] if told.columns else []
+    functions = [name for frame in told.where for name in _FUNCTION.findall(frame) if name != "inline_code_block"]
+    unknown = {name for name in (*_QUOTED.findall(told.text), *fields, *listed, *functions) if not known(name)}
+    if not unknown:
+        return told
+
+    def hide(text: str) -> str:
+        for name in sorted(unknown, key=len, reverse=True):
+            text = text.replace(name, HIDDEN)
+        return text
+
+    return Told(
+        hide(told.text),
+        tuple(map(hide, told.where)),
+        hide(told.columns),
+        False,  # the fields are told one by one elsewhere
+        told.kept or "\n".join(_all_of(diagnostic)),
+    )
 
 
 def _as_written(diagnostic: Diagnostic, written: str) -> str | None:

@@ -57,6 +57,10 @@ class Vocabulary:
     words: frozenset[str]
     """In lower case."""
 
+    def knows(self, name: str) -> bool:
+        """Whether each word of a name was written by somebody, or is a server's own."""
+        return self._knows(name)
+
     def tell(self, text: str) -> str:
         """`text` with `…` for each name or text that has a word which nobody has written."""
         return _UNIT.sub(lambda found: found[0] if self._knows(found[0]) else _hidden(found[0]), text)

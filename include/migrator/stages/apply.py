@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from migrator.catalogue import content
 from migrator.database import schema, session
 from migrator.database.session import Endpoint
+from migrator.database.told import names_known
+from migrator.database.vocabulary import vocabulary
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
 from migrator.gates import ahead, clock, emergency, origin, reviews
 from migrator.gates.clear_way import applied_already, partly_applied, require_clear_way, require_dependencies
-from migrator.gates.drift import require_no_drift
+from migrator.gates.drift import Start, require_no_drift
 from migrator.gates.evidence import evidence_problems, remaining_seconds
 from migrator.gates.window import decide_window
 from migrator.history import out_of_order
@@ -76,6 +79,7 @@ def run_step(
         ledger.require_intact()
         rows = ledger.migrations()
         digest = evidence.digest if evidence is not None else evidence_digest
+        before = Start.of(evidence.snapshot).schema if evidence is not None else None
 
         def window(phase: Phase) -> str | None:
             return _window(step, phase, ctx, target, migration, evidence) if evidence is not None else None
@@ -95,7 +99,8 @@ def run_step(
                 log.warning("%s is out of order: %s applied already", plan.version, ", ".join(above))
                 out_of_order.record(ledger, plan, above, target=target, run=run)
             begin(plan, ledger=ledger, run=run, rows=rows)
-        result = execution.run(step, ctx, gate=between)
+        with names_known(vocabulary(plan, before).knows) if before is not None else nullcontext():
+            result = execution.run(step, ctx, gate=between)
         timings.record(ledger, timings.timings_of(plan, step, result, evidence), run=run)
         return result
 

@@ -23,6 +23,7 @@ from migrator.database import fingerprint, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.session import Endpoint
+from migrator.database.told import names_known
 from migrator.database.vocabulary import Vocabulary, vocabulary
 from migrator.errors import (
     CopySpoiled,
@@ -132,7 +133,8 @@ def rehearse(
     handle, changed = handle or StepHandle(), [NOTHING_FIRST]
 
     def first(trial: Trial) -> None:
-        changed.append(ahead.apply(plan.ahead, trial, run=run, handle=handle, log=log))
+        with names_known(vocabulary(plan, original.schema).knows):
+            changed.append(ahead.apply(plan.ahead, trial, run=run, handle=handle, log=log))
 
     with trial_database(copies, original.copy, first=first if plan.ahead else None, log=log) as trial:
         original = replace(original, first=changed[-1])
@@ -144,7 +146,8 @@ def rehearse(
         ):
             before = rehearsal.look_around()
             try:
-                rehearsal.perform(book, forwards, backwards)
+                with names_known(rehearsal.known.knows):
+                    rehearsal.perform(book, forwards, backwards)
             except CopySpoiled as exc:  # what is told about the server says so
                 log.warning("%s: the dry run of %s ends early: %s", run.run_id, plan.version, exc)
             done, undone = rehearsal.traces(forwards), rehearsal.traces(backwards)
@@ -246,7 +249,7 @@ class _Rehearsal:
             checks=tuple(self.checks),
             statements=forwards,
             rollback_statements=backwards,
-            schema_diff=self._known.lines_and_rest(self.changes, "what changed in the schema of the clone"),
+            schema_diff=self.known.lines_and_rest(self.changes, "what changed in the schema of the clone"),
             fingerprint_before=self.original.start.portable.fingerprint,
             fingerprint_after=patch(self.original.start, self.changes).portable.fingerprint,
             seconds=self.seconds,
@@ -309,18 +312,18 @@ class _Rehearsal:
         return later_backup.require(self.trial, self.changes, programs=self.programs, log=self.log)
 
     def traces(self, observer: Observer) -> tuple[StatementTrace, ...]:
-        return tuple(map(self._known.trace, observer.traces))
+        return tuple(map(self.known.trace, observer.traces))
 
     @functools.cached_property
-    def _known(self) -> Vocabulary:
+    def known(self) -> Vocabulary:
         return vocabulary(self.plan, self.original.schema)
 
     def _equal(self, name: str, wanted: Schema, found: Schema) -> Check:
-        return dry_run_checks.schema_equal(name, wanted, found, self._known)
+        return dry_run_checks.schema_equal(name, wanted, found, self.known)
 
     def _judge_changes(self, changes: SchemaDiff) -> None:
         if self.plan.expected_changes is not None:
-            self.checks.append(dry_run_checks.expected(self.plan.expected_changes, changes, self._known))
+            self.checks.append(dry_run_checks.expected(self.plan.expected_changes, changes, self.known))
 
     def judge_writes(self, traces: tuple[StatementTrace, ...]) -> None:
         """Of a plan made with the catalog's facts only: without them nobody can know the triggers of a table."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from migrator.database import schema, session
 from migrator.database.activity import fence
 from migrator.database.session import Endpoint
+from migrator.database.told import names_known
 from migrator.database.vocabulary import vocabulary
 from migrator.documents import StrEnum
 from migrator.errors import (
@@ -168,7 +170,8 @@ def run(
         if decision.action is not Action.ROLLED_BACK:
             _close(plan, ledger, run, decision)
             return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
-        statements = _undo(ctx, decision)
+        with names_known(vocabulary(plan, start.snapshot).knows) if start is not None else nullcontext():
+            statements = _undo(ctx, decision)
         report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements)
         report = replace(report, leftovers=undo.leftovers(ctx))
         for command in report.leftovers:
