@@ -36,6 +36,7 @@ def record(
     """Judge one answer, write it down whatever it is, and let only a valid approval pass.
 
     :param decision: "approved" or anything else, which rejects.
+    :param now: by the database's clock: it decides how long the answer holds.
     :raises ReviewRefused: rejected, or the answer does not count.
     """
     email = target.reviewers.get(responder)

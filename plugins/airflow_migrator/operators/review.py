@@ -180,7 +180,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
                     responder=reviewer,
                     decision="approved" if answer["chosen_options"] == [APPROVE] else "rejected",
                     comment=(answer["params_input"] or {}).get("comment") or "",
-                    now=run.clock(),
+                    now=ledger.server_time(),
                     run=run,
                 )
         self.log.info("%s", judgement.reason)
