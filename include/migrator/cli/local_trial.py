@@ -25,6 +25,7 @@ from migrator.errors import DryRunFailed, MigratorError
 from migrator.evidence import DryRunEvidence
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
+from migrator.rehearsal.original import Original
 from migrator.run import RunContext
 from migrator.stages import dry_run, verify
 from migrator.stages.analyze import run_analyze
@@ -74,7 +75,7 @@ def try_migration(catalogue: Catalogue, version: str, *, programs: Programs, log
             _apply(_plan(earlier, endpoint), endpoint, log)
         plan = _plan(migration, endpoint)
         with session.connect(endpoint, purpose="observe") as conn:
-            original = dry_run.Original(
+            original = Original(
                 snapshot_id="none",
                 copy=copy,
                 schema=schema.read(conn),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from migrator.database.schema import Schema
+from migrator.database.schema import CODE_KINDS, Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.errors import DriftDetected
-from migrator.evidence import DryRunEvidence, EvidenceBundle, SnapshotRecord
+from migrator.evidence import CODE_AFTER, DryRunEvidence, EvidenceBundle, SnapshotRecord
 from migrator.ledger import states
 from migrator.ledger.rows import LedgerEvent
 
@@ -65,6 +65,27 @@ def require_no_drift(now: Schema, bundle: EvidenceBundle, events: Callable[[], I
         "the schema changed since the snapshot, so what was rehearsed is not what would happen now:\n"
         + "\n".join(lines)
         + f"\n{todo}",
+        differences=lines,
+    )
+
+
+def require_same_code(now: Schema, bundle: EvidenceBundle, after: str) -> None:
+    """Between two steps, whoever may change a function decides what the next step runs. Tables that an application
+    makes meanwhile run nothing.
+
+    :param after: the last step that is done.
+    :raises DriftDetected: functions, triggers or other things that run are not what they were on the copy after that
+        step. Evidence that is older than this check says nothing. Pure.
+    """
+    wanted = bundle.dry_run.extra.get(CODE_AFTER, {}).get(after)
+    if wanted is None or now.code.fingerprint == wanted:
+        return
+    rehearsed = set(bundle.dry_run.schema_diff)
+    changes = start_of(bundle).changes(now)
+    lines = tuple(line for line in changes.only(*CODE_KINDS).lines() if line not in rehearsed)
+    raise DriftDetected(
+        f"since step {after!r} functions, triggers or the like are not what they were when it was rehearsed, so nobody"
+        " has reviewed what the next step would run:\n" + "\n".join(lines) + "\nfind out who did it",
         differences=lines,
     )
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from migrator import wording
 from migrator.backups import copies as restored
 from migrator.backups import later_backup
-from migrator.backups.copies import Copy
 from migrator.backups.isolation import require_harmless, require_isolated
 from migrator.backups.trial import Trial, trial_database
 from migrator.database import fingerprint, schema, session
@@ -35,6 +34,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import (
+    CODE_AFTER,
     ROLLBACK_CHECKS,
     START,
     Check,
@@ -52,6 +52,7 @@ from migrator.plan import Plan
 from migrator.rehearsal import ahead, census, positions, privileges, rows_in_the_way
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
+from migrator.rehearsal.original import NOTHING_FIRST, Original
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
 from migrator.run import RunContext
 from migrator.stages import rollback
@@ -61,25 +62,6 @@ from migrator.steps.context import StepHandle
 from migrator.steps.kinds import irreversible
 
 LOG = logging.getLogger(__name__)
-
-NOTHING_FIRST = SchemaDiff(())
-
-
-@dataclass(frozen=True)
-class Original:
-    """The database that was copied, as the snapshot has it."""
-
-    snapshot_id: str
-    copy: Copy
-    schema: Schema
-    tables: tuple[TableFingerprint, ...]
-    first: SchemaDiff = NOTHING_FIRST
-    """What the migrations have changed that come first in the window; `schema` is as the snapshot has it."""
-
-    @property
-    def start(self) -> Schema:
-        """From where the migration goes."""
-        return patch(self.schema, self.first)
 
 
 def run(
@@ -190,13 +172,15 @@ class _Rehearsal:
     role: str = ""
     sequences: Touched = NONE_TOUCHED
     privileges: tuple[str, ...] = ()
+    code_after: dict[str, str] = field(default_factory=dict)
     resumed: bool = False
     """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
+    before: Schema = field(default_factory=lambda: Schema({}))
     error: MigratorError | None = None
     """The first failure of the SQL itself."""
 
     def perform(self, book: Ledger, forwards: Observer, backwards: Observer) -> None:
-        before = self._open(book)
+        before = self.before = self._open(book)
         if not self._timed("apply", lambda: self._apply(book, forwards)):
             self.checks += rows_in_the_way.look_for(self.trial, self.plan, self.log)
             self._not_reached("expected_changes", "assertions", "later_backup", *ROLLBACK_CHECKS)
@@ -264,6 +248,7 @@ class _Rehearsal:
                 "privileges": list(self.privileges),
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
+                CODE_AFTER: self.code_after,
                 **({START: self.original.start.to_dict()} if self.plan.ahead else {}),
             },
         )
@@ -289,7 +274,12 @@ class _Rehearsal:
         )
         with attempt.locked() as ctx:
             book.begin(self.plan, run=self.run)
-            results = [execution.run(step, ctx) for step in self.plan.steps]
+            results = []
+            for step in self.plan.steps:
+                results.append(execution.run(step, ctx))
+                if tracer is not None and len(self.plan.steps) > 1:
+                    changed = diff(self.before.portable, self._schema().portable)
+                    self.code_after[step.name] = patch(self.original.start, changed).code.fingerprint
         return wording.count(sum(len(result.statements) for result in results), "statement")
 
     def _roll_back(self, book: Ledger, tracer: Observer) -> str:

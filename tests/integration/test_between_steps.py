@@ -1,0 +1,82 @@
+"""What an application role changes between two steps of a migration that is being applied."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from migrator.database.session import Endpoint
+from migrator.errors import DriftDetected
+from migrator.evidence import EvidenceBundle
+from migrator.ledger.ledger import Ledger
+from migrator.plan import Plan
+from migrator.stages import apply, dry_run, restore_test, snapshot
+from tests.factories import plan_from_sql
+from tests.integration.stages import make_target, query, run_of, verify_it
+
+BEFORE = """
+CREATE TABLE orders (id bigint PRIMARY KEY, total int);
+CREATE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2';
+CREATE VIEW large AS SELECT id FROM orders WHERE total > 100;
+"""
+BACK = "DROP TABLE IF EXISTS copied; DROP TABLE IF EXISTS more;"
+NO_MATTER = (
+    "CREATE TABLE made_meanwhile (id int)",
+    "INSERT INTO orders VALUES (1, 1)",
+    "CREATE INDEX ON orders (total)",
+)
+
+
+@pytest.fixture
+def prepared(make_database: object, copies: Endpoint, tmp_path: Path) -> tuple[Plan, EvidenceBundle, Endpoint]:
+    """Two steps, of which the second calls what somebody else owns."""
+    database: Endpoint = make_database("between", script=BEFORE)  # type: ignore[operator]
+    first = plan_from_sql("CREATE TABLE more (id int);", BACK)
+    second = plan_from_sql("CREATE TABLE copied AS SELECT id, price(total) AS price FROM orders;", BACK)
+    plan = replace(first, steps=(replace(first.steps[0], name="first"), replace(second.steps[0], name="second")))
+    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
+    record = snapshot.run(plan, endpoint=database, target=target, run=run)
+    restore = restore_test.run(record, copies=copies, target=target, run=run)
+    evidence = dry_run.run(plan, record, restore, copies=copies, run=run)
+    assert set(evidence.extra["code_after"]) == {"first", "second"}
+    return plan, EvidenceBundle(record, restore, evidence), database
+
+
+def step(name: str, plan: Plan, bundle: EvidenceBundle, database: Endpoint) -> None:
+    with Ledger(database) as ledger:
+        apply.run_step(
+            plan, name, endpoint=database, ledger=ledger, run=run_of(plan), target=make_target(), evidence=bundle
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE OR REPLACE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT 0'",
+        "CREATE FUNCTION price(bigint) RETURNS int LANGUAGE sql AS 'SELECT 0'",
+        "CREATE OR REPLACE VIEW large AS SELECT id FROM orders WHERE total > price(1)",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        " CREATE TRIGGER t BEFORE INSERT ON more FOR EACH ROW EXECUTE FUNCTION f()",
+    ],
+)
+def test_what_the_next_step_would_run_has_changed(change: str, prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> None:
+    plan, bundle, database = prepared
+    step("first", plan, bundle, database)
+    query(database, f"SET search_path = public; {change}")
+    with pytest.raises(DriftDetected, match="since step 'first' functions, triggers or the like"):
+        step("second", plan, bundle, database)
+    assert query(database, "SELECT to_regclass('public.copied')") == [(None,)]
+
+
+def test_what_runs_nothing_may_change(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> None:
+    """A table for the next month, rows, an index: the second step is what was rehearsed."""
+    plan, bundle, database = prepared
+    step("first", plan, bundle, database)
+    for change in NO_MATTER:
+        query(database, f"SET search_path = public; {change}")
+    step("second", plan, bundle, database)
+    step("first", plan, bundle, database)  # cleared: it is done
+    query(database, "DROP TABLE public.made_meanwhile; DROP INDEX public.orders_total_idx")
+    verify_it(plan, database, bundle)
