@@ -220,6 +220,8 @@ class FunctionFacts:
     owned: bool = True
     kept: tuple[str, ...] = ()
     """Statements that give owner, grants and comment to one that is made anew, and take EXECUTE from PUBLIC."""
+    restored: tuple[str, ...] = ()
+    """What calls it and is computed anew by a restore, in words: "index public.i", "CHECK c of public.t"."""
 
 
 @frozen

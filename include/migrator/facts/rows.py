@@ -42,6 +42,7 @@ def functions(rows: Sequence[Row]) -> dict[str, tuple[FunctionFacts, ...]]:
                 row["oid"],
                 row["owned"],
                 tuple(row["kept"] or ()),
+                tuple(row["restored"]),
             )
         )
     return {name: tuple(items) for name, items in groups.items()}

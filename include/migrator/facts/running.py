@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from migrator.facts.facts import CatalogFacts, RuleFacts
 from migrator.facts.names import Mentioned
-from migrator.parsing.nodes import Node, content, name_of
+from migrator.parsing.nodes import Node, commands, content, enum, name_of
 from migrator.parsing.routines import body_of, contents_of
 from migrator.parsing.statements import ParsedStatement, parse
 
@@ -14,6 +14,7 @@ MAX_ROUNDS = 4
 """Functions that call functions: so often the catalog is asked again."""
 _WRITES_BACK = frozenset("cnd")
 """ON DELETE and ON UPDATE: CASCADE, SET NULL, SET DEFAULT (pg_constraint.confdeltype, confupdtype)."""
+_VALIDATES = "AT_ValidateConstraint"
 _CHANGES = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "copy_stmt"])
 
 
@@ -24,8 +25,10 @@ class Running:
         self.mentioned = Mentioned()
         self._changed: set[str] = set()
         """Bare names of tables whose rows are changed."""
+        self._validated: set[tuple[str, str]] = set()
+        """Bare names of tables and of constraints that are checked for all rows."""
         self._read: set[str] = set()
-        """Definitions of functions that were looked into."""
+        """Definitions of functions, rules and constraints that were looked into."""
         self._rounds = 0
 
     def add(self, statement: ParsedStatement) -> None:
@@ -45,6 +48,7 @@ class Running:
                 relation = facts.relations[name]
                 self.mentioned.functions.update(item.function.rpartition(".")[2] for item in relation.triggers)
                 more = self._rules(relation.rules) or more
+        self._checks(facts)
         unread = {item.body for group in facts.functions.values() for item in group if item.body} - self._read
         for definition in unread:
             self._read.add(definition)
@@ -52,6 +56,18 @@ class Running:
                 for node in nodes_inside(statement):
                     self._node(node)
         return bool(unread) or more or self.mentioned.functions != asked
+
+    def _checks(self, facts: CatalogFacts) -> None:
+        """What domains, and constraints that are validated, call."""
+        unread = {item.definition for domain in facts.domains.values() for item in domain.constraints}
+        for table, name in self._validated:
+            known = (one for key, one in facts.relations.items() if key.rpartition(".")[2] == table)
+            unread |= {item.definition for one in known for item in one.constraints if item.name == name}
+        unread = {text for text in unread if text.startswith("CHECK ")} - self._read
+        for definition in unread:
+            self._read.add(definition)
+            for statement in parse(f"ALTER TABLE checked ADD {definition}", file="catalog").statements:
+                self.mentioned.add(statement.tree.cmds[0])
 
     def _along(self, facts: CatalogFacts) -> None:
         """Tables whose rows change with these: through a view, or because a foreign key says so."""
@@ -84,6 +100,9 @@ class Running:
 
     def _node(self, node: Node) -> None:
         self.mentioned.add(node)
+        if name_of(node) == "alter_table_stmt":
+            validated = (one.name for one in commands(node.alter_table_stmt) if enum(one, "subtype") == _VALIDATES)
+            self._validated.update((node.alter_table_stmt.relation.relname, name) for name in validated)
         if name_of(node) in _CHANGES and content(node).HasField("relation"):
             self._changed.add(content(node).relation.relname)
         elif name_of(node) == "truncate_stmt":

@@ -124,9 +124,9 @@ class _Reader:
         elif mode == _DEFAULT:
             word = "perform" if found.owner == "PLpgSQL_stmt_perform" else query.split(None, 1)[0] if query else ""
             self._add(query, self._place(found.line, word), found)
-        elif "(" in query:
+        elif _names_something(query):
             for text in _assignment(query) if mode in _ASSIGNMENTS else (query,):
-                if "(" in text:
+                if _names_something(text):
                     self._add(f"SELECT {text}", self._place(found.line, ""), found, value=True)
 
     def _add(self, sql: str, offset: int, found: _Found, *, value: bool = False) -> None:
@@ -142,6 +142,11 @@ class _Reader:
             return self.body.offset + found
         indent = re.match(r"\s*", self.body.text[start:])
         return self.body.offset + start + (indent.end() if indent else 0)
+
+
+def _names_something(query: str) -> bool:
+    """Whether an expression may have the name of a function or a type in it, and not of variables alone."""
+    return "(" in query or "::" in query
 
 
 def _assignment(query: str) -> tuple[str, str]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from migrator.analysis.effects.names import dependents
+from migrator.analysis.effects.names import dependents, routines
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.replay.draft import Draft, Replay
-from migrator.analysis.effects.types import types
 from migrator.facts.facts import altered
 from migrator.facts.names import RELATIONS, ROUTINES
 from migrator.parsing.nodes import Node, enum
@@ -54,13 +52,8 @@ def drop(stmt: Node, draft: Draft) -> None:
 
 def _drop_routine(item: Node, parts: tuple[str, ...], draft: Draft) -> None:
     """The one with these arguments; all of the name when none are written, of which there can be only one."""
-    bare, world, named = parts[-1], draft.world, item.object_with_args
-    wanted = tuple(replace(types.from_node(one.type_name), mods=()) for one in named.objargs)
-    going = [
-        (one.schema, one.arguments)
-        for one in world.functions(parts)
-        if named.args_unspecified or tuple(map(types.from_text, one.arguments)) == wanted
-    ]
+    bare, world = parts[-1], draft.world
+    going = [(one.schema, one.arguments) for one in routines.named(item.object_with_args, world)]
     mine = draft.changes.get(("function", bare), world.state.get(("function", bare), ()))
     draft.changes[("function", bare)] = tuple(one for one in mine if (one.schema, one.arguments) not in going)
     gone = draft.changes.get(("functions gone", bare), world.state.get(("functions gone", bare), ()))

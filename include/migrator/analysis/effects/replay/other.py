@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from migrator.analysis.effects.names import routines
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.types import types
@@ -16,7 +17,7 @@ from migrator.facts.facts import (
     TypeFacts,
     altered,
 )
-from migrator.parsing.nodes import Node, assign, content, enum, name_of, option_text, strings
+from migrator.parsing.nodes import Node, content, enum, name_of, strings
 
 RELATIONS = (
     "OBJECT_TABLE",
@@ -147,29 +148,20 @@ def alter_domain(stmt: Node, draft: Draft) -> None:
 
 
 def create_function(stmt: Node, draft: Draft) -> None:
-    parts = strings(stmt.funcname)
-    name, schema = parts[-1], parts[-2] if len(parts) > 1 else draft.world.schema
-    inputs = [
-        item.function_parameter
-        for item in stmt.parameters
-        if enum(item.function_parameter, "mode") not in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE")
-    ]
-    variadic = any(enum(item, "mode") == "FUNC_PARAM_VARIADIC" for item in inputs)
-    volatility = option_text(stmt.options, "volatility") or "volatile"
-    language = (option_text(stmt.options, "language") or "sql").lower()
-    made = FunctionFacts(
-        volatility=volatility[0],
-        least=sum(1 for item in inputs if not item.HasField("defexpr")),
-        most=1000 if variadic else len(inputs),
-        schema=schema,
-        arguments=tuple(str(types.from_node(item.arg_type)) for item in inputs),
-        language=language,
-        kind="p" if stmt.is_procedure else "f",
-        body=_definition(stmt, "create_function_stmt") if language == "sql" else "",
-    )
+    name, made = strings(stmt.funcname)[-1], routines.made(stmt, draft.world)
     mine = draft.world.state.get(("function", name), ())
     kept = tuple(item for item in mine if (item.schema, item.arguments) != (made.schema, made.arguments))
     draft.changes[("function", name)] = (*kept, made)
+
+
+def alter_function(stmt: Node, draft: Draft) -> None:
+    """SET and RESET of settings, which are a part of its definition."""
+    name, mine = strings(stmt.func.objname)[-1], dict[tuple[str, tuple[str, ...]], FunctionFacts]()
+    for item in draft.world.state.get(("function", name), ()):
+        mine[item.schema, item.arguments] = item
+    for item in routines.named(stmt.func, draft.world):
+        mine[item.schema, item.arguments] = altered(item, body=routines.with_settings(item.body, stmt.actions))
+    draft.changes[("function", name)] = tuple(mine.values())
 
 
 def trigger(stmt: Node, draft: Draft) -> None:
@@ -194,17 +186,8 @@ def rule(stmt: Node, draft: Draft) -> None:
     event = _RULE_EVENTS.get(enum(stmt, "event"))
     if facts is not None and event is not None:
         kept = tuple(item for item in facts.rules if item.name != stmt.rulename)
-        made = RuleFacts(stmt.rulename, event, bool(stmt.instead), _definition(stmt, "rule_stmt"))
+        made = RuleFacts(stmt.rulename, event, bool(stmt.instead), routines.definition(stmt, "rule_stmt"))
         draft.put(altered(facts, rules=(*kept, made)))
-
-
-def _definition(stmt: Node, kind: str) -> str:
-    """The statement as text, which is how the catalog has it."""
-    from migrator.parsing.statements import deparse, parse
-
-    node = parse("SELECT", file="template").statements[0].node
-    assign(getattr(node, kind), stmt)
-    return deparse(node)
 
 
 def role(stmt: Node, draft: Draft) -> None:
@@ -269,6 +252,7 @@ HANDLERS: Mapping[str, Replay] = {
     "alter_enum_stmt": alter_enum,
     "alter_domain_stmt": alter_domain,
     "create_function_stmt": create_function,
+    "alter_function_stmt": alter_function,
     "create_trig_stmt": trigger,
     "create_policy_stmt": policy,
     "rule_stmt": rule,

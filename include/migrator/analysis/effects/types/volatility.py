@@ -40,8 +40,8 @@ def unsteady_functions(expression: Node, world: World) -> tuple[str, ...]:
     if any(True for _ in find(expression, "SQLValueFunction")):
         found.append("current_timestamp and the like")
     for call in find(expression, "FuncCall"):
-        candidates = _candidates(call, strings(call.funcname), world)
-        if candidates and all(item.volatility == "s" and not is_inlined(item, world) for item in candidates):
+        fitting = candidates(call, strings(call.funcname), world)
+        if fitting and all(item.volatility == "s" and not is_inlined(item, world) for item in fitting):
             found.append(strings(call.funcname)[-1])
     return tuple(dict.fromkeys(found))
 
@@ -62,11 +62,11 @@ def sequences_used(expression: Node, world: World) -> tuple[str, ...]:
 
 
 def _from_catalog(call: Node, parts: tuple[str, ...], world: World, depth: int) -> bool | None:
-    fitting = _candidates(call, parts, world)
+    fitting = candidates(call, parts, world)
     return any(item.volatility == "v" and not is_inlined(item, world, depth) for item in fitting) if fitting else None
 
 
-def _candidates(call: Node, parts: tuple[str, ...], world: World) -> tuple[FunctionFacts, ...]:
+def candidates(call: Node, parts: tuple[str, ...], world: World) -> tuple[FunctionFacts, ...]:
     """Functions that a call may mean: by name and number of arguments, then by the types that are written down."""
     count = len(call.args)
     fitting = tuple(item for item in world.functions(parts) if item.least <= count <= item.most)

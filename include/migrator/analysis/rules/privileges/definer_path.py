@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects import World
 from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.rules.path_lookups import about_path
 from migrator.analysis.walk.spots import Spot
 from migrator.parsing.nodes import Node, enum
 from migrator.plan import Severity
@@ -22,7 +23,7 @@ def check(spot: Spot) -> Iterator[Hit]:
     made = spot.kind == "CreateFunctionStmt"
     elements = [item.def_elem for item in (spot.node.options if made else spot.node.actions)]
     definer = any(item.defname == "security" and item.arg.boolean.boolval for item in elements)
-    paths = [item.arg.variable_set_stmt for item in elements if item.defname == "set" and _about_path(item)]
+    paths = [item.arg.variable_set_stmt for item in elements if about_path(item)]
     if definer and not paths:
         yield Hit("it runs with its owner's rights, and finds what it calls through the path of whoever calls it")
     elif paths and (definer or not made):
@@ -30,12 +31,6 @@ def check(spot: Spot) -> Iterator[Hit]:
         doubt = "" if definer else "if it is SECURITY DEFINER, "
         if wrong:
             yield Hit(f"{doubt}it runs with its owner's rights, and {wrong}")
-
-
-def _about_path(item: Node) -> bool:
-    setting = item.arg.variable_set_stmt
-    """Also RESET ALL, which gives no name."""
-    return str(setting.name).lower() == "search_path" or enum(setting, "kind") == "VAR_RESET_ALL"
 
 
 def _wrong(setting: Node, world: World) -> str:

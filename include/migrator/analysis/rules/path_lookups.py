@@ -1,0 +1,198 @@
+"""What a function finds through the search_path of whoever calls it: names in its body that are not qualified and are
+not pg_catalog's, and likewise in all that it calls.
+
+The names of a body in SQL or PL/pgSQL are looked up when it runs. BEGIN ATOMIC and RETURN have found their own when the
+function was made, and one with SET search_path brings its path along, to whatever it calls as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from migrator.analysis.effects import World
+from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
+from migrator.analysis.effects.types.volatility import candidates
+from migrator.facts.facts import FunctionFacts
+from migrator.facts.names import constant_text
+from migrator.frozen import frozen
+from migrator.parsing.nodes import Node, enum, find, name_of, strings
+from migrator.parsing.routines import body_of, contents_of
+from migrator.parsing.statements import parse
+
+TEXTS = ("it runs a text that it puts together",)
+SERVERS = "pg_catalog"
+TEMPORARY = "pg_temp"
+_OPERATORS = """
+!! !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <= <> <@ <^
+= > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ ~~*
+"""
+OPERATORS = frozenset([*_OPERATORS.split(), "!="])
+"""Names of pg_catalog's operators on 14 to 18, with what the grammar makes of another."""
+_CONFIGURATIONS = """
+arabic armenian basque catalan danish dutch english estonian finnish french german greek hindi hungarian indonesian
+irish italian lithuanian nepali norwegian portuguese romanian russian serbian simple spanish swedish tamil turkish
+yiddish
+"""
+CONFIGURATIONS = frozenset(_CONFIGURATIONS.split())
+"""pg_catalog's text search configurations."""
+_CONFIGURED = """
+json_to_tsvector jsonb_to_tsvector phraseto_tsquery plainto_tsquery to_tsquery to_tsvector ts_headline
+websearch_to_tsquery
+"""
+CONFIGURED = frozenset(_CONFIGURED.split())
+"""Functions whose first of two or more arguments may be the name of one."""
+
+
+@frozen
+class Lookups:
+    names: tuple[str, ...] = ()
+    """What it finds that way, in words: "the table tenants", "short()"."""
+    schemas: tuple[str, ...] = ()
+    """Where all of that is, as far as it is known."""
+    doubts: tuple[str, ...] = ()
+    """What else it may find that way."""
+
+    def __add__(self, other: Lookups) -> Lookups:
+        return Lookups(
+            tuple(dict.fromkeys(self.names + other.names)),
+            tuple(dict.fromkeys(self.schemas + other.schemas)),
+            tuple(dict.fromkeys(self.doubts + other.doubts)),
+        )
+
+
+NOTHING = Lookups()
+
+
+def about_path(element: Node) -> bool:
+    """Whether a DefElem of CREATE or ALTER FUNCTION is the search_path; RESET ALL is, and gives no name."""
+    if element.defname != "set":
+        return False
+    setting = element.arg.variable_set_stmt
+    return str(setting.name).lower() == "search_path" or enum(setting, "kind") == "VAR_RESET_ALL"
+
+
+@dataclass
+class PathLookups:
+    """Of the functions that one statement calls."""
+
+    world: World
+    _known: dict[FunctionFacts, Lookups] = field(default_factory=dict)
+
+    def of_call(self, call: Node) -> tuple[FunctionFacts, Lookups] | None:
+        """The function that a call means, if that finds anything. Of several that it may mean all must, to be sure."""
+        found = [(one, self.of(one)) for one in _own(call, self.world)]
+        telling = [(function, one) for function, one in found if one.names or one.doubts]
+        if not telling or all(one.names for _, one in found):
+            return telling[0] if telling else None
+        function, one = telling[0]
+        return function, Lookups((), one.schemas, one.doubts or ("there are several functions of that name",))
+
+    def of(self, function: FunctionFacts) -> Lookups:
+        """Nothing for a function in a language that nobody here reads."""
+        if function not in self._known:
+            self._known[function] = NOTHING  # while it is looked at: one that calls itself finds no more than it does
+            self._known[function] = self._within(function)
+        return self._known[function]
+
+    def _within(self, function: FunctionFacts) -> Lookups:
+        parsed = parse(function.body, file="catalog").statements if function.schema != SERVERS else ()
+        if len(parsed) != 1 or any(about_path(item.def_elem) for item in parsed[0].tree.options):
+            return NOTHING
+        body = body_of(parsed[0])
+        contents = contents_of(body) if body is not None else None
+        if body is None or contents is None or contents.faults:
+            return NOTHING
+        found = Lookups(doubts=TEXTS if contents.drafts else ())
+        for piece in contents.pieces:
+            for statement in parse(piece.sql, file="").statements:
+                for one in () if body.standard else _names(statement.node, self.world):
+                    found += one
+                found += self._called(statement.node)
+        return found
+
+    def _called(self, node: Node) -> Lookups:
+        found = NOTHING
+        for call in find(node, "FuncCall"):
+            callee = self.of_call(call)
+            if callee is not None:
+                name = f"{callee[0].schema}.{strings(call.funcname)[-1]}()"
+                inner = callee[1]
+                found += Lookups(tuple(f"{one} in {name}" for one in inner.names), inner.schemas, inner.doubts)
+        return found
+
+
+def _names(node: Node, world: World) -> Iterator[Lookups]:
+    """Of one statement of a body."""
+    yield from _tables(node, world)
+    yield from _functions(node, world)
+    yield from _types(node, world)
+    yield from _operators(node, world)
+
+
+def _own(call: Node, world: World) -> tuple[FunctionFacts, ...]:
+    """Somebody's functions that a call may mean; none when it may mean one of pg_catalog."""
+    parts = strings(call.funcname)
+    every = candidates(call, parts, world)
+    doubtful = len(parts) == 1 and not _is_asked(world) and is_servers(parts[0])
+    return () if doubtful or any(one.schema == SERVERS for one in every) else every
+
+
+def _is_asked(world: World) -> bool:
+    """Whether the catalog has told which functions there are."""
+    return world.facts is not None and world.facts.complete
+
+
+def is_servers(name: str) -> bool:
+    return name in STEADY or name in VOLATILE or name in AGGREGATES or name.startswith("pg_")
+
+
+def _tables(node: Node, world: World) -> Iterator[Lookups]:
+    inside = {item.ctename for item in find(node, "CommonTableExpr")} | {one.aliasname for one in find(node, "Alias")}
+    for item in find(node, "RangeVar"):
+        if item.schemaname or item.relname in inside:
+            continue
+        schema = world.name(item).rpartition(".")[0]
+        if schema != TEMPORARY and schema != SERVERS:
+            yield Lookups((f"the table {item.relname}",), (schema,))
+
+
+def _functions(node: Node, world: World) -> Iterator[Lookups]:
+    for call in find(node, "FuncCall"):
+        parts = strings(call.funcname)
+        name = parts[-1]
+        if name in CONFIGURED and len(call.args) > 1:
+            yield from _configuration(call.args[0], world)
+        if len(parts) > 1:
+            continue
+        mine = _own(call, world)
+        if mine:
+            yield Lookups((f"{name}()",), (mine[0].schema,))
+        elif not _is_asked(world) and not is_servers(name):
+            yield Lookups(doubts=(f"{name}() is not known without a connection",))
+
+
+def _configuration(argument: Node, world: World) -> Iterator[Lookups]:
+    name = constant_text(argument)
+    typed = name_of(argument) == "type_cast" and strings(argument.type_cast.type_name.names)[-1:] != ("regconfig",)
+    if name and not typed and "." not in name and name.lower() not in CONFIGURATIONS:
+        yield Lookups((f"the text search configuration {name}",), (world.schema,))
+
+
+def _types(node: Node, world: World) -> Iterator[Lookups]:
+    for item in find(node, "TypeName"):
+        parts = strings(item.names)
+        if len(parts) != 1:
+            continue
+        known = world.type(parts)
+        if known is not None:
+            yield Lookups((f"the type {parts[0]}",), (known.name.rpartition(".")[0],))
+        elif world.domain(parts) is not None:
+            yield Lookups((f"the type {parts[0]}",), (world.schema,))
+
+
+def _operators(node: Node, world: World) -> Iterator[Lookups]:
+    for item in find(node, "A_Expr"):
+        parts = strings(item.name)
+        if enum(item, "kind") == "AEXPR_OP" and len(parts) == 1 and parts[0] not in OPERATORS:
+            yield Lookups((f"the operator {parts[0]}",), (world.schema,))

@@ -1,0 +1,233 @@
+"""The rule `breaks-later-backups` fires where pg_dump and pg_restore lose something, and nowhere else."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
+from migrator.analysis.rules.path_lookups import CONFIGURATIONS, OPERATORS
+from migrator.database.session import Endpoint, connect
+from migrator.embedded.server import Server
+from migrator.facts.facts import CatalogFacts
+from migrator.facts.query import collect_facts
+from migrator.parsing.statements import ParsedFile, parse
+from migrator.plan import Finding, Severity
+from tests.integration.conftest import database_on
+
+BASE = """
+CREATE SCHEMA apart;
+CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE TABLE a_first (word text PRIMARY KEY);
+INSERT INTO a_first VALUES ('glad');
+CREATE FUNCTION short(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN left(t, 3); END $$;
+CREATE FUNCTION shorter(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT short(t)';
+CREATE FUNCTION apart.deeper(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN IF t IS NOT NULL THEN RETURN public.shorter(t); END IF; RETURN ''; END $$;
+CREATE FUNCTION pathed(t text) RETURNS text LANGUAGE sql IMMUTABLE
+SET search_path = public, pg_temp AS 'SELECT shorter(t)';
+CREATE FUNCTION named(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT public.short(t)';
+CREATE FUNCTION bound(t text) RETURNS text LANGUAGE sql IMMUTABLE RETURN short(t);
+CREATE FUNCTION bound_above(t text) RETURNS text LANGUAGE sql IMMUTABLE RETURN shorter(t);
+CREATE FUNCTION known(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN EXISTS (SELECT FROM a_first WHERE word = t); END $$;
+CREATE FUNCTION is_mood(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN t::mood IS NOT NULL; END $$;
+CREATE FUNCTION in_list(t text) RETURNS boolean LANGUAGE sql IMMUTABLE
+AS $$ WITH a_first (word) AS (VALUES ('glad'), ('sad')) SELECT EXISTS (SELECT FROM a_first WHERE word = lower(t)) $$;
+CREATE FUNCTION alike(a text, b text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN lower(a) = lower(b);
+CREATE OPERATOR === (FUNCTION = alike, LEFTARG = text, RIGHTARG = text);
+CREATE FUNCTION is_glad(t text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT t === 'Glad' $$;
+CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
+CREATE FUNCTION in_words(t text) RETURNS tsvector LANGUAGE sql IMMUTABLE AS $$ SELECT to_tsvector('words', t) $$;
+CREATE FUNCTION in_english(t text) RETURNS tsvector LANGUAGE sql IMMUTABLE
+AS $$ SELECT to_tsvector('english', t) $$;
+CREATE FUNCTION is_relation(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN NOT EXISTS (SELECT FROM pg_class AS c WHERE c.relname = t AND c.relkind = 'r'::"char"); END $$;
+CREATE FUNCTION later(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN short(t); END $$;
+CREATE DOMAIN brief AS text CHECK (shorter(VALUE) <> '');
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """`{t}` is the case's own table, or view. A column `b` is filled after the statement."""
+
+    sql: str
+    breaks: bool
+    since: int = 14
+
+
+TABLE = "CREATE TABLE {t} (b text"
+INDEX = f"{TABLE}); CREATE INDEX ON {{t}} "
+CASES = {
+    "index_loose": Case(f"{INDEX} (apart.deeper(b))", True),
+    "index_bound_above": Case(f"{INDEX} (bound_above(b))", True),
+    "index_where": Case(f"{INDEX} (b) WHERE is_glad(b)", True),
+    "index_pathed": Case(f"{INDEX} (pathed(b)) WHERE in_list(b)", False),
+    "index_named": Case(f"{INDEX} (named(b), bound(b))", False),
+    "check_table": Case(f"{TABLE} CHECK (known(b)))", True),
+    "check_type": Case(f"{TABLE}, CHECK (is_mood(b)))", True),
+    "check_added": Case(f"{TABLE}); ALTER TABLE {{t}} ADD CONSTRAINT c CHECK (shorter(b) <> '')", True),
+    "check_waits": Case(f"{TABLE}); ALTER TABLE {{t}} ADD CONSTRAINT c CHECK (shorter(b) <> '') NOT VALID", False),
+    "check_not_enforced": Case(f"{TABLE} CHECK (shorter(b) <> '') NOT ENFORCED)", False, since=18),
+    "check_validated": Case(
+        f"{TABLE}); ALTER TABLE {{t}} ADD CONSTRAINT c CHECK (shorter(b) <> '') NOT VALID;"
+        "ALTER TABLE {t} VALIDATE CONSTRAINT c",
+        True,
+    ),
+    "check_inlined": Case(f"{TABLE} CHECK (in_list(b)))", False),
+    "check_catalog": Case(f"{TABLE} CHECK (is_relation(b)))", False),
+    "exclusion": Case(f"{TABLE}, EXCLUDE USING btree (shorter(b) WITH =))", True),
+    "generated_loose": Case(f"{TABLE}, g tsvector GENERATED ALWAYS AS (in_words(b)) STORED)", True),
+    "generated_english": Case(f"{TABLE}, g tsvector GENERATED ALWAYS AS (in_english(b)) STORED)", False),
+    "generated_mended": Case(
+        f"ALTER FUNCTION later(text) SET search_path = public;{TABLE}, g text GENERATED ALWAYS AS (later(b)) STORED)",
+        False,
+    ),
+    "domain_old": Case("CREATE TABLE {t} (b brief)", True),
+    "domain_new": Case("CREATE DOMAIN {t}_d AS text CHECK (known(VALUE)); CREATE TABLE {t} (b {t}_d)", True),
+    "domain_added": Case(
+        "CREATE DOMAIN {t}_d AS text; ALTER DOMAIN {t}_d ADD CHECK (shorter(VALUE) <> ''); CREATE TABLE {t} (b {t}_d)",
+        True,
+    ),
+    "domain_waits": Case(
+        "CREATE DOMAIN {t}_d AS text; ALTER DOMAIN {t}_d ADD CHECK (shorter(VALUE) <> '') NOT VALID;"
+        "CREATE TABLE {t} (b {t}_d)",
+        False,
+    ),
+    "added_with_rows": Case(
+        f"{TABLE}); INSERT INTO {{t}} VALUES ('sad'); ALTER TABLE {{t}} ADD COLUMN d brief DEFAULT 'x'", True
+    ),
+    "partition_key": Case(
+        f"{TABLE}) PARTITION BY LIST (shorter(b)); CREATE TABLE {{t}}_1 PARTITION OF {{t}} FOR VALUES IN ('gla')",
+        True,
+    ),
+    "default_only": Case(f"{TABLE}, d text DEFAULT shorter('x'))", False),
+    "made_here": Case(
+        "CREATE FUNCTION {t}_f(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN short(t); END $$;"
+        f"{TABLE} CHECK ({{t}}_f(b) <> ''))",
+        True,
+    ),
+    "made_well": Case(
+        "CREATE FUNCTION {t}_f(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT"
+        f" AS $$ BEGIN RETURN short(t); END $$; {TABLE} CHECK ({{t}}_f(b) <> ''))",
+        False,
+    ),
+    "view_pathed": Case("CREATE MATERIALIZED VIEW {t} AS SELECT pathed(word) FROM a_first", False),
+    "view_loose": Case("CREATE MATERIALIZED VIEW {t} AS SELECT shorter(word) FROM a_first", True),
+}
+
+
+def test_it_fires_where_a_restore_fails_and_nowhere_else(each_server: Server, tmp_path: Path) -> None:
+    major = each_server.programs.major
+    cases = {name: case for name, case in CASES.items() if case.since <= major}
+    files = {name: parse(case.sql.format(t=name), file=f"{name}.sql") for name, case in cases.items()}
+    source = database_on(each_server, f"backed_up_{each_server.port}", script=BASE)
+    facts = facts_of(source, *files.values())
+    told = {name for name, file in files.items() if any(is_certain(one) for one in findings(file, facts))}
+    with psycopg.connect(source.conninfo, autocommit=True) as conn:
+        refused = {name for name, file in files.items() if not runs(conn, file, name)}
+    assert bool(refused) is (major >= 17)
+    before = contents(source)
+    after = contents(restored(each_server, source, tmp_path))
+    lost = {name for name in cases if any(key.startswith(name) and after.get(key) != before[key] for key in before)}
+    assert lost | refused == {name for name, case in cases.items() if case.breaks}
+    assert told == lost | refused
+
+
+def test_a_function_that_is_changed_below_what_calls_it(each_server: Server) -> None:
+    made = f"""{BASE}
+    CREATE TABLE t (b text CHECK (pathed(b) <> ''), g text GENERATED ALWAYS AS (pathed(b)) STORED);
+    CREATE INDEX i ON t (pathed(b));
+    CREATE TABLE p (b text) PARTITION BY LIST (pathed(b));
+    CREATE MATERIALIZED VIEW v AS SELECT pathed(word) FROM a_first;
+    ALTER DOMAIN brief ADD CONSTRAINT c CHECK (pathed(VALUE) <> '') NOT VALID;
+    CREATE VIEW w AS SELECT pathed(b) FROM t;
+    """
+    source = database_on(each_server, f"changed_{each_server.port}", script=made)
+    reset = parse("ALTER FUNCTION pathed(text) RESET search_path", file="reset.sql")
+    other = parse("ALTER FUNCTION named(text) RESET search_path; ALTER FUNCTION pathed COST 5", file="other.sql")
+    body = "CREATE OR REPLACE FUNCTION pathed(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT {}(t)'"
+    facts = facts_of(source, reset, other, parse(body.format("short"), file="x.sql"))
+    (function,) = facts.functions["pathed"]
+    assert function.restored == (
+        "CHECK t_b_check of public.t",
+        "generated column g of public.t",
+        "index public.i",
+        "materialized view public.v",
+        "partition key of public.p",
+    )
+    assert facts.functions["left"][0].restored == ()
+    (told,) = findings(reset, facts)
+    assert "is called by CHECK t_b_check of public.t, generated column g of public.t" in told.message
+    assert told.alternative_sql == "ALTER FUNCTION pathed(text) SET search_path TO public, pg_temp;"
+    (told,) = findings(parse(body.format("short"), file="x.sql"), facts)
+    assert "SET search_path TO public, pg_temp" in str(told.alternative_sql)
+    assert findings(other, facts) == findings(parse(body.format("public.short"), file="x.sql"), facts) == []
+
+
+def test_the_names_of_the_server_are_known(each_server: Server) -> None:
+    with psycopg.connect(each_server.conninfo()) as conn:
+        operators = {name for (name,) in conn.execute("SELECT oprname FROM pg_operator")}
+        configurations = {name for (name,) in conn.execute("SELECT cfgname FROM pg_ts_config")}
+    assert operators <= OPERATORS
+    assert configurations <= CONFIGURATIONS
+
+
+def facts_of(source: Endpoint, *files: ParsedFile) -> CatalogFacts:
+    with connect(source, purpose="observe") as conn:
+        return collect_facts(conn, files)
+
+
+def findings(file: ParsedFile, facts: CatalogFacts) -> list[Finding]:
+    found = inspect(Sources((file,)), Known(facts=facts)).findings
+    return [one for one in found if one.rule == "breaks-later-backups"]
+
+
+def is_certain(finding: Finding) -> bool:
+    return finding.severity is Severity.WARNING
+
+
+def runs(conn: psycopg.Connection, file: ParsedFile, table: str) -> bool:
+    """Applies it and gives its table a row. False: the server refuses it, as 17 does where an index or a materialized
+    view would find nothing in a restore."""
+    try:
+        with conn.transaction():
+            for statement in file.statements:
+                conn.execute(statement.sql.encode())
+            if "MATERIALIZED" not in file.text:
+                conn.execute(sql.SQL("INSERT INTO {} (b) VALUES ('glad')").format(sql.Identifier(table)))
+    except psycopg.errors.UndefinedFunction:
+        return False
+    return True
+
+
+def restored(server: Server, source: Endpoint, folder: Path) -> Endpoint:
+    """A dump of it in another database, with whatever pg_restore can put there."""
+    target = database_on(server, f"restored_{server.port}")
+    names = [str(conninfo_to_dict(one.conninfo)["dbname"]) for one in (source, target)]
+    server.programs.run("pg_dump", "--format=custom", f"--file={folder / 'dump'}", server.conninfo(names[0]))
+    command = [server.programs.path("pg_restore"), f"--dbname={server.conninfo(names[1])}", folder / "dump"]
+    subprocess.run(command, check=False, capture_output=True, env=server.programs.env)
+    return target
+
+
+def contents(source: Endpoint) -> dict[str, int]:
+    """Rows of each table and materialized view, and each index, by name."""
+    with psycopg.connect(source.conninfo) as conn:
+        made = conn.execute(
+            "SELECT relname, relkind FROM pg_class WHERE relkind IN ('r', 'p', 'm', 'i') AND oid >= 16384"
+            " AND relnamespace = 'public'::regnamespace AND (relkind <> 'm' OR relispopulated)"
+        ).fetchall()
+        count = sql.SQL("SELECT count(*) FROM {}")
+        return {
+            name: 1 if kind == "i" else conn.execute(count.format(sql.Identifier(name))).fetchall()[0][0]
+            for name, kind in made
+        }

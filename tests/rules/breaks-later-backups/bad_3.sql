@@ -1,0 +1,4 @@
+-- another schema: the function has a path of its own
+-- remains: security-definer-path (others may create in public up to 14)
+CREATE TABLE fresh (id bigint PRIMARY KEY, body text);
+CREATE INDEX fresh_body ON fresh (other.deeper(body));

@@ -1,0 +1,3 @@
+CREATE OR REPLACE FUNCTION shortest(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT public.short(t)';
+CREATE OR REPLACE FUNCTION known(tenant bigint) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN EXISTS (SELECT FROM tenants WHERE id = tenant); END $$;
