@@ -145,9 +145,10 @@ def prepare_for_copies(server: Server) -> Endpoint:
 def database_on(server: Server, name: str, *, script: str = "") -> Endpoint:
     """A new database `name` on a server that `_prepare` has seen; `script` runs in it as its owner."""
     with _admin(server) as conn:
+        strategy = "STRATEGY file_copy" if conn.info.server_version >= 150000 else ""  # as 14 does, and cheaper
         conn.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(TEMPLATE), sql.Identifier(OWNER)
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} {}").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE), sql.Identifier(OWNER), sql.SQL(strategy)
             )
         )
     endpoint = Endpoint(conninfo=_conninfo(server, name, OWNER), name=name)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+STARTS_WITHIN_SECONDS = 2.0  # longer without a command is only a thread of the kernel's
 IMPOSSIBLE_PID = 2**31 - 2  # above every limit that Linux and macOS know
 
 
@@ -41,15 +43,28 @@ def serves(pid: int, data_dir: Path) -> bool:
 def command_line(pid: int) -> tuple[str, ...]:
     """The command of a process; empty when it is gone or a zombie."""
     if sys.platform.startswith("linux"):
-        try:
-            raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return ()
+        raw = _command_in_proc(pid)
         return tuple(part.decode(errors="replace") for part in raw.split(b"\0") if part)
     done = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     # `ps` joins the arguments with blanks; ours have none but perhaps the directory, which is the last.
     program, _, directory = done.stdout.strip().partition(" -D ")
     return (program, "-D", directory) if directory else tuple(program.split())
+
+
+def _command_in_proc(pid: int) -> bytes:
+    """A process that is being started has none for a moment, when whoever started it knows already that it runs: files
+    are closed before arguments are written (begin_new_exec and create_elf_tables: fs/exec.c, fs/binfmt_elf.c of Linux).
+    """
+    deadline = time.monotonic() + STARTS_WITHIN_SECONDS
+    try:
+        while not (raw := Path(f"/proc/{pid}/cmdline").read_bytes()) and time.monotonic() < deadline:
+            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+            if state in (b"Z", b"X"):
+                return b""
+            time.sleep(0.001)
+    except OSError:
+        return b""
+    return raw
 
 
 def set_aside(data_dir: Path) -> None:

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from migrator.embedded.postmaster import IMPOSSIBLE_PID
+from migrator.embedded.postmaster import IMPOSSIBLE_PID, command_line
 from migrator.embedded.programs import Programs
 from migrator.embedded.server import Server
 from migrator.embedded.settings import FAST
@@ -236,3 +237,18 @@ def _runs(server: Server, pid: int) -> bool:
     with psycopg.connect(server.conninfo()) as conn:
         row = conn.execute("SELECT state FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone()
     return row == ("active",)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only there a process has no command for a moment")
+def test_a_process_that_is_being_started_has_a_command() -> None:
+    """Read right after the start it was empty every other time on a busy machine, and the server "did not start"."""
+    with ExitStack() as busy:
+        for _ in range((os.cpu_count() or 1) + 1):
+            burning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            busy.callback(burning.wait)
+            busy.callback(burning.kill)
+        for _ in range(100):
+            with subprocess.Popen(["sleep", "60"]) as started:
+                assert command_line(started.pid) == ("sleep", "60")
+                started.kill()
+    assert command_line(started.pid) == ()
