@@ -78,7 +78,8 @@ class Output:
             return
         cells = [["-" if value is None else printable(one_line(str(value))) for value in row] for row in rows]
         if self.is_terminal:
-            width = sum(max(map(len, column)) + 3 for column in zip(columns, *cells, strict=True)) + 1
+            longest = (max(map(len, " ".join(column).split())) for column in zip(columns, *cells, strict=True))
+            width = sum(word + 3 for word in longest) + 1
             if width > self._terminal().width and len(columns) >= MANY_COLUMNS:
                 self._blocks(columns, cells, title)
             else:
@@ -122,14 +123,15 @@ class Output:
             self.stdout.write(printable(text) + "\n")
 
     def _blocks(self, columns: Sequence[str], cells: list[list[str]], title: str | None) -> None:
-        """A row under its first cell, a line a value: what is too wide for the terminal would be broken in mid-word."""
+        """A row under its first value, a line for each further one: in columns words would be broken in the middle."""
         if title:
             self._write(title, "strong")
-        for first, *rest in cells:
-            self._write(first, "strong")
-            for column, value in zip(columns[1:], rest, strict=True):
-                if value != "-":
-                    self._write(f"    {column.lower()}: {value}", None)
+        for row in cells:
+            told = [(column, value) for column, value in zip(columns, row, strict=True) if value != "-"]
+            for _, value in told[:1]:
+                self._write(value, "strong")
+            for column, value in told[1:]:
+                self._write(f"    {column.lower()}: {value}", None)
 
     def _rich_table(self, columns: Sequence[str], cells: list[list[str]], title: str | None) -> None:
         from rich.table import Table

@@ -61,3 +61,22 @@ def test_a_table_that_is_too_wide_breaks_no_word(monkeypatch: pytest.MonkeyPatch
     assert "003_index_messages_tenant_created" in shown
     assert ("    status: success\n" in shown) is blocks
     assert "by" not in shown or not blocks
+
+
+def test_a_long_text_is_broken_at_blanks_and_what_has_no_first_value_has_a_heading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The calendar of what has no date yet: 160 columns are enough for seven, and "-" is no heading."""
+    columns = ("Date", "Migration", "Type", "Risk", "Owner", "Target", "State")
+    text = "003_index_messages: Index the live messages of a tenant by time, which the list of conversations reads"
+    row = (None, text, "schema addition", "low", "database-team@wakala.com", None, "unscheduled")
+    shown = {}
+    for width in (80, 160):
+        monkeypatch.setenv("COLUMNS", str(width))
+        stdout = Terminal()
+        Output(stdout=stdout, stderr=io.StringIO()).table(columns, [row, (None,) * 7])
+        shown[width] = stdout.getvalue()
+    assert "003_index_messages: Index the live messages" in shown[80].splitlines()[0]
+    assert "    type: schema addition\n" in shown[80]
+    assert "Owner" in shown[160]
+    assert "database-team@wakala.com" in shown[160]
