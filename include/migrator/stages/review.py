@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrator.errors import ReviewRefused
+from migrator.gates.asked import Asked
 from migrator.gates.reviews import Answer, Judgement, judge
 from migrator.plan import Plan
 from migrator.reports.review_card import card, covered
@@ -24,7 +25,7 @@ __all__ = ["card", "covered", "record"]
 def record(
     ledger: Ledger,
     plan: Plan,
-    evidence_digest: str,
+    asked: Asked,
     *,
     target: Target,
     responder: str,
@@ -42,17 +43,19 @@ def record(
     email = target.reviewers.get(responder)
     judgement = judge(
         plan,
-        evidence_digest,
+        asked,
         responder=responder,
         email=email,
         decision=decision,
-        earlier=ledger.reviews(plan.version, plan_digest=plan.digest),
+        earlier=ledger.reviews(plan.version),
         now=now,
     )
     ledger.record_review(
         version=plan.version,
-        plan_digest=plan.digest,
-        evidence_digest=evidence_digest,
+        plan_digest=asked.plan,
+        evidence_digest=asked.evidence,
+        substance=asked.substance,
+        seconds=asked.seconds,
         reviewer=responder,
         reviewer_email=email or "",
         decision=judgement.decision.value,
