@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import psycopg
@@ -62,6 +62,20 @@ def each_server(request: pytest.FixtureRequest) -> Iterator[Server]:
         yield started
 
 
+@pytest.fixture
+def each_database(each_server: Server) -> Iterator[MakeDatabase]:
+    """Make databases on `each_server`; they go away with the test, because others try copies there, where no database
+    may be open to every role."""
+    names: list[str] = []
+
+    def make(name: str = "each", *, script: str = "") -> Endpoint:
+        names.append(f"{name}_{next(_numbers)}")
+        return database_on(each_server, names[-1], script=script)
+
+    yield make
+    _drop(each_server, names)
+
+
 @pytest.fixture(scope="session")
 def server(programs: Programs) -> Iterator[Server]:
     """The server that holds the tests' databases. A test that stops or kills a server takes `own_server`."""
@@ -97,9 +111,7 @@ def make_database(server: Server, request: pytest.FixtureRequest) -> Iterator[Ma
         return database_on(server, names[-1], script=script)
 
     yield make
-    with _admin(server) as conn:
-        for name in names:
-            conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    _drop(server, names)
 
 
 @pytest.fixture
@@ -156,6 +168,12 @@ def database_on(server: Server, name: str, *, script: str = "") -> Endpoint:
         with psycopg.connect(endpoint.conninfo) as conn:
             conn.execute(script)
     return endpoint
+
+
+def _drop(server: Server, names: Iterable[str]) -> None:
+    with _admin(server) as conn:
+        for name in names:
+            conn.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _prepare(server: Server) -> None:

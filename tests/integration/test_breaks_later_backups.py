@@ -19,7 +19,7 @@ from migrator.facts.facts import CatalogFacts
 from migrator.facts.query import collect_facts
 from migrator.parsing.statements import ParsedFile, parse
 from migrator.plan import Finding, Severity
-from tests.integration.conftest import database_on
+from tests.integration.conftest import MakeDatabase
 
 BASE = """
 CREATE SCHEMA apart;
@@ -125,24 +125,28 @@ CASES = {
 }
 
 
-def test_it_fires_where_a_restore_fails_and_nowhere_else(each_server: Server, tmp_path: Path) -> None:
+def test_it_fires_where_a_restore_fails_and_nowhere_else(
+    each_server: Server, each_database: MakeDatabase, tmp_path: Path
+) -> None:
     major = each_server.programs.major
     cases = {name: case for name, case in CASES.items() if case.since <= major}
     files = {name: parse(case.sql.format(t=name), file=f"{name}.sql") for name, case in cases.items()}
-    source = database_on(each_server, f"backed_up_{each_server.port}", script=BASE)
+    source = each_database("backed_up", script=BASE)
     facts = facts_of(source, *files.values())
     told = {name for name, file in files.items() if any(is_certain(one) for one in findings(file, facts))}
     with psycopg.connect(source.conninfo, autocommit=True) as conn:
         refused = {name for name, file in files.items() if not runs(conn, file, name)}
     assert bool(refused) is (major >= 17)
     before = contents(source)
-    after = contents(restored(each_server, source, tmp_path))
+    target = each_database("restored")
+    restore(each_server, source, target, tmp_path)
+    after = contents(target)
     lost = {name for name in cases if any(key.startswith(name) and after.get(key) != before[key] for key in before)}
     assert lost | refused == {name for name, case in cases.items() if case.breaks}
     assert told == lost | refused
 
 
-def test_a_function_that_is_changed_below_what_calls_it(each_server: Server) -> None:
+def test_a_function_that_is_changed_below_what_calls_it(each_database: MakeDatabase) -> None:
     made = f"""{BASE}
     CREATE TABLE t (b text CHECK (pathed(b) <> ''), g text GENERATED ALWAYS AS (pathed(b)) STORED);
     CREATE INDEX i ON t (pathed(b));
@@ -151,7 +155,7 @@ def test_a_function_that_is_changed_below_what_calls_it(each_server: Server) -> 
     ALTER DOMAIN brief ADD CONSTRAINT c CHECK (pathed(VALUE) <> '') NOT VALID;
     CREATE VIEW w AS SELECT pathed(b) FROM t;
     """
-    source = database_on(each_server, f"changed_{each_server.port}", script=made)
+    source = each_database("changed", script=made)
     reset = parse("ALTER FUNCTION pathed(text) RESET search_path", file="reset.sql")
     other = parse("ALTER FUNCTION named(text) RESET search_path; ALTER FUNCTION pathed COST 5", file="other.sql")
     body = "CREATE OR REPLACE FUNCTION pathed(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT {}(t)'"
@@ -209,14 +213,12 @@ def runs(conn: psycopg.Connection, file: ParsedFile, table: str) -> bool:
     return True
 
 
-def restored(server: Server, source: Endpoint, folder: Path) -> Endpoint:
+def restore(server: Server, source: Endpoint, target: Endpoint, folder: Path) -> None:
     """A dump of it in another database, with whatever pg_restore can put there."""
-    target = database_on(server, f"restored_{server.port}")
     names = [str(conninfo_to_dict(one.conninfo)["dbname"]) for one in (source, target)]
     server.programs.run("pg_dump", "--format=custom", f"--file={folder / 'dump'}", server.conninfo(names[0]))
     command = [server.programs.path("pg_restore"), f"--dbname={server.conninfo(names[1])}", folder / "dump"]
     subprocess.run(command, check=False, capture_output=True, env=server.programs.env)
-    return target
 
 
 def contents(source: Endpoint) -> dict[str, int]:

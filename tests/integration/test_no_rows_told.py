@@ -31,7 +31,7 @@ from migrator.embedded.server import Server
 from migrator.errors import DryRunFailed, LockNotAvailable, MigratorError, ProgramFailed, StatementFailed
 from migrator.history import legacy
 from tests.factories import plan_from_sql
-from tests.integration.conftest import MakeDatabase, database_on
+from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import make_copy, rehearse
 from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of, verify_it
 
@@ -228,9 +228,9 @@ ALONE = {name: case for name, case in FAILING.items() if ";" not in case[0] or "
 """Those that fail as they are sent."""
 
 
-def test_each_major_has_the_same_templates(each_server: Server) -> None:
+def test_each_major_has_the_same_templates(each_database: MakeDatabase) -> None:
     """Files and functions of the source are what is decided by: they are where they are looked for, on all majors."""
-    endpoint = database_on(each_server, "rows_of_each_major", script=ROWS)
+    endpoint = each_database("rows", script=ROWS)
     with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
         for name, (sql, state, says) in ALONE.items():
             with pytest.raises(psycopg.Error) as caught:
@@ -270,8 +270,8 @@ WITHOUT_ROWS = {
 }
 
 
-def test_what_names_only_objects_is_told_as_the_server_says_it(each_server: Server) -> None:
-    endpoint = database_on(each_server, "names_of_each_major", script=ROWS)
+def test_what_names_only_objects_is_told_as_the_server_says_it(each_database: MakeDatabase) -> None:
+    endpoint = each_database("names", script=ROWS)
     with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
         for sql, says in WITHOUT_ROWS.items():
             with pytest.raises(psycopg.Error) as caught:

@@ -10,14 +10,13 @@ import pytest
 from migrator.cli import main
 from migrator.database.schema import LEDGER_SCHEMA
 from migrator.database.session import Endpoint
-from migrator.embedded.server import Server
 from migrator.errors import LedgerTampered
 from migrator.ledger import shape
 from migrator.ledger.connection import LedgerConnection
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.version import SCHEMA, SCHEMA_VERSION
 from tests.factories import make_plan
-from tests.integration.conftest import database_on
+from tests.integration.conftest import MakeDatabase
 from tests.integration.ledger.history import EVENTS, REVIEWS, behind_its_back, history, review, verify_command
 from tests.integration.stages import apply_all, query
 
@@ -35,12 +34,10 @@ def roles(database: Endpoint, superuser: str) -> None:
             admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
-def test_it_is_what_the_engine_says_on_every_major(each_server: Server) -> None:
+def test_it_is_what_the_engine_says_on_every_major(each_database: MakeDatabase) -> None:
     """When this fails because a layout was changed: a layout that is out there never changes, a new one has a file of
     its own."""
-    database = database_on(each_server, f"shape_{each_server.port}")
-    with psycopg.connect(each_server.conninfo(), autocommit=True) as conn:  # others try copies on these servers
-        conn.execute(f"REVOKE CONNECT ON DATABASE shape_{each_server.port} FROM PUBLIC".encode())
+    database = each_database("shape")
     with Ledger(database) as ledger:
         ledger.install()
         with ledger.transaction() as connection:
