@@ -66,12 +66,13 @@ def measure(count: int) -> tuple[list[float], list[float], list[float]]:
         shutil.copytree(REPOSITORY / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
         (dags / "chain_of_nothing.py").write_text(CHAIN)
         laboratory = Laboratory(Path(folder) / "stack", {NAME: spec}, dags=dags)
-        for number in range(count - len(names)):  # what the scheduler and the page have to look through
-            table(f"other_{number}").write(laboratory.migrations, f"9{number:03d}_other", target=NAME)
+        others = [f"9{number:03d}_other" for number in range(count - len(names))]
+        for version in others:  # what the scheduler has to look through
+            table(f"other_{version}").write(laboratory.migrations, version, target=NAME)
         try:
             laboratory.start()
             admin = laboratory.client("admin")
-            admin.wait_for_dags(["chain_of_nothing"])
+            admin.wait_for_dags(["chain_of_nothing", *(f"migrate_{version}" for version in others)])
             admin.unpause("chain_of_nothing")
             for position, name in enumerate(names):
                 case = laboratory.cases[NAME]
