@@ -222,3 +222,22 @@ def test_a_session_that_still_executes_is_ended_first(database: Endpoint) -> Non
     assert found.ending is Ending.ROLLED_BACK
     assert ended
     assert query(database, "SELECT to_regclass('a')") == [(None,)]
+
+
+def test_a_rollback_script_that_reaches_for_the_ledger_has_failed(database: Endpoint) -> None:
+    """In its own transaction: nothing is undone, and whoever is on call hears of it."""
+    reaches = "DO $$ BEGIN EXECUTE 'UPDATE migra' || 'tor.schema_migrations SET risk = risk'; END $$;"
+    plan, bundle = applied(database, assertions=("SELECT false",))
+    plan = plan_from_sql(ADD, f"{reaches} {DROP}", assertions=("SELECT false",))
+    query(
+        database,
+        "UPDATE migrator.schema_migrations SET plan_digest = %s, checksum = %s",
+        plan.digest,
+        plan.content_digest,
+    )
+    bundle = make_bundle(plan, read_schema(database), read_schema(database))
+    found = end(plan, database, bundle)
+    assert (found.ending, found.news) == (Ending.ROLLBACK_FAILED, True)
+    assert "reached for its own ledger" in found.text
+    assert status(plan, database) == "rollback_failed"
+    assert query(database, "SELECT to_regclass('a')") != [(None,)]
