@@ -72,14 +72,14 @@ def substance(plan: Plan, bundle: EvidenceBundle) -> str:
     data = documents.to_dict(plan)
     kept = {name: value for name, value in data.items() if name not in _PLAN_WITHOUT}
     dry_run, restore, snapshot = bundle.dry_run, bundle.restore, bundle.snapshot
-    told = {name: _masked(map(str, dry_run.extra.get(name, ()))) for name in ("surprises", "privileges")}
+    told = {name: dry_run.extra.get(name, ()) for name in ("surprises", "privileges")}
     return documents.digest(
         {
             "plan": kept,
             "steps": _steps(data["steps"]),
             "rollback": _steps(data["rollback_steps"]),
             "findings": [_finding(finding) for finding in plan.findings],
-            "words": _masked((*plan.reasons, *plan.assumptions)),
+            "words": [_mask(text) for text in (*plan.reasons, *plan.assumptions)],
             "snapshot": [snapshot.provider, snapshot.target, snapshot.database, snapshot.system_identifier],
             "restore": [restore.verdict, _checks(restore.checks)],
             "dry_run": [dry_run.verdict, dry_run.irreversible, _checks(dry_run.checks)],
@@ -117,12 +117,8 @@ def _trace(trace: StatementTrace) -> list[Any]:
     return [
         *(trace.step, trace.statement, trace.kind, trace.sql, trace.match, locks),
         *(sorted(names) for names in touched),
-        _masked(trace.differences),
+        trace.differences,
     ]
-
-
-def _masked(texts: Iterable[str]) -> list[str]:
-    return [_mask(text) for text in texts]
 
 
 def _mask(text: str) -> str:

@@ -91,7 +91,7 @@ TRACE = BUNDLE.dry_run.statements[0]
         {"statements": (replace(TRACE, differences=("locks public.t, which was not predicted",)),)},
         {"rollback_statements": ()} | {"rollback_statements": (TRACE,)},
         {"irreversible": True},
-        {"extra": {"privileges": ["PUBLIC may now execute f()"]}},
+        {"extra": {"privileges": ["PUBLIC may now execute f1()"]}},
         {"extra": {"surprises": ["public.t is locked"]}},
         {"extra": {"resumed": True}},
     ],
