@@ -5,6 +5,7 @@ The files are of the kinds in which forecasts were wrong about migrations that o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import psycopg
@@ -357,3 +358,42 @@ def test_only_the_grammar_refuses(make_database: MakeDatabase) -> None:
         assert [one.sqlstate if one else "" for one in refusals] == ["42601"] * 3
         assert grammar_refuses(conn, "SELECT 1 FROM FROM x -- why")
         assert not grammar_refuses(conn, "SELECT 1; -- a comment at its end")
+
+
+IN_A_SCHEMA = (
+    "CREATE FUNCTION apart.f(a text) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE PROCEDURE apart.p() LANGUAGE sql AS 'SELECT 1'",
+    "CREATE AGGREGATE apart.a(int) (SFUNC = int4pl, STYPE = int)",
+    "CREATE OPERATOR apart.=~= (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)",
+    "CREATE TYPE apart.pair AS (a int)",
+    "CREATE TYPE apart.mood AS ENUM ('glad')",
+    "CREATE TYPE apart.span AS RANGE (SUBTYPE = int)",
+    "CREATE DOMAIN apart.positive AS int CHECK (VALUE > 0)",
+    "CREATE COLLATION apart.c (LOCALE = 'C')",
+    "CREATE TEXT SEARCH CONFIGURATION apart.words (COPY = pg_catalog.simple)",
+    "CREATE TEXT SEARCH DICTIONARY apart.plain (TEMPLATE = pg_catalog.simple)",
+    "CREATE TABLE apart.t (a int)",
+    "CREATE TABLE apart.t AS SELECT 1 AS a",
+    "SELECT 1 AS a INTO apart.t",
+    "CREATE SEQUENCE apart.s",
+    "CREATE VIEW apart.v AS SELECT 1",
+    "CREATE MATERIALIZED VIEW apart.m AS SELECT 1",
+    "CREATE STATISTICS apart.s ON name, age FROM people",
+    "CREATE CONVERSION apart.c FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+    "ALTER TABLE parent SET SCHEMA apart",
+    "ALTER FUNCTION shout(text) SET SCHEMA apart",
+    "ALTER TYPE mood SET SCHEMA apart",
+)
+
+
+def test_a_schema_that_is_named_nowhere_else_is_known(make_database: MakeDatabase) -> None:
+    """The first function of a schema: its facts were asked for what other statements name only."""
+    endpoint = make_database(script=f"{BEFORE} CREATE SCHEMA apart;")
+    for sql in IN_A_SCHEMA:
+        assert [one.message for one in findings(endpoint, sql) if one.rule == MAY_FAIL] == [], sql
+        with psycopg.connect(endpoint.conninfo) as conn:
+            conn.execute(sql.encode())
+            conn.rollback()
+        if re.search("FUNCTION apart|PROCEDURE|ENUM|RANGE|DOMAIN", sql):
+            told = [one.message for one in findings(endpoint, sql.replace("apart", "nowhere")) if one.rule == MAY_FAIL]
+            assert told == ['may fail with 3F000: schema "nowhere" does not exist'], sql

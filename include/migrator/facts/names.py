@@ -225,7 +225,12 @@ class Mentioned:
         self.functions.update(strings(stmt.func.objname)[-1:])
 
     def _create_function(self, stmt: Node) -> None:
-        self.functions.update(strings(stmt.funcname)[-1:])
+        self.functions.update(self._made(strings(stmt.funcname)))
+
+    def _made(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """The bare name of what a statement makes; the schema that it is made in may be named nowhere else."""
+        self.schemas.update(parts[-2:-1])
+        return parts[-1:]
 
     def _owner(self, stmt: Node) -> None:
         self._object(stmt)
@@ -259,10 +264,10 @@ class Mentioned:
             self.relation(strings(owner.arg.list.items)[:-1])
 
     def _new_type(self, stmt: Node) -> None:
-        self.types.update(strings(stmt.type_name)[-1:])
+        self.types.update(self._made(strings(stmt.type_name)))
 
     def _new_domain(self, stmt: Node) -> None:
-        self.types.update(strings(stmt.domainname)[-1:])
+        self.types.update(self._made(strings(stmt.domainname)))
 
     def _foreign_table(self, stmt: Node) -> None:
         self.servers.add(stmt.servername)
