@@ -50,6 +50,28 @@ def test_something_else_happened_than_was_rehearsed(database: Endpoint, make_dat
     assert "rehearsed, but not there" in text
 
 
+def test_assertions_run_nothing_that_was_exchanged_meanwhile(database: Endpoint, make_database: MakeDatabase) -> None:
+    """A view's functions run with the rights of whoever reads it: here with those of the migration's role."""
+    script = (
+        "CREATE FUNCTION public.watched() RETURNS bool LANGUAGE sql AS 'SELECT true';"
+        " CREATE VIEW public.state AS SELECT public.watched() AS good"
+    )
+    twin = make_database("twin", script=script)
+    query(database, script)
+    plan = make_plan(assertions=("SELECT good FROM public.state",))
+    bundle = rehearse(plan, database, twin)
+    apply_all(plan, database, bundle)
+    ends = "CREATE OR REPLACE FUNCTION public.watched() RETURNS bool LANGUAGE sql AS 'SELECT 1 / 0 = 1'"
+    query(database, ends)
+    with pytest.raises(
+        VerifyFailed, match="assertions: not asked, because the schema is not what was rehearsed"
+    ) as caught:
+        verify_it(plan, database, bundle)
+    assert "division by zero" not in str(caught.value)
+    query(database, ends.replace("1 / 0 = 1", "true"))
+    verify_it(plan, database, bundle)
+
+
 def test_a_lock_in_the_way_is_no_verdict(database: Endpoint) -> None:
     """Else somebody's lock of two seconds would have a good migration undone."""
     plan = make_plan(assertions=("SELECT count(*) = 0 FROM thing",))
