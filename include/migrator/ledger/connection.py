@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
-from migrator.database import queries, session
+from migrator.database import locking, queries, session
 from migrator.database.session import Connection, Endpoint
-from migrator.errors import ConnectionLost
+from migrator.errors import ConnectionLost, LockNotAvailable
 from migrator.ledger.version import SCHEMA
 
 LOCK_TIMEOUT_MS = 10_000
@@ -96,7 +96,7 @@ class LedgerConnection:
         :param detail: JSON, which comes back as PostgreSQL prints it.
         """
         if connection is self._connection:
-            self.fetch(connection, "take_turn", key=self.key("write"))
+            self._queue(connection, "take_turn")
         return self.fetch(connection, "take_head", detail=detail)
 
     @contextmanager
@@ -106,7 +106,7 @@ class LedgerConnection:
 
         :raises LockNotAvailable: another writer has not ended in time.
         """
-        self.fetch(self.connection, "keep_turn", key=self.key("write"))
+        self._queue(self.connection, "keep_turn")
         kept = self.connection
         try:
             yield
@@ -114,6 +114,19 @@ class LedgerConnection:
             with suppress(ConnectionLost):  # then the server has given it to the next one
                 if not kept.closed:
                     self.fetch(kept, "pass_turn", key=self.key("write"))
+
+    def _queue(self, connection: Connection, name: str) -> None:
+        """:raises LockNotAvailable: names who has the turn. Anybody may take an advisory lock: it may be no writer."""
+        try:
+            self.fetch(connection, name, key=self.key("write"))
+        except LockNotAvailable as exc:
+            with session.connect(self.endpoint, purpose="observe") as looking:
+                holder = locking.holder_of(looking, self.key("write"))
+            raise LockNotAvailable(
+                f"another session keeps the ledger's writers waiting: {holder or 'it let go just now'}; see what it"
+                " does, and end it when it is not the engine's",
+                **exc.fields,
+            ) from exc
 
     def _begin(self, stack: ExitStack) -> Connection:
         try:

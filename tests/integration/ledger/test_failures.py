@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import HeldByOther, NeedsHuman, StatementFailed
+from migrator.errors import HeldByOther, LockNotAvailable, NeedsHuman, StatementFailed
 from migrator.ledger.ledger import Ledger
 from tests.factories import plan_from_sql
 from tests.integration.ledger.history import events_of, kinds_of, problems_of
@@ -143,3 +143,17 @@ def test_text_that_postgresql_cannot_store(database: Endpoint) -> None:
         assert event.actor == "nul\ufffd"
         assert event.detail == {"a\ufffd": "b?", "é": ["ü\ufffd"]}
         assert ledger.verify_chain() == ()
+
+
+def test_who_keeps_the_writers_waiting_is_named(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any session may take an advisory lock: nothing is applied meanwhile, and whoever is on call knows whose it is."""
+    monkeypatch.setattr("migrator.ledger.connection.LOCK_TIMEOUT_MS", 200)
+    plan = plan_from_sql("CREATE TABLE t (id int)")
+    with Ledger(database) as ledger, psycopg.connect(database.conninfo, application_name="nosy") as somebody:
+        ledger.install()
+        somebody.execute("SELECT pg_advisory_lock(%s)", (ledger.key("write"),))
+        pid = somebody.info.backend_pid
+        with pytest.raises(LockNotAvailable, match=rf'keeps the ledger.s writers waiting: "nosy" .pid {pid},'):
+            ledger.append_event("note", version=None, run=run_of(plan), detail={})
+        with pytest.raises(LockNotAvailable, match="nosy"), ledger.turn():
+            pass
