@@ -58,7 +58,8 @@ def piece(analysis: Analysis, look: Look) -> str:
     for entry in findings[:SHOWN_FINDINGS]:
         lines += ["", *_finding(entry, look)]
     if len(findings) > SHOWN_FINDINGS:
-        lines += ["", f"and {len(findings) - SHOWN_FINDINGS:,} more findings, all of them in --format json"]
+        more = wording.count(len(findings) - SHOWN_FINDINGS, "more finding")
+        lines += ["", f"and {more}, all of them in --format json"]
     lines += [*_foot(analysis, look)]
     return "\n".join(lines) + "\n"
 
@@ -75,11 +76,11 @@ def _head(analysis: Analysis, look: Look) -> Iterator[str]:
     version = f"PostgreSQL {summary.server_version}" + ("" if summary.connected else " (assumed)")
     forwards, others = len(analysis.statements), summary.coverage.statements - len(analysis.statements)
     more = f" ({others} more in the rollback script and the assertions)" if others > 0 else ""
-    yield look.paint(f"  {wording.count(forwards, 'statement')} {how}, {version}{more}", "faint")
+    yield from _wrapped(f"{wording.count(forwards, 'statement')} {how}, {version}{more}", look, indent=2, style="faint")
     for reason in summary.reasons[:SHOWN_REASONS]:
         yield from _wrapped(f"because {reason}", look, indent=2, style="faint")
-    if len(summary.reasons) > SHOWN_REASONS:
-        yield look.paint(f"  and {len(summary.reasons) - SHOWN_REASONS} more reasons", "faint")
+    if (unsaid := len(summary.reasons) - SHOWN_REASONS) > 0:
+        yield look.paint(f"  and {wording.count(unsaid, 'more reason')}", "faint")
 
 
 def _statement(statement: StatementEntry, look: Look) -> Iterator[str]:
