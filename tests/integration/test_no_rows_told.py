@@ -24,8 +24,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_migrator.operators.verify import PgMigrationVerifyOperator
 from migrator import cli, documents
 from migrator.backups import programs
+from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
-from migrator.database.told import tell
+from migrator.database.told import message_words, names_known, tell
+from migrator.database.vocabulary import vocabulary
 from migrator.database.withheld import Keeper, LocalFile, kept_by
 from migrator.embedded.server import Server
 from migrator.errors import DryRunFailed, LockNotAvailable, MigratorError, ProgramFailed, StatementFailed
@@ -280,6 +282,55 @@ def test_what_names_only_objects_is_told_as_the_server_says_it(each_database: Ma
             found, message = tell(caught.value.diag, written=sql), caught.value.diag.message_primary or ""
             assert found.text.startswith(says), sql
             assert found.text.startswith(message), sql
+            with names_known(vocabulary(plan_from_sql(sql), Schema({"text": {"script": ROWS}})).knows):
+                assert tell(caught.value.diag, written=sql) == found, (
+                    "its words are the server's, its names are written"
+                )
+
+
+def words_of_messages(program: Path) -> set[str]:
+    """Of the texts in a program that look like a sentence, as message_words.txt was made from those of 14 to 18."""
+    texts = (found.decode() for found in re.findall(rb"[\x20-\x7e\n\t]{6,}", program.read_bytes()))
+    sentences = (text for text in texts if " " in text and not re.search(r"[{};=]{2,}|::|\(\)", text))
+    return {word.lower() for text in sentences for word in re.findall(r"(?<![%\w\\])[A-Za-z][a-z]+(?!\w)", text)}
+
+
+def test_the_words_of_the_servers_messages_are_known(each_server: Server) -> None:
+    """A few more or less are in each build."""
+    found = words_of_messages(each_server.programs.path("postgres"))
+    assert len(found) > 3000
+    assert len(found - message_words()) < len(found) / 100
+
+
+PLAIN = {
+    "SELECT 'a'::{0} + 1": "operator does not exist: … + integer",
+    "SELECT {0}('x'::text)": "invalid input value for enum …",
+    "SELECT {0}(1, 2)": "function …, integer) does not exist",
+    "SELECT t.{0} FROM users AS t": "column … does not exist",
+    "SELECT 'a'::{0}::int": "cannot cast type … to integer",
+    "SELECT 'b'::{0}": "",
+    "ALTER TYPE {0} ADD VALUE 'a'": "",
+    "DROP TYPE {0}": "cannot drop type … because other objects depend on it",
+    "ALTER TABLE lone_{0} ADD a int, ADD a int": "",
+    "SELECT nextval('{0}')": "",
+    "DROP VIEW lone_{0}": '"…" is not a view',
+}
+
+
+def test_plain_names_that_nobody_has_written_are_not_told(make_database: MakeDatabase) -> None:
+    """What the server quotes or not: a row's content may be a word like any other."""
+    name = "xqzzy"
+    script = f"{ROWS} CREATE TYPE {name} AS ENUM ('a'); CREATE TABLE lone_{name} (x {name});"
+    endpoint = make_database("plain", script=script)
+    known = vocabulary(plan_from_sql("SELECT 1"), Schema({"text": {"script": ROWS}})).knows
+    with psycopg.connect(endpoint.conninfo, autocommit=True) as conn, names_known(known):
+        for sql, says in PLAIN.items():
+            with pytest.raises(psycopg.Error) as caught:
+                conn.execute(sql.format(name).encode())
+            found = tell(caught.value.diag, written="")
+            assert name not in found.text, sql
+            assert says in found.text, sql
+            assert found.kept is not None
 
 
 def test_the_columns_of_a_constraint_are_told(make_database: MakeDatabase) -> None:
@@ -372,6 +423,21 @@ def fails_on_the_copy(sql: str, copies: Endpoint, told: Told) -> None:
         "CREATE SCHEMA %1$I; CREATE TABLE %1$I.t (id int UNIQUE); INSERT INTO %1$I.t VALUES (1), (1)",
         "CREATE FUNCTION %1$I() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1 / 0; END'; SELECT %1$I()",
         "CREATE TABLE %1$I (); CREATE TABLE IF NOT EXISTS %1$I (); SELECT 1 / 0",
+        "CREATE TABLE %1$I (); REVOKE ALL ON %1$I FROM CURRENT_USER; SELECT FROM %1$I",
+        "CREATE TABLE %1$I (a int); CREATE VIEW v AS SELECT a FROM %1$I; DROP TABLE %1$I",
+        "CREATE TABLE %1$I (a int); CREATE VIEW v AS SELECT a FROM %1$I; ALTER TABLE %1$I ALTER a TYPE bigint",
+        "CREATE DOMAIN %1$I AS int; CREATE TABLE t (a %1$I); DROP DOMAIN %1$I",
+        "CREATE SCHEMA %1$I; CREATE TABLE %1$I.t (); DROP SCHEMA %1$I",
+        "CREATE SEQUENCE %1$I MAXVALUE 1; SELECT nextval(quote_ident(%1$L)), nextval(quote_ident(%1$L))",
+        "CREATE TYPE %1$I AS ENUM (''a''); SELECT ''b''::%1$I",
+        "CREATE TYPE t AS ENUM (%1$L); ALTER TYPE t ADD VALUE %1$L",
+        "CREATE TABLE %1$I (a int PRIMARY KEY); INSERT INTO %1$I VALUES (1), (1)",
+        "CREATE TABLE %1$I (a int) PARTITION BY RANGE (a); INSERT INTO %1$I VALUES (1)",
+        "CREATE FUNCTION %1$I(int) RETURNS int LANGUAGE sql AS ''SELECT 1''; SELECT %1$I(''x''::text)",
+        "CREATE TABLE t (a int, CONSTRAINT %1$I EXCLUDE USING btree (a WITH =)); INSERT INTO t VALUES (1), (1)",
+        "CREATE TRIGGER %1$I BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION nothing()",
+        "CREATE TABLE %1$I (LIKE users); ALTER TABLE %1$I INHERIT %1$I",
+        "COMMENT ON TABLE users IS %1$L; ALTER TABLE users DROP CONSTRAINT %1$I",
     ],
 )
 def test_names_made_of_rows(statement: str, copies: Endpoint, told: Told) -> None:

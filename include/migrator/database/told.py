@@ -8,10 +8,12 @@ when they stand in the migration's own text, which is in git. So is a text that 
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import resources
 
 import psycopg
 from psycopg.errors import Diagnostic
@@ -72,7 +74,11 @@ _VOCABULARY = frozenset(
 """Of the templates in which every argument stands in quotation marks."""
 _SIGNATURE = re.compile(r"\w+ ([^\s(]+)\(")
 """`function public.f(integer) does not exist`: the types are the catalog's own."""
-_FUNCTION = re.compile(r'function "?([^\s("]+)')
+_CHUNK = re.compile(r'[^\s"]+')
+"""What stands together outside of quotation marks; names in them are looked at as a whole first."""
+_EDGES = re.compile(r"([^\w…]*).*?([^\w…]*)")
+_WORD = re.compile(r"\w+")
+_OWN_WORDS = ("deferred", "until", "commit", "inline_code_block", "sql", "pl", "pgsql", "plpgsql")
 _LITERAL = re.compile(r"(?='((?:[^'\n]|'')*)')")
 _KEY = re.compile(r"\((.*?)\)=\(")
 """`Key (a, b)=(1, 2)`: names come before values, and in every language between these brackets
@@ -129,7 +135,7 @@ def _tell(diagnostic: Diagnostic, written: str) -> Told:
     where = frames(diagnostic.context)
     if diagnostic.context and len(where) < len(diagnostic.context.split("\n")):
         whole = False
-    text = "; ".join([text, *extra]) + (f", in {', called in '.join(where)}" if where else "")
+    text = "; ".join([text, *extra]) + _called(where)
     named = _is_of_the_server(diagnostic)
     return Told(text, where, columns, named, None if whole else "\n".join(_all_of(diagnostic)))
 
@@ -208,29 +214,44 @@ def _stands_in(name: str, written: str) -> bool:
     return re.search(rf"(?<!\w){dotted}(?!\w)", written, re.IGNORECASE) is not None
 
 
+def _called(where: Sequence[str]) -> str:
+    return f", in {', called in '.join(where)}" if where else ""
+
+
 def _without_unknown(told: Told, diagnostic: Diagnostic) -> Told:
     known = _KNOWN.get()
     if known is None:
         return told
-    fields = [str(value) for name in NAMES if (value := getattr(diagnostic, name))] if told.named else []
-    listed = [part.strip().strip('"') for part in told.columns.split(",")] if told.columns else []
-    functions = [name for frame in told.where for name in _FUNCTION.findall(frame) if name != "inline_code_block"]
-    unknown = {name for name in (*_QUOTED.findall(told.text), *fields, *listed, *functions) if not known(name)}
-    if not unknown:
+
+    def is_known(word: str, place: bool) -> bool:
+        return word.lower() in message_words() or known(word) or (place and word.isdecimal())
+
+    def hide(text: str, *, place: bool = False) -> str:
+        """:param place: its numbers are lines and statements."""
+
+        def told_chunk(found: re.Match[str]) -> str:
+            """With one unknown word all is hidden that stands with it."""
+            if all(is_known(word, place) for word in _WORD.findall(found[0])):
+                return found[0]
+            before, after = _EDGES.fullmatch(found[0]).groups()  # type: ignore[union-attr]
+            return f"{before}{HIDDEN}{after}"
+
+        text = _QUOTED.sub(lambda found: found[0] if known(found[1]) else f'"{HIDDEN}"', text)
+        return _CHUNK.sub(told_chunk, text)
+
+    where, columns = tuple(hide(frame, place=True) for frame in told.where), hide(told.columns)
+    text = hide(told.text.removesuffix(_called(told.where))) + _called(where)
+    if (text, where, columns) == (told.text, told.where, told.columns):
         return told
+    # The fields of the diagnostic are told one by one elsewhere.
+    return Told(text, where, columns, False, told.kept or "\n".join(_all_of(diagnostic)))
 
-    def hide(text: str) -> str:
-        for name in sorted(unknown, key=len, reverse=True):
-            text = text.replace(name, HIDDEN)
-        return text
 
-    return Told(
-        hide(told.text),
-        tuple(map(hide, told.where)),
-        hide(told.columns),
-        False,  # the fields are told one by one elsewhere
-        told.kept or "\n".join(_all_of(diagnostic)),
-    )
+@functools.cache
+def message_words() -> frozenset[str]:
+    """Of the server's own messages, in lower case, and of ours. The file has what the programs of 14 to 18 hold."""
+    listed = resources.files(__package__).joinpath("message_words.txt").read_text(encoding="utf-8")
+    return frozenset((*listed.split(), *" ".join(SAYS.values()).lower().split(), *_OWN_WORDS))
 
 
 def _as_written(diagnostic: Diagnostic, written: str) -> str | None:
