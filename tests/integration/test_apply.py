@@ -33,7 +33,6 @@ from migrator.errors import (
     StatementFailed,
 )
 from migrator.evidence import EvidenceBundle, Verdict
-from migrator.gates.asked import Asked
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan, Risk
 from migrator.run import RunContext
@@ -118,7 +117,7 @@ def answer(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint, who: str, tar
         review.record(
             ledger,
             plan,
-            Asked.of(plan, bundle),
+            bundle.digest,
             target=target,
             responder=who,
             decision=said,

@@ -141,7 +141,7 @@ def _of_row(kept: Stored, row: LedgerMigration, ledger: Ledger) -> Stored:
     if kept.evidence is None:
         return kept
     problems = list(evidence_problems(plan, kept.evidence))
-    if not reviews.seen(kept.evidence, plan, ledger):
+    if not reviews.seen(kept.evidence.digest, plan, ledger):
         problems.append("it is not what the reviewers have seen")
     if problems:
         raise NeedsHuman(f"the stored evidence of run {row.run_id!r} cannot be used: {'; '.join(problems)}")

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from migrator.documents import StrEnum
 from migrator.errors import ReviewMissing
 from migrator.gates import emergency
-from migrator.gates.asked import Answered, Asked
 from migrator.gates.authors import WORDS, authorship, everyone, person
 from migrator.plan import Finding, Plan, Severity
 from migrator.steps.kinds import irreversible
 from migrator.targets.targets import OrderPolicy, Target
 
 if TYPE_CHECKING:
-    from migrator.evidence import EvidenceBundle
     from migrator.ledger.ledger import Ledger
 
 
@@ -38,9 +36,13 @@ class Answer(StrEnum):
 R = TypeVar("R", bound="Review")
 
 
-class Review(Answered, Protocol):
+class Review(Protocol):
     """The part of a ledger row that decides."""
 
+    @property
+    def plan_digest(self) -> str: ...
+    @property
+    def evidence_digest(self) -> str: ...
     @property
     def reviewer(self) -> str: ...
     @property
@@ -82,7 +84,7 @@ def required(target: Target, plan: Plan) -> int:
 
 def judge(
     plan: Plan,
-    asked: Asked,
+    bundle_digest: str,
     *,
     responder: str,
     email: str | None,
@@ -101,17 +103,17 @@ def judge(
         return Judgement(Answer.REFUSED, f"{responder!r} {words}; another person has to review")
     if decision != Answer.APPROVED:
         return Judgement(Answer.REJECTED, f"{responder!r} rejected the migration")
-    for review in approvals(earlier, asked, now=now):
+    for review in approvals(earlier, plan.digest, bundle_digest, now=now):
         if _same_person(review, responder, email):
             return Judgement(Answer.REFUSED, f"{responder!r} has approved this already; a second person is needed")
     return Judgement(Answer.APPROVED, f"{responder!r} approved the plan and its evidence")
 
 
-def current(reviews: Iterable[R], asked: Asked) -> tuple[R, ...]:
-    """The last word of each person about this; reviews come oldest first."""
+def current(reviews: Iterable[R], plan_digest: str, evidence_digest: str) -> tuple[R, ...]:
+    """The last word of each person about this very plan and evidence; reviews come oldest first."""
     last: dict[str, R] = {}
     for review in reviews:
-        if not asked.is_answered_by(review):
+        if (review.plan_digest, review.evidence_digest) != (plan_digest, evidence_digest):
             continue
         if review.decision in (Answer.APPROVED, Answer.REJECTED):
             last[person(review.reviewer_email)] = review
@@ -132,14 +134,18 @@ def too_few(target: Target, plan: Plan, may_approve: int) -> Finding | None:
     )
 
 
-def approvals(reviews: Iterable[R], asked: Asked, *, now: datetime) -> tuple[R, ...]:
+def approvals(reviews: Iterable[R], plan_digest: str, evidence_digest: str, *, now: datetime) -> tuple[R, ...]:
     """Those of `current` that approve and have not expired."""
     return tuple(
-        review for review in current(reviews, asked) if review.decision == Answer.APPROVED and not _expired(review, now)
+        review
+        for review in current(reviews, plan_digest, evidence_digest)
+        if review.decision == Answer.APPROVED and not _expired(review, now)
     )
 
 
-def problems(plan: Plan, asked: Asked, reviews: Iterable[Review], *, target: Target, now: datetime) -> tuple[str, ...]:
+def problems(
+    plan: Plan, evidence_digest: str, reviews: Iterable[Review], *, target: Target, now: datetime
+) -> tuple[str, ...]:
     """Why the reviews do not cover this plan and evidence; empty when they do. Pure.
 
     Judged anew each time: a reviewer who has left the target's list since does not count any more.
@@ -150,7 +156,7 @@ def problems(plan: Plan, asked: Asked, reviews: Iterable[Review], *, target: Tar
     everything = tuple(reviews)
     found: list[str] = []
     approvers: set[str] = set()
-    for review in current(everything, asked):
+    for review in current(everything, plan.digest, evidence_digest):
         who = review.reviewer
         listed = target.reviewers.get(who)
         if review.decision == Answer.REJECTED:
@@ -174,21 +180,21 @@ def problems(plan: Plan, asked: Asked, reviews: Iterable[Review], *, target: Tar
     return (need, *found)
 
 
-def require(ledger: Ledger, plan: Plan, asked: Asked, target: Target, now: datetime) -> None:
-    """Stop unless the ledger holds enough valid reviews of what was asked.
+def require(ledger: Ledger, plan: Plan, evidence_digest: str | None, target: Target, now: datetime) -> None:
+    """Stop unless the ledger holds enough valid reviews of this very plan and evidence.
 
     :raises ReviewMissing: with every reason.
     """
     if required(target, plan) == 0:
         return
-    if asked.evidence is None:
+    if evidence_digest is None:
         raise ReviewMissing(
             f"target {target.name!r} wants reviews of {plan.version!r}, and there is no evidence that anybody could"
             " have reviewed; run the whole pipeline",
             reasons=("no evidence",),
         )
     reviews = ledger.reviews(plan.version) if ledger.exists() else ()
-    reasons = problems(plan, asked, reviews, target=target, now=now)
+    reasons = problems(plan, evidence_digest, reviews, target=target, now=now)
     if reasons:
         raise ReviewMissing(
             f"{plan.version!r} is not covered by reviews: {'; '.join(reasons)}. clear the review tasks with Downstream",
@@ -204,13 +210,11 @@ def _same_person(review: Review, responder: str, email: str) -> bool:
     return person(review.reviewer_email) == person(email) or person(review.reviewer) == person(responder)
 
 
-def seen(bundle: EvidenceBundle, plan: Plan, ledger: Ledger) -> bool:
+def seen(evidence_digest: str, plan: Plan, ledger: Ledger) -> bool:
     """Whether the approvals of this plan, if there are any, were given on this evidence."""
-    asked = Asked.of(plan, bundle)
-    approvals = [
-        review
-        for review in ledger.reviews(plan.version)
+    approvals = {
+        review.evidence_digest
+        for review in ledger.reviews(plan.version, plan_digest=plan.digest)
         if review.decision == Answer.APPROVED
-        and (review.plan_digest == plan.digest or review.substance == asked.substance)
-    ]
-    return not approvals or any(asked.is_answered_by(review) for review in approvals)
+    }
+    return not approvals or evidence_digest in approvals

@@ -10,18 +10,12 @@ from typing import Any
 from migrator.ledger import chain
 from migrator.ledger.rows import LedgerReview
 
-ALONG = ("substance", "seconds")
 COVERED = ("plan_digest", "evidence_digest", "reviewer", "reviewer_email", "decision", "reason")
 
 
 def detail_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the event says about a review: every column that a gate decides on."""
     return {**{name: given[name] for name in COVERED}, "expires_at": _moment(given["expires_at"])}
-
-
-def told_along(substance: str | None, seconds: float) -> dict[str, Any]:
-    """What only the event tells: which other plan and evidence the answer is about as well (`gates.asked`)."""
-    return {"substance": substance, "seconds": seconds} if substance is not None else {}
 
 
 def problems(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -49,10 +43,7 @@ def lost(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def review_of(row: Mapping[str, Any]) -> LedgerReview:
-    """A row that `problems` has nothing against."""
-    along = {name: row["event_detail"].get(name) for name in ALONG}
-    columns = {item.name: row[item.name] for item in fields(LedgerReview) if item.name not in along}
-    return LedgerReview(**columns, **along)
+    return LedgerReview(**{item.name: row[item.name] for item in fields(LedgerReview)})
 
 
 def _linked(row: Mapping[str, Any]) -> bool:

@@ -114,9 +114,6 @@ class LedgerReview:
     expires_at: datetime | None
     run_id: str
     event_id: int
-    substance: str | None = None
-    seconds: float | None = None
-    """See `gates.asked`; None in what an older engine has written."""
 
 
 @dataclass(frozen=True)

@@ -202,19 +202,15 @@ class LedgerWriter(GuardedLedger):
         *,
         version: str,
         plan_digest: str,
-        evidence_digest: str | None,
+        evidence_digest: str,
         reviewer: str,
         reviewer_email: str,
         decision: str,
         reason: str,
         expires_at: datetime | None,
         run: RunContext,
-        substance: str | None = None,
-        seconds: float = 0.0,
     ) -> None:
         """A person's answer, bound to what was shown. Append-only: a change of mind is another row.
-
-        :param substance, seconds: see `gates.asked`.
 
         :raises LedgerTampered: something lies in wait for it.
         """
@@ -229,8 +225,7 @@ class LedgerWriter(GuardedLedger):
         }
         self.require_shape()
         with self.transaction() as connection:
-            detail = {**review_backing.detail_of(fields), **review_backing.told_along(substance, seconds)}
-            event, at = self._event(connection, "review", version, run, detail)
+            event, at = self._event(connection, "review", version, run, review_backing.detail_of(fields))
             self.execute(
                 connection,
                 "insert_review",

@@ -80,7 +80,7 @@ def covered(plan: Plan, bundle: EvidenceBundle) -> str:
     return (
         "---\n\nAn answer covers exactly this:\n\n"
         f"- plan `{plan.digest}`\n- evidence `{bundle.digest}`\n\n"
-        "A changed file or plan, or evidence that says something else, makes it void.\n"
+        "A changed file, plan or evidence makes it void.\n"
     )
 
 

@@ -19,7 +19,6 @@ from migrator.database.vocabulary import vocabulary
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
 from migrator.gates import ahead, clock, emergency, origin, reviews
-from migrator.gates.asked import Asked
 from migrator.gates.clear_way import applied_already, require_clear_way, require_dependencies
 from migrator.gates.drift import Start, require_no_drift, require_same_code
 from migrator.gates.evidence import evidence_problems, remaining_seconds
@@ -79,7 +78,7 @@ def run_step(
         ledger.check()
         ledger.require_intact()
         rows = ledger.migrations()
-        asked = Asked.of(plan, evidence) if evidence is not None else Asked(plan.digest, evidence_digest)
+        digest = evidence.digest if evidence is not None else evidence_digest
         before = Start.of(evidence.snapshot).schema if evidence is not None else None
 
         def window(phase: Phase) -> str | None:
@@ -87,11 +86,11 @@ def run_step(
 
         def between(phase: Phase) -> None:
             """What may have changed while the phase before it ran."""
-            reviews.require(ledger, plan, asked, target, run.clock())
+            reviews.require(ledger, plan, digest, target, run.clock())
             _tell_lifted(window(phase), step, ctx)
 
         if not _is_done(step, plan, rows, ledger, run):
-            above = _gates(step, ctx, rows, target=target, asked=asked, migration=migration)
+            above = _gates(step, ctx, rows, target=target, evidence_digest=digest, migration=migration)
             lifted = window(execution.next_phase(step, ctx))
             if evidence is not None:
                 _drift(step, ctx, evidence)
@@ -150,7 +149,7 @@ def _gates(
     rows: Sequence[LedgerMigration],
     *,
     target: Target,
-    asked: Asked,
+    evidence_digest: str | None,
     migration: Migration | None,
 ) -> tuple[str, ...]:
     """Returns the higher versions that are there, where the policy lets this one pass all the same."""
@@ -160,7 +159,7 @@ def _gates(
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)
         origin.require(plan, migration)
-    reviews.require(ledger, plan, asked, target, ctx.run.clock())
+    reviews.require(ledger, plan, evidence_digest, target, ctx.run.clock())
     ahead.require(plan, rows)
     require_dependencies(plan, rows, target)
     above = out_of_order.require(plan, rows, target)

@@ -27,7 +27,6 @@ from migrator.errors import (
 )
 from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import ahead, clear_way, clock, origin, reviews
-from migrator.gates.asked import Asked
 from migrator.gates.drift import require_no_drift
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.window import decide_window
@@ -197,7 +196,7 @@ def _holder(plan: Plan, ledger: Ledger, there: bool, run: RunContext) -> str:
 
 
 def _reviews(plan: Plan, bundle: EvidenceBundle, ledger: Ledger, target: Target, run: RunContext) -> str:
-    reviews.require(ledger, plan, Asked.of(plan, bundle), target, run.clock())
+    reviews.require(ledger, plan, bundle.digest, target, run.clock())
     wanted = reviews.required(target, plan)
     return f"{wanted} wanted for risk {plan.risk.value!r}, and there" if wanted else "none wanted"
 

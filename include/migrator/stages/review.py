@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrator.errors import ReviewRefused
-from migrator.gates.asked import Asked
 from migrator.gates.reviews import Answer, Judgement, judge
 from migrator.plan import Plan
 from migrator.reports.review_card import card, covered
@@ -25,7 +24,7 @@ __all__ = ["card", "covered", "record"]
 def record(
     ledger: Ledger,
     plan: Plan,
-    asked: Asked,
+    evidence_digest: str,
     *,
     target: Target,
     responder: str,
@@ -43,19 +42,17 @@ def record(
     email = target.reviewers.get(responder)
     judgement = judge(
         plan,
-        asked,
+        evidence_digest,
         responder=responder,
         email=email,
         decision=decision,
-        earlier=ledger.reviews(plan.version),
+        earlier=ledger.reviews(plan.version, plan_digest=plan.digest),
         now=now,
     )
     ledger.record_review(
         version=plan.version,
-        plan_digest=asked.plan,
-        evidence_digest=asked.evidence,
-        substance=asked.substance,
-        seconds=asked.seconds,
+        plan_digest=plan.digest,
+        evidence_digest=evidence_digest,
         reviewer=responder,
         reviewer_email=email or "",
         decision=judgement.decision.value,

@@ -181,7 +181,7 @@ class MigrationTask:
                 restore=store.found("restore_test", RestoreEvidence),
                 dry_run=store.found("dry_run", DryRunEvidence),
             )
-            if not reviews.seen(kept, plan, ledger):
+            if not reviews.seen(kept.digest, plan, ledger):
                 raise NeedsHuman("the evidence that this run keeps is not what the reviewers have seen") from exc
             return kept
 

@@ -21,7 +21,6 @@ from airflow_migrator.operators.base import MigrationTask
 from airflow_migrator.params import REHEARSAL
 from migrator.errors import NeedsHuman
 from migrator.gates import reviews
-from migrator.gates.asked import Asked
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.shown import Shown, asked_again, difference, refuse
 from migrator.gates.window import decide_window
@@ -131,7 +130,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
         run_id = context["dag_run"].run_id
         with hook.ledger() as ledger:
             found, events = (ledger.reviews(self.version), ledger.events(self.version)) if ledger.exists() else ((), ())
-        given = reviews.approvals(found, Asked.of(plan, bundle), now=system_clock())
+        given = reviews.approvals(found, plan.digest, bundle.digest, now=system_clock())
         before = [one for one in found if one.run_id == run_id and one.decision == reviews.Answer.APPROVED]
         if before and len(given) < self.number - 1:
             raise NeedsHuman(
@@ -176,7 +175,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
                 judgement = review.record(
                     ledger,
                     plan,
-                    Asked.of(plan, bundle),
+                    bundle.digest,
                     target=target,
                     responder=reviewer,
                     decision="approved" if answer["chosen_options"] == [APPROVE] else "rejected",

@@ -174,10 +174,7 @@ def _result(task: TaskFacts) -> str:
             f"applied to the copy in {seconds(left.get('seconds', 0))}{back}, {size(left.get('wal_bytes', 0))} of WAL"
         )
     if task.stage == "review":
-        if left.get("asked"):
-            return f"{left.get('decision')} by {left.get('reviewer')}"
-        given = ", ".join(map(str, left.get("approved_by") or ()))
-        return f"not asked: approved by {given}" if given else "not asked"
+        return f"{left.get('decision')} by {left.get('reviewer')}" if left.get("asked") else "not asked"
     if task.stage == "preflight":
         return f"{count(int(left.get('checks', 0)), 'check')} passed"
     if task.stage == "apply":

@@ -14,7 +14,6 @@ from migrator.catalogue import content, seal
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.catalogue.migration import Migration
 from migrator.errors import AuthorsUnknown, Refused
-from migrator.gates.asked import Asked
 from migrator.gates.authors import approvers, authorship, beside_the_declared, everyone, person
 from migrator.gates.reviews import TOO_FEW, judge
 from migrator.plan import Author, Plan, Risk, Source
@@ -155,9 +154,8 @@ BOB_COMMITTED = Author("Robert <robert@home.example>", Source.SEALED, "bob", "bo
 )
 def test_no_author_may_approve(plan: Plan, responder: str, words: str) -> None:
     assert authorship(plan, responder, PEOPLE[responder]) == words
-    asked = Asked(plan.digest, "sha256:e")
     judgement = judge(
-        plan, asked, responder=responder, email=PEOPLE[responder], decision="approved", earlier=(), now=NOW
+        plan, "sha256:e", responder=responder, email=PEOPLE[responder], decision="approved", earlier=(), now=NOW
     )
     assert judgement.accepted is (words == "")
     assert words in judgement.reason

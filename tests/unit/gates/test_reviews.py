@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from migrator.gates import reviews
-from migrator.gates.asked import Asked
 from migrator.plan import Author, Plan, Risk, Source
 from migrator.targets.targets import OrderPolicy, Target
 from tests.factories import NOW, make_plan
@@ -28,8 +27,6 @@ class Answer:
     plan_digest: str = PLAN.digest
     evidence_digest: str = EVIDENCE
     expires_at: datetime | None = NOW + timedelta(days=7)
-    substance: str | None = None
-    seconds: float | None = None
 
 
 ANN, BOB = Answer(), Answer("bob", "bob@example.com")
@@ -42,9 +39,7 @@ def target(wanted: int = 2, **over: Any) -> Target:
 
 
 def found(*answers: Answer, wanted: int = 2, plan: Plan = PLAN, now: datetime = NOW, **over: Any) -> str:
-    return "; ".join(
-        reviews.problems(plan, Asked(plan.digest, EVIDENCE), answers, target=target(wanted, **over), now=now)
-    )
+    return "; ".join(reviews.problems(plan, EVIDENCE, answers, target=target(wanted, **over), now=now))
 
 
 def test_enough_different_people() -> None:
@@ -137,7 +132,7 @@ def test_judgement_of_one_answer(
 ) -> None:
     judgement = reviews.judge(
         PLAN,
-        Asked(PLAN.digest, EVIDENCE),
+        EVIDENCE,
         responder=responder,
         email=email,
         decision=decision,
