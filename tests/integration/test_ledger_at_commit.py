@@ -180,3 +180,42 @@ def forged(who: str, plan: Plan, bundle: EvidenceBundle) -> str:
         .replace("$do$", "$e$")
         .replace("END $e$", "END $e$;")
     )
+
+
+ENDS_THE_LEDGERS_SESSIONS = (
+    "PERFORM pg_terminate_backend(pid, 3000) FROM pg_stat_activity"
+    " WHERE application_name = 'migration ' || 'led' || 'ger' AND datname = current_database();"
+)
+
+
+def test_who_ends_the_ledgers_sessions_at_commit_is_found_all_the_same(database: Endpoint) -> None:
+    """With them ends the turn, and whoever forges may lock what the engine would write to."""
+    history(database)
+    next_one = plan_from_sql("CREATE TABLE evil (id int);", "DROP TABLE evil;", version="003_evil")
+    before = read_schema(database)
+    bundle = make_bundle(next_one, before, before)
+    locks = "LOCK TABLE migrator.ledger_identity IN EXCLUSIVE MODE; PERFORM pg_advisory_lock(1);"
+    text = "".join(forged(who, next_one, bundle) for who in ("ann", "bob"))
+    plan = by_deferral(f"DO $k$ BEGIN {ENDS_THE_LEDGERS_SESSIONS} {locks} END $k$; {text}", lock_timeout_ms=300)
+    with pytest.raises(LedgerTampered, match="its COMMIT has written to"):
+        apply_all(plan, database, deadline_seconds=1)
+    with pytest.raises(LedgerTampered, match="nobody has answered for it"):
+        apply_all(plan, database, deadline_seconds=1)
+    with pytest.raises(MigratorError):
+        apply_all(next_one, database, bundle, target=make_target(**REVIEWED))
+    assert query(database, "SELECT to_regclass('evil')") == [(None,)]
+
+
+def test_a_procedure_that_ends_what_keeps_others_from_the_ledger(database: Endpoint) -> None:
+    history(database)
+    next_one = plan_from_sql("CREATE TABLE evil (id int);", "DROP TABLE evil;", version="003_evil")
+    bundle = make_bundle(next_one, before := read_schema(database), before)
+    text = "".join(forged(who, next_one, bundle) for who in ("ann", "bob"))
+    plan = by_procedure(f"DO $k$ BEGIN {ENDS_THE_LEDGERS_SESSIONS} END $k$; {text}", lock_timeout_ms=300)
+    with pytest.raises(LedgerTampered, match="was ended while its procedure ran"):
+        apply_all(plan, database, deadline_seconds=1)
+    with pytest.raises(LedgerTampered, match="nobody has answered for it"):
+        apply_all(plan, database, deadline_seconds=1)
+    with pytest.raises(MigratorError):
+        apply_all(next_one, database, bundle, target=make_target(**REVIEWED))
+    assert query(database, "SELECT to_regclass('evil')") == [(None,)]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
 
-from migrator.database import locking, queries, session
+from migrator.database import queries, session
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import ConnectionLost, LockNotAvailable
 from migrator.ledger.version import SCHEMA
@@ -35,6 +35,7 @@ class LedgerConnection:
         self.purpose = purpose
         self.schema = schema
         self._connection: Connection | None = None
+        self._has_turn = False
 
     def __enter__(self: Self) -> Self:
         return self
@@ -95,36 +96,42 @@ class LedgerConnection:
 
         :param detail: JSON, which comes back as PostgreSQL prints it.
         """
-        if connection is self._connection:
-            self._queue(connection, "take_turn")
+        if connection is self._connection and not self._has_turn:
+            self._take_turn(connection)
         return self.fetch(connection, "take_head", detail=detail)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Nobody else writes until this ends, nor has a transaction number to write with: whatever the ledger holds by
-        then of transactions that begin meanwhile, no other engine has written.
+        then of transactions that begin meanwhile, no other engine has written. It is kept by a session of its own,
+        which has a transaction open and no snapshot.
 
         :raises LockNotAvailable: another writer has not ended in time.
         """
-        self._queue(self.connection, "keep_turn")
-        kept = self.connection
+        keeping = session.connect(self.endpoint, purpose="ledger", lock_timeout_ms=LOCK_TIMEOUT_MS)
         try:
+            with session.translated():
+                keeping.execute("BEGIN")
+            self._take_turn(keeping)
+            self._has_turn = True
             yield
         finally:
-            with suppress(ConnectionLost):  # then the server has given it to the next one
-                if not kept.closed:
-                    self.fetch(kept, "pass_turn", key=self.key("write"))
+            self._has_turn = False
+            keeping.close()
 
-    def _queue(self, connection: Connection, name: str) -> None:
-        """:raises LockNotAvailable: names who has the turn. Anybody may take an advisory lock: it may be no writer."""
+    def _take_turn(self, connection: Connection) -> None:
+        """:raises LockNotAvailable: names who has the turn."""
         try:
-            self.fetch(connection, name, key=self.key("write"))
+            self.execute(connection, "take_turn")
         except LockNotAvailable as exc:
             with session.connect(self.endpoint, purpose="observe") as looking:
-                holder = locking.holder_of(looking, self.key("write"))
+                found = self.fetch(looking, "turn_holder", schema=self.schema)
+            holder = (
+                "{application_name} (pid {pid}, user {user_name})".format(**found[0]) if found else "it let go just now"
+            )
             raise LockNotAvailable(
-                f"another session keeps the ledger's writers waiting: {holder or 'it let go just now'}; see what it"
-                " does, and end it when it is not the engine's",
+                f"another session keeps the ledger's writers waiting: {holder}; see what it does, and end it when it is"
+                " not the engine's",
                 **exc.fields,
             ) from exc
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psycopg
+
 from migrator.database import session
 from migrator.database.session import Connection
 from migrator.errors import LedgerTampered
@@ -78,6 +80,17 @@ class GuardedLedger(LedgerReader):
                 found = self._unlike_before(connection)
         else:
             found = self._of_transaction(on) or self._unlike_before(on)
+        self._refuse(found, on)
+
+    def require_unlocked(self, on: Connection) -> None:
+        """Before the turn is waited for: an open transaction that has locked the ledger, or dropped it, would keep us
+        waiting for it.
+
+        :raises LedgerTampered: it has.
+        """
+        self._refuse(self._of_transaction(on) or self._shape_on(on), on)
+
+    def _refuse(self, found: tuple[str, ...], on: Connection | None) -> None:
         if not found:
             return
         after = "it is rolled back" if on is not None else "what it has committed stays: put the ledger back as it was"
@@ -121,12 +134,35 @@ class GuardedLedger(LedgerReader):
         """Write it down. Of a ledger that only reads: nothing."""
 
     @contextmanager
-    def kept_from_others(self) -> Iterator[None]:
-        """While a procedure runs that commits by itself, nobody writes to the ledger. It would wait, and fail."""
-        with session.connect(self.endpoint, purpose="ledger") as connection, session.translated():
-            connection.execute("BEGIN")
-            self.execute(connection, "keep_from_others")
-            yield
+    def kept_from_others(self, version: str) -> Iterator[None]:
+        """While a procedure of `version` runs that commits by itself, nobody writes to the ledger. It would wait, and
+        fail.
+
+        :raises LedgerTampered: it has ended the session that keeps it so; that is written down.
+        """
+        keeping = session.connect(self.endpoint, purpose="ledger")
+        try:
+            with session.translated():
+                keeping.execute("BEGIN")
+                self.execute(keeping, "keep_from_others")
+            try:
+                yield
+            finally:
+                self._require_kept(keeping, version)
+        finally:
+            keeping.close()
+
+    def _require_kept(self, keeping: Connection, version: str) -> None:
+        try:
+            keeping.execute("SELECT 1")
+        except psycopg.Error:
+            problem = "the session that kept the ledger from others was ended while its procedure ran"
+            self.tampered(version, (problem,))
+            raise LedgerTampered(
+                f"the migration may have reached for its own ledger: {problem}. look what it has committed there, put"
+                f' the ledger back as it was, then say so with "migrator ledger repair {version}"',
+                problems=(problem,),
+            ) from None
 
     def _rows_now(self, connection: Connection, after: int) -> frozenset[Version]:
         rows = self.fetch(connection, "versions", after=after)

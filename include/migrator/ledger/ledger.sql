@@ -123,16 +123,24 @@ LOCK TABLE
 IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: take_turn
--- Writers queue here, where nobody has a transaction number yet. Released at the end of the transaction.
-SELECT pg_catalog.pg_advisory_xact_lock(%(key)s);
+-- Writers queue here, where nobody has a transaction number yet. Of all modes that exclude themselves this one lets rows be
+-- written, and nobody without rights on the table can take it, as anybody can an advisory lock.
+LOCK TABLE {schema}.ledger_identity IN SHARE UPDATE EXCLUSIVE MODE;
 
--- name: keep_turn
--- The same, over the end of transactions: for as long as this session wants it.
-SELECT pg_catalog.pg_advisory_lock(%(key)s);
-
--- name: pass_turn
--- The next writer goes on.
-SELECT pg_catalog.pg_advisory_unlock(%(key)s);
+-- name: turn_holder
+-- Who has the turn.
+SELECT
+    l.pid,
+    a.usename AS user_name,
+    a.application_name
+FROM pg_catalog.pg_locks AS l
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON l.pid = a.pid
+INNER JOIN pg_catalog.pg_class AS c ON l.relation = c.oid
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+WHERE
+    n.nspname = %(schema)s AND c.relname = 'ledger_identity' AND l.granted
+    AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+LIMIT 1;
 
 -- name: take_head
 -- Serialises the writers of events: each holds the head until its own commit. The detail comes back as PostgreSQL prints

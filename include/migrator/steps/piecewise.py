@@ -166,7 +166,7 @@ def _outside_transaction(
             with session.translated(statement=statement, step=step.name):
                 conn.execute(command.encode())
     sent = statement if found is None or found.instead is None else replace(statement, sql=found.instead)
-    with ctx.ledger.kept_from_others() if statement.kind in MAY_COMMIT else nullcontext():
+    with ctx.ledger.kept_from_others(ctx.plan.version) if statement.kind in MAY_COMMIT else nullcontext():
         result = send_alone(sent, step, ctx, conn)
     if found is not None and (found.cleanup or found.instead):
         return replace(result, outcome=StatementOutcome.REPAIRED, note=found.text)

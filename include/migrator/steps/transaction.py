@@ -20,7 +20,8 @@ from migrator.database import naming, session
 from migrator.database.door import send
 from migrator.database.locking import with_lock_retries
 from migrator.database.told import told_and_kept
-from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, StatementFailed
+from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, LockNotAvailable, NeedsHuman, StatementFailed
+from migrator.ledger.guard import Sealed
 from migrator.ledger.rows import STATEMENTS_DONE
 from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
@@ -195,15 +196,32 @@ def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], N
     :raises CommitUnknown: when the connection died before the server's answer.
     """
     try:
+        with session.translated(step=step.name):
+            ctx.ledger.require_unlocked(conn)
         with ctx.ledger.turn():
             with session.translated(step=step.name):
                 write()
             sealed = ctx.ledger.before_commit(conn)
             _commit(conn, step, ctx)
-            ctx.ledger.require_only(sealed, ctx.plan.version)
+            _look_at_the_ledger(sealed, step, ctx)
     except BaseException:
         roll_back(conn)  # what is committed stays
         raise
+
+
+def _look_at_the_ledger(sealed: Sealed, step: Step, ctx: StepContext) -> None:
+    """What keeps us from looking must not pass for a lock that kept the step from happening.
+
+    :raises LedgerTampered: COMMIT has written there. :raises NeedsHuman: nobody could look.
+    """
+    try:
+        ctx.ledger.require_only(sealed, ctx.plan.version)
+    except LockNotAvailable as exc:
+        raise NeedsHuman(
+            f"step {step.name!r} is committed, and nobody could look at what its COMMIT wrote to the ledger: {exc}."
+            " look there, put it back as it was if need be, then say so with"
+            f' "migrator ledger repair {ctx.plan.version}"'
+        ) from exc
 
 
 def _commit(conn: Connection, step: Step, ctx: StepContext) -> None:

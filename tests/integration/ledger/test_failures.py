@@ -146,14 +146,25 @@ def test_text_that_postgresql_cannot_store(database: Endpoint) -> None:
 
 
 def test_who_keeps_the_writers_waiting_is_named(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any session may take an advisory lock: nothing is applied meanwhile, and whoever is on call knows whose it is."""
+    """Only who has rights on the ledger can; whoever is on call knows whose session it is."""
     monkeypatch.setattr("migrator.ledger.connection.LOCK_TIMEOUT_MS", 200)
-    plan = plan_from_sql("CREATE TABLE t (id int)")
     with Ledger(database) as ledger, psycopg.connect(database.conninfo, application_name="nosy") as somebody:
         ledger.install()
-        somebody.execute("SELECT pg_advisory_lock(%s)", (ledger.key("write"),))
-        pid = somebody.info.backend_pid
-        with pytest.raises(LockNotAvailable, match=rf'keeps the ledger.s writers waiting: "nosy" .pid {pid},'):
-            ledger.append_event("note", version=None, run=run_of(plan), detail={})
-        with pytest.raises(LockNotAvailable, match="nosy"), ledger.turn():
+        somebody.execute("LOCK TABLE migrator.ledger_identity IN SHARE UPDATE EXCLUSIVE MODE")
+        named = rf"keeps the ledger's writers waiting: nosy \(pid {somebody.info.backend_pid},"
+        with pytest.raises(LockNotAvailable, match=named):
+            ledger.append_event("note", version=None, run=run_of(plan_from_sql("SELECT 1")), detail={})
+        with pytest.raises(LockNotAvailable, match=named), ledger.turn():
             pass
+
+
+def test_nobody_else_keeps_the_writers_waiting(database: Endpoint, superuser: str) -> None:
+    with Ledger(database) as ledger, psycopg.connect(superuser, autocommit=True) as admin:
+        ledger.install()
+        admin.execute("CREATE ROLE app_waiting; GRANT USAGE ON SCHEMA migrator TO app_waiting")
+        try:
+            admin.execute("SET ROLE app_waiting")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), admin.transaction():
+                admin.execute("LOCK TABLE migrator.ledger_identity IN SHARE UPDATE EXCLUSIVE MODE")
+        finally:
+            admin.execute("RESET ROLE; DROP OWNED BY app_waiting; DROP ROLE app_waiting")
