@@ -12,6 +12,7 @@ from migrator.catalogue.catalogue import load_catalogue
 from migrator.database.session import Endpoint
 from migrator.errors import AheadPending, DriftDetected, Refused
 from migrator.evidence import EvidenceBundle, Verdict
+from migrator.history import baseline
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
@@ -155,6 +156,17 @@ def test_the_first_one_came_with_another_content(case: Case) -> None:
     with pytest.raises(Refused, match="'001_shops', which was applied with another content"):
         apply_all(other[0], case.database, other[1])
     assert case.analysed("003_other").digest != other[0].digest, "its reviews are void"
+
+
+def test_the_first_one_was_applied_by_hand_and_adopted(case: Case) -> None:
+    """The ledger has it with no content: it counts as the same, and the schema is compared."""
+    other = case.rehearsed("003_other")
+    query(case.database, f"SET search_path = public; {TABLE}{COLUMN}")
+    with Ledger(case.database) as ledger:
+        ledger.install()
+        run = case.run("001_shops")
+        baseline.adopt(case.database, ledger, run=run, reason="by hand", versions=("001_shops", "002_town"))
+    case.done(*other)
 
 
 def test_somebody_else_changes_the_schema_meanwhile(case: Case) -> None:

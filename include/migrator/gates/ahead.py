@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrator.errors import AheadPending, Refused
+from migrator.gates.clear_way import has_content
 from migrator.gates.reviews import Answer
 from migrator.gates.window import own_schedule
 from migrator.ledger.rows import LedgerMigration, LedgerReview, MigrationStatus
@@ -93,7 +94,7 @@ def require(plan: Plan, rows: Sequence[LedgerMigration]) -> None:
             raise Refused(
                 f"{plan.version!r} was rehearsed on top of {first.version!r}, which is {row.status.value}; {again}"
             )
-        if row.checksum != first.content_digest:
+        if not has_content(row, first):
             raise Refused(
                 f"{plan.version!r} was rehearsed on top of {first.version!r}, which was applied with another content;"
                 f" {again}"
