@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.database.session import Endpoint
-from migrator.errors import AheadPending, DriftDetected, Refused
+from migrator.errors import AheadPending, DriftDetected, Refused, ReviewRefused
 from migrator.evidence import EvidenceBundle, Verdict
+from migrator.gates.asked import Asked
 from migrator.history import baseline
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.stages import analyze, dry_run, preflight, restore_test, snapshot
+from migrator.stages import analyze, dry_run, preflight, restore_test, review, snapshot
 from tests.factories import NOW
 from tests.integration.stages import apply_all, make_target, query, roll_back, row_of, verify_it
 
@@ -81,6 +83,28 @@ class Case:
         assert query(self.copies, "SELECT datname FROM pg_database WHERE NOT datistemplate") == [("postgres",)]
         return plan, EvidenceBundle(record, restore, evidence)
 
+    def rejects(self, who: str, plan: Plan, bundle: EvidenceBundle) -> None:
+        target = make_target(reviewers={who: f"{who}@example.com"})
+        with Ledger(self.database) as ledger:
+            ledger.install()
+            with pytest.raises(ReviewRefused):
+                review.record(
+                    ledger,
+                    plan,
+                    Asked.of(plan, bundle),
+                    target=target,
+                    responder=who,
+                    decision="rejected",
+                    comment="not tonight",
+                    now=ledger.server_time(),
+                    run=self.run(plan.version),
+                )
+
+    def applied(self, plan: Plan, bundle: EvidenceBundle) -> None:
+        """With what the catalogue says now, as the operator hands it in."""
+        catalogue = load_catalogue(self.migrations)
+        apply_all(plan, self.database, bundle, migration=catalogue.get(plan.version), catalogue=catalogue)
+
     def done(self, plan: Plan, bundle: EvidenceBundle) -> None:
         apply_all(plan, self.database, bundle)
         verify_it(plan, self.database, bundle)
@@ -89,6 +113,7 @@ class Case:
         assert row.status == "success"
 
     def checked(self, plan: Plan, bundle: EvidenceBundle) -> dict[str, str]:
+        catalogue = load_catalogue(self.migrations)
         with Ledger(self.database) as ledger:
             report = preflight.run_checks(
                 plan,
@@ -96,7 +121,8 @@ class Case:
                 endpoint=self.database,
                 ledger=ledger,
                 target=make_target(),
-                migration=None,
+                migration=catalogue.get(plan.version),
+                catalogue=catalogue,
                 run=self.run(plan.version),
             )
         return {check.name: check.detail for check in report.checks}
@@ -156,6 +182,40 @@ def test_the_first_one_came_with_another_content(case: Case) -> None:
     with pytest.raises(Refused, match="'001_shops', which was applied with another content"):
         apply_all(other[0], case.database, other[1])
     assert case.analysed("003_other").digest != other[0].digest, "its reviews are void"
+
+
+def test_the_first_one_is_rejected(case: Case) -> None:
+    """Nobody waits for it the whole window long; rehearsed again, the other goes on without it."""
+    first, second, other = (case.rehearsed(version) for version in ("001_shops", "002_town", "003_other"))
+    with pytest.raises(AheadPending, match="'001_shops' comes first in the window and is not applied yet"):
+        case.applied(*other)
+    case.rejects("bob", *first)
+    for ask in (case.checked, case.applied):
+        with pytest.raises(Refused, match="'001_shops', which comes first in the window, was rejected by bob, so it"):
+            ask(*other)
+    with pytest.raises(Refused, match="'002_town' depends on it, and cannot be applied without it"):
+        case.checked(*second)
+    with pytest.raises(Refused, match="was rejected by bob"):
+        apply_all(other[0], case.database, other[1])
+    again = case.rehearsed("003_other")
+    assert again[0].ahead == ()
+    case.checked(*again)
+    case.done(*again)
+
+
+def test_the_first_one_is_moved_or_deleted(case: Case) -> None:
+    other = case.rehearsed("003_other")
+    later = f"{NOW + timedelta(days=7):%Y-%m-%d %H:%M} UTC"
+    write(case.migrations, "001_shops", TABLE, "DROP TABLE shops;\n", window=later)
+    for ask in (case.checked, case.applied):
+        with pytest.raises(Refused, match="'001_shops', which comes first in the window, has another window now, so"):
+            ask(*other)
+    for version in ("001_shops", "002_town"):
+        shutil.rmtree(case.migrations / "2025" / version)
+    for ask in (case.checked, case.applied):
+        with pytest.raises(Refused, match="'001_shops', which comes first in the window, is not in the catalogue any"):
+            ask(*other)
+    case.done(*case.rehearsed("003_other"))
 
 
 def test_the_first_one_was_applied_by_hand_and_adopted(case: Case) -> None:

@@ -41,6 +41,11 @@ class Catalogue:
     def _places(self) -> dict[str, int]:
         return {version: place for place, version in enumerate(self._by_version)}
 
+    @property
+    def broken_versions(self) -> frozenset[str]:
+        """Those that are there and cannot be read as they are now."""
+        return frozenset(Path(file).parent.name for file in self.broken)
+
     def get(self, version: str) -> Migration | None:
         return self._by_version.get(version)
 

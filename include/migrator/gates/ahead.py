@@ -6,7 +6,7 @@ nobody is asked again at night. It is applied on nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,7 +20,9 @@ from migrator.plan import Plan
 
 if TYPE_CHECKING:
     from migrator.catalogue.catalogue import Catalogue
+    from migrator.catalogue.metadata import Schedule
     from migrator.catalogue.migration import Migration
+    from migrator.ledger.ledger import Ledger
     from migrator.targets.targets import Target
 
 OVER = frozenset({MigrationStatus.FAILED, MigrationStatus.ROLLED_BACK, MigrationStatus.ROLLBACK_FAILED})
@@ -68,20 +70,68 @@ def window_of(
     return Window(tuple(found[False]), tuple(found[True]))
 
 
-def rejected(reviews: Iterable[LedgerReview]) -> frozenset[str]:
-    """Versions of which somebody's last answer is no. Pure; reviews come oldest first."""
+def rejected(reviews: Iterable[LedgerReview]) -> dict[str, str]:
+    """Versions of which somebody's last answer is no, and who that is. Pure; reviews come oldest first."""
     last = {(one.version, one.reviewer): one.decision for one in reviews if one.decision != Answer.REFUSED}
-    return frozenset(version for (version, _), decision in last.items() if decision == Answer.REJECTED)
+    return {version: who for (version, who), decision in last.items() if decision == Answer.REJECTED}
 
 
-def require(plan: Plan, rows: Sequence[LedgerMigration]) -> None:
+def not_coming(
+    plan: Plan,
+    rows: Sequence[LedgerMigration],
+    reviews: Iterable[LedgerReview],
+    *,
+    target: Target,
+    now: datetime,
+    migration: Migration | None = None,
+    catalogue: Catalogue | None = None,
+) -> dict[str, str]:
+    """Those it was rehearsed on top of that will not be begun any more, and why. Pure.
+
+    :param migration: itself, as its files are now. Without it or the catalogue only the reviews are asked.
+    """
+    no = rejected(reviews)
+    own = own_schedule(migration, target)
+    known, found = {row.version for row in rows}, dict[str, str]()
+    for version in (first.version for first in plan.ahead if first.version not in known):
+        why = f"was rejected by {no[version]}" if version in no else None
+        if why is None and catalogue is not None and own is not None and now < own.window_end:
+            why = _moved(version, plan.version, own, target, catalogue, now)
+        if why is not None:
+            found[version] = why
+    return found
+
+
+def _moved(first: str, version: str, own: Schedule, target: Target, catalogue: Catalogue, now: datetime) -> str | None:
+    """Why the catalogue has `first` not before `version` any more. One whose window is earlier still comes."""
+    found = catalogue.get(first)
+    if found is None:  # while its files are edited it may be broken
+        return None if first in catalogue.broken_versions else "is not in the catalogue any more"
+    theirs = own_schedule(found, target)
+    if theirs is None:
+        return "has no window any more"
+    if theirs.window_start >= own.window_end:
+        return "has another window now"
+    if now >= theirs.window_end:
+        return "was not begun in its window, which is over"
+    order = [one.version for one in catalogue.migrations]
+    return "comes after it now" if version in order[: order.index(first)] else None
+
+
+def require(plan: Plan, rows: Sequence[LedgerMigration], gone: Mapping[str, str] | None = None) -> None:
     """All that it was rehearsed on top of is applied and verified, with the very content. Pure.
 
+    :param gone: those that will not be begun any more, and why: see `not_coming`.
     :raises AheadPending: one of them is still to come. :raises Refused: one will not come, or came as another one.
     """
     known = {row.version: row for row in rows}
     for first in plan.ahead:
         row = known.get(first.version)
+        if row is None and gone is not None and first.version in gone:
+            raise Refused(
+                f"{first.version!r}, which comes first in the window, {gone[first.version]}, so it will not come:"
+                f" {_without(plan, first.version)}"
+            )
         if row is None or row.status is MigrationStatus.RUNNING:
             state = "is being applied" if row is not None else "is not applied yet"
             raise AheadPending(
@@ -99,3 +149,36 @@ def require(plan: Plan, rows: Sequence[LedgerMigration]) -> None:
                 f"{plan.version!r} was rehearsed on top of {first.version!r}, which was applied with another content;"
                 f" {again}"
             )
+
+
+def _without(plan: Plan, version: str) -> str:
+    """What to do when `version` will not come. What depends on it is refused by its own analysis then."""
+    needs = {one.version: one.dependencies for one in (*plan.ahead, plan)}
+    wanted, left = set[str](), [plan.version]
+    while left:
+        one = left.pop()
+        wanted.add(one)
+        left += [other for other in needs.get(one, ()) if other not in wanted]
+    if version in wanted:
+        return f"{plan.version!r} depends on it, and cannot be applied without it"
+    return "clear analyze with Downstream, and this one is rehearsed without it"
+
+
+def require_turn(
+    plan: Plan,
+    ledger: Ledger,
+    *,
+    target: Target,
+    now: datetime,
+    migration: Migration | None = None,
+    catalogue: Catalogue | None = None,
+) -> None:
+    """`require`, asked of the ledger and the catalogue as they are now.
+
+    :raises AheadPending: one of them is still to come. :raises Refused: one will not come, or came as another one.
+    """
+    if not plan.ahead:
+        return
+    rows, reviews = (ledger.migrations(), ledger.reviews(None)) if ledger.exists() else ((), ())
+    gone = not_coming(plan, rows, reviews, target=target, now=now, migration=migration, catalogue=catalogue)
+    require(plan, rows, gone)

@@ -263,7 +263,7 @@ def _window(
     done = row is not None and row.status == "success"
     if target is None or catalogue is None or ledger is None or done:
         return Window()
-    given_up = rejected(ledger.reviews(None)) if ledger.exists() else frozenset()
+    given_up = rejected(ledger.reviews(None)) if ledger.exists() else {}
     return window_of(migration, target, catalogue, rows.values(), run.clock(), given_up=given_up)
 
 

@@ -35,6 +35,7 @@ from migrator.targets import windows
 from migrator.targets.targets import Target
 
 if TYPE_CHECKING:
+    from migrator.catalogue.catalogue import Catalogue
     from migrator.catalogue.migration import Migration
     from migrator.ledger.ledger import Ledger
 
@@ -52,6 +53,7 @@ def run_step(
     evidence_digest: str | None = None,
     evidence: EvidenceBundle | None = None,
     migration: Migration | None = None,
+    catalogue: Catalogue | None = None,
     deadline_seconds: float = 600.0,
     handle: StepHandle | None = None,
     log: logging.Logger = LOG,
@@ -61,6 +63,7 @@ def run_step(
     :param evidence: with it the schema is compared with the snapshot's before the first step.
     :param evidence_digest: what the reviewers decided on; taken from `evidence` when that is given.
     :param migration: with it the files on disk are compared with the plan.
+    :param catalogue: with it and `migration`, whether what comes first in the window is still to come.
     :param deadline_seconds: for the migration lock, and again for all waiting for locks of tables.
     :raises Refused: a gate said no; nothing was executed. :raises StatementFailed: recorded in the ledger.
     """
@@ -90,7 +93,9 @@ def run_step(
             _tell_lifted(window(phase), step, ctx)
 
         if not _is_done(step, plan, rows, ledger, run):
-            above = _gates(step, ctx, rows, target=target, evidence_digest=digest, migration=migration)
+            above = _gates(
+                step, ctx, rows, target=target, evidence_digest=digest, migration=migration, catalogue=catalogue
+            )
             lifted = window(execution.next_phase(step, ctx))
             if evidence is not None:
                 _drift(step, ctx, evidence)
@@ -151,6 +156,7 @@ def _gates(
     target: Target,
     evidence_digest: str | None,
     migration: Migration | None,
+    catalogue: Catalogue | None,
 ) -> tuple[str, ...]:
     """Returns the higher versions that are there, where the policy lets this one pass all the same."""
     plan, ledger = ctx.plan, ctx.ledger
@@ -160,7 +166,7 @@ def _gates(
             ctx.log.warning("%s", note)
         origin.require(plan, migration)
     reviews.require(ledger, plan, evidence_digest, target, ctx.run.clock())
-    ahead.require(plan, rows)
+    ahead.require_turn(plan, ledger, target=target, now=ctx.run.clock(), migration=migration, catalogue=catalogue)
     require_dependencies(plan, rows, target)
     above = out_of_order.require(plan, rows, target)
     states = {item.step: item.status for item in ledger.steps(plan.version)}

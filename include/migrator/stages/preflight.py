@@ -39,6 +39,7 @@ from migrator.targets import windows
 from migrator.targets.targets import Target
 
 if TYPE_CHECKING:
+    from migrator.catalogue.catalogue import Catalogue
     from migrator.catalogue.migration import Migration
     from migrator.ledger.ledger import Ledger
 
@@ -78,10 +79,12 @@ def run_checks(
     target: Target,
     migration: Migration | None,
     run: RunContext,
+    catalogue: Catalogue | None = None,
     log: logging.Logger = LOG,
 ) -> PreflightReport:
     """Make every check; writes nothing. `migration` None: the files are not compared with the plan.
 
+    :param catalogue: with it and `migration`, whether what comes first in the window is still to come.
     :raises ReviewMissing, DriftDetected, ContentChanged, DependencyMissing, HeldByOther, NeedsHuman, ...: when that is
         all that keeps it from starting.
     :raises PreflightRefused: several reasons, or one of the server's health that does not pass by itself.
@@ -99,7 +102,7 @@ def run_checks(
         _gate("reviews", lambda: _reviews(plan, bundle, ledger, target, run)),
         _gate("content", lambda: _content(plan, migration)),
         _gate("dependencies", lambda: _dependencies(plan, ledger, there, target)),
-        _gate("ahead", lambda: _ahead(plan, ledger, there)),
+        _gate("ahead", lambda: _ahead(plan, ledger, target, migration, catalogue, run)),
         _gate("order", lambda: _order(plan, ledger, there, target)),
         _gate("window", lambda: _window(plan, bundle, target, migration, run)),
         _gate("drift", lambda: _drift(plan, bundle, endpoint, ledger, there)),
@@ -214,8 +217,15 @@ def _dependencies(plan: Plan, ledger: Ledger, there: bool, target: Target) -> st
     return f"{', '.join(plan.dependencies)} applied" if plan.dependencies else "none"
 
 
-def _ahead(plan: Plan, ledger: Ledger, there: bool) -> str:
-    ahead.require(plan, ledger.migrations() if there else ())
+def _ahead(
+    plan: Plan,
+    ledger: Ledger,
+    target: Target,
+    migration: Migration | None,
+    catalogue: Catalogue | None,
+    run: RunContext,
+) -> str:
+    ahead.require_turn(plan, ledger, target=target, now=run.clock(), migration=migration, catalogue=catalogue)
     return f"{', '.join(one.version for one in plan.ahead)} applied" if plan.ahead else "nothing comes first"
 
 

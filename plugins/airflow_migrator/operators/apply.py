@@ -37,6 +37,7 @@ class PgMigrationApplyOperator(PgMigrationOperator):
             self.refuse_rehearsal(context)
             hook, plan, evidence = self.migration_hook(), self.plan(context), self.evidence(context)
             names = [self.step] if self.step else [step.name for step in plan.steps]
+            catalogue = hook.catalogue() if plan.ahead else None
             with hook.ledger() as ledger, self.stoppable() as handle:
                 try:
                     results = [
@@ -49,6 +50,7 @@ class PgMigrationApplyOperator(PgMigrationOperator):
                             target=hook.target(),
                             evidence=evidence,
                             migration=hook.migration(self.version),
+                            catalogue=catalogue,
                             handle=handle,
                             log=self.log,
                         )

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from migrator.catalogue.catalogue import Catalogue
     from migrator.catalogue.migration import Migration
+    from migrator.errors import AheadPending
     from migrator.evidence import EvidenceBundle
     from migrator.ledger.ledger import Ledger
     from migrator.plan import Plan
@@ -42,26 +44,32 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
             self.refuse_rehearsal(context)
             hook, plan, bundle = self.migration_hook(), self.plan(context), self.evidence(context)
             target, run, migration = hook.target(), self.run_context(context), hook.migration(self.version)
+            catalogue = hook.catalogue() if plan.ahead else None
             with hook.ledger() as ledger:
                 if not applied_already(plan, ledger):
-                    self.wait_for_window(context, plan, target, migration, bundle, run.clock())
-                    self.wait_for_turn(context, plan, ledger, run.clock())
+                    now = run.clock()
+                    turn = its_turn(plan, ledger, target, migration, catalogue, now)
+                    self.wait_for_window(context, plan, target, migration, bundle, now, turn)
+                    self.wait_for_turn(context, turn, now)
                 report = preflight.run_checks(
-                    plan, bundle, endpoint=hook.endpoint(), ledger=ledger, target=target, migration=migration, run=run
+                    plan,
+                    bundle,
+                    endpoint=hook.endpoint(),
+                    ledger=ledger,
+                    target=target,
+                    migration=migration,
+                    catalogue=catalogue,
+                    run=run,
                 )
             return self.put(context, report, checks=len(report.checks))
 
-    def wait_for_turn(self, context: Context, plan: Plan, ledger: Ledger, now: datetime) -> None:
+    def wait_for_turn(self, context: Context, turn: AheadPending | None, now: datetime) -> None:
         """Others of the window come first; gives the worker back, and looks again while the window is long enough."""
         from airflow_migrator.triggers.window import WindowOpenTrigger
-        from migrator.errors import AheadPending
-        from migrator.gates import ahead
 
-        try:
-            ahead.require(plan, ledger.migrations() if ledger.exists() else ())
-        except AheadPending as exc:
-            self.log.info("%s", exc)
-            context["ti"].xcom_push(key=WINDOW, value=f"after {exc.fields['waits_for']}, which comes first")
+        if turn is not None:
+            self.log.info("%s", turn)
+            context["ti"].xcom_push(key=WINDOW, value=f"after {turn.fields['waits_for']}, which comes first")
             self.defer(trigger=WindowOpenTrigger((now + LOOK_AGAIN).isoformat()), method_name="execute")
 
     def wait_for_window(
@@ -72,9 +80,11 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         migration: Migration,
         bundle: EvidenceBundle,
         now: datetime,
+        turn: AheadPending | None,
     ) -> None:
         """Goes on when the window is open; gives the worker back until it opens.
 
+        :param turn: what comes first and is still to come.
         :raises OutsideWindow: it will not.
         """
         from airflow_migrator.triggers.window import WindowOpenTrigger
@@ -87,4 +97,22 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
             context["ti"].xcom_push(key=WINDOW, value=window.reason)
             self.defer(trigger=WindowOpenTrigger(window.opens_at.isoformat()), method_name="execute")
         if window.state != "open":
-            raise OutsideWindow(window.reason, opens_at=window.opens_at, closes_at=window.closes_at)
+            waited = f"; it has waited for {turn.fields['waits_for']}, which comes first" if turn is not None else ""
+            raise OutsideWindow(window.reason + waited, opens_at=window.opens_at, closes_at=window.closes_at)
+
+
+def its_turn(
+    plan: Plan, ledger: Ledger, target: Target, migration: Migration, catalogue: Catalogue | None, now: datetime
+) -> AheadPending | None:
+    """What comes first in the window and is still to come.
+
+    :raises Refused: it will not come any more.
+    """
+    from migrator.errors import AheadPending
+    from migrator.gates import ahead
+
+    try:
+        ahead.require_turn(plan, ledger, target=target, now=now, migration=migration, catalogue=catalogue)
+    except AheadPending as exc:
+        return exc
+    return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,12 @@ from airflow_migrator.operators.review import PgMigrationReviewOperator, reviewe
 from airflow_migrator.operators.rollback import PgMigrationRollbackOperator
 from airflow_migrator.operators.snapshot import PgMigrationSnapshotOperator
 from airflow_migrator.operators.verify import PgMigrationVerifyOperator
+from migrator.catalogue.metadata import Schedule
+from migrator.catalogue.migration import Migration
+from migrator.errors import AheadPending, OutsideWindow
+from migrator.targets.targets import Target
+from tests.evidence import make_bundle
+from tests.factories import NOW, make_metadata, make_plan
 
 OPERATORS = {
     PgMigrationAnalyzeOperator: {},
@@ -84,3 +92,17 @@ def test_a_kill_interrupts_what_the_stage_waits_for(operator: type) -> None:
 )
 def test_the_responder_is_found_by_name_or_id(user: dict[str, str] | None, expected: str) -> None:
     assert reviewer_of(user, {"alice": "senior-dba@wakala.com"}) == expected
+
+
+def test_a_window_that_ran_out_says_what_was_waited_for() -> None:
+    folder = Path("/m/002_second")
+    schedule = Schedule("test", NOW, timedelta(hours=1), timedelta(hours=1))
+    migration = Migration(folder, "002_second", make_metadata(schedule=schedule), folder / "002_second.sql")
+    plan, target = make_plan(version="002_second"), Target("test", "development", "a", "b")
+    operator = PgMigrationPreflightOperator(task_id="t", version="002_second", target="test")
+    late, turn = NOW + timedelta(hours=2), AheadPending("wait", waits_for="001_first")
+    with pytest.raises(OutsideWindow, match=r"; it has waited for 001_first, which comes first$"):
+        operator.wait_for_window({}, plan, target, migration, make_bundle(plan), late, turn)
+    with pytest.raises(OutsideWindow) as alone:
+        operator.wait_for_window({}, plan, target, migration, make_bundle(plan), late, None)
+    assert "waited" not in str(alone.value)
