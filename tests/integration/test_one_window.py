@@ -6,12 +6,13 @@ import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.database.session import Endpoint
-from migrator.errors import AheadPending, DriftDetected, Refused, ReviewRefused
+from migrator.errors import AheadPending, DriftDetected, OutOfOrder, Refused, ReviewRefused
 from migrator.evidence import EvidenceBundle, Verdict
 from migrator.gates.asked import Asked
 from migrator.history import baseline
@@ -19,6 +20,7 @@ from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
 from migrator.stages import analyze, dry_run, preflight, restore_test, review, snapshot
+from migrator.targets.targets import OrderPolicy
 from tests.factories import NOW
 from tests.integration.stages import apply_all, make_target, query, roll_back, row_of, verify_it
 
@@ -58,12 +60,12 @@ class Case:
     def run(self, version: str) -> RunContext:
         return RunContext(run_id="run-1", version=version, target="test", actor="tester", clock=lambda: NOW)
 
-    def analysed(self, version: str) -> Plan:
+    def analysed(self, version: str, **policy: Any) -> Plan:
         catalogue = load_catalogue(self.migrations)
         with Ledger(self.database) as ledger:
             return analyze.run_analyze(
                 catalogue.require(version),
-                target=make_target(),
+                target=make_target(**policy),
                 catalogue=catalogue,
                 endpoint=self.database,
                 ledger=ledger,
@@ -245,6 +247,28 @@ def test_the_second_one_rolls_back_to_what_the_first_one_left(case: Case) -> Non
     report = roll_back(second[0], case.database, second[1])
     assert report.schema_equal
     assert query(case.database, "SELECT id, name FROM shops") == [(1, "one")]
+
+
+def test_a_lower_one_that_depends_on_a_higher_one(case: Case) -> None:
+    """What its policy says at night is known when it is analysed."""
+    shutil.rmtree(case.migrations / "2025" / "002_town")
+    column = "ALTER TABLE shops ADD COLUMN x int;"
+    write(case.migrations, "004_shops", TABLE, "DROP TABLE shops;")
+    write(case.migrations, "001_shops", column, "ALTER TABLE shops DROP COLUMN x;", more="dependencies: [004_shops]\n")
+    with pytest.raises(
+        OutOfOrder, match="'001_shops' is lower than '003_other', '004_shops', which 'test' has by then"
+    ):
+        case.analysed("001_shops", out_of_order=OrderPolicy.REJECT)
+    for policy in (OrderPolicy.ASK, OrderPolicy.APPLY):
+        plan = case.analysed("001_shops", out_of_order=policy)
+        assert plan.out_of_order == ("003_other", "004_shops")
+        assert "out-of-order" in [one.rule for one in plan.findings]
+    write(case.migrations, "005_last", "CREATE TABLE last (id bigint);", "DROP TABLE last;")
+    counted = [one.version for one in case.analysed("005_last", out_of_order=OrderPolicy.ASK).ahead]
+    assert counted == ["003_other", "004_shops", "001_shops"]
+    last = case.analysed("005_last", out_of_order=OrderPolicy.REJECT)
+    assert [one.version for one in last.ahead] == ["003_other", "004_shops"]
+    assert [one.message.split(" ")[0] for one in last.findings if one.rule == "window-order"] == ["001_shops"]
 
 
 def test_what_is_refused_itself_is_not_counted_on(case: Case) -> None:

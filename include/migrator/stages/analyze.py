@@ -6,7 +6,7 @@ ledger, and refuses what must not go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ from migrator.history.past import Past
 from migrator.parsing.statements import ParsedFile, parse
 from migrator.plan import Author, Finding, LeftOut, MigrationType, Plan, Risk, Severity
 from migrator.run import RunContext, system_clock
+from migrator.targets.targets import OrderPolicy
 
 if TYPE_CHECKING:
     from migrator.analysis.estimate import Basis
@@ -65,7 +66,7 @@ class Standing:
     applied: LedgerMigration | None = None
     """Its own row."""
     out_of_order: tuple[str, ...] = ()
-    """Higher versions that the target has."""
+    """Higher versions that the target has, or has by then: they come before it in the window."""
     emergency: str | None = None
     """Why it cannot wait for the calendar."""
     authors: tuple[Author, ...] = ()
@@ -216,11 +217,12 @@ def run_analyze(
             ahead.append(planned(one, None, past.before(one.version, now=True, first=first), NEW))
             refuse_errors(ahead[-1])
             _refuse_missing(replace(ahead[-1], ahead=tuple(ahead[:-1])), rows, catalogue)
+            _refuse_rejected(ahead, rows.values(), target)
         except MigratorError as exc:
             refused = (*refused, _not_counted_on(one.version, exc))
             first -= {one.version}
             ahead = [there for there in ahead if there.version in first]
-    above = higher(migration.version, rows.values())
+    above = higher(migration.version, rows.values(), first)
     before = past.before(migration.version, now=ledger is not None, first=first) if past else NOTHING_BEFORE
     plan = planned(migration, parsed, before, Standing(rows.get(migration.version), above, emergency, authors))
     plan = replace(
@@ -265,6 +267,12 @@ def _window(
         return Window()
     given_up = rejected(ledger.reviews(None)) if ledger.exists() else {}
     return window_of(migration, target, catalogue, rows.values(), run.clock(), given_up=given_up)
+
+
+def _refuse_rejected(ahead: Sequence[Plan], rows: Iterable[LedgerMigration], target: Target | None) -> None:
+    """:raises OutOfOrder: the policy rejects the last of `ahead`. Where it asks, that one's own reviewers are asked."""
+    if target is not None and target.out_of_order is OrderPolicy.REJECT:
+        require_order(replace(ahead[-1], ahead=tuple(ahead[:-1])), rows, target)
 
 
 def _not_counted_on(version: str, exc: MigratorError) -> Finding:

@@ -40,6 +40,17 @@ def test_each_policy() -> None:
     assert require(plan, (), TARGET) == ()
 
 
+def test_what_comes_first_in_the_window_counts_as_applied() -> None:
+    plan = replace(make_plan(version="003_c"), ahead=(make_plan(version="004_d"), make_plan(version="002_b")))
+    assert higher("003_c", rows("005_e"), ("004_d", "002_b")) == ("004_d", "005_e")
+    with pytest.raises(OutOfOrder, match=r"'004_d', which 'production' has by then, as it comes first in the window"):
+        require(plan, (), TARGET)
+    with pytest.raises(OutOfOrder, match=r"'004_d', '005_e', which 'production' has already"):
+        require(plan, rows("005_e"), TARGET)
+    asks = replace(TARGET, out_of_order=OrderPolicy.ASK)
+    assert require(replace(plan, out_of_order=("004_d",)), (), asks) == ("004_d",)
+
+
 def test_reviewers_read_it_in_the_plan() -> None:
     found = finding("003_c", ("004_d",), TARGET)
     assert found.rule == RULE
