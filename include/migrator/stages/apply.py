@@ -175,7 +175,7 @@ def _gates(
     if undone:
         raise NeedsHuman(
             f"step {step.name!r} comes after {', '.join(map(repr, undone))}, which the ledger does not have as done;"
-            f" clear {undone[0]!r} with Downstream"
+            f" clear the apply task of {undone[0]!r} with Downstream"
         )
     return above
 
@@ -204,7 +204,7 @@ def _window(
             if begun
             else f"step {step.name!r} is not started"
         )
-        todo = f"clear {step.name!r}" if begun else "clear preflight"
+        todo = f"clear the apply task of {step.name!r}" if begun else "clear preflight"
         raise OutsideWindow(
             f"{what}: {decision.reason}. {todo} with Downstream when it may run",
             opens_at=decision.opens_at,

@@ -151,7 +151,7 @@ def next_step(
 ) -> str:
     """What a person has to do, as a command where there is one. Pure."""
     if row is None:
-        return "nothing was changed. see why the run stopped, then clear the stage that failed with downstream"
+        return "nothing was changed. see what the task that failed says, and clear what it names with downstream"
     if row.status is MigrationStatus.SUCCESS and not same_content:
         return "an applied migration must not be edited: put its files back as they were, and write a new migration"
     if row.status is MigrationStatus.ROLLBACK_FAILED:
@@ -163,11 +163,10 @@ def next_step(
     if row.run_id != run.run_id and row.status is MigrationStatus.RUNNING:
         return f"wait for run {row.run_id!r}{_where(row)}; if it is over, clear its rollback"
     if row.status is MigrationStatus.ROLLED_BACK:
-        first = steps[0].step if steps else "apply"
         return (
-            f"the database is as before. mend the cause, then clear preflight (or {first!r}) with downstream; apply"
-            " cleared alone is not verified, so it is undone again. after an edit of the files, clear analyze with"
-            " downstream"
+            "the database is as before. mend the cause, then clear preflight (or the first task of the group apply)"
+            " with downstream; apply cleared alone is not verified, so it is undone again. after an edit of the files,"
+            " clear analyze with downstream"
         )
     if row.status is MigrationStatus.RUNNING and row.applied_at is not None:
         return "it is applied, but not verified: clear verify with downstream, or clear rollback to undo it"

@@ -79,6 +79,7 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
             wanted = reviews.required(hook.target(), plan)
             given, again = self.answers(context, hook, plan, bundle)
             if self.number > wanted or self.number <= len(given):
+                self.log.info("%s", not_asked(self.number, wanted, [one.reviewer for one in given]))
                 return {"asked": False, "wanted": wanted, "approved_by": [one.reviewer for one in given]}
             what = f"risk {plan.risk.value}" if plan.emergency is None else f"EMERGENCY, risk {plan.risk.value}"
             self.subject = f"{plan.version} on {plan.target}: review {self.number} of {wanted} ({what})"
@@ -212,6 +213,13 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
                 run=run,
             )
         return plan, bundle
+
+
+def not_asked(number: int, wanted: int, people: Sequence[str]) -> str:
+    """Why this review asks nobody, for its log."""
+    if number > wanted:
+        return f"nobody is asked: {wanted or 'no'} {'review is' if wanted == 1 else 'reviews are'} wanted"
+    return f"nobody is asked again: {', '.join(people)} approved this plan and evidence already, as the ledger has it"
 
 
 def require_belonging(plan: Plan, bundle: EvidenceBundle) -> None:

@@ -16,7 +16,7 @@ from airflow_migrator.operators.dry_run import PgMigrationDryRunOperator
 from airflow_migrator.operators.outcome import PgMigrationOutcomeOperator
 from airflow_migrator.operators.preflight import PgMigrationPreflightOperator
 from airflow_migrator.operators.restore_test import PgMigrationRestoreTestOperator
-from airflow_migrator.operators.review import PgMigrationReviewOperator, reviewer_of
+from airflow_migrator.operators.review import PgMigrationReviewOperator, not_asked, reviewer_of
 from airflow_migrator.operators.rollback import PgMigrationRollbackOperator
 from airflow_migrator.operators.snapshot import PgMigrationSnapshotOperator
 from airflow_migrator.operators.verify import PgMigrationVerifyOperator
@@ -106,3 +106,10 @@ def test_a_window_that_ran_out_says_what_was_waited_for() -> None:
     with pytest.raises(OutsideWindow) as alone:
         operator.wait_for_window({}, plan, target, migration, make_bundle(plan), late, None)
     assert "waited" not in str(alone.value)
+
+
+def test_a_review_that_asks_nobody_says_why() -> None:
+    assert not_asked(1, 0, []) == "nobody is asked: no reviews are wanted"
+    assert not_asked(2, 1, ["bob"]) == "nobody is asked: 1 review is wanted"
+    assert not_asked(1, 2, ["bob", "ann"]).startswith("nobody is asked again: bob, ann approved this plan and evidence")
+    assert "not_asked(" in inspect.getsource(PgMigrationReviewOperator.execute)
