@@ -14,7 +14,6 @@ from migrator.catalogue.catalogue import load_catalogue
 from migrator.database.session import Endpoint
 from migrator.errors import AheadPending, DriftDetected, OutOfOrder, Refused, ReviewRefused
 from migrator.evidence import EvidenceBundle, Verdict
-from migrator.gates.asked import Asked
 from migrator.history import baseline
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
@@ -93,7 +92,7 @@ class Case:
                 review.record(
                     ledger,
                     plan,
-                    Asked.of(plan, bundle),
+                    bundle.digest,
                     target=target,
                     responder=who,
                     decision="rejected",
