@@ -133,8 +133,8 @@ ROLLBACK_CHECKS = ("rollback", "rollback_schema_equal", "rollback_data", "reappl
 """In the order in which the dry run makes them."""
 START = "start"
 """In `extra`: the schema from which a migration was rehearsed, where others come first in its window."""
-CODE_AFTER = "code_after"
-"""In `extra`: by step, the fingerprint of what runs (`schema.Schema.code`) when the step was done."""
+AFTER_STEPS = "after_steps"
+"""In `extra`: by step, the fingerprint of the portable schema when the step was done."""
 NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})
 """Of a resumed migration: what was there before its first part is not in the snapshot."""
 

@@ -18,15 +18,10 @@ from tests.integration.stages import make_target, query, run_of, verify_it
 
 BEFORE = """
 CREATE TABLE orders (id bigint PRIMARY KEY, total int);
-CREATE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2';
+CREATE FUNCTION price(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
 CREATE VIEW large AS SELECT id FROM orders WHERE total > 100;
 """
 BACK = "DROP TABLE IF EXISTS copied; DROP TABLE IF EXISTS more;"
-NO_MATTER = (
-    "CREATE TABLE made_meanwhile (id int)",
-    "INSERT INTO orders VALUES (1, 1)",
-    "CREATE INDEX ON orders (total)",
-)
 
 
 @pytest.fixture
@@ -40,7 +35,7 @@ def prepared(make_database: object, copies: Endpoint, tmp_path: Path) -> tuple[P
     record = snapshot.run(plan, endpoint=database, target=target, run=run)
     restore = restore_test.run(record, copies=copies, target=target, run=run)
     evidence = dry_run.run(plan, record, restore, copies=copies, run=run)
-    assert set(evidence.extra["code_after"]) == {"first", "second"}
+    assert set(evidence.extra["after_steps"]) == {"first", "second"}
     return plan, EvidenceBundle(record, restore, evidence), database
 
 
@@ -57,6 +52,11 @@ def step(name: str, plan: Plan, bundle: EvidenceBundle, database: Endpoint) -> N
         "CREATE OR REPLACE FUNCTION price(int) RETURNS int LANGUAGE sql AS 'SELECT 0'",
         "CREATE FUNCTION price(bigint) RETURNS int LANGUAGE sql AS 'SELECT 0'",
         "CREATE OR REPLACE VIEW large AS SELECT id FROM orders WHERE total > price(1)",
+        "ALTER TABLE orders ALTER total SET DEFAULT price(1)",
+        "CREATE INDEX ON orders (price(total)) WHERE false",
+        "ALTER TABLE orders ADD CHECK (price(total) >= 0)",
+        "ALTER TABLE orders ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE orders RENAME TO orders_old; CREATE TABLE orders (id bigint PRIMARY KEY, total int)",
         "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
         " CREATE TRIGGER t BEFORE INSERT ON more FOR EACH ROW EXECUTE FUNCTION f()",
     ],
@@ -65,18 +65,15 @@ def test_what_the_next_step_would_run_has_changed(change: str, prepared: tuple[P
     plan, bundle, database = prepared
     step("first", plan, bundle, database)
     query(database, f"SET search_path = public; {change}")
-    with pytest.raises(DriftDetected, match="since step 'first' functions, triggers or the like"):
+    with pytest.raises(DriftDetected, match="since step 'first' the schema is not what it was"):
         step("second", plan, bundle, database)
     assert query(database, "SELECT to_regclass('public.copied')") == [(None,)]
 
 
-def test_what_runs_nothing_may_change(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> None:
-    """A table for the next month, rows, an index: the second step is what was rehearsed."""
+def test_rows_may_change(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> None:
     plan, bundle, database = prepared
     step("first", plan, bundle, database)
-    for change in NO_MATTER:
-        query(database, f"SET search_path = public; {change}")
+    query(database, "INSERT INTO public.orders VALUES (1, 1)")
     step("second", plan, bundle, database)
     step("first", plan, bundle, database)  # cleared: it is done
-    query(database, "DROP TABLE public.made_meanwhile; DROP INDEX public.orders_total_idx")
     verify_it(plan, database, bundle)

@@ -23,13 +23,6 @@ LEDGER_SCHEMA = "migrator"
 
 ROLE_KINDS = ("owner", "owner_grant", "default_privileges")
 """Kinds that tell which role made an object. On another server another role makes it."""
-CODE_KINDS = frozenset(
-    {
-        *("function", "procedure", "aggregate", "trigger", "rule", "policy", "view", "materialized_view", "type"),
-        *("operator", "operator_class", "operator_family", "cast", "event_trigger", "language", "transform"),
-    }
-)
-"""Kinds that somebody's statement may run without naming them."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +50,6 @@ class Schema:
         """What the same migration must produce on every server, whichever role executes it. Where default privileges
         are set, grants are those of the creating role too."""
         return self.without(*ROLE_KINDS, *(("grant",) if self.objects.get("default_privileges") else ()))
-
-    @property
-    def code(self) -> Schema:
-        """Only what runs."""
-        return Schema(MappingProxyType({kind: names for kind, names in self.objects.items() if kind in CODE_KINDS}))
 
     def without(self, *kinds: str) -> Schema:
         return Schema(

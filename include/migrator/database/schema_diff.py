@@ -58,9 +58,6 @@ class SchemaDiff:
     def changed(self) -> Mapping[str, tuple[str, ...]]:
         return self._names("~")
 
-    def only(self, *kinds: str) -> SchemaDiff:
-        return SchemaDiff(tuple(change for change in self.changes if change.kind in kinds))
-
     def without(self, *kinds: str) -> SchemaDiff:
         return SchemaDiff(tuple(change for change in self.changes if change.kind not in kinds))
 

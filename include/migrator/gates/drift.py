@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from migrator.database.schema import CODE_KINDS, Schema
+from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
+from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
-from migrator.evidence import CODE_AFTER, DryRunEvidence, EvidenceBundle, SnapshotRecord
+from migrator.evidence import AFTER_STEPS, DryRunEvidence, EvidenceBundle, SnapshotRecord
 from migrator.ledger import states
 from migrator.ledger.rows import LedgerEvent
+from migrator.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -69,23 +71,24 @@ def require_no_drift(now: Schema, bundle: EvidenceBundle, events: Callable[[], I
     )
 
 
-def require_same_code(now: Schema, bundle: EvidenceBundle, after: str) -> None:
-    """Between two steps, whoever may change a function decides what the next step runs. Tables that an application
-    makes meanwhile run nothing.
+def require_as_rehearsed(now: Schema, plan: Plan, bundle: EvidenceBundle, after: str) -> None:
+    """Between two steps, whoever may change a function, a default or a trigger decides what the next step runs.
 
     :param after: the last step that is done.
-    :raises DriftDetected: functions, triggers or other things that run are not what they were on the copy after that
-        step. Evidence that is older than this check says nothing. Pure.
+    :raises DriftDetected: the schema is not what it was on the copy after that step. Evidence that is older than this
+        check says nothing.
     """
-    wanted = bundle.dry_run.extra.get(CODE_AFTER, {}).get(after)
-    if wanted is None or now.code.fingerprint == wanted:
+    wanted = bundle.dry_run.extra.get(AFTER_STEPS, {}).get(after)
+    if wanted is None or now.portable.fingerprint == wanted:
         return
-    rehearsed = set(bundle.dry_run.schema_diff)
-    changes = start_of(bundle).changes(now)
-    lines = tuple(line for line in changes.only(*CODE_KINDS).lines() if line not in rehearsed)
+    start, rehearsed = start_of(bundle), set(bundle.dry_run.schema_diff)
+    known = vocabulary(plan, start.snapshot)
+    told = known.lines_and_rest(start.changes(now), f"what changed in the schema since step {after!r}")
+    lines = tuple(line for line in told if line not in rehearsed)
     raise DriftDetected(
-        f"since step {after!r} functions, triggers or the like are not what they were when it was rehearsed, so nobody"
-        " has reviewed what the next step would run:\n" + "\n".join(lines) + "\nfind out who did it",
+        f"since step {after!r} the schema is not what it was when it was rehearsed, so nobody has reviewed what the"
+        " next step would run:\n" + "\n".join(lines) + "\nfind out who did it, take it back, then clear this task with"
+        " Downstream; until then what is applied of it is undone, or held, as its metadata says",
         differences=lines,
     )
 

@@ -20,7 +20,7 @@ from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
 from migrator.gates import ahead, clock, emergency, origin, reviews
 from migrator.gates.clear_way import applied_already, require_clear_way, require_dependencies
-from migrator.gates.drift import Start, require_no_drift, require_same_code
+from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift
 from migrator.gates.evidence import evidence_problems, remaining_seconds
 from migrator.gates.window import decide_window
 from migrator.history import out_of_order
@@ -222,7 +222,7 @@ def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:
 
 def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     """Before anything of the migration is in the database its schema must be the one that was rehearsed on; before a
-    later step what runs must be what it was there."""
+    later step it must be what it was there after the step before."""
     position = [one.name for one in ctx.plan.steps].index(step.name)
     done = {item.step for item in ctx.ledger.steps(ctx.plan.version) if took_effect(item)}
     if done != {one.name for one in ctx.plan.steps[:position]}:
@@ -230,6 +230,6 @@ def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,))
     if position:
-        require_same_code(now, evidence, ctx.plan.steps[position - 1].name)
+        require_as_rehearsed(now, ctx.plan, evidence, ctx.plan.steps[position - 1].name)
     else:
         require_no_drift(now, evidence, ctx.ledger.events)

@@ -34,7 +34,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import (
-    CODE_AFTER,
+    AFTER_STEPS,
     ROLLBACK_CHECKS,
     START,
     Check,
@@ -172,7 +172,7 @@ class _Rehearsal:
     role: str = ""
     sequences: Touched = NONE_TOUCHED
     privileges: tuple[str, ...] = ()
-    code_after: dict[str, str] = field(default_factory=dict)
+    after_steps: dict[str, str] = field(default_factory=dict)
     resumed: bool = False
     """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
     before: Schema = field(default_factory=lambda: Schema({}))
@@ -248,7 +248,7 @@ class _Rehearsal:
                 "privileges": list(self.privileges),
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
-                CODE_AFTER: self.code_after,
+                AFTER_STEPS: self.after_steps,
                 **({START: self.original.start.to_dict()} if self.plan.ahead else {}),
             },
         )
@@ -279,7 +279,7 @@ class _Rehearsal:
                 results.append(execution.run(step, ctx))
                 if tracer is not None and len(self.plan.steps) > 1:
                     changed = diff(self.before.portable, self._schema().portable)
-                    self.code_after[step.name] = patch(self.original.start, changed).code.fingerprint
+                    self.after_steps[step.name] = patch(self.original.start, changed).portable.fingerprint
         return wording.count(sum(len(result.statements) for result in results), "statement")
 
     def _roll_back(self, book: Ledger, tracer: Observer) -> str:
