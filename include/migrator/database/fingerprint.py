@@ -48,13 +48,15 @@ def tables(
     exclude: Collection[str] = (),
     only: Collection[str] | None = None,
     by_name: bool = False,
+    columns: Mapping[str, Collection[str]] | None = None,
     observe: Callable[[TableFingerprint], None] | None = None,
 ) -> tuple[TableFingerprint, ...]:
     """Fingerprint every table, sorted by name. Reads everything: time grows with the size of the database.
 
     Run it inside a REPEATABLE READ transaction to have all tables of one moment. `exclude` names schemas, `only`
     the tables to read. `by_name` takes the columns in the order of their names: equal for tables that differ in the
-    order of columns alone. `observe` is called after each table, largest first.
+    order of columns alone; so does `columns`, which names by table those that count, of tables that are not to be read
+    in full. `observe` is called after each table, largest first.
     """
     found = []
     with plain.as_they_lie(conn, SETTINGS):
@@ -64,11 +66,13 @@ def tables(
             if (only is not None and name not in only) or (kind == "m" and oid in code):
                 continue
             relation = pgsql.Identifier(nspname, relname)
+            chosen = None if columns is None else columns.get(name)
+            named = by_name or chosen is not None
             if oid in code:
-                count, total = row_hash.total(_copied(conn, name, relation, by_name=by_name))
+                count, total = row_hash.total(_copied(conn, name, relation, by_name=named, chosen=chosen))
                 found.append(TableFingerprint(name, count, str(total)))
             else:
-                row = _row_by_name(conn, name) if by_name else pgsql.SQL("row(t.*)")
+                row = _row_by_name(conn, name, chosen) if named else pgsql.SQL("row(t.*)")
                 rows = conn.execute(_ROWS.format(row, relation)).fetchall()
                 found.append(TableFingerprint(name, int(rows[0][0]), str(rows[0][1])))
             if observe is not None:
@@ -96,14 +100,21 @@ def large_objects(conn: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-def _row_by_name(conn: psycopg.Connection[Any], table: str) -> pgsql.Composable:
-    columns = _columns(conn, table)
+def _row_by_name(conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None) -> pgsql.Composable:
+    columns = _columns(conn, table, chosen)
     return pgsql.SQL("row({})").format(pgsql.SQL(", ").join(pgsql.Identifier("t", name) for name, *_ in columns))
 
 
-def _copied(conn: psycopg.Connection[Any], table: str, relation: pgsql.Identifier, *, by_name: bool) -> Iterator[bytes]:
+def _copied(
+    conn: psycopg.Connection[Any],
+    table: str,
+    relation: pgsql.Identifier,
+    *,
+    by_name: bool,
+    chosen: Collection[str] | None,
+) -> Iterator[bytes]:
     """The texts of its rows, in the server's encoding."""
-    columns = [one for one in _columns(conn, table) if not one[2]]
+    columns = [one for one in _columns(conn, table, chosen) if not one[2]]
     if not by_name:
         columns.sort(key=lambda one: one[1])
     names = pgsql.SQL(", ").join(pgsql.Identifier(name) for name, *_ in columns)
@@ -115,5 +126,7 @@ def _copied(conn: psycopg.Connection[Any], table: str, relation: pgsql.Identifie
             yield row_hash.row_text(row_hash.fields(bytes(line)[:-1]) if columns else ())
 
 
-def _columns(conn: psycopg.Connection[Any], table: str) -> list[tuple[str, int, bool]]:
-    return conn.execute(queries.load(__package__, "fingerprint")["columns"], {"table": table}).fetchall()
+def _columns(conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None) -> list[tuple[str, int, bool]]:
+    """In the order of their names; `chosen` None: all."""
+    found = conn.execute(queries.load(__package__, "fingerprint")["columns"], {"table": table}).fetchall()
+    return [one for one in found if chosen is None or one[0] in chosen]

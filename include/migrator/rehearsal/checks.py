@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from migrator import wording
@@ -12,6 +13,7 @@ from migrator.database.vocabulary import MARK, Vocabulary
 from migrator.evidence import ROLLBACK_CHECKS, Check, StatementTrace, TableFingerprint, Verdict
 from migrator.gates import expected_changes
 from migrator.rehearsal.comparison import unpredicted_writes
+from migrator.rehearsal.losses import Dropped
 
 NO_SCRIPT = "there is no rollback script: this migration cannot be undone"
 
@@ -97,18 +99,21 @@ def columns_moved(table: str, before: Schema, after: Schema) -> bool:
 
 
 def data_equal(
-    wanted: Mapping[str, TableFingerprint], found: Mapping[str, TableFingerprint], changes: SchemaDiff
+    wanted: Mapping[str, TableFingerprint],
+    found: Mapping[str, TableFingerprint],
+    dropped: Dropped,
+    *,
+    left: tuple[Mapping[str, TableFingerprint], Mapping[str, TableFingerprint]] = ({}, {}),
+    blamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Check:
     """Whether the rollback gives back the rows, too.
 
-    What apply drops (a table, a column) no script can bring back: that is unverified, and the reviewers have to know
-    that only the snapshot has it. Any other loss is the rollback script's fault.
+    What apply itself dropped (a table, a column) no script can bring back: that is unverified, and the reviewers have
+    to know that only the snapshot has it. Any other loss is the rollback script's fault.
+
+    :param left: before and now, tables of which apply dropped columns, by the columns that it left alone.
+    :param blamed: by table, what the rollback dropped.
     """
-    dropped = {
-        change.name if change.kind == "table" else (change.part_of or "").removeprefix("table ")
-        for change in changes.changes
-        if change.after is None and change.kind in ("table", "column")
-    }
     gone: list[str] = []
     wrong: list[str] = []
     for name, original in sorted(wanted.items()):
@@ -117,7 +122,13 @@ def data_equal(
             continue
         rows = "is not there" if now is None else f"has {now.rows} rows"
         other = rows if now is None or now.rows != original.rows else f"has other content in its {now.rows} rows"
-        (gone if name in dropped else wrong).append(f"{name} {other}, had {original.rows} rows")
+        text = f"{name} {other}, had {original.rows} rows"
+        if name in dropped.tables:
+            gone.append(text)
+        elif name in left[0] and left[0][name] == left[1].get(name):
+            gone.append(f"{text}; but for column {', '.join(sorted(dropped.columns[name]))} they are as before")
+        else:
+            wrong.append(f"{text}: {blamed[name]}" if name in blamed else text)
     if wrong:
         return Check("rollback_data", Verdict.FAILED, "the rollback loses data: " + "; ".join([*wrong, *gone]))
     if gone:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from migrator.backups.trial import Trial
 from migrator.database import sequences, session
 from migrator.database.schema import LEDGER_SCHEMA
-from migrator.database.schema_diff import SchemaDiff
 from migrator.database.sequences import Sequences
 from migrator.database.session import Connection
 from migrator.evidence import Check, Verdict
 from migrator.gates import sequences as next_values
 from migrator.rehearsal.checks import NUMBERS_AGAIN
+from migrator.rehearsal.losses import Dropped
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ def after_apply(trial: Trial, version: str, written: Collection[str]) -> Touched
     return Touched(keys, old, check)
 
 
-def after_rollback(trial: Trial, version: str, data: Check, changes: SchemaDiff) -> Check:
+def after_rollback(trial: Trial, version: str, data: Check, dropped: Dropped) -> Check:
     """`data`, the check of the rows, with what became of the positions.
 
-    :param changes: what apply has made of the schema.
+    :param dropped: by apply.
     """
     with _both(trial, version) as (untouched, conn):
         before, now = _read(untouched), _read(conn)
@@ -59,23 +59,26 @@ def after_rollback(trial: Trial, version: str, data: Check, changes: SchemaDiff)
     gone: list[str] = []
     for name in behind:
         text = next_values.lost(name, before, now, found)
-        (gone if _had_to(name, before, now, found, changes) else wrong).append(text)
+        if _had_to(name, before, now, found, dropped):
+            gone.append(text)
+        else:
+            there = dropped.sequences.union(position.oid for position in now.positions.values())
+            lost = before.positions[name].oid not in there
+            wrong.append(f"{text.rstrip(';')}; the rollback drops it, which apply had left" if lost else text)
     return _together(data, wrong, gone, len(before.positions))
 
 
-def _had_to(name: str, before: Sequences, now: Sequences, found: next_values.Found, changes: SchemaDiff) -> bool:
-    """Whether no script could do better: the sequence went with its table or column; or it is made anew, and was put
-    beyond all rows that there are."""
-    dropped = {(change.kind, change.name) for change in changes.changes if change.after is None}
+def _had_to(name: str, before: Sequences, now: Sequences, found: next_values.Found, dropped: Dropped) -> bool:
+    """Whether no script could do better, as apply dropped the sequence: it went with its table or column; or it is made
+    anew, and was put beyond all rows that there are."""
+    if before.positions[name].oid not in dropped.sequences:
+        return False
     fed = [feed for feed in before.feeds if feed.sequence == name]
-    if fed and all(
-        ("table", feed.table) in dropped or ("column", next_values.column_of(feed)) in dropped for feed in fed
-    ):
+    if fed and all(dropped.has(feed.table, feed.column) for feed in fed):
         return True
     compared = any(feed.sequence == name and feed.hidden is None for feed in now.feeds)
     stuck = any(name in key for key in found.problems)
-    made_anew = name in now.positions and now.positions[name].oid != before.positions[name].oid
-    return made_anew and compared and not stuck
+    return name in now.positions and compared and not stuck
 
 
 def _together(data: Check, wrong: list[str], gone: list[str], count: int) -> Check:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from migrator.backups import copies as restored
 from migrator.backups import later_backup
 from migrator.backups.isolation import require_harmless, require_isolated
 from migrator.backups.trial import Trial, trial_database
-from migrator.database import fingerprint, schema, session
+from migrator.database import schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.session import Endpoint
@@ -42,18 +42,18 @@ from migrator.evidence import (
     RestoreEvidence,
     SnapshotRecord,
     StatementTrace,
-    TableFingerprint,
     Verdict,
 )
 from migrator.gates.assertions import assertion, step_checks
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.plan import Plan
-from migrator.rehearsal import ahead, census, positions, privileges, rows_in_the_way
+from migrator.rehearsal import ahead, census, positions, privileges, rows, rows_in_the_way
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.original import NOTHING_FIRST, Original
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
+from migrator.rehearsal.rows import NOTHING_APPLIED, Applied
 from migrator.run import RunContext
 from migrator.stages import rollback
 from migrator.steps import execution
@@ -171,6 +171,7 @@ class _Rehearsal:
     rollback_seconds: float | None = None
     role: str = ""
     sequences: Touched = NONE_TOUCHED
+    applied: Applied = NOTHING_APPLIED
     privileges: tuple[str, ...] = ()
     after_steps: dict[str, str] = field(default_factory=dict)
     resumed: bool = False
@@ -197,6 +198,7 @@ class _Rehearsal:
         if irreversible(self.plan):
             self._not_reached(*ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
             return
+        self.applied = rows.after_apply(self.trial, self.plan.version)
         if not self._timed("rollback", lambda: self._roll_back(book, backwards)):
             self._not_reached("rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
             return
@@ -207,7 +209,7 @@ class _Rehearsal:
             self._judge_changes(diff(restored.portable, after.portable))
         else:
             self.checks.append(self._equal("rollback_schema_equal", before, restored))
-            self._timed_check(lambda: self._data(before, restored, forwards.written | backwards.written))
+            self._timed_check(lambda: self._data(restored, forwards.written | backwards.written))
         if not self._timed("reapply", lambda: self._apply(book, None)):
             self._not_reached("reapply_schema_equal")
             return
@@ -327,32 +329,17 @@ class _Rehearsal:
         if found:
             self.checks.append(dry_run_checks.together("assertions", found))
 
-    def _data(self, before: Schema, restored: Schema, written: Iterable[str]) -> Check:
+    def _data(self, restored: Schema, written: Collection[str]) -> Check:
         """The rows of every table that was written must be those of the snapshot again, and no sequence behind."""
-        moved = {name for name in written if dry_run_checks.columns_moved(name, before, restored)}
-        originals = {table.table: table for table in self.original.tables if table.table in written}
-        found = self._fingerprints(self.trial.texts, set(written) - moved)
-        if moved or self.plan.ahead:
-            with self.trial.texts_on_the_origin() as pristine:
-                if self.plan.ahead:  # the snapshot's rows are not those from before
-                    originals = self._fingerprints(pristine, set(written) - moved)
-                originals |= self._fingerprints(pristine, moved, by_name=True)
-            found |= self._fingerprints(self.trial.texts, moved, by_name=True)
-        rows = dry_run_checks.data_equal(originals, found, self.changes)
-        return positions.after_rollback(self.trial, self.plan.version, rows, self.changes)
+        found = rows.Comparison(self.trial, self.plan.version, self.applied, self.before, restored, self.known).check(
+            None if self.plan.ahead else self.original.tables, written
+        )
+        return positions.after_rollback(self.trial, self.plan.version, found, self.applied.dropped)
 
     def _judge_sequences(self, written: Collection[str]) -> None:
         self.sequences = positions.after_apply(self.trial, self.plan.version, written)
         if self.sequences.check is not None:
             self.checks.append(self.sequences.check)
-
-    def _fingerprints(
-        self, endpoint: Endpoint, only: set[str], *, by_name: bool = False
-    ) -> dict[str, TableFingerprint]:
-        """As the copy's role: should reading a table run what the texts have made, it runs with their rights."""
-        with session.connect(endpoint, purpose="observe", version=self.plan.version) as conn:
-            found = fingerprint.tables(conn, exclude=(LEDGER_SCHEMA,), only=only, by_name=by_name)
-        return {table.table: table for table in found}
 
     def _schema(self) -> Schema:
         with session.connect(self.trial.watching, purpose="observe", version=self.plan.version) as conn:

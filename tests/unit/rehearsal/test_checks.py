@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from migrator.database.schema import Schema
-from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.vocabulary import vocabulary
 from migrator.evidence import ROLLBACK_CHECKS, Check, Match, ObservedLock, StatementTrace, TableFingerprint, Verdict
 from migrator.plan import PredictedLock, Statement
@@ -20,11 +19,12 @@ from migrator.rehearsal.checks import (
     writes_predicted,
 )
 from migrator.rehearsal.comparison import judged
+from migrator.rehearsal.losses import Dropped
 from tests.evidence import make_bundle
 from tests.factories import make_plan, plan_from_sql
 
 P, F, U = Verdict.PASSED, Verdict.FAILED, Verdict.UNVERIFIED
-NOTHING = SchemaDiff(())
+NOTHING = Dropped()
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,24 @@ def test_a_table_that_the_rollback_lost() -> None:
 def test_only_what_apply_dropped_is_excused() -> None:
     wanted = {name: TableFingerprint(name, 3, "1") for name in ("public.t", "public.u")}
     found = {name: TableFingerprint(name, 3, "2") for name in wanted}
-    dropped = diff(
-        Schema({"column": {"public.t.c": "int"}}, {"column public.t.c": "table public.t"}),
-        Schema({}),
-    )
-    check = data_equal(wanted, found, dropped)
+    check = data_equal(wanted, found, Dropped(frozenset({"public.t"})))
     assert check.verdict is F
     assert "public.u has other content" in check.detail
-    alone = data_equal({"public.t": wanted["public.t"]}, {"public.t": found["public.t"]}, dropped)
+    alone = data_equal({"public.t": wanted["public.t"]}, {}, Dropped(frozenset({"public.t"})))
     assert alone.verdict is U
     assert "in the snapshot only" in alone.detail
+
+
+def test_a_dropped_column_excuses_no_other() -> None:
+    wanted, found = ({"public.t": TableFingerprint("public.t", 3, number)} for number in "12")
+    dropped = Dropped(columns={"public.t": frozenset({"c"})})
+    check = data_equal(wanted, found, dropped, left=(wanted, wanted))
+    assert check.verdict is U
+    assert "but for column c they are as before" in check.detail
+    assert data_equal(wanted, found, dropped, left=(wanted, found)).verdict is F
+    assert data_equal(wanted, {}, dropped, left=(wanted, {})).verdict is F
+    said = data_equal(wanted, found, dropped, blamed={"public.t": "the rollback drops it"}).detail
+    assert said.endswith("had 3 rows: the rollback drops it")
 
 
 def test_a_type_that_differs_is_no_matter_of_order() -> None:

@@ -1,0 +1,114 @@
+"""What a dry run makes of rows: whether the rollback gives them back, but for those that apply itself dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from migrator.backups.trial import Trial
+from migrator.database import fingerprint, identities, session
+from migrator.database.identities import Identities
+from migrator.database.schema import LEDGER_SCHEMA, Schema
+from migrator.database.session import Endpoint
+from migrator.database.vocabulary import Vocabulary
+from migrator.evidence import Check, TableFingerprint
+from migrator.rehearsal import losses
+from migrator.rehearsal.checks import columns_moved, data_equal
+from migrator.rehearsal.losses import Dropped
+
+Tables = dict[str, TableFingerprint]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What was there before apply, what after it, and what of it apply dropped."""
+
+    before: Identities = field(default_factory=Identities)
+    after: Identities = field(default_factory=Identities)
+    dropped: Dropped = field(default_factory=Dropped)
+
+
+NOTHING_APPLIED = Applied()
+
+
+def after_apply(trial: Trial, version: str) -> Applied:
+    before, after = _identities(trial.pristine, version), _identities(trial.watching, version)
+    made = _fingerprints(trial.texts, version, losses.replaced(before, after))
+    empty = [name for name, table in made.items() if not table.rows]
+    return Applied(before, after, losses.dropped(before, after, empty))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """After the rollback: of every table whose rows may be others."""
+
+    trial: Trial
+    version: str
+    applied: Applied
+    before: Schema
+    restored: Schema
+    known: Vocabulary
+
+    def check(self, snapshot: Collection[TableFingerprint] | None, written: Collection[str]) -> Check:
+        """:param snapshot: None: its rows are not those from before."""
+        before, after, now = self.applied.before, self.applied.after, _identities(self.trial.watching, self.version)
+        names = losses.concerned(before, after, now, written)
+        moved = {name for name in names if columns_moved(name, self.before, self.restored)}
+        originals = {table.table: table for table in snapshot or () if table.table in names}
+        found = self._read(self.trial.texts, names - moved)
+        if moved or snapshot is None:
+            with self.trial.texts_on_the_origin() as pristine:
+                if snapshot is None:
+                    originals = self._read(pristine, names - moved)
+                originals |= self._read(pristine, moved, by_name=True)
+            found |= self._read(self.trial.texts, moved, by_name=True)
+        left = self._left(originals, found, now)
+        blamed = losses.blamed(before, after, now, self.known.tell)
+        return data_equal(originals, found, self.applied.dropped, left=left, blamed=blamed)
+
+    def _left(self, originals: Tables, found: Tables, now: Identities) -> tuple[Tables, Tables]:
+        """Of tables of which apply dropped columns, and that are others: the columns that it left, before and now."""
+        columns: dict[str, tuple[str, ...]] = {}
+        old, there = self.applied.before.by_name, now.by_name
+        for name, gone in self.applied.dropped.columns.items():
+            if name not in originals or name not in there or found.get(name) in (None, originals[name]):
+                continue
+            left = [column for column in old[name].columns.values() if column not in gone]
+            if set(left) <= set(there[name].columns.values()):
+                columns[name] = tuple(left)
+        if not columns:
+            return {}, {}
+        with self.trial.texts_on_the_origin() as pristine:
+            wanted = self._read(pristine, columns, columns=columns)
+        return wanted, self._read(self.trial.texts, columns, columns=columns)
+
+    def _read(
+        self,
+        endpoint: Endpoint,
+        only: Collection[str],
+        *,
+        by_name: bool = False,
+        columns: Mapping[str, Collection[str]] | None = None,
+    ) -> Tables:
+        return _fingerprints(endpoint, self.version, only, by_name=by_name, columns=columns)
+
+
+def _fingerprints(
+    endpoint: Endpoint,
+    version: str,
+    only: Collection[str],
+    *,
+    by_name: bool = False,
+    columns: Mapping[str, Collection[str]] | None = None,
+) -> Tables:
+    """As the copy's role: should reading a table run what the texts have made, it runs with their rights."""
+    if not only:
+        return {}
+    with session.connect(endpoint, purpose="observe", version=version) as conn:
+        found = fingerprint.tables(conn, exclude=(LEDGER_SCHEMA,), only=only, by_name=by_name, columns=columns)
+    return {table.table: table for table in found}
+
+
+def _identities(endpoint: Endpoint, version: str) -> Identities:
+    with session.connect(endpoint, purpose="observe", version=version) as conn:
+        return identities.read(conn, exclude=(LEDGER_SCHEMA,))

@@ -1,0 +1,256 @@
+"""Only what apply itself dropped excuses a rollback that gives no rows back: on a real server."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrator.database.session import Endpoint
+from migrator.evidence import Check, Verdict
+from tests.factories import plan_from_sql
+from tests.integration.copies import check_of, failed, make_copy, rehearse
+
+ORDERS = """
+CREATE TABLE orders (id bigint PRIMARY KEY, note text, extra int);
+INSERT INTO orders SELECT g, 'n' || g, g FROM generate_series(1, 3) AS g;
+CREATE TABLE codes (code text);
+INSERT INTO codes VALUES ('007');
+CREATE SCHEMA shop;
+CREATE TABLE shop.goods (id bigserial PRIMARY KEY, name text);
+INSERT INTO shop.goods (name) VALUES ('a'), ('b');
+CREATE TABLE days (day date, what text) PARTITION BY RANGE (day);
+CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');
+INSERT INTO days VALUES ('2025-01-05', 'x');
+CREATE FUNCTION same(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1';
+CREATE TABLE coded (a text, b text, c int);
+CREATE INDEX ON coded ((public.same(b) = public.same('x')));
+INSERT INTO coded VALUES ('one', 'two', 3);
+CREATE SEQUENCE free;
+CREATE TABLE fed (id bigint DEFAULT nextval('free'), n int);
+INSERT INTO fed (n) VALUES (1), (2);
+"""
+SERIAL = """
+CREATE TABLE {} (id bigserial PRIMARY KEY, name text);
+"""
+
+
+@pytest.fixture
+def copy(copies: Endpoint) -> Endpoint:
+    return make_copy(copies, ORDERS)
+
+
+def lost(up: str, down: str, copies: Endpoint, copy: Endpoint) -> str:
+    """What the failed dry run says of the rows."""
+    check = check_of(failed(plan_from_sql(up, down), copies, copy).evidence, "rollback_data")
+    assert check.verdict is Verdict.FAILED, check.detail
+    return check.detail
+
+
+def passed(up: str, down: str, copies: Endpoint, copy: Endpoint) -> Check:
+    evidence = rehearse(plan_from_sql(up, down), copies, copy)
+    assert evidence.verdict is Verdict.PASSED, evidence.checks
+    return check_of(evidence, "rollback_data")
+
+
+@pytest.mark.parametrize(
+    "up, down, said",
+    [
+        pytest.param(
+            "ALTER TABLE orders RENAME COLUMN note TO remark;",
+            "ALTER TABLE orders DROP COLUMN remark; ALTER TABLE orders ADD COLUMN note text;",
+            "public.orders has other content in its 3 rows, had 3 rows: the rollback drops column remark, which has the"
+            " rows of note: it loses them",
+            id="column renamed",
+        ),
+        pytest.param(
+            "ALTER TABLE orders RENAME TO sales;",
+            "DROP TABLE sales; CREATE TABLE orders (id bigint PRIMARY KEY, note text, extra int);",
+            "public.orders has 0 rows, had 3 rows: the rollback drops table public.sales, which has the rows of"
+            " public.orders: it loses them",
+            id="table renamed",
+        ),
+        pytest.param(
+            "CREATE SCHEMA arch; ALTER TABLE codes SET SCHEMA arch;",
+            "DROP TABLE arch.codes; DROP SCHEMA arch; CREATE TABLE codes (code text);",
+            "the rollback drops table arch.codes, which has the rows of public.codes: it loses them",
+            id="table moved",
+        ),
+        pytest.param(
+            "ALTER SCHEMA shop RENAME TO old;",
+            "DROP SCHEMA old CASCADE; CREATE SCHEMA shop;" + SERIAL.format("shop.goods"),
+            "the rollback drops table old.goods, which has the rows of shop.goods: it loses them",
+            id="schema renamed",
+        ),
+        pytest.param(
+            "ALTER TABLE orders DROP COLUMN extra;",
+            "ALTER TABLE orders ADD COLUMN extra int; DELETE FROM orders;",
+            "public.orders has 0 rows, had 3 rows",
+            id="all rows deleted",
+        ),
+        pytest.param(
+            "ALTER TABLE orders DROP COLUMN extra; UPDATE orders SET note = upper(note);",
+            "ALTER TABLE orders ADD COLUMN extra int;",
+            "public.orders has other content in its 3 rows",
+            id="an update is not undone",
+        ),
+        pytest.param(
+            "ALTER TABLE orders DROP COLUMN extra;",
+            "ALTER TABLE orders DROP COLUMN note; ALTER TABLE orders ADD COLUMN note text, ADD COLUMN extra int;",
+            "the rollback drops column note, which apply had left: it loses its rows",
+            id="one column too many",
+        ),
+        pytest.param(
+            "ALTER TABLE days DROP COLUMN what;",
+            "ALTER TABLE days ADD COLUMN what text; DELETE FROM days;",
+            "public.days_1 has 0 rows, had 1 row",
+            id="partition emptied",
+        ),
+        pytest.param(
+            "ALTER TABLE days DETACH PARTITION days_1;",
+            "DROP TABLE days_1;CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');",
+            "the rollback drops table public.days_1, which apply had left: it loses its rows",
+            id="partition detached",
+        ),
+        pytest.param(
+            "CREATE TABLE new AS SELECT id, note FROM orders; DROP TABLE orders; ALTER TABLE new RENAME TO orders;",
+            "DROP TABLE orders; CREATE TABLE orders (id bigint PRIMARY KEY, note text, extra int);",
+            "public.orders has 0 rows, had 3 rows",
+            id="table replaced with its rows",
+        ),
+        pytest.param(
+            "ALTER TABLE orders ADD COLUMN new text; UPDATE orders SET new = extra;"
+            "ALTER TABLE orders DROP COLUMN extra; ALTER TABLE orders RENAME COLUMN new TO extra;",
+            "ALTER TABLE orders DROP COLUMN extra; ALTER TABLE orders ADD COLUMN extra int;",
+            "public.orders has other content in its 3 rows",
+            id="column replaced with its rows",
+        ),
+        pytest.param(
+            "DROP TABLE codes;",
+            "CREATE TABLE codes (code text); DELETE FROM orders WHERE id = 2;",
+            "public.orders has 2 rows, had 3 rows",
+            id="another table than the dropped one",
+        ),
+        pytest.param(
+            "ALTER TABLE coded DROP COLUMN c; UPDATE coded SET a = upper(a);",
+            "ALTER TABLE coded ADD COLUMN c int;",
+            "public.coded has other content in its 1 row",
+            id="table that is read by COPY",
+        ),
+    ],
+)
+def test_what_apply_did_not_drop_must_come_back(
+    copies: Endpoint, copy: Endpoint, up: str, down: str, said: str
+) -> None:
+    detail = lost(up, down, copies, copy)
+    assert detail.startswith("the rollback loses data: ")
+    assert said in detail
+
+
+@pytest.mark.parametrize(
+    "up, down, said",
+    [
+        (
+            "ALTER TABLE orders DROP COLUMN extra;",
+            "ALTER TABLE orders ADD COLUMN extra int;",
+            "public.orders has other content in its 3 rows, had 3 rows; but for column extra they are as before",
+        ),
+        (
+            "ALTER TABLE orders DROP COLUMN note, DROP COLUMN extra;",
+            "ALTER TABLE orders ADD COLUMN note text, ADD COLUMN extra int DEFAULT 0; ALTER TABLE orders ALTER extra"
+            " DROP DEFAULT;",
+            "but for column extra, note they are as before",
+        ),
+        (
+            "ALTER TABLE orders DROP COLUMN note; ALTER TABLE orders RENAME COLUMN extra TO note;",
+            "ALTER TABLE orders RENAME COLUMN note TO extra; ALTER TABLE orders ADD COLUMN note text;",
+            "but for column note they are as before",
+        ),
+        (
+            "ALTER TABLE orders RENAME TO sales; ALTER TABLE sales DROP COLUMN extra;",
+            "ALTER TABLE sales ADD COLUMN extra int; ALTER TABLE sales RENAME TO orders;",
+            "but for column extra they are as before",
+        ),
+        ("DROP TABLE codes;", "CREATE TABLE codes (code text);", "public.codes has 0 rows, had 1 rows"),
+        (
+            "DROP TABLE codes; CREATE TABLE codes (id int);",
+            "DROP TABLE codes; CREATE TABLE codes (code text);",
+            "public.codes has 0 rows, had 1 rows",
+        ),
+        (
+            "ALTER TABLE days DROP COLUMN what;",
+            "ALTER TABLE days ADD COLUMN what text;",
+            "public.days_1 has other content in its 1 rows, had 1 rows; but for column what they are as before",
+        ),
+        (
+            "ALTER TABLE coded DROP COLUMN c;",
+            "ALTER TABLE coded ADD COLUMN c int;",
+            "but for column c they are as before",
+        ),
+    ],
+)
+def test_what_apply_dropped_is_in_the_snapshot_only(
+    copies: Endpoint, copy: Endpoint, up: str, down: str, said: str
+) -> None:
+    check = passed(up, down, copies, copy)
+    assert check.verdict is Verdict.UNVERIFIED
+    assert check.detail.startswith("what was dropped is in the snapshot only")
+    assert said in check.detail
+
+
+@pytest.mark.parametrize(
+    "up, down",
+    [
+        ("ALTER TABLE orders RENAME COLUMN note TO remark;", "ALTER TABLE orders RENAME COLUMN remark TO note;"),
+        (
+            "ALTER TABLE orders RENAME COLUMN note TO remark;",
+            "ALTER TABLE orders ADD COLUMN note text; UPDATE orders SET note = remark;"
+            "ALTER TABLE orders DROP COLUMN remark;",
+        ),
+        ("ALTER SCHEMA shop RENAME TO old;", "ALTER SCHEMA old RENAME TO shop;"),
+        (
+            "CREATE SCHEMA arch; ALTER TABLE codes SET SCHEMA arch;",
+            "ALTER TABLE arch.codes SET SCHEMA public; DROP SCHEMA arch;",
+        ),
+    ],
+)
+def test_what_was_renamed_comes_back(copies: Endpoint, copy: Endpoint, up: str, down: str) -> None:
+    assert passed(up, down, copies, copy).verdict is Verdict.PASSED
+
+
+def test_a_name_that_a_row_has_made_is_not_told(copies: Endpoint, copy: Endpoint) -> None:
+    row = "(SELECT 'secret' || code FROM public.codes)"
+    up = f"DO $$BEGIN EXECUTE format('ALTER TABLE orders RENAME COLUMN note TO %I', {row}); END$$;"
+    down = f"DO $$BEGIN EXECUTE format('ALTER TABLE orders DROP COLUMN %I', {row}); END$$;"
+    detail = lost(up, down + "ALTER TABLE orders ADD COLUMN note text;", copies, copy)
+    assert "secret007" not in detail
+    assert "the rollback drops column …, which has the rows of note: it loses them" in detail
+
+
+@pytest.mark.parametrize(
+    "up, down, said",
+    [
+        (
+            "ALTER TABLE fed DROP COLUMN id;",
+            "DROP SEQUENCE free; CREATE SEQUENCE free; ALTER TABLE fed ADD COLUMN id bigint;"
+            "ALTER TABLE fed ALTER COLUMN id SET DEFAULT nextval('free');",
+            "the rollback drops it, which apply had left",
+        ),
+        (
+            "ALTER TABLE fed DROP COLUMN id;",
+            "ALTER SEQUENCE free RESTART; ALTER TABLE fed ADD COLUMN id bigint;"
+            "ALTER TABLE fed ALTER COLUMN id SET DEFAULT nextval('free');",
+            "sequence public.free has the next value 1, it was 3",
+        ),
+        (
+            "ALTER TABLE shop.goods RENAME TO things;",
+            "DROP TABLE shop.things;" + SERIAL.format("shop.goods"),
+            "sequence shop.goods_id_seq has the next value 1, it was 3: SELECT setval('shop.goods_id_seq', 2, true);"
+            " the rollback drops it, which apply had left",
+        ),
+    ],
+)
+def test_a_sequence_that_apply_left_must_stand_where_it_was(
+    copies: Endpoint, copy: Endpoint, up: str, down: str, said: str
+) -> None:
+    detail = lost(up, down, copies, copy)
+    assert "the rollback sets sequences back: " in detail
+    assert said in detail
