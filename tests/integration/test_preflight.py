@@ -151,6 +151,7 @@ def test_a_slot_without_its_standby_lags(own_server: Server) -> None:
     database = database_on(own_server, "slots")
     target = make_target(limits=Limits(max_replication_lag_bytes=1000, min_free_connections=1))
     with psycopg.connect(own_server.conninfo(), autocommit=True) as conn:
+        conn.execute("SET synchronous_commit = on")  # else what is committed may be written half a second later
         conn.execute("SELECT pg_create_physical_replication_slot('standby_1', true)")
         report = check(make_plan(), database)
         assert "standby_1" in named(report, "replication").detail, "within the limit it is told all the same"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def read(session: Session, dag_id: str, run_id: str) -> RunFacts | None:
     state = str(getattr(run.state, "value", run.state))
     others = select(DagRun.run_id).where(DagRun.dag_id == dag_id, DagRun.state == "running", DagRun.run_id != run_id)
     return RunFacts(
-        kept_back=kept_back(state, session.get(DagModel, dag_id), session.scalar(others)),
+        kept_back=kept_back(state, session.get(DagModel, dag_id), session.scalar(others), run.logical_date),
         dag_id=dag_id,
         run_id=run_id,
         state=state,
@@ -112,7 +112,7 @@ def read(session: Session, dag_id: str, run_id: str) -> RunFacts | None:
     )
 
 
-def kept_back(state: str, dag: DagModel | None, other: str | None) -> str:
+def kept_back(state: str, dag: DagModel | None, other: str | None, logical_date: datetime | None = None) -> str:
     """See `RunFacts.kept_back`.
 
     :param other: another run of the same DAG that goes on.
@@ -123,6 +123,11 @@ def kept_back(state: str, dag: DagModel | None, other: str | None) -> str:
         return "the migration's DAG is not there any more: look at the DAG's import errors, and whether its folder is"
     if dag.is_paused:
         return "the DAG is paused: switch it on beside its name, and it goes on"
+    if logical_date is not None and logical_date > datetime.now(timezone.utc):
+        return (
+            f"its logical date is {logical_date:%Y-%m-%d}, and Airflow executes nothing of it before: mark the run failed,"
+            " and start one without a logical date"
+        )
     if state == "queued" and other is not None:
         return f"another run of this migration goes on, {other}: one is active at a time"
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +201,12 @@ def test_what_keeps_a_run_back(state: str, paused: bool, stale: bool, other: str
     found = kept_back(state, DagModel(is_paused=paused, is_stale=stale), other)
     assert said in found
     assert bool(found) == bool(said)
+
+
+def test_a_run_of_the_future_is_named() -> None:
+    """Airflow's API takes one all the same when a data interval of now is given along."""
+    dag = DagModel(is_paused=False, is_stale=False)
+    assert "its logical date is 2130-01-01" in kept_back(
+        "running", dag, None, datetime(2130, 1, 1, tzinfo=timezone.utc)
+    )
+    assert kept_back("running", dag, None, NOW) == ""
