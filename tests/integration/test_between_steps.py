@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
@@ -13,12 +16,14 @@ from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply, dry_run, restore_test, snapshot
+from migrator.steps import meanwhile
 from tests.factories import plan_from_sql
 from tests.integration.stages import make_target, query, run_of, verify_it
 
 BEFORE = """
 CREATE TABLE orders (id bigint PRIMARY KEY, total int);
 CREATE FUNCTION price(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
+CREATE DOMAIN kept AS int;
 CREATE VIEW large AS SELECT id FROM orders WHERE total > 100;
 """
 BACK = "DROP TABLE IF EXISTS copied; DROP TABLE IF EXISTS more;"
@@ -77,3 +82,48 @@ def test_rows_may_change(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> Non
     step("second", plan, bundle, database)
     step("first", plan, bundle, database)  # cleared: it is done
     verify_it(plan, database, bundle)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE OR REPLACE FUNCTION price(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2'",
+        "CREATE TABLE other (a int DEFAULT 2)",
+        "ALTER DOMAIN kept SET DEFAULT 2",
+    ],
+)
+def test_somebody_changes_it_while_a_step_waits_for_its_lock(
+    change: str, prepared: tuple[Plan, EvidenceBundle, Endpoint]
+) -> None:
+    """Whoever holds the lock sees in pg_locks that the gates are passed; what is put back is noticed as well."""
+    plan, bundle, database = prepared
+    step("first", plan, bundle, database)
+    with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE")
+        doing = pool.submit(step, "second", plan, bundle, database)
+        waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.orders'::regclass)"
+        deadline = time.monotonic() + 20
+        while query(database, waits) == [(False,)]:
+            assert time.monotonic() < deadline
+            assert not doing.done(), doing.result()
+        query(database, f"SET search_path = public; CREATE TEMP TABLE mine (a int DEFAULT 1 PRIMARY KEY); {change}")
+        holder.rollback()
+        with pytest.raises(DriftDetected, match="somebody else has changed what it may run"):
+            doing.result()
+    assert query(database, "SELECT to_regclass('public.copied')") == [(None,)]
+
+
+def test_nobody_changes_anything(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> None:
+    """Its own functions, defaults and indexes, made in sub-transactions too, and temporary tables of others are no
+    matter."""
+    plan, bundle, database = prepared
+    step("first", plan, bundle, database)
+    moment = meanwhile.now(database)
+    query(database, "CREATE TEMP TABLE mine (a int DEFAULT 1 PRIMARY KEY)")
+    with psycopg.connect(database.conninfo) as conn:
+        conn.execute("CREATE FUNCTION public.own() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        conn.execute("SAVEPOINT s; CREATE TABLE public.made (a int DEFAULT 1 PRIMARY KEY); RELEASE s")
+        meanwhile.require_unchanged(conn, moment)
+        query(database, "CREATE DOMAIN public.d AS int")
+        with pytest.raises(DriftDetected, match=r"type (public\.)?d\b"):
+            meanwhile.require_unchanged(conn, moment)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from migrator.catalogue import content
@@ -27,7 +28,7 @@ from migrator.history import out_of_order
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
-from migrator.steps import execution, timings
+from migrator.steps import execution, meanwhile, timings
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepContext, StepHandle, StepResult
 from migrator.steps.contract import start_of
@@ -92,6 +93,7 @@ def run_step(
             reviews.require(ledger, plan, digest, target, run.clock())
             _tell_lifted(window(phase), step, ctx)
 
+        ctx = replace(ctx, moment=meanwhile.now(ctx.endpoint)) if evidence is not None else ctx
         if not _is_done(step, plan, rows, ledger, run):
             above = _gates(
                 step, ctx, rows, target=target, evidence_digest=digest, migration=migration, catalogue=catalogue

@@ -162,6 +162,8 @@ class StepContext:
     progress_seconds: float = 1.0
     """How often a long statement is looked at from a second connection."""
     purpose: str = "apply"
+    moment: str | None = None
+    """When the gates were asked, see `meanwhile`; None: nothing was asked."""
 
     def is_last(self, step: Step) -> bool:
         return step.name == self.plan.steps[-1].name

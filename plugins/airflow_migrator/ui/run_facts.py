@@ -125,8 +125,8 @@ def kept_back(state: str, dag: DagModel | None, other: str | None, logical_date:
         return "the DAG is paused: switch it on beside its name, and it goes on"
     if logical_date is not None and logical_date > datetime.now(timezone.utc):
         return (
-            f"its logical date is {logical_date:%Y-%m-%d}, and Airflow executes nothing of it before: mark the run failed,"
-            " and start one without a logical date"
+            f"its logical date is {logical_date:%Y-%m-%d}, and Airflow executes nothing of it before: mark the run"
+            " failed, and start one without a logical date"
         )
     if state == "queued" and other is not None:
         return f"another run of this migration goes on, {other}: one is active at a time"
