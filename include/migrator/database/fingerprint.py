@@ -7,7 +7,10 @@ whatever function the table's owner likes, and the hash whatever that function g
 
 A query on a table whose index or statistics call functions of its owner has them called while it is planned. So such a
 table is read by COPY, which plans nothing, and hashed here: the same numbers, slower, and without generated columns,
-which COPY leaves out. A materialized view of that kind is left out: what can read it is a query.
+which COPY leaves out.
+
+Materialized views are left out: what they hold is derived, and stale or of another moment (`now()`) than the same view
+of a restored copy, which pg_restore has just filled.
 """
 
 from __future__ import annotations
@@ -62,8 +65,8 @@ def tables(
     with plain.as_they_lie(conn, SETTINGS):
         known = conn.execute(queries.load(__package__, "fingerprint")["tables"], {"exclude": list(exclude)}).fetchall()
         code = owners_code.read_by_planning(conn)
-        for name, nspname, relname, oid, kind in known:
-            if (only is not None and name not in only) or (kind == "m" and oid in code):
+        for name, nspname, relname, oid in known:
+            if only is not None and name not in only:
                 continue
             relation = pgsql.Identifier(nspname, relname)
             chosen = None if columns is None else columns.get(name)

@@ -1,18 +1,18 @@
 -- Content of tables and positions of sequences.
 
 -- name: tables
--- Everything that holds rows of its own: tables, partitions, filled materialized views. Not the parents of partitions
--- (their rows are their partitions'), not foreign tables (their rows are elsewhere), not members of extensions.
+-- Everything that holds rows of its own: tables and partitions. Not the parents of partitions (their rows are their
+-- partitions'), not materialized views (a restore fills them anew: theirs is what the query gives then), not foreign
+-- tables (their rows are elsewhere), not members of extensions.
 select
     c.oid::regclass::text as name,
     n.nspname::text as nspname,
     c.relname::text as relname,
-    c.oid,
-    c.relkind::text as kind
+    c.oid
 from pg_catalog.pg_class as c
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 where
-    c.relkind in ('r', 'm') and c.relpersistence <> 't' and c.relispopulated
+    c.relkind = 'r' and c.relpersistence <> 't'
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     and not n.nspname = any(%(exclude)s::text[])
     and not exists (

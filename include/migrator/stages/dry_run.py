@@ -15,7 +15,7 @@ from pathlib import Path
 
 from migrator import wording
 from migrator.backups import copies as restored
-from migrator.backups import later_backup
+from migrator.backups import later_backup, proof
 from migrator.backups.isolation import require_harmless, require_isolated
 from migrator.backups.trial import Trial, trial_database
 from migrator.database import schema, session
@@ -92,7 +92,7 @@ def run(
     with session.connect(copies, purpose="dry_run", version=plan.version) as conn:
         require_isolated(conn)
         copy = restored.own(conn, restore.copy_database, run)
-    original = Original(record.id, copy, Schema.from_dict(record.schema), record.tables)
+    original = Original(record.id, copy, Schema.from_dict(record.schema), proof.own_rows(record))
     return rehearse(plan, original, copies=copies, run=run, handle=handle, programs=programs, log=log)
 
 

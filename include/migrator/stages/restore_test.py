@@ -87,6 +87,7 @@ def run(
     except BaseException:
         _drop_at_the_end(copies, role.name, log)
         raise
+    compared = proof.own_rows(record)
     return RestoreEvidence(
         snapshot_id=record.id,
         copy_database=role.name,
@@ -94,8 +95,8 @@ def run(
         checks=checks,
         restore_seconds=done.seconds,
         proof_seconds=proof_seconds,
-        tables_compared=len(record.tables),
-        rows_compared=sum(table.rows for table in record.tables),
+        tables_compared=len(compared),
+        rows_compared=sum(table.rows for table in compared),
         finished_at=run.clock(),
     )
 
