@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from migrator import wording
@@ -103,7 +104,7 @@ def _without_surplus(wanted: Schema, found: Schema, template: Template | None) -
         }
         for kind, names in found.objects.items()
     }
-    return Schema({kind: names for kind, names in objects.items() if names}, found.part_of)
+    return replace(found, objects={kind: names for kind, names in objects.items() if names})
 
 
 def prove(

@@ -132,6 +132,7 @@ def patch(schema: Schema, changes: SchemaDiff) -> Schema:
     return Schema(
         MappingProxyType({kind: dict(sorted(objects[kind].items())) for kind in sorted(objects) if objects[kind]}),
         MappingProxyType(dict(sorted(part_of.items()))),
+        schema.role,
     )
 
 

@@ -75,4 +75,4 @@ def _apply(plan: Plan, trial: Trial, book: Ledger, run: RunContext, handle: Step
 
 def _schema(trial: Trial) -> schema.Schema:
     with session.connect(trial.watching, purpose="observe") as conn:
-        return schema.read(conn, exclude=(LEDGER_SCHEMA,))
+        return schema.read(conn, exclude=(LEDGER_SCHEMA,), role=trial.role.name)

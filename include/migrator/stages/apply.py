@@ -229,8 +229,9 @@ def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     done = {item.step for item in ctx.ledger.steps(ctx.plan.version) if took_effect(item)}
     if done != {one.name for one in ctx.plan.steps[:position]}:
         return  # a part of this very step is there
+    role = Start.of(evidence.snapshot, evidence.dry_run).schema.role
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
-        now = schema.read(conn, exclude=(ctx.ledger.schema,))
+        now = schema.read(conn, exclude=(ctx.ledger.schema,), role=role)
     if position:
         require_as_rehearsed(now, ctx.plan, evidence, ctx.plan.steps[position - 1].name)
     else:

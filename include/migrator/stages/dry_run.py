@@ -343,7 +343,7 @@ class _Rehearsal:
 
     def _schema(self) -> Schema:
         with session.connect(self.trial.watching, purpose="observe", version=self.plan.version) as conn:
-            return schema.read(conn, exclude=(LEDGER_SCHEMA,))
+            return schema.read(conn, exclude=(LEDGER_SCHEMA,), role=self.trial.role.name)
 
     def _timed(self, name: str, work: Callable[[], str]) -> bool:
         """One thing that the SQL must be able to do. What a retry may mend, and a lost server, are not its failure."""

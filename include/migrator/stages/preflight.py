@@ -27,7 +27,7 @@ from migrator.errors import (
 )
 from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import ahead, clear_way, clock, origin, reviews
-from migrator.gates.drift import require_no_drift
+from migrator.gates.drift import require_no_drift, start_of
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.window import decide_window
 from migrator.history import out_of_order
@@ -248,6 +248,6 @@ def _drift(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint, ledger: Ledge
     if there and clear_way.partly_applied(plan, ledger):
         return "not compared: part of this migration is applied, and apply goes on from there"
     with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
-        now = schema.read(connection, exclude=(ledger.schema,))
+        now = schema.read(connection, exclude=(ledger.schema,), role=start_of(bundle).schema.role)
     require_no_drift(now, bundle, ledger.events if there else tuple)
     return "the schema is the one of the snapshot"

@@ -281,7 +281,7 @@ def _compare(report: RollbackReport, start: Start, ctx: StepContext) -> Rollback
     """The schema must be the very one from before. A difference is reported, not hidden: the data is undone all the
     same."""
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
-        now = schema.read(conn, exclude=(ctx.ledger.schema,))
+        now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
     if start.is_there(now):
         return replace(report, schema_equal=True)
     known = vocabulary(ctx.plan, start.snapshot)

@@ -153,8 +153,9 @@ def _database_checks(
     with session.connect(endpoint, purpose="verify", version=plan.version) as conn:
         if bundle is not None:
             started = time.monotonic()
-            now, start = schema.read(conn, exclude=(ledger.schema,)), start_of(bundle)
+            start = start_of(bundle)
             before, known = start.schema, vocabulary(plan, start.snapshot)
+            now = schema.read(conn, exclude=(ledger.schema,), role=before.role)
             schemas = before.portable.fingerprint, now.portable.fingerprint
             checks.append(replace(schema_check(now, before, bundle, known), seconds=time.monotonic() - started))
             half_made = unfinished(now, before, bundle.dry_run.schema_diff, known)
