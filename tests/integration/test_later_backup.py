@@ -106,6 +106,19 @@ def test_rows_stay_out_where_nothing_concerns_them(copies: Endpoint) -> None:
     assert passed_with(evidence) == "the schema"
 
 
+def test_a_table_without_rows_is_told_as_one(copies: Endpoint) -> None:
+    made = "ALTER FUNCTION shorter(text) SET search_path = public, pg_temp;"
+    parted = (
+        "CREATE TABLE parted (id bigint, t text CHECK (shorter(t) <> '')) PARTITION BY LIST (id);"
+        "CREATE TABLE part_1 PARTITION OF parted FOR VALUES IN (1); CREATE TABLE part_2 PARTITION OF parted DEFAULT;"
+        "INSERT INTO parted VALUES (1, 'x'); CREATE TABLE fresh (t text CHECK (shorter(t) <> ''));"
+    )
+    plan = plan_from_sql(f"{LOOSE} {made} {parted}", f"DROP TABLE fresh; DROP TABLE parted; {DROP}")
+    told = passed_with(rehearse(plan, copies, make_copy(copies))).removeprefix("the schema and the rows of ")
+    empty = {"public.fresh (no rows to try)", "public.part_2 (no rows to try)"}
+    assert set(told.split(", ")) == {"public.parted", "public.part_1", *empty}
+
+
 def passed_with(evidence: DryRunEvidence) -> str:
     check = check_of(evidence, "later_backup")
     assert (evidence.verdict, check.verdict) == (Verdict.PASSED, Verdict.PASSED)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from migrator.cli import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = ROOT / "README.md"
 CONTRIBUTING = ROOT / "docs" / "contributing.md"
@@ -55,6 +57,13 @@ def test_paths_are_there(page: Path) -> None:
 def test_the_first_page_links_all_others() -> None:
     links = {(ROOT / link.partition("#")[0]).resolve() for link in LINK.findall(FIRST.read_text(encoding="utf-8"))}
     assert set(PAGES) - {FIRST} <= links
+
+
+def test_the_page_of_the_command_has_every_command_in_order() -> None:
+    """It is written by hand."""
+    text = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `migrator ([a-z]+)", text, re.MULTILINE)
+    assert named == [command.name for command in COMMANDS]
 
 
 def test_the_tree_names_every_room_and_no_other() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,18 +85,25 @@ def require(trial: Trial, changes: SchemaDiff, *, programs: Path | None, log: lo
         templates = obstacle_facts.server(conn).templates
     template = copy_template.choose(templates, like.locale, like.extensions)
     attempt = _Attempt(trial, tools, like.locale, template)
+    names = list(dict.fromkeys(one.name for one in concerned))
     try:
         try:
-            attempt.some_rows([one.name for one in concerned])
+            empty = attempt.some_rows(names)
         except ProgramFailed as exc:
             if not concerned:
                 raise
             log.info("a backup with the rows of %s tables cannot be restored, so with all: %s", len(concerned), exc)
-            attempt.all_rows()
+            empty = attempt.all_rows(names)
     except ProgramFailed as exc:
         text = f"a backup that is made after this migration cannot be restored: {exc}{_advice(concerned)}"
         raise ProgramFailed(text, **exc.fields) from None
-    return "the schema" + (f" and the rows of {', '.join(one.name for one in concerned[:SHOWN])}" if concerned else "")
+    return tried(names, empty)
+
+
+def tried(tables: Sequence[str], empty: Collection[str]) -> str:
+    """In words. Pure."""
+    told = [f"{name} (no rows to try)" if name in empty else name for name in tables[:SHOWN]]
+    return "the schema" + (f" and the rows of {', '.join(told)}" if told else "")
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,8 @@ class _Attempt:
     locale: Locale
     template: Template | None
 
-    def some_rows(self, tables: Sequence[str]) -> None:
+    def some_rows(self, tables: Sequence[str]) -> frozenset[str]:
+        """Those of them that have no rows."""
         with self._scratch() as (folder, name):
             schema, rows = folder / "schema", folder / "rows"
             self._dump(schema, "--schema-only")
@@ -117,13 +125,24 @@ class _Attempt:
                 if tables:
                     self._restore(name, rows, "--section=data")
                 self._restore(name, schema, "--section=post-data", f"--use-list={listing}")
+            return self._empty(name, tables)
 
-    def all_rows(self) -> None:
+    def all_rows(self, tables: Sequence[str]) -> frozenset[str]:
+        """The same."""
         with self._scratch() as (folder, name):
             everything = folder / "everything"
             self._dump(everything)
             with self._listing(everything, name, foreign_keys=True) as listing, self.trial.role.lifted():
                 self._restore(name, everything, f"--use-list={listing}")
+            return self._empty(name, tables)
+
+    def _empty(self, database: str, tables: Sequence[str]) -> frozenset[str]:
+        if not tables:
+            return frozenset()
+        with session.connect(self.trial.copies.with_database(database), purpose="observe") as conn:
+            query = queries.load(__package__, "later_backup")["empty"]
+            with session.translated():
+                return frozenset(row[0] for row in conn.execute(query, {"tables": list(tables)}).fetchall())
 
     @contextmanager
     def _scratch(self) -> Iterator[tuple[Path, str]]:

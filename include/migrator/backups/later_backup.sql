@@ -85,3 +85,16 @@ left join pg_catalog.pg_language as l on f.prolang = l.oid
 where c.relkind in ('r', 'p')
 group by c.oid, b.top_oid
 order by 1, 2;
+
+-- name: empty
+-- Of a database that has just been restored: a table without a page has no rows. A partitioned one has its partitions'.
+select t.name
+from pg_catalog.unnest(%(tables)s::text[]) as t (name)
+where
+    coalesce(
+        (
+            select pg_catalog.sum(pg_catalog.pg_relation_size(p.relid))
+            from pg_catalog.pg_partition_tree(t.name::regclass) as p
+        ),
+        pg_catalog.pg_relation_size(t.name::regclass)
+    ) = 0;

@@ -6,6 +6,7 @@ import argparse
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from migrator import wording
 from migrator.cli import options
 from migrator.plan import LEFT_OUT, Severity
 
@@ -75,7 +76,8 @@ def _print(out: Output, plan: Plan) -> None:
     for step in plan.steps:
         _print_step(out, step)
     if plan.rollback_steps:
-        out.line(f"rollback: {sum(len(step.statements) for step in plan.rollback_steps)} statements", style="strong")
+        number = sum(len(step.statements) for step in plan.rollback_steps)
+        out.line(f"rollback: {wording.count(number, 'statement')}", style="strong")
         for step in plan.rollback_steps:
             _print_step(out, step)
     else:

@@ -46,6 +46,8 @@ spgist brin heap plpgsql sql c internal function now nextval currval setval time
 btrim lower upper like escape similar to true false t f md5 composite domain enum base populated clustered disabled
 replica always invalid unlogged none owner key pkey fkey check idx seq excl not null start increment min max cache
 cycle 0 1 2 32767 32768 2147483647 2147483648 9223372036854775807 9223372036854775808
+enabled forced partitioned permissive restrictive plain extended main pglz lz4 toast nondeterministic attached via root
+canonical diff combinefunc finalfunc initcond sfunc sortop stype tag ctype locale provider rules publications setting
 """
 _OWN = KEYWORDS | frozenset(_OWN_TEXT.split())
 """Of `schema.sql` and the server: types, ways of access, functions that stand for syntax, the ends of names that it

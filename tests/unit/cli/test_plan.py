@@ -22,6 +22,7 @@ def test_left_out_in_text_and_json(tmp_path: Path, capsys: pytest.CaptureFixture
         "  001_t.sql:5 COMMIT\n"
     ) in shown
     assert "left-out" not in shown
+    assert "\nrollback: 1 statement\n" in shown
     assert main([*arguments, "--format", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [one["what"] for one in document["left_out"]] == ["BEGIN", "INSERT INTO schema_migrations", "COMMIT"]

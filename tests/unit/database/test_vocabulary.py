@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from migrator.database import queries
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import Change, SchemaDiff
 from migrator.database.vocabulary import MARK, vocabulary
@@ -23,6 +26,8 @@ KNOWN = vocabulary(
         "text default E'a new\nline'::text not null",
         "CHECK (((size < 90) AND (email ~~ 'Line'::text)))",
         "character varying timestamp with time zone default now()",
+        "partitioned table partition by RANGE (size) row security enabled row security forced",
+        "permissive for select to public using ((size > 90))",
         "as integer start 1 increment 1 min 1 max 2147483647 cache 1 owned by public.notes.body",
     ],
 )
@@ -44,6 +49,14 @@ def test_what_somebody_has_written(text: str) -> None:
 )
 def test_what_nobody_has_written(text: str, told: str) -> None:
     assert KNOWN.tell(text) == told
+
+
+def test_words_that_the_queries_write_are_known() -> None:
+    """But for what they only compare with: names of catalogs, keys of JSON, letters that stand for kinds."""
+    text = re.sub(r"^\s*--.*", "", "\n".join(queries.load("migrator.database", "schema").values()), flags=re.MULTILINE)
+    text = re.sub(r"->> '\w+'|'[\w.]+'::regclass|<> 'information_schema'", "", text)
+    words = {word for literal in re.findall(r"'((?:[^']|'')*)'", text) for word in re.findall(r"[^\W_]{2,}", literal)}
+    assert {word for word in words if not KNOWN.knows(word)} == set()
 
 
 def test_a_name_that_the_server_has_cut() -> None:
