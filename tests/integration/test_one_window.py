@@ -12,7 +12,7 @@ import pytest
 
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.database.session import Endpoint
-from migrator.errors import AheadPending, DriftDetected, OutOfOrder, Refused, ReviewRefused
+from migrator.errors import AheadPending, DriftDetected, HeldByOther, OutOfOrder, Refused, ReviewRefused
 from migrator.evidence import EvidenceBundle, Verdict
 from migrator.history import baseline
 from migrator.ledger.ledger import Ledger
@@ -306,3 +306,24 @@ def test_the_ledger_explains_a_difference(case: Case) -> None:
     query(case.database, "CREATE INDEX by_hand ON shops (name)")
     with pytest.raises(DriftDetected, match="find out who did it"):
         apply_all(other[0], case.database, other[1])
+
+
+def test_what_another_migration_does_is_no_drift(case: Case) -> None:
+    """It is waited for; afterwards the ledger explains the difference."""
+    write(case.migrations, "002_town", "SELECT 1;", "SELECT 1;", window="2020-01-01 02:00 UTC")
+    write(case.migrations, "001_shops", TABLE, "DROP TABLE shops;\n", window="2020-01-01 02:00 UTC")
+    other, first = case.rehearsed("003_other"), case.rehearsed("001_shops")
+    apply_all(first[0], case.database, first[1])
+    with pytest.raises(HeldByOther, match="001_shops"):
+        apply_all(other[0], case.database, other[1])
+
+
+def test_drift_tells_names_and_no_values(case: Case) -> None:
+    """Somebody has put a row into a default: its text is withheld, what it is about is not."""
+    prepared = case.rehearsed("001_shops")
+    query(case.database, "CREATE TABLE public.nickname (a text DEFAULT 'card 4711')")
+    with pytest.raises(DriftDetected) as caught:
+        apply_all(prepared[0], case.database, prepared[1])
+    assert "+ column public.nickname.a" in str(caught.value)
+    assert "4711" not in str(caught.value)
+    assert "…" in str(caught.value)

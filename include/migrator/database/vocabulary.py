@@ -82,6 +82,20 @@ class Vocabulary:
             withheld.keep(f"{place}:\n" + "\n".join(whole))
         return told
 
+    def named_and_rest(self, changes: SchemaDiff, place: str) -> tuple[str, ...]:
+        """The same of what others have changed, with the names of the objects: whoever looks for them needs those."""
+        named = SchemaDiff(
+            tuple(
+                replace(told, name=change.name, part_of=change.part_of)
+                for told, change in zip(self.told(changes).changes, changes.changes, strict=True)
+            )
+        )
+        told, whole = named.lines(), changes.lines()
+        if told == whole:
+            return told
+        withheld.keep(f"{place}:\n" + "\n".join(whole))
+        return (*told, MARK)
+
     def trace(self, trace: StatementTrace) -> StatementTrace:
         """The relations that a statement touched, each by a name that may be told."""
         names = {*(lock.relation for lock in trace.locks), *trace.rewrites, *trace.scans, *trace.indexes_rebuilt}

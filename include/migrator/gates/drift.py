@@ -47,15 +47,18 @@ def start_of(bundle: EvidenceBundle) -> Start:
     return Start.of(bundle.snapshot, bundle.dry_run)
 
 
-def require_no_drift(now: Schema, bundle: EvidenceBundle, events: Callable[[], Iterable[LedgerEvent]] = tuple) -> None:
+def require_no_drift(
+    now: Schema, plan: Plan, bundle: EvidenceBundle, events: Callable[[], Iterable[LedgerEvent]] = tuple
+) -> None:
     """
     :param events: asks the ledger's, which may explain the difference.
-    :raises DriftDetected: with the difference.
+    :raises DriftDetected: with the difference: what it is about by name, and of its texts what may be told.
     """
     start = start_of(bundle)
     if start.is_there(now):
         return
-    lines = start.changes(now).lines()
+    known = vocabulary(plan, start.snapshot)
+    lines = known.named_and_rest(start.changes(now), "what changed in the schema since the snapshot")
     who = explained(start, now, events())
     todo = (
         f"the ledger explains it: {', '.join(who)} came meanwhile, and nothing else has changed. clear analyze with"

@@ -25,6 +25,7 @@ from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift
 from migrator.gates.evidence import evidence_problems, remaining_seconds
 from migrator.gates.window import decide_window
 from migrator.history import out_of_order
+from migrator.ledger import resume
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
@@ -100,6 +101,7 @@ def run_step(
             )
             lifted = window(execution.next_phase(step, ctx))
             if evidence is not None:
+                _require_free(plan, ledger, run)
                 _drift(step, ctx, evidence)
             _tell_lifted(lifted, step, ctx)
             if above:
@@ -222,6 +224,20 @@ def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:
         emergency.record(ctx.ledger, ctx.plan, run=ctx.run, step=step.name, lifted=lifted)
 
 
+def _require_free(plan: Plan, ledger: Ledger, run: RunContext) -> None:
+    """What another migration is doing is no drift: it is waited for.
+
+    :raises HeldByOther: another one, or another run of this one, is in progress.
+    """
+    resume.decide(
+        plan,
+        run_id=run.run_id,
+        running=ledger.running(),
+        row=ledger.migration(plan.version),
+        steps=ledger.steps(plan.version),
+    )
+
+
 def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     """Before anything of the migration is in the database its schema must be the one that was rehearsed on; before a
     later step it must be what it was there after the step before."""
@@ -235,4 +251,4 @@ def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     if position:
         require_as_rehearsed(now, ctx.plan, evidence, ctx.plan.steps[position - 1].name)
     else:
-        require_no_drift(now, evidence, ctx.ledger.events)
+        require_no_drift(now, ctx.plan, evidence, ctx.ledger.events)

@@ -249,5 +249,5 @@ def _drift(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint, ledger: Ledge
         return "not compared: part of this migration is applied, and apply goes on from there"
     with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
         now = schema.read(connection, exclude=(ledger.schema,), role=start_of(bundle).schema.role)
-    require_no_drift(now, bundle, ledger.events if there else tuple)
+    require_no_drift(now, plan, bundle, ledger.events if there else tuple)
     return "the schema is the one of the snapshot"
