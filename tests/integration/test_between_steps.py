@@ -11,13 +11,14 @@ import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import DriftDetected
-from migrator.evidence import EvidenceBundle
+from migrator.errors import DriftDetected, DryRunFailed, LockNotAvailable
+from migrator.evidence import EvidenceBundle, Verdict
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply, dry_run, restore_test, snapshot
 from migrator.steps import meanwhile
 from tests.factories import plan_from_sql
+from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import make_target, query, run_of, verify_it
 
 BEFORE = """
@@ -127,3 +128,35 @@ def test_nobody_changes_anything(prepared: tuple[Plan, EvidenceBundle, Endpoint]
         query(database, "CREATE DOMAIN public.d AS int")
         with pytest.raises(DriftDetected, match=r"type (public\.)?d\b"):
             meanwhile.require_unchanged(conn, moment)
+
+
+def test_a_function_is_exchanged_before_a_step_is_tried_again(
+    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
+) -> None:
+    """Of a step whose statements commit one by one a part is there; the rest calls what somebody else owns."""
+    script = f"{BEFORE} INSERT INTO orders VALUES (1, 5);"
+    database = make_database("again", script=script)
+    sql = "CREATE TABLE more (id int); VACUUM orders; UPDATE orders SET total = price(total);"
+    plan = plan_from_sql(sql, "DROP TABLE IF EXISTS more;", transaction=False, lock_timeout_ms=200)
+    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
+    record = snapshot.run(plan, endpoint=database, target=target, run=run)
+    restore = restore_test.run(record, copies=copies, target=target, run=run)
+    try:
+        bundle = EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run))
+    except DryRunFailed as failed:  # nobody gives the totals back
+        bundle = EvidenceBundle(record, restore, failed.fields["evidence"])
+        bundle = replace(bundle, dry_run=replace(bundle.dry_run, verdict=Verdict.PASSED))
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute("SELECT FROM public.orders FOR UPDATE")
+        with pytest.raises(LockNotAvailable), Ledger(database) as ledger:
+            apply.run_step(
+                plan, plan.steps[0].name, endpoint=database, ledger=ledger, run=run, target=make_target(),
+                evidence=bundle, deadline_seconds=1,
+            )  # fmt: skip
+    other = "CREATE OR REPLACE FUNCTION public.price(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT {}'"
+    query(database, other.format("0"))
+    with pytest.raises(DriftDetected, match=r"(?s)what this step may run was changed.*public.price"):
+        step(plan.steps[0].name, plan, bundle, database)
+    query(database, other.format("$1 * 2"))
+    step(plan.steps[0].name, plan, bundle, database)
+    assert query(database, "SELECT total FROM public.orders") == [(10,)]

@@ -21,7 +21,7 @@ from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
 from migrator.gates import ahead, clock, emergency, origin, reviews
 from migrator.gates.clear_way import applied_already, require_clear_way, require_dependencies
-from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift
+from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, require_same_code
 from migrator.gates.evidence import evidence_problems, remaining_seconds
 from migrator.gates.window import decide_window
 from migrator.history import out_of_order
@@ -243,12 +243,12 @@ def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     later step it must be what it was there after the step before."""
     position = [one.name for one in ctx.plan.steps].index(step.name)
     done = {item.step for item in ctx.ledger.steps(ctx.plan.version) if took_effect(item)}
-    if done != {one.name for one in ctx.plan.steps[:position]}:
-        return  # a part of this very step is there
     role = Start.of(evidence.snapshot, evidence.dry_run).schema.role
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,), role=role)
-    if position:
+    if done != {one.name for one in ctx.plan.steps[:position]}:  # a part of this very step is there
+        require_same_code(now, ctx.plan, evidence)
+    elif position:
         require_as_rehearsed(now, ctx.plan, evidence, ctx.plan.steps[position - 1].name)
     else:
         require_no_drift(now, ctx.plan, evidence, ctx.ledger.events)
