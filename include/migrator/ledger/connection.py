@@ -35,6 +35,7 @@ class LedgerConnection:
         self.purpose = purpose
         self.schema = schema
         self._connection: Connection | None = None
+        self._turns: Connection | None = None
         self._has_turn = False
 
     def __enter__(self: Self) -> Self:
@@ -46,9 +47,10 @@ class LedgerConnection:
         self.close()
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        for connection in (self._connection, self._turns):
+            if connection is not None:
+                connection.close()
+        self._connection = self._turns = None
 
     @property
     def connection(self) -> Connection:
@@ -108,7 +110,7 @@ class LedgerConnection:
 
         :raises LockNotAvailable: another writer has not ended in time.
         """
-        keeping = session.connect(self.endpoint, purpose="ledger", lock_timeout_ms=LOCK_TIMEOUT_MS)
+        keeping = self.prepare_turn()
         try:
             with session.translated():
                 keeping.execute("BEGIN")
@@ -118,6 +120,13 @@ class LedgerConnection:
         finally:
             self._has_turn = False
             keeping.close()
+
+    def prepare_turn(self) -> Connection:
+        """Open the session that keeps a turn. Before a migration's statements: they may lock what a login wants to
+        write, as the copy's role does by changing its own password."""
+        if self._turns is None or self._turns.closed:
+            self._turns = session.connect(self.endpoint, purpose="ledger", lock_timeout_ms=LOCK_TIMEOUT_MS)
+        return self._turns
 
     def _take_turn(self, connection: Connection) -> None:
         """:raises LockNotAvailable: names who has the turn."""

@@ -67,6 +67,7 @@ class GuardedLedger(LedgerReader):
         :param connection: with an open transaction of the ledger, to be asked in it.
         """
         self._before = self._mark_now(self.connection if connection is None else connection, version)
+        self.prepare_turn()
 
     def require_untouched(self, *, on: Connection | None = None) -> None:
         """The statements of a migration have left the ledger alone. With `on` it is their open transaction that is
