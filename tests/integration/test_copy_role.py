@@ -491,3 +491,19 @@ def test_who_looks_on_runs_nothing_of_the_texts(copies: Endpoint, place: str) ->
         with suppress(MigratorError):
             rehearse(plan_from_sql(CAUGHT.format(PLACES[place]), undo), copies, copy)
         other.execute("SELECT 1")
+
+
+def test_a_database_is_dropped_with_a_session_in_it_that_only_a_superuser_may_end(
+    copies: Endpoint, copies_server: Server
+) -> None:
+    """As a worker of autovacuum is. FORCE is refused for it."""
+    with psycopg.connect(copies.conninfo, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE visited")
+        visitor = psycopg.connect(copies_server.conninfo("visited"))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("DROP DATABASE visited WITH (FORCE)")
+        leaving = threading.Timer(1.0, visitor.close)
+        leaving.start()
+        restored.drop_database(conn, "visited")
+        leaving.join()
+        assert conn.execute("SELECT FROM pg_database WHERE datname = 'visited'").fetchone() is None

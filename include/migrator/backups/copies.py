@@ -130,20 +130,35 @@ def create(
     return copy
 
 
+def drop_database(conn: Connection, name: str) -> None:
+    """With whoever is in it. A worker of autovacuum no role but a superuser may end, and FORCE is refused for it; the
+    plain statement sends it away, and waits for five seconds (CountOtherDBBackends in storage/ipc/procarray.c)."""
+    plain = pgsql.SQL("DROP DATABASE IF EXISTS {}").format(pgsql.Identifier(name))
+    forced = pgsql.SQL("{} WITH (FORCE)").format(plain)
+    for command in (forced, plain, forced, plain, forced):
+        try:
+            with session.translated():
+                conn.execute(command)
+            return
+        except MigratorError as exc:
+            if command is forced and exc.fields.get("sqlstate") != "42501":
+                raise
+            refused = exc
+    raise refused
+
+
 @contextmanager
 def scratch(copies: Endpoint, copy: Copy, *, locale: Locale, template: Template | None) -> Iterator[str]:
     """One more database of a copy's role, empty and for so long only."""
     name = scratch_name(copy.name)
-    remove = pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name))
     with session.connect(copies, purpose="restore") as conn:
-        with session.translated():
-            conn.execute(remove)
+        drop_database(conn, name)
         _make(conn, copies, copy, name, locale, template)
     try:
         yield name
     finally:
-        with session.connect(copies, purpose="restore") as conn, session.translated():
-            conn.execute(remove)
+        with session.connect(copies, purpose="restore") as conn:
+            drop_database(conn, name)
 
 
 def _make(conn: Connection, copies: Endpoint, copy: Copy, name: str, locale: Locale, template: Template | None) -> None:
@@ -221,7 +236,7 @@ def drop(conn: Connection, copy: Copy) -> None:
     with session.translated():
         conn.execute(pgsql.SQL("ALTER ROLE {} NOLOGIN").format(role))  # else it could come back meanwhile
         for name, *_ in there:
-            conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))
+            drop_database(conn, name)
     copy_role.drop(conn, copy.name)
 
 
@@ -314,7 +329,7 @@ def _old(conn: Connection) -> tuple[Copy, ...]:
 def _drop_old(conn: Connection, copy: Copy) -> None:
     with session.translated():
         for name in copy.databases:
-            conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))
+            drop_database(conn, name)
 
 
 def _databases(conn: Connection, copy: Copy) -> list[tuple[str, bool, bool, str | None]]:

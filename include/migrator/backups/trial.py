@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql as pgsql
 
-from migrator.backups.copies import Copy, base_name, settle, spoil, trial_name
+from migrator.backups.copies import Copy, base_name, drop_database, settle, spoil, trial_name
 from migrator.backups.copy_role import CopyRole
 from migrator.backups.isolation import require_confined, require_isolated
 from migrator.database import queries, session
@@ -180,8 +180,7 @@ def _connected(conn: Connection, copy: str) -> str:
 
 
 def _drop(conn: Connection, name: str) -> None:
-    with session.translated():
-        conn.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))
+    drop_database(conn, name)
 
 
 def _end(conn: Connection, trial: Trial, log: logging.Logger) -> None:
