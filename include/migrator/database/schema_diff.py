@@ -32,7 +32,7 @@ class Change:
         return "-" if self.after is None else "~"
 
     def __str__(self) -> str:
-        label = f"{self.sign} {self.kind.replace('_', ' ')} {self.name}"
+        label = f"{self.sign} {_label(self.kind, self.name)}"
         if self.before is not None and self.after is not None:
             return f"{label}: {_changed(self.before, self.after)}"
         definition = _one_line(self.after if self.before is None else self.before)
@@ -113,6 +113,17 @@ def diff(before: Schema, after: Schema) -> SchemaDiff:
                 part_of = after.part_of.get(key) or before.part_of.get(key)
                 changes.append(Change(kind, name, old.get(name), new.get(name), part_of))
     return SchemaDiff(tuple(sorted(changes, key=_place)))
+
+
+def is_about(line: str, kind: str, name: str) -> bool:
+    """Of `SchemaDiff.lines`: the line of this very thing, not of `v2` for `v`, nor one whose definition has it."""
+    _, _, told = line.partition(" ")
+    label = _label(kind, name)
+    return told == label or told.startswith(f"{label}: ")
+
+
+def _label(kind: str, name: str) -> str:
+    return f"{kind.replace('_', ' ')} {name}"
 
 
 def patch(schema: Schema, changes: SchemaDiff) -> Schema:

@@ -20,10 +20,10 @@ from migrator.database import withheld
 from migrator.database.keywords import KEYWORDS
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import Change, SchemaDiff
+from migrator.database.told import HIDDEN
 from migrator.evidence import StatementTrace
 from migrator.plan import Plan
 
-HIDDEN = "…"
 MARK = f"{HIDDEN} names and texts with words that neither the migration's files nor the schema before has are withheld"
 """The last line of a difference that has some."""
 _WORD = re.compile(r"[^\W_]+")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from migrator.errors import DependencyMissing, NeedsHuman
+from migrator.ledger import resume
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, took_effect
 from migrator.plan import Plan
 from migrator.targets.targets import Target
@@ -26,6 +27,21 @@ def require_clear_way(plan: Plan, rows: Sequence[LedgerMigration], ledger: Ledge
         reason = in_the_way(other, ledger.steps(other.version))
         if reason is not None:
             raise NeedsHuman(reason, version=other.version)
+
+
+def require_free(plan: Plan, ledger: Ledger, run_id: str) -> None:
+    """The very questions that the ledger asks when a migration begins.
+
+    :raises HeldByOther: another one, or another run of this one, is in progress.
+    :raises ContentChanged, NeedsHuman: see `resume.decide`.
+    """
+    resume.decide(
+        plan,
+        run_id=run_id,
+        running=ledger.running(),
+        row=ledger.migration(plan.version),
+        steps=ledger.steps(plan.version),
+    )
 
 
 def in_the_way(row: LedgerMigration, its_steps: Sequence[LedgerStep]) -> str | None:

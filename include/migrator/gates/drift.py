@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from migrator.database.schema import Schema
-from migrator.database.schema_diff import SchemaDiff, diff
+from migrator.database.schema_diff import SchemaDiff, diff, is_about
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
 from migrator.evidence import AFTER_STEPS, DryRunEvidence, EvidenceBundle, SnapshotRecord
@@ -108,7 +108,7 @@ def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle) -> None:
         for change in start.changes(now).changes
         if change.kind in CODE_KINDS
         and change.before is not None
-        and not any(f" {change.kind} {change.name}" in line for line in rehearsed)
+        and not any(is_about(line, change.kind, change.name) for line in rehearsed)
     ]
     if not found:
         return
@@ -117,8 +117,7 @@ def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle) -> None:
     raise DriftDetected(
         "what this step may run was changed since it was rehearsed:\n"
         + "\n".join(lines)
-        + "\nfind out who did it, take"
-        " it back, then clear this task with Downstream",
+        + "\nfind out who did it, take it back, then clear this task with Downstream",
         differences=lines,
     )
 

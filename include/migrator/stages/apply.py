@@ -20,12 +20,11 @@ from migrator.database.vocabulary import vocabulary
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
 from migrator.gates import ahead, clock, emergency, origin, reviews
-from migrator.gates.clear_way import applied_already, require_clear_way, require_dependencies
+from migrator.gates.clear_way import applied_already, require_clear_way, require_dependencies, require_free
 from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, require_same_code
 from migrator.gates.evidence import evidence_problems, remaining_seconds
 from migrator.gates.window import decide_window
 from migrator.history import out_of_order
-from migrator.ledger import resume
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
@@ -101,7 +100,7 @@ def run_step(
             )
             lifted = window(execution.next_phase(step, ctx))
             if evidence is not None:
-                _require_free(plan, ledger, run)
+                require_free(plan, ledger, run.run_id)  # what another migration is doing is no drift
                 _drift(step, ctx, evidence)
             _tell_lifted(lifted, step, ctx)
             if above:
@@ -222,20 +221,6 @@ def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:
     if lifted is not None:
         ctx.log.warning("emergency (%s): this does not count: %s", ctx.plan.emergency, lifted)
         emergency.record(ctx.ledger, ctx.plan, run=ctx.run, step=step.name, lifted=lifted)
-
-
-def _require_free(plan: Plan, ledger: Ledger, run: RunContext) -> None:
-    """What another migration is doing is no drift: it is waited for.
-
-    :raises HeldByOther: another one, or another run of this one, is in progress.
-    """
-    resume.decide(
-        plan,
-        run_id=run.run_id,
-        running=ledger.running(),
-        row=ledger.migration(plan.version),
-        steps=ledger.steps(plan.version),
-    )
 
 
 def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:

@@ -31,7 +31,6 @@ from migrator.gates.drift import require_no_drift, start_of
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.window import decide_window
 from migrator.history import out_of_order
-from migrator.ledger import resume
 from migrator.operations import health_checks, health_facts
 from migrator.plan import Plan
 from migrator.run import RunContext
@@ -188,13 +187,7 @@ def _holder(plan: Plan, ledger: Ledger, there: bool, run: RunContext) -> str:
     if not there:
         return "no other migration is in the way"
     clear_way.require_clear_way(plan, ledger.migrations(), ledger)
-    resume.decide(
-        plan,
-        run_id=run.run_id,
-        running=ledger.running(),
-        row=ledger.migration(plan.version),
-        steps=ledger.steps(plan.version),
-    )
+    clear_way.require_free(plan, ledger, run.run_id)
     return "no other migration is in the way"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from migrator.database import schema, sequences, session
 from migrator.database.locking import migration_lock
 from migrator.database.schema import Schema
-from migrator.database.schema_diff import diff
+from migrator.database.schema_diff import diff, is_about
 from migrator.database.session import Connection, Endpoint
 from migrator.database.vocabulary import MARK, Vocabulary, vocabulary
 from migrator.errors import NeedsHuman, VerifyFailed
@@ -139,7 +139,7 @@ def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str], words: Voc
             if mark is None or old.get(name) == definition:
                 continue
             told = words.tell(name)
-            if not any(f" {told}" in line and mark in line.casefold() for line in known):
+            if not any(is_about(line, kind, told) and mark in line.casefold() for line in known):
                 found.append(f"{kind} {told} is {mark.strip('[]')}")
     return tuple(found)
 
