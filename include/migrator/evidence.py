@@ -133,6 +133,8 @@ ROLLBACK_CHECKS = ("rollback", "rollback_schema_equal", "rollback_data", "reappl
 """In the order in which the dry run makes them."""
 START = "start"
 """In `extra`: the schema from which a migration was rehearsed, where others come first in its window."""
+ROLES_BEFORE = "roles_before"
+"""In `extra`: of what those others have changed the owner or the rights, or made it: "table public.t"."""
 AFTER_STEPS = "after_steps"
 """In `extra`: by step, the fingerprint of the portable schema when the step was done."""
 NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})

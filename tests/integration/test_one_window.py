@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,11 @@ class Case:
                     now=ledger.server_time(),
                     run=self.run(plan.version),
                 )
+
+    def adopts(self, *versions: str) -> None:
+        with Ledger(self.database) as ledger:
+            ledger.install()
+            baseline.adopt(self.database, ledger, run=self.run("001_shops"), reason="by hand", versions=versions)
 
     def applied(self, plan: Plan, bundle: EvidenceBundle) -> None:
         """With what the catalogue says now, as the operator hands it in."""
@@ -237,6 +244,64 @@ def test_somebody_else_changes_the_schema_meanwhile(case: Case) -> None:
     query(case.database, "CREATE INDEX by_hand ON shops (name)")
     with pytest.raises(DriftDetected, match="by_hand"):
         apply_all(second[0], case.database, second[1])
+
+
+@pytest.fixture
+def other_role(case: Case, database: Endpoint, superuser: str) -> Iterator[str]:
+    name = f"other_{secrets.token_hex(4)}"
+    admin = replace(database, conninfo=superuser)
+    query(admin, f"CREATE ROLE {name}; GRANT {name} TO migrator")
+    query(database, "CREATE TABLE public.old (id bigint)")
+    case.adopts()
+    query(database, f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {name}")
+    query(database, f"GRANT CREATE, USAGE ON SCHEMA public TO {name}")
+    yield name
+    query(admin, f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_what_the_first_one_grants_is_no_drift(case: Case, other_role: str) -> None:
+    """Nor what default privileges give there, which on the copy belong to nobody who makes anything."""
+    made = "CREATE TABLE shops (id bigint PRIMARY KEY, name text);\nGRANT UPDATE ON old TO public;\n"
+    back = "DROP TABLE shops;\nREVOKE UPDATE ON old FROM public;\n"
+    write(case.migrations, "001_shops", made, back)
+    first, second, third = (case.rehearsed(version) for version in ("001_shops", "002_town", "003_other"))
+    for one in (first, second, third):
+        case.done(*one)
+
+
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        "GRANT DELETE ON public.old TO {role}",
+        "ALTER TABLE public.old OWNER TO {role}",
+        "GRANT DELETE ON public.shops TO {role}",
+        "ALTER TABLE public.shops OWNER TO {role}",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT DELETE ON TABLES TO {role}",
+        "REVOKE SELECT ON public.shops FROM {role}",
+    ],
+)
+def test_somebody_else_changes_owners_or_rights_meanwhile(case: Case, other_role: str, by_hand: str) -> None:
+    first, second, third = (case.rehearsed(version) for version in ("001_shops", "002_town", "003_other"))
+    case.done(*first)
+    case.done(*second)
+    query(case.database, by_hand.format(role=other_role))
+    with pytest.raises(DriftDetected, match=r"(?s)(old|shops|tables).*find out who did it"):
+        apply_all(third[0], case.database, third[1])
+
+
+def test_somebody_else_changes_rights_and_the_ledger_does_not_know_of_what(case: Case, other_role: str) -> None:
+    """The first ones were adopted, so what they left is not in the ledger: what they do not touch is compared."""
+    other = case.rehearsed("003_other")
+    query(case.database, f"SET search_path = public; {TABLE}{COLUMN}")
+    with Ledger(case.database) as ledger:
+        ledger.install()
+        run = case.run("001_shops")
+        baseline.adopt(case.database, ledger, run=run, reason="by hand", versions=("001_shops", "002_town"))
+    query(case.database, f"ALTER TABLE public.old OWNER TO {other_role}")
+    with pytest.raises(DriftDetected, match=r"table public\.old"):
+        apply_all(other[0], case.database, other[1])
+    query(case.database, "ALTER TABLE public.old OWNER TO CURRENT_USER")
+    case.done(*other)
 
 
 def test_the_second_one_rolls_back_to_what_the_first_one_left(case: Case) -> None:

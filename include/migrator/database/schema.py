@@ -24,6 +24,8 @@ LEDGER_SCHEMA = "migrator"
 
 ROLE_KINDS = ("owner", "owner_grant", "default_privileges")
 """Kinds that tell which role made an object. On another server another role makes it."""
+OF_ROLES = (*ROLE_KINDS, "grant")
+"""Who owns what and who may do what; a name is that of the thing with its kind: "table public.t"."""
 EXECUTOR = "CURRENT_USER"
 """The role that executes, among the roles of a policy. A role of that name would stand in quotes."""
 _ROLE = r'(?:"(?:[^"]|"")+"|[a-z0-9_]+)'
@@ -64,6 +66,11 @@ class Schema:
             return kept
         told = MappingProxyType({name: _portable_policy(text, self.role) for name, text in policies.items()})
         return replace(kept, objects=MappingProxyType({**kept.objects, "policy": told}))
+
+    @functools.cached_property
+    def of_roles(self) -> Schema:
+        """The kinds `OF_ROLES` alone."""
+        return self.without(*(kind for kind in self.objects if kind not in OF_ROLES))
 
     def without(self, *kinds: str) -> Schema:
         objects = MappingProxyType({kind: names for kind, names in self.objects.items() if kind not in kinds})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff, is_about
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
-from migrator.evidence import AFTER_STEPS, DryRunEvidence, EvidenceBundle, SnapshotRecord
+from migrator.evidence import AFTER_STEPS, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, SnapshotRecord
 from migrator.ledger import states
 from migrator.ledger.rows import LedgerEvent
 from migrator.plan import Plan
@@ -24,6 +24,8 @@ class Start:
     """The same without what others have made on the copy since."""
     exact: bool = True
     """False: others have, and there roles are not the target's."""
+    roles: frozenset[str] = frozenset()
+    """What those others have made, or changed the owner or the rights of: "table public.t"."""
 
     @classmethod
     def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
@@ -31,7 +33,8 @@ class Start:
         before = Schema.from_dict(snapshot.schema)
         if dry_run is None or dry_run.start is None:
             return cls(before, before)
-        return cls(Schema.from_dict(dry_run.start), before, exact=False)
+        roles = frozenset(dry_run.extra.get(ROLES_BEFORE) or ())
+        return cls(Schema.from_dict(dry_run.start), before, exact=False, roles=roles)
 
     def is_there(self, now: Schema) -> bool:
         return self._of(now).fingerprint == self._of(self.schema).fingerprint
@@ -55,11 +58,16 @@ def require_no_drift(
     :raises DriftDetected: with the difference: what it is about by name, and of its texts what may be told.
     """
     start = start_of(bundle)
+    changes, what = start.changes(now), "the schema changed since the snapshot"
     if start.is_there(now):
-        return
+        changes = _foreign_roles(start, now, plan, events)
+        if not changes:
+            return
+        ahead = ", ".join(repr(one.version) for one in plan.ahead)
+        what = f"owners or rights are not what {ahead} left, which came first; told is what differs from the snapshot"
     known = vocabulary(plan, start.snapshot)
-    lines = known.named_and_rest(start.changes(now), "what changed in the schema since the snapshot")
-    who = explained(start, now, events())
+    lines = known.named_and_rest(changes, "what changed in the schema since the snapshot")
+    who = () if start.is_there(now) else explained(start, now, events())
     todo = (
         f"the ledger explains it: {', '.join(who)} came meanwhile, and nothing else has changed. clear analyze with"
         " Downstream, to have it rehearsed on what is there now"
@@ -67,9 +75,7 @@ def require_no_drift(
         else "find out who did it, then run again from snapshot"
     )
     raise DriftDetected(
-        "the schema changed since the snapshot, so what was rehearsed is not what would happen now:\n"
-        + "\n".join(lines)
-        + f"\n{todo}",
+        f"{what}, so what was rehearsed is not what would happen now:\n" + "\n".join(lines) + f"\n{todo}",
         differences=lines,
     )
 
@@ -128,10 +134,40 @@ CODE_KINDS = frozenset({"function", "procedure", "aggregate", "trigger", "rule",
 def explained(start: Start, now: Schema, events: Iterable[LedgerEvent]) -> tuple[str, ...]:
     """The versions that, one after the other, have made what is there now of what was there; empty when others have
     changed something, too. Pure; events come oldest first."""
-    there, found = start.schema.portable.fingerprint, []
+    found = _came_of(start.schema.portable.fingerprint, events, states.SCHEMAS)
+    return found.get(now.portable.fingerprint, ())
+
+
+def left_by_those_ahead(start: Start, plan: Plan, events: Iterable[LedgerEvent]) -> str | None:
+    """The fingerprint of the whole schema that all have left who come first in the window; None where the ledger does
+    not tell: one of them was adopted, or is in the snapshot already."""
+    ahead = {one.version for one in plan.ahead}
+    found = _came_of(start.snapshot.fingerprint, _of(events, ahead), states.EXACT_SCHEMAS)
+    return next((fingerprint for fingerprint, versions in reversed(found.items()) if ahead <= {*versions}), None)
+
+
+def _foreign_roles(start: Start, now: Schema, plan: Plan, events: Callable[[], Iterable[LedgerEvent]]) -> SchemaDiff:
+    """Owners and rights that differ from what the snapshot has and those ahead have left. Nobody knows of these what
+    each role owns on the target; what they left is known by its fingerprint, or else what they have not touched is
+    compared."""
+    if start.exact:
+        return SchemaDiff(())
+    changes = diff(start.snapshot.of_roles, now.of_roles)
+    left = left_by_those_ahead(start, plan, events()) if changes else None
+    if left is not None:
+        return SchemaDiff(()) if left == now.fingerprint else changes
+    return SchemaDiff(tuple(change for change in changes.changes if change.name not in start.roles))
+
+
+def _of(events: Iterable[LedgerEvent], versions: Collection[str]) -> tuple[LedgerEvent, ...]:
+    return tuple(event for event in events if event.version in versions)
+
+
+def _came_of(there: str, events: Iterable[LedgerEvent], key: str) -> dict[str, tuple[str, ...]]:
+    """By fingerprint, the schemas that came of `there`, and through which versions. Pure; events come oldest first."""
+    found: dict[str, tuple[str, ...]] = {there: ()}
     for event in events:
-        before, after = event.detail.get(states.SCHEMAS) or ("", "")
-        if event.kind == "verified" and event.version is not None and before == there:
-            there = str(after)
-            found.append(event.version)
-    return tuple(found) if there == now.portable.fingerprint else ()
+        before, after = event.detail.get(key) or ("", "")
+        if event.kind == "verified" and event.version is not None and before in found:
+            found[str(after)] = (*found[before], event.version)
+    return found

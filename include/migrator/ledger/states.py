@@ -23,6 +23,8 @@ STATUS = "status"
 """Key of an event's detail: the status that the migration had after the event."""
 SCHEMAS = "schemas"
 """Key of the detail of `verified`: the fingerprints of the portable schema before the migration and after it."""
+EXACT_SCHEMAS = "exact_schemas"
+"""The same of the whole schema, with owners and rights; missing where nobody knows what was before."""
 
 
 def refusal(row: LedgerMigration | None, to: MigrationStatus, *, version: str, run_id: str) -> MigratorError | None:

@@ -169,13 +169,18 @@ class LedgerWriter(GuardedLedger):
                 self.execute(connection, "applied", version=version, duration_ms=duration_ms)
 
     def mark_verified(
-        self, version: str, *, run: RunContext, duration_ms: int | None = None, schemas: tuple[str, str] | None = None
+        self,
+        version: str,
+        *,
+        run: RunContext,
+        duration_ms: int | None = None,
+        schemas: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         """Only now the migration is a success. A second time it writes nothing.
 
-        :param schemas: see `states.SCHEMAS`.
+        :param schemas: by `states.SCHEMAS` and `states.EXACT_SCHEMAS`, as far as known.
         """
-        told = {states.SCHEMAS: list(schemas)} if schemas is not None else {}
+        told = {key: list(both) for key, both in (schemas or {}).items()}
         self._mark(MigrationStatus.SUCCESS, "verified", version, run, {"duration_ms": duration_ms, **told})
 
     def mark_failed(self, version: str, *, run: RunContext, error_message: str) -> None:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from migrator.backups.trial import Trial
 from migrator.database import schema, session
 from migrator.database.schema import LEDGER_SCHEMA
-from migrator.database.schema_diff import SchemaDiff, diff
+from migrator.database.schema_diff import diff
 from migrator.errors import EnvironmentFault, MigratorError, Refused, TransientError
 from migrator.gates.clear_way import is_applied
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
+from migrator.rehearsal.original import First
 from migrator.run import RunContext
 from migrator.steps import execution
 from migrator.steps.attempt import Attempt
@@ -24,9 +25,7 @@ LOCK_DEADLINE_SECONDS = 60.0
 REASON = "a clone of a restored copy, for a dry run"
 
 
-def apply(
-    plans: Sequence[Plan], trial: Trial, *, run: RunContext, handle: StepHandle, log: logging.Logger
-) -> SchemaDiff:
+def apply(plans: Sequence[Plan], trial: Trial, *, run: RunContext, handle: StepHandle, log: logging.Logger) -> First:
     """One after the other, as production will; what they changed. Those that the snapshot has already are passed over.
 
     :raises Refused: one of them fails there.
@@ -49,7 +48,9 @@ def apply(
                     f"{plan.version!r} comes before {run.version!r} in the window, and fails on the restored copy:"
                     f" {exc}. mend it, or give one of the two another window, then clear analyze with Downstream"
                 ) from exc
-    return diff(before.portable, _schema(trial).portable)
+    after = _schema(trial)
+    roles = diff(before.of_roles, after.of_roles).changes
+    return First(diff(before.portable, after.portable), tuple(sorted({change.name for change in roles})))
 
 
 def adopt(book: Ledger, run: RunContext) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from migrator.backups.copies import Copy
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, patch
 from migrator.evidence import TableFingerprint
 
-NOTHING_FIRST = SchemaDiff(())
+
+@dataclass(frozen=True)
+class First:
+    """What the migrations have changed on the clone that come first in the window."""
+
+    changes: SchemaDiff = field(default_factory=lambda: SchemaDiff(()))
+    """Of the portable schema."""
+    roles: tuple[str, ...] = ()
+    """What has another owner or other rights since, or is new: "table public.t"."""
+
+
+NOTHING_FIRST = First()
 
 
 @dataclass(frozen=True)
@@ -20,10 +31,10 @@ class Original:
     copy: Copy
     schema: Schema
     tables: tuple[TableFingerprint, ...]
-    first: SchemaDiff = NOTHING_FIRST
-    """What the migrations have changed that come first in the window; `schema` is as the snapshot has it."""
+    first: First = NOTHING_FIRST
+    """`schema` is as the snapshot has it."""
 
     @property
     def start(self) -> Schema:
         """From where the migration goes."""
-        return patch(self.schema, self.first)
+        return patch(self.schema, self.first.changes)

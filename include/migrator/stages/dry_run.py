@@ -35,6 +35,7 @@ from migrator.errors import (
 )
 from migrator.evidence import (
     AFTER_STEPS,
+    ROLES_BEFORE,
     ROLLBACK_CHECKS,
     START,
     Check,
@@ -251,9 +252,14 @@ class _Rehearsal:
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
                 AFTER_STEPS: self.after_steps,
-                **({START: self.original.start.to_dict()} if self.plan.ahead else {}),
+                **self._start(),
             },
         )
+
+    def _start(self) -> dict[str, object]:
+        if not self.plan.ahead:
+            return {}
+        return {START: self.original.start.to_dict(), ROLES_BEFORE: list(self.original.first.roles)}
 
     def _open(self, book: Ledger) -> Schema:
         with session.connect(self.trial.texts, purpose="dry_run", version=self.plan.version) as conn:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,10 @@ from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import sequences as next_values
 from migrator.gates.assertions import assertion, step_checks
 from migrator.gates.clear_way import is_applied
-from migrator.gates.drift import start_of
+from migrator.gates.drift import left_by_those_ahead, start_of
 from migrator.ledger.events import FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
+from migrator.ledger.states import EXACT_SCHEMAS, SCHEMAS
 from migrator.plan import Plan
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.run import RunContext
@@ -76,7 +77,8 @@ def run(
     with migration_lock(endpoint, run=run, deadline_seconds=deadline_seconds) as lock:
         ledger.require_intact()
         row = ledger.migration(plan.version)
-        checks, schemas = [ledger_check(plan, row, ledger.steps(plan.version), run_id=run.run_id)], None
+        checks = [ledger_check(plan, row, ledger.steps(plan.version), run_id=run.run_id)]
+        schemas: Mapping[str, tuple[str, str]] | None = None
         if checks[0].verdict is Verdict.PASSED:
             found, schemas = _database_checks(plan, bundle, endpoint, ledger)
             checks += found
@@ -146,17 +148,20 @@ def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str], words: Voc
 
 def _database_checks(
     plan: Plan, bundle: EvidenceBundle | None, endpoint: Endpoint, ledger: Ledger
-) -> tuple[list[Check], tuple[str, str] | None]:
+) -> tuple[list[Check], dict[str, tuple[str, str]]]:
     """And the fingerprints of the schema before it and now, where there is evidence of what was before."""
     checks: list[Check] = []
-    schemas = None
+    schemas: dict[str, tuple[str, str]] = {}
     with session.connect(endpoint, purpose="verify", version=plan.version) as conn:
         if bundle is not None:
             started = time.monotonic()
             start = start_of(bundle)
             before, known = start.schema, vocabulary(plan, start.snapshot)
             now = schema.read(conn, exclude=(ledger.schema,), role=before.role)
-            schemas = before.portable.fingerprint, now.portable.fingerprint
+            schemas[SCHEMAS] = before.portable.fingerprint, now.portable.fingerprint
+            exact = before.fingerprint if start.exact else left_by_those_ahead(start, plan, ledger.events())
+            if exact is not None:
+                schemas[EXACT_SCHEMAS] = exact, now.fingerprint
             checks.append(replace(schema_check(now, before, bundle, known), seconds=time.monotonic() - started))
             half_made = unfinished(now, before, bundle.dry_run.schema_diff, known)
             checks.append(_verdict("unfinished", half_made, "nothing is left half-made"))
