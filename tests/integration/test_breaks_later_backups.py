@@ -52,6 +52,25 @@ CREATE FUNCTION is_relation(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN NOT EXISTS (SELECT FROM pg_class AS c WHERE c.relname = t AND c.relkind = 'r'::"char"); END $$;
 CREATE FUNCTION later(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN short(t); END $$;
 CREATE DOMAIN brief AS text CHECK (shorter(VALUE) <> '');
+CREATE FUNCTION by_row(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE line text; found_one a_first%ROWTYPE; BEGIN RETURN t IS NOT NULL; END $$;
+CREATE FUNCTION by_column(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE one a_first.word%TYPE := t; BEGIN RETURN one IS NOT NULL; END $$;
+CREATE FUNCTION by_type(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE one CONSTANT mood := 'glad'; BEGIN RETURN t IS NOT NULL; END $$;
+CREATE FUNCTION by_list(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE many mood[]; BEGIN RETURN t IS NOT NULL; END $$;
+CREATE FUNCTION by_table(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE line a_first; BEGIN RETURN t IS NOT NULL; END $$;
+CREATE FUNCTION by_qualified(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE a public.mood; b public.a_first.word%TYPE; c t%TYPE; d ALIAS FOR $1; e pg_class%ROWTYPE; f timestamp(3);
+BEGIN DECLARE g varchar(10) NOT NULL DEFAULT 'x'; BEGIN RETURN t IS NOT NULL; END; END $$;
+CREATE FUNCTION by_oid(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN 'a_first'::regclass IS NOT NULL; END $$;
+CREATE FUNCTION by_own_oid(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN 'public.a_first'::regclass IS NOT NULL AND 'pg_class'::regclass IS NOT NULL; END $$;
+CREATE FUNCTION any_glad(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN t === ANY (ARRAY['glad', 'sad']); END $$;
 """
 
 
@@ -66,6 +85,7 @@ class Case:
 
 TABLE = "CREATE TABLE {t} (b text"
 INDEX = f"{TABLE}); CREATE INDEX ON {{t}} "
+LOOSE = ("by_row", "by_column", "by_type", "by_list", "by_table", "by_oid", "any_glad")
 CASES = {
     "index_loose": Case(f"{INDEX} (apart.deeper(b))", True),
     "index_bound_above": Case(f"{INDEX} (bound_above(b))", True),
@@ -120,6 +140,8 @@ CASES = {
         f" AS $$ BEGIN RETURN short(t); END $$; {TABLE} CHECK ({{t}}_f(b) <> ''))",
         False,
     ),
+    **{f"check_{name}": Case(f"{TABLE} CHECK ({name}(b)))", True) for name in LOOSE},
+    "check_by_qualified": Case(f"{TABLE} CHECK (by_qualified(b)), CHECK (by_own_oid(b)))", False),
     "view_pathed": Case("CREATE MATERIALIZED VIEW {t} AS SELECT pathed(word) FROM a_first", False),
     "view_loose": Case("CREATE MATERIALIZED VIEW {t} AS SELECT shorter(word) FROM a_first", True),
 }

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from migrator.analysis.effects import World
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.analysis.effects.types.volatility import candidates
+from migrator.analysis.rules.online.expressions import statement_of, type_of
 from migrator.facts.facts import FunctionFacts
 from migrator.facts.names import constant_text
 from migrator.frozen import frozen
 from migrator.parsing.nodes import Node, enum, find, name_of, strings
 from migrator.parsing.routines import body_of, contents_of
+from migrator.parsing.routines.declared import declared, table_of
 from migrator.parsing.statements import parse
 
 TEXTS = ("it runs a text that it puts together",)
@@ -27,6 +29,7 @@ _OPERATORS = """
 !! !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <= <> <@ <^
 = > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ ~~*
 """
+_NAMED = ("AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL")
 OPERATORS = frozenset([*_OPERATORS.split(), "!="])
 """Names of pg_catalog's operators on 14 to 18, with what the grammar makes of another."""
 _CONFIGURATIONS = """
@@ -104,6 +107,9 @@ class PathLookups:
         if body is None or contents is None or contents.faults:
             return NOTHING
         found = Lookups(doubts=TEXTS if contents.drafts else ())
+        for text in declared(body.text) if body.language == "plpgsql" else ():
+            for one in _declared(text, self.world):
+                found += one
         for piece in contents.pieces:
             for statement in parse(piece.sql, file="").statements:
                 for one in () if body.standard else _names(statement.node, self.world):
@@ -128,6 +134,23 @@ def _names(node: Node, world: World) -> Iterator[Lookups]:
     yield from _functions(node, world)
     yield from _types(node, world)
     yield from _operators(node, world)
+    yield from _relation_constants(node, world)
+
+
+def _declared(text: str, world: World) -> Iterator[Lookups]:
+    """Of the type of a variable."""
+    table = table_of(text)
+    if table is not None:
+        node = statement_of(f"TABLE {table}")
+        yield from _tables(node, world) if node is not None else ()
+        return
+    column = type_of(text)
+    if column is None:
+        return
+    yield from _types(column, world)
+    parts = strings(column.type_name.names)
+    if len(parts) == 1 and world.relation(world.dotted(parts)) is not None:
+        yield Lookups((f"the type {parts[0]}",), (world.dotted(parts).rpartition(".")[0],))
 
 
 def _own(call: Node, world: World) -> tuple[FunctionFacts, ...]:
@@ -191,8 +214,16 @@ def _types(node: Node, world: World) -> Iterator[Lookups]:
             yield Lookups((f"the type {parts[0]}",), (world.schema,))
 
 
+def _relation_constants(node: Node, world: World) -> Iterator[Lookups]:
+    """'users'::regclass, which a body looks up when it runs."""
+    for item in find(node, "TypeCast"):
+        name = constant_text(item.arg) if strings(item.type_name.names)[-1:] == ("regclass",) else None
+        if name and "." not in name and not name.startswith("pg_"):
+            yield Lookups((f"the table {name}",), (world.schema,))
+
+
 def _operators(node: Node, world: World) -> Iterator[Lookups]:
     for item in find(node, "A_Expr"):
         parts = strings(item.name)
-        if enum(item, "kind") == "AEXPR_OP" and len(parts) == 1 and parts[0] not in OPERATORS:
+        if enum(item, "kind") in _NAMED and len(parts) == 1 and parts[0] not in OPERATORS:
             yield Lookups((f"the operator {parts[0]}",), (world.schema,))
