@@ -234,9 +234,9 @@ class Airflow:
         )
         return tuple(task["task_id"] for task in answer.get("task_instances", []))
 
-    def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1) -> str:
+    def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1) -> str:
         path = f"/dags/{dag_id}/dagRuns/{_segment(run_id)}/taskInstances/{task_id}/logs/{try_number}"
-        content = self.call("GET", path, full_content="true")["content"]
+        content = self.call("GET", path, full_content="true", map_index=map_index)["content"]
         return "\n".join(_log_line(entry) for entry in content) if isinstance(content, list) else str(content)
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:

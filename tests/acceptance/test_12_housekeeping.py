@@ -83,3 +83,20 @@ def test_run_is_abandoned_half_way(case: Case) -> None:
     assert row is not None
     assert row.status == "success"
     assert case.value("SELECT to_regclass('labels') IS NOT NULL AND to_regclass('marks') IS NOT NULL")
+
+
+@scenario(migrations={"": Files(sql=ADD_TABLE)})
+def test_ledger_is_changed_while_nothing_runs(case: Case) -> None:
+    """Whoever migrates next would be the first to notice; people are told within the hour."""
+    assert case.trigger().wait() == "success"
+    assert tidy(case)[1]["ledger"] == "success"
+    case.query("ALTER TABLE migrator.schema_migration_events DISABLE TRIGGER append_only")
+    case.query("UPDATE migrator.schema_migration_events SET actor = 'somebody else' WHERE kind = 'verified'")
+    case.query("ALTER TABLE migrator.schema_migration_events ENABLE ALWAYS TRIGGER append_only")
+    admin = case.as_("admin")
+    run = admin.trigger("housekeeping", {"targets": [case.target]})
+    wait_until(lambda: admin.run_state("housekeeping", run) in RUN_ENDED, what="the housekeeping's end")
+    assert admin.states("housekeeping", run)["ledger"] == "failed"
+    log = admin.log("housekeeping", run, "ledger", map_index=0)
+    assert f"{case.target}: somebody has changed the ledger" in log
+    assert "nothing is migrated there" in log

@@ -13,7 +13,7 @@ import pytest
 from migrator.database import session
 from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
-from migrator.errors import HeldByOther, LedgerForeign, StatementFailed
+from migrator.errors import HeldByOther, LedgerForeign, LedgerTampered, StatementFailed
 from migrator.ledger.ledger import Ledger
 from migrator.operations import reconcile
 from migrator.operations.reconcile import Report, RunState, State
@@ -169,3 +169,20 @@ def _wait_for_sleep(endpoint: Endpoint) -> int:
             with psycopg.connect(endpoint.conninfo) as pause:
                 pause.execute("SELECT pg_sleep(0.05)")
     raise TimeoutError("nothing sleeps")
+
+
+def test_a_ledger_that_somebody_has_changed_is_noticed_while_nothing_runs(database: Endpoint) -> None:
+    plan = plan_from_sql("CREATE TABLE a (id int);", "DROP TABLE a;")
+    with Ledger(database) as ledger:
+        reconcile.require_trustworthy(ledger)
+    apply_all(plan, database)
+    verify_it(plan, database)
+    with Ledger(database) as ledger:
+        reconcile.require_trustworthy(ledger)
+    query(database, "ALTER TABLE migrator.schema_migration_events DISABLE TRIGGER append_only")
+    with Ledger(database) as ledger, pytest.raises(LedgerTampered, match="append_only"):
+        reconcile.require_trustworthy(ledger)
+    query(database, "UPDATE migrator.schema_migration_events SET actor = 'x' WHERE kind = 'verified'")
+    query(database, "ALTER TABLE migrator.schema_migration_events ENABLE ALWAYS TRIGGER append_only")
+    with Ledger(database) as ledger, pytest.raises(LedgerTampered, match="nothing is applied on the word"):
+        reconcile.require_trustworthy(ledger)

@@ -19,7 +19,7 @@ from migrator.database import activity, queries, session
 from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
-from migrator.errors import HeldByOther
+from migrator.errors import HeldByOther, LedgerForeign, LedgerNewer, LedgerOlder
 from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, StepStatus, took_effect
 from migrator.run import RunContext
 
@@ -111,6 +111,21 @@ def run(
     """
     report = examine(endpoint=endpoint, ledger=ledger, run=run, state_of=state_of, sleep=sleep)
     return tell(report, ledger=ledger, run=run, log=log)
+
+
+def require_trustworthy(ledger: Ledger, *, log: logging.Logger = LOG) -> None:
+    """Also when nothing is running: who relies on the ledger next would be the first to notice.
+
+    :raises LedgerTampered: the chain, or what the ledger consists of, is not what the engine has written.
+    """
+    if not ledger.exists():
+        return
+    try:
+        ledger.check()
+    except (LedgerForeign, LedgerOlder, LedgerNewer) as exc:  # for who wants to migrate there
+        log.warning("%s", exc)
+        return
+    ledger.require_intact()
 
 
 def examine(

@@ -31,7 +31,8 @@ class Message:
 
     @property
     def headline(self) -> str:
-        return f"migration {self.version} on {self.target}: {self.title or self.event.replace('_', ' ')}"
+        what = f"migration {self.version} on {self.target}" if self.version else self.target
+        return f"{what}: {self.title or self.event.replace('_', ' ')}"
 
     @property
     def bad(self) -> bool:

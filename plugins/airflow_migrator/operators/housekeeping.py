@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_migrator.hooks.pg_migration import PgMigrationHook
+    from airflow_migrator.notifications.message import Message
     from migrator.database.withheld import Place
+    from migrator.errors import LedgerTampered
     from migrator.operations.reconcile import Report
 
 
@@ -112,20 +114,27 @@ class MeasureCostsOperator(TargetTask):
 
 
 class ReconcileLedgerOperator(TargetTask):
-    """Compare the row that says `running` with Airflow and with the server. Fails for as long as a person is needed;
-    tells people once."""
+    """Look whether the ledger is what the engine has written, and compare the row that says `running` with Airflow and
+    with the server. Fails for as long as a person is needed; tells people once, of a ledger that somebody has changed
+    each time: nothing can be written down there."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_migrator.notifications import notify
         from airflow_migrator.notifications.message import Message
         from airflow_migrator.run_state import state_of
         from migrator import documents
+        from migrator.errors import LedgerTampered
         from migrator.operations import reconcile
         from migrator.run import RunContext
 
         me = context["dag_run"].run_id
         run = RunContext(run_id=me, version="", target=self.target, actor="housekeeping")
         with self.working(context) as hook, hook.ledger() as ledger:
+            try:
+                reconcile.require_trustworthy(ledger, log=self.log)
+            except LedgerTampered as exc:
+                notify(_alarm(self.target, exc), hook.target().notifications, context)
+                raise
             report: Report = reconcile.run(
                 endpoint=hook.endpoint(), ledger=ledger, run=run, state_of=state_of, log=self.log
             )
@@ -137,3 +146,9 @@ class ReconcileLedgerOperator(TargetTask):
         if report.wants_a_person:
             raise AirflowFailException(report.text)
         return documents.to_dict(report)
+
+
+def _alarm(target: str, exc: LedgerTampered) -> Message:
+    from airflow_migrator.notifications.message import EMERGENCY, Message
+
+    return Message(EMERGENCY, "", target, f"nothing is migrated there: {exc}", title="somebody has changed the ledger")
