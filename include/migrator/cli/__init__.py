@@ -11,6 +11,7 @@ import argparse
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,12 +142,24 @@ def exit_code(error: errors.MigratorError) -> int:
     return FINDINGS
 
 
+class _Help(argparse.HelpFormatter):
+    """Lines of a description stay lines, and none is wider than the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = (self._fill(line, width, indent) for line in text.splitlines())
+        return "\n".join(lines)
+
+    def _fill(self, line: str, width: int, indent: str) -> str:
+        inner = indent + line[: len(line) - len(line.lstrip())]
+        return textwrap.fill(line.strip(), width, initial_indent=inner, subsequent_indent=inner)
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="migrator",
         description="Migrations of live PostgreSQL databases: check, plan, rehearse, apply, prove.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"migrator {__version__}")
     commands = parser.add_subparsers(
@@ -159,7 +172,7 @@ def build_parser() -> argparse.ArgumentParser:
             description=command.help[0].upper() + command.help[1:] + ".",
             command=command,
             epilog=EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
         )
     return parser
 

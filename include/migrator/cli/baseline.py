@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="tool",
         choices=[tool.name for tool in TOOLS],
-        help="take over what this tool's own table says is applied; its versions are matched by number and name",
+        metavar="TOOL",
+        help="take over what this tool's own table says is applied (%(choices)s); its versions are matched by number"
+        " and name",
     )
     options.add_catalogue_arguments(parser)
     options.add_connection_arguments(parser)

@@ -27,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--description", metavar="TEXT", help="one line; default: NAME")
     parser.add_argument("--author", metavar="EMAIL", help="default: Git's user.email")
     parser.add_argument("--risk", choices=[str(risk) for risk in Risk], default="low", help="default: %(default)s")
-    parser.add_argument("--type", choices=[str(kind) for kind in MigrationType], help="default: computed from the SQL")
+    parser.add_argument(
+        "--type",
+        choices=[str(kind) for kind in MigrationType],
+        metavar="TYPE",
+        help="one of %(choices)s; default: computed from the SQL",
+    )
     parser.add_argument("--year", metavar="FOLDER", help="folder below the catalogue; default: this year")
     parser.add_argument(
         "--depends-on",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.cli import main
+from migrator.cli import COMMANDS, main
 from migrator.cli.output import Output
 from tests.catalogue_files import write
 
@@ -80,3 +80,15 @@ def test_a_long_text_is_broken_at_blanks_and_what_has_no_first_value_has_a_headi
     assert "    type: schema addition\n" in shown[80]
     assert "Owner" in shown[160]
     assert "database-team@wakala.com" in shown[160]
+
+
+@pytest.mark.parametrize("command", ["", *(one.name for one in COMMANDS)])
+def test_help_is_no_wider_than_the_terminal(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*filter(None, [command]), "--help"])
+    shown = capsys.readouterr().out
+    assert "exit codes:\n  0  all is well\n" in shown
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
