@@ -24,14 +24,25 @@ from tests.acceptance.specs import (
 
 AT_COMMIT = """\
 CREATE TABLE labels (id bigint PRIMARY KEY, name text NOT NULL);
-CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;
+CREATE TABLE gates (id bigint PRIMARY KEY);
+CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'labels' THEN
+        SET CONSTRAINTS ALL DEFERRED;
+        INSERT INTO gates VALUES (NEW.id);
+    ELSE
+        PERFORM pg_advisory_xact_lock(4711);
+    END IF;
+    RETURN NULL;
+END $$;
 CREATE CONSTRAINT TRIGGER labels_at_commit AFTER INSERT ON labels
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit();
+CREATE CONSTRAINT TRIGGER gates_at_commit AFTER INSERT ON gates
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit();
 INSERT INTO labels VALUES (1, 'first');
 """
-"""COMMIT itself waits at the gate."""
-AT_COMMIT_ROLLBACK = "DROP TABLE labels;\nDROP FUNCTION at_commit();\n"
+"""COMMIT itself waits at the gate: what is deferred once runs before it."""
+AT_COMMIT_ROLLBACK = "DROP TABLE labels;\nDROP TABLE gates;\nDROP FUNCTION at_commit();\n"
 PAUSED_VERIFY = f"SELECT count(*) = 0 FROM ({paused('brake_verify')}) AS pause"
 BUILDING = "SELECT pid FROM pg_stat_progress_create_index WHERE lockers_total > 0"
 BUILD = "CREATE INDEX CONCURRENTLY messages_by_direction ON messages (direction);\n"

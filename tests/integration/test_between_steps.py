@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from migrator.evidence import EvidenceBundle, Verdict
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply, dry_run, restore_test, snapshot
-from migrator.steps import meanwhile
+from migrator.steps.meanwhile import Meanwhile
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import make_target, query, run_of, verify_it
@@ -26,6 +26,7 @@ CREATE TABLE orders (id bigint PRIMARY KEY, total int);
 CREATE FUNCTION price(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
 CREATE DOMAIN kept AS int;
 CREATE VIEW large AS SELECT id FROM orders WHERE total > 100;
+CREATE TABLE orders_by_hand (id bigint, total int);
 """
 BACK = "DROP TABLE IF EXISTS copied; DROP TABLE IF EXISTS more;"
 
@@ -91,6 +92,10 @@ def test_rows_may_change(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> Non
         "CREATE OR REPLACE FUNCTION price(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2'",
         "CREATE TABLE other (a int DEFAULT 2)",
         "ALTER DOMAIN kept SET DEFAULT 2",
+        "ALTER DOMAIN kept ADD CHECK (VALUE > price(0))",
+        "ALTER TABLE more ENABLE ROW LEVEL SECURITY",
+        "CREATE TABLE child (id bigint, total int); ALTER TABLE child INHERIT orders_by_hand",
+        "CREATE STATISTICS by_hand ON (price(total)), id FROM orders_by_hand",
     ],
 )
 def test_somebody_changes_it_while_a_step_waits_for_its_lock(
@@ -102,11 +107,7 @@ def test_somebody_changes_it_while_a_step_waits_for_its_lock(
     with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
         holder.execute("LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE")
         doing = pool.submit(step, "second", plan, bundle, database)
-        waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.orders'::regclass)"
-        deadline = time.monotonic() + 20
-        while query(database, waits) == [(False,)]:
-            assert time.monotonic() < deadline
-            assert not doing.done(), doing.result()
+        wait_for_lock(database, doing)
         query(database, f"SET search_path = public; CREATE TEMP TABLE mine (a int DEFAULT 1 PRIMARY KEY); {change}")
         holder.rollback()
         with pytest.raises(DriftDetected, match="somebody else has changed what it may run"):
@@ -119,15 +120,15 @@ def test_nobody_changes_anything(prepared: tuple[Plan, EvidenceBundle, Endpoint]
     matter."""
     plan, bundle, database = prepared
     step("first", plan, bundle, database)
-    moment = meanwhile.now(database)
+    meanwhile = Meanwhile(database)
     query(database, "CREATE TEMP TABLE mine (a int DEFAULT 1 PRIMARY KEY)")
     with psycopg.connect(database.conninfo) as conn:
         conn.execute("CREATE FUNCTION public.own() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         conn.execute("SAVEPOINT s; CREATE TABLE public.made (a int DEFAULT 1 PRIMARY KEY); RELEASE s")
-        meanwhile.require_unchanged(conn, moment)
+        meanwhile.require_unchanged(conn)
         query(database, "CREATE DOMAIN public.d AS int")
         with pytest.raises(DriftDetected, match=r"type (public\.)?d\b"):
-            meanwhile.require_unchanged(conn, moment)
+            meanwhile.require_unchanged(conn)
 
 
 def test_a_function_is_exchanged_before_a_step_is_tried_again(
@@ -160,3 +161,99 @@ def test_a_function_is_exchanged_before_a_step_is_tried_again(
     query(database, other.format("$1 * 2"))
     step(plan.steps[0].name, plan, bundle, database)
     assert query(database, "SELECT total FROM public.orders") == [(10,)]
+
+
+DONE_IN_PARTS = """
+CREATE TYPE state AS ENUM ('new');
+CREATE TABLE more (id int PRIMARY KEY DEFAULT 1);
+CREATE INDEX CONCURRENTLY by_total ON orders (total);
+ALTER TYPE state ADD VALUE 'old';
+ALTER TABLE orders ADD CONSTRAINT positive CHECK (total > 0) NOT VALID;
+VACUUM orders;
+ALTER TABLE orders VALIDATE CONSTRAINT positive;
+ANALYZE orders;
+"""
+DONE_IN_PARTS_BACK = """
+DROP INDEX IF EXISTS by_total; ALTER TABLE orders DROP CONSTRAINT IF EXISTS positive; DROP TABLE IF EXISTS more;
+DROP TYPE IF EXISTS state;
+"""
+
+
+def in_parts(make_database: MakeDatabase, copies: Endpoint, tmp_path: Path) -> tuple[Plan, EvidenceBundle, Endpoint]:
+    database = make_database("in_parts", script=BEFORE)
+    plan = plan_from_sql(DONE_IN_PARTS, DONE_IN_PARTS_BACK, transaction=False)
+    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
+    record = snapshot.run(plan, endpoint=database, target=target, run=run)
+    restore = restore_test.run(record, copies=copies, target=target, run=run)
+    return plan, EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run)), database
+
+
+def test_what_a_step_has_committed_itself_is_nobody_else_s(
+    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
+) -> None:
+    plan, bundle, database = in_parts(make_database, copies, tmp_path)
+    step(plan.steps[0].name, plan, bundle, database)
+    verify_it(plan, database, bundle)
+
+
+def test_somebody_changes_it_while_one_of_several_statements_waits(
+    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
+) -> None:
+    plan, bundle, database = in_parts(make_database, copies, tmp_path)
+    with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("LOCK TABLE public.orders IN ACCESS SHARE MODE")
+        doing = pool.submit(step, plan.steps[0].name, plan, bundle, database)
+        wait_for_lock(database, doing)
+        query(database, "CREATE FUNCTION public.by_hand() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        holder.rollback()
+        with pytest.raises(DriftDetected, match="somebody else has changed what it may run"):
+            doing.result()
+    assert query(database, "SELECT count(*) FROM pg_constraint WHERE conname = 'positive'") == [(0,)]
+    query(database, "DROP FUNCTION public.by_hand()")
+    step(plan.steps[0].name, plan, bundle, database)
+    verify_it(plan, database, bundle)
+
+
+def test_somebody_exchanges_a_function_during_a_statement_that_commits_by_itself(
+    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
+) -> None:
+    plan, bundle, database = in_parts(make_database, copies, tmp_path)
+    with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("LOCK TABLE public.orders IN SHARE UPDATE EXCLUSIVE MODE")
+        doing = pool.submit(step, plan.steps[0].name, plan, bundle, database)
+        wait_for_lock(database, doing)
+        query(database, "CREATE OR REPLACE FUNCTION public.price(int) RETURNS int LANGUAGE sql AS 'SELECT 0'")
+        holder.rollback()
+        with pytest.raises(DriftDetected, match=r"(?s)what this step may run was changed.*public.price"):
+            doing.result()
+    assert query(database, "SELECT count(*) FROM pg_constraint WHERE conname = 'positive'") == [(0,)]
+
+
+CLASS = "public.{} FOR TYPE int USING btree AS OPERATOR 1 <, FUNCTION 1 btint4cmp(int, int)"
+BY_SUPERUSER = {
+    r"type (public\.)?d\b": "CREATE DOMAIN public.d AS int",
+    "event trigger e": "CREATE FUNCTION public.f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+    " CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION public.f()",
+    "operator class one": f"CREATE OPERATOR CLASS {CLASS.format('one')}",
+}
+
+
+@pytest.mark.parametrize("told, change", BY_SUPERUSER.items())
+def test_a_statement_that_commits_by_itself_asks_before_it_begins(
+    told: str, change: str, database: Endpoint, superuser: str
+) -> None:
+    meanwhile = Meanwhile(database)
+    meanwhile.require_unchanged()
+    query(replace(database, conninfo=superuser), change)
+    with pytest.raises(DriftDetected, match=told):
+        meanwhile.require_unchanged()
+    meanwhile.go_on()
+    meanwhile.require_unchanged()
+
+
+def wait_for_lock(database: Endpoint, doing: Future[None]) -> None:
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.orders'::regclass)"
+    deadline = time.monotonic() + 20
+    while query(database, waits) == [(False,)]:
+        assert time.monotonic() < deadline
+        assert not doing.done(), doing.result()

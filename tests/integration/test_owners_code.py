@@ -317,6 +317,65 @@ def test_a_check_of_data_calls_nothing_that_does_something(make_database: MakeDa
     assert "does more than compute" in found.reason
 
 
+OWN_PAIR = """
+CREATE TYPE two AS (a text);
+CREATE FUNCTION as_two(text) RETURNS two LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN ROW(caught('cast')); END $$;
+CREATE CAST (text AS two) WITH FUNCTION as_two(text);
+CREATE FUNCTION same(two, two) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN caught('op') = ''; END $$;
+CREATE OPERATOR = (PROCEDURE = same, LEFTARG = two, RIGHTARG = two);
+CREATE OPERATOR >= (PROCEDURE = same, LEFTARG = two, RIGHTARG = two);
+CREATE OPERATOR <= (PROCEDURE = same, LEFTARG = two, RIGHTARG = two);
+CREATE DOMAIN checked AS text CHECK (caught(VALUE) <> '');
+CREATE DOMAIN deeper AS checked;
+CREATE TABLE t (id int PRIMARY KEY, name text, m mood, pair two);
+INSERT INTO t VALUES (1, 'a', 'good', ROW('a'));
+"""
+UNWRITTEN_CALLS = {
+    "a cast to a type": "(name::two) IS NOT NULL",
+    "a cast of a type": "m::text <> ''",
+    "an implicit cast": "length(m) > 0",
+    "an operator that is named": "pair OPERATOR(public.=) pair",
+    "an operator": "pair = pair",
+    "a list": "pair IN (pair)",
+    "a distance": "pair IS NOT DISTINCT FROM pair",
+    "a range": "pair BETWEEN pair AND pair",
+    "a choice": "CASE pair WHEN pair THEN true END",
+    "a domain": "(name::checked) <> ''",
+    "a domain of a domain": "(name::deeper) <> ''",
+    "domains in an array": "(ARRAY[name]::deeper[]) IS NOT NULL",
+}
+
+
+@pytest.mark.parametrize("condition", UNWRITTEN_CALLS.values(), ids=UNWRITTEN_CALLS)
+def test_a_check_of_data_makes_no_call_that_nobody_has_written(make_database: MakeDatabase, condition: str) -> None:
+    endpoint = make_database(script=TYPES + OWN_PAIR)
+    with psycopg.connect(endpoint.conninfo) as conn, pytest.raises(psycopg.Error, match="caught"):
+        conn.execute(f"SELECT FROM t WHERE {condition}".encode())
+    (found,) = checked(endpoint, f"ALTER TABLE t ADD CHECK ({condition})")
+    assert found.rows is None
+    assert "is not one of PostgreSQL's own" in found.reason
+
+
+CONSTANT_CALLS = {
+    "a cast": "('z'::text::two) IS NOT NULL",
+    "an operator": "ROW('z')::two OPERATOR(public.=) ROW('q')::two",
+    "a view of a view": "id IN (SELECT id FROM above)",
+}
+
+
+@pytest.mark.parametrize("condition", CONSTANT_CALLS.values(), ids=CONSTANT_CALLS)
+def test_an_estimate_makes_no_call_that_nobody_has_written(make_database: MakeDatabase, condition: str) -> None:
+    views = (
+        "CREATE VIEW below AS SELECT id, caught('view') AS name FROM t;"
+        "CREATE VIEW above AS SELECT id FROM below WHERE name = 'a';"
+    )
+    endpoint = make_database(script=TYPES + OWN_PAIR + views)
+    with psycopg.connect(endpoint.conninfo) as conn, pytest.raises(psycopg.Error, match="caught"):
+        conn.execute(f"EXPLAIN UPDATE t SET id = 2 WHERE {condition}".encode())
+    said = refused_by_server(endpoint, f"UPDATE t SET id = 2 WHERE {condition}")
+    assert not [message for message in said if "caught" in message]
+
+
 def test_a_check_of_data_ends_no_session(database: Endpoint, make_database: MakeDatabase) -> None:
     endpoint = make_database(script="CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1);")
     with psycopg.connect(database.conninfo, autocommit=True) as application:

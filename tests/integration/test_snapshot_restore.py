@@ -96,6 +96,27 @@ def test_the_copy_equals_the_source(source: Endpoint, copies: Endpoint, target: 
     assert copy_databases(copies) == []
 
 
+def test_what_is_said_of_what_stays_behind_stays_behind(
+    source: Endpoint, server: Server, copies: Endpoint, target: Target
+) -> None:
+    superuser = server.conninfo(str(conninfo_to_dict(source.conninfo)["dbname"]))
+    with psycopg.connect(superuser, autocommit=True) as conn:
+        conn.execute("CREATE PUBLICATION p; COMMENT ON PUBLICATION p IS 'for the warehouse'")
+        conn.execute("CREATE FUNCTION public.e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'")
+        conn.execute("CREATE EVENT TRIGGER e ON ddl_command_end WHEN TAG IN ('COMMENT') EXECUTE FUNCTION public.e()")
+        conn.execute("COMMENT ON EVENT TRIGGER e IS 'for the auditors'")
+        conn.execute("CREATE SUBSCRIPTION s CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false)")
+        conn.execute("COMMENT ON SUBSCRIPTION s IS 'from the other one'; COMMENT ON TABLE tenant IS 'who pays'")
+        try:
+            evidence = restore_test.run(take(source, target), copies=copies, target=target, run=RUN)
+        finally:
+            conn.execute("ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s")
+    assert evidence.verdict is Verdict.PASSED, evidence.checks
+    with psycopg.connect(copies.with_database(evidence.copy_database).conninfo) as conn:
+        assert conn.execute("SELECT obj_description('public.tenant'::regclass)").fetchall() == [("who pays",)]
+    restore_test.drop_copy(evidence, copies=copies, run=RUN)
+
+
 DERIVED = f"""{SCRIPT}
 CREATE MATERIALIZED VIEW stale AS SELECT count(*) AS n FROM tenant;
 CREATE UNIQUE INDEX stale_n ON stale (n);

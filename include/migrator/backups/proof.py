@@ -84,7 +84,16 @@ def comparable(
     kinds = [*NOT_RESTORED]
     if not grants or wanted.objects.get("default_privileges"):
         kinds.append("grant")
-    return wanted.without(*kinds), _without_surplus(wanted, found, template).without(*kinds)
+    both = wanted, _without_surplus(wanted, found, template)
+    first, second = (_without_comments(one, kinds).without(*kinds) for one in both)
+    return first, second
+
+
+def _without_comments(schema: Schema, kinds: Collection[str]) -> Schema:
+    """Without those on things of these kinds."""
+    words = tuple(f"{kind.replace('_', ' ')} " for kind in kinds)
+    kept = {name: text for name, text in schema.objects.get("comment", {}).items() if not name.startswith(words)}
+    return replace(schema, objects={**schema.objects, "comment": kept}) if kept else schema.without("comment")
 
 
 def _without_surplus(wanted: Schema, found: Schema, template: Template | None) -> Schema:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FOREIGN = ("DEFAULT ACL ", "PUBLICATION ", "SUBSCRIPTION ", "EVENT TRIGGER ", "USER MAPPING ")
-"""What reaches beyond the database."""
+_FOREIGN = ("PUBLICATION ", "SUBSCRIPTION ", "EVENT TRIGGER ")
+_SAID = tuple(f"{what} - {kind}" for what in ("COMMENT", "SECURITY LABEL", "ACL") for kind in _FOREIGN)
+FOREIGN = ("DEFAULT ACL ", "USER MAPPING ", *_FOREIGN, *_SAID)
+"""What reaches beyond the database, and what is said of it."""
 INITIAL = "public"
 """Every database has this schema; what a dump says of it is restored."""
 

@@ -27,11 +27,35 @@ def read_by_planning(conn: psycopg.Connection[Any]) -> frozenset[int]:
 def planned_with(conn: psycopg.Connection[Any], names: Collection[str]) -> bool:
     """Whether a statement on these tables, as the target's path finds them, has functions called that are neither
     ours nor a superuser's."""
+    oids = _family(conn, names)
+    return bool(oids) and any(oid in oids and not trusted for oid, _, trusted in _called(conn))
+
+
+def hung_on_types(
+    conn: psycopg.Connection[Any], tables: Collection[str], types: Collection[str], operators: Collection[str]
+) -> str | None:
+    """A cast, an operator or a domain that an expression on these tables and types may call as somebody's own function,
+    though no call of it is written there.
+
+    :param tables: and `types`: as the target's path finds them.
+    :param operators: names without a schema.
+    """
+    texts = queries.load(__package__, "owners_code")
+    named = naming.ask(conn, texts["types_named"], {"names": sorted(types)}).named if types else []
+    values = {
+        "relations": sorted(_family(conn, tables)),
+        "types": sorted({row["type"] for row in named if row["type"] is not None}),
+        "operators": sorted(operators),
+    }
+    row = conn.execute(texts["of_types"], values).fetchone()
+    return str(row[0]) if row else None
+
+
+def _family(conn: psycopg.Connection[Any], names: Collection[str]) -> set[int]:
     if not names:
-        return False
+        return set()
     query = queries.load(__package__, "owners_code")["inherited"]
-    oids = {row["relation"] for row in naming.ask(conn, query, {"names": sorted(names)}).named}
-    return any(oid in oids and not trusted for oid, _, trusted in _called(conn))
+    return {row["relation"] for row in naming.ask(conn, query, {"names": sorted(names)}).named}
 
 
 def _called(conn: psycopg.Connection[Any]) -> list[tuple[int, str, bool]]:

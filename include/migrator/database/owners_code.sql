@@ -106,3 +106,71 @@ WHERE
     )
 ORDER BY 1
 LIMIT 1;
+
+-- name: types_named
+SELECT pg_catalog.to_regtype(n.name)::oid AS type
+FROM pg_catalog.unnest(%(names)s::text []) AS n (name);
+
+-- name: of_types
+-- What somebody has hung onto the types of these tables' columns and rows, and onto those named, that an expression on
+-- them may call without a call being written there: casts, operators of these names, the CHECKs of domains. An extension's
+-- is an administrator's.
+WITH RECURSIVE involved (type) AS (
+    SELECT b.type
+    FROM (
+        SELECT a.atttypid AS type
+        FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = any(%(relations)s::oid []) AND a.attnum > 0 AND NOT a.attisdropped
+        UNION ALL
+        SELECT c.reltype
+        FROM pg_catalog.pg_class AS c
+        WHERE c.oid = any(%(relations)s::oid [])
+        UNION ALL
+        SELECT n.type
+        FROM pg_catalog.unnest(%(types)s::oid []) AS n (type)
+    ) AS b
+    WHERE b.type >= 16384
+    UNION
+    SELECT x.type
+    FROM involved AS i
+    INNER JOIN pg_catalog.pg_type AS t ON i.type = t.oid
+    CROSS JOIN LATERAL (
+        SELECT v.type FROM (VALUES (t.typbasetype), (t.typelem), (t.typarray)) AS v (type)
+        UNION ALL
+        SELECT a.atttypid FROM pg_catalog.pg_attribute AS a WHERE t.typrelid = a.attrelid AND a.attnum > 0
+        UNION ALL
+        SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+    ) AS x
+    WHERE x.type >= 16384
+),
+
+hung (what, function) AS (
+    SELECT 'a cast of type ' || i.type::pg_catalog.regtype::text, c.castfunc
+    FROM involved AS i
+    INNER JOIN pg_catalog.pg_cast AS c ON i.type IN (c.castsource, c.casttarget)
+    UNION ALL
+    SELECT 'operator ' || o.oid::pg_catalog.regoperator::text, o.oprcode::oid
+    FROM involved AS i
+    INNER JOIN pg_catalog.pg_operator AS o ON i.type IN (o.oprleft, o.oprright)
+    WHERE o.oprname = any(%(operators)s::text [])
+    UNION ALL
+    SELECT 'the CHECK of domain ' || i.type::pg_catalog.regtype::text, coalesce(r.oprcode::oid, d.refobjid)
+    FROM involved AS i
+    INNER JOIN pg_catalog.pg_constraint AS c ON i.type = c.contypid
+    INNER JOIN pg_catalog.pg_depend AS d
+        ON d.classid = 'pg_catalog.pg_constraint'::regclass AND c.oid = d.objid
+        AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+    LEFT JOIN pg_catalog.pg_operator AS r
+        ON d.refclassid = 'pg_catalog.pg_operator'::regclass AND d.refobjid = r.oid
+)
+
+SELECT h.what
+FROM hung AS h
+WHERE
+    h.function >= 16384
+    AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS e
+        WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND h.function = e.objid AND e.deptype = 'e'
+    )
+ORDER BY 1
+LIMIT 1;

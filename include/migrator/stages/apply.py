@@ -10,10 +10,12 @@ import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from migrator.catalogue import content
 from migrator.database import schema, session
+from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.told import names_known
 from migrator.database.vocabulary import vocabulary
@@ -28,10 +30,11 @@ from migrator.history import out_of_order
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
-from migrator.steps import execution, meanwhile, timings
+from migrator.steps import execution, timings
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepContext, StepHandle, StepResult
 from migrator.steps.contract import start_of
+from migrator.steps.meanwhile import Meanwhile
 from migrator.targets import windows
 from migrator.targets.targets import Target
 
@@ -93,7 +96,7 @@ def run_step(
             reviews.require(ledger, plan, digest, target, run.clock())
             _tell_lifted(window(phase), step, ctx)
 
-        ctx = replace(ctx, moment=meanwhile.now(ctx.endpoint)) if evidence is not None else ctx
+        ctx = _watching(ctx, evidence) if evidence is not None else ctx
         if not _is_done(step, plan, rows, ledger, run):
             above = _gates(
                 step, ctx, rows, target=target, evidence_digest=digest, migration=migration, catalogue=catalogue
@@ -223,14 +226,27 @@ def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:
         emergency.record(ctx.ledger, ctx.plan, run=ctx.run, step=step.name, lifted=lifted)
 
 
+def _watching(ctx: StepContext, evidence: EvidenceBundle) -> StepContext:
+    look = partial(_same_code, ctx, evidence)
+    return replace(ctx, meanwhile=Meanwhile(ctx.endpoint, look))
+
+
+def _same_code(ctx: StepContext, evidence: EvidenceBundle) -> None:
+    require_same_code(_schema(ctx, evidence), ctx.plan, evidence)
+
+
+def _schema(ctx: StepContext, evidence: EvidenceBundle) -> Schema:
+    role = Start.of(evidence.snapshot, evidence.dry_run).schema.role
+    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
+        return schema.read(conn, exclude=(ctx.ledger.schema,), role=role)
+
+
 def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     """Before anything of the migration is in the database its schema must be the one that was rehearsed on; before a
     later step it must be what it was there after the step before."""
     position = [one.name for one in ctx.plan.steps].index(step.name)
     done = {item.step for item in ctx.ledger.steps(ctx.plan.version) if took_effect(item)}
-    role = Start.of(evidence.snapshot, evidence.dry_run).schema.role
-    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
-        now = schema.read(conn, exclude=(ctx.ledger.schema,), role=role)
+    now = _schema(ctx, evidence)
     if done != {one.name for one in ctx.plan.steps[:position]}:  # a part of this very step is there
         require_same_code(now, ctx.plan, evidence)
     elif position:

@@ -20,6 +20,7 @@ from migrator.run import RunContext
 if TYPE_CHECKING:
     from migrator.database.locking import LockSession
     from migrator.ledger.ledger import Ledger
+    from migrator.steps.meanwhile import Meanwhile
     from migrator.steps.tracing import Tracer
 
 LOG = logging.getLogger("migrator.steps")
@@ -162,8 +163,8 @@ class StepContext:
     progress_seconds: float = 1.0
     """How often a long statement is looked at from a second connection."""
     purpose: str = "apply"
-    moment: str | None = None
-    """When the gates were asked, see `meanwhile`; None: nothing was asked."""
+    meanwhile: Meanwhile | None = None
+    """Since the gates were asked; None: nothing was asked."""
 
     def is_last(self, step: Step) -> bool:
         return step.name == self.plan.steps[-1].name

@@ -26,6 +26,20 @@ made AS (
     SELECT 'cast to ' || t.casttarget::pg_catalog.regtype::text, t.xmin
     FROM pg_catalog.pg_cast AS t
     UNION ALL
+    SELECT 'constraint of ' || k.contypid::pg_catalog.regtype::text, k.xmin
+    FROM pg_catalog.pg_constraint AS k
+    WHERE k.contypid <> 0
+    UNION ALL
+    SELECT 'operator class ' || o.opcname, o.xmin
+    FROM pg_catalog.pg_opclass AS o
+    UNION ALL
+    SELECT 'operator family ' || f.opfname, a.xmin
+    FROM pg_catalog.pg_amproc AS a
+    INNER JOIN pg_catalog.pg_opfamily AS f ON a.amprocfamily = f.oid
+    UNION ALL
+    SELECT 'event trigger ' || e.evtname, e.xmin
+    FROM pg_catalog.pg_event_trigger AS e
+    UNION ALL
     SELECT 'type ' || t.oid::pg_catalog.regtype::text, t.xmin
     FROM pg_catalog.pg_type AS t
     INNER JOIN pg_catalog.pg_namespace AS n ON t.typnamespace = n.oid
@@ -44,6 +58,14 @@ made AS (
         SELECT 'constraint of ', k.conrelid, k.xmin FROM pg_catalog.pg_constraint AS k WHERE k.conrelid <> 0
         UNION ALL
         SELECT 'index of ', i.indrelid, i.xmin FROM pg_catalog.pg_index AS i
+        UNION ALL
+        SELECT 'statistics of ', s.stxrelid, s.xmin FROM pg_catalog.pg_statistic_ext AS s
+        UNION ALL
+        SELECT 'what belongs to ', h.inhparent, h.xmin FROM pg_catalog.pg_inherits AS h
+        UNION ALL
+        SELECT 'row security of ', y.oid, y.xmin
+        FROM pg_catalog.pg_class AS y
+        WHERE y.relrowsecurity OR EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE y.oid = p.polrelid)
     ) AS r
     INNER JOIN pg_catalog.pg_class AS c ON r.relid = c.oid
     WHERE c.relpersistence <> 't'

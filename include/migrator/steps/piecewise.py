@@ -72,6 +72,8 @@ def execute(step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None
         for position in range(done, end):
             earlier = earlier_attempt(step.statements[position], position, row) if position == done else None
             results.append(_run(position, step, ctx, conn, earlier=earlier, refuse=refuse))
+            if ctx.meanwhile is not None and position + 1 < end:
+                ctx.meanwhile.go_on(watched=_is_alone(step.statements[position]))
         ctx.handle.release()
     ctx.check_lock()
     if end < len(step.statements):
@@ -126,7 +128,7 @@ def _run(
     statement = step.statements[position]
     ctx.handle.raise_if_cancelled()
     ctx.check_lock()
-    if statement.transactional and statement.kind not in MAY_COMMIT:
+    if _is_alone(statement):
         return _in_own_transaction(position, step, ctx, conn, refuse)
     found = _look(statement, conn) if earlier else None
     if found is not None:
@@ -136,6 +138,8 @@ def _run(
             return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=found.text)
         if found.state is State.UNKNOWN and earlier == "intent":
             raise NeedsHuman(_question(statement, position, step, found), version=ctx.plan.version, step=step.name)
+    if ctx.meanwhile is not None:
+        ctx.meanwhile.require_unchanged()
     intent = cursor_of(statement, position, "intent", position)
     _record(ctx, step, intent)
     try:
@@ -146,6 +150,11 @@ def _run(
     _record(ctx, step, cursor_of(statement, position, "done", position + 1))
     ctx.ledger.require_untouched()
     return result
+
+
+def _is_alone(statement: Statement) -> bool:
+    """In a transaction of its own, with the ledger's row."""
+    return statement.transactional and statement.kind not in MAY_COMMIT
 
 
 def _outside_transaction(

@@ -25,7 +25,6 @@ from migrator.ledger.guard import Sealed
 from migrator.ledger.rows import STATEMENTS_DONE
 from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
-from migrator.steps import meanwhile
 from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext, login_of
 from migrator.steps.contract import end_of, start_of
 
@@ -198,8 +197,8 @@ def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], N
     """
     try:
         with session.translated(step=step.name):
-            if ctx.moment is not None:
-                meanwhile.require_unchanged(conn, ctx.moment)
+            if ctx.meanwhile is not None:
+                ctx.meanwhile.require_unchanged(conn)
             ctx.ledger.require_unlocked(conn)
         with ctx.ledger.turn():
             with session.translated(step=step.name):

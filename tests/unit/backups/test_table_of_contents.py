@@ -25,6 +25,10 @@ HELD = Held(
         "3524; 0 0 ACL - FOREIGN DATA WRAPPER w postgres",
         "9; 0 1 TABLE DATA public spatial_ref_sys postgres",
         "3525; 0 0 USER MAPPING - USER MAPPING public SERVER s postgres",
+        "3526; 6104 2 PUBLICATION - p postgres",
+        "3527; 0 0 COMMENT - PUBLICATION p postgres",
+        "3528; 0 0 COMMENT - EVENT TRIGGER e postgres",
+        "3529; 0 0 SECURITY LABEL - SUBSCRIPTION s postgres",
     ],
 )
 def test_what_a_template_holds_is_left_out(line: str) -> None:
@@ -38,6 +42,7 @@ def test_what_a_template_holds_is_left_out(line: str) -> None:
         "5; 3079 16470 EXTENSION - citext ",
         "5; 3079 16470 EXTENSION - dblink_more ",
         "3516; 0 0 COMMENT - SCHEMA ext postgres",
+        "3517; 0 0 COMMENT public TABLE t postgres",
         "3517; 0 0 ACL - SCHEMA ext postgres",
         "4; 2615 2200 SCHEMA - public postgres",
         "3523; 0 0 ACL public FUNCTION f(b oid) postgres",

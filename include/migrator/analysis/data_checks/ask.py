@@ -140,9 +140,9 @@ def _found(conn: Connection, suspect: Suspect, table: dict[str, Any]) -> tuple[i
     source = f"ONLY {suspect.table}" if alone else suspect.table
     keys = _keys(table)
     if suspect.value:
-        refuse_others_functions(conn, f"SELECT {suspect.value}")
+        refuse_others_functions(conn, f"SELECT {suspect.value} FROM {source}")  # noqa: S608
         return misfits(conn, suspect, source, keys, SAMPLES)
-    refuse_others_functions(conn, query_for(suspect, source, keys))
+    refuse_others_functions(conn, query_for(suspect, source, keys), ours=suspect.ours)
     asked = query_for(suspect, source, keys, sort=_sortable(conn, suspect, source))
     with names_of_target(conn):
         count = send(conn, f"SELECT pg_catalog.count(*) FROM ({asked}) AS found").fetchone()  # noqa: S608

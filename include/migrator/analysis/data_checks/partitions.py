@@ -72,7 +72,7 @@ def _attached(conn: Connection, statement: ParsedStatement, part: str, bound: No
         fits, what = _condition(known, parent, bound), "the partition's bound does not admit it"
     if known["own"]:
         fits = f"({fits}) AND ({known['own']})"
-    yield Suspect(statement.index, what, part, f"({fits}) IS NOT TRUE", SQLSTATE)
+    yield Suspect(statement.index, what, part, f"({fits}) IS NOT TRUE", SQLSTATE, ours=True)
     for key in known["keys"]:  # built on the table when it has none like it
         columns = [quoted(column) for column in key["columns"]]
         yield duplicates(statement, part, columns, nulls_equal=key["nulls_equal"])
@@ -95,7 +95,9 @@ def _beside_default(conn: Connection, statement: ParsedStatement, parent: str, b
     if known is None or known["default_partition"] is None or bound.is_default:
         return
     fits = _condition(known, parent, bound)
-    yield Suspect(statement.index, "the new partition is the place", known["default_partition"], fits, SQLSTATE)
+    yield Suspect(
+        statement.index, "the new partition is the place", known["default_partition"], fits, SQLSTATE, ours=True
+    )
 
 
 def _condition(known: dict[str, Any], parent: str, bound: Node) -> str:

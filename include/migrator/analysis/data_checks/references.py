@@ -35,7 +35,7 @@ def with_condition(conn: Connection, suspect: Suspect) -> Suspect | None:
         if found["operator"]:
             left, right = f"{there[number]}::{found['key_type']}", f"{here[number]}::{found['type']}"
             equal[number] = f"{left} {found['operator']} {right}"
-    return replace(suspect, where=_where(suspect, here, there, equal, keys), referenced=None)
+    return replace(suspect, where=_where(suspect, here, there, equal, keys), referenced=None, ours=True)
 
 
 def _where(

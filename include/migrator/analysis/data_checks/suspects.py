@@ -61,6 +61,8 @@ class Suspect:
     """The last of `columns` is a PERIOD: what it covers, several rows of `referenced` may cover together."""
     full: bool = False
     """MATCH FULL: of `columns` all are NULL, or none."""
+    ours: bool = False
+    """`where` compares with the operators of a key, which an administrator has chosen."""
     unknown: str = ""
     """Why the catalog could not tell which rows are in question."""
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from migrator.analysis import others_code
 from migrator.analysis.estimate.selectivity import conjuncts
 from migrator.database import owners_code, plain
 from migrator.database.door import send
@@ -66,14 +67,12 @@ def planned(conn: Connection, statement: ParsedStatement) -> Planned | None:
 
 def _runs_owners_code(conn: Connection, statement: ParsedStatement) -> bool:
     """What cannot be asked is as if it did."""
-    found = {(one.schemaname, one.relname) for one in find(statement.node, "RangeVar")}
-    names = [".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in name if part) for name in found]
+    nodes = (statement.node,)
     try:
         with conn.transaction(force_rollback=True):
-            operators = {strings(one.name)[-1] for one in find(statement.node, "A_Expr")}
-            if owners_code.operator_of_others(conn, operators) is not None:
+            if others_code.hung_on(conn, nodes) is not None:
                 return True
-            return owners_code.planned_with(conn, names)
+            return owners_code.planned_with(conn, others_code.tables_of(nodes))
     except (psycopg.Error, MigratorError):
         return True
 
