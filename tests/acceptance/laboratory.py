@@ -16,6 +16,7 @@ from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.history.baseline import adopt
 from migrator.ledger.ledger import Ledger
+from migrator.parsing.lexer import scan
 from migrator.run import RunContext
 from sandbox.airflow_processes import AirflowProcesses, Settings
 from sandbox.processes import Processes
@@ -154,9 +155,8 @@ class Laboratory:
         try:
             with psycopg.connect(stack.production_uri(clone), autocommit=True) as connection:
                 for script in scripts:
-                    for statement in script.split(";\n"):
-                        if statement.strip():
-                            connection.execute(statement)
+                    for statement in scan(script).segments:
+                        connection.execute(statement.sql.encode())
             with psycopg.connect(self.superuser_uri(case, clone), autocommit=True) as connection:
                 return schemas.read(connection)
         finally:

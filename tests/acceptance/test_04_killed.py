@@ -25,16 +25,11 @@ from tests.acceptance.specs import (
 AT_COMMIT = """\
 CREATE TABLE labels (id bigint PRIMARY KEY, name text NOT NULL);
 CREATE TABLE gates (id bigint PRIMARY KEY);
-CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
+CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF TG_TABLE_NAME = 'labels' THEN
-        SET CONSTRAINTS ALL DEFERRED;
-        INSERT INTO gates VALUES (NEW.id);
-    ELSE
-        PERFORM pg_advisory_xact_lock(4711);
+        SET CONSTRAINTS ALL DEFERRED; INSERT INTO gates VALUES (NEW.id); RETURN NULL;
     END IF;
-    RETURN NULL;
-END $$;
+    PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER labels_at_commit AFTER INSERT ON labels
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION at_commit();
 CREATE CONSTRAINT TRIGGER gates_at_commit AFTER INSERT ON gates

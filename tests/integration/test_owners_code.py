@@ -9,6 +9,9 @@ import pytest
 
 from migrator.analysis.data_checks import Violation, look_for, violations
 from migrator.analysis.estimate.ask import look
+from migrator.analysis.inspection import inspect
+from migrator.analysis.known import Known, Sources
+from migrator.analysis.server_check import server_findings, syntax_findings
 from migrator.database import fingerprint
 from migrator.database.session import Endpoint, connect
 from migrator.errors import UsageError
@@ -478,3 +481,60 @@ def test_an_operator_that_is_not_postgresqls_own_is_not_called(make_database: Ma
     assert found.reason.startswith("operator === is not one of PostgreSQL's own")
     said = refused_by_server(endpoint, "UPDATE t SET id = 2 WHERE 'a'::text === 'b'")
     assert not [message for message in said if "caught" in message]
+
+
+LOCKING = """
+CREATE FUNCTION caught(what text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+$$ BEGIN PERFORM pg_advisory_lock(4711); RETURN what; END $$;
+"""
+INPUTS = """
+CREATE DOMAIN loud AS text CHECK (caught(VALUE) <> '');
+CREATE TYPE pair_of AS (a loud);
+CREATE TYPE span AS RANGE (subtype = loud);
+CREATE FUNCTION takes(loud[]) RETURNS boolean LANGUAGE sql RETURN true;
+CREATE PROCEDURE does(loud[]) LANGUAGE sql AS 'SELECT 1';
+CREATE TABLE t (id int PRIMARY KEY, tags loud[], part pair_of, range_of span);
+"""
+PARSED = [
+    "INSERT INTO t (id, tags) VALUES (1, '{a,b}')",
+    "INSERT INTO t (id, part) VALUES (1, '(a)')",
+    "INSERT INTO t (id, range_of) VALUES (1, '[a,b)')",
+    "UPDATE t SET id = 2 WHERE tags = '{a}'",
+    "UPDATE t SET tags[1] = 'a', part.a = 'a' WHERE range_of = E'[a,b)'",
+    "SELECT * FROM t WHERE takes($$ {a} $$)",
+    "SELECT '{a}'::loud[]",
+    "SELECT pair_of '(a)'",
+    "WITH x AS (SELECT CAST('[a,b)' AS span)) SELECT FROM x",
+    "CREATE TABLE made AS SELECT '{a}'::loud[] AS tags",
+    "EXPLAIN SELECT '{a}'::loud[]",
+    "DECLARE c CURSOR FOR SELECT '{a}'::loud[]",
+    "CALL does('{a}')",
+    "ALTER TABLE t ADD COLUMN more loud[] DEFAULT '{a}'",
+    "CREATE INDEX ON t (id) WHERE tags = '{a}'",
+    "DO $$ DECLARE x loud[] := '{a}'; BEGIN PERFORM takes('{a}'); END $$",
+]
+
+
+@pytest.mark.parametrize("sql", PARSED)
+def test_what_the_server_parses_becomes_no_value(make_database: MakeDatabase, sql: str) -> None:
+    """The input function of what has a domain inside checks that."""
+    endpoint = make_database(script=LOCKING + INPUTS)
+    file = parse(sql, file="f.sql")
+    scripts = inspect(Sources((file,)), Known()).scripts
+    for ask in (
+        lambda conn: list(server_findings(conn, scripts)),
+        lambda conn: list(syntax_findings(conn, [file])),
+        lambda conn: look(conn, [file], role=None),
+    ):
+        with connect(endpoint, purpose="observe") as conn:
+            ask(conn)
+            locked = conn.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+            assert locked == (0,)
+
+
+def test_a_value_that_is_made_is_noticed(make_database: MakeDatabase) -> None:
+    """So the test above can fail."""
+    with psycopg.connect(make_database(script=LOCKING + INPUTS).conninfo) as conn:
+        conn.execute("PREPARE p AS INSERT INTO t (id, tags) VALUES (1, '{a,b}')")
+        locked = conn.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+        assert locked == (1,)

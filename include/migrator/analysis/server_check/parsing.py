@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from psycopg import pq
 from psycopg.pq import DiagnosticField
 
+from migrator.analysis.server_check.literals import Text, without_literals
 from migrator.parsing.tokens import tokens
 
 if TYPE_CHECKING:
@@ -40,12 +41,16 @@ class Refusal:
 
 
 def parse_on_server(conn: Connection, sql: str) -> Refusal | None:
-    """None when the server accepts the statement. Nothing is run: only a Parse message is sent.
+    """None when the server accepts the statement. Nothing is run: only a Parse message is sent, without the literals.
 
     :raises psycopg.OperationalError: when the connection is lost.
     """
-    result = conn.pgconn.prepare(b"", sql.encode())
-    return _refusal(result)
+    text = without_literals(sql)
+    if text is None and not grammar_refuses(conn, sql):
+        return None  # this grammar does not know it, so its literals cannot be told from the rest
+    text = text or Text(sql)
+    refusal = _refusal(conn.pgconn.prepare(b"", text.sql.encode()))
+    return refusal if refusal is None or refusal.offset is None else replace(refusal, offset=text.place(refusal.offset))
 
 
 def grammar_refuses(conn: Connection, sql: str) -> bool:
@@ -54,8 +59,8 @@ def grammar_refuses(conn: Connection, sql: str) -> bool:
     "INSERT has more expressions than target columns" is a syntax error, too (42601), and is not true any more once the
     file has added a column. In the body of a function no statement is looked at before the function is made.
     """
-    sql = _without_semicolon(sql)
-    refusal = parse_on_server(conn, f"CREATE FUNCTION pg_temp.f() RETURNS void BEGIN ATOMIC {sql}\n; END")
+    wrapped = f"CREATE FUNCTION pg_temp.f() RETURNS void BEGIN ATOMIC {_without_semicolon(sql)}\n; END"
+    refusal = _refusal(conn.pgconn.prepare(b"", wrapped.encode()))
     return refusal is not None and refusal.sqlstate in GRAMMAR_STATES
 
 

@@ -90,7 +90,7 @@ def _query(template: str, location: int | None = None, **values: Value) -> Probe
 
 def _object(kind: str, name: str, location: int | None = None) -> Probe:
     """`kind`: one of the reg* types; `name`: as SQL writes it."""
-    return _query(f"SELECT 'lit'::{kind}", location, lit=name)
+    return _query(f"SELECT 'lit'::pg_catalog.{kind}", location, lit=name)
 
 
 def _relation(relation: Node) -> Probe:
