@@ -18,6 +18,9 @@ from migrator.errors import UsageError
 from migrator.evidence import TableFingerprint
 from migrator.history import baseline, foreign_ledgers
 from migrator.parsing.statements import parse
+from migrator.steps import concurrent_index
+from migrator.steps.real_state import State
+from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
 
 TRAP = """
@@ -330,8 +333,19 @@ CREATE OPERATOR >= (PROCEDURE = same, LEFTARG = two, RIGHTARG = two);
 CREATE OPERATOR <= (PROCEDURE = same, LEFTARG = two, RIGHTARG = two);
 CREATE DOMAIN checked AS text CHECK (caught(VALUE) <> '');
 CREATE DOMAIN deeper AS checked;
-CREATE TABLE t (id int PRIMARY KEY, name text, m mood, pair two);
-INSERT INTO t VALUES (1, 'a', 'good', ROW('a'));
+CREATE FUNCTION alike(varchar, varchar) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN caught('twin') = ''; END $$;
+CREATE OPERATOR = (PROCEDURE = alike, LEFTARG = varchar, RIGHTARG = varchar);
+CREATE FUNCTION apart(int, int) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN 1; END $$;
+CREATE TYPE span AS RANGE (subtype = int4, subtype_diff = apart);
+CREATE FUNCTION told(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN caught('field') = ''; END $$;
+CREATE TABLE t (id int PRIMARY KEY, name text, m mood, pair two, code varchar, s span);
+INSERT INTO t VALUES (1, 'a', 'good', ROW('a'), 'a', '[1,2)');
+INSERT INTO t (id, s) SELECT n, span(n, n + 10) FROM generate_series(2, 500) AS n;
+ANALYZE t;
+CREATE OR REPLACE FUNCTION apart(int, int) RETURNS float8 LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN public.caught('range'); END $$;
 """
 UNWRITTEN_CALLS = {
     "a cast to a type": "(name::two) IS NOT NULL",
@@ -342,6 +356,9 @@ UNWRITTEN_CALLS = {
     "a list": "pair IN (pair)",
     "a distance": "pair IS NOT DISTINCT FROM pair",
     "a range": "pair BETWEEN pair AND pair",
+    "a twin of PostgreSQL's own": "code = 'a'",
+    "a twin in a list": "code IN ('a')",
+    "a field": "(name).told",
     "a choice": "CASE pair WHEN pair THEN true END",
     "a domain": "(name::checked) <> ''",
     "a domain of a domain": "(name::deeper) <> ''",
@@ -362,6 +379,9 @@ def test_a_check_of_data_makes_no_call_that_nobody_has_written(make_database: Ma
 CONSTANT_CALLS = {
     "a cast": "('z'::text::two) IS NOT NULL",
     "an operator": "ROW('z')::two OPERATOR(public.=) ROW('q')::two",
+    "a twin of PostgreSQL's own": "'a'::varchar = 'b'::varchar",
+    "a range": "s && '[5,7)'",
+    "a field": "('x'::text).told",
     "a view of a view": "id IN (SELECT id FROM above)",
 }
 
@@ -377,6 +397,22 @@ def test_an_estimate_makes_no_call_that_nobody_has_written(make_database: MakeDa
         conn.execute(f"EXPLAIN UPDATE t SET id = 2 WHERE {condition}".encode())
     said = refused_by_server(endpoint, f"UPDATE t SET id = 2 WHERE {condition}")
     assert not [message for message in said if "caught" in message]
+
+
+@pytest.mark.parametrize("place", WHEN_READ)
+def test_a_check_of_data_plans_nothing_of_the_table(database: Endpoint, superuser: str, place: str) -> None:
+    with psycopg.connect(superuser, autocommit=True) as conn:
+        conn.execute("CREATE ROLE reader_of_tests; GRANT CREATE, USAGE ON SCHEMA public TO reader_of_tests")
+        try:
+            conn.execute(
+                f"SET ROLE reader_of_tests; {READ.replace(', part pair', '')} {WHEN_READ[place]}; {LOUD}".encode()
+            )
+            conn.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO migrator")
+            for sql in ("ALTER TABLE t ALTER name SET NOT NULL", "ALTER TABLE t ADD CHECK (id > 0)"):
+                (found,) = checked(database, sql)
+                assert "to plan it would run functions of the table's owner" in found.reason
+        finally:
+            conn.execute("RESET ROLE; DROP OWNED BY reader_of_tests CASCADE; DROP ROLE reader_of_tests")
 
 
 def test_a_check_of_data_ends_no_session(database: Endpoint, make_database: MakeDatabase) -> None:
@@ -478,7 +514,7 @@ def test_an_operator_that_is_not_postgresqls_own_is_not_called(make_database: Ma
     script += "CREATE OPERATOR === (PROCEDURE = trapped, LEFTARG = text, RIGHTARG = text);"
     endpoint = make_database(script=script)
     (found,) = checked(endpoint, "ALTER TABLE t ADD CHECK (name === 'x')")
-    assert found.reason.startswith("operator === is not one of PostgreSQL's own")
+    assert found.reason.startswith("operator public.===(text,text) is not one of PostgreSQL's own")
     said = refused_by_server(endpoint, "UPDATE t SET id = 2 WHERE 'a'::text === 'b'")
     assert not [message for message in said if "caught" in message]
 
@@ -538,3 +574,32 @@ def test_a_value_that_is_made_is_noticed(make_database: MakeDatabase) -> None:
         conn.execute("PREPARE p AS INSERT INTO t (id, tags) VALUES (1, '{a,b}')")
         locked = conn.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
         assert locked == (1,)
+
+
+def test_an_index_without_a_name_is_compared_as_its_tables_owner(
+    database: Endpoint, superuser: str, make_database: MakeDatabase
+) -> None:
+    """Its condition calls what another role has written, whose session could read what that role may not."""
+    made = """
+    CREATE TABLE t (id int);
+    CREATE FUNCTION who(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+    BEGIN
+        IF current_user = 'migrator' THEN RAISE WARNING 'caught'; END IF;
+        RETURN 0;
+    END $$;
+    """
+    name, plan = "owner_of_index", plan_from_sql("CREATE INDEX CONCURRENTLY ON t (id) WHERE id > who(3);")
+    with psycopg.connect(superuser, autocommit=True) as conn:
+        conn.execute(f"CREATE ROLE {name}; GRANT CREATE, USAGE ON SCHEMA public TO {name}; GRANT {name} TO migrator")
+        try:
+            conn.execute(f"SET ROLE {name}; {made}; RESET ROLE".encode())
+            told: list[str] = []
+            with connect(database, purpose="apply") as asked:
+                asked.add_notice_handler(lambda notice: told.append(str(notice.message_primary)))
+                statement = plan.steps[0].statements[0]
+                assert concurrent_index.look(statement, asked).state is State.REPEAT
+                conn.execute("CREATE INDEX ON public.t (id) WHERE id > who(3)")
+                assert concurrent_index.look(statement, asked).state is State.DONE
+            assert told == []
+        finally:
+            conn.execute(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")

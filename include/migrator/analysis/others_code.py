@@ -19,11 +19,18 @@ def hung_on(conn: Connection, nodes: Iterable[Node]) -> str | None:
     """Somebody's own operator, cast or domain that these statements may call, in words."""
     every = tuple(nodes)
     operators = {name for node in every for name in _operators(node)}
-    operator = owners_code.operator_of_others(conn, operators)
-    if operator is not None:
-        return f"operator {operator}"
     types = {strings(one.names) for node in every for one in find(node, "TypeName")}
     return owners_code.hung_on_types(conn, tables_of(every), {_quoted(parts) for parts in types}, operators)
+
+
+def named(conn: Connection, nodes: Iterable[Node]) -> tuple[str, bool] | None:
+    """A function that these statements call by name, or as if it were a column, and that is not PostgreSQL's own, or
+    does more than compute; whether it is PostgreSQL's own."""
+    every = tuple(nodes)
+    names = {strings(call.funcname)[-1] for node in every for call in find(node, "FuncCall")}
+    fields = {text.sval for node in every for ref in find(node, "ColumnRef") for text in find(ref, "String")}
+    fields |= {text.sval for node in every for part in find(node, "A_Indirection") for text in find(part, "String")}
+    return owners_code.named(conn, names, fields)
 
 
 def _operators(node: Node) -> Iterator[str]:

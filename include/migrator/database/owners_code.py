@@ -34,8 +34,8 @@ def planned_with(conn: psycopg.Connection[Any], names: Collection[str]) -> bool:
 def hung_on_types(
     conn: psycopg.Connection[Any], tables: Collection[str], types: Collection[str], operators: Collection[str]
 ) -> str | None:
-    """A cast, an operator or a domain that an expression on these tables and types may call as somebody's own function,
-    though no call of it is written there.
+    """An operator, or a cast, a domain and the like that an expression on these tables and types may call as somebody's
+    own function, though no call of it is written there.
 
     :param tables: and `types`: as the target's path finds them.
     :param operators: names without a schema.
@@ -62,8 +62,11 @@ def _called(conn: psycopg.Connection[Any]) -> list[tuple[int, str, bool]]:
     return conn.execute(queries.load(__package__, "owners_code")["called"]).fetchall()
 
 
-def operator_of_others(conn: psycopg.Connection[Any], names: Collection[str]) -> str | None:
-    """One of them that is certainly somebody's own, because PostgreSQL has none of its name."""
-    query = queries.load(__package__, "owners_code")["operators"]
-    row = conn.execute(query, {"names": sorted(names)}).fetchone() if names else None
-    return str(row[0]) if row else None
+def named(conn: psycopg.Connection[Any], names: Collection[str], fields: Collection[str]) -> tuple[str, bool] | None:
+    """A function of these names, or one that looks like these fields, which is not PostgreSQL's own, or does more than
+    compute; whether it is PostgreSQL's own."""
+    if not names and not fields:
+        return None
+    query = queries.load(__package__, "owners_code")["others_functions"]
+    row = conn.execute(query, {"names": sorted(names), "fields": sorted(fields)}).fetchone()
+    return (str(row[0]), bool(row[1])) if row else None

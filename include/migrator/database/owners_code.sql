@@ -93,27 +93,14 @@ FROM pg_catalog.pg_rewrite AS r
 INNER JOIN pg_catalog.pg_class AS c ON r.ev_class = c.oid
 WHERE r.rulename <> '_RETURN' AND c.oid >= 16384;
 
--- name: operators
--- Of these names, one that PostgreSQL itself has no operator of, and somebody else than an extension has.
-SELECT o.oprname::text AS name
-FROM pg_catalog.pg_operator AS o
-WHERE
-    o.oprname = any(%(names)s::text []) AND o.oid >= 16384
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_operator AS p WHERE p.oprname = o.oprname AND p.oid < 16384)
-    AND NOT EXISTS (
-        SELECT FROM pg_catalog.pg_depend AS d
-        WHERE d.classid = 'pg_catalog.pg_operator'::regclass AND d.objid = o.oid AND d.deptype = 'e'
-    )
-ORDER BY 1
-LIMIT 1;
-
 -- name: types_named
 SELECT pg_catalog.to_regtype(n.name)::oid AS type
 FROM pg_catalog.unnest(%(names)s::text []) AS n (name);
 
 -- name: of_types
--- What somebody has hung onto the types of these tables' columns and rows, and onto those named, that an expression on
--- them may call without a call being written there: casts, operators of these names, the CHECKs of domains. An extension's
+-- What an expression may call without a call being written there: operators of these names, on whatever types, since one
+-- that fits better than PostgreSQL's own is taken; and what somebody has hung onto the types of these tables' columns and
+-- rows, and onto those named: casts, the CHECKs of domains, what ranges are compared by. What is an extension's, or in C,
 -- is an administrator's.
 WITH RECURSIVE involved (type) AS (
     SELECT b.type
@@ -150,9 +137,13 @@ hung (what, function) AS (
     INNER JOIN pg_catalog.pg_cast AS c ON i.type IN (c.castsource, c.casttarget)
     UNION ALL
     SELECT 'operator ' || o.oid::pg_catalog.regoperator::text, o.oprcode::oid
-    FROM involved AS i
-    INNER JOIN pg_catalog.pg_operator AS o ON i.type IN (o.oprleft, o.oprright)
+    FROM pg_catalog.pg_operator AS o
     WHERE o.oprname = any(%(operators)s::text [])
+    UNION ALL
+    SELECT 'the difference of range ' || i.type::pg_catalog.regtype::text, f.function
+    FROM involved AS i
+    INNER JOIN pg_catalog.pg_range AS r ON i.type IN (r.rngtypid, r.rngmultitypid)
+    CROSS JOIN LATERAL (VALUES (r.rngsubdiff::oid), (r.rngcanonical::oid)) AS f (function)
     UNION ALL
     SELECT 'the CHECK of domain ' || i.type::pg_catalog.regtype::text, coalesce(r.oprcode::oid, d.refobjid)
     FROM involved AS i
@@ -166,11 +157,43 @@ hung (what, function) AS (
 
 SELECT h.what
 FROM hung AS h
+INNER JOIN pg_catalog.pg_proc AS p ON h.function = p.oid
+INNER JOIN pg_catalog.pg_language AS l ON p.prolang = l.oid
 WHERE
-    h.function >= 16384
+    h.function >= 16384 AND l.lanname NOT IN ('internal', 'c')
     AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend AS e
         WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND h.function = e.objid AND e.deptype = 'e'
+    )
+ORDER BY 1
+LIMIT 1;
+
+-- name: others_functions
+-- Functions of these names that are not PostgreSQL's own, members of extensions aside: an administrator has made those.
+-- Of PostgreSQL's own those that do something (volatile), or that run what they are given: a query in a text, a table's
+-- name, which may be a view's, or a cast to json that somebody has made. `fields`: t.f is f(t), if t has no column f.
+SELECT
+    pg_catalog.format('%%I.%%I', n.nspname, p.proname) AS name,
+    n.nspname = 'pg_catalog' AS own
+FROM pg_catalog.pg_proc AS p
+INNER JOIN pg_catalog.pg_namespace AS n ON p.pronamespace = n.oid
+WHERE
+    (
+        p.proname = any(%(names)s::text []) AND (
+            n.nspname <> 'pg_catalog'
+            OR (
+                p.provolatile = 'v' AND p.prokind = 'f'
+                AND p.proname NOT IN ('random', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday')
+            )
+            OR p.proname ~ '^(query|table|cursor|schema|database)_to_xml'
+            OR p.proname ~ '^(to|row_to|array_to)_jsonb?$|^jsonb?_(build_|agg|object_agg)'
+            OR p.proname IN ('ts_stat', 'ts_rewrite')
+        )
+        OR p.proname = any(%(fields)s::text []) AND n.nspname <> 'pg_catalog' AND p.pronargs = 1
+    )
+    AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     )
 ORDER BY 1
 LIMIT 1;

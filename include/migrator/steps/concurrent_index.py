@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
+from psycopg import sql as quoting
 
 from migrator.database import naming, session
 from migrator.database.door import send as send_text
@@ -117,7 +118,8 @@ def _shape(oid: int, conn: Connection) -> Any:
 
 
 def _wanted_shape(statement: Statement, conn: Connection) -> Any:
-    """The shape that PostgreSQL itself gives this definition, tried on an empty temporary twin of the table.
+    """The shape that PostgreSQL itself gives this definition, tried on an empty temporary twin of the table, which
+    belongs to the table's owner: what the index calls runs as the owner of its table.
 
     None when the twin cannot be made (no TEMPORARY privilege): then nobody can say whether two indexes are equal.
     """
@@ -134,6 +136,8 @@ def _wanted_shape(statement: Statement, conn: Connection) -> Any:
     source, copy = relation(tree.relation), qualified("pg_temp", tree.relation.relname)
     try:
         conn.execute("BEGIN READ WRITE")  # verify's session is one that reads
+        for (owner,) in naming.ask(conn, QUERIES["owner_of_table"], {"table": source}).rows:
+            conn.execute(quoting.SQL("SET LOCAL ROLE {}").format(quoting.Identifier(owner)))
         with naming.names_of_target(conn):
             conn.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {source})".encode())
             send_text(conn, statements.deparse(twin))

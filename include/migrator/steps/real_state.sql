@@ -44,6 +44,11 @@ SELECT exists(
         AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 ) AS there;
 
+-- name: owner_of_table
+SELECT pg_catalog.pg_get_userbyid(c.relowner)::text AS owner
+FROM pg_catalog.pg_class AS c
+WHERE c.oid = pg_catalog.to_regclass(%(table)s);
+
 -- name: index_by_name
 -- An index lives in its table's schema whatever the search_path says.
 SELECT

@@ -279,33 +279,3 @@ ORDER BY w.place;
 SELECT true AS is_range
 FROM pg_catalog.pg_range AS r
 WHERE r.rngtypid = %(oid)s;
-
--- name: others_functions
--- Functions of these names that are not PostgreSQL's own, members of extensions aside: an administrator has made those.
--- Of PostgreSQL's own those that do something (volatile), or that run what they are given: a query in a text, a table's
--- name, which may be a view's, or a cast to json that somebody has made. `fields`: t.f is f(t), if t has no column f.
-SELECT
-    pg_catalog.format('%%I.%%I', n.nspname, p.proname) AS name,
-    n.nspname = 'pg_catalog' AS own
-FROM pg_catalog.pg_proc AS p
-INNER JOIN pg_catalog.pg_namespace AS n ON p.pronamespace = n.oid
-WHERE
-    (
-        p.proname = any(%(names)s::text []) AND (
-            n.nspname <> 'pg_catalog'
-            OR (
-                p.provolatile = 'v' AND p.prokind = 'f'
-                AND p.proname NOT IN ('random', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday')
-            )
-            OR p.proname ~ '^(query|table|cursor|schema|database)_to_xml'
-            OR p.proname ~ '^(to|row_to|array_to)_jsonb?$|^jsonb?_(build_|agg|object_agg)'
-            OR p.proname IN ('ts_stat', 'ts_rewrite')
-        )
-        OR p.proname = any(%(fields)s::text []) AND n.nspname <> 'pg_catalog' AND p.pronargs = 1
-    )
-    AND NOT EXISTS (
-        SELECT FROM pg_catalog.pg_depend AS d
-        WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-    )
-ORDER BY 1
-LIMIT 1;

@@ -70,7 +70,8 @@ def _runs_owners_code(conn: Connection, statement: ParsedStatement) -> bool:
     nodes = (statement.node,)
     try:
         with conn.transaction(force_rollback=True):
-            if others_code.hung_on(conn, nodes) is not None:
+            found = others_code.named(conn, nodes)
+            if (found and not found[1]) or others_code.hung_on(conn, nodes) is not None:
                 return True
             return owners_code.planned_with(conn, others_code.tables_of(nodes))
     except (psycopg.Error, MigratorError):
