@@ -27,7 +27,12 @@ CREATE FUNCTION price(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2'
 CREATE DOMAIN kept AS int;
 CREATE VIEW large AS SELECT id FROM orders WHERE total > 100;
 CREATE TABLE orders_by_hand (id bigint, total int);
+CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER seen BEFORE INSERT ON orders_by_hand FOR EACH ROW EXECUTE FUNCTION seen();
+CREATE SCHEMA apart;
 """
+WAITS = "LOCK TABLE orders IN SHARE MODE; "
+"""For whoever writes there; the gates have only read."""
 BACK = "DROP TABLE IF EXISTS copied; DROP TABLE IF EXISTS more;"
 
 
@@ -36,7 +41,7 @@ def prepared(make_database: object, copies: Endpoint, tmp_path: Path) -> tuple[P
     """Two steps, of which the second calls what somebody else owns."""
     database: Endpoint = make_database("between", script=BEFORE)  # type: ignore[operator]
     first = plan_from_sql("CREATE TABLE more (id int);", BACK)
-    second = plan_from_sql("CREATE TABLE copied AS SELECT id, price(total) AS price FROM orders;", BACK)
+    second = plan_from_sql(f"{WAITS}CREATE TABLE copied AS SELECT id, price(total) AS price FROM orders;", BACK)
     plan = replace(first, steps=(replace(first.steps[0], name="first"), replace(second.steps[0], name="second")))
     run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
     record = snapshot.run(plan, endpoint=database, target=target, run=run)
@@ -95,6 +100,12 @@ def test_rows_may_change(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> Non
         "ALTER DOMAIN kept ADD CHECK (VALUE > price(0))",
         "ALTER TABLE more ENABLE ROW LEVEL SECURITY",
         "CREATE TABLE child (id bigint, total int); ALTER TABLE child INHERIT orders_by_hand",
+        "ALTER TABLE large RENAME TO larger; ALTER TABLE orders_by_hand RENAME TO large",
+        "ALTER TABLE orders_by_hand ADD x int; ALTER TABLE orders_by_hand DROP x; ALTER VIEW large RENAME TO larger",
+        "ALTER SCHEMA apart RENAME TO apart2; ALTER SCHEMA apart2 RENAME TO apart",
+        "DROP TRIGGER seen ON orders_by_hand",
+        "DROP FUNCTION seen CASCADE",
+        "GRANT SELECT ON large TO public",
         "CREATE STATISTICS by_hand ON (price(total)), id FROM orders_by_hand",
     ],
 )
@@ -105,7 +116,7 @@ def test_somebody_changes_it_while_a_step_waits_for_its_lock(
     plan, bundle, database = prepared
     step("first", plan, bundle, database)
     with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
-        holder.execute("LOCK TABLE public.orders IN ACCESS EXCLUSIVE MODE")
+        holder.execute("LOCK TABLE public.orders IN ROW EXCLUSIVE MODE")
         doing = pool.submit(step, "second", plan, bundle, database)
         wait_for_lock(database, doing)
         query(database, f"SET search_path = public; CREATE TEMP TABLE mine (a int DEFAULT 1 PRIMARY KEY); {change}")
@@ -120,15 +131,14 @@ def test_nobody_changes_anything(prepared: tuple[Plan, EvidenceBundle, Endpoint]
     matter."""
     plan, bundle, database = prepared
     step("first", plan, bundle, database)
-    meanwhile = Meanwhile(database)
-    query(database, "CREATE TEMP TABLE mine (a int DEFAULT 1 PRIMARY KEY)")
-    with psycopg.connect(database.conninfo) as conn:
+    with Meanwhile(database) as meanwhile, psycopg.connect(database.conninfo) as conn:
+        query(database, "CREATE TEMP TABLE mine (a int DEFAULT 1 PRIMARY KEY)")
         conn.execute("CREATE FUNCTION public.own() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         conn.execute("SAVEPOINT s; CREATE TABLE public.made (a int DEFAULT 1 PRIMARY KEY); RELEASE s")
-        meanwhile.require_unchanged(conn)
+        meanwhile.require_unchanged(conn.info.backend_pid)
         query(database, "CREATE DOMAIN public.d AS int")
         with pytest.raises(DriftDetected, match=r"type (public\.)?d\b"):
-            meanwhile.require_unchanged(conn)
+            meanwhile.require_unchanged(conn.info.backend_pid)
 
 
 def test_a_function_is_exchanged_before_a_step_is_tried_again(
@@ -242,18 +252,70 @@ BY_SUPERUSER = {
 def test_a_statement_that_commits_by_itself_asks_before_it_begins(
     told: str, change: str, database: Endpoint, superuser: str
 ) -> None:
-    meanwhile = Meanwhile(database)
-    meanwhile.require_unchanged()
-    query(replace(database, conninfo=superuser), change)
-    with pytest.raises(DriftDetected, match=told):
-        meanwhile.require_unchanged()
-    meanwhile.go_on()
-    meanwhile.require_unchanged()
+    with Meanwhile(database) as meanwhile:
+        meanwhile.require_unchanged(0)
+        query(replace(database, conninfo=superuser), change)
+        with pytest.raises(DriftDetected, match=told):
+            meanwhile.require_unchanged(0)
+        meanwhile.go_on()
+        meanwhile.require_unchanged(0)
 
 
-def wait_for_lock(database: Endpoint, doing: Future[None]) -> None:
-    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.orders'::regclass)"
+def wait_for_lock(database: Endpoint, doing: Future[None], table: str = "orders") -> None:
+    waits = f"SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.{table}'::regclass)"
     deadline = time.monotonic() + 20
     while query(database, waits) == [(False,)]:
         assert time.monotonic() < deadline
         assert not doing.done(), doing.result()
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_change_of_a_transaction_that_began_before_the_gates_looked(
+    saved: bool, prepared: tuple[Plan, EvidenceBundle, Endpoint]
+) -> None:
+    """A snapshot does not list the sub-transactions that are under way."""
+    plan, bundle, database = prepared
+    step("first", plan, bundle, database)
+    other = "CREATE OR REPLACE FUNCTION public.price(int) RETURNS int LANGUAGE sql AS 'SELECT 0'"
+    with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("LOCK TABLE public.orders IN ROW EXCLUSIVE MODE")
+        holder.execute(f"SAVEPOINT s; {other}; RELEASE s" if saved else other)
+        doing = pool.submit(step, "second", plan, bundle, database)
+        wait_for_lock(database, doing)
+        holder.commit()
+        with pytest.raises(DriftDetected, match="somebody else has changed what it may run"):
+            doing.result()
+    assert query(database, "SELECT to_regclass('public.copied')") == [(None,)]
+
+
+def test_columns_that_change_places_while_a_step_waits(
+    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
+) -> None:
+    """Of tables that the step has locked; rows that the application writes, or a TRUNCATE of another table, are none of
+    its business."""
+    database = make_database(
+        "places", script="CREATE TABLE t (id int PRIMARY KEY, a int, b int); CREATE TABLE other ();"
+    )
+    plan = plan_from_sql("LOCK TABLE t IN SHARE MODE; UPDATE t SET a = 1 WHERE b = 2;", "SELECT 1;")
+    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
+    record = snapshot.run(plan, endpoint=database, target=target, run=run)
+    restore = restore_test.run(record, copies=copies, target=target, run=run)
+    bundle = EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run))
+    for change in ("ALTER TABLE public.t RENAME a TO c", None):
+        with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+            holder.execute("LOCK TABLE public.t IN ROW EXCLUSIVE MODE")
+            doing = pool.submit(step, plan.steps[0].name, plan, bundle, database)
+            wait_for_lock(database, doing, "t")
+            if change:
+                holder.execute("ALTER TABLE public.t RENAME a TO c; ALTER TABLE public.t RENAME b TO a")
+                holder.execute("ALTER TABLE public.t RENAME c TO b")
+            query(database, "TRUNCATE public.other; INSERT INTO public.other DEFAULT VALUES")
+            holder.commit()
+            if change is None:
+                doing.result()
+                break
+            with pytest.raises(DriftDetected, match=r"columns of (public\.)?t\b"):
+                doing.result()
+        for old, new in (("a", "c"), ("b", "a"), ("c", "b")):
+            query(database, f"ALTER TABLE public.t RENAME {old} TO {new}")
+    verify_it(plan, database, bundle)

@@ -127,8 +127,8 @@ def _build(rows: list[tuple[Any, ...]], exclude: frozenset[str], role: str) -> S
     objects: dict[str, dict[str, str]] = {}
     part_of: dict[str, str] = {}
     for kind, nspname, name, definition, parent in rows:
-        if nspname is not None and nspname.strip('"') in exclude:
-            continue
+        if name is None or (nspname is not None and nspname.strip('"') in exclude):
+            continue  # without a name: dropped since the snapshot in which it was found
         objects.setdefault(kind, {})[name] = definition or ""
         if parent:
             part_of[f"{kind} {name}"] = parent

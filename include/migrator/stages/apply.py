@@ -7,8 +7,8 @@ two tasks files, reviews, the schema and the calendar may have changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -79,11 +79,13 @@ def run_step(
     attempt = Attempt(
         plan, endpoint, ledger, run, deadline_seconds=deadline_seconds, handle=handle or StepHandle(), log=log
     )
-    with attempt.locked() as ctx:
+    with ExitStack() as stack:
+        ctx = stack.enter_context(attempt.locked())
         if not ledger.exists():
             ledger.install()
         ledger.check()
         ledger.require_intact()
+        ctx = stack.enter_context(_watching(ctx, evidence))
         rows = ledger.migrations()
         digest = evidence.digest if evidence is not None else evidence_digest
         before = Start.of(evidence.snapshot).schema if evidence is not None else None
@@ -96,7 +98,6 @@ def run_step(
             reviews.require(ledger, plan, digest, target, run.clock())
             _tell_lifted(window(phase), step, ctx)
 
-        ctx = _watching(ctx, evidence) if evidence is not None else ctx
         if not _is_done(step, plan, rows, ledger, run):
             above = _gates(
                 step, ctx, rows, target=target, evidence_digest=digest, migration=migration, catalogue=catalogue
@@ -226,9 +227,14 @@ def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:
         emergency.record(ctx.ledger, ctx.plan, run=ctx.run, step=step.name, lifted=lifted)
 
 
-def _watching(ctx: StepContext, evidence: EvidenceBundle) -> StepContext:
-    look = partial(_same_code, ctx, evidence)
-    return replace(ctx, meanwhile=Meanwhile(ctx.endpoint, look))
+@contextmanager
+def _watching(ctx: StepContext, evidence: EvidenceBundle | None) -> Iterator[StepContext]:
+    """With evidence somebody has rehearsed what is about to run."""
+    if evidence is None:
+        yield ctx
+        return
+    with Meanwhile(ctx.endpoint, partial(_same_code, ctx, evidence)) as meanwhile:
+        yield replace(ctx, meanwhile=meanwhile)
 
 
 def _same_code(ctx: StepContext, evidence: EvidenceBundle) -> None:

@@ -6,18 +6,21 @@ gates are passed, and could exchange a function or a trigger now, and put it bac
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from migrator.database import queries, session
-from migrator.database.session import Connection, Endpoint
+from migrator.database.session import Endpoint
 from migrator.errors import DriftDetected
 
 SHOWN = 5
+QUERIES = queries.load(__package__, "meanwhile")
+_RELATIONS = "pg_class"
 
 
 class Meanwhile:
-    """From the moment on in which it is made, which is before the gates look."""
+    """From the moment on in which it is entered, which is before the gates look."""
 
     def __init__(self, endpoint: Endpoint, look: Callable[[], None] = lambda: None) -> None:
         """
@@ -25,19 +28,24 @@ class Meanwhile:
         """
         self._endpoint = endpoint
         self._look = look
-        self._moment = _now(endpoint)
 
-    def require_unchanged(self, conn: Connection | None = None) -> None:
-        """In the open transaction of `conn`, right before its end; without it, before a statement that takes effect by
-        itself, from a session whose path the migration has not set.
+    def __enter__(self) -> Meanwhile:
+        """A session of its own, so that nobody waits for one while locks are held."""
+        self._conn = session.connect(self._endpoint, purpose="observe")
+        self._moment = self._now()
+        return self
 
+    def __exit__(self, *exc: object) -> None:
+        self._conn.close()
+
+    def require_unchanged(self, pid: int) -> None:
+        """Right before the end of a transaction, or before a statement that takes effect by itself.
+
+        :param pid: of the session that executes the step.
         :raises DriftDetected: somebody else has.
         """
-        with ExitStack() as stack:
-            conn = conn or stack.enter_context(session.connect(self._endpoint, purpose="observe"))
-            stack.enter_context(session.translated())
-            found = conn.execute(queries.load(__package__, "meanwhile")["changed"], {"moment": self._moment}).fetchall()
-        changed = tuple(str(what) for (what,) in found)
+        with session.translated():
+            changed = self._changes(pid)
         if not changed:
             return
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
@@ -53,13 +61,54 @@ class Meanwhile:
         :param watched: False: nobody has looked right before it took effect, so what others did meanwhile is not known.
         :raises DriftDetected: see `look`.
         """
-        self._moment = _now(self._endpoint)
+        self._moment = self._now()
         if not watched:
             self._look()
 
+    def _now(self) -> _Moment:
+        with session.translated(), self._conn.transaction(force_rollback=True):
+            self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            ((oldest,),) = self._conn.execute(QUERIES["now"]).fetchall()
+            rows = self._written(str(oldest), None)
+            return _Moment(str(oldest), frozenset(rows), self._relations())
 
-def _now(endpoint: Endpoint) -> str:
-    with session.connect(endpoint, purpose="observe") as conn, session.translated():
-        row = conn.execute(queries.load(__package__, "meanwhile")["now"]).fetchone()
-    assert row is not None
-    return str(row[0])
+    def _changes(self, pid: int) -> tuple[str, ...]:
+        before = self._moment
+        counts = {row.catalog: row.number for row in before.rows if row.key is None}
+        found = [
+            row
+            for row in self._written(before.oldest, pid)
+            if row not in before.rows and (row.key is not None or row.number < counts.get(row.catalog, 0))
+        ]
+        relations = self._relations() if any(row.catalog == _RELATIONS for row in found) else {}
+        changed = [
+            f"{row.what}{row.catalog}" if row.key is None else row.what
+            for row in found
+            if row.catalog != _RELATIONS or row.key is None or relations.get(row.key) != before.relations.get(row.key)
+        ]
+        return tuple(dict.fromkeys(changed))
+
+    def _written(self, oldest: str, pid: int | None) -> list[_Row]:
+        rows = self._conn.execute(QUERIES["written"], {"oldest": oldest, "pid": pid}).fetchall()
+        return [_Row(str(catalog), key, int(number), str(what)) for catalog, key, number, what in rows]
+
+    def _relations(self) -> dict[int, str]:
+        return dict(self._conn.execute(QUERIES["relations"]).fetchall())
+
+
+class _Row(NamedTuple):
+    catalog: str
+    key: int | None
+    """None: of all rows there."""
+    number: int
+    """Of the transaction; or how many rows there are."""
+    what: str
+
+
+@dataclass(frozen=True)
+class _Moment:
+    oldest: str
+    """The oldest transaction under way, whose number and all later ones may be of something that comes afterwards."""
+    rows: frozenset[_Row]
+    """Of such transactions, which are there already; and how many there are of each catalog."""
+    relations: Mapping[int, str]

@@ -139,7 +139,7 @@ def _run(
         if found.state is State.UNKNOWN and earlier == "intent":
             raise NeedsHuman(_question(statement, position, step, found), version=ctx.plan.version, step=step.name)
     if ctx.meanwhile is not None:
-        ctx.meanwhile.require_unchanged()
+        ctx.meanwhile.require_unchanged(conn.info.backend_pid)
     intent = cursor_of(statement, position, "intent", position)
     _record(ctx, step, intent)
     try:

@@ -198,7 +198,7 @@ def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], N
     try:
         with session.translated(step=step.name):
             if ctx.meanwhile is not None:
-                ctx.meanwhile.require_unchanged(conn)
+                ctx.meanwhile.require_unchanged(conn.info.backend_pid)
             ctx.ledger.require_unlocked(conn)
         with ctx.ledger.turn():
             with session.translated(step=step.name):
