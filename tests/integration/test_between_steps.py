@@ -6,20 +6,22 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import DriftDetected, DryRunFailed, LockNotAvailable
+from migrator.errors import DriftDetected, DryRunFailed, LockNotAvailable, TransientError
 from migrator.evidence import EvidenceBundle, Verdict
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply, dry_run, restore_test, snapshot
+from migrator.stages.rollback import Action
 from migrator.steps.meanwhile import Meanwhile
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
-from tests.integration.stages import make_target, query, run_of, verify_it
+from tests.integration.stages import apply_all, make_target, query, roll_back, row_of, run_of, verify_it
 
 BEFORE = """
 CREATE TABLE orders (id bigint PRIMARY KEY, total int);
@@ -261,7 +263,7 @@ def test_a_statement_that_commits_by_itself_asks_before_it_begins(
         meanwhile.require_unchanged(0)
 
 
-def wait_for_lock(database: Endpoint, doing: Future[None], table: str = "orders") -> None:
+def wait_for_lock(database: Endpoint, doing: Future[Any], table: str = "orders") -> None:
     waits = f"SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.{table}'::regclass)"
     deadline = time.monotonic() + 20
     while query(database, waits) == [(False,)]:
@@ -319,3 +321,101 @@ def test_columns_that_change_places_while_a_step_waits(
         for old, new in (("a", "c"), ("b", "a"), ("c", "b")):
             query(database, f"ALTER TABLE public.t RENAME {old} TO {new}")
     verify_it(plan, database, bundle)
+
+
+TRAP = """
+CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER trap BEFORE UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION trap()
+"""
+NEW_CODE = {
+    "a trigger": TRAP,
+    "a CHECK": "ALTER TABLE orders ADD CHECK (price(total) > -1) NOT VALID",
+    "a rule": "CREATE RULE r AS ON UPDATE TO orders DO ALSO NOTIFY seen",
+    "a function that fits better": "CREATE FUNCTION price(bigint) RETURNS int LANGUAGE sql AS 'SELECT 0'",
+    "an index": "CREATE INDEX ON orders (price(total))",
+    "a default": "ALTER TABLE orders ALTER total SET DEFAULT price(1)",
+    "a domain's CHECK": "ALTER DOMAIN kept ADD CHECK (VALUE > price(0))",
+}
+CHANGED = "CREATE TABLE more (id int); UPDATE orders SET total = total + 1;"
+CHANGED_BACK = "UPDATE orders SET total = total - 1; DROP TABLE more;"
+
+
+@pytest.fixture
+def changing(make_database: MakeDatabase, copies: Endpoint, tmp_path: Path) -> tuple[Plan, EvidenceBundle, Endpoint]:
+    database = make_database("changing", script=f"{BEFORE} INSERT INTO orders VALUES (1, 5);")
+    plan = plan_from_sql(CHANGED, CHANGED_BACK)
+    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
+    record = snapshot.run(plan, endpoint=database, target=target, run=run)
+    restore = restore_test.run(record, copies=copies, target=target, run=run)
+    return plan, EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run)), database
+
+
+@pytest.mark.parametrize("made", NEW_CODE.values(), ids=NEW_CODE)
+def test_an_automatic_rollback_runs_nothing_that_nobody_has_rehearsed(
+    changing: tuple[Plan, EvidenceBundle, Endpoint], made: str
+) -> None:
+    plan, bundle, database = changing
+    apply_all(plan, database, bundle)
+    query(database, f"SET search_path = public; {made}")
+    report = roll_back(plan, database, bundle)
+    assert report.action is Action.HELD
+    assert "somebody has changed what the rollback may run" in report.reason
+    assert query(database, "SELECT total FROM public.orders") == [(6,)]
+    row = row_of(plan, database)
+    assert row is not None
+    assert row.status == "failed"
+    if made is TRAP:
+        query(database, "DROP TRIGGER trap ON public.orders; DROP FUNCTION public.trap()")
+        assert roll_back(plan, database, bundle).action is Action.ROLLED_BACK
+    else:
+        assert roll_back(plan, database, bundle, force=True).action is Action.ROLLED_BACK, "a person says so"
+    assert query(database, "SELECT total FROM public.orders") == [(5,)]
+
+
+def test_an_automatic_rollback_waits_while_somebody_changes_what_it_runs(
+    changing: tuple[Plan, EvidenceBundle, Endpoint],
+) -> None:
+    plan, bundle, database = changing
+    apply_all(plan, database, bundle)
+    with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("LOCK TABLE public.orders IN SHARE MODE")
+        doing = pool.submit(roll_back, plan, database, bundle)
+        wait_for_lock(database, doing)
+        query(database, "CREATE OR REPLACE FUNCTION public.price(int) RETURNS int LANGUAGE sql AS 'SELECT 0'")
+        holder.rollback()
+        with pytest.raises(TransientError, match="to be tried again"):
+            doing.result()
+    assert query(database, "SELECT total FROM public.orders") == [(6,)]
+    assert roll_back(plan, database, bundle).action is Action.HELD
+
+
+@pytest.mark.parametrize("made", NEW_CODE.values(), ids=NEW_CODE)
+def test_new_code_before_a_step_is_tried_again(
+    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path, made: str
+) -> None:
+    """Of a step that is done in part; what it has made itself, and drops at its end, is its own."""
+    database = make_database("tried", script=f"{BEFORE} INSERT INTO orders VALUES (1, 5);")
+    sql = (
+        "CREATE FUNCTION helper() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER helper BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION helper();"
+        "VACUUM orders; UPDATE orders SET total = total + 1; DROP FUNCTION helper CASCADE;"
+    )
+    plan = plan_from_sql(sql, "UPDATE orders SET total = total - 1;", transaction=False, lock_timeout_ms=200)
+    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
+    record = snapshot.run(plan, endpoint=database, target=target, run=run)
+    restore = restore_test.run(record, copies=copies, target=target, run=run)
+    bundle = EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run))
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute("SELECT FROM public.orders FOR UPDATE")
+        with pytest.raises(LockNotAvailable), Ledger(database) as ledger:
+            apply.run_step(
+                plan, plan.steps[0].name, endpoint=database, ledger=ledger, run=run, target=make_target(),
+                evidence=bundle, deadline_seconds=1,
+            )  # fmt: skip
+    if made is TRAP:
+        step(plan.steps[0].name, plan, bundle, database)
+        verify_it(plan, database, bundle)
+        return
+    query(database, f"SET search_path = public; {made}")
+    with pytest.raises(DriftDetected, match="what this step may run was changed"):
+        step(plan.steps[0].name, plan, bundle, database)

@@ -10,6 +10,7 @@ from migrator.database.schema_diff import SchemaDiff, diff, is_about
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
 from migrator.evidence import AFTER_STEPS, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, SnapshotRecord
+from migrator.gates.own_names import is_one_of, made_by
 from migrator.ledger import states
 from migrator.ledger.rows import LedgerEvent
 from migrator.plan import Plan
@@ -31,10 +32,14 @@ class Start:
     def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
         """:param dry_run: without it, or where it was made on the snapshot as it is, the snapshot's."""
         before = Schema.from_dict(snapshot.schema)
+        rehearsed = dry_run.schema_diff if dry_run is not None else ()
         if dry_run is None or dry_run.start is None:
-            return cls(before, before)
+            return cls(before, before, rehearsed=rehearsed)
         roles = frozenset(dry_run.extra.get(ROLES_BEFORE) or ())
-        return cls(Schema.from_dict(dry_run.start), before, exact=False, roles=roles)
+        return cls(Schema.from_dict(dry_run.start), before, exact=False, roles=roles, rehearsed=rehearsed)
+
+    rehearsed: tuple[str, ...] = ()
+    """What the migration changes of it, a line each."""
 
     def is_there(self, now: Schema) -> bool:
         return self._of(now).fingerprint == self._of(self.schema).fingerprint
@@ -108,18 +113,9 @@ def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle) -> None:
 
     :raises DriftDetected: functions, triggers or the like were exchanged.
     """
-    start, rehearsed = start_of(bundle), bundle.dry_run.schema_diff
-    found = [
-        change
-        for change in start.changes(now).changes
-        if change.kind in CODE_KINDS
-        and change.before is not None
-        and not any(is_about(line, change.kind, change.name) for line in rehearsed)
-    ]
-    if not found:
+    lines = foreign_code(now, plan, start_of(bundle))
+    if not lines:
         return
-    known = vocabulary(plan, start.snapshot)
-    lines = known.named_and_rest(SchemaDiff(tuple(found)), "what runs, and was changed since the snapshot")
     raise DriftDetected(
         "what this step may run was changed since it was rehearsed:\n"
         + "\n".join(lines)
@@ -128,7 +124,44 @@ def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle) -> None:
     )
 
 
-CODE_KINDS = frozenset({"function", "procedure", "aggregate", "trigger", "rule", "policy", "view", "operator", "cast"})
+def foreign_code(now: Schema, plan: Plan, start: Start) -> tuple[str, ...]:
+    """What runs by itself, or is called, and differs from what it was before the migration though the migration itself
+    does not change it: a line each, as far as it may be told."""
+    own = made_by(plan)
+    found = [
+        change
+        for change in start.changes(now).changes
+        if (change.kind in CODE_KINDS or (change.kind in CHANGED_KINDS and change.before is not None))
+        and not any(is_about(line, change.kind, change.name) for line in start.rehearsed)
+        and not (change.before is None and is_one_of(own, change.name))
+    ]
+    if not found:
+        return ()
+    known = vocabulary(plan, start.snapshot)
+    return known.named_and_rest(SchemaDiff(tuple(found)), "what runs, and was changed since the snapshot")
+
+
+CODE_KINDS = frozenset(
+    {
+        "function",
+        "procedure",
+        "aggregate",
+        "trigger",
+        "event_trigger",
+        "rule",
+        "policy",
+        "view",
+        "operator",
+        "cast",
+        "constraint",
+        "index",
+        "statistics",
+        "type",
+        "uses",
+    }
+)
+CHANGED_KINDS = frozenset({"column", "table"})
+"""Those that are new run nothing."""
 
 
 def explained(start: Start, now: Schema, events: Iterable[LedgerEvent]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from migrator.errors import (
     Cancelled,
     CommitUnknown,
     ConnectionLost,
+    DriftDetected,
     HeldByOther,
     MigratorError,
     NeedsHuman,
@@ -31,7 +32,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.gates.clear_way import has_content
-from migrator.gates.drift import Start
+from migrator.gates.drift import Start, foreign_code
 from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
@@ -39,6 +40,7 @@ from migrator.run import RunContext
 from migrator.steps import undo
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
+from migrator.steps.meanwhile import Meanwhile
 
 if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
@@ -170,7 +172,16 @@ def run(
         if decision.action is not Action.ROLLED_BACK:
             _close(plan, ledger, run, decision)
             return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
-        with names_known(vocabulary(plan, start.snapshot).knows) if start is not None else nullcontext():
+        with ExitStack() as stack:
+            if start is not None and not force:
+                ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint)))
+                foreign = _foreign(ctx, start)
+                if foreign:
+                    decision = _held(decision, foreign, ledger.migration(plan.version))
+                    _close(plan, ledger, run, decision)
+                    return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
+            if start is not None:
+                stack.enter_context(names_known(vocabulary(plan, start.snapshot).knows))
             statements = _undo(ctx, decision)
         report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements)
         report = replace(report, leftovers=undo.leftovers(ctx))
@@ -181,6 +192,25 @@ def run(
     report = replace(report, seconds=time.monotonic() - started)
     log.info("rollback of %s done in %.3f s", plan.version, report.seconds)
     return report
+
+
+def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
+    """What the script would run and nobody has rehearsed."""
+    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
+        now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
+    return foreign_code(now, ctx.plan, start)
+
+
+def _held(decision: Decision, foreign: Sequence[str], row: LedgerMigration | None) -> Decision:
+    return replace(
+        decision,
+        close=row is not None and row.status is MigrationStatus.RUNNING,
+        action=Action.HELD,
+        reason="somebody has changed what the rollback may run, so it is not run as it was rehearsed:\n"
+        + "\n".join(foreign)
+        + "\nfind out who did it, take it back, then clear rollback with Downstream; or, if it is meant:"
+        " migrator rollback ... --reason ...",
+    )
 
 
 def _decider(plan: Plan, ledger: Ledger, run: RunContext, force: bool) -> Callable[[], Decision]:
@@ -252,6 +282,8 @@ def _undo(ctx: StepContext, decision: Decision) -> tuple[StatementResult, ...]:
         return _resolve(ctx, exc)
     except (TransientError, HeldByOther, Cancelled):
         raise
+    except DriftDetected as exc:  # the next try looks at what is there then
+        raise TransientError(f"the rollback has not taken effect, and is to be tried again: {exc}") from exc
     except MigratorError as exc:
         ctx.log.error("rollback of %s failed: %s", version, exc)
         ctx.ledger.mark_rollback_failed(version, run=ctx.run, error_message=str(exc))

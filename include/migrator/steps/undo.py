@@ -37,6 +37,8 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
         ctx.ledger.watch(ctx.plan.version)
 
     own = _by_kinds(rows, ctx, started)
+    if own and ctx.meanwhile is not None:
+        ctx.meanwhile.go_on()
     if all(step.transactional for step in steps):
         whole = Step("rollback", "sql", True, tuple(item for step in steps for item in step.statements))
 
