@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import LockNotAvailable, NeedsHuman, VerifyFailed
+from migrator.errors import LockNotAvailable, NeedsHuman, TransientError, VerifyFailed
+from migrator.evidence import Check
+from migrator.gates import assertions
 from migrator.ledger.ledger import Ledger
+from migrator.plan import Plan
 from migrator.stages import verify
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import make_plan, plan_from_sql
@@ -70,6 +75,34 @@ def test_assertions_run_nothing_that_was_exchanged_meanwhile(database: Endpoint,
     assert "division by zero" not in str(caught.value)
     query(database, ends.replace("1 / 0 = 1", "true"))
     verify_it(plan, database, bundle)
+
+
+def test_what_is_exchanged_during_an_assertion_is_not_run_by_the_next(
+    database: Endpoint, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = (
+        "CREATE FUNCTION public.watched() RETURNS bool LANGUAGE sql AS 'SELECT true';"
+        " CREATE VIEW public.state AS SELECT public.watched() AS good"
+    )
+    twin = make_database("twin", script=script)
+    query(database, script)
+    plan = make_plan(assertions=("SELECT true", "SELECT good FROM public.state"))
+    bundle = rehearse(plan, database, twin)
+    apply_all(plan, database, bundle)
+    asked = []
+
+    def slow(conn: psycopg.Connection[Any], number: int, text: str, plan: Plan) -> Check:
+        query(database, "CREATE OR REPLACE FUNCTION public.watched() RETURNS bool LANGUAGE sql AS 'SELECT 1 = 1'")
+        asked.append(number)
+        return assertions.assertion(conn, number, text, plan)
+
+    monkeypatch.setattr(verify, "assertion", slow)
+    with pytest.raises(TransientError, match=r"function public\.watched"):
+        verify_it(plan, database, bundle)
+    assert asked == [1]
+    row = row_of(plan, database)
+    assert row is not None
+    assert row.status == "running", "the next try looks again"
 
 
 def test_a_lock_in_the_way_is_no_verdict(database: Endpoint) -> None:

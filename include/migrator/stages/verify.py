@@ -14,7 +14,7 @@ from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff, is_about
 from migrator.database.session import Connection, Endpoint
 from migrator.database.vocabulary import MARK, Vocabulary, vocabulary
-from migrator.errors import NeedsHuman, VerifyFailed
+from migrator.errors import DriftDetected, NeedsHuman, TransientError, VerifyFailed
 from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import sequences as next_values
 from migrator.gates.assertions import assertion, step_checks
@@ -26,6 +26,7 @@ from migrator.ledger.states import EXACT_SCHEMAS, SCHEMAS
 from migrator.plan import Plan
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.run import RunContext
+from migrator.steps.meanwhile import Meanwhile
 
 if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
@@ -152,7 +153,7 @@ def _database_checks(
     """And the fingerprints of the schema before it and now, where there is evidence of what was before."""
     checks: list[Check] = []
     schemas: dict[str, tuple[str, str]] = {}
-    with session.connect(endpoint, purpose="verify", version=plan.version) as conn:
+    with session.connect(endpoint, purpose="verify", version=plan.version) as conn, Meanwhile(endpoint) as meanwhile:
         if bundle is not None:
             started = time.monotonic()
             start = start_of(bundle)
@@ -172,10 +173,29 @@ def _database_checks(
         if any(check.name == "schema" and check.verdict is not Verdict.PASSED for check in checks):
             return [*checks, *_not_asked(plan)], schemas
         checks += step_checks(plan, conn)
+        checks += _assertions(plan, conn, meanwhile)
+    return checks, schemas
+
+
+def _assertions(plan: Plan, conn: Connection, meanwhile: Meanwhile) -> list[Check]:
+    """One may wait for a lock, and what somebody exchanges then is not run by the next.
+
+    :raises TransientError: somebody has; the next try looks at the schema again.
+    """
+    checks: list[Check] = []
+    try:
         for number, query in enumerate(plan.assertions, start=1):
+            meanwhile.require_unchanged(conn.info.backend_pid)
             started = time.monotonic()
             checks.append(replace(assertion(conn, number, query, plan), seconds=time.monotonic() - started))
-    return checks, schemas
+        if plan.assertions:
+            meanwhile.require_unchanged(conn.info.backend_pid)
+    except DriftDetected as exc:
+        changed = ", ".join(exc.fields["differences"])
+        raise TransientError(
+            f"while assertions were asked somebody else has changed what they may run: {changed}"
+        ) from exc
+    return checks
 
 
 def _not_asked(plan: Plan) -> list[Check]:
