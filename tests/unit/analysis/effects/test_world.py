@@ -72,6 +72,28 @@ def test_a_renamed_table_keeps_what_is_known_of_it() -> None:
     assert found[0].name == "public.people"
 
 
+@pytest.mark.parametrize(
+    "key, old, new, then",
+    [
+        ("RANGE (k)", "k", r"a\d", r'RANGE ("a\d")'),
+        ("RANGE (k)", "k", r"a\1", r'RANGE ("a\1")'),
+        ("LIST (k)", "k", 'a"b', 'LIST ("a""b")'),
+        ('LIST ("a""b", k)', 'a"b', "c", 'LIST ("c", k)'),
+        ('RANGE ("RANGE")', "RANGE", "c", 'RANGE ("c")'),
+        ('RANGE ("k or not", k)', "k", "c", 'RANGE ("k or not", "c")'),
+        ("RANGE (k)", "other", "c", "RANGE (k)"),
+    ],
+)
+def test_a_partition_key_follows_its_column_whatever_that_is_called(key: str, old: str, new: str, then: str) -> None:
+    columns = {name: ColumnFacts("integer", False) for name in (old, "v")}
+    known = RelationFacts("public.p", "p", columns=columns, partition_key=key)
+    facts = CatalogFacts(170000, relations={"public.p": known}, resolved={"p": "public.p"})
+    sql = "ALTER TABLE p RENAME COLUMN {} TO {}".format(*('"' + name.replace('"', '""') + '"' for name in (old, new)))
+    p = after(sql, facts).relation("public.p")
+    assert p is not None
+    assert p.partition_key == then
+
+
 def test_a_new_table_is_known_with_its_keys_and_locks_on_it_are_not_listed() -> None:
     world = after("CREATE TABLE notes (id int PRIMARY KEY, author int REFERENCES users)")
     notes = world.relation("public.notes")

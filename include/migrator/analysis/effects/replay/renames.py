@@ -14,6 +14,7 @@ from migrator.facts.names import ROUTINES
 from migrator.parsing.nodes import Node, enum
 
 _LABELS = {"OBJECT_ROLE": "role", "OBJECT_FOREIGN_SERVER": "server", "OBJECT_COLLATION": "collation"}
+_NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
 
 
 def rename(stmt: Node, draft: Draft) -> None:
@@ -133,10 +134,17 @@ def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
 
 
 def _renamed_word(text: str | None, old: str, new: str) -> str | None:
-    """In a key of plain columns."""
-    if text is None or old not in text:
-        return text
-    return re.sub(rf'(?<![\w"]){re.escape(old)}(?![\w"])|"{re.escape(old)}"', f'"{new}"', text)
+    """In a partition key, which begins with its strategy."""
+    if text is None:
+        return None
+    strategy, _, key = text.partition(" ")
+    written = (old, _quoted(old))
+    renamed = _NAME.sub(lambda found: _quoted(new) if found[0] in written else found[0], key)
+    return f"{strategy} {renamed}".strip()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _renamed_key(columns: Mapping[str, ColumnFacts], old: str, new: str) -> dict[str, ColumnFacts]:
