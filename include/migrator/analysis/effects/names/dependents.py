@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from migrator.analysis.effects.model import Recorder
+from migrator.analysis.effects.names import routines
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import World
-from migrator.facts.facts import FunctionFacts, IndexFacts, ObjectFacts
+from migrator.facts.facts import IndexFacts, ObjectFacts
 from migrator.facts.names import RELATIONS, ROUTINES
 from migrator.lock_modes import AX, SUX
-from migrator.parsing.nodes import Node, content, enum, strings
+from migrator.parsing.nodes import Node, content, enum
 
 OWNED_BY_ITS_TABLE = ("pg_constraint", "pg_attrdef", "pg_trigger", "pg_rewrite", "pg_policy")
 """Their removal locks the table that they are on: RemoveConstraintById, RemoveTriggerById, ..."""
@@ -49,20 +50,11 @@ def _roots(item: Node, kind: str, world: World) -> Iterator[str]:
         if found is not None and found.oid:
             yield f"pg_type:{found.oid}:0"
     elif kind in ROUTINES:
-        found_routines = routines(content(item), world)
+        found_routines = routines.named(content(item), world)
         if len(found_routines) == 1 and found_routines[0].oid:
             yield f"pg_proc:{found_routines[0].oid}:0"
     elif kind in _LABELS:
         yield from world.facts.roots.get(f"{_LABELS[kind]} {parts[-1]}", ())
-
-
-def routines(named: Node, world: World) -> tuple[FunctionFacts, ...]:
-    """The functions that an ObjectWithArgs may mean."""
-    candidates = world.functions(strings(named.objname))
-    if named.args_unspecified:
-        return candidates
-    wanted = tuple(str(types.from_node(argument.type_name)) for argument in named.objargs)
-    return tuple(item for item in candidates if item.arguments == wanted)
 
 
 def part_of(relation: str, catalog: str, name: str, world: World) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from migrator.analysis.effects.types import types
+from migrator.analysis.effects.types.types import SqlType
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import FunctionFacts
 from migrator.parsing.nodes import Node, assign, copy_of, enum, option_text, strings
@@ -30,22 +31,59 @@ def made(stmt: Node, world: World) -> FunctionFacts:
         least=sum(1 for item in inputs if not item.HasField("defexpr")),
         most=1000 if variadic else len(inputs),
         schema=parts[-2] if len(parts) > 1 else world.schema,
-        arguments=tuple(str(types.from_node(item.arg_type)) for item in inputs),
+        arguments=tuple(str(_argument(item.arg_type, world)) for item in inputs),
         language=language,
         kind="p" if stmt.is_procedure else "f",
         body=definition(stmt, "create_function_stmt") if language in WITH_BODIES else "",
     )
 
 
+def same(stmt: Node, world: World, among: Iterable[FunctionFacts] | None = None) -> FunctionFacts | None:
+    """The one with the schema, the name and the arguments of a CREATE FUNCTION: it is replaced, or in the way.
+
+    :param among: those to look at, all of that name; None: those that are there now.
+    """
+    new = made(stmt, world)
+    every = world.functions((new.schema, strings(stmt.funcname)[-1])) if among is None else among
+    wanted = tuple(map(types.from_text, new.arguments))
+    return next((one for one in every if one.schema == new.schema and _takes(one, wanted, world)), None)
+
+
 def named(function: Node, world: World) -> tuple[FunctionFacts, ...]:
     """Those that an ObjectWithArgs means: with these arguments, or all of the name when none are written, of which
     there can be only one."""
-    wanted = tuple(replace(types.from_node(one.type_name), mods=()) for one in function.objargs)
-    return tuple(
-        one
-        for one in world.functions(strings(function.objname))
-        if function.args_unspecified or tuple(map(types.from_text, one.arguments)) == wanted
-    )
+    wanted = tuple(_argument(one.type_name, world) for one in function.objargs)
+    every = world.functions(strings(function.objname))
+    return every if function.args_unspecified else tuple(one for one in every if _takes(one, wanted, world))
+
+
+def _argument(type_name: Node, world: World) -> SqlType:
+    """Lengths are no part of a signature, and t.a%TYPE is what the column has."""
+    if type_name.pct_type:
+        parts = strings(type_name.names)
+        column = world.column(world.dotted(parts[:-1]), parts[-1])
+        if column is not None:
+            return replace(types.from_text(column.type), mods=())
+    return replace(types.from_node(type_name), mods=())
+
+
+def _takes(one: FunctionFacts, wanted: tuple[SqlType, ...], world: World) -> bool:
+    have = tuple(map(types.from_text, one.arguments))
+    return len(have) == len(wanted) and all(_alike(*pair, world) for pair in zip(have, wanted, strict=True))
+
+
+def _alike(one: SqlType, other: SqlType, world: World) -> bool:
+    """The same type: format_type() leaves out a schema that is on the path, and so may the statement."""
+    names = [_qualified(item.name, world) for item in (one, other)]
+    if any("." not in name for name in names):
+        names = [name.rpartition(".")[2] for name in names]
+    return one.array == other.array and names[0] == names[1]
+
+
+def _qualified(name: str, world: World) -> str:
+    plain = name.replace('"', "")
+    known = None if types.is_builtin(name) else world.type(tuple(plain.split(".")))
+    return known.name if known is not None else plain
 
 
 def with_settings(body: str, actions: Iterable[Node]) -> str:

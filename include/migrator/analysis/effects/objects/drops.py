@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from migrator.analysis.effects.model import Recorder
-from migrator.analysis.effects.names import dependents
+from migrator.analysis.effects.names import dependents, routines
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.names.named import bare, there
 from migrator.analysis.effects.objects.indexes import drop_indexes
@@ -144,7 +144,7 @@ def _routines(stmt: Node, world: World, out: Recorder) -> None:
             if cascades(stmt):
                 out.assume(f"what uses {parts[-1]}() is unknown without a connection, and is locked as well")
             continue
-        found = dependents.routines(content(item), world)
+        found = routines.named(content(item), world)
         if not found and not stmt.missing_ok:
             out.fail("42883", f"function {parts[-1]} does not exist")
         elif len(found) > 1:

@@ -5,14 +5,11 @@ src/backend/commands/functioncmds.c, typecmds.c; ProcedureCreate in src/backend/
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from migrator.analysis.effects.model import Recorder
-from migrator.analysis.effects.names import column_names
+from migrator.analysis.effects.names import column_names, routines
 from migrator.analysis.effects.names.named import composite, may_create_in, superuser_only
 from migrator.analysis.effects.objects.tables import types_exist
 from migrator.analysis.effects.rows import queries
-from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import World
 from migrator.parsing.nodes import Node, enum, name_of, option, option_text, strings
 
@@ -110,15 +107,10 @@ def _language(stmt: Node, world: World, out: Recorder) -> None:
 
 def _signature_is_free(stmt: Node, world: World, out: Recorder) -> None:
     """CREATE needs a new signature; OR REPLACE keeps the names of arguments and the type of the result."""
-    name = strings(stmt.funcname)
-    schema = name[0] if len(name) > 1 else world.schema
-    inputs = [item.function_parameter for item in stmt.parameters]
-    inputs = [item for item in inputs if enum(item, "mode") not in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE")]
-    wanted = tuple(replace(types.from_node(item.arg_type), mods=()) for item in inputs)
-    for known in world.functions(name):
-        if known.schema != schema or tuple(map(types.from_text, known.arguments)) != wanted:
-            continue
-        if not stmt.replace:
-            out.fail("42723", f'function "{name[-1]}" already exists with same argument types')
-        else:
-            out.risk("42P13", f"{name[-1]} has another result type, or other names of its arguments")
+    name = strings(stmt.funcname)[-1]
+    if routines.same(stmt, world) is None:
+        return
+    if not stmt.replace:
+        out.fail("42723", f'function "{name}" already exists with same argument types')
+    else:
+        out.risk("42P13", f"{name} has another result type, or other names of its arguments")

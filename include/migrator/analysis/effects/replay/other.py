@@ -148,7 +148,12 @@ def alter_domain(stmt: Node, draft: Draft) -> None:
 
 
 def create_function(stmt: Node, draft: Draft) -> None:
+    """One that is replaced stays the same object."""
     name, made = strings(stmt.funcname)[-1], routines.made(stmt, draft.world)
+    old = routines.same(stmt, draft.world)
+    if old is not None:
+        fields = {key: getattr(old, key) for key in ("arguments", "position", "oid", "owned", "kept", "restored")}
+        made = altered(made, **fields)
     mine = draft.world.state.get(("function", name), ())
     kept = tuple(item for item in mine if (item.schema, item.arguments) != (made.schema, made.arguments))
     draft.changes[("function", name)] = (*kept, made)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from migrator.analysis.effects import World
-from migrator.analysis.effects.types import types
+from migrator.analysis.effects.names import routines
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.expressions import statement_of
 from migrator.analysis.walk.script import Script
@@ -48,10 +48,10 @@ def check(script_: Script) -> Iterator[Hit]:
     for place, subject in enumerate(subjects):
         later = subjects[place + 1 :]
         statement, tree, world = subject.statement, subject.statement.tree, subject.world
-        if statement.name == "drop_stmt":
-            dropped |= {facts.oid for facts in _dropped(tree, world)}
+        if statement.name in ("drop_stmt", "rename_stmt"):
+            dropped |= {facts.oid for facts in _given_up(statement.name, tree, world)}
         elif statement.name == "create_function_stmt":
-            old = next((one for one in _known(tree, world) if _same(one, tree)), None)
+            old = _before(tree, world)
             if old is not None and old.oid in dropped:
                 yield from _anew(subject, f"{old.schema}.{strings(tree.funcname)[-1]}", old.kept, later)
             elif old is not None and tree.replace:
@@ -133,41 +133,16 @@ def _replaced(subject: Subject, name: str, lost: Sequence[str], kinds: set[str],
     )
 
 
-def _known(tree: Node, world: World) -> tuple[FunctionFacts, ...]:
-    """Those of the catalog that CREATE FUNCTION means."""
-    parts = strings(tree.funcname)
-    known = world.facts.functions.get(parts[-1], ()) if world.facts is not None else ()
-    schema = parts[-2] if len(parts) > 1 else world.schema
-    return tuple(one for one in known if one.schema == schema)
+def _before(tree: Node, world: World) -> FunctionFacts | None:
+    """The one of the catalog that CREATE FUNCTION means, be it gone by now."""
+    known = world.facts.functions if world.facts is not None else {}
+    return routines.same(tree, world, known.get(strings(tree.funcname)[-1], ()))
 
 
-def _same(one: FunctionFacts, tree: Node) -> bool:
-    inputs = [
-        item.function_parameter
-        for item in tree.parameters
-        if enum(item.function_parameter, "mode") not in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE")
-    ]
-    written = [_bare(str(types.from_node(item.arg_type).name)) for item in inputs]
-    return written == [_bare(argument) for argument in one.arguments]
-
-
-def _dropped(tree: Node, world: World) -> Iterator[FunctionFacts]:
-    for item in tree.objects:
-        if not item.HasField("object_with_args") or world.facts is None:
-            continue
-        called = item.object_with_args
-        parts = strings(called.objname)
-        arguments = [_bare(types.from_node(argument.type_name).name) for argument in called.objargs]
-        for one in world.facts.functions.get(parts[-1], ()):
-            if len(parts) > 1 and one.schema != parts[-2]:
-                continue
-            if called.args_unspecified or arguments == [_bare(argument) for argument in one.arguments]:
-                yield one
-
-
-def _bare(name: str) -> str:
-    """Without schema and modifiers."""
-    return name.partition("(")[0].rpartition(".")[2].removesuffix("[]").strip()
+def _given_up(name: str, tree: Node, world: World) -> Iterator[FunctionFacts]:
+    for item in tree.objects if name == "drop_stmt" else (tree.object,):
+        if item.HasField("object_with_args"):
+            yield from routines.named(item.object_with_args, world)
 
 
 def _kind(node: Node) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from migrator.analysis.effects import World
 from migrator.analysis.effects.names import routines
-from migrator.analysis.effects.types import types
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.expressions import constraint_of, type_of
 from migrator.analysis.rules.path_lookups import NOTHING, SERVERS, TEMPORARY, Lookups, PathLookups, about_path
@@ -169,10 +168,10 @@ def _known(
 def _replaced(subject: Subject) -> Iterator[Hit]:
     """CREATE OR REPLACE of what is used by something."""
     tree, world = subject.statement.tree, subject.world
-    made = routines.made(tree, world) if tree.replace else None
-    old = _same(strings(tree.funcname)[-1], made, world) if made is not None else None
-    if made is None or old is None or not old.restored:
+    old = routines.same(tree, world) if tree.replace else None
+    if old is None or not old.restored:
         return
+    made = routines.made(tree, world)
     found = PathLookups(world).of(made)
     better = copy_of(subject.statement.node)
     better.create_function_stmt.options.extend(_set_path(found, world))
@@ -209,12 +208,6 @@ def _changed(name: str, users: tuple[str, ...], found: Lookups, instead: str) ->
             severity=Severity.INFO,
             alternative_sql=instead,
         )
-
-
-def _same(name: str, made: FunctionFacts, world: World) -> FunctionFacts | None:
-    wanted = [types.from_text(one).name for one in made.arguments]
-    every = (one for one in world.functions((made.schema, name)) if one.schema == made.schema)
-    return next((one for one in every if [types.from_text(item).name for item in one.arguments] == wanted), None)
 
 
 def _before(subject: Subject, calls: Iterable[Call]) -> str:
