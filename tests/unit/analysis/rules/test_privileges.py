@@ -373,12 +373,36 @@ OWNED = [
     (f"{function('NULL;')}; ALTER FUNCTION f() OWNER TO a", False),
     (f"{definer('pg_catalog, pg_temp')}; ALTER FUNCTION f() OWNER TO a", True),
     ("CREATE SCHEMA s; ALTER SCHEMA other OWNER TO a", True),
+    ("ALTER SCHEMA s OWNER TO a; CREATE SCHEMA s", True),
+    ("CREATE SCHEMA IF NOT EXISTS s; ALTER SCHEMA s OWNER TO a", True),
+    (f"{function('NULL;')}; ALTER FUNCTION f(int) OWNER TO a", True),
+    (f"{function('NULL;').replace('f()', 'f(text)')}; ALTER FUNCTION f(int) OWNER TO a", True),
+    (f"{function('NULL;').replace('f()', 'f(int)')}; ALTER FUNCTION f(int[]) OWNER TO a", True),
+    (f"{function('NULL;').replace('f()', 'f(int)')}; ALTER FUNCTION public.f(integer) OWNER TO a", False),
+    (f"{function('NULL;').replace('CREATE', 'CREATE OR REPLACE')}; ALTER FUNCTION f() OWNER TO a", True),
+    ("CREATE TYPE s.e AS ENUM ('a'); ALTER TYPE e OWNER TO a", True),
+    ("CREATE TYPE e AS ENUM ('a'); ALTER TYPE public.e OWNER TO a", False),
 ]
 
 
 @pytest.mark.parametrize("sql, found", OWNED)
 def test_who_gets_what_the_file_makes_takes_it_from_nobody(sql: str, found: bool) -> None:
     assert ("changes-the-owner" in rights(inspected(sql))) is found
+
+
+THERE = CatalogFacts(
+    180000,
+    functions={"f": (FunctionFacts("v", 0, 0, "public", language="plpgsql"),)},
+    schemas={"s": SchemaFacts("s")},
+    complete=True,
+)
+
+
+@pytest.mark.parametrize("facts, found", [(THERE, True), (CatalogFacts(180000, complete=True), False)])
+def test_the_catalog_tells_what_the_file_makes(facts: CatalogFacts, found: bool) -> None:
+    replaced = f"{function('NULL;').replace('CREATE', 'CREATE OR REPLACE')}; ALTER FUNCTION f() OWNER TO a"
+    for sql in (replaced, "CREATE SCHEMA IF NOT EXISTS s; ALTER SCHEMA s OWNER TO a"):
+        assert ("changes-the-owner" in rights(inspected(sql, facts))) is found
 
 
 def test_a_policy_that_is_made_again_is_judged_by_the_new_one() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.analysis.effects import World
+from migrator.analysis.effects.names import routines
+from migrator.analysis.effects.names.schema_elements import schema_of
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.privileges.roles import called
 from migrator.analysis.walk.spots import Spot
 from migrator.parsing.kinds import object_name
-from migrator.parsing.nodes import Node, enum, strings
+from migrator.parsing.nodes import Node, enum, flag, strings
 from migrator.plan import Severity
 
 ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE")
@@ -38,22 +41,39 @@ def check(spot: Spot) -> Iterator[Hit]:
 
 
 def _made(spot: Spot, about: str) -> bool:
-    """Whether the file itself makes it. A function that works with the rights of its owner is another matter."""
-    for item in spot.around.script.parsed.statements:
-        tree = item.tree
-        if item.name == "create_schema_stmt" and about == "OBJECT_SCHEMA":
-            same = tree.schemaname == spot.node.object.string.sval
-        elif item.name == "create_function_stmt" and about in ROUTINES:
-            definer = any(option.def_elem.defname == "security" for option in tree.options)
-            same = not definer and strings(tree.funcname) == strings(spot.node.object.object_with_args.objname)
-        elif item.name in TYPES and about in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
-            names = strings(spot.node.object.list.items) or strings(spot.node.object.type_name.names)
-            same = _type_name(tree, item.name) == names
+    """Whether the file itself makes it, before. A function that works with the rights of its owner is another
+    matter."""
+    named = spot.node.object
+    for item in spot.around.script.subjects:
+        tree, kind, world = item.statement.tree, item.statement.name, item.world
+        if item.statement.index >= spot.around.index:
+            break
+        if kind == "create_schema_stmt" and about == "OBJECT_SCHEMA":
+            same = schema_of(tree) == named.string.sval and not _may_be_there(tree, world)
+        elif kind == "create_function_stmt" and about in ROUTINES:
+            known = routines.named(named.object_with_args, spot.world)
+            same = routines.same(tree, world, known) is not None and not _replaces(tree, world)
+            same = same and not flag(tree.options, "security", False)
+        elif kind in TYPES and about in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
+            names = strings(named.list.items) or strings(named.type_name.names)
+            same = _qualified(_type_name(tree, kind), world) == _qualified(names, spot.world)
         else:
             continue
         if same:
             return True
     return False
+
+
+def _may_be_there(tree: Node, world: World) -> bool:
+    return bool(tree.if_not_exists) and (world.facts is None or schema_of(tree) in world.facts.schemas)
+
+
+def _replaces(tree: Node, world: World) -> bool:
+    return bool(tree.replace) and (world.facts is None or routines.same(tree, world) is not None)
+
+
+def _qualified(names: tuple[str, ...], world: World) -> str:
+    return ".".join((world.schema, *names)[-2:])
 
 
 def _type_name(tree: Node, statement: str) -> tuple[str, ...]:
