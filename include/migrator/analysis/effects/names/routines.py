@@ -8,8 +8,8 @@ from dataclasses import replace
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.types.types import SqlType
 from migrator.analysis.effects.world import World
-from migrator.facts.facts import FunctionFacts
-from migrator.parsing.nodes import Node, assign, copy_of, enum, option_text, strings
+from migrator.facts.facts import FunctionFacts, altered
+from migrator.parsing.nodes import Node, assign, copy_of, enum, name_of, option_text, strings
 
 WITH_BODIES = ("sql", "plpgsql")
 """Languages whose functions facts have the definition of."""
@@ -86,25 +86,36 @@ def _qualified(name: str, world: World) -> str:
     return known.name if known is not None else plain
 
 
-def with_settings(body: str, actions: Iterable[Node]) -> str:
-    """A definition after the SET and RESET of an ALTER FUNCTION."""
+def changed(function: FunctionFacts, actions: Iterable[Node]) -> FunctionFacts:
+    """A function after ALTER FUNCTION with these clauses."""
+    items = tuple(actions)
+    volatility = option_text(items, "volatility") or function.volatility
+    return altered(function, volatility=volatility[0], body=_with_clauses(function.body, items))
+
+
+def _with_clauses(body: str, actions: tuple[Node, ...]) -> str:
     from migrator.parsing.statements import deparse, parse
 
     parsed = parse(body, file="catalog")
-    settings = [item for item in actions if item.def_elem.defname == "set"]
-    if len(parsed.statements) != 1 or parsed.statements[0].name != "create_function_stmt" or not settings:
+    if len(parsed.statements) != 1 or parsed.statements[0].name != "create_function_stmt":
         return body
-    node = parsed.statements[0].node
+    node = copy_of(parsed.statements[0].node)
     options = list(node.create_function_stmt.options)
-    for item in settings:
+    for item in actions:
+        clause = item.def_elem.defname
+        if clause != "set":
+            options = [one for one in options if one.def_elem.defname != clause]
+            off = name_of(item.def_elem.arg) == "boolean" and not item.def_elem.arg.boolean.boolval
+            options += [] if off else [item]  # the catalog does not write it down
+            continue
         setting = item.def_elem.arg.variable_set_stmt
         every = enum(setting, "kind") == "VAR_RESET_ALL"
         options = [one for one in options if one.def_elem.defname != "set" or not (every or _sets(one, setting.name))]
         options += [item] if enum(setting, "kind") in ("VAR_SET_VALUE", "VAR_SET_CURRENT") else []
-    made_anew = copy_of(node)
-    del made_anew.create_function_stmt.options[:]
-    made_anew.create_function_stmt.options.extend(options)
-    return deparse(made_anew)
+    options = [copy_of(one) for one in options]
+    del node.create_function_stmt.options[:]
+    node.create_function_stmt.options.extend(options)
+    return deparse(node)
 
 
 def _sets(item: Node, setting: str) -> bool:

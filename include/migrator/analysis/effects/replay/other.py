@@ -160,12 +160,11 @@ def create_function(stmt: Node, draft: Draft) -> None:
 
 
 def alter_function(stmt: Node, draft: Draft) -> None:
-    """SET and RESET of settings, which are a part of its definition."""
     name, mine = strings(stmt.func.objname)[-1], dict[tuple[str, tuple[str, ...]], FunctionFacts]()
     for item in draft.world.state.get(("function", name), ()):
         mine[item.schema, item.arguments] = item
     for item in routines.named(stmt.func, draft.world):
-        mine[item.schema, item.arguments] = altered(item, body=routines.with_settings(item.body, stmt.actions))
+        mine[item.schema, item.arguments] = routines.changed(item, stmt.actions)
     draft.changes[("function", name)] = tuple(mine.values())
 
 

@@ -7,10 +7,22 @@ from migrator.analysis.effects.types.builtin_functions import STEADY, VOLATILE
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import FunctionFacts
 from migrator.facts.names import sequences_of
-from migrator.parsing.nodes import Node, find, name_of, option, strings
+from migrator.parsing.nodes import Node, find, flag, name_of, option, strings
 
 MAX_DEPTH = 5
 """SQL functions that call SQL functions are followed this far."""
+_NOT_STRICT = (
+    "CoalesceExpr",
+    "CaseExpr",
+    "NullTest",
+    "BooleanTest",
+    "BoolExpr",
+    "A_ArrayExpr",
+    "RowExpr",
+    "MinMaxExpr",
+    "SubLink",
+)
+"""Expressions that can be something else than NULL where a part of them is NULL."""
 
 
 def volatile_functions(expression: Node, world: World, *, depth: int = 0) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -99,15 +111,17 @@ def is_inlined(function: FunctionFacts, world: World, depth: int = 0) -> bool:
 
 
 def parse_body(body: str) -> Node | None:
-    """The expression of a SQL function that is SELECT of one expression and nothing else.
+    """The expression of a SQL function that is SELECT of one expression and nothing else, without a clause that keeps
+    the function a function.
 
     :param body: as pg_get_functiondef() writes it: a CREATE FUNCTION.
     """
     from migrator.parsing.statements import parse
 
-    parsed = parse(body, file="catalog")
+    parsed, made = parse(body, file="catalog"), None
     if len(parsed.statements) == 1 and parsed.statements[0].name == "create_function_stmt":
-        source = option(parsed.statements[0].tree.options, "as")
+        made = parsed.statements[0].tree
+        source = option(made.options, "as")
         parsed = parse("".join(strings(source.arg.list.items)) if source is not None else "", file="catalog")
     if parsed.problems or len(parsed.statements) != 1 or parsed.statements[0].name != "select_stmt":
         return None
@@ -115,4 +129,21 @@ def parse_body(body: str) -> Node | None:
     plain = {"target_list", "limit_option", "op"}
     if any(field.name not in plain for field, _ in tree.ListFields()) or len(tree.target_list) != 1:
         return None
-    return tree.target_list[0].res_target.val
+    expression = tree.target_list[0].res_target.val
+    return None if made is not None and _stays(made, expression) else expression
+
+
+def _stays(made: Node, expression: Node) -> bool:
+    """It has rights or settings of its own, or says NULL of a NULL for which the expression might say something."""
+    if flag(made.options, "security", False) or option(made.options, "set") is not None:
+        return True
+    if not flag(made.options, "strict", False):
+        return False
+    names = [item.function_parameter.name for item in made.parameters]
+    used = {item.number for item in find(expression, "ParamRef")}
+    used |= {names.index(name[-1]) + 1 for name in map(_column, find(expression, "ColumnRef")) if name[-1] in names}
+    return any(True for _ in find(expression, *_NOT_STRICT)) or used != set(range(1, len(names) + 1))
+
+
+def _column(node: Node) -> tuple[str, ...]:
+    return strings(node.fields) or ("",)

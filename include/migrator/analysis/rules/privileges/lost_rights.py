@@ -55,7 +55,7 @@ def check(script_: Script) -> Iterator[Hit]:
             if old is not None and old.oid in dropped:
                 yield from _anew(subject, f"{old.schema}.{strings(tree.funcname)[-1]}", old.kept, later)
             elif old is not None and tree.replace:
-                yield from _clauses(subject, old)
+                yield from _clauses(subject, routines.same(tree, world) or old)
         else:
             yield from _relation(subject, subjects[0].world, later)
 

@@ -10,7 +10,7 @@ from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.expressions import constraint_of, type_of
 from migrator.analysis.rules.path_lookups import NOTHING, SERVERS, TEMPORARY, Lookups, PathLookups, about_path
 from migrator.analysis.walk.subject import Subject
-from migrator.facts.facts import ConstraintFacts, FunctionFacts, altered
+from migrator.facts.facts import ConstraintFacts, FunctionFacts
 from migrator.frozen import frozen
 from migrator.parsing.build import build, script
 from migrator.parsing.nodes import Node, commands, copy_of, enum, find, name_of, strings
@@ -184,7 +184,7 @@ def _altered(subject: Subject) -> Iterator[Hit]:
     if not any(about_path(item.def_elem) for item in tree.actions):
         return
     for function in routines.named(tree.func, world):
-        made = altered(function, body=routines.with_settings(function.body, tree.actions))
+        made = routines.changed(function, tree.actions)
         found = PathLookups(world).of(made) if function.restored else NOTHING
         better = copy_of(subject.statement.node)
         kept = [item for item in better.alter_function_stmt.actions if not about_path(item.def_elem)]
