@@ -27,7 +27,7 @@ def column(definition: Node, world: World, table: str) -> ColumnFacts:
     identity = kinds.get("CONSTR_IDENTITY")
     generated = kinds.get("CONSTR_GENERATED")
     serial = types.is_serial(definition.type_name)
-    own = (f"{table}_{definition.colname}_seq",) if serial or identity is not None else ()
+    own = (own_sequence(table, definition.colname),) if serial or identity is not None else ()
     collation = strings(definition.coll_clause.collname) if definition.HasField("coll_clause") else ()
     return ColumnFacts(
         type=str(types.from_node(definition.type_name)),
@@ -93,6 +93,12 @@ def made_up(table: str, columns: tuple[str, ...], kind: str) -> str:
     if kind == "c" and len(columns) != 1:
         return _shortened(table, "", label)
     return _shortened(table, "_".join(column or "expr" for column in columns), label)
+
+
+def own_sequence(table: str, column: str) -> str:
+    """That of a serial or an identity."""
+    schema, _, bare = table.rpartition(".")
+    return f"{schema}.{_shortened(bare, column, 'seq')}"
 
 
 def _shortened(table: str, columns: str, label: str) -> str:

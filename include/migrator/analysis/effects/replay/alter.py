@@ -137,7 +137,7 @@ def _default(command: Node, table: str, draft: Draft) -> None:
 
 def _identity(command: Node, table: str, draft: Draft) -> None:
     added = enum(command, "subtype") == "AT_AddIdentity"
-    sequences = (f"{table}_{command.name}_seq",) if added else ()
+    sequences = (definitions.own_sequence(table, command.name),) if added else ()
     _edit(table, command.name, draft, identity="d" if added else "", sequences=sequences)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.effects import World
+from migrator.analysis.effects.names.definitions import own_sequence
 from migrator.analysis.rules.alteration import alterations
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.script import Script
@@ -16,6 +17,10 @@ from migrator.frozen import frozen
 from migrator.parsing.build import as_written, build, relation_text, script
 from migrator.parsing.nodes import Node, enum, find, name_of, option, strings
 from migrator.plan import Severity
+
+_ADDING = ("insert_stmt", "merge_stmt", "select_stmt", "update_stmt", "delete_stmt", "create_table_as_stmt")
+"""Statements that are, or can have in a WITH, an INSERT."""
+MAX_COLUMNS = 1600
 
 
 @frozen
@@ -36,7 +41,7 @@ def check(script_: Script) -> Iterator[Hit]:
     for place, subject in enumerate(subjects):
         explicit = () if script_.rollback else _explicit(subject)  # there it gives back what the sequence once gave
         for item in (*_identities(subject), *explicit):
-            if any(_moves(later, item) for later in subjects[place + 1 :]):
+            if any(_moves(later, item) for later in subjects[place:]):  # the statement itself may, too
                 continue
             yield Hit(item.message, subject=subject, part=item.part, alternative_sql=_with_setval(item))
 
@@ -54,7 +59,7 @@ def _identities(subject: Subject) -> Iterator[Behind]:
                 item.table,
                 item.relation,
                 column,
-                (f"{item.table}_{column}_seq",),
+                (own_sequence(item.table, column),),
                 f"the identity of {item.table}.{column} counts from 1, and the rows have numbers already: the next"
                 " INSERT fails, or gives a number twice",
                 item.position,
@@ -62,56 +67,100 @@ def _identities(subject: Subject) -> Iterator[Behind]:
 
 
 def _explicit(subject: Subject) -> Iterator[Behind]:
-    statement, tree, world = subject.statement, subject.statement.tree, subject.world
-    if statement.name == "copy_stmt" and not (tree.is_from and tree.HasField("relation")):
-        return
-    if statement.name not in ("insert_stmt", "copy_stmt") or not tree.relation.relname:
-        return
-    table = world.name(tree.relation)
-    facts = world.relation(table)
-    if facts is None:
-        return
-    listed = strings(tree.attlist) if statement.name == "copy_stmt" else tuple(i.res_target.name for i in tree.cols)
-    names = listed or tuple(facts.columns)
-    for place, name in enumerate(names):
-        column = facts.columns.get(name)
-        if column is None or not (column.identity or column.sequences):
+    world = subject.world
+    for written in _writings(subject):
+        table = world.name(written.relation)
+        facts = world.relation(table)
+        if facts is None:
             continue
-        if statement.name == "insert_stmt" and not _given(tree, place, column):
-            continue
-        yield Behind(
-            subject,
-            table,
-            tree.relation,
-            name,
-            tuple(column.sequences) or (f"{table}_{name}_seq",),
-            f"{statement.kind} gives {table}.{name} values of its own, and its sequence stays where it is: a later"
-            " INSERT that takes its number from there fails, or gives a number twice",
-        )
+        for place, name in enumerate(written.columns or facts.columns):
+            column = facts.columns.get(name)
+            if column is None or not (column.identity or column.sequences) or not written.gives(place, column):
+                continue
+            yield Behind(
+                subject,
+                table,
+                written.relation,
+                name,
+                tuple(column.sequences) or (own_sequence(table, name),),
+                f"{subject.statement.kind} gives {table}.{name} values of its own, and its sequence stays where it is:"
+                " a later INSERT that takes its number from there fails, or gives a number twice",
+            )
 
 
-def _given(tree: Node, place: int, column: ColumnFacts) -> bool:
-    """Whether an INSERT writes values of its own in this column."""
-    if column.identity and enum(tree, "override") == "OVERRIDING_USER_VALUE":
-        return False
-    if not tree.HasField("select_stmt"):  # DEFAULT VALUES
-        return False
-    select = tree.select_stmt.select_stmt
-    if select.values_lists:
-        rows = [row.list.items for row in select.values_lists]
-        return any(place < len(row) and not _takes_number(row[place]) for row in rows)
-    while enum(select, "op") != "SETOP_NONE":
-        select = select.larg
-    if any(name_of(target.res_target.val) == "column_ref" and "*" in str(target) for target in select.target_list):
-        return True
-    if place >= len(select.target_list):
-        return False
-    return not _takes_number(select.target_list[place].res_target.val)
+@frozen
+class Writing:
+    """Rows that a statement, or a part of it, adds to a table."""
+
+    relation: Node
+    columns: tuple[str, ...]
+    """As it lists them; none: all of the table."""
+    rows: tuple[tuple[Node, ...], ...] | None
+    """The values that it writes down; None: those of a file."""
+    user_value: bool = False
+    """OVERRIDING USER VALUE."""
+
+    def gives(self, place: int, column: ColumnFacts) -> bool:
+        """Whether it writes values of its own in this column."""
+        if column.identity and self.user_value:
+            return False
+        return self.rows is None or any(place < len(row) and not _takes_number(row[place]) for row in self.rows)
+
+
+def _writings(subject: Subject) -> Iterator[Writing]:
+    statement, tree = subject.statement, subject.statement.tree
+    if statement.name == "copy_stmt" and tree.is_from and tree.HasField("relation"):
+        yield Writing(tree.relation, strings(tree.attlist), None)
+    for item in find(statement.node, "InsertStmt", "MergeStmt") if statement.name in _ADDING else ():
+        if type(item).__name__ == "InsertStmt":
+            rows = tuple(_rows(item.select_stmt.select_stmt, subject.world)) if item.HasField("select_stmt") else ()
+            yield Writing(item.relation, _listed(item.cols), rows, _user_value(item))
+            continue
+        for clause in (one.merge_when_clause for one in item.merge_when_clauses):
+            if enum(clause, "command_type") == "CMD_INSERT":
+                row = (tuple(clause.values),)
+                yield Writing(item.relation, _listed(clause.target_list), row, _user_value(clause))
+
+
+def _listed(targets: Node) -> tuple[str, ...]:
+    return tuple(item.res_target.name for item in targets)
+
+
+def _user_value(item: Node) -> bool:
+    return enum(item, "override") == "OVERRIDING_USER_VALUE"
+
+
+def _rows(select: Node, world: World) -> Iterator[tuple[Node, ...]]:
+    """Of all arms of a UNION."""
+    arms = [select]
+    while arms:
+        arm = arms.pop()
+        if enum(arm, "op") != "SETOP_NONE":
+            arms += [arm.larg, arm.rarg]
+        elif arm.values_lists:
+            yield from (tuple(row.list.items) for row in arm.values_lists)
+        else:
+            values = [target.res_target.val for target in arm.target_list]
+            yield tuple(value for one in values for value in [one] * (_width(arm, world) if _is_star(one) else 1))
+
+
+def _is_star(value: Node) -> bool:
+    return name_of(value) == "column_ref" and name_of(value.column_ref.fields[-1]) == "a_star"
+
+
+def _width(select: Node, world: World) -> int:
+    """How many columns `*` is."""
+    sources = [item.range_var for item in select.from_clause if item.HasField("range_var")]
+    known = world.relation(world.name(sources[0])) if len(sources) == len(select.from_clause) == 1 else None
+    return len(known.columns) if known is not None and known.columns else MAX_COLUMNS
 
 
 def _takes_number(value: Node) -> bool:
+    """A number that no sequence gives is none of its own, either."""
     if name_of(value) == "set_to_default":
         return True
+    if name_of(value) == "a_const" and value.a_const.HasField("ival"):
+        return bool(value.a_const.ival.ival < 1)
     return any(strings(call.funcname)[-1:] == ("nextval",) for call in find(value, "FuncCall"))
 
 
@@ -119,15 +168,20 @@ def _moves(later: Subject, item: Behind) -> bool:
     """setval(), RESTART WITH a number; also where nobody can read of which sequence."""
     tree, world = later.statement.tree, later.world
     if later.statement.name == "alter_seq_stmt":
-        found = option(tree.options, "restart")
-        return found is not None and found.HasField("arg") and world.name(tree.sequence) in item.sequences
+        return _restarts(tree.options) and world.name(tree.sequence) in item.sequences
     if later.statement.name == "alter_table_stmt":
         return world.name(tree.relation) == item.table and any(
-            option(getattr(command, "def").list.items, "restart") is not None
+            _restarts(getattr(command, "def").list.items)
             for command in find(tree, "AlterTableCmd")
             if enum(command, "subtype") == "AT_SetIdentity" and command.name == item.column
         )
     return any(_sets(call, world, item) for call in find(tree, "FuncCall"))
+
+
+def _restarts(options: Node) -> bool:
+    """Without a number it begins where it first did, unless that is changed along."""
+    found = option(options, "restart")
+    return found is not None and (found.HasField("arg") or option(options, "start") is not None)
 
 
 def _sets(call: Node, world: World, item: Behind) -> bool:
@@ -149,7 +203,7 @@ def _with_setval(item: Behind) -> str | None:
     known = item.subject.world.relation(item.sequences[0])
     if known is None or known.owned_by == item.table:
         sets = build(
-            "SELECT setval(pg_get_serial_sequence('seen', 'named'), (SELECT max(col) FROM tbl))",
+            "SELECT setval(pg_get_serial_sequence('seen', 'named'), greatest((SELECT max(col) FROM tbl), 1))",
             seen=relation_text(item.relation),
             named=item.column,
             col=item.column,
@@ -157,7 +211,7 @@ def _with_setval(item: Behind) -> str | None:
         )
     else:
         sets = build(
-            "SELECT setval('seq', (SELECT max(col) FROM tbl))",
+            "SELECT setval('seq', greatest((SELECT max(col) FROM tbl), 1))",
             seq=as_written(item.sequences[0]),
             col=item.column,
             tbl=item.relation,
@@ -168,12 +222,12 @@ def _with_setval(item: Behind) -> str | None:
 RULE = Rule(
     id="sequence-left-behind",
     severity=Severity.WARNING,
-    condition="ADD GENERATED ... AS IDENTITY without START WITH on a table that has rows; INSERT or COPY of values into"
-    " a column that takes its numbers from a sequence; neither with a setval() or RESTART WITH after it",
+    condition="ADD GENERATED ... AS IDENTITY without START WITH on a table that has rows; INSERT, MERGE or COPY of"
+    " values into a column that takes its numbers from a sequence; neither with a setval() or RESTART WITH after it",
     effect="the application's next INSERT gets a number that is there already: 23505, or two rows with one number",
     alternative="setval() to the largest number, in the same migration",
-    without_sql="for COPY, and inside of functions and DO blocks: there add SELECT setval(sequence, (SELECT"
-    " max(column) FROM table)) after it",
+    without_sql="for COPY, and inside of functions and DO blocks: there add SELECT setval(sequence,"
+    " greatest((SELECT max(column) FROM table), 1)) after it",
     source=DOCS + "functions-sequence.html#FUNCTIONS-SEQUENCE-TABLE",
     script=check,
     in_rollback=True,

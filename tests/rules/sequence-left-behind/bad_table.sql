@@ -1,0 +1,3 @@
+CREATE TABLE old_kinds (name text, id int);
+CREATE TABLE kinds (name text, id serial PRIMARY KEY);
+INSERT INTO kinds TABLE old_kinds;

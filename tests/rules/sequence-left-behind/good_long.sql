@@ -1,0 +1,4 @@
+-- connection
+CREATE TABLE kinds_with_a_name_that_is_as_long_as_a_name_can_be_at_all_here (id serial PRIMARY KEY);
+INSERT INTO kinds_with_a_name_that_is_as_long_as_a_name_can_be_at_all_here VALUES (7);
+ALTER SEQUENCE kinds_with_a_name_that_is_as_long_as_a_name_can_be_at_al_id_seq RESTART WITH 8;
