@@ -108,7 +108,8 @@ def effects_of(node: Node, world: World, *, inside: bool = False) -> Effects:
 def create_schema(stmt: Node, world: World, out: Recorder) -> None:
     """What stands inside is made in the schema, one statement after the other."""
     facts, name = world.facts, schema_elements.schema_of(stmt)
-    if facts is not None and facts.complete and name in facts.schemas and not stmt.if_not_exists:
+    taken = facts is not None and facts.complete and world.has("schema", name, name in facts.schemas)
+    if taken and not stmt.if_not_exists:
         out.fail("42P06", f'schema "{name}" already exists')
     if len(stmt.schema_elts):
         inside = schema_elements.in_schema(name, world)

@@ -180,6 +180,17 @@ class World:
         relation = self.partial(table)
         return next((item for item in relation.constraints if item.name == name), None) if relation else None
 
+    def has(self, kind: str, name: str, before: bool) -> bool:
+        """Whether there is such a schema, extension, publication or server now.
+
+        :param before: what the catalog says.
+        """
+        return bool(self.state.get((kind, name), before))
+
+    def is_gone(self, catalog: str, oid: int) -> bool:
+        """Whether the migration has dropped it, or something that it went along with."""
+        return bool(oid and self.state.get(("gone", f"{catalog}:{oid}:0"), False))
+
     def leaves(self, table: str) -> tuple[str, ...]:
         """All tables below a partitioned table or an inheritance parent, at every depth."""
         relation = self.relation(table)
@@ -199,7 +210,8 @@ class World:
         mine = self.state.get(("type", name))
         if mine is not MISSING:
             return mine  # type: ignore[no-any-return]
-        return self.facts.types.get(".".join(parts[-2:])) if self.facts is not None else None
+        known = self.facts.types.get(".".join(parts[-2:])) if self.facts is not None else None
+        return None if known is not None and self.is_gone("pg_type", known.oid) else known
 
     def domain(self, parts: tuple[str, ...]) -> DomainFacts | None:
         mine = self.state.get(("domain", self._typename(parts)))
@@ -227,6 +239,7 @@ class World:
         known = self.facts.functions.get(bare, ()) if self.facts is not None else ()
         replaced = {(item.schema, item.arguments) for item in mine} | set(self.state.get(("functions gone", bare), ()))
         every = (*mine, *(item for item in known if (item.schema, item.arguments) not in replaced))
+        every = tuple(item for item in every if not self.is_gone("pg_proc", item.oid))
         if schema is not None:
             return tuple(item for item in every if item.schema == schema)
         path = self.search_path

@@ -10,7 +10,15 @@ from migrator.analysis.effects import Effects, World, effects_of
 from migrator.analysis.effects.journal import State
 from migrator.analysis.effects.replay.replay import world_after
 from migrator.analysis.walk.walk import walk
-from migrator.facts.facts import CatalogFacts, ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts
+from migrator.facts.facts import (
+    CatalogFacts,
+    ColumnFacts,
+    ConstraintFacts,
+    ExtensionFacts,
+    IndexFacts,
+    RelationFacts,
+    SchemaFacts,
+)
 from migrator.parsing.statements import parse
 
 USERS = RelationFacts(
@@ -162,3 +170,35 @@ def test_a_new_column_has_only_the_constraints_that_the_file_gives_it(before: st
     effects = walk(parsed, World(), wanted=None)[0].subjects[-1].effects
     assert effects.scans == ("public.t",)
     assert bool(effects.assumptions) is assumed
+
+
+THINGS = CatalogFacts(
+    180000,
+    schemas={"a": SchemaFacts("a"), "foreign_one": SchemaFacts("foreign_one", owned=False)},
+    extensions={"x": ExtensionFacts("x", "1", True)},
+    publications={"p": ()},
+    roots={"schema a": (), "schema foreign_one": (), "extension x": ()},
+    complete=True,
+)
+
+
+@pytest.mark.parametrize(
+    "before, sql, fails",
+    [
+        ("", "CREATE EXTENSION x", "42710"),
+        ("DROP EXTENSION x", "CREATE EXTENSION x", None),
+        ("DROP EXTENSION x", "DROP EXTENSION x", "42704"),
+        ("CREATE EXTENSION IF NOT EXISTS x", "CREATE EXTENSION x", "42710"),
+        ("DROP EXTENSION x; CREATE EXTENSION x", "DROP EXTENSION x", None),
+        ("DROP SCHEMA a", "CREATE SCHEMA a", None),
+        ("DROP SCHEMA a; CREATE SCHEMA IF NOT EXISTS a", "CREATE SCHEMA a", "42P06"),
+        ("ALTER SCHEMA a RENAME TO b", "CREATE SCHEMA a", None),
+        ("CREATE SCHEMA IF NOT EXISTS foreign_one", "DROP SCHEMA foreign_one", "42501"),
+        ("DROP PUBLICATION p", "CREATE PUBLICATION p", None),
+        ("CREATE FOREIGN DATA WRAPPER w", "DROP FOREIGN DATA WRAPPER w", None),
+        ("CREATE FOREIGN DATA WRAPPER w; DROP FOREIGN DATA WRAPPER w", "DROP FOREIGN DATA WRAPPER w", "42704"),
+    ],
+)
+def test_what_is_no_relation_is_there_until_it_is_dropped(before: str, sql: str, fails: str | None) -> None:
+    failure = effects(sql, after(before, THINGS)).fails
+    assert (failure.sqlstate if failure is not None else None) == fails

@@ -39,7 +39,7 @@ def absent(name: str, stmt: Node, world: World, out: Recorder) -> None:
 
 def _lacks(kind: str, name: str, world: World) -> bool:
     facts = world.facts
-    return facts is not None and f"{kind} {name}" in facts.absent and not world.state.get((kind, name), False)
+    return facts is not None and not world.has(kind, name, f"{kind} {name}" not in facts.absent)
 
 
 def _collation(parts: tuple[str, ...], world: World, out: Recorder) -> None:

@@ -57,9 +57,9 @@ def may(name: str, privilege: str, world: World, out: Recorder) -> None:
 def may_create_in(schema: str, world: World, out: Recorder) -> None:
     """The schema exists, and objects may be created in it."""
     facts = world.facts
-    if facts is None or not facts.complete or world.state.get(("schema", schema), False):
+    if facts is None or not facts.complete or world.has("schema", schema, False):
         return
-    known = facts.schemas.get(schema)
+    known = facts.schemas.get(schema) if world.has("schema", schema, True) else None
     if known is None:
         if not schema.startswith("pg_"):
             out.fail("3F000", f'schema "{schema}" does not exist')
@@ -87,9 +87,9 @@ def typed_tables(relation: Node, behaviors: Iterable[str], world: World, out: Re
 def schema_is_there(schema: str, world: World, out: Recorder) -> None:
     """Where the server looks for the schema first; a query does not."""
     facts = world.facts
-    if not schema or facts is None or not facts.complete or world.state.get(("schema", schema), False):
+    if not schema or facts is None or not facts.complete:
         return
-    if schema not in facts.schemas and not schema.startswith("pg_"):
+    if not world.has("schema", schema, schema in facts.schemas) and not schema.startswith("pg_"):
         out.fail("3F000", f'schema "{schema}" does not exist')
 
 

@@ -163,9 +163,11 @@ def _labelled(stmt: Node, kind: str, world: World, out: Recorder) -> None:
             out.assume(f"what is in the {label} {name} is unknown without a connection, and is locked as well")
             if cascades(stmt):
                 out.known = False
-        elif f"{label} {name}" not in world.facts.roots and not world.state.get((label, name), False):
+        elif not world.has(label, name, f"{label} {name}" in world.facts.roots):
             if not stmt.missing_ok:
                 out.fail(sqlstate, f'{label} "{name}" does not exist')
+        elif world.has(label, name, False):
+            continue  # the migration's own
         elif label == "extension" and name in world.facts.extensions and not world.facts.extensions[name].owned:
             out.fail("42501", f"must be owner of extension {name}")
         elif label == "schema" and name in world.facts.schemas and not world.facts.schemas[name].owned:

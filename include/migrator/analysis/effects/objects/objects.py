@@ -195,10 +195,11 @@ def publication(stmt: Node, world: World, out: Recorder) -> None:
     creates = stmt.DESCRIPTOR.name == "CreatePublicationStmt"
     action = "" if creates else enum(stmt, "action")
     if facts is not None and facts.complete:
-        exists = stmt.pubname in facts.publications or stmt.pubname in facts.publications_for_all
+        before = stmt.pubname in facts.publications or stmt.pubname in facts.publications_for_all
+        exists = world.has("publication", stmt.pubname, before)
         if creates and exists:
             out.fail("42710", f'publication "{stmt.pubname}" already exists')
-        if not creates and not exists and not world.state.get(("publication", stmt.pubname), False):
+        if not creates and not exists:
             out.fail("42704", f'publication "{stmt.pubname}" does not exist')
         if creates and stmt.for_all_tables and not facts.superuser:
             out.fail("42501", "must be superuser to create FOR ALL TABLES publication")
@@ -313,7 +314,7 @@ def create_extension(stmt: Node, world: World, out: Recorder) -> None:
     known = world.facts.extensions.get(stmt.extname) if world.facts is not None else None
     if known is None:
         return
-    if known.installed is not None:
+    if world.has("extension", stmt.extname, known.installed is not None):
         if not stmt.if_not_exists:
             out.fail("42710", f'extension "{stmt.extname}" already exists')
     elif not known.available:
@@ -326,7 +327,7 @@ def create_extension(stmt: Node, world: World, out: Recorder) -> None:
 def alter_extension(stmt: Node, world: World, out: Recorder) -> None:
     """Its update script can do anything, unless there is nothing newer."""
     known = world.facts.extensions.get(stmt.extname) if world.facts is not None else None
-    if known is not None and known.installed is None:
+    if known is not None and not world.has("extension", stmt.extname, known.installed is not None):
         out.fail("42704", f'extension "{stmt.extname}" does not exist')
         return
     _owns_extension(stmt.extname, world, out)

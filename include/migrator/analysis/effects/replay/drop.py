@@ -11,6 +11,14 @@ from migrator.facts.facts import altered
 from migrator.facts.names import RELATIONS, ROUTINES
 from migrator.parsing.nodes import Node, enum
 
+_LABELS = {
+    "OBJECT_SCHEMA": "schema",
+    "OBJECT_EXTENSION": "extension",
+    "OBJECT_PUBLICATION": "publication",
+    "OBJECT_FOREIGN_SERVER": "server",
+    "OBJECT_FDW": "fdw",
+}
+
 
 def drop(stmt: Node, draft: Draft) -> None:
     kind = enum(stmt, "remove_type")
@@ -43,6 +51,8 @@ def drop(stmt: Node, draft: Draft) -> None:
                 draft.changes[("domain", name)] = None
         elif kind in ROUTINES:
             _drop_routine(item, parts, draft)
+        elif kind in _LABELS:
+            draft.changes[(_LABELS[kind], parts[-1])] = False
     for key in dependents.reached(dependents.roots_of(stmt, world), world):
         draft.changes[("gone", key)] = True
         item = world.facts.objects[key] if world.facts is not None else None

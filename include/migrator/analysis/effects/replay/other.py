@@ -217,6 +217,17 @@ def statistics(stmt: Node, draft: Draft) -> None:
             draft.changes[("statistics", draft.world.dotted(strings(stmt.defnames)))] = draft.world.name(item.range_var)
 
 
+def extension(stmt: Node, draft: Draft) -> None:
+    known = draft.world.facts.extensions.get(stmt.extname) if draft.world.facts is not None else None
+    before = known is not None and known.installed is not None
+    if not (stmt.if_not_exists and draft.world.has("extension", stmt.extname, before)):
+        draft.changes[("extension", stmt.extname)] = True
+
+
+def wrapper(stmt: Node, draft: Draft) -> None:
+    draft.changes[("fdw", stmt.fdwname)] = True
+
+
 def publication(stmt: Node, draft: Draft) -> None:
     draft.changes[("publication", stmt.pubname)] = True
 
@@ -263,6 +274,8 @@ HANDLERS: Mapping[str, Replay] = {
     "variable_set_stmt": setting,
     "create_stats_stmt": statistics,
     "create_publication_stmt": publication,
+    "create_extension_stmt": extension,
+    "create_fdw_stmt": wrapper,
     "create_role_stmt": role,
     "create_foreign_server_stmt": server,
     "define_stmt": define,

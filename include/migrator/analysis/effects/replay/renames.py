@@ -13,7 +13,12 @@ from migrator.facts.facts import ColumnFacts, altered
 from migrator.facts.names import ROUTINES
 from migrator.parsing.nodes import Node, enum
 
-_LABELS = {"OBJECT_ROLE": "role", "OBJECT_FOREIGN_SERVER": "server", "OBJECT_COLLATION": "collation"}
+_LABELS = {
+    "OBJECT_ROLE": "role",
+    "OBJECT_FOREIGN_SERVER": "server",
+    "OBJECT_FDW": "fdw",
+    "OBJECT_PUBLICATION": "publication",
+}
 _NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
 
 
@@ -36,7 +41,11 @@ def rename(stmt: Node, draft: Draft) -> None:
         _rename_domain_constraint(stmt, draft)
         return
     if kind in _LABELS:
+        draft.changes[(_LABELS[kind], object_name(stmt.object)[-1])] = False
         draft.changes[(_LABELS[kind], stmt.newname)] = True
+        return
+    if kind == "OBJECT_COLLATION":  # another schema may have one of the old name
+        draft.changes[("collation", stmt.newname)] = True
         return
     if not stmt.HasField("relation"):
         return
@@ -95,6 +104,7 @@ def _rename_domain_constraint(stmt: Node, draft: Draft) -> None:
 
 def _rename_schema(old: str, new: str, draft: Draft) -> None:
     """Relations that nobody asked about are there under the new name, too."""
+    draft.changes[("schema", old)] = False
     draft.changes[("schema", new)] = True
     draft.changes[("moved schema", new)] = True
     facts = draft.world.facts

@@ -35,7 +35,9 @@ def replay(node: Node, world: World) -> Mapping[Hashable, Any]:
 
 def schema(stmt: Node, draft: Draft) -> None:
     name = schema_elements.schema_of(stmt)
-    draft.changes[("schema", name)] = True
+    facts = draft.world.facts
+    if not (stmt.if_not_exists and draft.world.has("schema", name, facts is not None and name in facts.schemas)):
+        draft.changes[("schema", name)] = True
     inside = schema_elements.in_schema(name, draft.world) if len(stmt.schema_elts) else draft.world
     for element in schema_elements.elements(stmt):
         changes = replay(element, inside)

@@ -16,7 +16,7 @@ from migrator.plan import MAY_FAIL, Severity
 
 _UNDEFINED, _BRINGS = ("42883", "42704"), "create_extension_stmt"
 """No such function, or type: an extension of the same file has some whose names stand nowhere in it."""
-_THERE = ("42701", "42710", "42723", "42P07")
+_THERE = ("42P06", "42701", "42710", "42723", "42P07")
 """There already: what CASCADE takes along stands nowhere in the file, and the catalog does not know all of it."""
 
 
