@@ -171,7 +171,7 @@ class Mentioned:
         self._object(stmt)
 
     def _object(self, stmt: Node) -> None:
-        """ALTER and COMMENT ON of a collation or a large object."""
+        """ALTER and COMMENT ON of what is no relation."""
         field = next(f for f in ("objtype", "object_type", "rename_type") if f in stmt.DESCRIPTOR.fields_by_name)
         kind = enum(stmt, field)
         if kind == "OBJECT_COLLATION":
@@ -180,6 +180,8 @@ class Mentioned:
             self.named_roles.add(stmt.object.string.sval)
         elif kind == "OBJECT_LARGEOBJECT" and large_object(stmt.object):
             self.large_objects.add(large_object(stmt.object))
+        elif kind in ROUTINES:
+            self.functions.update(strings(stmt.object.object_with_args.objname)[-1:])
 
     def _constraints(self, stmt: Node) -> None:
         self.constraints.update(item.range_var.relname for item in stmt.constraints)
@@ -254,6 +256,7 @@ class Mentioned:
             self.search_path.add(name)
 
     def _set_schema(self, stmt: Node) -> None:
+        self._object(stmt)
         self.schemas.add(stmt.newschema)
         if stmt.HasField("relation"):
             self.relations.add((stmt.newschema, stmt.relation.relname))

@@ -247,6 +247,15 @@ class World:
             return tuple(item for item in every if item.position is not None)
         return tuple(item for item in every if item.schema in (*path, "pg_catalog"))
 
+    def position(self, schema: str) -> int | None:
+        """Where a schema stands in the search path, as far as what was found in it tells."""
+        if self.facts is None or schema == self.facts.schema:
+            return 0
+        if any(name.startswith(f"{schema}.") for name in self.facts.resolved.values()):
+            return 0
+        known = (item for items in self.facts.functions.values() for item in items)
+        return next((item.position for item in known if item.schema == schema), None)
+
     def proves_not_null(self, table: str, column: str) -> bool | None:
         """Whether a valid constraint makes SET NOT NULL a formality; None when nobody knows."""
         relation = self.partial(table)

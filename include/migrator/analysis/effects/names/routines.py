@@ -13,6 +13,8 @@ from migrator.parsing.nodes import Node, assign, copy_of, enum, name_of, option_
 
 WITH_BODIES = ("sql", "plpgsql")
 """Languages whose functions facts have the definition of."""
+_ANY = 1000
+"""As many arguments as somebody likes."""
 
 
 def made(stmt: Node, world: World) -> FunctionFacts:
@@ -29,7 +31,7 @@ def made(stmt: Node, world: World) -> FunctionFacts:
     return FunctionFacts(
         volatility=volatility[0],
         least=sum(1 for item in inputs if not item.HasField("defexpr")),
-        most=1000 if variadic else len(inputs),
+        most=_ANY if variadic else len(inputs),
         schema=parts[-2] if len(parts) > 1 else world.schema,
         arguments=tuple(str(_argument(item.arg_type, world)) for item in inputs),
         language=language,
@@ -54,7 +56,18 @@ def named(function: Node, world: World) -> tuple[FunctionFacts, ...]:
     there can be only one."""
     wanted = tuple(_argument(one.type_name, world) for one in function.objargs)
     every = world.functions(strings(function.objname))
-    return every if function.args_unspecified else tuple(one for one in every if _takes(one, wanted, world))
+    if function.args_unspecified:
+        return every
+    return tuple(one for one in every if _takes(one, wanted, world) or _is_unknown(one))
+
+
+def unknown(schema: str) -> FunctionFacts:
+    """It is there, and nobody asked what it takes."""
+    return FunctionFacts("v", 0, _ANY, schema=schema)
+
+
+def _is_unknown(one: FunctionFacts) -> bool:
+    return one.most == _ANY and not one.arguments
 
 
 def _argument(type_name: Node, world: World) -> SqlType:

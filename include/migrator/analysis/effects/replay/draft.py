@@ -23,6 +23,12 @@ class Draft:
         mine = self.changes.get(("relation", name), MISSING)
         return self.world.relation(name) if mine is MISSING else mine
 
+    def collected(self, word: str, name: str) -> tuple[Any, ...]:
+        """What the migration has put together under a name."""
+        key = (word, name)
+        found: tuple[Any, ...] = self.changes.get(key, self.world.state.get(key, ()))
+        return found
+
     def put(self, facts: RelationFacts) -> None:
         self.changes[("relation", facts.name)] = facts
 

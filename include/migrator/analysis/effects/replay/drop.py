@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from migrator.analysis.effects.names import dependents, routines
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.replay.draft import Draft, Replay
+from migrator.analysis.effects.replay.other import drop_functions
 from migrator.facts.facts import altered
 from migrator.facts.names import RELATIONS, ROUTINES
 from migrator.parsing.nodes import Node, enum
@@ -50,7 +51,7 @@ def drop(stmt: Node, draft: Draft) -> None:
                 draft.changes[("type", name)] = None
                 draft.changes[("domain", name)] = None
         elif kind in ROUTINES:
-            _drop_routine(item, parts, draft)
+            drop_functions(parts[-1], routines.named(item.object_with_args, world), draft)
         elif kind in _LABELS:
             draft.changes[(_LABELS[kind], parts[-1])] = False
     for key in dependents.reached(dependents.roots_of(stmt, world), world):
@@ -58,16 +59,6 @@ def drop(stmt: Node, draft: Draft) -> None:
         item = world.facts.objects[key] if world.facts is not None else None
         if item is not None and item.catalog == "pg_class" and not item.column and item.relation:
             draft.drop(item.relation)
-
-
-def _drop_routine(item: Node, parts: tuple[str, ...], draft: Draft) -> None:
-    """The one with these arguments; all of the name when none are written, of which there can be only one."""
-    bare, world = parts[-1], draft.world
-    going = [(one.schema, one.arguments) for one in routines.named(item.object_with_args, world)]
-    mine = draft.changes.get(("function", bare), world.state.get(("function", bare), ()))
-    draft.changes[("function", bare)] = tuple(one for one in mine if (one.schema, one.arguments) not in going)
-    gone = draft.changes.get(("functions gone", bare), world.state.get(("functions gone", bare), ()))
-    draft.changes[("functions gone", bare)] = (*gone, *going)
 
 
 def truncate(stmt: Node, draft: Draft) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from migrator.analysis.effects.names import routines
 from migrator.analysis.effects.names.definitions import object_name
@@ -17,6 +17,7 @@ from migrator.facts.facts import (
     TypeFacts,
     altered,
 )
+from migrator.facts.names import ROUTINES
 from migrator.parsing.nodes import Node, content, enum, name_of, strings
 
 RELATIONS = (
@@ -33,18 +34,37 @@ _RULE_EVENTS = {"CMD_UPDATE": "UPDATE", "CMD_INSERT": "INSERT", "CMD_DELETE": "D
 
 
 def add_functions(name: str, more: tuple[FunctionFacts, ...], draft: Draft) -> None:
-    draft.changes[("function", name)] = (*draft.world.state.get(("function", name), ()), *more)
+    draft.changes[("function", name)] = (*draft.collected("function", name), *more)
 
 
 def unknown_function(parts: tuple[str, ...], draft: Draft) -> FunctionFacts:
-    """It is there, and nobody asked what it takes."""
-    return FunctionFacts("v", 0, 1000, schema=parts[-2] if len(parts) > 1 else draft.world.schema)
+    return routines.unknown(parts[-2] if len(parts) > 1 else draft.world.schema)
+
+
+def drop_functions(name: str, going: Collection[FunctionFacts], draft: Draft) -> None:
+    signatures = [(one.schema, one.arguments) for one in going]
+    mine = draft.collected("function", name)
+    draft.changes[("function", name)] = tuple(one for one in mine if (one.schema, one.arguments) not in signatures)
+    draft.changes[("functions gone", name)] = (*draft.collected("functions gone", name), *signatures)
+
+
+def move_routine(function: Node, schema: str | None, name: str | None, draft: Draft) -> None:
+    """To another schema or name."""
+    parts, world = strings(function.objname), draft.world
+    found = tuple(item for item in routines.named(function, world) if item.schema != "pg_catalog")
+    drop_functions(parts[-1], found, draft)
+    place = {} if schema is None else {"schema": schema, "position": world.position(schema)}
+    moved = tuple(altered(item, **place) for item in found or (unknown_function(parts, draft),))
+    add_functions(name or parts[-1], moved, draft)
 
 
 def set_schema(stmt: Node, draft: Draft) -> None:
     kind = enum(stmt, "object_type")
     if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         move_type(object_name(stmt.object), stmt.newschema, None, draft)
+        return
+    if kind in ROUTINES:
+        move_routine(stmt.object.object_with_args, stmt.newschema, None, draft)
         return
     if kind not in RELATIONS or not stmt.HasField("relation"):
         return
@@ -154,14 +174,14 @@ def create_function(stmt: Node, draft: Draft) -> None:
     if old is not None:
         fields = {key: getattr(old, key) for key in ("arguments", "position", "oid", "owned", "kept", "restored")}
         made = altered(made, **fields)
-    mine = draft.world.state.get(("function", name), ())
+    mine = draft.collected("function", name)
     kept = tuple(item for item in mine if (item.schema, item.arguments) != (made.schema, made.arguments))
     draft.changes[("function", name)] = (*kept, made)
 
 
 def alter_function(stmt: Node, draft: Draft) -> None:
     name, mine = strings(stmt.func.objname)[-1], dict[tuple[str, tuple[str, ...]], FunctionFacts]()
-    for item in draft.world.state.get(("function", name), ()):
+    for item in draft.collected("function", name):
         mine[item.schema, item.arguments] = item
     for item in routines.named(stmt.func, draft.world):
         mine[item.schema, item.arguments] = routines.changed(item, stmt.actions)

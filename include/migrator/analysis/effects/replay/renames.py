@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from migrator.analysis.effects.expressions import not_null_columns
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.replay.draft import Draft, Replay
-from migrator.analysis.effects.replay.other import RELATIONS, add_functions, move_type, unknown_function
+from migrator.analysis.effects.replay.other import RELATIONS, add_functions, drop_functions, move_routine, move_type
 from migrator.facts.facts import ColumnFacts, altered
 from migrator.facts.names import ROUTINES
 from migrator.parsing.nodes import Node, enum
@@ -31,7 +31,7 @@ def rename(stmt: Node, draft: Draft) -> None:
         _rename_schema(stmt.subname, stmt.newname, draft)
         return
     if kind in ROUTINES:
-        _rename_routine(stmt, draft)
+        move_routine(stmt.object.object_with_args, None, stmt.newname, draft)
         return
     if kind == "OBJECT_STATISTIC_EXT":
         old = draft.world.dotted(object_name(stmt.object))
@@ -84,13 +84,6 @@ def _rename_part(table: str, kind: str, old: str, new: str, draft: Draft) -> Non
         draft.put(altered(facts, triggers=triggers))
 
 
-def _rename_routine(stmt: Node, draft: Draft) -> None:
-    """All of that name: which of them is meant, only the types of its arguments say."""
-    parts = object_name(stmt.object)
-    found = tuple(item for item in draft.world.functions(parts) if item.schema != "pg_catalog")
-    add_functions(stmt.newname, found or (unknown_function(parts, draft),), draft)
-
-
 def _rename_domain_constraint(stmt: Node, draft: Draft) -> None:
     parts = object_name(stmt.object)
     facts, known = draft.world.domain(parts), draft.world.type(parts)
@@ -111,6 +104,19 @@ def _rename_schema(old: str, new: str, draft: Draft) -> None:
     for name in facts.relations if facts is not None else ():
         if name.startswith(f"{old}.") and draft.relation(name) is not None:
             draft.rename(name, f"{new}.{name.partition('.')[2]}")
+    for name in {*(facts.functions if facts is not None else ()), *_written("function", draft)}:
+        moving = draft.world.functions((old, name))
+        if moving:
+            drop_functions(name, moving, draft)
+            add_functions(name, tuple(altered(item, schema=new) for item in moving), draft)
+    for name in {*(facts.types if facts is not None else ()), *_written("type", draft)}:
+        if name.startswith(f"{old}."):
+            move_type((old, name.partition(".")[2]), new, None, draft)
+
+
+def _written(word: str, draft: Draft) -> Iterator[str]:
+    """Names of what the migration has changed."""
+    return (key[1] for key in draft.world.state.written() if isinstance(key, tuple) and key[0] == word)
 
 
 def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
