@@ -182,6 +182,12 @@ class Mentioned:
             self.large_objects.add(large_object(stmt.object))
         elif kind in ROUTINES:
             self.functions.update(strings(stmt.object.object_with_args.objname)[-1:])
+        elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN") and stmt.object.HasField("list"):
+            parts = strings(stmt.object.list.items)
+            self.types.update(parts[-1:])
+            self.relation(parts)  # a composite type has one
+        elif kind == "OBJECT_STATISTIC_EXT":
+            self.statistics.update(strings(stmt.object.list.items)[-1:])
 
     def _constraints(self, stmt: Node) -> None:
         self.constraints.update(item.range_var.relname for item in stmt.constraints)
@@ -200,8 +206,6 @@ class Mentioned:
         self._object(stmt)
         if enum(stmt, "rename_type") == "OBJECT_ATTRIBUTE":
             self.types.add(stmt.relation.relname)
-        if stmt.object.HasField("list"):
-            self.types.update(strings(stmt.object.list.items)[-1:])
         if stmt.HasField("relation"):
             self.relations.add((stmt.relation.schemaname or None, stmt.newname))
 
@@ -236,8 +240,6 @@ class Mentioned:
 
     def _owner(self, stmt: Node) -> None:
         self._object(stmt)
-        if stmt.object.HasField("list"):
-            self.types.update(strings(stmt.object.list.items)[-1:])
 
     def _extension(self, stmt: Node) -> None:
         self.extensions.add(stmt.extname)

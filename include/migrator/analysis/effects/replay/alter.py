@@ -10,6 +10,7 @@ from migrator.analysis.effects.replay.create import add_constraint
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.types.volatility import sequences_used
+from migrator.analysis.effects.world import World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, altered
 from migrator.parsing.nodes import Node, commands, enum, type_parts
 
@@ -19,10 +20,19 @@ Change = Callable[[Node, str, Draft], None]
 
 def alter_table(stmt: Node, draft: Draft) -> None:
     table = draft.world.name(stmt.relation)
+    tables = (table, *typed_tables(table, draft.world)) if enum(stmt, "objtype") == "OBJECT_TYPE" else (table,)
     for command in commands(stmt):
         change = CHANGES.get(enum(command, "subtype"))
-        if change is not None:
-            change(command, table, draft)
+        if change is None:
+            continue
+        for name in tables:
+            change(command, name, draft)
+
+
+def typed_tables(composite: str, world: World) -> tuple[str, ...]:
+    """Tables that are made OF a type, and change with it."""
+    known = world.type(tuple(composite.split(".", 1)))
+    return known.typed_tables if known is not None else ()
 
 
 def _known(table: str, draft: Draft) -> RelationFacts:

@@ -27,6 +27,9 @@ def table(stmt: Node, draft: Draft) -> None:
             constraints += [
                 altered(item, inherited=True) for item in facts.constraints if partition or item.kind == "c"
             ]
+    made_of = strings(stmt.of_typename.names)
+    if made_of:
+        columns.update(_of_type(made_of, name, draft))
     for item in stmt.table_elts:
         kind, definition = name_of(item), content(item)
         if kind == "column_def":
@@ -51,6 +54,7 @@ def table(stmt: Node, draft: Draft) -> None:
             partition_key=enum(stmt.partspec, "strategy") if partitioned else None,
             persistence=stmt.relation.relpersistence or "p",
             parent=parents[0] if parents else None,
+            of_type=".".join(made_of) or None,
             is_partition=partition,
             bound=definitions.bound_text(stmt.partbound) if partition else None,
         )
@@ -64,6 +68,16 @@ def table(stmt: Node, draft: Draft) -> None:
         for own in known.sequences:
             if draft.relation(own) is None:
                 draft.create(RelationFacts(own, "S", owned_by=name))
+
+
+def _of_type(parts: tuple[str, ...], table: str, draft: Draft) -> Mapping[str, ColumnFacts]:
+    """The columns of a type, which has a table of it from then on."""
+    known = draft.world.type(parts)
+    if known is None:
+        return {}
+    draft.changes[("type", known.name)] = altered(known, typed_tables=(*known.typed_tables, table))
+    facts = draft.relation(known.name)
+    return facts.columns if facts is not None else {}
 
 
 def add_constraint(table: str, item: ConstraintFacts, draft: Draft) -> None:

@@ -50,6 +50,8 @@ def drop(stmt: Node, draft: Draft) -> None:
             for name in names:
                 draft.changes[("type", name)] = None
                 draft.changes[("domain", name)] = None
+            if known is not None and known.kind == "c":
+                draft.drop(known.name)
         elif kind in ROUTINES:
             drop_functions(parts[-1], routines.named(item.object_with_args, world), draft)
         elif kind in _LABELS:

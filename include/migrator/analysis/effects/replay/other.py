@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from migrator.analysis.effects.names import routines
+from migrator.analysis.effects.names import definitions, routines
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.types import types
@@ -12,6 +12,7 @@ from migrator.facts.facts import (
     ConstraintFacts,
     DomainFacts,
     FunctionFacts,
+    RelationFacts,
     RuleFacts,
     TriggerFacts,
     TypeFacts,
@@ -93,6 +94,8 @@ def move_type(parts: tuple[str, ...], schema: str | None, name: str | None, draf
     draft.changes[("type", new)] = altered(known, name=new) if known is not None else None
     draft.changes[("domain", new)] = domain
     draft.changes[("created type", new)] = draft.world.is_new_type(parts)
+    if known is not None and known.kind == "c":
+        draft.rename(old, new)
 
 
 def _create_type(parts: tuple[str, ...], kind: str, draft: Draft, labels: tuple[str, ...] = ()) -> str:
@@ -108,7 +111,10 @@ def create_enum(stmt: Node, draft: Draft) -> None:
 
 def create_composite(stmt: Node, draft: Draft) -> None:
     parts = tuple(part for part in (stmt.typevar.schemaname, stmt.typevar.relname) if part)
-    _create_type(parts, "c", draft)
+    name = _create_type(parts, "c", draft)
+    columns = (item.column_def for item in stmt.coldeflist)
+    own = {item.colname: definitions.column(item, draft.world, name) for item in columns}
+    draft.create(RelationFacts(name, "c", columns=own))
 
 
 def create_range(stmt: Node, draft: Draft) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from migrator.analysis.effects.expressions import not_null_columns
 from migrator.analysis.effects.names.definitions import object_name
+from migrator.analysis.effects.replay.alter import typed_tables
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.replay.other import RELATIONS, add_functions, drop_functions, move_routine, move_type
 from migrator.facts.facts import ColumnFacts, altered
@@ -51,9 +52,12 @@ def rename(stmt: Node, draft: Draft) -> None:
         return
     name = draft.world.name(stmt.relation)
     if kind in RELATIONS:
-        draft.rename(name, f"{name.rpartition('.')[0]}.{stmt.newname}")
+        _rename_relation(name, stmt.newname, draft)
     elif kind == "OBJECT_COLUMN":
         for table in (name, *draft.world.leaves(name)):
+            _rename_column(table, stmt.subname, stmt.newname, draft)
+    elif kind == "OBJECT_ATTRIBUTE":
+        for table in (name, *typed_tables(name, draft.world)):
             _rename_column(table, stmt.subname, stmt.newname, draft)
     elif kind == "OBJECT_TABCONSTRAINT":
         facts = draft.relation(name)
@@ -68,6 +72,19 @@ def rename(stmt: Node, draft: Draft) -> None:
     elif kind in ("OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY"):
         for table in (name, *draft.world.leaves(name)) if kind == "OBJECT_TRIGGER" else (name,):
             _rename_part(table, kind, stmt.subname, stmt.newname, draft)
+
+
+def _rename_relation(old: str, new: str, draft: Draft) -> None:
+    """The constraint that an index backs is called as the index is."""
+    facts, renamed = draft.relation(old), f"{old.rpartition('.')[0]}.{new}"
+    draft.rename(old, renamed)
+    table = draft.relation(facts.table) if facts is not None and facts.table else None
+    if table is not None:
+        constraints = (
+            altered(item, name=new) if item.index == renamed and item.kind in "pux" else item
+            for item in table.constraints
+        )
+        draft.put(altered(table, constraints=tuple(constraints)))
 
 
 def _rename_part(table: str, kind: str, old: str, new: str, draft: Draft) -> None:
