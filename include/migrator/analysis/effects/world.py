@@ -191,6 +191,14 @@ class World:
         """Whether the migration has dropped it, or something that it went along with."""
         return bool(oid and self.state.get(("gone", f"{catalog}:{oid}:0"), False))
 
+    def table_of_statistics(self, name: str) -> str | None:
+        """None: there are no such extended statistics, as far as anybody knows."""
+        mine = self.state.get(("statistics", name))
+        if mine is not MISSING:
+            return mine  # type: ignore[no-any-return]
+        relations = self.facts.relations.values() if self.facts is not None else ()
+        return next((item.name for item in relations if name in item.statistics), None)
+
     def leaves(self, table: str) -> tuple[str, ...]:
         """All tables below a partitioned table or an inheritance parent, at every depth."""
         relation = self.relation(table)

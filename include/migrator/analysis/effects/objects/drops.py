@@ -179,7 +179,7 @@ def _labelled(stmt: Node, kind: str, world: World, out: Recorder) -> None:
 def _statistics(stmt: Node, world: World, out: Recorder) -> None:
     for item in stmt.objects:
         name = world.dotted(object_name(item))
-        table = table_of_statistics(name, world)
+        table = world.table_of_statistics(name)
         if table is not None:
             out.lock(table, SUX)
         elif world.facts is not None and world.facts.complete:
@@ -187,15 +187,6 @@ def _statistics(stmt: Node, world: World, out: Recorder) -> None:
                 out.fail("42704", f'statistics object "{bare(name)}" does not exist')
         else:
             out.assume(f"the table of the statistics {name} is locked {SUX}")
-
-
-def table_of_statistics(name: str, world: World) -> str | None:
-    name = world.state.get(("renamed statistics", name), name)
-    mine = world.state.get(("statistics", name), None)
-    if mine is not None:
-        return str(mine)
-    relations = world.facts.relations.values() if world.facts is not None else ()
-    return next((item.name for item in relations if name in item.statistics), None)
 
 
 def drop_owned(stmt: Node, world: World, out: Recorder) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.names.named import bare, may_create_in, must_own, of_kind, schema_is_there, there
-from migrator.analysis.effects.objects.drops import table_of_statistics
 from migrator.analysis.effects.objects.makings import routine_is_there
 from migrator.analysis.effects.rows import queries
 from migrator.analysis.effects.world import World
@@ -159,7 +158,7 @@ def _has_part(kind: str, table: str, name: str, world: World, out: Recorder) -> 
 
 def create_statistics(stmt: Node, world: World, out: Recorder) -> None:
     name = world.dotted(strings(stmt.defnames)) if len(stmt.defnames) else ""
-    if name and table_of_statistics(name, world) is not None and not stmt.if_not_exists:
+    if name and world.table_of_statistics(name) is not None and not stmt.if_not_exists:
         out.fail("42710", f'statistics object "{bare(name)}" already exists')
     if len(stmt.exprs) == 1 and stmt.exprs[0].stats_elem.name:
         out.fail("42P17", "extended statistics require at least 2 columns")
@@ -184,7 +183,7 @@ def privileged(stmt: Node, world: World, out: Recorder) -> None:
 def alter_statistics(stmt: Node, world: World, out: Recorder) -> None:
     name = world.dotted(strings(stmt.defnames))
     asked = world.facts is not None and world.facts.complete
-    if asked and not stmt.missing_ok and table_of_statistics(name, world) is None:
+    if asked and not stmt.missing_ok and world.table_of_statistics(name) is None:
         out.fail("42704", f'statistics object "{bare(name)}" does not exist')
 
 

@@ -74,6 +74,8 @@ class Draft:
             return
         if facts.oid:
             self.changes[("gone", f"pg_class:{facts.oid}:0")] = True
+        for statistics in facts.statistics:
+            self.changes[("statistics", statistics)] = None
         for index in facts.indexes:
             self.changes[("relation", index.name)] = None
             self.changes[("created", index.name)] = False

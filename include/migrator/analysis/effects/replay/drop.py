@@ -54,6 +54,8 @@ def drop(stmt: Node, draft: Draft) -> None:
                 draft.drop(known.name)
         elif kind in ROUTINES:
             drop_functions(parts[-1], routines.named(item.object_with_args, world), draft)
+        elif kind == "OBJECT_STATISTIC_EXT":
+            draft.changes[("statistics", world.dotted(parts))] = None
         elif kind in _LABELS:
             draft.changes[(_LABELS[kind], parts[-1])] = False
     for key in dependents.reached(dependents.roots_of(stmt, world), world):

@@ -64,6 +64,9 @@ def set_schema(stmt: Node, draft: Draft) -> None:
     if kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
         move_type(object_name(stmt.object), stmt.newschema, None, draft)
         return
+    if kind == "OBJECT_STATISTIC_EXT":
+        move_statistics(object_name(stmt.object), stmt.newschema, None, draft)
+        return
     if kind in ROUTINES:
         move_routine(stmt.object.object_with_args, stmt.newschema, None, draft)
         return
@@ -82,6 +85,14 @@ def set_schema(stmt: Node, draft: Draft) -> None:
         ]
     for old in moving:
         draft.rename(old, f"{stmt.newschema}.{old.partition('.')[2]}")
+
+
+def move_statistics(parts: tuple[str, ...], schema: str | None, name: str | None, draft: Draft) -> None:
+    old = draft.world.dotted(parts)
+    old_schema, _, old_name = old.rpartition(".")
+    table = draft.world.table_of_statistics(old)
+    draft.changes[("statistics", old)] = None
+    draft.changes[("statistics", f"{schema or old_schema}.{name or old_name}")] = table
 
 
 def move_type(parts: tuple[str, ...], schema: str | None, name: str | None, draft: Draft) -> None:
@@ -240,7 +251,10 @@ def define(stmt: Node, draft: Draft) -> None:
 def statistics(stmt: Node, draft: Draft) -> None:
     for item in stmt.relations:
         if len(stmt.defnames) and item.HasField("range_var"):
-            draft.changes[("statistics", draft.world.dotted(strings(stmt.defnames)))] = draft.world.name(item.range_var)
+            name, table = draft.world.dotted(strings(stmt.defnames)), draft.world.name(item.range_var)
+            facts = draft.relation(table)
+            draft.changes[("statistics", name)] = table
+            draft.change(table, statistics=(*(facts.statistics if facts is not None else ()), name))
 
 
 def extension(stmt: Node, draft: Draft) -> None:

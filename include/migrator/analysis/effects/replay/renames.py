@@ -9,7 +9,14 @@ from migrator.analysis.effects.expressions import not_null_columns
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.replay.alter import typed_tables
 from migrator.analysis.effects.replay.draft import Draft, Replay
-from migrator.analysis.effects.replay.other import RELATIONS, add_functions, drop_functions, move_routine, move_type
+from migrator.analysis.effects.replay.other import (
+    RELATIONS,
+    add_functions,
+    drop_functions,
+    move_routine,
+    move_statistics,
+    move_type,
+)
 from migrator.facts.facts import ColumnFacts, altered
 from migrator.facts.names import ROUTINES
 from migrator.parsing.nodes import Node, enum
@@ -35,8 +42,7 @@ def rename(stmt: Node, draft: Draft) -> None:
         move_routine(stmt.object.object_with_args, None, stmt.newname, draft)
         return
     if kind == "OBJECT_STATISTIC_EXT":
-        old = draft.world.dotted(object_name(stmt.object))
-        draft.changes[("renamed statistics", f"{old.rpartition('.')[0]}.{stmt.newname}")] = old
+        move_statistics(object_name(stmt.object), None, stmt.newname, draft)
         return
     if kind == "OBJECT_DOMCONSTRAINT":
         _rename_domain_constraint(stmt, draft)
