@@ -72,6 +72,8 @@ class Mentioned:
                 self.relations.add((item.schemaname or None, item.relname))
                 if item.schemaname:
                     self.schemas.add(item.schemaname)
+            elif kind == "TypeName" and item.pct_type:
+                self.relation(strings(item.names)[:-1])
             elif kind == "TypeName":
                 self.types.update(strings(item.names)[-1:])
             elif kind == "RoleSpec":

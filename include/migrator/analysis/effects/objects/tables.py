@@ -116,6 +116,8 @@ def types_exist(stmt: Node, world: World, out: Recorder) -> None:
     missing = world.facts.missing if world.facts is not None else frozenset()
     for item in find(stmt, "TypeName", "FuncCall") if missing else ():
         parts = strings(item.names if item.DESCRIPTOR.name == "TypeName" else item.funcname)
+        if item.DESCRIPTOR.name == "TypeName" and item.pct_type:
+            continue  # the type of a column
         if item.DESCRIPTOR.name == "TypeName":
             known = world.type(parts) is not None or world.exists(
                 world.dotted(parts)
