@@ -65,6 +65,8 @@ class IndexFacts:
     valid: bool
     columns: tuple[str, ...] = ()
     """Plain columns; an expression counts as ""."""
+    names: tuple[str, ...] = ()
+    """Of all its columns, which those of partitions get their names from; not asked."""
     constraint: bool = False
     """It backs a constraint, so that only DROP CONSTRAINT removes it."""
     primary: bool = False

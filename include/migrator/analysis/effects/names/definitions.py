@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, count
 
 from migrator.analysis.effects.expressions import check_text, mentioned, proven_not_null
+from migrator.analysis.effects.names.result_names import of_index
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts
@@ -85,11 +87,18 @@ def _key_columns(node: Node, kind: str) -> Iterable[str]:
     return strings(node.keys)
 
 
-def made_up(table: str, columns: tuple[str, ...], kind: str) -> str:
-    """ChooseConstraintName and ChooseIndexName, without the number that makes it unique."""
+def index_name(table: str, columns: tuple[str, ...], world: World) -> str:
+    """ChooseIndexName: the first that is free."""
+    schema, _, bare = table.rpartition(".")
+    names = (f"{schema}.{made_up(bare, columns, 'i', number)}" for number in chain([""], map(str, count(1))))
+    return next(name for name in names if not world.exists(name))
+
+
+def made_up(table: str, columns: tuple[str, ...], kind: str, number: str = "") -> str:
+    """ChooseConstraintName, without the number that makes it unique."""
     if kind == "p":
         return _shortened(table, "", "pkey")
-    label = {"c": "check", "f": "fkey", "u": "key", "x": "excl", "n": "not_null", "i": "idx"}[kind]
+    label = {"c": "check", "f": "fkey", "u": "key", "x": "excl", "n": "not_null", "i": f"idx{number}"}[kind]
     if kind == "c" and len(columns) != 1:
         return _shortened(table, "", label)
     return _shortened(table, "_".join(column or "expr" for column in columns), label)
@@ -112,16 +121,17 @@ def _shortened(table: str, columns: str, label: str) -> str:
     return "_".join(part for part in (table, columns, label) if part)
 
 
-def index(stmt: Node, table: str, *, partitioned: bool) -> IndexFacts:
+def index(stmt: Node, table: str, world: World, *, partitioned: bool) -> IndexFacts:
     """From an IndexStmt."""
     columns = tuple(item.index_elem.name for item in stmt.index_params)
-    schema, _, bare = table.rpartition(".")
-    name = stmt.idxname or made_up(bare, columns, "i")
+    names = of_index(item.index_elem for item in stmt.index_params)
+    schema = table.rpartition(".")[0]
     return IndexFacts(
-        name=f"{schema}.{name}",
+        name=f"{schema}.{stmt.idxname}" if stmt.idxname else index_name(table, names, world),
         unique=bool(stmt.unique),
         valid=not (partitioned and not stmt.relation.inh),
         columns=columns,
+        names=names,
         primary=bool(stmt.primary),
         collations=tuple("".join(strings(item.index_elem.collation)[-1:]) for item in stmt.index_params),
         method=stmt.access_method or "btree",

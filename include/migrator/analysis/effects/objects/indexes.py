@@ -37,7 +37,7 @@ def create_index(stmt: Node, world: World, out: Recorder) -> None:
     out.lock(table, mode)
     facts = world.relation(table)
     partitioned = facts is not None and facts.kind == "p"
-    made = index_facts(stmt, table, partitioned=partitioned)
+    made = index_facts(stmt, table, world, partitioned=partitioned)
     for name in world.leaves(table) if partitioned and stmt.relation.inh else ():
         out.lock(name, mode)
     if stmt.idxname and world.exists(made.name):

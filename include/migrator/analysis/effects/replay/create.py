@@ -111,8 +111,7 @@ def inherit_indexes(name: str, parent: str, draft: Draft) -> None:
     for index in above.indexes:
         if facts is None or index.constraint:
             continue
-        schema, _, bare = name.rpartition(".")
-        own = f"{schema}.{definitions.made_up(bare, index.columns, 'i')}"
+        own = definitions.index_name(name, index.names or index.columns, draft.world)
         add_index(name, altered(index, name=own, parent=index.name, partitioned=facts.kind == "p"), draft)
 
 
@@ -195,7 +194,7 @@ def index(stmt: Node, draft: Draft) -> None:
     table = draft.world.name(stmt.relation)
     facts = draft.relation(table)
     partitioned = facts is not None and facts.kind == "p"
-    made = definitions.index(stmt, table, partitioned=partitioned)
+    made = definitions.index(stmt, table, draft.world, partitioned=partitioned)
     if draft.world.exists(made.name):
         return
     if facts is None:
@@ -212,8 +211,7 @@ def _index_below(table: str, above: IndexFacts, draft: Draft) -> None:
     facts = draft.relation(table)
     if facts is None:
         return
-    schema, _, bare = table.rpartition(".")
-    name = f"{schema}.{definitions.made_up(bare, above.columns, 'i')}"
+    name = definitions.index_name(table, above.names or above.columns, draft.world)
     made = altered(above, name=name, parent=above.name, partitioned=facts.kind == "p")
     add_index(table, made, draft)
     for child in facts.children:
