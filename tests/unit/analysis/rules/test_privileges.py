@@ -405,6 +405,30 @@ def test_the_catalog_tells_what_the_file_makes(facts: CatalogFacts, found: bool)
         assert ("changes-the-owner" in rights(inspected(sql, facts))) is found
 
 
+CONDITIONS = [
+    ("1 = 1", True),
+    ("'a' = 'a'", True),
+    ("1.5 = 1.5", True),
+    ("true = true", True),
+    ("NULL IS NOT DISTINCT FROM NULL", True),
+    ("1 = 1 AND a > 1", False),
+    ("1.5 = 2.5", False),
+    ("true = false", False),
+    ("false = true", False),
+    ("NULL = NULL", False),
+    ("0 = NULL", False),
+    ("0 = ''", False),
+    ("1 IS DISTINCT FROM 1", False),
+    ("NULLIF(true, true)", False),
+]
+
+
+@pytest.mark.parametrize("condition, found", CONDITIONS)
+def test_a_policy_lets_see_every_row_where_its_condition_is_true_of_each(condition: str, found: bool) -> None:
+    sql = f"CREATE POLICY p ON t FOR SELECT USING ({condition})"
+    assert ("loosens-row-security" in rights(inspected(sql))) is found
+
+
 def test_a_policy_that_is_made_again_is_judged_by_the_new_one() -> None:
     rule = "loosens-row-security"
     assert rule in rights(inspected("DROP POLICY p ON t"))

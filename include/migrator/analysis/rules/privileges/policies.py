@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.spots import Spot
-from migrator.parsing.nodes import Node, enum, flag, name_of, option, strings
+from migrator.parsing.nodes import Node, copy_of, enum, flag, name_of, option, strings
 from migrator.plan import Severity
 
 OFF = {
@@ -67,8 +67,7 @@ def _true(node: Node) -> bool:
         constant = node.type_cast.arg.a_const
         return bool(constant.boolval.boolval) or constant.sval.sval.lower() in ("t", "true", "on", "yes", "y", "1")
     if kind == "a_expr" and strings(node.a_expr.name)[-1:] == ("=",):
-        left, right = node.a_expr.lexpr, node.a_expr.rexpr
-        return name_of(left) == name_of(right) == "a_const" and _text(left) == _text(right)
+        return _equal(node.a_expr)
     if kind == "bool_expr":
         parts = [_true(item) for item in node.bool_expr.args]
         how = enum(node.bool_expr, "boolop")
@@ -76,8 +75,15 @@ def _true(node: Node) -> bool:
     return False
 
 
-def _text(node: Node) -> str:
-    return f"{node.a_const.ival} {node.a_const.sval.sval}"
+def _equal(node: Node) -> bool:
+    """Of one constant with itself; NULL = NULL is true of no row."""
+    sides = [copy_of(side) for side in (node.lexpr, node.rexpr) if name_of(side) == "a_const"]
+    for side in sides:
+        side.a_const.location = 0
+    if len(sides) < 2 or sides[0] != sides[1]:
+        return False
+    how = enum(node, "kind")
+    return how == "AEXPR_NOT_DISTINCT" or (how == "AEXPR_OP" and not sides[0].a_const.isnull)
 
 
 RULE = Rule(
