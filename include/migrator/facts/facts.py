@@ -180,6 +180,8 @@ class RelationFacts:
     """False for a materialized view WITH NO DATA."""
     owned_by: str | None = None
     """Of a sequence: the table whose column owns it."""
+    sequence_type: str = ""
+    """Of a sequence: "smallint", "integer", "bigint"; "" where nobody told."""
     statistics: tuple[str, ...] = ()
     """Qualified names of its extended statistics."""
     row_type_used: bool = False

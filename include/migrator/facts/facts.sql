@@ -431,6 +431,7 @@ SELECT
     am.amname AS access_method,
     ts.spcname AS tablespace,
     CASE WHEN c.reloftype <> 0 THEN pg_catalog.format_type(c.reloftype, null) END AS of_type,
+    (SELECT pg_catalog.format_type(q.seqtypid, null) FROM pg_catalog.pg_sequence AS q WHERE q.seqrelid = c.oid) AS sequence_type,
     pg_catalog.pg_has_role(%(role)s, c.relowner, 'USAGE') AS owned,
     CASE
         WHEN c.relkind IN ('r', 'p', 'm', 'v', 'f') THEN ARRAY(

@@ -134,6 +134,7 @@ class _Relations:
             of_type=row["of_type"],
             populated=row["populated"],
             owned_by=found.name(self._owners.get(oid)),
+            sequence_type=row["sequence_type"] or "",
             statistics=tuple(item["name"] for item in self._of(oid, "statistics")),
             row_type_used=row["row_type_used"],
             options=tuple(row["options"] or ()),

@@ -74,7 +74,7 @@ def _add_column(command: Node, table: str, draft: Draft) -> None:
     if not command.missing_ok:
         draft.changes[("added", table, definition.colname)] = True
     for sequence in made.sequences:
-        draft.create(RelationFacts(sequence, "S", owned_by=table))
+        draft.create(RelationFacts(sequence, "S", owned_by=table, sequence_type=made.type))
     for item in definitions.column_constraints(definition, draft.world, table):
         add_constraint(table, item, draft)
 

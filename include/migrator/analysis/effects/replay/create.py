@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from migrator.analysis.effects.names import definitions
 from migrator.analysis.effects.replay.draft import Draft, Replay
+from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import TEMPORARY, World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, ViewUse, altered
 from migrator.parsing.nodes import Node, content, enum, name_of, option, strings
@@ -67,7 +68,7 @@ def table(stmt: Node, draft: Draft) -> None:
     for known in columns.values():
         for own in known.sequences:
             if draft.relation(own) is None:
-                draft.create(RelationFacts(own, "S", owned_by=name))
+                draft.create(RelationFacts(own, "S", owned_by=name, sequence_type=known.type))
 
 
 def _of_type(parts: tuple[str, ...], table: str, draft: Draft) -> Mapping[str, ColumnFacts]:
@@ -155,12 +156,21 @@ def sequence(stmt: Node, draft: Draft) -> None:
     name = new_name(stmt.sequence, draft.world)
     if draft.world.exists(name):
         return
-    draft.create(RelationFacts(name, "S"))
+    draft.create(RelationFacts(name, "S", sequence_type=_number_type(stmt) or "bigint"))
     _owned_by(stmt, name, draft)
 
 
 def alter_sequence(stmt: Node, draft: Draft) -> None:
-    _owned_by(stmt, draft.world.name(stmt.sequence), draft)
+    name, wanted = draft.world.name(stmt.sequence), _number_type(stmt)
+    if wanted:
+        draft.change(name, sequence_type=wanted)
+    _owned_by(stmt, name, draft)
+
+
+def _number_type(stmt: Node) -> str:
+    """AS ..."""
+    found = option(stmt.options, "as")
+    return types.from_node(found.arg.type_name).name if found is not None else ""
 
 
 def _owned_by(stmt: Node, name: str, draft: Draft) -> None:

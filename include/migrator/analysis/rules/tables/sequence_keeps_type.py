@@ -10,6 +10,7 @@ from migrator.analysis.rules.alteration import alterations
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.subject import Subject
+from migrator.facts.facts import RelationFacts
 from migrator.parsing.build import build, range_var, script
 from migrator.parsing.nodes import copy_of, option
 from migrator.plan import Severity
@@ -28,15 +29,23 @@ def check(script_: Script) -> Iterator[Hit]:
             if WIDTH.get(wanted, 0) <= WIDTH.get(column.type, 8):
                 continue
             for name in column.sequences:
-                if not any(_widens(other, name) for other in subjects):
+                kept = _type_of(item.world.relation(name), item.table, column.type)
+                if WIDTH.get(kept, 8) < WIDTH[wanted] and not any(_widens(other, name) for other in subjects):
                     widen = build(f"ALTER SEQUENCE seq AS {wanted}", seq=copy_of(range_var(name)))
                     yield Hit(
-                        f"{item.table}.{item.command.name} becomes {wanted}, its sequence {name} does not: a serial's"
-                        f" sequence is of type {column.type} and ends where that ends",
+                        f"{item.table}.{item.command.name} becomes {wanted}, its sequence {name} does not: it is of"
+                        f" type {kept} and ends where that ends",
                         alternative_sql=None if subject.nested else script((subject.statement.node, widen)),
                         subject=subject,
                         part=item.position,
                     )
+
+
+def _type_of(sequence: RelationFacts | None, table: str, column_type: str) -> str:
+    """A serial's was made with the column; any other is of type bigint, unless somebody says so."""
+    if sequence is None:
+        return "bigint"
+    return sequence.sequence_type or (column_type if sequence.owned_by == table else "bigint")
 
 
 def _widens(subject: Subject, sequence: str) -> bool:

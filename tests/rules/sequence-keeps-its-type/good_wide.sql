@@ -1,0 +1,2 @@
+ALTER TABLE wide ALTER COLUMN id TYPE bigint;
+ALTER TABLE wide ALTER COLUMN other TYPE bigint;
