@@ -380,6 +380,8 @@ OWNED = [
     (f"{function('NULL;').replace('f()', 'f(int)')}; ALTER FUNCTION f(int[]) OWNER TO a", True),
     (f"{function('NULL;').replace('f()', 'f(int)')}; ALTER FUNCTION public.f(integer) OWNER TO a", False),
     (f"{function('NULL;').replace('CREATE', 'CREATE OR REPLACE')}; ALTER FUNCTION f() OWNER TO a", True),
+    (f"{function('NULL;')}; ALTER FUNCTION f() SECURITY DEFINER; ALTER FUNCTION f() OWNER TO a", True),
+    (f"{function('NULL;')}; ALTER FUNCTION f() STABLE; ALTER FUNCTION f() OWNER TO a", False),
     ("CREATE TYPE s.e AS ENUM ('a'); ALTER TYPE e OWNER TO a", True),
     ("CREATE TYPE e AS ENUM ('a'); ALTER TYPE public.e OWNER TO a", False),
 ]

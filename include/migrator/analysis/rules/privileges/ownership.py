@@ -8,8 +8,10 @@ from migrator.analysis.effects import World
 from migrator.analysis.effects.names import routines
 from migrator.analysis.effects.names.schema_elements import schema_of
 from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.rules.online.expressions import statement_of
 from migrator.analysis.rules.privileges.roles import called
 from migrator.analysis.walk.spots import Spot
+from migrator.facts.facts import FunctionFacts
 from migrator.parsing.kinds import object_name
 from migrator.parsing.nodes import Node, enum, flag, strings
 from migrator.plan import Severity
@@ -53,7 +55,7 @@ def _made(spot: Spot, about: str) -> bool:
         elif kind == "create_function_stmt" and about in ROUTINES:
             known = routines.named(named.object_with_args, spot.world)
             same = routines.same(tree, world, known) is not None and not _replaces(tree, world)
-            same = same and not flag(tree.options, "security", False)
+            same = same and not any(map(_is_definer, (tree, *map(_definition, known))))
         elif kind in TYPES and about in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
             names = strings(named.list.items) or strings(named.type_name.names)
             same = _qualified(_type_name(tree, kind), world) == _qualified(names, spot.world)
@@ -62,6 +64,16 @@ def _made(spot: Spot, about: str) -> bool:
         if same:
             return True
     return False
+
+
+def _definition(function: FunctionFacts) -> Node | None:
+    """As it is by then: ALTER FUNCTION may have said more."""
+    made = statement_of(function.body) if function.body else None
+    return made.create_function_stmt if made is not None else None
+
+
+def _is_definer(made: Node | None) -> bool:
+    return made is not None and flag(made.options, "security", False)
 
 
 def _may_be_there(tree: Node, world: World) -> bool:
