@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
-from migrator.database.session import Endpoint
+from migrator.backups import later_backup
+from migrator.database.session import Endpoint, connect
 from migrator.evidence import DryRunEvidence, Verdict
 from tests.factories import plan_from_sql
+from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import SHOP, check_of, failed, make_copy, rehearse
 
 LOOSE = """
@@ -29,6 +32,11 @@ BREAKING = {
         f"{LOOSE} CREATE DOMAIN brief AS text CHECK (shorter(VALUE) <> ''); ALTER TABLE messages ADD COLUMN b brief;"
         "UPDATE messages SET b = 'x';",
         f"ALTER TABLE messages DROP COLUMN b; DROP DOMAIN brief; {DROP}",
+    ),
+    "domain inside": (
+        f"{LOOSE} CREATE DOMAIN brief AS text CHECK (shorter(VALUE) <> ''); CREATE TYPE pair AS (a int, b brief[]);"
+        "ALTER TABLE messages ADD COLUMN b pair; UPDATE messages SET b = (1, ARRAY['x']);",
+        f"ALTER TABLE messages DROP COLUMN b; DROP TYPE pair; DROP DOMAIN brief; {DROP}",
     ),
     "partition": (
         f"{LOOSE} CREATE TABLE part (id bigint, t text CHECK (shorter(t) <> '')) PARTITION BY LIST (id);"
@@ -117,6 +125,41 @@ def test_a_table_without_rows_is_told_as_one(copies: Endpoint) -> None:
     told = passed_with(rehearse(plan, copies, make_copy(copies))).removeprefix("the schema and the rows of ")
     empty = {"public.fresh (no rows to try)", "public.part_2 (no rows to try)"}
     assert set(told.split(", ")) == {"public.parted", "public.part_1", *empty}
+
+
+F = "CREATE FUNCTION f(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN true; END $$;"
+INSIDE = f"""{F}
+CREATE DOMAIN d AS text CHECK (f(VALUE)); CREATE DOMAIN d_d AS d; CREATE DOMAIN d_l AS d[];
+CREATE TYPE c AS (a int, b d); CREATE DOMAIN d_c AS c;
+CREATE TYPE r AS RANGE (subtype = d, subtype_opclass = text_ops, multirange_type_name = m);
+CREATE TYPE gone AS (a int, b d); ALTER TYPE gone DROP ATTRIBUTE b; CREATE TABLE part OF c;
+"""
+HOLDING = ("d", "d[]", "d_d", "d_l", "c", "c[]", "d_c", "r", "m", "part")
+
+
+def test_domains_inside_other_types_concern_a_table(make_database: MakeDatabase) -> None:
+    tables = {f"t_{at}": name for at, name in enumerate((*HOLDING, "gone", "text", "int4range"))}
+    script = "".join(f"CREATE TABLE {table} (b {name});" for table, name in tables.items())
+    with connect(make_database(script=INSIDE + script), purpose="observe") as conn:
+        found = later_backup._concerned(conn)
+    assert {tables.get(one.name.removeprefix("public."), "itself") for one in found} == {*HOLDING, "itself"}
+    assert {one.loose for one in found} == {("public.f(text)",)}
+
+
+CLASS = """
+CREATE FUNCTION compared(a int, b int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN a - b; END $$;
+CREATE OPERATOR CLASS odd FOR TYPE int USING btree AS
+OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 compared(int, int);
+CREATE TABLE t (b int); CREATE INDEX ON t (b odd);
+"""
+
+
+def test_an_operator_class_is_told_by_its_functions(database: Endpoint, superuser: str) -> None:
+    with psycopg.connect(superuser) as conn:
+        conn.execute(CLASS)
+    with connect(database, purpose="observe") as conn:
+        (found,) = later_backup._concerned(conn)
+    assert (found.name, found.loose) == ("public.t", ("public.compared(integer,integer)",))
 
 
 def passed_with(evidence: DryRunEvidence) -> str:

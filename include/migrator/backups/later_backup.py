@@ -23,6 +23,7 @@ from migrator.backups.trial import Trial
 from migrator.database import queries, session
 from migrator.database.schema_diff import Change, SchemaDiff
 from migrator.database.session import Connection
+from migrator.database.type_parts import with_parts
 from migrator.embedded.programs import Programs
 from migrator.errors import ProgramFailed
 
@@ -193,5 +194,5 @@ def _advice(concerned: Iterable[Concerned]) -> str:
 
 def _concerned(conn: Connection) -> tuple[Concerned, ...]:
     with session.translated():
-        rows = conn.execute(queries.load(__package__, "later_backup")["concerned"]).fetchall()
+        rows = conn.execute(with_parts(queries.load(__package__, "later_backup")["concerned"])).fetchall()
     return tuple(Concerned(name, top, tuple(loose or ())) for name, top, loose in rows)

@@ -4,11 +4,21 @@
 -- Table, the kinds of what calls the function, and the functions. pg_depend has each function, operator and operator class
 -- that an expression names; 16384 is the first OID that is not the server's own (FirstNormalObjectId).
 with recursive made as (
-    select d.classid, d.objid, case d.refclassid
-        when 'pg_catalog.pg_proc'::regclass then d.refobjid
-        else (select o.oprcode::oid from pg_catalog.pg_operator as o where d.refobjid = o.oid)
-    end as function_oid
+    select d.classid, d.objid, f.function_oid
     from pg_catalog.pg_depend as d
+    left join lateral (
+        select d.refobjid
+        where d.refclassid = 'pg_catalog.pg_proc'::regclass
+        union all
+        select o.oprcode::oid
+        from pg_catalog.pg_operator as o
+        where d.refclassid = 'pg_catalog.pg_operator'::regclass and d.refobjid = o.oid
+        union all
+        select p.amproc::oid
+        from pg_catalog.pg_opclass as c
+        inner join pg_catalog.pg_amproc as p on c.opcfamily = p.amprocfamily
+        where d.refclassid = 'pg_catalog.pg_opclass'::regclass and d.refobjid = c.oid
+    ) as f (function_oid) on true
     where
         d.refobjid >= 16384
         and d.refclassid in (
@@ -16,15 +26,15 @@ with recursive made as (
         )
 ),
 
-domains as (
+types as (
     select k.contypid as type_oid, m.function_oid
     from made as m
     inner join pg_catalog.pg_constraint as k on m.classid = 'pg_catalog.pg_constraint'::regclass and m.objid = k.oid
     where k.contypid <> 0
     union
-    select t.oid, d.function_oid
-    from domains as d
-    inner join pg_catalog.pg_type as t on d.type_oid = t.typbasetype
+    select p.whole, t.function_oid
+    from types as t
+    inner join parts as p on t.type_oid = p.part
 ),
 
 using_them as (
@@ -48,9 +58,9 @@ using_them as (
     inner join pg_catalog.pg_attribute as c on a.adrelid = c.attrelid and a.adnum = c.attnum
     where c.attgenerated <> ''
     union
-    select a.attrelid, d.function_oid
-    from domains as d
-    inner join pg_catalog.pg_attribute as a on d.type_oid = a.atttypid
+    select a.attrelid, t.function_oid
+    from types as t
+    inner join pg_catalog.pg_attribute as a on t.type_oid = a.atttypid
     where a.attnum > 0 and not a.attisdropped
     union
     select b.refobjid, m.function_oid

@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from migrator.database import naming, queries
+from migrator.database.type_parts import with_parts
 
 ALWAYS = frozenset({"index", "statistics"})
 """Where they are computed whatever the statement does with the table."""
@@ -59,7 +60,7 @@ def _family(conn: psycopg.Connection[Any], names: Collection[str]) -> set[int]:
 
 
 def _called(conn: psycopg.Connection[Any]) -> list[tuple[int, str, bool]]:
-    return conn.execute(queries.load(__package__, "owners_code")["called"]).fetchall()
+    return conn.execute(with_parts(queries.load(__package__, "owners_code")["called"])).fetchall()
 
 
 def named(conn: psycopg.Connection[Any], names: Collection[str], fields: Collection[str]) -> tuple[str, bool] | None:

@@ -51,11 +51,9 @@ types (relation, place, type) AS (
     INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid AND c.relkind IN ('r', 'p')
     WHERE a.attnum > 0 AND a.atttypid >= 16384
     UNION
-    SELECT t.relation, t.place, b.base
+    SELECT t.relation, t.place, p.part
     FROM types AS t
-    INNER JOIN pg_catalog.pg_type AS y ON t.type = y.oid
-    CROSS JOIN LATERAL (VALUES (y.typbasetype), (y.typelem)) AS b (base)
-    WHERE b.base >= 16384
+    INNER JOIN parts AS p ON t.type = p.whole
 ),
 
 objects (relation, place, classid, objid) AS (
