@@ -69,6 +69,10 @@ CREATE FUNCTION by_oid(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN 'a_first'::regclass IS NOT NULL; END $$;
 CREATE FUNCTION by_own_oid(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN 'public.a_first'::regclass IS NOT NULL AND 'pg_class'::regclass IS NOT NULL; END $$;
+CREATE FUNCTION by_alias(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN EXISTS (SELECT FROM a_first AS a_first WHERE a_first.word = t); END $$;
+CREATE FUNCTION by_with(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN EXISTS (WITH a_first AS (SELECT * FROM a_first) SELECT FROM a_first WHERE word = t); END $$;
 CREATE FUNCTION any_glad(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN t === ANY (ARRAY['glad', 'sad']); END $$;
 """
@@ -85,7 +89,7 @@ class Case:
 
 TABLE = "CREATE TABLE {t} (b text"
 INDEX = f"{TABLE}); CREATE INDEX ON {{t}} "
-LOOSE = ("by_row", "by_column", "by_type", "by_list", "by_table", "by_oid", "any_glad")
+LOOSE = ("by_row", "by_column", "by_type", "by_list", "by_table", "by_oid", "any_glad", "by_alias", "by_with")
 CASES = {
     "index_loose": Case(f"{INDEX} (apart.deeper(b))", True),
     "index_bound_above": Case(f"{INDEX} (bound_above(b))", True),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from migrator.frozen import frozen
-from migrator.parsing.nodes import Node, enum, find, name_of, strings
+from migrator.parsing.nodes import Node, enum, find, name_of, relations, strings
 from migrator.parsing.routines import body_of, contents_of
 from migrator.parsing.routines.constants import constant_of, variables
 from migrator.parsing.statements import ParsedStatement, parse, plpgsql_tree
@@ -137,8 +137,7 @@ def _read(statement: ParsedStatement, own: str, known: Mapping[str, str]) -> Kep
         return Mixed(f"a change of {TABLE}", "SELECT", statement.start)
     if tree.HasField("into_clause") or inside or next(_unknown_calls(tree), None) is not None:
         return None
-    named = {item.ctename for item in find(tree, "CommonTableExpr")}
-    tables = [item for item in find(tree, "RangeVar") if item.schemaname or item.relname not in named]
+    tables = [*relations(tree)]
     if not tables or not all(_is_it(one, own) for one in tables):
         return None
     return Kept(f"SELECT from {TABLE}", tuple(_compared(tree, known)))

@@ -102,6 +102,35 @@ def find(message: Node, *types: str) -> Iterator[Node]:
         stack += _below(current)
 
 
+def relations(message: Node) -> Iterator[Node]:
+    """RangeVars anywhere below that mean relations: not what WITH defines, nor the aliases of FOR UPDATE OF.
+
+    A name of WITH is seen by the statement, by what comes after it in the same WITH, and by all of WITH RECURSIVE. What
+    a statement writes to is none, though it may be called the same; the grammar has it outside of a Node.
+    """
+    stack: list[tuple[Node, frozenset[str]]] = [(message, frozenset())]
+    while stack:
+        current, common = stack.pop()
+        kind = type(current).__name__
+        if kind == "RangeVar":
+            yield current
+        elif kind == "WithClause":
+            names = [item.common_table_expr.ctename for item in current.ctes]
+            seen = [common.union(names if current.recursive else names[:at]) for at in range(len(names))]
+            stack += [*zip(current.ctes, seen, strict=True)][::-1]
+        elif kind != "LockingClause" and not (kind == "Node" and _is_common(current, common)):
+            given = current.with_clause.ctes if kind in _WITH else ()
+            inside = common.union(item.common_table_expr.ctename for item in given)
+            stack += [(one, common if type(one).__name__ == "WithClause" else inside) for one in _below(current)]
+
+
+_WITH = ("SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+
+
+def _is_common(node: Node, common: frozenset[str]) -> bool:
+    return name_of(node) == "range_var" and not node.range_var.schemaname and node.range_var.relname in common
+
+
 def strings(items: Node) -> tuple[str, ...]:
     """The parts of a dotted name, or a list of column names: repeated Node with String inside."""
     return tuple([item.string.sval for item in items if item.HasField("string")])

@@ -17,7 +17,7 @@ from migrator.analysis.rules.online.expressions import statement_of, type_of
 from migrator.facts.facts import FunctionFacts
 from migrator.facts.names import constant_text
 from migrator.frozen import frozen
-from migrator.parsing.nodes import Node, enum, find, name_of, strings
+from migrator.parsing.nodes import Node, enum, find, name_of, relations, strings
 from migrator.parsing.routines import body_of, contents_of
 from migrator.parsing.routines.declared import declared, table_of
 from migrator.parsing.statements import parse
@@ -171,12 +171,9 @@ def is_servers(name: str) -> bool:
 
 
 def _tables(node: Node, world: World) -> Iterator[Lookups]:
-    inside = {item.ctename for item in find(node, "CommonTableExpr")} | {one.aliasname for one in find(node, "Alias")}
-    for item in find(node, "RangeVar"):
-        if item.schemaname or item.relname in inside:
-            continue
+    for item in relations(node):
         schema = world.name(item).rpartition(".")[0]
-        if schema != TEMPORARY and schema != SERVERS:
+        if not item.schemaname and schema not in (TEMPORARY, SERVERS):
             yield Lookups((f"the table {item.relname}",), (schema,))
 
 

@@ -40,3 +40,16 @@ def test_what_only_a_connection_could_tell_is_said(sql: str, needed: str) -> Non
     statement = parse(sql, file="x.sql").statements[0]
     found = effects_of(statement.node, World()).assumptions
     assert any(needed in text for text in found), found
+
+
+@pytest.mark.parametrize(
+    "sql, locked",
+    [
+        ("WITH t AS (SELECT * FROM t) SELECT * FROM t", {"public.t"}),
+        ("WITH t AS (SELECT * FROM u) SELECT * FROM t", {"public.u"}),
+        ("WITH t AS (SELECT * FROM u) INSERT INTO t SELECT * FROM t", {"public.t", "public.u"}),
+    ],
+)
+def test_a_name_of_with_hides_a_table_where_it_is_seen(sql: str, locked: set[str]) -> None:
+    effects = effects_of(parse(sql, file="x.sql").statements[0].node, World())
+    assert {lock.relation for lock in effects.locks} == locked

@@ -35,6 +35,8 @@ BODIES = [
     ("BEGIN EXECUTE 'SELECT b FROM words' INTO t; RETURN t; END", "the table words"),
     ("BEGIN RETURN (SELECT max(b) FROM words AS w WHERE w.b = t); END", "the table words"),
     ("BEGIN PERFORM FROM public.words FOR UPDATE; RETURN (SELECT b FROM letters); END", "the table letters"),
+    ("BEGIN RETURN (SELECT max(b) FROM words AS words WHERE words.b = t); END", "the table words"),
+    ("WITH words AS (SELECT * FROM words) SELECT b FROM words", "the table words"),
     ("BEGIN RETURN t::feeling::text; END", "the type feeling"),
     ("BEGIN RETURN t::post_code; END", "the type post_code"),
     ("BEGIN RETURN to_tsvector('words', t)::text; END", "the text search configuration words"),
@@ -53,7 +55,8 @@ CREATE FUNCTION bound(t text) RETURNS text IMMUTABLE RETURN above(t);
 
 @pytest.mark.parametrize("body, names", BODIES)
 def test_what_a_body_finds(body: str, names: str) -> None:
-    (found,) = findings(f"{MADE} {function(body)} {INDEX}")
+    options = "LANGUAGE plpgsql" if "BEGIN" in body else "LANGUAGE sql"
+    (found,) = findings(f"{MADE} {function(body, options)} {INDEX}")
     assert (found.severity, f", which finds {names} through search_path" in found.message) == (WARNING, True)
 
 

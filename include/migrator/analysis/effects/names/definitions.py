@@ -10,7 +10,7 @@ from migrator.analysis.effects.names.result_names import of_index
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts
-from migrator.parsing.nodes import Node, content, enum, find, name_of, strings, type_parts
+from migrator.parsing.nodes import Node, content, enum, name_of, relations, strings, type_parts
 
 KINDS = {
     "CONSTR_CHECK": "c",
@@ -158,9 +158,7 @@ def key_index(item: ConstraintFacts, *, partitioned: bool) -> IndexFacts | None:
 
 def read_relations(query: Node, world: World) -> tuple[str, ...]:
     """Relations that a query mentions."""
-    common = {item.ctename for item in find(query, "CommonTableExpr")}
-    names = (item for item in find(query, "RangeVar") if item.schemaname or item.relname not in common)
-    return tuple(dict.fromkeys(world.name(item) for item in names))
+    return tuple(dict.fromkeys(world.name(item) for item in relations(query)))
 
 
 def bound_is_default(node: Node) -> bool:

@@ -17,7 +17,7 @@ from migrator.analysis.effects.world import World
 from migrator.facts.names import SEQUENCE_FUNCTIONS, SERIAL_SEQUENCE, constant_text, sequences_of
 from migrator.lock_modes import AS as ACCESS_SHARE
 from migrator.lock_modes import RS, RX
-from migrator.parsing.nodes import Node, content, enum, find, name_of, strings
+from migrator.parsing.nodes import Node, content, enum, find, name_of, relations, strings
 
 WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 _CHANGES = ("insert_stmt", "update_stmt", "delete_stmt")
@@ -29,7 +29,7 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
     """:param planned: False where the query is only looked at (CREATE VIEW, PREPARE): then views and partitions are not
     opened. :param scans: note what is read in full.
     """
-    common = {item.ctename for item in find(message, "CommonTableExpr")}
+    common = _common(message)
     everybody = frozenset[str]()
     rules: set[tuple[str, str]] = set()
     stack: list[Frame] = [(message, ACCESS_SHARE, everybody, NO_SCOPE)]
@@ -42,7 +42,7 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
                 stack.append((getattr(node, field), mode, names, scope))
             continue
         if kind == "RangeVar":
-            if node.schemaname or node.relname not in common:
+            if id(node) not in common:
                 alias = node.alias.aliasname if node.HasField("alias") else node.relname
                 wanted = mode if not names or alias in names else ACCESS_SHARE
                 relation(node, wanted, world, out, planned=planned, scans=scans, scope=scope)
@@ -52,6 +52,7 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
             write(node, world, out)
             stack += _beside(node)
             for action in rewriting.fired(node, world, out, rules, opened):
+                common |= _common(action)
                 stack.append((action, ACCESS_SHARE, everybody, NO_SCOPE))
         elif kind == "SelectStmt" and scans and (asked := extremes.table_of(node, world)) is not None:
             relation(asked, ACCESS_SHARE, world, out, planned=planned)
@@ -69,6 +70,12 @@ def query(message: Node, world: World, out: Recorder, *, planned: bool = True, s
             if kind == "FuncCall" and planned and strings(node.funcname)[-1:] != ():
                 _sequences(node, world, out)
             stack += [(child, ACCESS_SHARE, everybody, NO_SCOPE) for child in _children(node)]
+
+
+def _common(message: Node) -> dict[int, Node]:
+    """RangeVars that mean what WITH defines, by identity, which each keeps while it is held here."""
+    real = {id(one): one for one in relations(message)}
+    return {id(one): one for one in [*find(message, "RangeVar")] if id(one) not in real}
 
 
 def _select(node: Node, mode: str, names: frozenset[str]) -> Iterator[Frame]:
@@ -100,8 +107,8 @@ def _beside(node: Node) -> Iterator[Frame]:
         yield child, ACCESS_SHARE, frozenset(), scope if joined else NO_SCOPE
 
 
-def strings_of(relations: Node) -> tuple[str, ...]:
-    return tuple(item.range_var.relname for item in relations)
+def strings_of(named: Node) -> tuple[str, ...]:
+    return tuple(item.range_var.relname for item in named)
 
 
 def _children(node: Node, without: tuple[str, ...] = ()) -> Iterator[Node]:
