@@ -24,6 +24,10 @@ from tests.integration.conftest import MakeDatabase
 BASE = """
 CREATE SCHEMA apart;
 CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE TYPE declared_alone AS ENUM ('glad');
+CREATE TABLE rows_declared (a int);
+CREATE TABLE rows_cast (a int);
+CREATE TABLE point (a int);
 CREATE TABLE a_first (word text PRIMARY KEY);
 INSERT INTO a_first VALUES ('glad');
 CREATE FUNCTION short(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN left(t, 3); END $$;
@@ -73,6 +77,14 @@ CREATE FUNCTION by_alias(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN EXISTS (SELECT FROM a_first AS a_first WHERE a_first.word = t); END $$;
 CREATE FUNCTION by_with(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN EXISTS (WITH a_first AS (SELECT * FROM a_first) SELECT FROM a_first WHERE word = t); END $$;
+CREATE FUNCTION by_unseen_type(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE r declared_alone; BEGIN RETURN r IS NULL; END $$;
+CREATE FUNCTION by_unseen_table(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE r rows_declared; BEGIN RETURN r IS NULL; END $$;
+CREATE FUNCTION by_row_type(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN (NULL::rows_cast) IS NULL; END $$;
+CREATE FUNCTION by_servers_type(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ DECLARE p point; BEGIN RETURN (NULL::point) IS NULL AND NULL::pg_class IS NULL; END $$;
 CREATE FUNCTION any_glad(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN t === ANY (ARRAY['glad', 'sad']); END $$;
 """
@@ -90,6 +102,7 @@ class Case:
 TABLE = "CREATE TABLE {t} (b text"
 INDEX = f"{TABLE}); CREATE INDEX ON {{t}} "
 LOOSE = ("by_row", "by_column", "by_type", "by_list", "by_table", "by_oid", "any_glad", "by_alias", "by_with")
+LOOSE += ("by_unseen_type", "by_unseen_table", "by_row_type")
 CASES = {
     "index_loose": Case(f"{INDEX} (apart.deeper(b))", True),
     "index_bound_above": Case(f"{INDEX} (bound_above(b))", True),
@@ -146,6 +159,7 @@ CASES = {
     ),
     **{f"check_{name}": Case(f"{TABLE} CHECK ({name}(b)))", True) for name in LOOSE},
     "check_by_qualified": Case(f"{TABLE} CHECK (by_qualified(b)), CHECK (by_own_oid(b)))", False),
+    "check_servers_type": Case(f"{TABLE} CHECK (by_servers_type(b)))", False),
     "view_pathed": Case("CREATE MATERIALIZED VIEW {t} AS SELECT pathed(word) FROM a_first", False),
     "view_loose": Case("CREATE MATERIALIZED VIEW {t} AS SELECT shorter(word) FROM a_first", True),
 }

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from migrator.facts.facts import CatalogFacts, RuleFacts
 from migrator.facts.names import Mentioned
-from migrator.parsing.nodes import Node, commands, content, enum, name_of
+from migrator.parsing.nodes import Node, commands, content, enum, find, name_of, strings
 from migrator.parsing.routines import body_of, contents_of
+from migrator.parsing.routines.declared import declared, table_of
 from migrator.parsing.statements import ParsedStatement, parse
 
 MAX_ROUNDS = 4
@@ -33,8 +34,7 @@ class Running:
 
     def add(self, statement: ParsedStatement) -> None:
         self._node(statement.node)
-        for node in nodes_inside(statement):
-            self._node(node)
+        self._inside(statement)
 
     def follow(self, facts: CatalogFacts) -> bool:
         """Whether the functions that the catalog knows mention more, so that it must be asked again."""
@@ -53,8 +53,7 @@ class Running:
         for definition in unread:
             self._read.add(definition)
             for statement in parse(definition, file="catalog").statements:
-                for node in nodes_inside(statement):
-                    self._node(node)
+                self._inside(statement)
         return bool(unread) or more or self.mentioned.functions != asked
 
     def _checks(self, facts: CatalogFacts) -> None:
@@ -97,6 +96,22 @@ class Running:
                 for action in statement.tree.actions:
                     self._node(action)
         return bool(unread)
+
+    def _inside(self, statement: ParsedStatement) -> None:
+        """A body. A type in it may be that of a table's rows."""
+        for node in nodes_inside(statement):
+            self._node(node)
+            self._rows_of(node)
+        body = body_of(statement)
+        for text in declared(body.text) if body is not None and body.language == "plpgsql" else ():
+            for item in parse(f"SELECT NULL::{table_of(text) or text}", file="body").statements:
+                self._node(item.node)
+                self._rows_of(item.node)
+
+    def _rows_of(self, node: Node) -> None:
+        for parts in (strings(item.names) for item in find(node, "TypeName")):
+            if len(parts) == 1:
+                self.mentioned.relation(parts)
 
     def _node(self, node: Node) -> None:
         self.mentioned.add(node)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from migrator.analysis.effects import World
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
+from migrator.analysis.effects.types.types import BUILTIN
 from migrator.analysis.effects.types.volatility import candidates
 from migrator.analysis.rules.online.expressions import statement_of, type_of
 from migrator.facts.facts import FunctionFacts
@@ -145,12 +146,7 @@ def _declared(text: str, world: World) -> Iterator[Lookups]:
         yield from _tables(node, world) if node is not None else ()
         return
     column = type_of(text)
-    if column is None:
-        return
-    yield from _types(column, world)
-    parts = strings(column.type_name.names)
-    if len(parts) == 1 and world.relation(world.dotted(parts)) is not None:
-        yield Lookups((f"the type {parts[0]}",), (world.dotted(parts).rpartition(".")[0],))
+    yield from _types(column, world) if column is not None else ()
 
 
 def _own(call: Node, world: World) -> tuple[FunctionFacts, ...]:
@@ -202,13 +198,20 @@ def _configuration(argument: Node, world: World) -> Iterator[Lookups]:
 def _types(node: Node, world: World) -> Iterator[Lookups]:
     for item in find(node, "TypeName"):
         parts = strings(item.names)
-        if len(parts) != 1:
-            continue
-        known = world.type(parts)
-        if known is not None:
-            yield Lookups((f"the type {parts[0]}",), (known.name.rpartition(".")[0],))
-        elif world.domain(parts) is not None:
-            yield Lookups((f"the type {parts[0]}",), (world.schema,))
+        schema = _schema_of_type(parts[0], world) if len(parts) == 1 else ""
+        if schema not in ("", SERVERS, TEMPORARY):
+            yield Lookups((f"the type {parts[0]}",), (schema,))
+
+
+def _schema_of_type(name: str, world: World) -> str:
+    """ "" for what is not known, and for the server's own."""
+    known = world.type((name,))
+    if known is not None:
+        return known.name.rpartition(".")[0]
+    if world.domain((name,)) is not None:
+        return world.schema
+    table = world.dotted((name,))
+    return table.rpartition(".")[0] if name not in BUILTIN and world.relation(table) is not None else ""
 
 
 def _relation_constants(node: Node, world: World) -> Iterator[Lookups]:

@@ -58,6 +58,7 @@ _VARYING = frozenset(
     tsmultirange,tstzmultirange,datemultirange,pg_snapshot,txid_snapshot,refcursor,int2vector,oidvector,aclitem,
     gtsvector,record,unknown,cstring,void,trigger""".replace("\n    ", "").split(",")
 )
+BUILTIN = _FIXED | _VARYING
 _STRINGS = ("text", "character varying")
 _TIMES = ("timestamp without time zone", "timestamp with time zone", "time without time zone", "time with time zone")
 
