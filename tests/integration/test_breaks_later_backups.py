@@ -215,6 +215,9 @@ def test_a_function_that_is_changed_below_what_calls_it(each_database: MakeDatab
     (told,) = findings(parse(body.format("short"), file="x.sql"), facts)
     assert "SET search_path TO public, pg_temp" in str(told.alternative_sql)
     assert findings(other, facts) == findings(parse(body.format("public.short"), file="x.sql"), facts) == []
+    anew = body.format("short").replace(" AS '", " SET search_path = public AS '")
+    again = f"{anew}; ALTER FUNCTION pathed(text) RESET search_path; {anew}; {body.format('short')}"
+    assert [one.line for one in findings(parse(again.replace("; ", ";\n"), file="x.sql"), facts)] == [2, 4]
 
 
 def test_the_names_of_the_server_are_known(each_server: Server) -> None:
