@@ -157,6 +157,11 @@ CASES = {
         f" AS $$ BEGIN RETURN short(t); END $$; {TABLE} CHECK ({{t}}_f(b) <> ''))",
         False,
     ),
+    "made_with_default": Case(
+        "CREATE FUNCTION {t}_f(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE SET search_path TO DEFAULT"
+        f" AS $$ BEGIN RETURN short(t); END $$; {TABLE} CHECK ({{t}}_f(b) <> ''))",
+        True,
+    ),
     **{f"check_{name}": Case(f"{TABLE} CHECK ({name}(b)))", True) for name in LOOSE},
     "check_by_qualified": Case(f"{TABLE} CHECK (by_qualified(b)), CHECK (by_own_oid(b)))", False),
     "check_servers_type": Case(f"{TABLE} CHECK (by_servers_type(b)))", False),

@@ -76,6 +76,11 @@ def about_path(element: Node) -> bool:
     return str(setting.name).lower() == "search_path" or enum(setting, "kind") == "VAR_RESET_ALL"
 
 
+def gives_path(element: Node) -> bool:
+    """Whether a DefElem of CREATE FUNCTION is a path that the server keeps: of SET ... TO DEFAULT it keeps none."""
+    return about_path(element) and enum(element.arg.variable_set_stmt, "kind") in ("VAR_SET_VALUE", "VAR_SET_CURRENT")
+
+
 @dataclass
 class PathLookups:
     """Of the functions that one statement calls."""
@@ -101,7 +106,7 @@ class PathLookups:
 
     def _within(self, function: FunctionFacts) -> Lookups:
         parsed = parse(function.body, file="catalog").statements if function.schema != SERVERS else ()
-        if len(parsed) != 1 or any(about_path(item.def_elem) for item in parsed[0].tree.options):
+        if len(parsed) != 1 or any(gives_path(item.def_elem) for item in parsed[0].tree.options):
             return NOTHING
         body = body_of(parsed[0])
         contents = contents_of(body) if body is not None else None

@@ -160,6 +160,7 @@ def test_the_alternative_gives_each_function_its_path_first() -> None:
         ("ALTER FUNCTION f SET search_path = public; ALTER FUNCTION f SET work_mem = '1MB' RESET ALL;", True),
         ("ALTER FUNCTION f SET search_path = public; ALTER FUNCTION f COST 5;", False),
         (f"ALTER FUNCTION f SET search_path = public; {function('SELECT short(t)', 'LANGUAGE sql')}", True),
+        (function("SELECT short(t)", "LANGUAGE sql SET search_path TO DEFAULT"), True),
     ],
 )
 def test_the_path_is_the_last_one_that_it_got(before: str, found: bool) -> None:

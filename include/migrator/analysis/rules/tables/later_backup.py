@@ -174,7 +174,7 @@ def _replaced(subject: Subject) -> Iterator[Hit]:
     made = routines.made(tree, world)
     found = PathLookups(world).of(made)
     better = copy_of(subject.statement.node)
-    better.create_function_stmt.options.extend(_set_path(found, world))
+    _with_path_only(better.create_function_stmt.options, _set_path(found, world))
     yield from _changed(f"{made.schema}.{strings(tree.funcname)[-1]}()", old.restored, found, script((better,)))
 
 
@@ -187,11 +187,15 @@ def _altered(subject: Subject) -> Iterator[Hit]:
         made = routines.changed(function, tree.actions)
         found = PathLookups(world).of(made) if function.restored else NOTHING
         better = copy_of(subject.statement.node)
-        kept = [item for item in better.alter_function_stmt.actions if not about_path(item.def_elem)]
-        del better.alter_function_stmt.actions[:]
-        better.alter_function_stmt.actions.extend((*kept, *_set_path(found, world)))
+        _with_path_only(better.alter_function_stmt.actions, _set_path(found, world))
         name = f"{function.schema}.{strings(tree.func.objname)[-1]}()"
         yield from _changed(name, function.restored, found, script((better,)))
+
+
+def _with_path_only(options: Node, path: tuple[Node, ...]) -> None:
+    kept = [item for item in options if not about_path(item.def_elem)]
+    del options[:]
+    options.extend((*kept, *path))
 
 
 def _changed(name: str, users: tuple[str, ...], found: Lookups, instead: str) -> Iterator[Hit]:
