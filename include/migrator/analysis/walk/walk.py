@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from migrator.analysis.effects import NOTHING, World, effects_of
+from migrator.analysis.effects.names import schema_elements
 from migrator.analysis.effects.replay.replay import world_after
 from migrator.analysis.effects.rows import along, rewriting
 from migrator.analysis.effects.table import FAULTS
@@ -16,9 +17,9 @@ from migrator.analysis.walk.script import Called, Script
 from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.transactions import Session, State, begins, hold
 from migrator.facts.facts import altered
-from migrator.parsing.nodes import Node, find, name_of, strings
+from migrator.parsing.nodes import Node, copy_of, find, name_of, strings
 from migrator.parsing.routines import Body, Contents, Fault, Gap, Piece, body_of, contents_of
-from migrator.parsing.statements import ParsedFile, ParsedStatement, parse
+from migrator.parsing.statements import ParsedFile, ParsedStatement, deparse, parse
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +93,12 @@ class _Walker:
         previous: Subject | None,
         world: World,
         piece: Piece | None = None,
+        *,
+        element: bool = False,
     ) -> tuple[Subject, World]:
+        """:param element: it stands in a CREATE SCHEMA."""
         node = statement.node
-        effects, failed = effects_of(node, world, inside=piece is not None), False
+        effects, failed = effects_of(_without_elements(node), world, inside=piece is not None), False
         if effects.fails is not None and (self.caught or self.maybe or self.unsure):
             effects, failed = softened(effects, self.caught, conditional=self.maybe, unsure=self.unsure)
         gaps, faults = len(self.gaps), len(self.faults)
@@ -103,16 +107,18 @@ class _Walker:
             statement,
             effects,
             world,
-            state.in_block or piece is not None,
+            state.in_block or piece is not None or element,
             previous,
             state=state if world is state.world else altered(state, world=world),
-            nested=piece is not None,
+            nested=piece is not None or element,
             conditional=bool(piece and piece.conditional),
             looped=bool(piece and piece.looped),
         )
         if statement.name in ("do_stmt", "call_stmt") and bodies:
             effects = NOTHING
         inner, world = self._inner(subject, bodies, state, world)
+        if statement.name == "create_schema_stmt":
+            inner = self._elements(subject, state)
         unread = [f"{gap.what}: {gap.why}" for gap in self.gaps[gaps:]]
         unread += [fault.message for fault in self.faults[faults:]]
         if not effects.known:
@@ -187,6 +193,21 @@ class _Walker:
             self.running.pop()
         return tuple(inner), world
 
+    def _elements(self, subject: Subject, state: State) -> tuple[Subject, ...]:
+        """What CREATE SCHEMA makes in the schema."""
+        outer, inner, held = subject.statement, list[Subject](), state.held
+        world = schema_elements.in_schema(schema_elements.schema_of(outer.tree), subject.world)
+        texts = map(deparse, schema_elements.elements(outer.tree))
+        for item in (one for text in texts for one in parse(text, file=self.parsed.file).statements):
+            statement = replace(
+                item, index=outer.index, line=outer.line, column=outer.column, start=outer.start, end=outer.end
+            )
+            here = altered(state, held=held, world=world)
+            found, world = self.visit(statement, here, inner[-1] if inner else None, world, element=True)
+            inner.append(found)
+            held = hold(held, found.all_effects, outer.index, outer.line)
+        return tuple(inner)
+
     def _contents(self, body: Body, caller: ParsedStatement) -> Contents:
         contents = contents_of(body)
         if body.elsewhere:
@@ -227,6 +248,15 @@ class _Walker:
 
     def _gap(self, statement: ParsedStatement, why: str) -> None:
         self.gaps.append(Gap(statement.start, statement.kind, why))
+
+
+def _without_elements(node: Node) -> Node:
+    """CREATE SCHEMA without what it makes inside: those are statements of their own."""
+    if name_of(node) != "create_schema_stmt" or not len(node.create_schema_stmt.schema_elts):
+        return node
+    bare = copy_of(node)
+    del bare.create_schema_stmt.schema_elts[:]
+    return bare
 
 
 def _calls(node: Node) -> Iterator[tuple[str, int]]:

@@ -114,6 +114,7 @@ def test_what_may_find_something_is_no_warning(body: str, doubt: str) -> None:
         ("CREATE MATERIALIZED VIEW v AS SELECT f(b) FROM t WITH NO DATA", WARNING),
         ("ALTER TABLE t ADD CHECK (f(b) <> '') NOT VALID, ADD c text CHECK (f(c) <> '')", WARNING),
         ("DO $$ BEGIN CREATE INDEX ON t (f(b)); END $$", WARNING),
+        ("CREATE SCHEMA s CREATE TABLE t (b text CHECK (public.f(b) <> ''))", WARNING),
         ("CREATE VIEW v AS SELECT f(b) FROM t", None),
         ("CREATE TABLE u AS SELECT f(b) FROM t", None),
         ("CREATE TABLE t (b text DEFAULT f('x'))", None),

@@ -139,3 +139,16 @@ def test_what_is_not_analysed_is_not_known() -> None:
     block = walked("DO $$ BEGIN EXECUTE some_text; END $$;").subjects[0]
     assert not block.all_effects.known
     assert not walked("SELECT somebody_elses();").subjects[0].effects.known
+
+
+def test_what_create_schema_makes_inside_is_judged() -> None:
+    sql = "SELECT 1; CREATE SCHEMA s CREATE INDEX ON t (a) CREATE TABLE t (a int REFERENCES public.old (a));"
+    script = walked(sql)
+    assert [(one.statement.name, one.statement.index) for one in script.subjects[1].with_inner()] == [
+        ("create_schema_stmt", 1),
+        ("create_stmt", 1),
+        ("index_stmt", 1),
+    ]
+    assert [held(one) for one in script.timeline.moments][-1] == [("old", "SHARE ROW EXCLUSIVE")]
+    found = inspect(Sources((parse(sql, file="x.sql"),))).findings
+    assert [one.message.split()[0] for one in found if one.rule == "require-primary-key"] == ["s.t"]
