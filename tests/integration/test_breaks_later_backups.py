@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
-from migrator.analysis.rules.path_lookups import CONFIGURATIONS, OPERATORS
+from migrator.analysis.rules.servers_names import CONFIGURATIONS, OPERATORS
 from migrator.database.session import Endpoint, connect
 from migrator.embedded.server import Server
 from migrator.facts.facts import CatalogFacts
@@ -85,6 +85,20 @@ CREATE FUNCTION by_row_type(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN (NULL::rows_cast) IS NULL; END $$;
 CREATE FUNCTION by_servers_type(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ DECLARE p point; BEGIN RETURN (NULL::point) IS NULL AND NULL::pg_class IS NULL; END $$;
+CREATE FUNCTION unlike(a text, b text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN short(a) <> b; END $$;
+CREATE OPERATOR !== (FUNCTION = unlike, LEFTARG = text, RIGHTARG = text);
+CREATE FUNCTION emptied(a text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN short(a) <> ''; END $$;
+CREATE OPERATOR !!! (FUNCTION = emptied, RIGHTARG = text);
+CREATE FUNCTION by_inner_operator(a text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN a OPERATOR(public.!==) 'x'; END $$;
+CREATE TABLE index_field (b text, c int);
+CREATE FUNCTION field(r index_field) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN short('x') <> ''; END $$;
+CREATE FUNCTION c(r index_field) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN short('x') <> ''; END $$;
+CREATE TABLE check_column (LIKE index_field);
 CREATE FUNCTION any_glad(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN t === ANY (ARRAY['glad', 'sad']); END $$;
 """
@@ -102,7 +116,7 @@ class Case:
 TABLE = "CREATE TABLE {t} (b text"
 INDEX = f"{TABLE}); CREATE INDEX ON {{t}} "
 LOOSE = ("by_row", "by_column", "by_type", "by_list", "by_table", "by_oid", "any_glad", "by_alias", "by_with")
-LOOSE += ("by_unseen_type", "by_unseen_table", "by_row_type")
+LOOSE += ("by_unseen_type", "by_unseen_table", "by_row_type", "by_inner_operator")
 CASES = {
     "index_loose": Case(f"{INDEX} (apart.deeper(b))", True),
     "index_bound_above": Case(f"{INDEX} (bound_above(b))", True),
@@ -165,6 +179,20 @@ CASES = {
     **{f"check_{name}": Case(f"{TABLE} CHECK ({name}(b)))", True) for name in LOOSE},
     "check_by_qualified": Case(f"{TABLE} CHECK (by_qualified(b)), CHECK (by_own_oid(b)))", False),
     "check_servers_type": Case(f"{TABLE} CHECK (by_servers_type(b)))", False),
+    "check_operator": Case(f"{TABLE} CHECK (b !== 'x'))", True),
+    "check_operator_before": Case(f"{TABLE} CHECK (!!! b))", True),
+    "check_operator_any": Case(f"{TABLE} CHECK (b OPERATOR(public.!==) ANY (ARRAY['x'])))", True),
+    "check_operator_fine": Case(f"{TABLE} CHECK (b === 'glad'))", False),
+    "check_operator_new": Case(
+        "CREATE FUNCTION {t}_f(a text, b text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE"
+        " AS $$ BEGIN RETURN short(a) <> b; END $$;"
+        "CREATE OPERATOR <===> (PROCEDURE = {t}_f, LEFTARG = text, RIGHTARG = text);"
+        f"{TABLE} CHECK (b <===> 'x'))",
+        True,
+    ),
+    "index_field": Case("CREATE INDEX ON {t} (({t}.field))", True),
+    "check_column": Case("ALTER TABLE {t} ADD CHECK ({t}.c > 0)", False),
+    "view_field": Case("CREATE MATERIALIZED VIEW {t} AS SELECT (x).field FROM index_field AS x", True),
     "view_pathed": Case("CREATE MATERIALIZED VIEW {t} AS SELECT pathed(word) FROM a_first", False),
     "view_loose": Case("CREATE MATERIALIZED VIEW {t} AS SELECT shorter(word) FROM a_first", True),
 }

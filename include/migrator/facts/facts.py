@@ -229,6 +229,15 @@ class FunctionFacts:
 
 
 @frozen
+class OperatorFacts:
+    schema: str
+    function: tuple[str, str]
+    """Schema and name of what it calls."""
+    operands: tuple[str, ...]
+    """Types of one or two, as format_type() writes them."""
+
+
+@frozen
 class DomainFacts:
     constrained: bool
     """A column of a constrained domain is checked row by row when it is added, and so is every row when the domain
@@ -331,6 +340,8 @@ class CatalogFacts:
     relations: Mapping[str, RelationFacts] = field(default_factory=dict)
     functions: Mapping[str, tuple[FunctionFacts, ...]] = field(default_factory=dict)
     """By bare name, all schemas."""
+    operators: Mapping[str, tuple[OperatorFacts, ...]] = field(default_factory=dict)
+    """Outside pg_catalog, by bare name."""
     domains: Mapping[str, DomainFacts] = field(default_factory=dict)
     """By bare and by qualified name."""
     resolved: Mapping[str, str] = field(default_factory=dict)

@@ -27,6 +27,23 @@ WHERE
     p.pronargs - p.pronargdefaults <= 1 AND p.pronargs > 0
     AND (t.typtype = 'c' OR t.oid IN ('pg_catalog.record'::regtype, 'pg_catalog.anyelement'::regtype))
 
+-- name: operators
+-- Those outside pg_catalog, with what they call.
+SELECT
+    o.oprname AS name,
+    s.nspname AS schema,
+    f.nspname AS function_schema,
+    p.proname AS function,
+    array_remove(ARRAY[
+        CASE WHEN o.oprleft <> 0 THEN pg_catalog.format_type(o.oprleft, null) END, pg_catalog.format_type(o.oprright, null)
+    ], null) AS operands
+FROM pg_catalog.pg_operator AS o
+INNER JOIN pg_catalog.pg_namespace AS s ON o.oprnamespace = s.oid
+INNER JOIN pg_catalog.pg_proc AS p ON o.oprcode = p.oid
+INNER JOIN pg_catalog.pg_namespace AS f ON p.pronamespace = f.oid
+WHERE o.oprname = any(%(names)s::text []) AND s.nspname <> 'pg_catalog'
+ORDER BY 1, 2, 3, 4, 5
+
 -- name: populated_schemas
 -- Where all tables of the database are; none when there are too many of them.
 SELECT s.nspname AS name

@@ -22,7 +22,10 @@ SEQUENCE_FUNCTIONS = ("nextval", "setval", "currval", "pg_sequence_last_value")
 SERIAL_SEQUENCE = "pg_get_serial_sequence"
 DROP_CASCADE = "DROP_CASCADE"
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".\s]+)')
-_KINDS = ("RangeVar", "FuncCall", "TypeName", "RoleSpec", "CollateClause", "IndexElem", "VariableSetStmt")
+_KINDS = (
+    *("RangeVar", "FuncCall", "TypeName", "RoleSpec", "CollateClause", "IndexElem", "VariableSetStmt"),
+    *("A_Expr", "ColumnRef", "A_Indirection"),
+)
 
 Name = tuple[str | None, str]
 """Schema and name."""
@@ -35,6 +38,9 @@ class Mentioned:
         self.relations: set[Name] = set()
         self.types: set[str] = set()
         self.functions: set[str] = set()
+        self.operators: set[str] = set()
+        self.fields: set[str] = set()
+        """Of rows: t.f may be f(t)."""
         self.schemas: set[str] = set()
         self.whole_schemas: set[str] = set()
         """All of whose relations a statement reaches."""
@@ -82,6 +88,10 @@ class Mentioned:
                 self.collations.update(strings(item.collname)[-1:])
             elif kind == "IndexElem":
                 self.collations.update(strings(item.collation)[-1:])
+            elif kind == "A_Expr":
+                self.operators.update(strings(item.name)[-1:])
+            elif kind in ("ColumnRef", "A_Indirection"):
+                self.fields.update(strings(item.fields)[1:] if kind == "ColumnRef" else strings(item.indirection))
             elif kind == "VariableSetStmt":  # a clause of a function, too
                 path = item.args if item.name.lower() == "search_path" else ()
                 self.schemas.update(text for text in map(constant_text, path) if text)

@@ -11,6 +11,7 @@ from migrator.facts.facts import (
     EventTrigger,
     ExtensionFacts,
     FunctionFacts,
+    OperatorFacts,
     SchemaFacts,
     TypeFacts,
 )
@@ -45,6 +46,14 @@ def functions(rows: Sequence[Row]) -> dict[str, tuple[FunctionFacts, ...]]:
                 tuple(row["restored"]),
             )
         )
+    return {name: tuple(items) for name, items in groups.items()}
+
+
+def operators(rows: Sequence[Row]) -> dict[str, tuple[OperatorFacts, ...]]:
+    groups: dict[str, list[OperatorFacts]] = defaultdict(list)
+    for row in rows:
+        function = row["function_schema"], row["function"]
+        groups[row["name"]].append(OperatorFacts(row["schema"], function, tuple(row["operands"])))
     return {name: tuple(items) for name, items in groups.items()}
 
 

@@ -42,6 +42,8 @@ class Running:
         if self._rounds > MAX_ROUNDS:
             return False
         asked, more = set(self.mentioned.functions), False
+        self.mentioned.functions |= facts.row_functions & self.mentioned.fields
+        self.mentioned.functions |= {one.function[1] for group in facts.operators.values() for one in group}
         self._along(facts)
         for name in facts.relations if self._changed else ():
             if name.rpartition(".")[2] in self._changed:

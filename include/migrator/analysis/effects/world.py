@@ -15,6 +15,7 @@ from migrator.facts.facts import (
     DomainFacts,
     FunctionFacts,
     IndexFacts,
+    OperatorFacts,
     RelationFacts,
     TypeFacts,
 )
@@ -263,6 +264,11 @@ class World:
             return 0
         known = (item for items in self.facts.functions.values() for item in items)
         return next((item.position for item in known if item.schema == schema), None)
+
+    def operators(self, name: str) -> tuple[OperatorFacts, ...]:
+        """Those outside pg_catalog, by bare name."""
+        known = self.facts.operators.get(name, ()) if self.facts is not None else ()
+        return (*self.state.get(("operator", name), ()), *known)
 
     def proves_not_null(self, table: str, column: str) -> bool | None:
         """Whether a valid constraint makes SET NOT NULL a formality; None when nobody knows."""

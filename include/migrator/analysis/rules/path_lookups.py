@@ -14,7 +14,9 @@ from migrator.analysis.effects import World
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.analysis.effects.types.types import BUILTIN
 from migrator.analysis.effects.types.volatility import candidates
+from migrator.analysis.rules.implicit_calls import NAMED, calls
 from migrator.analysis.rules.online.expressions import statement_of, type_of
+from migrator.analysis.rules.servers_names import CONFIGURATIONS, CONFIGURED, OPERATORS
 from migrator.facts.facts import FunctionFacts
 from migrator.facts.names import constant_text
 from migrator.frozen import frozen
@@ -26,26 +28,6 @@ from migrator.parsing.statements import parse
 TEXTS = ("it runs a text that it puts together",)
 SERVERS = "pg_catalog"
 TEMPORARY = "pg_temp"
-_OPERATORS = """
-!! !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / < <-> << <<= <<| <= <> <@ <^
-= > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ ~~*
-"""
-_NAMED = ("AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL")
-OPERATORS = frozenset([*_OPERATORS.split(), "!="])
-"""Names of pg_catalog's operators on 14 to 18, with what the grammar makes of another."""
-_CONFIGURATIONS = """
-arabic armenian basque catalan danish dutch english estonian finnish french german greek hindi hungarian indonesian
-irish italian lithuanian nepali norwegian portuguese romanian russian serbian simple spanish swedish tamil turkish
-yiddish
-"""
-CONFIGURATIONS = frozenset(_CONFIGURATIONS.split())
-"""pg_catalog's text search configurations."""
-_CONFIGURED = """
-json_to_tsvector jsonb_to_tsvector phraseto_tsquery plainto_tsquery to_tsquery to_tsvector ts_headline
-websearch_to_tsquery
-"""
-CONFIGURED = frozenset(_CONFIGURED.split())
-"""Functions whose first of two or more arguments may be the name of one."""
 
 
 @frozen
@@ -64,8 +46,12 @@ class Lookups:
             tuple(dict.fromkeys(self.doubts + other.doubts)),
         )
 
+    def doubted(self, why: str) -> Lookups:
+        return Lookups((), self.schemas, self.doubts or (why,))
+
 
 NOTHING = Lookups()
+SEVERAL = "there are several functions of that name"
 
 
 def about_path(element: Node) -> bool:
@@ -95,7 +81,19 @@ class PathLookups:
         if not telling or all(one.names for _, one in found):
             return telling[0] if telling else None
         function, one = telling[0]
-        return function, Lookups((), one.schemas, one.doubts or ("there are several functions of that name",))
+        return function, one.doubted(SEVERAL)
+
+    def called(self, node: Node, table: str = "") -> Iterator[tuple[str, FunctionFacts, Lookups]]:
+        """The functions that an expression calls and that find anything: name without schema, function, what.
+
+        :param table: whose rows it is about.
+        """
+        for call in calls(node, self.world, table):
+            found = self.of_call(call.node)
+            if found is not None:
+                function, lookups = found
+                name = strings(call.node.funcname)[-1]
+                yield name, function, lookups if call.sure else lookups.doubted(f"it may be {name}() that is called")
 
     def of(self, function: FunctionFacts) -> Lookups:
         """Nothing for a function in a language that nobody here reads."""
@@ -125,12 +123,9 @@ class PathLookups:
 
     def _called(self, node: Node) -> Lookups:
         found = NOTHING
-        for call in find(node, "FuncCall"):
-            callee = self.of_call(call)
-            if callee is not None:
-                name = f"{callee[0].schema}.{strings(call.funcname)[-1]}()"
-                inner = callee[1]
-                found += Lookups(tuple(f"{one} in {name}" for one in inner.names), inner.schemas, inner.doubts)
+        for name, callee, inner in self.called(node):
+            names = tuple(f"{one} in {callee.schema}.{name}()" for one in inner.names)
+            found += Lookups(names, inner.schemas, inner.doubts)
         return found
 
 
@@ -230,5 +225,5 @@ def _relation_constants(node: Node, world: World) -> Iterator[Lookups]:
 def _operators(node: Node, world: World) -> Iterator[Lookups]:
     for item in find(node, "A_Expr"):
         parts = strings(item.name)
-        if enum(item, "kind") in _NAMED and len(parts) == 1 and parts[0] not in OPERATORS:
+        if enum(item, "kind") in NAMED and len(parts) == 1 and parts[0] not in OPERATORS:
             yield Lookups((f"the operator {parts[0]}",), (world.schema,))

@@ -12,6 +12,7 @@ from migrator.facts.facts import (
     ConstraintFacts,
     DomainFacts,
     FunctionFacts,
+    OperatorFacts,
     RelationFacts,
     RuleFacts,
     TriggerFacts,
@@ -19,7 +20,7 @@ from migrator.facts.facts import (
     altered,
 )
 from migrator.facts.names import ROUTINES
-from migrator.parsing.nodes import Node, content, enum, name_of, strings
+from migrator.parsing.nodes import Node, content, enum, name_of, option, strings
 
 RELATIONS = (
     "OBJECT_TABLE",
@@ -244,8 +245,28 @@ def define(stmt: Node, draft: Draft) -> None:
     if enum(stmt, "kind") == "OBJECT_AGGREGATE":
         parts = strings(stmt.defnames)
         add_functions(parts[-1], (unknown_function(parts, draft),), draft)
+    elif enum(stmt, "kind") == "OBJECT_OPERATOR":
+        operator(stmt, draft)
     elif enum(stmt, "kind") == "OBJECT_COLLATION":
         draft.changes[("collation", strings(stmt.defnames)[-1])] = True
+
+
+def operator(stmt: Node, draft: Draft) -> None:
+    given = option(stmt.definition, "function") or option(stmt.definition, "procedure")
+    operands = (option(stmt.definition, side) for side in ("leftarg", "rightarg"))
+    if given is None:
+        return
+    parts, name = strings(stmt.defnames), strings(given.arg.type_name.names)
+    schema = (
+        name[-2] if len(name) > 1 else next((one.schema for one in draft.world.functions(name)), draft.world.schema)
+    )
+    made = OperatorFacts(
+        parts[-2] if len(parts) > 1 else draft.world.schema,
+        (schema, name[-1]),
+        tuple(str(types.from_node(one.arg.type_name)) for one in operands if one is not None),
+    )
+    key = ("operator", parts[-1])
+    draft.changes[key] = (*draft.world.state.get(key, ()), made)
 
 
 def statistics(stmt: Node, draft: Draft) -> None:

@@ -13,7 +13,7 @@ from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import ConstraintFacts, FunctionFacts
 from migrator.frozen import frozen
 from migrator.parsing.build import build, script
-from migrator.parsing.nodes import Node, commands, copy_of, enum, find, name_of, strings
+from migrator.parsing.nodes import Node, commands, copy_of, enum, name_of, strings
 from migrator.plan import Severity
 
 LATER = "once it is validated, "
@@ -74,13 +74,13 @@ def _dependence(subject: Subject) -> Iterator[Hit]:
 
 def _calls(subject: Subject) -> Iterator[Call]:
     """Each function once, where a restore calls it at once before where it does so later."""
-    lookups, seen = PathLookups(subject.world), set()
+    lookups, seen, tree = PathLookups(subject.world), set(), subject.statement.tree
+    table = subject.world.name(tree.relation) if subject.statement.name in ("index_stmt", "alter_table_stmt") else ""
     for place in sorted(_places(subject), key=lambda one: one.later):
-        for call in find(place.node, "FuncCall"):
-            found = lookups.of_call(call)
-            if found is not None and found[0] not in seen:
-                seen.add(found[0])
-                yield Call(place, strings(call.funcname)[-1], *found)
+        for name, function, found in lookups.called(place.node, table):
+            if function not in seen:
+                seen.add(function)
+                yield Call(place, name, function, found)
 
 
 def _places(subject: Subject) -> Iterator[Place]:
