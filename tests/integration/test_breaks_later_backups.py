@@ -56,6 +56,11 @@ CREATE FUNCTION is_relation(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN NOT EXISTS (SELECT FROM pg_class AS c WHERE c.relname = t AND c.relkind = 'r'::"char"); END $$;
 CREATE FUNCTION later(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN short(t); END $$;
 CREATE DOMAIN brief AS text CHECK (shorter(VALUE) <> '');
+CREATE DOMAIN briefer AS brief;
+CREATE DOMAIN briefs AS brief[];
+CREATE TYPE with_brief AS (a int, b briefs);
+CREATE DOMAIN over_pair AS with_brief;
+CREATE TYPE between_briefs AS RANGE (subtype = brief, subtype_opclass = text_ops);
 CREATE FUNCTION by_row(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ DECLARE line text; found_one a_first%ROWTYPE; BEGIN RETURN t IS NOT NULL; END $$;
 CREATE FUNCTION by_column(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
@@ -153,6 +158,16 @@ CASES = {
         "CREATE TABLE {t} (b {t}_d)",
         False,
     ),
+    "domain_over": Case("CREATE TABLE {t} (b briefer)", True),
+    "domain_array": Case("CREATE TABLE {t} (a int, d brief[] DEFAULT '{{glad}}', b text)", True),
+    "domain_attribute": Case("CREATE TABLE {t} (d over_pair DEFAULT '(1,{{glad}})', b text)", True),
+    "domain_bound": Case("CREATE TABLE {t} (d between_briefs DEFAULT '[a,b)', b text)", True),
+    "domain_inside_new": Case(
+        "CREATE TYPE {t}_c AS (a brief); CREATE DOMAIN {t}_d AS {t}_c; CREATE TABLE {t} (d {t}_d[] DEFAULT"
+        """ '{{"(glad)"}}', b text)""",
+        True,
+    ),
+    "domain_altered": Case(f"{TABLE}); ALTER TABLE {{t}} ALTER COLUMN b TYPE briefer", True),
     "added_with_rows": Case(
         f"{TABLE}); INSERT INTO {{t}} VALUES ('sad'); ALTER TABLE {{t}} ADD COLUMN d brief DEFAULT 'x'", True
     ),

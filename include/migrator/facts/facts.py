@@ -268,6 +268,8 @@ class TypeFacts:
     """Of a composite type: tables made OF it."""
     oid: int = 0
     owned: bool = True
+    parts: tuple[str, ...] = ()
+    """What it is made of that pg_catalog does not have: the type below a domain, attributes, bounds, array elements."""
 
 
 @frozen

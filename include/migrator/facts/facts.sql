@@ -934,7 +934,16 @@ SELECT
         INNER JOIN pg_catalog.pg_class AS c ON d.objid = c.oid
         WHERE m.root = t.oid AND c.relkind IN ('r', 'm', 'p')
     ) AS contained,
-    ARRAY(SELECT c.oid::bigint FROM pg_catalog.pg_class AS c WHERE t.typtype = 'c' AND c.reloftype = t.oid) AS typed_tables
+    ARRAY(SELECT c.oid::bigint FROM pg_catalog.pg_class AS c WHERE t.typtype = 'c' AND c.reloftype = t.oid) AS typed_tables,
+    ARRAY(
+        SELECT DISTINCT n.nspname || '.' || y.typname
+        FROM parts AS p
+        INNER JOIN pg_catalog.pg_type AS l ON p.part = l.oid
+        INNER JOIN pg_catalog.pg_type AS y ON y.oid = CASE WHEN l.typelem <> 0 THEN l.typelem ELSE l.oid END
+        INNER JOIN pg_catalog.pg_namespace AS n ON y.typnamespace = n.oid
+        WHERE p.whole = t.oid
+        ORDER BY 1
+    ) AS parts
 FROM wanted AS w
 INNER JOIN pg_catalog.pg_type AS t ON w.oid = t.oid
 INNER JOIN pg_catalog.pg_namespace AS s ON t.typnamespace = s.oid

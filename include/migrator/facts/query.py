@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrator.database import naming, queries
+from migrator.database.type_parts import with_parts
 from migrator.facts import objects as facts_objects
 from migrator.facts import relations as facts_relations
 from migrator.facts import rows as facts_rows
@@ -147,7 +148,8 @@ class _Asker:
         return [table.named(row) for row in table.rows]
 
     def table(self, query: str, **values: Any) -> Table:
-        answer = naming.ask(self._conn, self._queries[query], values)
+        text = self._queries[query]
+        answer = naming.ask(self._conn, with_parts(text) if query == "types" else text, values)
         return Table(list(answer.columns), answer.rows)
 
 

@@ -88,6 +88,7 @@ def types(rows: Sequence[Row], found: Found) -> dict[str, TypeFacts]:
             found.known(row["typed_tables"]),
             row["oid"],
             row["owned"],
+            tuple(row["parts"]),
         )
         result[facts.name] = facts
         result.setdefault(row["name"], facts)

@@ -41,9 +41,10 @@ class Running:
         self._rounds += 1
         if self._rounds > MAX_ROUNDS:
             return False
-        asked, more = set(self.mentioned.functions), False
+        asked, more = (set(self.mentioned.functions), set(self.mentioned.types)), False
         self.mentioned.functions |= facts.row_functions & self.mentioned.fields
         self.mentioned.functions |= {one.function[1] for group in facts.operators.values() for one in group}
+        self.mentioned.types |= {part.rpartition(".")[2] for one in facts.types.values() for part in one.parts}
         self._along(facts)
         for name in facts.relations if self._changed else ():
             if name.rpartition(".")[2] in self._changed:
@@ -56,7 +57,7 @@ class Running:
             self._read.add(definition)
             for statement in parse(definition, file="catalog").statements:
                 self._inside(statement)
-        return bool(unread) or more or self.mentioned.functions != asked
+        return bool(unread) or more or (self.mentioned.functions, self.mentioned.types) != asked
 
     def _checks(self, facts: CatalogFacts) -> None:
         """What domains, and constraints that are validated, call."""

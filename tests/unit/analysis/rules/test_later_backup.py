@@ -7,7 +7,7 @@ import pytest
 from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.pending import Before, Earlier
-from migrator.facts.facts import CatalogFacts, FunctionFacts
+from migrator.facts.facts import CatalogFacts, ConstraintFacts, DomainFacts, FunctionFacts
 from migrator.parsing.statements import parse
 from migrator.plan import Finding, Severity
 
@@ -182,6 +182,13 @@ def test_what_may_mean_the_servers_or_another_function_is_no_warning() -> None:
     (found,) = findings(INDEX, Known(facts=facts))
     assert (found.severity, "there are several functions of that name" in found.message) == (INFO, True)
     assert findings("CREATE INDEX ON t (lower(b))", Known(facts=facts)) == []
+
+
+def test_the_column_of_alter_column_type_is_named() -> None:
+    checked = ConstraintFacts("c", "c", True, "CHECK (f(VALUE) <> '')")
+    facts = CatalogFacts(180000, domains={"d": DomainFacts(True, constraints=(checked,))})
+    (found,) = findings(LOOSE + "ALTER TABLE t ALTER COLUMN b TYPE d", Known(facts=facts))
+    assert found.message.startswith("the domain d of b calls public.f()")
 
 
 def made(body: str, argument: str) -> FunctionFacts:

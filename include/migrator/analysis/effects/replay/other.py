@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from migrator.analysis.effects.names import definitions, routines
 from migrator.analysis.effects.names.definitions import object_name
@@ -110,9 +110,14 @@ def move_type(parts: tuple[str, ...], schema: str | None, name: str | None, draf
         draft.rename(old, new)
 
 
-def _create_type(parts: tuple[str, ...], kind: str, draft: Draft, labels: tuple[str, ...] = ()) -> str:
+def _create_type(
+    parts: tuple[str, ...], kind: str, draft: Draft, labels: tuple[str, ...] = (), made_of: Iterable[Node] = ()
+) -> str:
+    """:param made_of: its TypeNames."""
     name = ".".join(parts[-2:]) if len(parts) > 1 else f"{draft.world.schema}.{parts[-1]}"
-    draft.changes[("type", name)] = TypeFacts(name, kind, labels)
+    below = (draft.world.type(strings(one.names)) for one in made_of)
+    inside = tuple(dict.fromkeys(one.name for one in below if one is not None))
+    draft.changes[("type", name)] = TypeFacts(name, kind, labels, parts=inside)
     draft.changes[("created type", name)] = True
     return name
 
@@ -123,18 +128,19 @@ def create_enum(stmt: Node, draft: Draft) -> None:
 
 def create_composite(stmt: Node, draft: Draft) -> None:
     parts = tuple(part for part in (stmt.typevar.schemaname, stmt.typevar.relname) if part)
-    name = _create_type(parts, "c", draft)
+    name = _create_type(parts, "c", draft, made_of=(item.column_def.type_name for item in stmt.coldeflist))
     columns = (item.column_def for item in stmt.coldeflist)
     own = {item.colname: definitions.column(item, draft.world, name) for item in columns}
     draft.create(RelationFacts(name, "c", columns=own))
 
 
 def create_range(stmt: Node, draft: Draft) -> None:
-    _create_type(strings(stmt.type_name), "r", draft)
+    subtype = option(stmt.params, "subtype")
+    _create_type(strings(stmt.type_name), "r", draft, made_of=[subtype.arg.type_name] if subtype is not None else ())
 
 
 def create_domain(stmt: Node, draft: Draft) -> None:
-    name = _create_type(strings(stmt.domainname), "d", draft)
+    name = _create_type(strings(stmt.domainname), "d", draft, made_of=[stmt.type_name])
     kinds = [enum(item.constraint, "contype") for item in stmt.constraints]
     own = tuple(
         ConstraintFacts(item.constraint.conname, "c", True, "")

@@ -10,7 +10,7 @@ from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.expressions import constraint_of, type_of
 from migrator.analysis.rules.path_lookups import NOTHING, SERVERS, TEMPORARY, Lookups, PathLookups, about_path
 from migrator.analysis.walk.subject import Subject
-from migrator.facts.facts import ConstraintFacts, FunctionFacts
+from migrator.facts.facts import ConstraintFacts, DomainFacts, FunctionFacts, altered
 from migrator.frozen import frozen
 from migrator.parsing.build import build, script
 from migrator.parsing.nodes import Node, commands, copy_of, enum, name_of, strings
@@ -118,7 +118,8 @@ def _is_temporary(relation: Node, world: World) -> bool:
 def _of_command(command: Node, number: int, table: str, world: World) -> Iterator[Place]:
     subtype = enum(command, "subtype")
     if subtype in ("AT_AddColumn", "AT_AddConstraint", "AT_AlterColumnType"):
-        yield from _of_element(getattr(command, "def"), number, world, added=subtype == "AT_AddConstraint")
+        added = subtype == "AT_AddConstraint"
+        yield from _of_element(getattr(command, "def"), number, world, added=added, name=command.name)
     elif subtype == "AT_SetExpression":
         column = world.column(table, command.name)
         if column is None or column.generated != "v":
@@ -128,19 +129,34 @@ def _of_command(command: Node, number: int, table: str, world: World) -> Iterato
         yield from _known((known,) if known is not None else (), "the CHECK", number)
 
 
-def _of_element(item: Node, number: int, world: World, *, added: bool = False) -> Iterator[Place]:
-    """A column or a constraint. NOT VALID means nothing for a new table."""
+def _of_element(item: Node, number: int, world: World, *, added: bool = False, name: str = "") -> Iterator[Place]:
+    """A column or a constraint. NOT VALID means nothing for a new table.
+
+    :param name: of a column that has none there, since ALTER COLUMN TYPE names it.
+    """
     if name_of(item) == "constraint":
         yield from _of_constraint(item.constraint, "the CHECK", number, added=added)
     elif name_of(item) == "column_def":
         column = item.column_def
+        name = column.colname or name
         unenforced = any(enum(one.constraint, "contype") == "CONSTR_ATTR_NOT_ENFORCED" for one in column.constraints)
         for one in column.constraints if not unenforced else ():
-            yield from _of_constraint(one.constraint, f"the CHECK of {column.colname}", number, column.colname)
-        parts = strings(column.type_name.names)
-        domain = world.domain(parts) if parts else None
+            yield from _of_constraint(one.constraint, f"the CHECK of {name}", number, name)
+        for domain, facts in _domains(strings(column.type_name.names), world):
+            yield from _known(facts.constraints, f"the domain {domain} of {name}", number, valid=True)
+
+
+def _domains(parts: tuple[str, ...], world: World) -> Iterator[tuple[str, DomainFacts]]:
+    """What a type is, and has inside, by name; not those that this migration makes, since it is told there."""
+    stack, seen = [parts], set()
+    while stack:
+        parts = stack.pop()
+        known, domain = world.type(parts), world.domain(parts)
         if domain is not None and not world.is_new_type(parts):
-            yield from _known(domain.constraints, f"the domain {parts[-1]} of {column.colname}", number, valid=True)
+            yield parts[-1], domain
+        seen.add(parts)
+        inside = (tuple(one.partition(".")[::2]) for one in (known.parts if known is not None else ()))
+        stack += [one for one in inside if one not in seen]
 
 
 def _of_constraint(
