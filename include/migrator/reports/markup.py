@@ -10,8 +10,8 @@ from migrator.parsing.unseen import visible
 NO_BREAK = "\u00a0"
 
 _SPECIAL = re.compile(r"[\\`*_~\[|]")
-_HEAD = re.compile(r"^([-+=#>]|[0-9]{1,9}(?=[.)]))")
-"""What begins a heading, a quotation or an item of a list."""
+_HEAD = re.compile(r"^([0-9]{1,9}(?=[.)])|(?=[-+=#>]))")
+"""Up to what makes it a heading, a quotation or an item of a list: a digit cannot be escaped, the stop after it can."""
 
 
 class Markup(str):
@@ -37,7 +37,7 @@ def bullets(lines: Iterable[str]) -> str:
 def text(value: str) -> str:
     """One line without anything that markdown or HTML would take for its own. Markup stays as it is."""
     shown = _inline(value)
-    return shown if isinstance(value, Markup) else Markup(_HEAD.sub(r"\\\1", shown))
+    return shown if isinstance(value, Markup) else Markup(_HEAD.sub(r"\1\\", shown))
 
 
 def _inline(value: str) -> Markup:

@@ -19,7 +19,7 @@ from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
 from migrator.parsing.statements import parse
 from migrator.plan import Severity
-from migrator.reports import text
+from migrator.reports import markup, text
 from migrator.reports.building import analysis_of
 from migrator.reports.document import Analysis
 from migrator.reports.forms import BY_NAME, ONE_JSON, Form
@@ -202,6 +202,22 @@ def test_markdown_keeps_names_from_being_markup() -> None:
     assert len(table) == 1
     assert len(re.findall(r"(?<!\\)\|", table[0])) == 5
     assert "```sql\nALTER TABLE" in whole(BY_NAME["markdown"], analysis(MIXED))
+
+
+@pytest.mark.parametrize(
+    "given, shown",
+    [
+        ("1. Add a column", r"1\. Add a column"),
+        ("12) x", r"12\) x"),
+        ("- x", r"\- x"),
+        ("> x", r"\> x"),
+        ("1 x", "1 x"),
+        (".5", ".5"),
+        ("1234567890. x", "1234567890. x"),
+    ],
+)
+def test_a_line_of_text_begins_no_block(given: str, shown: str) -> None:
+    assert markup.text(given) == shown
 
 
 def test_severities_come_out_in_every_form(everything: list[Analysis]) -> None:
