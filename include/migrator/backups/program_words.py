@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from migrator.wording import count
+
 _PROGRAM = r"pg_(?:dump|restore|dumpall): (?:\[[a-z ]+\] )?(?:(?:error|warning|detail|hint|fatal): )?"
 _OWN = re.compile(_PROGRAM)
 _NAME = r'(?:"[^"]+"|[\w.]+)'
@@ -58,7 +60,7 @@ def told_of(output: str, *, most: int) -> str:
     left = len(lines) - len(shown)
     if not lines:
         return "no output"
-    more = [f"({left} more lines of its output may hold rows)"] if left else []
+    more = [f"({count(left, 'more line')} of its output may hold rows)"] if left else []
     return "\n".join([*shown[-most:], *more])
 
 

@@ -16,7 +16,7 @@ CANARY = "canary-4711@example.org"
             'pg_restore: error: COPY failed for table "users": ERROR:  invalid input syntax for type integer:'
             f' "{CANARY}"\n'
             f'CONTEXT:  COPY users, line 1, column id: "{CANARY}"',
-            'pg_restore: error: COPY failed for table "users"\n(1 more lines of its output may hold rows)',
+            'pg_restore: error: COPY failed for table "users"\n(1 more line of its output may hold rows)',
         ),
         (
             "pg_restore: while PROCESSING TOC:\n"
@@ -32,7 +32,7 @@ CANARY = "canary-4711@example.org"
         (
             "pg_dump: error: query failed: ERROR:  permission denied for table users\n"
             "pg_dump: detail: Query was: LOCK TABLE public.users IN ACCESS SHARE MODE",
-            "pg_dump: error: query failed: permission denied for table\n(1 more lines of its output may hold rows)",
+            "pg_dump: error: query failed: permission denied for table\n(1 more line of its output may hold rows)",
         ),
         (
             'pg_dump: error: connection to server at "127.0.0.1", port 1 failed: Connection refused',
@@ -51,7 +51,7 @@ CANARY = "canary-4711@example.org"
             "(2 more lines of its output may hold rows)",
         ),
         ("", "no output"),
-        (CANARY, "(1 more lines of its output may hold rows)"),
+        (CANARY, "(1 more line of its output may hold rows)"),
     ],
 )
 def test_only_what_fits_a_template_is_told(output: str, told: str) -> None:
