@@ -212,7 +212,7 @@ def test_what_the_role_may_not_read_is_told_before_anything_is_dumped(
         "CREATE SCHEMA hidden; CREATE TABLE hidden.secret (id bigint GENERATED ALWAYS AS IDENTITY);"
         "CREATE TABLE theirs (id bigint); ALTER TABLE theirs ENABLE ROW LEVEL SECURITY;"
         "GRANT SELECT ON theirs TO migrator; GRANT CREATE ON SCHEMA public TO migrator;"
-        "SELECT lo_from_bytea(4711, 'x')",
+        "SELECT lo_from_bytea(4711, 'x'); CREATE TABLE \"a.b\" (id bigint)",
         "CREATE TABLE tenant (id bigint); ALTER TABLE tenant ENABLE ROW LEVEL SECURITY;"
         "ALTER TABLE tenant FORCE ROW LEVEL SECURITY; CREATE POLICY own ON tenant USING (id = 1)",
     )
@@ -220,19 +220,19 @@ def test_what_the_role_may_not_read_is_told_before_anything_is_dumped(
         snapshot.run(make_plan(), endpoint=source, target=target, run=RUN)
     text = str(caught.value)
     for part in (
-        "table hidden.secret",
+        "tables hidden.secret",
         "sequence hidden.secret_id_seq",
-        "GRANT USAGE ON SCHEMA hidden",
+        'GRANT USAGE ON SCHEMA hidden, public TO "migrator"; GRANT SELECT ON TABLE hidden.secret, public."a.b" TO',
         "table public.tenant has FORCE ROW LEVEL SECURITY",
         "table public.theirs has policies",
         'ALTER ROLE "migrator" BYPASSRLS',
-        '1 large objects of "postgres", such as 4711',
+        '1 large object of "postgres", such as 4711',
     ):
         assert part in text
     way_out = (
         "GRANT USAGE ON SCHEMA hidden TO migrator; GRANT SELECT ON ALL TABLES IN SCHEMA hidden TO migrator;"
         "GRANT SELECT ON ALL SEQUENCES IN SCHEMA hidden TO migrator; ALTER ROLE migrator BYPASSRLS;"
-        "GRANT SELECT ON LARGE OBJECT 4711 TO migrator"
+        'GRANT SELECT ON LARGE OBJECT 4711 TO migrator; GRANT SELECT ON "a.b" TO migrator'
     )
     with psycopg.connect(contrib.conninfo("shop"), autocommit=True) as conn:
         conn.execute(way_out)

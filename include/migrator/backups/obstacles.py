@@ -14,6 +14,7 @@ from migrator.backups.copy_template import Extension, Locale, Template
 from migrator.database.schema import Schema
 from migrator.errors import Refused
 from migrator.plan import Finding, Severity
+from migrator.wording import count
 
 SNAPSHOT, RESTORE = "no-snapshot", "no-restore"
 """Rules of their findings."""
@@ -40,8 +41,8 @@ class Source:
     role: str
     locale: Locale = field(default_factory=Locale)
     extensions: tuple[Extension, ...] = ()
-    unreadable: tuple[tuple[str, str], ...] = ()
-    """Kind and name of what the role may not read."""
+    unreadable: tuple[tuple[str, str, str], ...] = ()
+    """Kind, name and schema of what the role may not read."""
     policed: tuple[tuple[str, bool], ...] = ()
     """Tables whose policies hold for the role, and whether the role owns them."""
     large_objects: tuple[tuple[str, int, int], ...] = ()
@@ -112,10 +113,10 @@ def script(source: Source, server: Server) -> str:
 
 
 def _unreadable(source: Source) -> Iterator[Obstacle]:
-    for kind in dict.fromkeys(kind for kind, _ in source.unreadable):
-        names = [name for one, name in source.unreadable if one == kind]
+    for kind in dict.fromkeys(kind for kind, _, _ in source.unreadable):
+        names = [name for one, name, _ in source.unreadable if one == kind]
         word = "SEQUENCE" if kind == "sequence" else "TABLE"
-        schemas = ", ".join(dict.fromkeys(name.rpartition(".")[0] or "public" for name in names))
+        schemas = ", ".join(dict.fromkeys(schema for one, _, schema in source.unreadable if one == kind))
         yield Obstacle(
             f'the role "{source.role}" may not read {_listed(kind, names)}, and a snapshot without them is none',
             f'let the owner run: GRANT USAGE ON SCHEMA {schemas} TO "{source.role}";'
@@ -138,7 +139,7 @@ def _policed(source: Source) -> Iterator[Obstacle]:
 def _large_objects(source: Source) -> Iterator[Obstacle]:
     for owner, number, first in source.large_objects:
         yield Obstacle(
-            f'{number:,} large objects of "{owner}", such as {first}, may not be read by "{source.role}"',
+            f'{count(number, "large object")} of "{owner}", such as {first}, may not be read by "{source.role}"',
             f'let a superuser run: GRANT "{owner}" TO "{source.role}", or GRANT SELECT ON LARGE OBJECT for each',
         )
 

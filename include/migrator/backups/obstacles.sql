@@ -102,10 +102,11 @@ inner join pg_catalog.pg_depend as d
 where c.relkind in ('r', 'S') and not pg_catalog.pg_has_role(c.relowner, 'USAGE');
 
 -- name: unreadable
--- What pg_dump must read and the role may not. It locks each table in SHARE mode, which wants SELECT and the schema.
+-- What pg_dump must read and the role may not. It locks each table in ACCESS SHARE mode, which wants SELECT and the schema.
 select
     case c.relkind when 'S' then 'sequence' when 'm' then 'materialized view' else 'table' end as kind,
-    c.oid::regclass::text as name
+    c.oid::regclass::text as name,
+    n.oid::regnamespace::text as schema_name
 from pg_catalog.pg_class as c
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 where
