@@ -104,6 +104,9 @@ AS $$ BEGIN RETURN short('x') <> ''; END $$;
 CREATE FUNCTION c(r index_field) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN short('x') <> ''; END $$;
 CREATE TABLE check_column (LIKE index_field);
+CREATE VIEW plain_view AS SELECT word, shorter(word) AS s FROM a_first;
+CREATE VIEW above_view AS SELECT * FROM plain_view;
+CREATE VIEW fine_view AS SELECT word, pathed(word) AS s FROM a_first;
 CREATE FUNCTION any_glad(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN t === ANY (ARRAY['glad', 'sad']); END $$;
 """
@@ -208,6 +211,12 @@ CASES = {
     "index_field": Case("CREATE INDEX ON {t} (({t}.field))", True),
     "check_column": Case("ALTER TABLE {t} ADD CHECK ({t}.c > 0)", False),
     "view_field": Case("CREATE MATERIALIZED VIEW {t} AS SELECT (x).field FROM index_field AS x", True),
+    "view_above_view": Case("CREATE MATERIALIZED VIEW {t} AS SELECT * FROM above_view", True),
+    "view_above_fine": Case("CREATE MATERIALIZED VIEW {t} AS SELECT * FROM fine_view", False),
+    "view_above_new": Case(
+        "CREATE VIEW {t}_v AS SELECT shorter(word) FROM a_first; CREATE MATERIALIZED VIEW {t} AS SELECT * FROM {t}_v",
+        True,
+    ),
     "view_pathed": Case("CREATE MATERIALIZED VIEW {t} AS SELECT pathed(word) FROM a_first", False),
     "view_loose": Case("CREATE MATERIALIZED VIEW {t} AS SELECT shorter(word) FROM a_first", True),
 }

@@ -163,6 +163,8 @@ class RelationFacts:
     """Views and materialized views that read this relation directly."""
     reads: tuple[str, ...] = ()
     """Of a view: the relations that it reads directly."""
+    calls: tuple[tuple[str, str], ...] = ()
+    """Of a view that is not materialized: schema and name of the functions that it calls."""
     publications: tuple[str, ...] = ()
     """Those that name this table; those for all tables are in `CatalogFacts.publications_for_all`."""
     replica_identity: str = "d"

@@ -671,6 +671,22 @@ WHERE
 GROUP BY d.refobjid, v.oid, s.nspname, v.relname
 ORDER BY d.refobjid, v.oid
 
+-- name: view_calls
+-- Functions that the query of a view calls, itself or by an operator.
+SELECT DISTINCT
+    v.oid::bigint AS oid,
+    s.nspname AS schema,
+    p.proname AS name
+FROM pg_catalog.pg_class AS v
+INNER JOIN pg_catalog.pg_rewrite AS r ON v.oid = r.ev_class AND r.ev_type = '1'
+INNER JOIN pg_catalog.pg_depend AS d ON r.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::regclass
+LEFT JOIN pg_catalog.pg_operator AS o ON d.refclassid = 'pg_catalog.pg_operator'::regclass AND d.refobjid = o.oid
+INNER JOIN pg_catalog.pg_proc AS p
+    ON p.oid = CASE WHEN d.refclassid = 'pg_catalog.pg_proc'::regclass THEN d.refobjid ELSE o.oprcode::oid END
+INNER JOIN pg_catalog.pg_namespace AS s ON p.pronamespace = s.oid
+WHERE v.oid = any(%(oids)s::oid []) AND v.relkind = 'v' AND s.nspname <> 'pg_catalog'
+ORDER BY 1, 2, 3
+
 -- name: statistics
 SELECT
     t.stxrelid::bigint AS oid,

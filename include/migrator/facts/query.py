@@ -40,6 +40,7 @@ OF_RELATIONS = (
     "rules",
     "policies",
     "views",
+    "view_calls",
 )
 
 

@@ -124,6 +124,7 @@ class _Relations:
             force_row_security=row["force_row_security"],
             views=tuple(ViewUse(item["name"], tuple(item["columns"] or ())) for item in self._of(oid, "views")),
             reads=found.known(self._reads.get(oid, ())),
+            calls=tuple((item["schema"], item["name"]) for item in self._of(oid, "view_calls")),
             publications=tuple(item["name"] for item in self._of(oid, "publications")),
             replica_identity=row["replica_identity"],
             owner=row["owner"],

@@ -44,6 +44,7 @@ class Running:
         asked, more = (set(self.mentioned.functions), set(self.mentioned.types)), False
         self.mentioned.functions |= facts.row_functions & self.mentioned.fields
         self.mentioned.functions |= {one.function[1] for group in facts.operators.values() for one in group}
+        self.mentioned.functions |= {name for one in facts.relations.values() for _, name in one.calls}
         self.mentioned.types |= {part.rpartition(".")[2] for one in facts.types.values() for part in one.parts}
         self._along(facts)
         for name in facts.relations if self._changed else ():

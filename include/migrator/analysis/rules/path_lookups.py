@@ -7,7 +7,7 @@ function was made, and one with SET search_path brings its path along, to whatev
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from migrator.analysis.effects import World
@@ -75,8 +75,12 @@ class PathLookups:
     _known: dict[FunctionFacts, Lookups] = field(default_factory=dict)
 
     def of_call(self, call: Node) -> tuple[FunctionFacts, Lookups] | None:
-        """The function that a call means, if that finds anything. Of several that it may mean all must, to be sure."""
-        found = [(one, self.of(one)) for one in _own(call, self.world)]
+        """The function that a call means, if that finds anything."""
+        return self.of_any(_own(call, self.world))
+
+    def of_any(self, functions: Iterable[FunctionFacts]) -> tuple[FunctionFacts, Lookups] | None:
+        """One of them that finds anything. It may be any of them that is meant, so to be sure all must."""
+        found = [(one, self.of(one)) for one in functions]
         telling = [(function, one) for function, one in found if one.names or one.doubts]
         if not telling or all(one.names for _, one in found):
             return telling[0] if telling else None

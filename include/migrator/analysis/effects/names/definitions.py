@@ -10,7 +10,7 @@ from migrator.analysis.effects.names.result_names import of_index
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts
-from migrator.parsing.nodes import Node, content, enum, name_of, relations, strings, type_parts
+from migrator.parsing.nodes import Node, content, enum, find, name_of, relations, strings, type_parts
 
 KINDS = {
     "CONSTR_CHECK": "c",
@@ -159,6 +159,12 @@ def key_index(item: ConstraintFacts, *, partitioned: bool) -> IndexFacts | None:
 def read_relations(query: Node, world: World) -> tuple[str, ...]:
     """Relations that a query mentions."""
     return tuple(dict.fromkeys(world.name(item) for item in relations(query)))
+
+
+def called_functions(query: Node, world: World) -> tuple[tuple[str, str], ...]:
+    """Schema and name of somebody's functions that a query calls, as far as they are known."""
+    calls = (strings(item.funcname) for item in find(query, "FuncCall"))
+    return tuple(dict.fromkeys((one.schema, parts[-1]) for parts in calls for one in world.functions(parts)))
 
 
 def bound_is_default(node: Node) -> bool:

@@ -135,13 +135,14 @@ def select_into(stmt: Node, draft: Draft) -> None:
 def view(stmt: Node, draft: Draft) -> None:
     name = new_name(stmt.view, draft.world)
     reads = definitions.read_relations(stmt.query, draft.world)
+    calls = definitions.called_functions(stmt.query, draft.world)
     known = draft.relation(name)
     if known is None and draft.world.exists(name) is None and stmt.replace:
         return
     if known is None:
-        draft.create(RelationFacts(name, "v", reads=reads))
+        draft.create(RelationFacts(name, "v", reads=reads, calls=calls))
     else:
-        draft.put(altered(known, reads=reads))
+        draft.put(altered(known, reads=reads, calls=calls))
     _read_by(name, reads, draft)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from migrator.analysis.effects import World
-from migrator.analysis.effects.names import routines
+from migrator.analysis.effects.names import definitions, routines
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.expressions import constraint_of, type_of
 from migrator.analysis.rules.path_lookups import NOTHING, SERVERS, TEMPORARY, Lookups, PathLookups, about_path
@@ -77,10 +77,27 @@ def _calls(subject: Subject) -> Iterator[Call]:
     lookups, seen, tree = PathLookups(subject.world), set(), subject.statement.tree
     table = subject.world.name(tree.relation) if subject.statement.name in ("index_stmt", "alter_table_stmt") else ""
     for place in sorted(_places(subject), key=lambda one: one.later):
-        for name, function, found in lookups.called(place.node, table):
-            if function not in seen:
-                seen.add(function)
-                yield Call(place, name, function, found)
+        below = _below(place, lookups) if subject.statement.name == "create_table_as_stmt" else ()
+        for call in (*(Call(place, *one) for one in lookups.called(place.node, table)), *below):
+            if call.function not in seen:
+                seen.add(call.function)
+                yield call
+
+
+def _below(place: Place, lookups: PathLookups) -> Iterator[Call]:
+    """What the views call that a materialized view reads."""
+    world = lookups.world
+    stack, seen = [*definitions.read_relations(place.node, world)], set()
+    while stack:
+        view = world.relation(name := stack.pop())
+        if view is None or view.kind != "v" or name in seen:
+            continue
+        seen.add(name)
+        stack += view.reads
+        for schema, called in view.calls:
+            found = lookups.of_any(world.functions((schema, called)))
+            if found is not None:
+                yield Call(Place(f"the view {name} below {place.what}", place.node, later=place.later), called, *found)
 
 
 def _places(subject: Subject) -> Iterator[Place]:
