@@ -144,9 +144,12 @@ class _Reader:
         return self.body.offset + start + (indent.end() if indent else 0)
 
 
+_NAMING = re.compile(r"\(|::|\bcollate\b|[!@#%^&`?~]|[-+*/<>=|]{3,}", re.IGNORECASE)
+
+
 def _names_something(query: str) -> bool:
-    """Whether an expression may have the name of a function or a type in it, and not of variables alone."""
-    return "(" in query or "::" in query
+    """Whether an expression may name a function, a type, a collation or an uncommon operator, not variables alone."""
+    return _NAMING.search(query) is not None
 
 
 def _assignment(query: str) -> tuple[str, str]:
