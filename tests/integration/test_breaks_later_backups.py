@@ -104,6 +104,18 @@ AS $$ BEGIN RETURN short('x') <> ''; END $$;
 CREATE FUNCTION c(r index_field) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$ BEGIN RETURN short('x') <> ''; END $$;
 CREATE TABLE check_column (LIKE index_field);
+CREATE SEQUENCE numbers;
+CREATE FUNCTION by_sequence(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN nextval('numbers') > 0; END $$;
+CREATE FUNCTION by_bare_operator(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN t === 'Glad'; END $$;
+CREATE FUNCTION by_set_sequence(t text) RETURNS boolean LANGUAGE sql IMMUTABLE
+AS $$ SELECT setval('"numbers"', 5) > 0 $$;
+CREATE COLLATION own_order FROM "C";
+CREATE FUNCTION by_collation(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN t < 'z' COLLATE own_order; END $$;
+CREATE FUNCTION by_own_names(t text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN nextval('public.numbers') > 0 AND t < 'z' COLLATE "C" AND t < 'z' COLLATE public.own_order; END $$;
 CREATE VIEW plain_view AS SELECT word, shorter(word) AS s FROM a_first;
 CREATE VIEW above_view AS SELECT * FROM plain_view;
 CREATE VIEW fine_view AS SELECT word, pathed(word) AS s FROM a_first;
@@ -125,6 +137,7 @@ TABLE = "CREATE TABLE {t} (b text"
 INDEX = f"{TABLE}); CREATE INDEX ON {{t}} "
 LOOSE = ("by_row", "by_column", "by_type", "by_list", "by_table", "by_oid", "any_glad", "by_alias", "by_with")
 LOOSE += ("by_unseen_type", "by_unseen_table", "by_row_type", "by_inner_operator")
+LOOSE += ("by_sequence", "by_collation", "by_set_sequence", "by_bare_operator")
 CASES = {
     "index_loose": Case(f"{INDEX} (apart.deeper(b))", True),
     "index_bound_above": Case(f"{INDEX} (bound_above(b))", True),
@@ -196,6 +209,7 @@ CASES = {
     ),
     **{f"check_{name}": Case(f"{TABLE} CHECK ({name}(b)))", True) for name in LOOSE},
     "check_by_qualified": Case(f"{TABLE} CHECK (by_qualified(b)), CHECK (by_own_oid(b)))", False),
+    "check_own_names": Case(f"{TABLE} CHECK (by_own_names(b)))", False),
     "check_servers_type": Case(f"{TABLE} CHECK (by_servers_type(b)))", False),
     "check_operator": Case(f"{TABLE} CHECK (b !== 'x'))", True),
     "check_operator_before": Case(f"{TABLE} CHECK (!!! b))", True),

@@ -346,6 +346,8 @@ class CatalogFacts:
     """By bare name, all schemas."""
     operators: Mapping[str, tuple[OperatorFacts, ...]] = field(default_factory=dict)
     """Outside pg_catalog, by bare name."""
+    collations: frozenset[str] = frozenset()
+    """Bare names of those that stand outside pg_catalog alone."""
     domains: Mapping[str, DomainFacts] = field(default_factory=dict)
     """By bare and by qualified name."""
     resolved: Mapping[str, str] = field(default_factory=dict)

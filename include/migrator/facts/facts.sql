@@ -44,6 +44,14 @@ INNER JOIN pg_catalog.pg_namespace AS f ON p.pronamespace = f.oid
 WHERE o.oprname = any(%(names)s::text []) AND s.nspname <> 'pg_catalog'
 ORDER BY 1, 2, 3, 4, 5
 
+-- name: collations
+-- Those of these names that pg_catalog does not have.
+SELECT c.collname AS name
+FROM pg_catalog.pg_collation AS c
+WHERE c.collname = any(%(names)s::text [])
+GROUP BY c.collname
+HAVING bool_and(c.collnamespace <> 'pg_catalog'::regnamespace)
+
 -- name: populated_schemas
 -- Where all tables of the database are; none when there are too many of them.
 SELECT s.nspname AS name

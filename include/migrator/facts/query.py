@@ -100,6 +100,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     missing = ask("missing", types=sorted(wanted.types), functions=functions, servers=sorted(wanted.servers))
     named = {kind: sorted(getattr(wanted, kind)) for kind in NAMED}
     absent = ask("absent", **named) if any(named.values()) else []
+    collations = ask("collations", names=named["collations"]) if wanted.collations else []
     return CatalogFacts(
         server_version_num=server["server_version_num"],
         timezone=server["timezone"],
@@ -107,6 +108,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         relations=facts_relations.relations(found, details),
         functions=facts_rows.functions(ask("functions", names=functions, role=role) if functions else []),
         operators=facts_rows.operators(ask("operators", names=sorted(wanted.operators)) if wanted.operators else []),
+        collations=frozenset(row["name"] for row in collations),
         domains=facts_rows.domains(types, ask("domain_constraints", oids=domains) if domains else [], found),
         resolved={name: found.names[oid] for (schema, name), oid in oids.items() if schema is None},
         types=facts_rows.types(types, found),

@@ -270,6 +270,11 @@ class World:
         known = self.facts.operators.get(name, ()) if self.facts is not None else ()
         return (*self.state.get(("operator", name), ()), *known)
 
+    def has_collation(self, name: str) -> bool:
+        """Whether it is somebody's own, outside pg_catalog."""
+        known = self.facts is not None and name in self.facts.collations
+        return known or bool(self.state.get(("collation", name), False))
+
     def proves_not_null(self, table: str, column: str) -> bool | None:
         """Whether a valid constraint makes SET NOT NULL a formality; None when nobody knows."""
         relation = self.partial(table)

@@ -18,7 +18,7 @@ from migrator.analysis.rules.implicit_calls import NAMED, calls
 from migrator.analysis.rules.online.expressions import statement_of, type_of
 from migrator.analysis.rules.servers_names import CONFIGURATIONS, CONFIGURED, OPERATORS
 from migrator.facts.facts import FunctionFacts
-from migrator.facts.names import constant_text
+from migrator.facts.names import SEQUENCE_FUNCTIONS, constant_text, sequences_of
 from migrator.frozen import frozen
 from migrator.parsing.nodes import Node, enum, find, name_of, relations, strings
 from migrator.parsing.routines import body_of, contents_of
@@ -140,6 +140,8 @@ def _names(node: Node, world: World) -> Iterator[Lookups]:
     yield from _types(node, world)
     yield from _operators(node, world)
     yield from _relation_constants(node, world)
+    yield from _sequences(node, world)
+    yield from _collations(node, world)
 
 
 def _declared(text: str, world: World) -> Iterator[Lookups]:
@@ -224,6 +226,22 @@ def _relation_constants(node: Node, world: World) -> Iterator[Lookups]:
         name = constant_text(item.arg) if strings(item.type_name.names)[-1:] == ("regclass",) else None
         if name and "." not in name and not name.startswith("pg_"):
             yield Lookups((f"the table {name}",), (world.schema,))
+
+
+def _sequences(node: Node, world: World) -> Iterator[Lookups]:
+    """nextval('numbers'), whose text is made a regclass when it runs."""
+    for call in find(node, "FuncCall"):
+        if strings(call.funcname)[-1] in SEQUENCE_FUNCTIONS and len(call.args) and name_of(call.args[0]) == "a_const":
+            for schema, name in sequences_of(call):
+                if schema is None:
+                    yield Lookups((f"the sequence {name}",), (world.dotted((name,)).rpartition(".")[0],))
+
+
+def _collations(node: Node, world: World) -> Iterator[Lookups]:
+    for item in find(node, "CollateClause"):
+        parts = strings(item.collname)
+        if len(parts) == 1 and world.has_collation(parts[0]):
+            yield Lookups((f"the collation {parts[0]}",), (world.schema,))
 
 
 def _operators(node: Node, world: World) -> Iterator[Lookups]:
