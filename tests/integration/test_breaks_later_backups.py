@@ -291,6 +291,29 @@ def test_a_function_that_is_changed_below_what_calls_it(each_database: MakeDatab
     assert [one.line for one in findings(parse(again.replace("; ", ";\n"), file="x.sql"), facts)] == [2, 4]
 
 
+BETWEEN = f"""{BASE}
+CREATE FUNCTION inmost(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT public.short(t)';
+CREATE FUNCTION amid(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+AS $$ BEGIN RETURN (SELECT public.inmost(t)); END $$;
+CREATE FUNCTION outmost(t text) RETURNS text LANGUAGE sql IMMUTABLE RETURN public.amid(t);
+CREATE FUNCTION unrelated(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT public.short(t)';
+CREATE TABLE t (b text CHECK (outmost(b) <> ''), CHECK (unrelated(b) <> ''));
+"""
+
+
+def test_a_function_that_is_changed_below_another_one(each_database: MakeDatabase) -> None:
+    source = each_database("below", script=BETWEEN)
+    body = "CREATE OR REPLACE FUNCTION inmost(t text) RETURNS text LANGUAGE sql IMMUTABLE{} AS 'SELECT short(t)'"
+    loose, fine = (parse(body.format(one), file="x.sql") for one in ("", " SET search_path = public"))
+    facts = facts_of(source, loose, fine)
+    (told,) = findings(loose, facts)
+    what = "short() in public.inmost() in public.amid()"
+    assert told.message.startswith(f"public.outmost() finds {what} through search_path, and is called by CHECK t_b_")
+    assert findings(fine, facts) == []
+    reset = parse(f"{body.format(' SET search_path = public')}; ALTER FUNCTION inmost RESET search_path", file="x.sql")
+    assert [one.statement for one in findings(reset, facts)] == [1]
+
+
 def test_the_names_of_the_server_are_known(each_server: Server) -> None:
     with psycopg.connect(each_server.conninfo()) as conn:
         operators = {name for (name,) in conn.execute("SELECT oprname FROM pg_operator")}

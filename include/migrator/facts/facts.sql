@@ -44,6 +44,32 @@ INNER JOIN pg_catalog.pg_namespace AS f ON p.pronamespace = f.oid
 WHERE o.oprname = any(%(names)s::text []) AND s.nspname <> 'pg_catalog'
 ORDER BY 1, 2, 3, 4, 5
 
+-- name: callers
+-- Functions whose bodies have one of these names as a word, and those whose bodies have theirs.
+WITH RECURSIVE bodies AS MATERIALIZED (
+    SELECT
+        p.proname::text AS name,
+        p.prosrc || ' ' || coalesce((
+            SELECT string_agg(c.proname, ' ')
+            FROM pg_catalog.pg_depend AS d
+            INNER JOIN pg_catalog.pg_proc AS c ON d.refobjid = c.oid AND d.refclassid = 'pg_catalog.pg_proc'::regclass
+            WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid
+        ), '') AS text
+    FROM pg_catalog.pg_proc AS p
+    INNER JOIN pg_catalog.pg_language AS l ON p.prolang = l.oid
+    WHERE p.oid >= 16384 AND l.lanname IN ('sql', 'plpgsql')
+),
+found AS (
+    SELECT n COLLATE "C" AS name FROM unnest(%(names)s::text []) AS n
+    UNION
+    SELECT b.name
+    FROM found AS f
+    INNER JOIN bodies AS b
+        ON strpos(b.text, f.name) > 0 AND b.text ~ ('\m' || regexp_replace(f.name, '\W', '.', 'g') || '\M')
+)
+SELECT f.name FROM found AS f
+LIMIT %(most)s
+
 -- name: collations
 -- Those of these names that pg_catalog does not have.
 SELECT c.collname AS name

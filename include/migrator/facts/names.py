@@ -38,6 +38,8 @@ class Mentioned:
         self.relations: set[Name] = set()
         self.types: set[str] = set()
         self.functions: set[str] = set()
+        self.remade: set[str] = set()
+        """Functions that get another body or other settings."""
         self.operators: set[str] = set()
         self.fields: set[str] = set()
         """Of rows: t.f may be f(t)."""
@@ -241,9 +243,11 @@ class Mentioned:
 
     def _alter_function(self, stmt: Node) -> None:
         self.functions.update(strings(stmt.func.objname)[-1:])
+        self.remade.update(strings(stmt.func.objname)[-1:])
 
     def _create_function(self, stmt: Node) -> None:
         self.functions.update(self._made(strings(stmt.funcname)))
+        self.remade.update(strings(stmt.funcname)[-1:] if stmt.replace else ())
 
     def _made(self, parts: tuple[str, ...]) -> tuple[str, ...]:
         """The bare name of what a statement makes; the schema that it is made in may be named nowhere else."""

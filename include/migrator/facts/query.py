@@ -31,6 +31,7 @@ NAMED = ("named_roles", "collations", "servers", "constraints", "large_objects",
 """What `Mentioned` has of names that are only looked up."""
 MOST_RELATIONS = 20_000
 """Of a database with more of them nobody asks for all."""
+MOST_CALLERS = 1_000
 OF_RELATIONS = (
     "columns",
     "constraints",
@@ -96,6 +97,9 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     domains = [row["oid"] for row in types if row["kind"] == "d"]
     schemas = sorted(wanted.schemas | wanted.whole_schemas | {str(server["schema"])})
     extensions = sorted(wanted.extensions)
+    if wanted.remade:
+        callers = ask("callers", names=sorted(wanted.remade), most=MOST_CALLERS)
+        wanted.functions |= {row["name"] for row in callers}
     functions = sorted(wanted.functions)
     missing = ask("missing", types=sorted(wanted.types), functions=functions, servers=sorted(wanted.servers))
     named = {kind: sorted(getattr(wanted, kind)) for kind in NAMED}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from migrator.analysis.effects import World
 from migrator.analysis.rules.servers_names import OPERATORS
+from migrator.facts.facts import FunctionFacts
 from migrator.frozen import frozen
 from migrator.parsing.build import build
 from migrator.parsing.nodes import Node, enum, find, name_of, relations, strings
@@ -38,6 +41,26 @@ def calls(node: Node, world: World, table: str = "") -> Iterator[Call]:
         row, parts = strings(item.arg.column_ref.fields), strings(item.indirection)
         if len(row) == len(parts) == 1 and row[0] in rows:
             yield from _of_row(parts[0], rows[row[0]], world)
+
+
+def callers(name: str, world: World) -> Iterator[tuple[str, FunctionFacts]]:
+    """Functions by name that something calls which a restore computes anew, and that may call this one, whatever is
+    between them."""
+    known = world.facts.functions if world.facts is not None else {}
+    above, size = {name}, 0
+    while size != len(above):
+        size = len(above)
+        above |= {bare for bare, group in known.items() if any(not above.isdisjoint(_words(one.body)) for one in group)}
+    for bare in sorted(above - {name}):
+        for one in known[bare]:
+            if one.restored:
+                every = world.functions((one.schema, bare))
+                yield bare, next((now for now in every if now.arguments == one.arguments), one)
+
+
+@lru_cache(maxsize=4096)
+def _words(body: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", body))
 
 
 def _of_operator(item: Node, world: World) -> Iterator[Call]:

@@ -136,6 +136,28 @@ def test_a_constraint_is_told_again_when_it_is_validated() -> None:
     assert [one.severity for one in findings(LOOSE + sql)] == [INFO, WARNING]
 
 
+USED = f"{SHORT} {function('SELECT short(t)', 'LANGUAGE sql SET search_path = public')} {{}};"
+
+
+@pytest.mark.parametrize(
+    "use, users",
+    [
+        ("CREATE TABLE t (b text CHECK (f(b) <> ''))", "the CHECK of b in line 1"),
+        (
+            "CREATE TABLE t (b text, CHECK (public.f(b) <> '')); CREATE INDEX ON t (f(b))",
+            "the CHECK in line 1, the index",
+        ),
+        ("CREATE TABLE t (b text CHECK (f(b, 1) <> ''))", None),
+        ("ALTER TABLE t ADD CHECK (f(b) <> '') NOT VALID", None),
+        ("CREATE VIEW v AS SELECT f(b) FROM t", None),
+    ],
+)
+def test_what_the_same_file_has_made_with_it(use: str, users: str | None) -> None:
+    for change in ("ALTER FUNCTION f RESET search_path", function("SELECT short(t)", "LANGUAGE sql")):
+        found = findings(USED.format(use) + change)
+        assert [f"and is called by {users}" in one.message for one in found] == ([True] if users else [])
+
+
 def test_the_alternative_gives_each_function_its_path_first() -> None:
     (found,) = findings(f"{LOOSE} {INDEX}")
     assert found.alternative_sql == (

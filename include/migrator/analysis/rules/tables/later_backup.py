@@ -6,29 +6,21 @@ from collections.abc import Iterable, Iterator
 
 from migrator.analysis.effects import World
 from migrator.analysis.effects.names import definitions, routines
+from migrator.analysis.effects.replay.replay import world_after
+from migrator.analysis.effects.types.volatility import candidates
+from migrator.analysis.rules.implicit_calls import callers, calls
 from migrator.analysis.rules.model import DOCS, Hit, Rule
-from migrator.analysis.rules.online.expressions import constraint_of, type_of
-from migrator.analysis.rules.path_lookups import NOTHING, SERVERS, TEMPORARY, Lookups, PathLookups, about_path
+from migrator.analysis.rules.online.expressions import type_of
+from migrator.analysis.rules.path_lookups import SERVERS, TEMPORARY, Lookups, PathLookups, about_path
+from migrator.analysis.rules.restored_places import LATER, Place, places
 from migrator.analysis.walk.subject import Subject
-from migrator.facts.facts import ConstraintFacts, DomainFacts, FunctionFacts, altered
+from migrator.facts.facts import FunctionFacts, altered
 from migrator.frozen import frozen
 from migrator.parsing.build import build, script
-from migrator.parsing.nodes import Node, commands, copy_of, enum, name_of, strings
+from migrator.parsing.nodes import Node, copy_of, strings
 from migrator.plan import Severity
 
-LATER = "once it is validated, "
 SHOWN = 3
-
-
-@frozen
-class Place:
-    """An expression that a restore computes anew."""
-
-    what: str
-    node: Node
-    part: int | None = None
-    later: str = ""
-    """When it does so, where that is not at once."""
 
 
 @frozen
@@ -76,7 +68,7 @@ def _calls(subject: Subject) -> Iterator[Call]:
     """Each function once, where a restore calls it at once before where it does so later."""
     lookups, seen, tree = PathLookups(subject.world), set(), subject.statement.tree
     table = subject.world.name(tree.relation) if subject.statement.name in ("index_stmt", "alter_table_stmt") else ""
-    for place in sorted(_places(subject), key=lambda one: one.later):
+    for place in sorted(places(subject), key=lambda one: one.later):
         below = _below(place, lookups) if subject.statement.name == "create_table_as_stmt" else ()
         for call in (*(Call(place, *one) for one in lookups.called(place.node, table)), *below):
             if call.function not in seen:
@@ -100,115 +92,17 @@ def _below(place: Place, lookups: PathLookups) -> Iterator[Call]:
                 yield Call(Place(f"the view {name} below {place.what}", place.node, later=place.later), called, *found)
 
 
-def _places(subject: Subject) -> Iterator[Place]:
-    tree, name, world = subject.statement.tree, subject.statement.name, subject.world
-    if name in ("index_stmt", "create_stmt", "alter_table_stmt") and _is_temporary(tree.relation, world):
-        return
-    if name == "index_stmt":
-        yield Place("the index", subject.statement.node)
-    elif name == "create_table_as_stmt" and enum(tree, "objtype") == "OBJECT_MATVIEW":
-        yield Place("the materialized view", tree.query, later="once it is refreshed, " if tree.into.skip_data else "")
-    elif name == "create_stmt":
-        for number, item in enumerate(tree.table_elts):
-            yield from _of_element(item, number, world)
-        if tree.HasField("partspec"):
-            yield Place("the partition key", tree.partspec)
-    elif name == "alter_table_stmt":
-        for number, command in enumerate(commands(tree)):
-            yield from _of_command(command, number, world.name(tree.relation), world)
-    elif name == "create_domain_stmt":
-        for item in tree.constraints:
-            yield from _of_constraint(item.constraint, "the CHECK of the domain")
-    elif name == "alter_domain_stmt" and tree.subtype == "C":
-        yield from _of_constraint(getattr(tree, "def").constraint, "the CHECK of the domain")
-    elif name == "alter_domain_stmt" and tree.subtype == "V":
-        domain = world.domain(strings(tree.type_name))
-        known = (one for one in domain.constraints if one.name == tree.name) if domain is not None else ()
-        yield from _known(known, "the CHECK of the domain")
-
-
-def _is_temporary(relation: Node, world: World) -> bool:
-    """No backup has it."""
-    return relation.relpersistence == "t" or world.name(relation).startswith(f"{TEMPORARY}.")
-
-
-def _of_command(command: Node, number: int, table: str, world: World) -> Iterator[Place]:
-    subtype = enum(command, "subtype")
-    if subtype in ("AT_AddColumn", "AT_AddConstraint", "AT_AlterColumnType"):
-        added = subtype == "AT_AddConstraint"
-        yield from _of_element(getattr(command, "def"), number, world, added=added, name=command.name)
-    elif subtype == "AT_SetExpression":
-        column = world.column(table, command.name)
-        if column is None or column.generated != "v":
-            yield Place(f"the generated column {command.name}", getattr(command, "def"), number)
-    elif subtype == "AT_ValidateConstraint":
-        known = world.constraint(table, command.name)
-        yield from _known((known,) if known is not None else (), "the CHECK", number)
-
-
-def _of_element(item: Node, number: int, world: World, *, added: bool = False, name: str = "") -> Iterator[Place]:
-    """A column or a constraint. NOT VALID means nothing for a new table.
-
-    :param name: of a column that has none there, since ALTER COLUMN TYPE names it.
-    """
-    if name_of(item) == "constraint":
-        yield from _of_constraint(item.constraint, "the CHECK", number, added=added)
-    elif name_of(item) == "column_def":
-        column = item.column_def
-        name = column.colname or name
-        unenforced = any(enum(one.constraint, "contype") == "CONSTR_ATTR_NOT_ENFORCED" for one in column.constraints)
-        for one in column.constraints if not unenforced else ():
-            yield from _of_constraint(one.constraint, f"the CHECK of {name}", number, name)
-        for domain, facts in _domains(strings(column.type_name.names), world):
-            yield from _known(facts.constraints, f"the domain {domain} of {name}", number, valid=True)
-
-
-def _domains(parts: tuple[str, ...], world: World) -> Iterator[tuple[str, DomainFacts]]:
-    """What a type is, and has inside, by name; not those that this migration makes, since it is told there."""
-    stack, seen = [parts], set()
-    while stack:
-        parts = stack.pop()
-        known, domain = world.type(parts), world.domain(parts)
-        if domain is not None and not world.is_new_type(parts):
-            yield parts[-1], domain
-        seen.add(parts)
-        inside = (tuple(one.partition(".")[::2]) for one in (known.parts if known is not None else ()))
-        stack += [one for one in inside if one not in seen]
-
-
-def _of_constraint(
-    constraint: Node, what: str, number: int | None = None, column: str = "", *, added: bool = True
-) -> Iterator[Place]:
-    kind = enum(constraint, "contype")
-    if kind == "CONSTR_CHECK" and constraint.is_enforced:
-        later = LATER if added and constraint.skip_validation else ""
-        yield Place(what, constraint.raw_expr, number, later)
-    elif kind == "CONSTR_GENERATED" and constraint.generated_kind != "v":
-        yield Place(f"the generated column {column}", constraint.raw_expr, number)
-    elif kind == "CONSTR_EXCLUSION":
-        yield Place("the index of the constraint", constraint, number)
-
-
-def _known(
-    constraints: Iterable[ConstraintFacts], what: str, number: int | None = None, *, valid: bool = False
-) -> Iterator[Place]:
-    for item in constraints:
-        node = constraint_of(item.definition, item.name) if item.kind == "c" and item.enforced else None
-        if node is not None and (item.validated or not valid):
-            yield Place(what, node, number)
-
-
 def _replaced(subject: Subject) -> Iterator[Hit]:
     """CREATE OR REPLACE of what is used by something."""
     tree, world = subject.statement.tree, subject.world
     old = routines.same(tree, world) if tree.replace else None
-    if old is None or not old.restored:
+    if old is None:
         return
     made = routines.made(tree, world)
     found = PathLookups(world).of(made)
     better = copy_of(subject.statement.node)
     _with_path_only(better.create_function_stmt.options, _set_path(found, world))
-    yield from _changed(f"{made.schema}.{strings(tree.funcname)[-1]}()", old.restored, found, script((better,)))
+    yield from _used(subject, strings(tree.funcname)[-1], old, found, script((better,)))
 
 
 def _altered(subject: Subject) -> Iterator[Hit]:
@@ -218,11 +112,39 @@ def _altered(subject: Subject) -> Iterator[Hit]:
         return
     for function in routines.named(tree.func, world):
         made = routines.changed(function, tree.actions)
-        found = PathLookups(world).of(made) if function.restored else NOTHING
+        found = PathLookups(world).of(made)
         better = copy_of(subject.statement.node)
         _with_path_only(better.alter_function_stmt.actions, _set_path(found, world))
-        name = f"{function.schema}.{strings(tree.func.objname)[-1]}()"
-        yield from _changed(name, function.restored, found, script((better,)))
+        yield from _used(subject, strings(tree.func.objname)[-1], function, found, script((better,)))
+
+
+def _used(subject: Subject, name: str, old: FunctionFacts, found: Lookups, instead: str) -> Iterator[Hit]:
+    """:param found: what the function finds from now on."""
+    if not found.names and not found.doubts:
+        return
+    users = (*old.restored, *_used_before(subject, name, old))
+    if users:
+        yield from _changed(f"{old.schema}.{name}()", users, found, instead)
+    world = subject.world
+    before, after = PathLookups(world), PathLookups(world_after(subject.statement.node, world))
+    for above, caller in callers(name, world):
+        known, told = before.of(caller), after.of(caller)
+        names = tuple(one for one in told.names if one not in known.names)
+        doubts = tuple(one for one in told.doubts if one not in known.doubts)
+        more = Lookups(names, told.schemas, doubts)
+        yield from _changed(f"{caller.schema}.{above}()", caller.restored, more, instead)
+
+
+def _used_before(subject: Subject, name: str, function: FunctionFacts) -> Iterator[str]:
+    """What earlier statements of the file have made with calls of it."""
+    wanted = function.schema, function.arguments
+    for earlier in subject.earlier:
+        for place in places(earlier) if name in earlier.statement.sql else ():
+            nodes = [one.node for one in calls(place.node, earlier.world)]
+            every = [node for node in nodes if strings(node.funcname)[-1] == name]
+            meant = [one for node in every for one in candidates(node, strings(node.funcname), earlier.world)]
+            if not place.later and any((one.schema, one.arguments) == wanted for one in meant):
+                yield f"{place.what} in line {earlier.statement.line}"
 
 
 def _with_path_only(options: Node, path: tuple[Node, ...]) -> None:
