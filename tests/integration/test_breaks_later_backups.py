@@ -301,6 +301,15 @@ CREATE TABLE t (b text CHECK (outmost(b) <> ''), CHECK (unrelated(b) <> ''));
 """
 
 
+def test_a_function_that_is_changed_behind_an_operator(each_database: MakeDatabase) -> None:
+    made = f"{BASE} ALTER FUNCTION unlike SET search_path = public; CREATE TABLE t (b text CHECK (b !== 'x'));"
+    reset = parse("ALTER FUNCTION unlike RESET search_path", file="reset.sql")
+    facts = facts_of(each_database("behind", script=made), reset)
+    assert [one.message.rpartition("called by ")[2][:28] for one in findings(reset, facts)] == [
+        "CHECK t_b_check of public.t:"
+    ]
+
+
 def test_a_function_that_is_changed_below_another_one(each_database: MakeDatabase) -> None:
     source = each_database("below", script=BETWEEN)
     body = "CREATE OR REPLACE FUNCTION inmost(t text) RETURNS text LANGUAGE sql IMMUTABLE{} AS 'SELECT short(t)'"

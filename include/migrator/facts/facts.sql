@@ -836,24 +836,45 @@ SELECT
             )
     END AS kept,
     ARRAY(
+        WITH reached AS (
+            SELECT
+                'pg_catalog.pg_proc'::regclass::oid AS classid,
+                p.oid
+            UNION ALL
+            SELECT
+                'pg_catalog.pg_operator'::regclass::oid,
+                o.oid
+            FROM pg_catalog.pg_operator AS o
+            WHERE o.oprcode = p.oid
+            UNION ALL
+            SELECT
+                'pg_catalog.pg_opclass'::regclass::oid,
+                k.oid
+            FROM pg_catalog.pg_amproc AS m
+            INNER JOIN pg_catalog.pg_opclass AS k ON m.amprocfamily = k.opcfamily
+            WHERE m.amproc = p.oid
+        )
+
         SELECT u.what FROM (
             SELECT 'index ' || i.relnamespace::regnamespace || '.' || i.relname AS what
-            FROM pg_catalog.pg_depend AS d
+            FROM reached AS x
+            INNER JOIN pg_catalog.pg_depend AS d ON x.classid = d.refclassid AND x.oid = d.refobjid
             INNER JOIN pg_catalog.pg_class AS i ON d.objid = i.oid
             WHERE
-                d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_proc'::regclass
-                AND d.refobjid = p.oid AND i.relkind IN ('i', 'I') AND NOT i.relispartition
+                d.classid = 'pg_catalog.pg_class'::regclass
+                AND i.relkind IN ('i', 'I') AND NOT i.relispartition
             UNION
             -- Up to 14 what a generated column calls is the column's, and not its expression's.
             SELECT
                 CASE WHEN a.attname IS NULL THEN 'partition key of ' ELSE 'generated column ' || a.attname || ' of ' END
                 || c.relnamespace::regnamespace || '.' || c.relname
-            FROM pg_catalog.pg_depend AS d
+            FROM reached AS x
+            INNER JOIN pg_catalog.pg_depend AS d ON x.classid = d.refclassid AND x.oid = d.refobjid
             INNER JOIN pg_catalog.pg_class AS c ON d.objid = c.oid
             LEFT JOIN pg_catalog.pg_attribute AS a ON d.objid = a.attrelid AND d.objsubid = a.attnum AND d.objsubid > 0
             WHERE
-                d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_proc'::regclass
-                AND d.refobjid = p.oid AND c.relkind IN ('r', 'p') AND (a.attgenerated = 's' OR a.attname IS NULL)
+                d.classid = 'pg_catalog.pg_class'::regclass
+                AND c.relkind IN ('r', 'p') AND (a.attgenerated = 's' OR a.attname IS NULL)
                 AND NOT c.relispartition
             UNION
             SELECT
@@ -861,30 +882,33 @@ SELECT
                     c.relnamespace::regnamespace || '.' || c.relname,
                     'domain ' || m.typnamespace::regnamespace || '.' || m.typname
                 )
-            FROM pg_catalog.pg_depend AS d
+            FROM reached AS x
+            INNER JOIN pg_catalog.pg_depend AS d ON x.classid = d.refclassid AND x.oid = d.refobjid
             INNER JOIN pg_catalog.pg_constraint AS k ON d.objid = k.oid
             LEFT JOIN pg_catalog.pg_class AS c ON k.conrelid = c.oid
             LEFT JOIN pg_catalog.pg_type AS m ON k.contypid = m.oid
             WHERE
-                d.classid = 'pg_catalog.pg_constraint'::regclass AND d.refclassid = 'pg_catalog.pg_proc'::regclass
-                AND d.refobjid = p.oid AND k.contype = 'c' AND k.convalidated AND k.coninhcount = 0
+                d.classid = 'pg_catalog.pg_constraint'::regclass
+                AND k.contype = 'c' AND k.convalidated AND k.coninhcount = 0
             UNION
             SELECT 'generated column ' || a.attname || ' of ' || c.relnamespace::regnamespace || '.' || c.relname
-            FROM pg_catalog.pg_depend AS d
+            FROM reached AS x
+            INNER JOIN pg_catalog.pg_depend AS d ON x.classid = d.refclassid AND x.oid = d.refobjid
             INNER JOIN pg_catalog.pg_attrdef AS g ON d.objid = g.oid
             INNER JOIN pg_catalog.pg_attribute AS a ON g.adrelid = a.attrelid AND g.adnum = a.attnum
             INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid
             WHERE
-                d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.refclassid = 'pg_catalog.pg_proc'::regclass
-                AND d.refobjid = p.oid AND a.attgenerated = 's' AND NOT c.relispartition
+                d.classid = 'pg_catalog.pg_attrdef'::regclass
+                AND a.attgenerated = 's' AND NOT c.relispartition
             UNION
             SELECT 'materialized view ' || c.relnamespace::regnamespace || '.' || c.relname
-            FROM pg_catalog.pg_depend AS d
+            FROM reached AS x
+            INNER JOIN pg_catalog.pg_depend AS d ON x.classid = d.refclassid AND x.oid = d.refobjid
             INNER JOIN pg_catalog.pg_rewrite AS r ON d.objid = r.oid
             INNER JOIN pg_catalog.pg_class AS c ON r.ev_class = c.oid
             WHERE
-                d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.refclassid = 'pg_catalog.pg_proc'::regclass
-                AND d.refobjid = p.oid AND c.relkind = 'm' AND c.relispopulated
+                d.classid = 'pg_catalog.pg_rewrite'::regclass
+                AND c.relkind = 'm' AND c.relispopulated
         ) AS u
         WHERE s.nspname <> 'pg_catalog'
         ORDER BY u.what
