@@ -52,6 +52,7 @@ class Lookups:
 
 NOTHING = Lookups()
 SEVERAL = "there are several functions of that name"
+BESIDE = "pg_catalog has a function of that name, too"
 
 
 def about_path(element: Node) -> bool:
@@ -76,7 +77,9 @@ class PathLookups:
 
     def of_call(self, call: Node) -> tuple[FunctionFacts, Lookups] | None:
         """The function that a call means, if that finds anything."""
-        return self.of_any(_own(call, self.world))
+        functions, sure = _own(call, self.world)
+        found = self.of_any(functions)
+        return found if found is None or sure else (found[0], found[1].doubted(BESIDE))
 
     def of_any(self, functions: Iterable[FunctionFacts]) -> tuple[FunctionFacts, Lookups] | None:
         """One of them that finds anything. It may be any of them that is meant, so to be sure all must."""
@@ -155,12 +158,14 @@ def _declared(text: str, world: World) -> Iterator[Lookups]:
     yield from _types(column, world) if column is not None else ()
 
 
-def _own(call: Node, world: World) -> tuple[FunctionFacts, ...]:
-    """Somebody's functions that a call may mean; none when it may mean one of pg_catalog."""
+def _own(call: Node, world: World) -> tuple[tuple[FunctionFacts, ...], bool]:
+    """Somebody's functions that a call may mean, and whether it means none of pg_catalog. What takes the same as one
+    of pg_catalog is hidden by that."""
     parts = strings(call.funcname)
     every = candidates(call, parts, world)
-    doubtful = len(parts) == 1 and not _is_asked(world) and is_servers(parts[0])
-    return () if doubtful or any(one.schema == SERVERS for one in every) else every
+    servers = [one.arguments for one in every if one.schema == SERVERS]
+    mine = tuple(one for one in every if one.schema != SERVERS and (len(parts) > 1 or one.arguments not in servers))
+    return mine, not servers and (len(parts) > 1 or _is_asked(world) or not is_servers(parts[0]))
 
 
 def _is_asked(world: World) -> bool:
@@ -187,9 +192,10 @@ def _functions(node: Node, world: World) -> Iterator[Lookups]:
             yield from _configuration(call.args[0], world)
         if len(parts) > 1:
             continue
-        mine = _own(call, world)
+        mine, sure = _own(call, world)
         if mine:
-            yield Lookups((f"{name}()",), (mine[0].schema,))
+            found = Lookups((f"{name}()",), (mine[0].schema,))
+            yield found if sure else found.doubted(f"{name}() may be {mine[0].schema}.{name}()")
         elif not _is_asked(world) and not is_servers(name):
             yield Lookups(doubts=(f"{name}() is not known without a connection",))
 

@@ -199,11 +199,19 @@ def test_functions_of_migrations_that_come_first(after: str, found: bool) -> Non
 def test_what_may_mean_the_servers_or_another_function_is_no_warning() -> None:
     loose, fine = "CREATE FUNCTION f(text) RETURNS text AS $$ SELECT g($1) $$", "CREATE FUNCTION f(int) RETURNS text"
     both = (made(loose, "text"), made(f"{fine} AS $$ SELECT '' $$", "integer"))
-    lower = (made(loose.replace("f(", "lower("), "text"), FunctionFacts("i", 1, 1))
-    facts = CatalogFacts(180000, functions={"f": both, "lower": lower, "g": (made(fine, "text"),)}, complete=True)
+    lower = (made(loose.replace("f(", "lower("), "text"), FunctionFacts("i", 1, 1, arguments=("text",)))
+    age = (made(loose.replace("f(", "age("), "text"), FunctionFacts("i", 1, 1, arguments=("timestamp",)))
+    known = {"f": both, "lower": lower, "age": age, "g": (made(fine, "text"),)}
+    facts = CatalogFacts(180000, functions=known, complete=True)
     (found,) = findings(INDEX, Known(facts=facts))
     assert (found.severity, "there are several functions of that name" in found.message) == (INFO, True)
     assert findings("CREATE INDEX ON t (lower(b))", Known(facts=facts)) == []
+    (found,) = findings("CREATE INDEX ON t (age(b))", Known(facts=facts))
+    assert (found.severity, "pg_catalog has a function of that name" in found.message) == (INFO, True)
+    within = function("SELECT age(t)", "LANGUAGE sql", "h")
+    (found,) = findings(f"{within} CREATE INDEX ON t (h(b))", Known(facts=facts))
+    assert (found.severity, "age() may be public.age()" in found.message) == (INFO, True)
+    assert findings("CREATE INDEX ON t (public.age(b))", Known(facts=facts))[0].severity is WARNING
 
 
 def test_the_column_of_alter_column_type_is_named() -> None:
