@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from migrator.analysis.effects import World
+from migrator.analysis.effects.types import types
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.analysis.effects.types.types import BUILTIN
 from migrator.analysis.effects.types.volatility import candidates
@@ -118,14 +119,16 @@ class PathLookups:
         if body is None or contents is None or contents.faults:
             return NOTHING
         found = Lookups(doubts=TEXTS if contents.drafts else ())
-        for text in declared(body.text) if body.language == "plpgsql" else ():
+        texts = tuple(declared(body.text)) if body.language == "plpgsql" else ()
+        for text in texts:
             for one in _declared(text, self.world):
                 found += one
-        for piece in contents.pieces:
-            for statement in parse(piece.sql, file="").statements:
-                for one in () if body.standard else _names(statement.node, self.world):
-                    found += one
-                found += self._called(statement.node)
+        nodes = [item.node for piece in contents.pieces for item in parse(piece.sql, file="").statements]
+        known = _known_types(function, texts, nodes)
+        for node in nodes:
+            for one in () if body.standard else _names(node, self.world, known):
+                found += one
+            found += self._called(node)
         return found
 
     def _called(self, node: Node) -> Lookups:
@@ -136,15 +139,33 @@ class PathLookups:
         return found
 
 
-def _names(node: Node, world: World) -> Iterator[Lookups]:
-    """Of one statement of a body."""
+def _names(node: Node, world: World, known: frozenset[str]) -> Iterator[Lookups]:
+    """Of one statement of a body, with the types that its values may have."""
     yield from _tables(node, world)
-    yield from _functions(node, world)
+    yield from _functions(node, world, known)
     yield from _types(node, world)
-    yield from _operators(node, world)
+    yield from _operators(node, world, known)
     yield from _relation_constants(node, world)
     yield from _sequences(node, world)
     yield from _collations(node, world)
+
+
+def _known_types(function: FunctionFacts, declarations: Iterable[str], nodes: Iterable[Node]) -> frozenset[str]:
+    """Without their schemas."""
+    columns = filter(None, map(type_of, declarations))
+    named = [item for node in (*nodes, *columns) for item in find(node, "TypeName")]
+    return frozenset(_bare(one) for one in (*function.arguments, *(str(types.from_node(item)) for item in named)))
+
+
+def _bare(written: str) -> str:
+    return written.rpartition(".")[2].replace('"', "")
+
+
+def _is_meant(arguments: Iterable[str], node: Node, known: frozenset[str]) -> bool:
+    """Whether what takes these, and has a name that pg_catalog has as well, may be meant: any value may be of a plain
+    type of the server's, and what a table has is not known."""
+    own = {_bare(one) for one in arguments} - BUILTIN
+    return not own or not own.isdisjoint(known) or any(True for _ in relations(node))
 
 
 def _declared(text: str, world: World) -> Iterator[Lookups]:
@@ -184,7 +205,7 @@ def _tables(node: Node, world: World) -> Iterator[Lookups]:
             yield Lookups((f"the table {item.relname}",), (schema,))
 
 
-def _functions(node: Node, world: World) -> Iterator[Lookups]:
+def _functions(node: Node, world: World, known: frozenset[str]) -> Iterator[Lookups]:
     for call in find(node, "FuncCall"):
         parts = strings(call.funcname)
         name = parts[-1]
@@ -193,9 +214,10 @@ def _functions(node: Node, world: World) -> Iterator[Lookups]:
         if len(parts) > 1:
             continue
         mine, sure = _own(call, world)
-        if mine:
-            found = Lookups((f"{name}()",), (mine[0].schema,))
-            yield found if sure else found.doubted(f"{name}() may be {mine[0].schema}.{name}()")
+        meant = [one for one in mine if sure or _is_meant(one.arguments, node, known)]
+        if meant:
+            found = Lookups((f"{name}()",), (meant[0].schema,))
+            yield found if sure else found.doubted(f"{name}() may be {meant[0].schema}.{name}()")
         elif not _is_asked(world) and not is_servers(name):
             yield Lookups(doubts=(f"{name}() is not known without a connection",))
 
@@ -250,8 +272,15 @@ def _collations(node: Node, world: World) -> Iterator[Lookups]:
             yield Lookups((f"the collation {parts[0]}",), (world.schema,))
 
 
-def _operators(node: Node, world: World) -> Iterator[Lookups]:
+def _operators(node: Node, world: World, known: frozenset[str]) -> Iterator[Lookups]:
+    """Of pg_catalog's names those that an extension, or somebody, has given to operators of other types."""
     for item in find(node, "A_Expr"):
         parts = strings(item.name)
-        if enum(item, "kind") in NAMED and len(parts) == 1 and parts[0] not in OPERATORS:
-            yield Lookups((f"the operator {parts[0]}",), (world.schema,))
+        if enum(item, "kind") not in NAMED or len(parts) > 1:
+            continue
+        name, own = parts[0], world.operators(parts[0])
+        if name not in OPERATORS:
+            yield Lookups((f"the operator {name}",), (own[0].schema if own else world.schema,))
+        for one in own if name in OPERATORS else ():
+            if len(one.operands) == 1 + bool(name_of(item.lexpr)) and _is_meant(one.operands, node, known):
+                yield Lookups((), (one.schema,), (f"the operator {name} may be that of {one.schema}",))

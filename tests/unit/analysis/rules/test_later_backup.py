@@ -7,7 +7,7 @@ import pytest
 from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.pending import Before, Earlier
-from migrator.facts.facts import CatalogFacts, ConstraintFacts, DomainFacts, FunctionFacts
+from migrator.facts.facts import CatalogFacts, ConstraintFacts, DomainFacts, FunctionFacts, OperatorFacts
 from migrator.parsing.statements import parse
 from migrator.plan import Finding, Severity
 
@@ -212,6 +212,33 @@ def test_what_may_mean_the_servers_or_another_function_is_no_warning() -> None:
     (found,) = findings(f"{within} CREATE INDEX ON t (h(b))", Known(facts=facts))
     assert (found.severity, "age() may be public.age()" in found.message) == (INFO, True)
     assert findings("CREATE INDEX ON t (public.age(b))", Known(facts=facts))[0].severity is WARNING
+
+
+OPERATORS = {
+    "->": (OperatorFacts("ext", ("ext", "fetchval"), ("ext.hstore", "text")),),
+    "#": (OperatorFacts("ext", ("ext", "idx"), ("integer[]", "integer")),),
+    "@": (OperatorFacts("ext", ("ext", "odd"), ("ext.hstore",)),),
+}
+
+
+@pytest.mark.parametrize(
+    "argument, body, doubt",
+    [
+        ("ext.hstore", "SELECT $1 -> 'a'", "->"),
+        ("jsonb", "SELECT $1 -> 'a'", None),
+        ("text", "SELECT $1::ext.hstore -> 'a'", "->"),
+        ("ext.hstore", "SELECT $1 OPERATOR(ext.->) 'a'", None),
+        ("integer[]", "SELECT ($1 # 1)::text", "#"),
+        ("integer", "SELECT ($1 # 1)::text", None),
+        ("ext.hstore", "SELECT 1 @ 2", None),
+        ("jsonb", "SELECT doc -> $1 FROM ext.tab", "->"),
+    ],
+)
+def test_operators_of_extensions_with_names_of_the_servers(argument: str, body: str, doubt: str | None) -> None:
+    loose = made(f"CREATE FUNCTION f({argument}) RETURNS text AS $$ {body} $$", argument)
+    facts = CatalogFacts(180000, functions={"f": (loose,)}, operators=OPERATORS, complete=True)
+    found = [one for one in findings(INDEX, Known(facts=facts)) if one.severity is INFO]
+    assert [f"the operator {doubt} may be that of ext" in one.message for one in found] == ([True] if doubt else [])
 
 
 def test_the_column_of_alter_column_type_is_named() -> None:
