@@ -14,7 +14,7 @@ from migrator.analysis.rules.online.expressions import type_of
 from migrator.analysis.rules.path_lookups import SERVERS, TEMPORARY, Lookups, PathLookups, about_path
 from migrator.analysis.rules.restored_places import LATER, Place, places
 from migrator.analysis.walk.subject import Subject
-from migrator.facts.facts import FunctionFacts, altered
+from migrator.facts.facts import FunctionFacts
 from migrator.frozen import frozen
 from migrator.parsing.build import build, script
 from migrator.parsing.nodes import Node, copy_of, strings
