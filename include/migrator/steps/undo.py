@@ -7,6 +7,7 @@ half-applied migration (`IF EXISTS`), so an interrupted rollback starts over; a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from migrator.database import session
@@ -36,8 +37,9 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
         ctx.ledger.append_event(STARTED, version=ctx.plan.version, run=ctx.run, detail=detail)
         ctx.ledger.watch(ctx.plan.version)
 
-    own = _by_kinds(rows, ctx, started)
-    if own and ctx.meanwhile is not None:
+    undoing = _undone_by_kinds(rows, ctx)
+    own = _by_kinds(undoing, replace(ctx, meanwhile=None), started)  # which commit what they undo themselves
+    if undoing and ctx.meanwhile is not None:
         ctx.meanwhile.go_on()
     if all(step.transactional for step in steps):
         whole = Step("rollback", "sql", True, tuple(item for step in steps for item in step.statements))
@@ -58,12 +60,16 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
     return tuple(results)
 
 
+def _undone_by_kinds(rows: Mapping[str, LedgerStep], ctx: StepContext) -> list[tuple[Step, LedgerStep]]:
+    """The last one first."""
+    done = [(step, rows[step.name]) for step in reversed(ctx.plan.steps) if step.name in rows]
+    return [(step, row) for step, row in done if took_effect(row) and not kind_of(step).UNDONE_BY_SCRIPT]
+
+
 def _by_kinds(
-    rows: Mapping[str, LedgerStep], ctx: StepContext, started: Callable[[tuple[int, datetime]], None]
+    own: Sequence[tuple[Step, LedgerStep]], ctx: StepContext, started: Callable[[tuple[int, datetime]], None]
 ) -> tuple[StatementResult, ...]:
     """What the kinds of the steps undo themselves, on a connection that the ledger knows: a later attempt fences it."""
-    done = [(step, rows[step.name]) for step in reversed(ctx.plan.steps) if step.name in rows]
-    own = [(step, row) for step, row in done if took_effect(row) and not kind_of(step).UNDONE_BY_SCRIPT]
     if not own:
         return ()
     results: list[StatementResult] = []
