@@ -212,9 +212,10 @@ RULE = Rule(
     id="breaks-later-backups",
     severity=Severity.WARNING,
     condition="an index, a CHECK of a table or a domain, a stored generated column, a partition key or a materialized"
-    " view calls a function in SQL or PL/pgSQL that has no SET search_path and finds tables, types or other functions"
-    " by names without a schema, itself or in what it calls; also a new body, or RESET search_path, for a function that"
-    " such an object calls",
+    " view calls, itself or by an operator, a view or a type, a function in SQL or PL/pgSQL that has no SET search_path"
+    " and finds tables, sequences, types, operators, collations or other functions by names without a schema, itself or"
+    " in what it calls; also a new body, or RESET search_path, for a function that such an object calls, also through"
+    " another one",
     effect="pg_dump and pg_restore empty the search_path, so each later backup fails there when it is restored: of a"
     " CHECK, a domain, a generated column or a partition key the table comes back without its rows, an index or the"
     " rows of a materialized view do not come back. From 17 on CREATE INDEX and REFRESH fail by themselves, too",
