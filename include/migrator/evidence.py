@@ -67,6 +67,8 @@ class SnapshotRecord:
     expires_at: datetime | None = None
     sequences_after: Mapping[str, int | None] = field(default_factory=dict)
     """Positions after the dump, where they differ."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """By which the target stores: `meanings.TARGETS_OWN`."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ ROLES_BEFORE = "roles_before"
 """In `extra`: of what those others have changed the owner or the rights, or made it: "table public.t"."""
 AFTER_STEPS = "after_steps"
 """In `extra`: by step, the fingerprint of the portable schema when the step was done."""
+LACKING = "lacking"
+"""In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
 NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})
 """Of a resumed migration: what was there before its first part is not in the snapshot."""
 

@@ -55,7 +55,7 @@ def test_everything_is_checked_and_nothing_is_written(database: Endpoint) -> Non
     assert not report.failed
     assert [one.name for one in report.checks] == [
         "evidence", "clock", "ledger", "holder", "reviews", "content", "dependencies", "ahead", "order", "window",
-        "drift", "snapshot", "primary", "replication", "transactions", "connections", "invalid_indexes",
+        "settings", "drift", "snapshot", "primary", "replication", "transactions", "connections", "invalid_indexes",
         "autovacuum", "disk",
     ]  # fmt: skip
     assert [one.name for one in report.unverified] == ["disk"], "the role is in pg_monitor"

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import psycopg
 from psycopg import sql as pgsql
@@ -46,11 +47,13 @@ class Trial:
     name: str
     origin: str
     """The database that it is a clone of: the copy, or what the migrations that come first have made of it."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Those of the target's own that the texts are rehearsed with."""
 
     @property
     def texts(self) -> Endpoint:
         """For everything that comes from the migration's files."""
-        return self.role.on(self.name)
+        return replace(self.role.on(self.name), settings=self.settings)
 
     @property
     def watching(self) -> Endpoint:
@@ -71,7 +74,7 @@ class Trial:
         """What it is a clone of as the copy's role, which may connect there for so long only."""
         _let(self.copies, "GRANT CONNECT ON DATABASE {} TO {}", self.origin, self.copy)
         try:
-            yield self.role.on(self.origin)
+            yield replace(self.role.on(self.origin), settings=self.settings)
         finally:
             _let(self.copies, "REVOKE CONNECT ON DATABASE {} FROM {}", self.origin, self.copy)
 
@@ -82,6 +85,7 @@ def trial_database(
     copy: Copy,
     *,
     first: Callable[[Trial], None] | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
     log: logging.Logger = LOG,
     patience_seconds: float = PATIENCE_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
@@ -90,6 +94,7 @@ def trial_database(
     cannot log in.
 
     :param first: what is to be done before; the clone is made of what it leaves.
+    :param settings: see `Trial.settings`.
 
     :raises Refused: the server is not fit for it. :raises CopySpoiled: an earlier attempt has spoiled the copy.
     :raises EnvironmentFault: there is no such copy. :raises TransientError: somebody is connected to it.
@@ -101,8 +106,8 @@ def trial_database(
     with session.connect(copies, purpose="dry_run") as conn:
         require_isolated(conn)
         role.renew(conn)
-        base = Trial(copy, copies, role, base_name(copy.name), copy.name)
-        trial = Trial(copy, copies, role, name, copy.name if first is None else base.name)
+        base = Trial(copy, copies, role, base_name(copy.name), copy.name, settings)
+        trial = Trial(copy, copies, role, name, copy.name if first is None else base.name, settings)
         for database in (trial.name, base.name):
             _drop(conn, database)
         require_confined(conn, copy)

@@ -7,16 +7,18 @@ Each session is direct (a pooler in transaction mode would hand our advisory loc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
-from migrator.database import queries
+from migrator.database import meanings, queries
 from migrator.database.pooler import detect_pooler, is_direct
 from migrator.database.told import words
 from migrator.database.translate import connect_error, is_transient_sqlstate, mark, translated
@@ -51,6 +53,9 @@ OBSERVERS = frozenset({"lock", "observe"})
 LOOKING_ON = frozenset({"lock", "observe", "cancel"})
 """Purposes that send nothing of a migration's own: see `Latch.behind`. Some of them are pursued while its SQL runs."""
 
+CHANGING = frozenset({"apply", "dry_run", "rollback"})
+"""Purposes that send what a migration changes, and so only where that means what was rehearsed."""
+
 HOLDS_SNAPSHOT = frozenset({"snapshot"})
 """Purposes that keep a transaction idle for as long as pg_dump works beside it."""
 
@@ -81,6 +86,8 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     """The target's own search path, or what a statement of the migration has set since."""
     lasting_path: str = OWN_PATH
     """The same, as it is outside of the transaction that is open."""
+    given: Mapping[str, str | None] = MappingProxyType({})
+    """What the server, the database and the role gave it of `meanings.LOOKED_AT`."""
 
 
 class Latch(Protocol):
@@ -105,6 +112,8 @@ class Endpoint:
     """What the migration's statements look names up in; the engine's own queries have `OWN_PATH`."""
     name: str = ""
     """For messages; a target's name."""
+    settings: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Of another database, whose migrations are rehearsed here: see `meanings.TARGETS_OWN`."""
     latch: Latch | None = field(default=None, repr=False, compare=False)
     """Of a role that nobody but us may log in as."""
 
@@ -145,12 +154,7 @@ def settings_for(
         "lock_timeout": f"{lock_timeout_ms}ms",
         "statement_timeout": f"{statement_timeout_ms}ms",
         "idle_in_transaction_session_timeout": f"{idle_in_transaction_timeout_ms}ms",
-        "TimeZone": "UTC",
-        "DateStyle": "ISO, YMD",
         "search_path": OWN_PATH,
-        "standard_conforming_strings": "on",
-        # Definitions as the server writes them are compared between servers.
-        "quote_all_identifiers": "off",
         "synchronous_commit": "on",
         "default_transaction_isolation": "read committed",
         "default_transaction_read_only": "on" if purpose in READING else "off",
@@ -161,13 +165,19 @@ def settings_for(
         "tcp_keepalives_idle": "15",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
+        **meanings.PINNED,
+        **endpoint.settings,
     }
     if server_version_num >= 140000:
         settings["idle_session_timeout"] = "0"
         settings["client_connection_check_interval"] = "1s"
+    if server_version_num >= 160000:
+        settings |= meanings.PINNED_SINCE_16
     if server_version_num >= 170000:
         settings["transaction_timeout"] = "0"
-    if endpoint.role and purpose not in OBSERVERS:
+    if purpose in OBSERVERS:
+        settings["role"] = "none"  # also where the database or the login role has one of its own
+    elif endpoint.role:
         settings["role"] = endpoint.role
     return settings
 
@@ -185,7 +195,8 @@ def connect(
     """A session with all settings of `settings_for`. Timeouts in milliseconds, 0 = none.
 
     :raises ConnectionLost: the server cannot be reached now. :raises EnvironmentFault: wrong password, no such database
-    or role. :raises PoolerDetected: a pooler in transaction mode sits in between.
+    or role. :raises PoolerDetected: a pooler in transaction mode sits in between. :raises Refused: see `require_usual`;
+    of `CHANGING` only.
     """
     if endpoint.latch is not None and purpose in LOOKING_ON:
         endpoint = endpoint.latch.behind(endpoint)
@@ -207,10 +218,17 @@ def connect(
                 _set_all(connection, wanted, endpoint)
                 connection.autocommit = autocommit
                 connection.target_path = connection.lasting_path = endpoint.search_path
+                if purpose in CHANGING:
+                    require_usual(connection, endpoint)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def require_usual(connection: Session, endpoint: Endpoint) -> None:
+    """:raises Refused: what it was given makes SQL mean something else here than on a copy."""
+    meanings.require_usual(connection, connection.given, role=endpoint.role, label=endpoint.label)
 
 
 def _open(endpoint: Endpoint, name: str) -> Session:
@@ -252,7 +270,7 @@ def _login(endpoint: Endpoint, name: str) -> str:
     )
 
 
-def _set_all(connection: Connection, settings: dict[str, str], endpoint: Endpoint) -> None:
+def _set_all(connection: Session, settings: dict[str, str], endpoint: Endpoint) -> None:
     """One round trip for all. A platform without POLLRDHUP refuses the connection check: then go without it."""
     try:
         _set(connection, settings)
@@ -265,11 +283,15 @@ def _set_all(connection: Connection, settings: dict[str, str], endpoint: Endpoin
         raise _bad_setting(exc, endpoint) from None
 
 
-def _set(connection: Connection, settings: dict[str, str]) -> None:
-    calls = psycopg.sql.SQL(", ").join(
+def _set(connection: Session, settings: dict[str, str]) -> None:
+    """What is looked at comes first: a list is evaluated from the left to the right."""
+    looks = [psycopg.sql.SQL("pg_catalog.current_setting({}, true)").format(name) for name in meanings.LOOKED_AT]
+    calls = [
         psycopg.sql.SQL("pg_catalog.set_config({}, {}, false)").format(key, value) for key, value in settings.items()
-    )
-    connection.execute(psycopg.sql.SQL("SELECT {}").format(calls))
+    ]
+    query = psycopg.sql.SQL("SELECT {}").format(psycopg.sql.SQL(", ").join([*looks, *calls]))
+    found = connection.execute(query).fetchone() or ()
+    connection.given = dict(zip(meanings.LOOKED_AT, found, strict=False))
 
 
 def _bad_setting(exc: psycopg.Error, endpoint: Endpoint) -> MigratorError:

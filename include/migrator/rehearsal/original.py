@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from migrator.backups.copies import Copy
@@ -33,6 +34,8 @@ class Original:
     tables: tuple[TableFingerprint, ...]
     first: First = NOTHING_FIRST
     """`schema` is as the snapshot has it."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """By which the target stores: `meanings.TARGETS_OWN`."""
 
     @property
     def start(self) -> Schema:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from migrator import wording
 from migrator.analysis.rules import PREDICTIONS, PRIVILEGES
 from migrator.analysis.walk.pending import CONFLICT, UNDECLARED
-from migrator.evidence import Check, EvidenceBundle, Match, ObservedLock, Verdict
+from migrator.evidence import LACKING, Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.gates import emergency
 from migrator.plan import LEFT_OUT, Author, Finding, Plan, PredictedLock, Severity, Source
 from migrator.reports.markdown import SEVERITY
@@ -91,6 +91,8 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     found += [
         Markup(f"**privileges that change**: {text(line)}") for line in bundle.dry_run.extra.get("privileges", ())
     ]
+    if lacking := bundle.dry_run.extra.get(LACKING):
+        found.append(Markup(f"**rehearsed without**: {text('; '.join(lacking))}"))
     checks = [*bundle.restore.checks, *bundle.dry_run.checks]
     for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
         if names := [check.name for check in checks if check.verdict is verdict]:

@@ -21,7 +21,7 @@ from migrator.database.told import names_known
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
-from migrator.gates import ahead, clock, emergency, origin, reviews
+from migrator.gates import ahead, clock, emergency, origin, reviews, settings
 from migrator.gates.clear_way import applied_already, require_clear_way, require_dependencies, require_free
 from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, require_same_code
 from migrator.gates.evidence import evidence_problems, remaining_seconds
@@ -244,6 +244,8 @@ def _same_code(ctx: StepContext, evidence: EvidenceBundle) -> None:
 def _schema(ctx: StepContext, evidence: EvidenceBundle) -> Schema:
     role = Start.of(evidence.snapshot, evidence.dry_run).schema.role
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
+        session.require_usual(conn, ctx.endpoint)
+        settings.require_same(conn, evidence.snapshot)
         return schema.read(conn, exclude=(ctx.ledger.schema,), role=role)
 
 

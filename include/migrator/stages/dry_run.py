@@ -18,7 +18,7 @@ from migrator.backups import copies as restored
 from migrator.backups import later_backup, proof
 from migrator.backups.isolation import require_harmless, require_isolated
 from migrator.backups.trial import Trial, trial_database
-from migrator.database import schema, session
+from migrator.database import meanings, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.session import Endpoint
@@ -35,6 +35,7 @@ from migrator.errors import (
 )
 from migrator.evidence import (
     AFTER_STEPS,
+    LACKING,
     ROLES_BEFORE,
     ROLLBACK_CHECKS,
     START,
@@ -93,7 +94,9 @@ def run(
     with session.connect(copies, purpose="dry_run", version=plan.version) as conn:
         require_isolated(conn)
         copy = restored.own(conn, restore.copy_database, run)
-    original = Original(record.id, copy, Schema.from_dict(record.schema), proof.own_rows(record))
+    original = Original(
+        record.id, copy, Schema.from_dict(record.schema), proof.own_rows(record), settings=record.settings
+    )
     return rehearse(plan, original, copies=copies, run=run, handle=handle, programs=programs, log=log)
 
 
@@ -119,9 +122,15 @@ def rehearse(
         with names_known(vocabulary(plan, original.schema).knows):
             changed.append(ahead.apply(plan.ahead, trial, run=run, handle=handle, log=log))
 
-    with trial_database(copies, original.copy, first=first if plan.ahead else None, log=log) as trial:
+    with session.connect(copies.with_database(original.copy.name), purpose="observe") as conn:
+        settings, lacking = meanings.taken(conn, original.settings)
+    for sentence in lacking:
+        log.warning("%s: %s", plan.version, sentence)
+    with trial_database(
+        copies, original.copy, first=first if plan.ahead else None, settings=settings, log=log
+    ) as trial:
         original = replace(original, first=changed[-1])
-        rehearsal = _Rehearsal(plan, original, trial, run, handle, programs, log)
+        rehearsal = _Rehearsal(plan, original, trial, run, handle, programs, log, lacking)
         with (
             Ledger(trial.texts) as book,
             Observer(trial.watching, version=plan.version) as forwards,
@@ -166,6 +175,8 @@ class _Rehearsal:
     programs: Path | None
     """Directory of pg_dump and pg_restore; looked for when None."""
     log: logging.Logger
+    lacking: tuple[str, ...] = ()
+    """What of the target's settings the copy cannot have."""
     checks: list[Check] = field(default_factory=list)
     changes: SchemaDiff = field(default_factory=lambda: SchemaDiff(()))
     seconds: float = 0.0
@@ -252,6 +263,7 @@ class _Rehearsal:
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
                 AFTER_STEPS: self.after_steps,
+                LACKING: list(self.lacking),
                 **self._start(),
             },
         )

@@ -26,7 +26,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import Check, EvidenceBundle, Verdict
-from migrator.gates import ahead, clear_way, clock, origin, reviews
+from migrator.gates import ahead, clear_way, clock, origin, reviews, settings
 from migrator.gates.drift import require_no_drift, start_of
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.window import decide_window
@@ -104,6 +104,7 @@ def run_checks(
         _gate("ahead", lambda: _ahead(plan, ledger, target, migration, catalogue, run)),
         _gate("order", lambda: _order(plan, ledger, there, target)),
         _gate("window", lambda: _window(plan, bundle, target, migration, run)),
+        _gate("settings", lambda: _settings(plan, bundle, endpoint)),
         _gate("drift", lambda: _drift(plan, bundle, endpoint, ledger, there)),
     ]
     findings = [health_checks.snapshot_age(bundle, target.snapshot.max_age, run.clock())]
@@ -235,6 +236,13 @@ def _window(plan: Plan, bundle: EvidenceBundle, target: Target, migration: Migra
     if decision.state is not windows.WindowState.OPEN:
         raise OutsideWindow(decision.reason, opens_at=decision.opens_at, closes_at=decision.closes_at)
     return decision.reason
+
+
+def _settings(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint) -> str:
+    with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
+        session.require_usual(connection, endpoint)
+        settings.require_same(connection, bundle.snapshot)
+    return "a text means what it meant on the copy"
 
 
 def _drift(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint, ledger: Ledger, there: bool) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from migrator.backups import obstacle_facts, obstacles, providers
 from migrator.backups.contract import Place, Wanted
 from migrator.backups.storage import Storage, local_storage
-from migrator.database import fingerprint, queries, schema, session
+from migrator.database import fingerprint, meanings, queries, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.session import Connection, Endpoint
 from migrator.evidence import SnapshotRecord, TableFingerprint
@@ -65,6 +65,7 @@ def run(
         with session.translated():
             conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             before = fingerprint.sequences(conn)
+            settings = meanings.of_target(conn)
             exported, taken_at, lsn, database = conn.execute(
                 queries.load("migrator.backups", "backups")["moment"]
             ).fetchall()[0]
@@ -107,6 +108,7 @@ def run(
         sequences=before,
         expires_at=taken_at + timedelta(days=target.snapshot.retention_days),
         sequences_after={name: value for name, value in after.items() if before.get(name) != value},
+        settings=settings,
     )
     log.info(
         "snapshot %s: %s bytes in %.1f s (dump and hashes of %s tables side by side: %.1f s)",
