@@ -24,6 +24,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_migrator.operators.verify import PgMigrationVerifyOperator
 from migrator import cli, documents
 from migrator.backups import programs
+from migrator.database import session
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.told import message_words, names_known, tell
@@ -31,7 +32,10 @@ from migrator.database.vocabulary import vocabulary
 from migrator.database.withheld import Keeper, LocalFile, kept_by
 from migrator.embedded.server import Server
 from migrator.errors import DryRunFailed, LockNotAvailable, MigratorError, ProgramFailed, StatementFailed
+from migrator.evidence import Verdict
+from migrator.gates.assertions import assertion
 from migrator.history import legacy
+from tests.evidence import read_schema
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import make_copy, rehearse
@@ -376,6 +380,51 @@ def test_an_assertion(query: str, make_database: MakeDatabase, told: Told) -> No
     told.add(report)
     told.add_ledger(endpoint)
     told.require_no_row(kept="::" in query or "shout" in query)
+
+
+WORD = "xqzzy"
+ADDRESSES = {
+    f"SELECT (pg_get_object_address('{kind}', {names}, {arguments})).objid > 0 FROM words"
+    for kind, names, arguments in (
+        ("policy", "ARRAY['words', w]", "'{}'"),
+        ("table constraint", "ARRAY['words', w]", "'{}'"),
+        ("trigger", "ARRAY['words', w]", "'{}'"),
+        ("rule", "ARRAY['words', w]", "'{}'"),
+        ("operator", "ARRAY[w]", "'{int,int}'"),
+        ("operator class", "ARRAY['btree', w]", "'{}'"),
+        ("operator family", "ARRAY['btree', w]", "'{}'"),
+        ("function", "ARRAY[w]", "'{}'"),
+        ("event trigger", "ARRAY[w]", "'{}'"),
+        ("publication", "ARRAY[w]", "'{}'"),
+        ("type", "ARRAY[w]", "'{}'"),
+        ("table", "ARRAY[w]", "'{}'"),
+    )
+}
+
+
+def test_an_address_that_is_looked_up(each_database: MakeDatabase) -> None:
+    """A row's text as the name of something that is not there: by an assertion with and without a schema, by a
+    rollback, and where no names are known at all."""
+    endpoint = each_database("address", script=f"CREATE TABLE words AS SELECT '{WORD}'::text AS w;")
+    plan = plan_from_sql("CREATE TABLE x (id int)", "DROP TABLE x", assertions=tuple(sorted(ADDRESSES)))
+    with session.connect(endpoint, purpose="verify") as conn:
+        for schema in (None, read_schema(endpoint)):
+            for asked in plan.assertions:
+                check = assertion(conn, 1, asked, plan, schema)
+                assert check.verdict is Verdict.FAILED
+                assert WORD not in check.detail
+    for asked in plan.assertions:
+        with psycopg.connect(endpoint.conninfo) as conn, pytest.raises(psycopg.Error) as raw:
+            conn.execute(asked.encode())
+        assert WORD in str(raw.value)
+        assert WORD not in tell(raw.value.diag, written=asked).text
+    undone = plan_from_sql(
+        "CREATE TABLE y (id int)", "DO $$ BEGIN EXECUTE (SELECT format('DROP TABLE %I', w) FROM words); END $$"
+    )
+    apply_all(undone, endpoint)
+    with pytest.raises(MigratorError) as caught:
+        roll_back(undone, endpoint)
+    assert WORD not in str(caught.value)
 
 
 def test_a_failing_rollback(make_database: MakeDatabase, told: Told) -> None:

@@ -146,6 +146,14 @@ EXISTING = frozenset({"42501", "42710", "42723", "42P04", "42P06", "42P07", "550
 SIGNATURES = frozenset({"parse_func.c", "parse_oper.c"})
 """Of `PARSED`, but they also serve pg_get_object_address()."""
 
+ADDRESSES = frozenset(
+    (
+        *("get_event_trigger_oid", "get_publication_oid", "get_relation_constraint_oid", "get_relation_policy_oid"),
+        *("get_trigger_oid", "LookupOperName", "OpClassCacheLookup", "OpFamilyCacheLookup"),
+    )
+)
+"""Functions of `PARSED` that serve pg_get_object_address(), too: their names may be a row's."""
+
 KNOWN = (FIXED.keys() | PARSED | LOOKUPS | CUT_FILES) - {"pl_exec.c"}
 """Their fields for schema, table, column, constraint and type are the catalog's (errtable, errtableconstraint and
 others in src/backend/utils/cache)."""

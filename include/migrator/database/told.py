@@ -110,6 +110,10 @@ def names_known(known: Callable[[str], bool]) -> Iterator[None]:
         _KNOWN.reset(token)
 
 
+def are_names_known() -> bool:
+    return _KNOWN.get() is not None
+
+
 def tell(diagnostic: Diagnostic, *, written: str = "") -> Told:
     """
     :param written: the text that the migration's author has written and that the server was executing.
@@ -186,6 +190,7 @@ def _parts(diagnostic: Diagnostic, written: str) -> templates.Parts:
     if state in templates.EXISTING and file in templates.PARSED | templates.LOOKUPS:
         return templates.ALL
     certain = is_written(diagnostic.context, diagnostic.internal_query)
+    certain = certain and (are_names_known() or diagnostic.source_function not in templates.ADDRESSES)
     if file in templates.PARSED and certain and (file not in templates.SIGNATURES or _is_called(diagnostic, written)):
         return templates.ALL
     if file in templates.PARSED | templates.LOOKUPS and _names_are_written(diagnostic.message_primary or "", written):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from migrator.database import withheld
 from migrator.database.keywords import KEYWORDS
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import Change, SchemaDiff
-from migrator.database.told import HIDDEN
+from migrator.database.told import HIDDEN, are_names_known, names_known
 from migrator.evidence import StatementTrace
 from migrator.plan import Plan
 
@@ -147,6 +148,17 @@ def vocabulary(plan: Plan, before: Schema, *names: str) -> Vocabulary:
         list(names),
     )
     return Vocabulary(_OWN.union(*(_words(_ESCAPE.sub(" ", text) + " " + text) for text in _strings(written))))
+
+
+@contextmanager
+def only_known(plan: Plan, before: Schema | None) -> Iterator[None]:
+    """While the plan's texts are run nothing is told but by its vocabulary. Without a schema from before that has the
+    words of its files alone, unless whoever calls has set another one."""
+    if before is None and are_names_known():
+        yield
+        return
+    with names_known(vocabulary(plan, before or Schema({})).knows):
+        yield
 
 
 def _words(text: str) -> set[str]:

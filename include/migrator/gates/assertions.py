@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 
 from migrator.database import naming, queries, session
 from migrator.database.door import send
+from migrator.database.schema import Schema
+from migrator.database.vocabulary import only_known
 from migrator.errors import MigratorError, TransientError
 from migrator.evidence import Check, Verdict
 from migrator.plan import Plan
 from migrator.steps.kinds import kind_of
-
-if TYPE_CHECKING:
-    pass
-
 
 ASSERTION_TIMEOUT_MS = 60_000
 """An assertion that takes longer has no place in a maintenance window; the metadata's statement_timeout overrides."""
@@ -32,16 +30,19 @@ def step_checks(plan: Plan, conn: psycopg.Connection[Any]) -> list[Check]:
     return checks
 
 
-def assertion(conn: psycopg.Connection[Any], number: int, query: str, plan: Plan) -> Check:
+def assertion(
+    conn: psycopg.Connection[Any], number: int, query: str, plan: Plan, before: Schema | None = None
+) -> Check:
     """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write, and
     it is one statement by construction. What it locks is looked at: the analysis has seen no more than its text.
 
+    :param before: the schema from before, whose names may be told.
     :raises TransientError: somebody's lock or a lost connection says nothing about the migration, and must not undo it.
     """
     name = f"assertion {number}"
     timeout = plan.statement_timeout_ms or ASSERTION_TIMEOUT_MS
     try:
-        with session.translated(), conn.transaction(force_rollback=True):
+        with only_known(plan, before), session.translated(), conn.transaction(force_rollback=True):
             conn.execute("SET TRANSACTION READ ONLY")
             conn.execute(f"SET LOCAL statement_timeout = {int(timeout)}")
             with naming.names_of_target(conn):

@@ -17,8 +17,7 @@ from migrator.catalogue import content
 from migrator.database import schema, session
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
-from migrator.database.told import names_known
-from migrator.database.vocabulary import vocabulary
+from migrator.database.vocabulary import only_known
 from migrator.errors import NeedsHuman, OutsideWindow, Refused
 from migrator.evidence import EvidenceBundle
 from migrator.gates import ahead, clock, emergency, origin, reviews, settings
@@ -111,7 +110,7 @@ def run_step(
                 log.warning("%s is out of order: %s applied already", plan.version, ", ".join(above))
                 out_of_order.record(ledger, plan, above, target=target, run=run)
             begin(plan, ledger=ledger, run=run, rows=rows)
-        with names_known(vocabulary(plan, before).knows) if before is not None else nullcontext():
+        with only_known(plan, before) if before is not None else nullcontext():
             result = execution.run(step, ctx, gate=between)
         timings.record(ledger, timings.timings_of(plan, step, result, evidence), run=run)
         return result

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 from migrator.database import schema, session
 from migrator.database.activity import fence
 from migrator.database.session import Endpoint
-from migrator.database.told import names_known
-from migrator.database.vocabulary import vocabulary
+from migrator.database.vocabulary import only_known, vocabulary
 from migrator.documents import StrEnum
 from migrator.errors import (
     Cancelled,
@@ -180,8 +179,7 @@ def run(
                     decision = _held(decision, foreign, ledger.migration(plan.version))
                     _close(plan, ledger, run, decision)
                     return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
-            if start is not None:
-                stack.enter_context(names_known(vocabulary(plan, start.snapshot).knows))
+            stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
             statements = _undo(ctx, decision)
         report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements)
         report = replace(report, leftovers=undo.leftovers(ctx))

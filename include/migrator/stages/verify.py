@@ -153,6 +153,7 @@ def _database_checks(
     """And the fingerprints of the schema before it and now, where there is evidence of what was before."""
     checks: list[Check] = []
     schemas: dict[str, tuple[str, str]] = {}
+    names = start_of(bundle).snapshot if bundle is not None else None
     with session.connect(endpoint, purpose="verify", version=plan.version) as conn, Meanwhile(endpoint) as meanwhile:
         if bundle is not None:
             started = time.monotonic()
@@ -173,11 +174,11 @@ def _database_checks(
         if any(check.name == "schema" and check.verdict is not Verdict.PASSED for check in checks):
             return [*checks, *_not_asked(plan)], schemas
         checks += step_checks(plan, conn)
-        checks += _assertions(plan, conn, meanwhile)
+        checks += _assertions(plan, conn, meanwhile, names)
     return checks, schemas
 
 
-def _assertions(plan: Plan, conn: Connection, meanwhile: Meanwhile) -> list[Check]:
+def _assertions(plan: Plan, conn: Connection, meanwhile: Meanwhile, names: Schema | None) -> list[Check]:
     """One may wait for a lock, and what somebody exchanges then is not run by the next.
 
     :raises TransientError: somebody has; the next try looks at the schema again.
@@ -187,7 +188,7 @@ def _assertions(plan: Plan, conn: Connection, meanwhile: Meanwhile) -> list[Chec
         for number, query in enumerate(plan.assertions, start=1):
             meanwhile.require_unchanged(conn.info.backend_pid)
             started = time.monotonic()
-            checks.append(replace(assertion(conn, number, query, plan), seconds=time.monotonic() - started))
+            checks.append(replace(assertion(conn, number, query, plan, names), seconds=time.monotonic() - started))
         if plan.assertions:
             meanwhile.require_unchanged(conn.info.backend_pid)
     except DriftDetected as exc:
