@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.rules.privileges.roles import called
 from migrator.analysis.walk.spots import Spot
 from migrator.parsing.nodes import Node, copy_of, enum, flag, name_of, option, strings
 from migrator.plan import Severity
@@ -37,11 +38,24 @@ def check(spot: Spot) -> Iterator[Hit]:
                 yield Hit(f"the policy {name} is gone: what a restrictive one hid is seen", severity=severity)
     elif spot.kind == "AlterPolicyStmt" or node.permissive:
         table = spot.world.name(node.table)
+        if spot.kind == "AlterPolicyStmt" and len(node.roles):
+            yield _for_others(node, table)
         for field, words in (("qual", "lets everybody whom it is for see"), ("with_check", "write")):
             if node.HasField(field) and _true(getattr(node, field)):
                 words = words if field == "qual" else f"lets everybody whom it is for {words}"
                 severity = Severity.INFO if spot.world.is_new(table) else None
                 yield Hit(f"the policy {node.policy_name} of {table} {words} every row", severity=severity)
+
+
+def _for_others(node: Node, table: str) -> Hit:
+    """Whom it was for before, no catalog here tells."""
+    specs = [item.role_spec for item in node.roles]
+    everybody = any(enum(spec, "roletype") == "ROLESPEC_PUBLIC" for spec in specs)
+    who = "every role" if everybody else ", ".join(map(called, specs))
+    return Hit(
+        f"the policy {node.policy_name} of {table} is for {who} from now on: what a permissive one shows is theirs, and"
+        " whom a restrictive one leaves out it binds no more"
+    )
 
 
 def _as_owner(command: Node) -> str | None:
@@ -89,8 +103,8 @@ def _equal(node: Node) -> bool:
 RULE = Rule(
     id="loosens-row-security",
     severity=Severity.WARNING,
-    condition="DISABLE or NO FORCE ROW LEVEL SECURITY, DROP POLICY, a permissive policy that is true for every row,"
-    " security_invoker taken from a view, LEAKPROOF",
+    condition="DISABLE or NO FORCE ROW LEVEL SECURITY, DROP POLICY, ALTER POLICY ... TO, a permissive policy that is"
+    " true for every row, security_invoker taken from a view, LEAKPROOF",
     effect="rows that were hidden from a role are its from the moment of the commit on",
     alternative="make the new policy first, for the roles that it is for, and drop the old one in the same transaction",
     without_sql="always: which rows a role may see is a decision",

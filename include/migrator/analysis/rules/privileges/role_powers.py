@@ -32,6 +32,8 @@ def check(spot: Spot) -> Iterator[Hit]:
             yield Hit(f"{who or 'the role'} gets {TITLES.get(option.defname, option.defname).upper()}")
         elif option.defname == "canlogin" and option.arg.boolean.boolval and spot.kind == "AlterRoleStmt":
             yield Hit(f"{who} may log in from now on")
+        elif option.defname == "validUntil" and spot.kind == "AlterRoleStmt":
+            yield Hit(f"the password of {who} is good until {option.arg.string.sval!r} from now on")
         else:
             yield from _members(option, who, adding=spot.kind == "CreateRoleStmt" or tree.action == ADDING)
 
@@ -47,8 +49,8 @@ def _members(option: Node, who: str, *, adding: bool) -> Iterator[Hit]:
 RULE = Rule(
     id="role-powers",
     severity=Severity.WARNING,
-    condition="CREATE or ALTER ROLE with SUPERUSER, CREATEROLE, CREATEDB, REPLICATION, BYPASSRLS or, later, LOGIN;"
-    " GRANT of a role, CREATE ROLE ... IN ROLE, ROLE or ADMIN, ALTER GROUP ... ADD USER",
+    condition="CREATE or ALTER ROLE with SUPERUSER, CREATEROLE, CREATEDB, REPLICATION, BYPASSRLS or, later, LOGIN or"
+    " VALID UNTIL; GRANT of a role, CREATE ROLE ... IN ROLE, ROLE or ADMIN, ALTER GROUP ... ADD USER",
     effect="whoever has the role can do more than a migration is reviewed for, in every database of the server",
     alternative="let the administrators of the server do it, apart from migrations",
     without_sql="always: whether it is right is no matter of SQL",

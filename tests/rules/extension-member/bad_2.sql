@@ -1,0 +1,1 @@
+ALTER EXTENSION plpgsql DROP FUNCTION plpgsql_validator(oid);

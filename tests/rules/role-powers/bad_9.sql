@@ -1,0 +1,2 @@
+CREATE ROLE guest;
+ALTER ROLE guest VALID UNTIL 'infinity';
