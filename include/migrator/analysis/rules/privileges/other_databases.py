@@ -13,7 +13,7 @@ from migrator.plan import Severity
 
 _FUNCTIONS = """
 dblink dblink_connect dblink_connect_u dblink_exec dblink_fetch dblink_get_result dblink_open dblink_send_query http
-http_delete http_get http_patch http_post http_put
+http_delete http_get http_head http_patch http_post http_put
 """
 FUNCTIONS = frozenset(_FUNCTIONS.split())
 SCHEMAS = ("aws_s3", "aws_commons", "aws_lambda", "cron", "net", "pglogical", "google_ml", "azure_storage", "azure_ai")

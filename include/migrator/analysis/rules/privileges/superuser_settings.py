@@ -35,7 +35,7 @@ def check(spot: Spot) -> Iterator[Hit]:
 RULE = Rule(
     id="sets-what-superusers-may",
     severity=Severity.WARNING,
-    condition="SET, set_config() or ALTER ... SET of a setting that only superusers may change: "
+    condition="SET, set_config() or ALTER ... SET of a setting that only superusers may change:"
     " allow_system_table_mods, event_triggers, log_statement, session_preload_libraries",
     effect="a guard of the server is off, its log does not tell what happens, or it loads other code",
     alternative="let the administrators of the server do it, apart from migrations",

@@ -9,9 +9,7 @@ from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.spots import Spot
 from migrator.plan import Severity
 
-TRUSTED = frozenset(
-    ["sql", "plpgsql", "plperl", "pltcl", "plv8", "pllua", "plrust", "plcoffee", "plls", "pltcl", "java"]
-)
+TRUSTED = frozenset(["sql", "plpgsql", "plperl", "pltcl", "plv8", "pllua", "plrust", "plcoffee", "plls", "java"])
 """pg_language.lanpltrusted of what is known; all others may do what the server may."""
 EXTENSIONS = re.compile(
     r"(?:pl(?:python[23]?|perl|tcl|java|lua|go|r)u|plsh|plr|plcontainer|.*_plpython[23]?u|.*_plperlu)"

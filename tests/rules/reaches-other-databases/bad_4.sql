@@ -1,0 +1,2 @@
+CREATE EXTENSION http;
+SELECT http_head('http://example.org');
