@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 SEAL = "seal"
 """Key of an XCom reference."""
+AGAIN = "clear {!r} with downstream"
 
 
 @dataclass(frozen=True)
@@ -68,23 +69,24 @@ class EvidenceStore:
         :raises NeedsHuman: it lies elsewhere; see `get` for the rest.
         """
         place = str(self._folder() / f"{stage}.json")
+        if reference and not isinstance(reference, dict):
+            raise NeedsHuman(f"the XCom of {stage!r} is no reference: somebody has changed it; {AGAIN.format(stage)}")
         if reference and reference.get("uri") != place:
             raise NeedsHuman(
                 f"{reference.get('uri')!r} is not where this run keeps what stage {stage!r} wrote ({place!r}): somebody"
                 f" has changed the XCom; clear {stage!r} with downstream"
             )
-        if reference and self.key:
-            sealed = str(reference.get(SEAL))
-            if not hmac.compare_digest(sealed, self._seal(stage, str(reference.get("digest")))):
-                raise NeedsHuman(
-                    f"the XCom of {stage!r} is not what that stage has left: somebody has changed it, or the password"
-                    f" of the target's connection is another one since; clear {stage!r} with downstream"
-                )
+        sealed, digest = (str((reference or {}).get(key)) for key in (SEAL, "digest"))
+        if reference and self.key and not _same(sealed, self._seal(stage, digest)):
+            raise NeedsHuman(
+                f"the XCom of {stage!r} is not what that stage has left: somebody has changed it, or the password of"
+                f" the target's connection is another one since; clear {stage!r} with downstream"
+            )
         return self.get(reference, cls, stage=stage)
 
     def _seal(self, stage: str, digest: str) -> str:
         what = "\0".join((self.target, self.version, self.run_id, stage, digest))
-        return hmac.new(self.key or b"", what.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self.key or b"", what.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
 
     @staticmethod
     def get(reference: dict[str, Any] | None, cls: type[T], *, stage: str) -> T:
@@ -96,19 +98,28 @@ class EvidenceStore:
             raise NeedsHuman(f"stage {stage!r} left no document in this run; clear {stage!r} with downstream")
         from airflow.sdk import ObjectStoragePath
 
+        uri, expected = (reference.get(key) if isinstance(reference, dict) else None for key in ("uri", "digest"))
+        if not isinstance(uri, str) or not isinstance(expected, str):
+            raise NeedsHuman(f"the XCom of {stage!r} is no reference: somebody has changed it; {AGAIN.format(stage)}")
         try:
-            data = json.loads(ObjectStoragePath(reference["uri"]).read_text(encoding="utf-8"))
+            data = json.loads(ObjectStoragePath(uri).read_text(encoding="utf-8"))
+            found = documents.digest(data)
         except FileNotFoundError:
+            raise NeedsHuman(f"{uri!r} is gone; {AGAIN.format(stage)} to make it again") from None
+        except (ValueError, TypeError, RecursionError) as exc:
             raise NeedsHuman(
-                f"{reference['uri']!r} is gone; clear {stage!r} with downstream to make it again"
+                f"{uri!r} is not the document that stage {stage!r} wrote: it cannot be read ({type(exc).__name__});"
+                f" find out who changed it, then {AGAIN.format(stage)}"
             ) from None
-        found = documents.digest(data)
-        if found != reference["digest"]:
+        if found != expected:
             raise NeedsHuman(
-                f"{reference['uri']!r} is not the document that stage {stage!r} wrote: digest {found}, expected"
-                f" {reference['digest']}; find out who changed it, then clear {stage!r} with downstream"
+                f"{uri!r} is not the document that stage {stage!r} wrote: digest {found}, expected {expected}; find out"
+                f" who changed it, then {AGAIN.format(stage)}"
             )
-        return documents.from_dict(cls, data)
+        try:
+            return documents.from_dict(cls, data)
+        except (ValueError, TypeError, AttributeError) as exc:
+            raise NeedsHuman(f"{uri!r} is no document of this engine: {exc}; {AGAIN.format(stage)}") from None
 
     def found(self, stage: str, cls: type[T]) -> T:
         """The document of a stage where this run keeps it, without an XCom that says which one it must be, but with its
@@ -120,7 +131,7 @@ class EvidenceStore:
         if self.key:
             path = self._folder() / f"{stage}.{SEAL}"
             sealed = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-            if not hmac.compare_digest(sealed, self._seal(stage, digest)):
+            if not _same(sealed, self._seal(stage, digest)):
                 raise NeedsHuman(
                     f"what stage {stage!r} wrote has been changed, or the password of the target's connection is"
                     " another one since"
@@ -155,3 +166,8 @@ def as_uri(root: str) -> str:
 def within(uri: str, root: str) -> bool:
     """Whether `uri` names something below `root`, by its text alone."""
     return uri.startswith(as_uri(root).rstrip("/") + "/") and ".." not in uri.split("/")
+
+
+def _same(sealed: str, wanted: str) -> bool:
+    """As bytes: compare_digest() takes no other text than ASCII, and this one may be anybody's."""
+    return hmac.compare_digest(sealed.encode(errors="surrogatepass"), wanted.encode())

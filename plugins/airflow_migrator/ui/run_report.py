@@ -63,23 +63,22 @@ def _parts(run: RunFacts, read: Read[Any], now: datetime) -> Iterator[str]:
     bundle = _bundle(run, read, notes) if plan is not None else None
     target = plan.target if plan is not None else run.conf.get("target", "")
     yield f"# {text(run.dag_id.removeprefix('migrate_'))}" + (f" on {text(str(target))}" if target else "")
-    yield _headline(run)
-    yield "## Stages\n\n" + _stages(run, now)
+    yield _headline(run, notes)
+    yield "## Stages\n\n" + _stages(run, now, notes)
     yield "\n".join(f"⚠️ {text(note)}" for note in notes)
     if plan is not None:
         yield "## The migration\n\n" + card(plan, bundle)
 
 
-def _headline(run: RunFacts) -> str:
+def _headline(run: RunFacts, notes: list[str]) -> str:
     """What a person has to know first: how it ended, or what it waits for."""
     began = f"Started by {text(run.by)}" + (f" at {run.started:%Y-%m-%d %H:%M:%S %Z}" if run.started else "") + "."
     if reason := run.conf.get("reason"):
         began += f" Reason: {text(str(reason))}."
     if run.conf.get("emergency"):
         began = f"⚠️ **An emergency**: it does not wait for its window. {began}"
-    ended = run.task("outcome").left.get("outcome")
-    if isinstance(ended, Mapping):
-        outcome = from_dict(Outcome, ended)
+    outcome = _outcome(run.task("outcome").left.get("outcome"), notes)
+    if outcome is not None:
         head, *story = outcome.text.splitlines()
         return f"{'✅' if outcome.ok else '❌'} **{text(head)}**\n\n{began}\n\n{_story(story)}"
     refused = [task for task in run.tasks if task.state in ("failed", "up_for_retry")]
@@ -100,6 +99,20 @@ def _headline(run: RunFacts) -> str:
         note = "nothing was to be done: the target has this migration already"
         return f"✅ **{note}**\n\n{began}"
     return f"**{text(run.state)}**\n\n{began}"
+
+
+def _outcome(left: Any, notes: list[str]) -> Outcome | None:
+    """None when the run has not left it yet, or when somebody has changed it: that is noted."""
+    if left is None:
+        return None
+    try:
+        outcome = from_dict(Outcome, left)
+        if outcome.text.strip():
+            return outcome
+    except (ValueError, TypeError, AttributeError):
+        pass
+    notes.append("the XCom of outcome cannot be shown: somebody has changed it")
+    return None
 
 
 def _story(lines: Sequence[str]) -> str:
@@ -136,7 +149,7 @@ def _waits_for(task: TaskFacts) -> str:
     return f"waits for {task.task_id.rpartition('.')[2].replace('_', ' ')}: see Required Actions"
 
 
-def _stages(run: RunFacts, now: datetime) -> str:
+def _stages(run: RunFacts, now: datetime, notes: list[str]) -> str:
     order = {stage: number for number, stage in enumerate(STAGES)}
     ordered = sorted(run.tasks, key=lambda task: order.get(task.stage, len(order)))
     rows = []
@@ -145,12 +158,20 @@ def _stages(run: RunFacts, now: datetime) -> str:
         if task.started and task.state not in NOT_RUN:
             started = f"{task.started:%H:%M:%S}"
             took = seconds(((task.ended or now) - task.started).total_seconds())
-        rows.append((task.task_id, STATES.get(task.state, str(task.state)), started, took, _result(task)))
+        rows.append((task.task_id, STATES.get(task.state, str(task.state)), started, took, _result(task, notes)))
     return table(("Stage", "", "Started", "Took", "Result"), rows, solid=(0, 1, 2, 3))
 
 
-def _result(task: TaskFacts) -> str:
-    """The stage's result in a few words, from what it left in XCom."""
+def _result(task: TaskFacts, notes: list[str]) -> str:
+    """The stage's result in a few words, from what it left in XCom; what cannot be read there is noted."""
+    try:
+        return _left(task)
+    except (ValueError, TypeError, AttributeError, ArithmeticError):
+        notes.append(f"the XCom of {task.task_id} cannot be shown: somebody has changed it")
+        return ""
+
+
+def _left(task: TaskFacts) -> str:
     left = task.returned
     if task.by_hand:
         return f"marked by hand{f', by {task.marked_by}' if task.marked_by else ''}"

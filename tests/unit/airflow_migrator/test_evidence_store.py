@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_migrator.storage.evidence_store import EvidenceStore
+from migrator import documents
 from migrator.errors import NeedsHuman
 
 
@@ -71,6 +75,38 @@ def test_a_reference_to_another_runs_document_is_refused(tmp_path: Path) -> None
             store(tmp_path).own(wrong, Paper, stage="dry_run")
     with pytest.raises(NeedsHuman, match="left no document"):
         store(tmp_path).own(None, Paper, stage="dry_run")
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[1]", b'"x"', b'{"numbers": 1}', b"NaN", b"[" * 100_000])
+def test_what_is_no_document_is_for_a_person(tmp_path: Path, content: bytes) -> None:
+    reference = store(tmp_path).put("snapshot", Paper("x"))
+    path = next(tmp_path.rglob("snapshot.json"))
+    path.write_bytes(content)
+    with pytest.raises(NeedsHuman, match="clear 'snapshot' with downstream"):
+        EvidenceStore.get(reference, Paper, stage="snapshot")
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
+        reference = {**reference, "digest": documents.digest(json.loads(content))}
+    with pytest.raises(NeedsHuman, match="clear 'snapshot' with downstream"):
+        EvidenceStore.get(reference, Paper, stage="snapshot")
+
+
+@pytest.mark.parametrize("edited", ["x", {"digest": "sha256:0"}, {"uri": 5, "digest": "x"}, ["x"], {"uri": "/x"}])
+def test_an_edited_reference_is_for_a_person(tmp_path: Path, edited: Any) -> None:
+    for read in (EvidenceStore.get, store(tmp_path).own):
+        with pytest.raises(NeedsHuman, match="somebody has changed"):
+            read(edited, Paper, stage="snapshot")
+
+
+@pytest.mark.parametrize("seal", ["ä", "\udc80", None, 5])
+def test_a_seal_of_any_text_is_compared(tmp_path: Path, seal: Any) -> None:
+    worker = replace(store(tmp_path), key=b"secret")
+    good = worker.put("snapshot", Paper("x"))
+    for key in ("seal", "digest"):
+        with pytest.raises(NeedsHuman, match="somebody has changed it"):
+            worker.own({**good, key: seal}, Paper, stage="snapshot")
+    next(tmp_path.rglob("snapshot.seal")).write_text("ä")
+    with pytest.raises(NeedsHuman, match="has been changed"):
+        worker.found("snapshot", Paper)
 
 
 def test_a_reference_is_sealed_with_what_only_workers_know(tmp_path: Path) -> None:

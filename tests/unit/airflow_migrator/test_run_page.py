@@ -25,6 +25,9 @@ from tests.factories import NOW, make_plan
 TASKS = ("analyze", "snapshot", "dry_run", "review.reviewer_1", "preflight", "apply.001_test", "verify", "outcome")
 
 
+ENDED = Outcome("001_test", "production", "manual__1", True, "success", "applied and verified")
+
+
 def run_of(states: Mapping[str, str], **over: Any) -> RunFacts:
     """A run whose tasks began one second after the other; those that are not named have not."""
     left = over.pop("left", {})
@@ -125,6 +128,29 @@ def test_a_document_that_is_gone_is_no_error() -> None:
     left = {"analyze": {"return_value": {"uri": "file:///x", "digest": "sha256:0"}}}
     text = shown(run_of({"analyze": "success"}, left=left))
     assert "⚠️ the document of analyze cannot be shown: it is gone" in text
+
+
+@pytest.mark.parametrize(
+    "name, left",
+    [
+        ("outcome", {"outcome": {"x": 1}}),
+        ("outcome", {"outcome": "all is well"}),
+        ("outcome", {"outcome": {**documents.to_dict(ENDED), "text": 5}}),
+        ("outcome", {"outcome": {**documents.to_dict(ENDED), "text": " "}}),
+        ("analyze", {"return_value": {"findings": "many"}}),
+        ("analyze", {"return_value": {"findings": None}}),
+        ("snapshot", {"return_value": {"size_bytes": None}}),
+        ("snapshot", {"return_value": {"size_bytes": "much", "seconds": []}}),
+        ("snapshot", {"return_value": {"size_bytes": 1, "seconds": float("inf")}}),
+        ("dry_run", {"return_value": {"seconds": {}}}),
+        ("apply.001_test", {"return_value": {"steps": None}}),
+        ("apply.001_test", {"return_value": {"steps": [{"seconds": "long"}]}}),
+    ],
+)
+def test_what_somebody_has_written_into_xcom_is_noted(name: str, left: dict[str, Any]) -> None:
+    text = shown(run_of(dict.fromkeys(TASKS, "success"), left={name: left}))
+    assert f"⚠️ the XCom of {name.replace('_', chr(92) + '_')} cannot be shown: somebody has changed it" in text
+    assert "## Stages" in text
 
 
 def test_page_is_made_of_text_only() -> None:
