@@ -104,7 +104,11 @@ select
 from pg_catalog.pg_class as c
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 left join lateral (
-    select pg_catalog.string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno) as parents
+    select
+        pg_catalog.string_agg(
+            i.inhparent::regclass::text || case when i.inhdetachpending then ' [detach pending]' else '' end, ', '
+            order by i.inhseqno
+        ) as parents
     from pg_catalog.pg_inherits as i where i.inhrelid = c.oid
 ) as h on true
 where
@@ -129,16 +133,19 @@ where c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'informat
 -- name: columns
 -- The order of columns is an entry of its own: a column dropped and added again comes last, and the tolerant
 -- comparison leaves this entry out. NOT NULL is part of the column, also on PostgreSQL 18, where it is a constraint
--- with a name; that name is shown only when it is not the one the server would choose.
+-- with a name; that name is shown only when it is not the one the server would choose. A column of a view is shown only
+-- where it has something that the query of the view does not say: a default for INSERT, say.
 with attribute as (
     select
-        n.nspname::text as nspname, c.relname, c.oid as relid, a.*, t.typcollation, t.typstorage
+        n.nspname::text as nspname, c.relname, c.relkind, c.oid as relid, a.*, t.typcollation, t.typstorage,
+        case c.relkind when 'v' then 'view ' when 'm' then 'materialized_view ' else 'table ' end
+        || c.oid::regclass::text as part_of
     from pg_catalog.pg_attribute as a
     inner join pg_catalog.pg_class as c on a.attrelid = c.oid
     inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
     inner join pg_catalog.pg_type as t on a.atttypid = t.oid
     where
-        c.relkind in ('r', 'p', 'f') and c.relpersistence <> 't' and a.attnum > 0 and not a.attisdropped
+        c.relkind in ('r', 'p', 'f', 'v', 'm') and c.relpersistence <> 't' and a.attnum > 0 and not a.attisdropped
         and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
         and not exists (
             select from pg_catalog.pg_depend as e
@@ -169,6 +176,7 @@ select
             and pg_catalog.octet_length(a.relname || '_' || a.attname || '_not_null') < 64
             then 'constraint ' || pg_catalog.quote_ident(k.conname)
         end,
+        case when a.attinhcount > 0 and a.attislocal then 'inherited, and local' end,
         case when a.attnotnull then 'not null' end,
         case when k.connoinherit then 'no inherit' end,
         case when not k.convalidated then 'not valid' end,
@@ -182,17 +190,21 @@ select
             from pg_catalog.unnest(a.attfdwoptions) as o (option)
         ) || ')'
     ),
-    'table ' || a.relid::regclass::text
+    a.part_of
 from attribute as a
 left join pg_catalog.pg_attrdef as d on a.attrelid = d.adrelid and a.attnum = d.adnum
 left join pg_catalog.pg_constraint as k
     on a.attrelid = k.conrelid and k.contype = 'n' and a.attnum = k.conkey[1]
+where
+    a.relkind in ('r', 'p', 'f') or d.oid is not null or a.attstorage <> a.typstorage or a.attcompression <> ''
+    or a.attoptions is not null or coalesce(pg_catalog.to_jsonb(a) ->> 'attstattarget', '-1') <> '-1'
 union all
 select
     'column_order', a.nspname, a.relid::regclass::text,
     pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' order by a.attnum),
     'table ' || a.relid::regclass::text
 from attribute as a
+where a.relkind in ('r', 'p', 'f')
 group by a.nspname, a.relid;
 
 -- name: constraint
@@ -209,7 +221,15 @@ select
             where k.contype in ('p', 'u', 'x') and x.oid = k.conindid
         ) || ')',
         case when k.contype in ('p', 'u', 'x') and not i.indisvalid then '[index invalid]' end,
-        case when k.contype in ('p', 'u', 'x') and i.indisclustered then '[clustered]' end
+        case when k.contype in ('p', 'u', 'x') and i.indisclustered then '[clustered]' end,
+        case when k.contype = 'c' and k.coninhcount > 0 and k.conislocal then '[inherited, and local]' end,
+        (
+            select pg_catalog.string_agg(distinct case t.tgenabled
+                when 'D' then '[disabled on ' when 'R' then '[replica on ' else '[always on '
+            end || t.tgrelid::regclass::text || ']', ' ')
+            from pg_catalog.pg_trigger as t
+            where t.tgconstraint = k.oid and t.tgisinternal and t.tgenabled <> 'O'
+        )
     ),
     'table ' || k.conrelid::regclass::text
 from pg_catalog.pg_constraint as k
@@ -235,6 +255,14 @@ select
         'attached to ' || (
             select h.inhparent::regclass::text from pg_catalog.pg_inherits as h where h.inhrelid = i.indexrelid
         ),
+        'statistics (' || (
+            select pg_catalog.string_agg(
+                a.attnum || ': ' || (pg_catalog.to_jsonb(a) ->> 'attstattarget'), ', ' order by a.attnum
+            )
+            from pg_catalog.pg_attribute as a
+            where
+                a.attrelid = i.indexrelid and coalesce(pg_catalog.to_jsonb(a) ->> 'attstattarget', '-1') <> '-1'
+        ) || ')',
         case when not i.indisvalid then '[invalid]' end,
         case when i.indisclustered then '[clustered]' end
     ),
@@ -300,9 +328,18 @@ select
     case c.relkind when 'v' then 'view' else 'materialized_view' end, n.nspname::text, c.oid::regclass::text,
     pg_catalog.concat_ws(
         ' ',
+        'using ' || (
+            select pg_catalog.quote_ident(m.amname) from pg_catalog.pg_am as m
+            where m.oid = c.relam and m.amname <> 'heap'
+        ),
         'with (' || (
             select pg_catalog.string_agg(o.option, ', ' order by o.option collate "C")
             from pg_catalog.unnest(c.reloptions) as o (option)
+        ) || ')',
+        'toast with (' || (
+            select pg_catalog.string_agg(o.option, ', ' order by o.option collate "C")
+            from pg_catalog.pg_class as t cross join pg_catalog.unnest(t.reloptions) as o (option)
+            where t.oid = c.reltoastrelid
         ) || ')',
         pg_catalog.pg_get_viewdef(c.oid),
         case when not c.relispopulated then '[not populated]' end
@@ -328,10 +365,19 @@ select
         when p.prokind <> 'a' then pg_catalog.pg_get_functiondef(p.oid)
         else (
             select pg_catalog.concat_ws(
-                ' ', 'returns', pg_catalog.pg_get_function_result(p.oid), 'sfunc', g.aggtransfn, 'stype',
-                g.aggtranstype::regtype, 'finalfunc ' || nullif(g.aggfinalfn, 0)::regprocedure,
-                'combinefunc ' || nullif(g.aggcombinefn, 0)::regprocedure, 'initcond ' || g.agginitval,
-                'sortop ' || nullif(g.aggsortop, 0)::regoperator, 'parallel', p.proparallel
+                ' ', 'returns', pg_catalog.pg_get_function_result(p.oid), 'sfunc', g.aggtransfn::regprocedure, 'stype',
+                g.aggtranstype::regtype, 'sspace ' || nullif(g.aggtransspace, 0),
+                'finalfunc ' || nullif(g.aggfinalfn, 0)::regprocedure, case when g.aggfinalextra then 'extra' end,
+                'modify', g.aggfinalmodify, 'combinefunc ' || nullif(g.aggcombinefn, 0)::regprocedure,
+                'serialfunc ' || nullif(g.aggserialfn, 0)::regprocedure,
+                'deserialfunc ' || nullif(g.aggdeserialfn, 0)::regprocedure, 'initcond ' || g.agginitval,
+                'msfunc ' || nullif(g.aggmtransfn, 0)::regprocedure,
+                'minvfunc ' || nullif(g.aggminvtransfn, 0)::regprocedure,
+                'mstype ' || nullif(g.aggmtranstype, 0)::regtype, 'msspace ' || nullif(g.aggmtransspace, 0),
+                'mfinalfunc ' || nullif(g.aggmfinalfn, 0)::regprocedure, case when g.aggmfinalextra then 'extra' end,
+                'modify', g.aggmfinalmodify, 'minitcond ' || g.aggminitval,
+                'sortop ' || nullif(g.aggsortop, 0)::regoperator, 'parallel', p.proparallel,
+                case g.aggkind when 'h' then 'hypothetical' end
             )
             from pg_catalog.pg_aggregate as g where g.aggfnoid = p.oid
         )
@@ -347,7 +393,8 @@ where
     );
 
 -- name: trigger
--- Triggers that people made; those of constraints and those cloned to partitions follow from others.
+-- Triggers that people made; those of constraints follow from others, and so do those cloned to partitions, unless one
+-- is enabled otherwise than what it was cloned from.
 select
     'trigger', n.nspname::text, t.tgrelid::regclass::text || '.' || pg_catalog.quote_ident(t.tgname),
     pg_catalog.concat_ws(
@@ -359,7 +406,12 @@ from pg_catalog.pg_trigger as t
 inner join pg_catalog.pg_class as c on t.tgrelid = c.oid
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 where
-    not t.tgisinternal and t.tgparentid = 0
+    case t.tgparentid
+        when 0 then not t.tgisinternal
+        else t.tgconstraint = 0 and t.tgenabled <> (
+            select p.tgenabled from pg_catalog.pg_trigger as p where p.oid = t.tgparentid
+        )
+    end
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't';
 
 -- name: rule
@@ -425,7 +477,7 @@ select
             ' ',
             'domain ' || pg_catalog.format_type(t.typbasetype, t.typtypmod),
             case when t.typcollation <> b.typcollation then 'collate ' || t.typcollation::regcollation::text end,
-            'default ' || t.typdefault,
+            'default ' || pg_catalog.pg_get_expr(t.typdefaultbin, 0),
             case when t.typnotnull then 'not null' end,
             (
                 select pg_catalog.string_agg(
@@ -450,13 +502,22 @@ select
         )
         when 'r' then (
             select pg_catalog.concat_ws(
-                ' ', 'range of', r.rngsubtype::regtype, 'collate ' || nullif(r.rngcollation, 0)::regcollation,
+                ' ', 'range of', r.rngsubtype::regtype,
+                (
+                    select 'subtype_opclass ' || i.identity
+                    from pg_catalog.pg_identify_object('pg_catalog.pg_opclass'::regclass, r.rngsubopc, 0) as i
+                ),
+                'collate ' || nullif(r.rngcollation, 0)::regcollation,
                 'canonical ' || nullif(r.rngcanonical, 0)::regprocedure,
                 'diff ' || nullif(r.rngsubdiff, 0)::regprocedure, 'multirange', r.rngmultitypid::regtype
             )
             from pg_catalog.pg_range as r where r.rngtypid = t.oid
         )
-        else 'base type ' || t.typinput::text || ' ' || t.typoutput::text
+        else pg_catalog.concat_ws(
+            ' ', 'base type', t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout, t.typanalyze,
+            t.typsubscript, t.typlen, t.typbyval, t.typalign, t.typstorage, t.typcategory, t.typispreferred, t.typdelim,
+            'default ' || t.typdefault
+        )
     end,
     null::text
 from pg_catalog.pg_type as t
@@ -742,7 +803,7 @@ where
     );
 
 -- name: rare
--- Collations, casts, operators and their classes, text search objects, languages, wrappers.
+-- Collations, casts, operators and their classes, conversions, transforms, text search objects, languages, wrappers.
 select o.kind, i.schema, i.identity, o.definition, null::text
 from (
     select 'collation' as kind, 'pg_catalog.pg_collation'::regclass as classid, c.oid, pg_catalog.concat_ws(
@@ -750,6 +811,7 @@ from (
         coalesce(
             pg_catalog.to_jsonb(c) ->> 'colllocale', pg_catalog.to_jsonb(c) ->> 'colliculocale'
         ),
+        'rules ' || (pg_catalog.to_jsonb(c) ->> 'collicurules'),
         case when not c.collisdeterministic then 'nondeterministic' end
     ) as definition
     from pg_catalog.pg_collation as c
@@ -769,35 +831,105 @@ from (
     union all
     select
         'operator_class', 'pg_catalog.pg_opclass'::regclass, o.oid,
-        pg_catalog.concat_ws(' ', 'for', o.opcintype::regtype, case when o.opcdefault then 'default' end)
+        pg_catalog.concat_ws(
+            ' ', 'for', o.opcintype::regtype, case when o.opcdefault then 'default' end,
+            'family ' || (
+                select i.identity
+                from pg_catalog.pg_identify_object('pg_catalog.pg_opfamily'::regclass, o.opcfamily, 0) as i
+            ),
+            'storage ' || nullif(o.opckeytype, 0)::regtype
+        )
     from pg_catalog.pg_opclass as o
     union all
-    select 'operator_family', 'pg_catalog.pg_opfamily'::regclass, o.oid, (
-        select pg_catalog.string_agg(
-            m.amopstrategy || ' ' || m.amopopr::regoperator, ', '
-            order by m.amopstrategy, m.amopopr::regoperator::text collate "C"
+    select 'operator_family', 'pg_catalog.pg_opfamily'::regclass, o.oid, pg_catalog.concat_ws(
+        ', ',
+        (
+            select pg_catalog.string_agg(
+                m.amopstrategy || ' ' || m.amopopr::regoperator || coalesce(' ordered by ' || f.identity, ''), ', '
+                order by m.amopstrategy, m.amopopr::regoperator::text collate "C"
+            )
+            from pg_catalog.pg_amop as m
+            left join lateral pg_catalog.pg_identify_object(
+                'pg_catalog.pg_opfamily'::regclass, nullif(m.amopsortfamily, 0), 0
+            ) as f on true
+            where m.amopfamily = o.oid
+        ),
+        (
+            select pg_catalog.string_agg(
+                'function ' || m.amprocnum || ' (' || m.amproclefttype::regtype || ', ' || m.amprocrighttype::regtype
+                || ') ' || m.amproc::regprocedure, ', '
+                order by
+                    m.amprocnum, m.amproclefttype::regtype::text collate "C", m.amprocrighttype::regtype::text collate "C"
+            )
+            from pg_catalog.pg_amproc as m where m.amprocfamily = o.oid
         )
-        from pg_catalog.pg_amop as m where m.amopfamily = o.oid
     )
     from pg_catalog.pg_opfamily as o
     union all
-    select 'text_search_configuration', 'pg_catalog.pg_ts_config'::regclass, t.oid, (
-        select pg_catalog.string_agg(
-            m.maptokentype || ' ' || m.mapdict::regdictionary, ', ' order by m.maptokentype, m.mapseqno
+    select 'conversion', 'pg_catalog.pg_conversion'::regclass, c.oid, pg_catalog.concat_ws(
+        ' ', pg_catalog.pg_encoding_to_char(c.conforencoding), 'to', pg_catalog.pg_encoding_to_char(c.contoencoding),
+        c.conproc::regprocedure, case when c.condefault then 'default' end
+    )
+    from pg_catalog.pg_conversion as c
+    union all
+    select 'transform', 'pg_catalog.pg_transform'::regclass, t.oid, pg_catalog.concat_ws(
+        ' ', 'from ' || nullif(t.trffromsql, 0)::regprocedure, 'to ' || nullif(t.trftosql, 0)::regprocedure
+    )
+    from pg_catalog.pg_transform as t
+    union all
+    select 'access_method', 'pg_catalog.pg_am'::regclass, m.oid, pg_catalog.concat_ws(' ', m.amtype, m.amhandler)
+    from pg_catalog.pg_am as m
+    union all
+    select 'text_search_parser', 'pg_catalog.pg_ts_parser'::regclass, t.oid, pg_catalog.concat_ws(
+        ' ', t.prsstart, t.prstoken, t.prsend, t.prsheadline, t.prslextype
+    )
+    from pg_catalog.pg_ts_parser as t
+    union all
+    select
+        'text_search_template', 'pg_catalog.pg_ts_template'::regclass, t.oid,
+        pg_catalog.concat_ws(' ', t.tmplinit, t.tmpllexize)
+    from pg_catalog.pg_ts_template as t
+    union all
+    select 'text_search_configuration', 'pg_catalog.pg_ts_config'::regclass, t.oid, pg_catalog.concat_ws(
+        ' ',
+        (
+            select 'parser ' || i.identity
+            from pg_catalog.pg_identify_object('pg_catalog.pg_ts_parser'::regclass, t.cfgparser, 0) as i
+        ),
+        (
+            select pg_catalog.string_agg(
+                m.maptokentype || ' ' || m.mapdict::regdictionary, ', ' order by m.maptokentype, m.mapseqno
+            )
+            from pg_catalog.pg_ts_config_map as m where m.mapcfg = t.oid
         )
-        from pg_catalog.pg_ts_config_map as m where m.mapcfg = t.oid
     )
     from pg_catalog.pg_ts_config as t
     union all
-    select 'text_search_dictionary', 'pg_catalog.pg_ts_dict'::regclass, t.oid, t.dictinitoption
+    select 'text_search_dictionary', 'pg_catalog.pg_ts_dict'::regclass, t.oid, pg_catalog.concat_ws(
+        ' ',
+        (
+            select 'template ' || i.identity
+            from pg_catalog.pg_identify_object('pg_catalog.pg_ts_template'::regclass, t.dicttemplate, 0) as i
+        ),
+        t.dictinitoption
+    )
     from pg_catalog.pg_ts_dict as t
     union all
-    select 'language', 'pg_catalog.pg_language'::regclass, l.oid, case when l.lanpltrusted then 'trusted' else '' end
+    select 'language', 'pg_catalog.pg_language'::regclass, l.oid, pg_catalog.concat_ws(
+        ' ', case when l.lanpltrusted then 'trusted' end, nullif(l.lanplcallfoid, 0)::regprocedure,
+        'inline ' || nullif(l.laninline, 0)::regprocedure, 'validator ' || nullif(l.lanvalidator, 0)::regprocedure
+    )
     from pg_catalog.pg_language as l
     union all
     select
         'foreign_data_wrapper', 'pg_catalog.pg_foreign_data_wrapper'::regclass, w.oid,
-        pg_catalog.concat_ws(' ', nullif(w.fdwhandler, 0)::regprocedure, nullif(w.fdwvalidator, 0)::regprocedure)
+        pg_catalog.concat_ws(
+            ' ', nullif(w.fdwhandler, 0)::regprocedure, nullif(w.fdwvalidator, 0)::regprocedure,
+            'options (' || (
+                select pg_catalog.string_agg(o.option, ', ' order by o.option collate "C")
+                from pg_catalog.unnest(w.fdwoptions) as o (option)
+            ) || ')'
+        )
     from pg_catalog.pg_foreign_data_wrapper as w
 ) as o
 cross join lateral pg_catalog.pg_identify_object(o.classid, o.oid, 0) as i
