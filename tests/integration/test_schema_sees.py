@@ -135,3 +135,90 @@ def test_a_dump_gives_it_all_back(each_server: Server, each_database: MakeDataba
         )
     here, there = restored(each_server, endpoint, copy)
     assert diff(here, there).lines() == ()
+
+
+OPERATORS = """
+CREATE SCHEMA ops;
+CREATE FUNCTION ops.same(int, int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE OPERATOR ops.= (PROCEDURE = ops.same, LEFTARG = int, RIGHTARG = int);
+CREATE FUNCTION ops.twice(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TABLE public.item (id int, n int, m int DEFAULT 1, CHECK (ops.twice(n) > 1));
+CREATE TABLE public.other (id int, z int);
+CREATE INDEX item_twice ON public.item (ops.twice(n));
+SET search_path = {};
+"""
+WITH_TEXT = {
+    "view public.v": "CREATE VIEW public.v AS SELECT id, n IS DISTINCT FROM m AS x FROM public.item",
+    "view public.w": "CREATE VIEW public.w AS SELECT id, CASE n WHEN m THEN 1 END AS x FROM public.item",
+    "view public.j": "CREATE VIEW public.j AS SELECT id FROM public.item JOIN public.other USING (id)",
+    "view public.r": "CREATE VIEW public.r AS SELECT 1 AS x FROM public.item WHERE (id, n) IS DISTINCT FROM (3, 3)",
+    "materialized_view public.m": "CREATE MATERIALIZED VIEW public.m AS SELECT NULLIF(n, m) AS x FROM public.item",
+    "constraint public.item.k": "ALTER TABLE public.item ADD CONSTRAINT k CHECK (n IS DISTINCT FROM m)",
+    "trigger public.item.t": "CREATE TRIGGER t BEFORE UPDATE ON public.item FOR EACH ROW"
+    " WHEN (OLD.n IS DISTINCT FROM NEW.n) EXECUTE FUNCTION public.touch()",
+    "policy public.item.p": "CREATE POLICY p ON public.item USING (n IS DISTINCT FROM m)",
+    "rule public.other.r": "CREATE RULE r AS ON UPDATE TO public.other WHERE OLD.z IS DISTINCT FROM NEW.z DO NOTHING",
+    "column public.item.d": "ALTER TABLE public.item ADD d int DEFAULT NULLIF(1, 2)",
+    "column public.item.g":
+        "ALTER TABLE public.item ADD g boolean GENERATED ALWAYS AS (n IS DISTINCT FROM m) STORED",
+    "index public.i": "CREATE INDEX i ON public.item (id) WHERE n IS DISTINCT FROM m",
+    "index public.e": "CREATE INDEX e ON public.item ((NULLIF(n, m)))",
+    "statistics public.s": "CREATE STATISTICS public.s ON (NULLIF(n, m)), id FROM public.item",
+    "function public.f(a integer)":
+        "CREATE FUNCTION public.f(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT NULLIF(a, 1); END",
+    "function public.d(a integer)":
+        "CREATE FUNCTION public.d(a int DEFAULT NULLIF(1, 2)) RETURNS int LANGUAGE sql AS 'SELECT a'",
+    "type public.limited": "CREATE DOMAIN public.limited AS int CHECK (VALUE IS DISTINCT FROM 3)",
+    "type public.filled": "CREATE DOMAIN public.filled AS int DEFAULT NULLIF(1, 2)",
+    "table public.parted":
+        "CREATE TABLE public.parted (a int, b int) PARTITION BY RANGE ((NULLIF(a, b)))",
+}  # fmt: skip
+
+
+def with_operators(server: Server, make: MakeDatabase, path: str, *texts: str) -> Endpoint:
+    endpoint = make()
+    with superuser(server, endpoint) as conn:
+        conn.execute(OPERATORS.format(path).encode())
+        for text in texts:
+            conn.execute(text.encode())
+    return endpoint
+
+
+def test_the_operator_that_no_text_has_is_told(each_server: Server, each_database: MakeDatabase) -> None:
+    both = []
+    for path in ("pg_catalog", "ops, pg_catalog"):
+        with superuser(each_server, with_operators(each_server, each_database, path, *WITH_TEXT.values())) as conn:
+            both.append(schema.read(conn))
+    found = diff(*both)
+    assert set(found.lines()) == {f"+ used by {name}: operator ops.=(integer,integer)" for name in WITH_TEXT}
+    assert {f"{change.sign} {change.kind} {change.name}" for change in found.essential().changes} == {
+        f"~ {name}" for name in WITH_TEXT
+    }
+
+
+def test_a_dump_that_loses_the_operator_is_no_copy(each_server: Server, each_database: MakeDatabase) -> None:
+    endpoint = with_operators(each_server, each_database, "ops, pg_catalog", WITH_TEXT["view public.v"])
+    here, there = restored(each_server, endpoint, each_database())
+    assert diff(here, there).lines() == ("- used by view public.v: operator ops.=(integer,integer)",)
+
+
+def test_functions_of_ones_own_come_back(each_server: Server, each_database: MakeDatabase) -> None:
+    endpoint = with_operators(
+        each_server, each_database, "pg_catalog",
+        "CREATE VIEW public.v AS SELECT ops.twice(n) AS t, n OPERATOR(ops.=) m AS x FROM public.item",
+        "CREATE VIEW public.upon AS SELECT * FROM public.v WHERE ops.twice(t) > 1",
+        "ALTER VIEW public.v ALTER t SET DEFAULT ops.twice(3)",
+        "CREATE TABLE public.parted (a int DEFAULT ops.twice(1), CHECK (ops.twice(a) > 1)) PARTITION BY LIST (a)",
+        "CREATE TABLE public.part PARTITION OF public.parted FOR VALUES IN (1)",
+        "CREATE INDEX ON public.parted (ops.twice(a))",
+        "CREATE FUNCTION public.f(a int) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT ops.twice(a); END",
+        "CREATE DOMAIN public.limited AS int DEFAULT ops.twice(3)::int CHECK (ops.twice(VALUE) > 3)",
+        "CREATE TABLE public.ruled (l public.limited, g bigint GENERATED ALWAYS AS (ops.twice(id)) STORED, id int)",
+        "CREATE POLICY p ON public.item USING (ops.twice(n) > 1)",
+        "CREATE STATISTICS public.s ON (ops.twice(n)), id FROM public.item",
+    )  # fmt: skip
+    here, there = restored(each_server, endpoint, each_database())
+    assert diff(here, there).lines() == ()
+    assert here.objects["used_by"]["column public.ruled.g"] == "function ops.twice(bigint)"
+    assert here.part_of["used_by column public.ruled.g"] == "table public.ruled"

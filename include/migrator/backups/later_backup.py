@@ -59,7 +59,7 @@ class Concerned:
 
 def with_rows(concerned: Iterable[Concerned], changes: SchemaDiff) -> tuple[Concerned, ...]:
     """Those whose rows must be tried, since these changes may be what a restore misses. Pure."""
-    relevant = [change for change in changes.changes if change.kind not in HARMLESS]
+    relevant = [change for change in changes.of_objects().changes if change.kind not in HARMLESS]
     if any(_reaches_functions(change) for change in relevant):
         return tuple(concerned)
     tables = {(change.part_of or f"table {change.name}").partition(" ")[2] for change in relevant}

@@ -652,6 +652,140 @@ select
 from privilege as p
 group by p.grantee = p.owner, p.nspname, p.kind, p.name;
 
+-- name: used_by
+-- Functions and operators of somebody's own that expressions use. No text has the operator of IS DISTINCT FROM, NULLIF,
+-- CASE x WHEN, JOIN USING or (a, b) < (c, d), nor which of several functions of a name it is: the same text is
+-- something else after a restore. Names as in `ownership`.
+with own as (
+    select
+        d.classid, d.objid, d.objsubid, d.refclassid, d.refobjid,
+        case d.refclassid
+            when 'pg_catalog.pg_operator'::regclass then 'operator ' || d.refobjid::regoperator::text
+            else 'function ' || d.refobjid::regprocedure::text
+        end as identity
+    from pg_catalog.pg_depend as d
+    where
+        d.refclassid in ('pg_catalog.pg_operator'::regclass, 'pg_catalog.pg_proc'::regclass)
+        and d.refobjid >= 16384 and d.deptype in ('n', 'a')
+),
+
+relation as (
+    select
+        c.oid, c.relkind, c.oid::regclass::text as name, n.nspname::text as nspname,
+        case c.relkind when 'v' then 'view ' when 'm' then 'materialized_view ' else 'table ' end
+        || c.oid::regclass::text as whole
+    from pg_catalog.pg_class as c
+    inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+    where
+        c.relpersistence <> 't'
+        and not exists (
+            select from pg_catalog.pg_depend as e
+            where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'
+        )
+),
+
+used as (
+    select
+        o.identity, c.nspname, c.whole as part_of,
+        case r.rulename
+            when '_RETURN' then c.whole else 'rule ' || c.name || '.' || pg_catalog.quote_ident(r.rulename)
+        end as name
+    from own as o
+    inner join pg_catalog.pg_rewrite as r on o.objid = r.oid
+    inner join relation as c on r.ev_class = c.oid
+    where o.classid = 'pg_catalog.pg_rewrite'::regclass
+    union all
+    select o.identity, c.nspname, c.whole, 'constraint ' || c.name || '.' || pg_catalog.quote_ident(k.conname)
+    from own as o
+    inner join pg_catalog.pg_constraint as k on o.objid = k.oid
+    inner join relation as c on k.conrelid = c.oid
+    left join pg_catalog.pg_constraint as p on k.conparentid = p.oid and k.conrelid = p.conrelid
+    where o.classid = 'pg_catalog.pg_constraint'::regclass and k.contype in ('c', 'f', 'x') and p.oid is null
+    union all
+    select o.identity, c.nspname, c.whole, 'trigger ' || c.name || '.' || pg_catalog.quote_ident(t.tgname)
+    from own as o
+    inner join pg_catalog.pg_trigger as t on o.objid = t.oid
+    inner join relation as c on t.tgrelid = c.oid
+    where
+        o.classid = 'pg_catalog.pg_trigger'::regclass and t.tgparentid = 0 and not t.tgisinternal
+        and not (o.refclassid = 'pg_catalog.pg_proc'::regclass and o.refobjid = t.tgfoid)
+    union all
+    select o.identity, c.nspname, c.whole, 'policy ' || c.name || '.' || pg_catalog.quote_ident(p.polname)
+    from own as o
+    inner join pg_catalog.pg_policy as p on o.objid = p.oid
+    inner join relation as c on p.polrelid = c.oid
+    where o.classid = 'pg_catalog.pg_policy'::regclass
+    union all
+    select o.identity, c.nspname, c.whole, 'column ' || c.name || '.' || pg_catalog.quote_ident(a.attname)
+    from own as o
+    left join pg_catalog.pg_attrdef as d on o.objid = d.oid and o.classid = 'pg_catalog.pg_attrdef'::regclass
+    inner join pg_catalog.pg_attribute as a
+        on a.attrelid = coalesce(d.adrelid, o.objid) and a.attnum = coalesce(d.adnum, o.objsubid)
+    inner join relation as c on a.attrelid = c.oid
+    where d.oid is not null or (o.classid = 'pg_catalog.pg_class'::regclass and o.objsubid > 0)
+    union all
+    select
+        o.identity, c.nspname, c.whole,
+        case when k.oid is null then 'index ' || i.indexrelid::regclass::text
+            else 'constraint ' || c.name || '.' || pg_catalog.quote_ident(k.conname)
+        end
+    from own as o
+    inner join pg_catalog.pg_index as i on o.objid = i.indexrelid
+    inner join relation as c on i.indrelid = c.oid
+    left join pg_catalog.pg_constraint as k on i.indexrelid = k.conindid and k.contype in ('p', 'u', 'x')
+    where o.classid = 'pg_catalog.pg_class'::regclass
+    union all
+    select o.identity, c.nspname, c.whole as part_of, c.whole as name
+    from own as o
+    inner join relation as c on o.objid = c.oid and c.relkind = 'p'
+    where o.classid = 'pg_catalog.pg_class'::regclass and o.objsubid = 0
+    union all
+    select
+        o.identity, n.nspname, c.whole,
+        'statistics ' || pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(s.stxname)
+    from own as o
+    inner join pg_catalog.pg_statistic_ext as s on o.objid = s.oid
+    inner join pg_catalog.pg_namespace as n on s.stxnamespace = n.oid
+    inner join relation as c on s.stxrelid = c.oid
+    where o.classid = 'pg_catalog.pg_statistic_ext'::regclass
+    union all
+    select o.identity, n.nspname, r.name as part_of, r.name as name
+    from own as o
+    inner join pg_catalog.pg_proc as p on o.objid = p.oid
+    inner join pg_catalog.pg_namespace as n on p.pronamespace = n.oid
+    cross join lateral (
+        select
+            case p.prokind when 'p' then 'procedure ' else 'function ' end || pg_catalog.quote_ident(n.nspname) || '.'
+            || pg_catalog.quote_ident(p.proname) || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')'
+            as name
+    ) as r
+    where
+        o.classid = 'pg_catalog.pg_proc'::regclass and p.prokind <> 'a'
+        and not exists (
+            select from pg_catalog.pg_depend as e
+            where e.classid = 'pg_catalog.pg_proc'::regclass and e.objid = p.oid and e.deptype in ('e', 'i')
+        )
+    union all
+    select
+        o.identity, n.nspname, 'type ' || t.oid::regtype::text as part_of, 'type ' || t.oid::regtype::text as name
+    from own as o
+    left join pg_catalog.pg_constraint as k on o.objid = k.oid and o.classid = 'pg_catalog.pg_constraint'::regclass
+    inner join pg_catalog.pg_type as t on t.oid = coalesce(k.contypid, o.objid) and t.typtype = 'd'
+    inner join pg_catalog.pg_namespace as n on t.typnamespace = n.oid
+    where
+        (k.oid is not null or o.classid = 'pg_catalog.pg_type'::regclass)
+        and not exists (
+            select from pg_catalog.pg_depend as e
+            where e.classid = 'pg_catalog.pg_type'::regclass and e.objid = t.oid and e.deptype = 'e'
+        )
+)
+
+select
+    'used_by', u.nspname, u.name, pg_catalog.string_agg(u.identity, ', ' order by u.identity collate "C"), u.part_of
+from (select distinct * from used) as u
+where u.nspname !~ '^pg_' and u.nspname <> 'information_schema'
+group by u.nspname, u.name, u.part_of;
+
 -- name: default_privileges
 -- ALTER DEFAULT PRIVILEGES changes what the next CREATE TABLE grants.
 select

@@ -61,6 +61,20 @@ class SchemaDiff:
     def without(self, *kinds: str) -> SchemaDiff:
         return SchemaDiff(tuple(change for change in self.changes if change.kind not in kinds))
 
+    def of_objects(self) -> SchemaDiff:
+        """With another function or operator that a thing uses as a change of that thing, as it is where its text has
+        changed, too."""
+        told = {f"{change.kind} {change.name}" for change in self.changes}
+        found = []
+        for change in self.changes:
+            if change.kind != "used_by":
+                found.append(change)
+            elif change.name not in told:
+                kind, _, name = change.name.partition(" ")
+                part_of = None if change.part_of == change.name else change.part_of
+                found.append(Change(kind, name, change.before or "", change.after or "", part_of))
+        return SchemaDiff(tuple(found))
+
     @property
     def only_column_order(self) -> bool:
         """True when nothing but the position of columns differs: equal to the tolerant comparison."""
@@ -69,12 +83,13 @@ class SchemaDiff:
     def essential(self) -> SchemaDiff:
         """Without what follows from another change: the parts of an object that came or went as a whole, and the order
         of columns where columns came or went."""
-        whole = {(change.sign, f"{change.kind} {change.name}") for change in self.changes if change.sign != "~"}
-        moved = {change.part_of for change in self.changes if change.kind == "column" and change.sign != "~"}
+        changes = self.of_objects().changes
+        whole = {(change.sign, f"{change.kind} {change.name}") for change in changes if change.sign != "~"}
+        moved = {change.part_of for change in changes if change.kind == "column" and change.sign != "~"}
         return SchemaDiff(
             tuple(
                 change
-                for change in self.changes
+                for change in changes
                 if (change.sign, change.part_of) not in whole
                 and not (change.kind == "column_order" and change.part_of in moved)
             )

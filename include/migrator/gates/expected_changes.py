@@ -25,7 +25,7 @@ def compare(expected: ExpectedChanges | Mapping[str, Any] | None, diff: SchemaDi
         from migrator import documents
 
         expected = documents.from_dict(ExpectedChanges, expected)
-    declared = expected.declared()
+    declared, diff = expected.declared(), diff.of_objects()
     actual = {(change.sign, _key(change)): change for change in diff.changes}
     problems: list[str] = []
     for sign, key in sorted(declared - actual.keys(), key=_readable):

@@ -70,6 +70,17 @@ def test_an_index_on_an_older_table_needs_its_own_line() -> None:
     assert compare(ExpectedChanges(added={"index": ("public.t_more",)}), found) == ()
 
 
+def test_what_a_view_uses_is_a_change_of_the_view() -> None:
+    """Where its text changes, too, that line is enough."""
+    view = {"view": {"public.v": "SELECT f(1)"}, "used_by": {"view public.v": "function public.f(integer)"}}
+    part_of = {"used_by view public.v": "view public.v"}
+    assert compare(ExpectedChanges(added={"view": ("public.v",)}), changes(view, part_of)) == ()
+    hidden = diff(Schema({"view": view["view"]}), Schema(view, part_of))
+    assert compare(ExpectedChanges(changed={"view": ("public.v",)}), hidden) == ()
+    (line,) = compare(ExpectedChanges(), hidden)
+    assert line == "happened, but is not declared: ~ view public.v (add it under changed.views)"
+
+
 def test_the_order_of_columns_follows_from_a_column() -> None:
     before = Schema(
         {"column": {"public.t.a": "int"}, "column_order": {"public.t": "a"}},

@@ -76,6 +76,17 @@ def test_what_goes_with_a_whole_table_is_not_essential() -> None:
     assert [change.kind for change in gone.changes] == ["table", "column", "column", "column_order", "index"]
 
 
+def test_what_something_uses_is_a_change_of_it() -> None:
+    uses = {"column public.t.b": "function public.f()"}
+    known = {**BEFORE.part_of, "used_by column public.t.b": TABLE}
+    found = diff(BEFORE, make({**documents.to_dict(BEFORE.objects), "used_by": uses}, known))
+    assert found.lines() == ("+ used by column public.t.b: function public.f()",)
+    (change,) = found.of_objects().changes
+    assert (change.sign, change.kind, change.name, change.part_of) == ("~", "column", "public.t.b", TABLE)
+    gone = diff(make({**documents.to_dict(BEFORE.objects), "used_by": uses}, known), make({}))
+    assert [change.kind for change in gone.essential().changes] == ["table"]
+
+
 def test_a_long_function_shows_the_lines_that_differ() -> None:
     body = "\n".join(f"line {number} of the function" for number in range(60))
     found = diff(
