@@ -22,12 +22,13 @@ from migrator.backups.obstacles import Server as CopiesServer
 from migrator.backups.obstacles import Source
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.cli import main
-from migrator.database import session
+from migrator.database import schema, session
+from migrator.database.schema_diff import diff
 from migrator.database.session import Endpoint
 from migrator.embedded.download import find_or_download
 from migrator.embedded.server import Server
 from migrator.embedded.settings import FAST
-from migrator.errors import AnalysisRefused, EnvironmentFault, Refused
+from migrator.errors import AnalysisRefused, EnvironmentFault, Refused, RestoreNotProven
 from migrator.evidence import RestoreEvidence, Verdict
 from migrator.run import RunContext
 from migrator.stages import analyze, restore_test, snapshot
@@ -186,6 +187,67 @@ def test_what_a_template_holds_for_others_is_no_difference(
     with psycopg.connect(contrib.conninfo("shop"), autocommit=True) as conn:
         conn.execute('DROP EXTENSION dblink, pg_stat_statements, postgres_fdw; DROP SCHEMA "Ext tools" CASCADE')
         conn.execute("CREATE TABLE product (id bigint); ALTER TABLE product OWNER TO migrator")
+    assert restored(source, copies, target).verdict is Verdict.PASSED
+
+
+OWN_EXTENSION = """
+CREATE EXTENSION citext;
+CREATE TABLE product (id bigint PRIMARY KEY, name citext UNIQUE, CHECK (name <> 'x'));
+CREATE VIEW named AS SELECT id, name = 'a' AS other FROM product;
+CREATE FUNCTION price(bigint) RETURNS numeric LANGUAGE sql AS 'SELECT -1';
+"""
+
+
+def test_what_was_added_to_an_extension_is_on_no_copy(make: Make, copies: Endpoint, target: Target) -> None:
+    source = make("GRANT CREATE ON DATABASE shop TO migrator; GRANT CREATE ON SCHEMA public TO migrator", OWN_EXTENSION)
+    with session.connect(source, purpose="observe") as conn:
+        plain = schema.read(conn)
+    assert "extension_member" not in plain.objects, "its own belong to a superuser"
+    assert restored(source, copies, target).verdict is Verdict.PASSED
+    with psycopg.connect(source.conninfo, autocommit=True) as admin:
+        admin.execute("CREATE VIEW hidden_equals AS SELECT p.id FROM product AS p JOIN product AS q USING (name)")
+        with pytest.raises(RestoreNotProven, match=r"schema: view public\.hidden_equals: a dump does not say which"):
+            restored(source, copies, target)
+        admin.execute("DROP VIEW hidden_equals")
+    with psycopg.connect(source.conninfo, autocommit=True) as admin, session.connect(source, purpose="observe") as conn:
+        for kind, what, definition in (
+            ("FUNCTION", "price(bigint)", "CREATE OR REPLACE FUNCTION"),
+            ("OPERATOR", "public.=(text, text)", ""),
+            ("TABLE", "hidden", ""),
+            ("VIEW", "seen", "SELECT 1 AS x;"),
+        ):
+            if kind != "FUNCTION":
+                like = {
+                    "OPERATOR": "(PROCEDURE = texteq, LEFTARG = text, RIGHTARG = text)",
+                    "TABLE": "(id int)",
+                    "VIEW": "AS SELECT 1 AS x",
+                }
+                admin.execute(f"CREATE {kind} {what.partition('(')[0]} {like[kind]}".encode())
+            before = schema.read(conn)
+            admin.execute(f"ALTER EXTENSION citext ADD {kind} {what}".encode())
+            found = [change for change in diff(before, schema.read(conn)).changes if change.sign == "+"]
+            assert [change.kind for change in found] == ["extension_member"], found
+            assert found[0].part_of == "extension citext"
+            assert definition in str(found[0].after)
+    with pytest.raises(RestoreNotProven, match=r"ALTER EXTENSION citext DROP function public\.price\(bigint\)"):
+        restored(source, copies, target)
+    with psycopg.connect(source.conninfo, autocommit=True) as conn:
+        for sql in ("FUNCTION price(bigint)", "OPERATOR public.=(text, text)", "TABLE hidden", "VIEW seen"):
+            conn.execute(f"ALTER EXTENSION citext DROP {sql}".encode())
+    assert restored(source, copies, target).verdict is Verdict.PASSED
+
+
+def test_an_extension_of_somebody_who_was_a_superuser_is_on_the_copy(
+    make: Make, copies: Endpoint, target: Target
+) -> None:
+    """Its own members belong to other roles on the copy, and are the same."""
+    source = make(
+        "CREATE ROLE boss SUPERUSER; SET ROLE boss; CREATE EXTENSION citext; RESET ROLE; ALTER ROLE boss NOSUPERUSER"
+    )
+    with session.connect(source, purpose="observe") as conn:
+        assert "function public.citext_eq(public.citext,public.citext) of citext" in schema.read(conn).names(
+            "extension_member"
+        )
     assert restored(source, copies, target).verdict is Verdict.PASSED
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from migrator import wording
@@ -16,7 +17,7 @@ from migrator.backups.contract import Restored
 from migrator.backups.copy_template import Template
 from migrator.database import fingerprint, queries, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, ROLE_KINDS, Schema
-from migrator.database.schema_diff import diff
+from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import RestoreNotProven
 from migrator.evidence import Check, SnapshotRecord, TableFingerprint, Verdict
@@ -25,6 +26,8 @@ SHOWN = 10
 """Differences of one check that a message names."""
 NOT_RESTORED = (*ROLE_KINDS, "publication", "subscription", "user_mapping", "event_trigger", "setting")
 """Kinds that reach beyond the database, or belong to roles of the source: pg_restore is told to leave them out."""
+
+MEMBER = "extension_member"
 
 
 def compare_tables(wanted: Sequence[TableFingerprint], found: Sequence[TableFingerprint]) -> tuple[str, ...]:
@@ -77,13 +80,21 @@ def _between(first: int | None, value: int | None, last: int | None) -> bool:
 
 
 def comparable(
-    wanted: Schema, found: Schema, *, grants: bool, template: Template | None = None
+    wanted: Schema,
+    found: Schema,
+    *,
+    grants: bool,
+    template: Template | None = None,
+    members: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Schema, Schema]:
     """Both without what a restore by another role cannot give back, and without what the template holds for others.
-    Pure."""
+    Pure.
+
+    :param members: of those that the source tells, whoever owns them on the copy."""
     kinds = [*NOT_RESTORED]
     if not grants or wanted.objects.get("default_privileges"):
         kinds.append("grant")
+    found = replace(found, objects={**found.objects, MEMBER: members}) if members else found.without(MEMBER)
     both = wanted, _without_surplus(wanted, found, template)
     first, second = (_without_comments(one, kinds).without(*kinds) for one in both)
     return first, second
@@ -141,7 +152,8 @@ def prove(
         checks.append(_check("sequences", compare_sequences(record, fingerprint.sequences(conn)), good, started))
         started = time.monotonic()
         read = schema.read(conn, exclude=(LEDGER_SCHEMA,))
-        here, there = comparable(wanted, read, grants=not missing, template=template)
+        members = _members(conn, wanted.names(MEMBER))
+        here, there = comparable(wanted, read, grants=not missing, template=template, members=members)
         good = f"equal; not compared: {', '.join(kind.replace('_', ' ') for kind in NOT_RESTORED)}"
         if missing:
             good += f"; privileges not restored, because these roles are not on this server: {', '.join(missing)}"
@@ -149,10 +161,36 @@ def prove(
             good += f'; made from the template database "{template.name}"'
         if restored.left_out:
             good += f"; {len(restored.left_out)} entries left out"
-        checks.append(_check("schema", diff(here, there).lines(), good, started))
+        differences = diff(here, there)
+        checks.append(_check("schema", (*ways_out(differences), *differences.lines()), good, started))
     for check in checks:
         log.info("restore test, %s: %s (%s, %.1f s)", check.name, check.verdict, check.detail, check.seconds)
     return tuple(checks)
+
+
+def _members(conn: Connection, names: Sequence[str]) -> Mapping[str, str]:
+    if not names:
+        return {}
+    with session.translated():
+        return dict(conn.execute(queries.load(__package__, "backups")["members"], {"names": list(names)}).fetchall())
+
+
+def ways_out(differences: SchemaDiff) -> Iterator[str]:
+    """What to do about what no dump has. Pure."""
+    hidden = [change.name for change in differences.changes if change.kind == "used_by"]
+    if hidden:
+        yield (
+            f"{', '.join(hidden[:SHOWN])}: a dump does not say which operator IS DISTINCT FROM, NULLIF, CASE x WHEN and"
+            " JOIN USING take, nor which of several functions of a name. write it out: a OPERATOR(s.=) b, f(a::type)"
+        )
+    for change in differences.changes:
+        if change.kind == MEMBER and change.after is None:
+            extension = str(change.part_of).removeprefix("extension ")
+            what = change.name.removesuffix(f" of {extension}")
+            yield (
+                f"no dump has the {what}, which somebody has added to an extension. let its owner run:"
+                f" ALTER EXTENSION {extension} DROP {what}"
+            )
 
 
 def _check(name: str, problems: Sequence[str], good: str, started: float) -> Check:

@@ -1,7 +1,8 @@
 -- Everything that a schema consists of, read from the catalogs of PostgreSQL 14 to 18.
 -- Each query gives (kind, schema, name, definition, part_of), free of OIDs. All are run with a search_path of pg_catalog,
 -- so that the server writes every name with its schema. Columns that only some majors have are read through to_jsonb.
--- Members of extensions are left out: the extension and its version stand for them. Options are sorted, as pg_dump does.
+-- Members of extensions are left out: the extension and its version stand for them, but for those that belong to a role
+-- that is no superuser. Options are sorted, as pg_dump does.
 
 -- name: database
 -- A copy must be created with the same encoding and locale, or text sorts and compares differently.
@@ -541,6 +542,71 @@ select
     'extension', null::text, pg_catalog.quote_ident(x.extname),
     'version ' || x.extversion || ' schema ' || pg_catalog.quote_ident(n.nspname), null::text
 from pg_catalog.pg_extension as x inner join pg_catalog.pg_namespace as n on x.extnamespace = n.oid;
+
+-- name: extension_member
+-- Of a role that is no superuser: ALTER EXTENSION ... ADD by whoever has made a trusted one, for example. No dump has
+-- them. Names as ALTER EXTENSION ... DROP wants them; backups.sql looks for the same on a copy.
+with object as (
+    select 'pg_catalog.pg_class'::regclass as classid, c.oid, c.relowner as owner from pg_catalog.pg_class as c
+    where c.relkind <> 'c'
+    union all
+    select 'pg_catalog.pg_proc'::regclass, p.oid, p.proowner from pg_catalog.pg_proc as p
+    union all
+    select 'pg_catalog.pg_type'::regclass, t.oid, t.typowner
+    from pg_catalog.pg_type as t
+    left join pg_catalog.pg_class as c on t.typrelid = c.oid
+    where t.typtype in ('e', 'd', 'c', 'r', 'b') and coalesce(c.relkind, 'c') = 'c' and t.typcategory <> 'A'
+    union all
+    select 'pg_catalog.pg_namespace'::regclass, n.oid, n.nspowner from pg_catalog.pg_namespace as n
+    union all
+    select 'pg_catalog.pg_operator'::regclass, o.oid, o.oprowner from pg_catalog.pg_operator as o
+    union all
+    select 'pg_catalog.pg_opclass'::regclass, o.oid, o.opcowner from pg_catalog.pg_opclass as o
+    union all
+    select 'pg_catalog.pg_opfamily'::regclass, o.oid, o.opfowner from pg_catalog.pg_opfamily as o
+    union all
+    select 'pg_catalog.pg_collation'::regclass, c.oid, c.collowner from pg_catalog.pg_collation as c
+    union all
+    select 'pg_catalog.pg_conversion'::regclass, c.oid, c.conowner from pg_catalog.pg_conversion as c
+    union all
+    select 'pg_catalog.pg_ts_config'::regclass, t.oid, t.cfgowner from pg_catalog.pg_ts_config as t
+    union all
+    select 'pg_catalog.pg_ts_dict'::regclass, t.oid, t.dictowner from pg_catalog.pg_ts_dict as t
+    union all
+    select 'pg_catalog.pg_language'::regclass, l.oid, l.lanowner from pg_catalog.pg_language as l
+    union all
+    select 'pg_catalog.pg_foreign_data_wrapper'::regclass, w.oid, w.fdwowner
+    from pg_catalog.pg_foreign_data_wrapper as w
+    union all
+    select 'pg_catalog.pg_foreign_server'::regclass, s.oid, s.srvowner from pg_catalog.pg_foreign_server as s
+    union all
+    select 'pg_catalog.pg_event_trigger'::regclass, t.oid, t.evtowner from pg_catalog.pg_event_trigger as t
+    union all
+    select 'pg_catalog.pg_cast'::regclass, c.oid, t.typowner
+    from pg_catalog.pg_cast as c
+    inner join pg_catalog.pg_type as t on t.oid in (c.castsource, c.casttarget)
+    union all
+    select 'pg_catalog.pg_transform'::regclass, f.oid, t.typowner
+    from pg_catalog.pg_transform as f
+    inner join pg_catalog.pg_type as t on f.trftype = t.oid
+)
+
+select
+    'extension_member', i.schema, i.type || ' ' || i.identity || ' of ' || pg_catalog.quote_ident(x.extname),
+    case o.classid
+        when 'pg_catalog.pg_proc'::regclass then (
+            select pg_catalog.pg_get_functiondef(p.oid)
+            from pg_catalog.pg_proc as p where p.oid = o.oid and p.prokind <> 'a'
+        )
+        when 'pg_catalog.pg_class'::regclass then pg_catalog.pg_get_viewdef(o.oid)
+    end,
+    'extension ' || pg_catalog.quote_ident(x.extname)
+from object as o
+inner join pg_catalog.pg_depend as e on o.classid = e.classid and o.oid = e.objid and e.deptype = 'e'
+inner join pg_catalog.pg_extension as x on e.refobjid = x.oid
+inner join pg_catalog.pg_roles as r on o.owner = r.oid
+cross join lateral pg_catalog.pg_identify_object(o.classid, o.oid, 0) as i
+where not r.rolsuper;
 
 -- name: ownership
 -- Owners, and privileges as the difference to the default ones: `grant` for others, `owner_grant` for the owner's own.

@@ -50,7 +50,7 @@ cycle 0 1 2 32767 32768 2147483647 2147483648 9223372036854775807 92233720368547
 enabled forced partitioned permissive restrictive plain extended main pglz lz4 toast nondeterministic attached via root
 canonical diff combinefunc finalfunc initcond sfunc sortop stype tag ctype locale provider rules publications setting
 inherited pending subtype opclass sspace modify extra serialfunc deserialfunc msfunc minvfunc mstype msspace mfinalfunc
-minitcond hypothetical ordered used r w
+minitcond hypothetical ordered used member r w
 """
 _OWN = KEYWORDS | frozenset(_OWN_TEXT.split())
 """Of `schema.sql` and the server: types, ways of access, functions that stand for syntax, the ends of names that it
