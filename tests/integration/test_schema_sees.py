@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import psycopg
@@ -9,7 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from migrator.backups.proof import comparable
-from migrator.database import schema
+from migrator.database import queries, schema
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff
 from migrator.database.session import Endpoint
@@ -53,6 +54,56 @@ CREATE EXTENSION IF NOT EXISTS plpgsql;
 """
 ANEW = "ALTER TABLE child NO INHERIT base; ALTER TABLE child INHERIT base"
 """What the parent gave, the child keeps when the parent's goes."""
+
+WRITTEN_BY_THE_SERVER = """
+pg_constraint: condeferrable condeferred conenforced confrelid confupdtype confdeltype confmatchtype conperiod confkey
+    conpfeqop conppeqop conffeqop confdelsetcols conexclop conbin connamespace
+pg_index: indnatts indnkeyatts indisunique indnullsnotdistinct indisprimary indisexclusion indimmediate indkey
+    indcollation indclass indoption indexprs indpred
+pg_partitioned_table: partstrat partnatts partdefid partattrs partclass partcollation partexprs
+pg_proc: prolang procost prorows provariadic prosupport prosecdef proleakproof proisstrict proretset provolatile
+    pronargs pronargdefaults prorettype proargtypes proallargtypes proargmodes proargnames proargdefaults protrftypes
+    prosrc probin prosqlbody proconfig
+pg_rewrite: ev_type is_instead ev_qual ev_action
+pg_statistic_ext: stxkeys stxkind stxexprs
+pg_trigger: tgtype tgconstrrelid tgconstrindid tgdeferrable tginitdeferred tgnargs tgattr tgargs tgqual tgoldtable
+    tgnewtable
+pg_aggregate: aggnumdirectargs
+pg_amop: amoplefttype amoprighttype amoppurpose amopmethod
+pg_collation: collname collnamespace collencoding
+pg_conversion: connamespace
+pg_language: lanname
+pg_opclass: opcmethod opcname opcnamespace
+pg_operator: oprname oprnamespace oprkind oprleft oprright
+pg_opfamily: opfmethod opfname opfnamespace
+pg_transform: trflang
+pg_ts_config: cfgname cfgnamespace
+pg_ts_dict: dictname dictnamespace
+pg_ts_parser: prsname prsnamespace
+pg_ts_template: tmplname tmplnamespace
+pg_type: typname typelem
+"""
+"""By pg_get_constraintdef and its like, and in the names of things."""
+NO_PART_OF_IT = """
+pg_attribute: attlen attndims attbyval attalign atthasdef atthasmissing attmissingval attcacheoff
+pg_class: reltype relfilenode relpages reltuples relallvisible relallfrozen relhasindex relisshared relnatts relchecks
+    relhasrules relhastriggers relhassubclass relrewrite relfrozenxid relminmxid
+pg_collation: collversion
+pg_extension: extowner extrelocatable extconfig extcondition
+pg_foreign_data_wrapper: fdwacl
+pg_index: indcheckxmin indisready indislive
+pg_language: lanispl lanacl
+pg_publication: pubowner
+pg_statistic_ext: stxowner
+pg_type: typisdefined typndims
+"""
+"""Space, statistics, caches, and rights that the server's superuser gives."""
+OTHER_CATALOGS = """
+pg_auth_members pg_authid pg_database pg_init_privs pg_largeobject pg_largeobject_metadata pg_parameter_acl
+pg_replication_origin pg_shdepend pg_shdescription pg_shseclabel pg_statistic pg_statistic_ext_data pg_subscription
+pg_subscription_rel pg_tablespace pg_user_mapping
+"""
+"""Of the whole server, of data, or with secrets."""
 
 
 def superuser(server: Server, endpoint: Endpoint) -> psycopg.Connection:
@@ -107,6 +158,35 @@ def test_what_changes_behaviour_shows(each_server: Server, each_database: MakeDa
         conn.execute(RARE.encode())
         lines = changed(conn, sql)
     assert any(one.startswith(line) for one in lines), lines
+
+
+def columns(text: str) -> dict[str, set[str]]:
+    return {
+        one.split(":")[0]: set(one.split(":")[1].split()) for one in re.sub(r"\n +", " ", text).strip().splitlines()
+    }
+
+
+def test_every_column_of_the_catalogs_is_read_or_left_out_knowingly(each_server: Server) -> None:
+    written, left = columns(WRITTEN_BY_THE_SERVER), columns(NO_PART_OF_IT)
+    read = set(re.findall(r"\w+", " ".join(queries.load("migrator.database", "schema").values())))
+    with psycopg.connect(each_server.conninfo()) as conn:
+        rows = conn.execute(
+            "SELECT c.relname::text, a.attname::text FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid"
+            " WHERE c.relkind = 'r' AND c.relnamespace = 'pg_catalog'::regnamespace AND a.attnum > 0"
+        ).fetchall()
+    unread = {
+        f"{table}.{column}"
+        for table, column in rows
+        if table not in OTHER_CATALOGS and column not in read | written.get(table, set()) | left.get(table, set())
+    }
+    assert unread == set()
+
+
+def test_labels_are_told(each_server: Server, each_database: MakeDatabase) -> None:
+    with superuser(each_server, each_database()) as conn:
+        conn.execute("CREATE TABLE item (id int); SET allow_system_table_mods = on")
+        label = "INSERT INTO pg_seclabel SELECT 'item'::regclass, 'pg_class'::regclass, 1, 'anon', 'MASKED'"
+        assert changed(conn, label) == ("+ security label table column public.item.id for anon: MASKED",)
 
 
 def restored(server: Server, endpoint: Endpoint, copy: Endpoint) -> tuple[Schema, Schema]:

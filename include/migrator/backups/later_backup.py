@@ -36,6 +36,7 @@ HARMLESS = frozenset(
         "owner_grant",
         "policy",
         "publication",
+        "security_label",
         "sequence",
         "statistics",
         "trigger",

@@ -209,8 +209,9 @@ where a.relkind in ('r', 'p', 'f')
 group by a.nspname, a.relid;
 
 -- name: constraint
--- NOT NULL constraints are part of their column. The extra rows that a foreign key to a partitioned table has for each
--- partition are left out: the server numbers their names in the order of creation.
+-- NOT NULL constraints are part of their column. A foreign key whose triggers are disabled does nothing. The extra rows
+-- that a foreign key to a partitioned table has for each partition are left out: the server numbers their names in the
+-- order of creation.
 select
     'constraint', n.nspname::text, k.conrelid::regclass::text || '.' || pg_catalog.quote_ident(k.conname),
     pg_catalog.concat_ws(
@@ -224,13 +225,7 @@ select
         case when k.contype in ('p', 'u', 'x') and not i.indisvalid then '[index invalid]' end,
         case when k.contype in ('p', 'u', 'x') and i.indisclustered then '[clustered]' end,
         case when k.contype = 'c' and k.coninhcount > 0 and k.conislocal then '[inherited, and local]' end,
-        (
-            select pg_catalog.string_agg(distinct case t.tgenabled
-                when 'D' then '[disabled on ' when 'R' then '[replica on ' else '[always on '
-            end || t.tgrelid::regclass::text || ']', ' ')
-            from pg_catalog.pg_trigger as t
-            where t.tgconstraint = k.oid and t.tgisinternal and t.tgenabled <> 'O'
-        )
+        t.switched
     ),
     'table ' || k.conrelid::regclass::text
 from pg_catalog.pg_constraint as k
@@ -238,6 +233,16 @@ inner join pg_catalog.pg_class as c on k.conrelid = c.oid
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 left join pg_catalog.pg_constraint as p on k.conparentid = p.oid and k.conrelid = p.conrelid
 left join pg_catalog.pg_index as i on k.conindid = i.indexrelid
+left join (
+    select
+        t.tgconstraint,
+        pg_catalog.string_agg(distinct case t.tgenabled
+            when 'D' then '[disabled on ' when 'R' then '[replica on ' else '[always on '
+        end || t.tgrelid::regclass::text || ']', ' ') as switched
+    from pg_catalog.pg_trigger as t
+    where t.tgisinternal and t.tgconstraint <> 0 and t.tgenabled <> 'O'
+    group by t.tgconstraint
+) as t on k.oid = t.tgconstraint
 where
     k.contype in ('c', 'p', 'u', 'f', 'x') and p.oid is null and c.relpersistence <> 't'
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
@@ -737,7 +742,7 @@ with own as (
 
 relation as (
     select
-        c.oid, c.relkind, c.oid::regclass::text as name, n.nspname::text as nspname,
+        c.oid, c.oid::regclass::text as name, n.nspname::text as nspname,
         case c.relkind when 'v' then 'view ' when 'm' then 'materialized_view ' else 'table ' end
         || c.oid::regclass::text as whole
     from pg_catalog.pg_class as c
@@ -803,7 +808,8 @@ used as (
     union all
     select o.identity, c.nspname, c.whole as part_of, c.whole as name
     from own as o
-    inner join relation as c on o.objid = c.oid and c.relkind = 'p'
+    inner join pg_catalog.pg_partitioned_table as p on o.objid = p.partrelid
+    inner join relation as c on p.partrelid = c.oid
     where o.classid = 'pg_catalog.pg_class'::regclass and o.objsubid = 0
     union all
     select
@@ -895,6 +901,20 @@ where
     and not exists (
         select from pg_catalog.pg_depend as e
         where e.classid = d.classoid and e.objid = d.objoid and e.deptype = 'e'
+    );
+
+-- name: security_label
+-- Labels, as extensions read them that mask columns, for example.
+select
+    'security_label', coalesce(i.schema, (pg_catalog.regexp_match(i.identity, ' on ("[^"]+"|[^ ."]+)[.]'))[1]),
+    i.type || ' ' || i.identity || ' for ' || pg_catalog.quote_ident(l.provider), l.label, null::text
+from pg_catalog.pg_seclabel as l
+cross join lateral pg_catalog.pg_identify_object(l.classoid, l.objoid, l.objsubid) as i
+where
+    l.objoid >= 16384 and i.identity is not null
+    and not exists (
+        select from pg_catalog.pg_depend as e
+        where e.classid = l.classoid and e.objid = l.objoid and e.deptype = 'e'
     );
 
 -- name: publication
