@@ -27,6 +27,18 @@ INSERT INTO coded VALUES ('one', 'two', 3);
 CREATE SEQUENCE free;
 CREATE TABLE fed (id bigint DEFAULT nextval('free'), n int);
 INSERT INTO fed (n) VALUES (1), (2);
+CREATE TYPE addr AS (street text, zip text);
+CREATE DOMAIN home AS addr;
+CREATE TYPE place AS (at home[], what text);
+CREATE TYPE span AS RANGE (subtype = addr);
+CREATE TABLE people (id int, lives addr);
+INSERT INTO people VALUES (1, ('s1', '1'));
+CREATE TABLE firms (id int, seats addr[], had place, reach span, reaches span_multirange);
+INSERT INTO firms VALUES (1, ARRAY[('s2', '2')::addr], (ARRAY[('s3', '3')::addr::home], 'x'),
+    span(('a', '1')::addr, ('b', '2')::addr), '{}');
+CREATE TABLE src (id int, note text);
+CREATE TABLE audit (id int, old src);
+INSERT INTO audit VALUES (1, (7, 'n7'));
 """
 SERIAL = """
 CREATE TABLE {} (id bigserial PRIMARY KEY, name text);
@@ -135,6 +147,37 @@ def passed(up: str, down: str, copies: Endpoint, copy: Endpoint) -> Check:
             "public.coded has other content in its 1 row",
             id="table that is read by COPY",
         ),
+        pytest.param(
+            "ALTER TYPE addr RENAME ATTRIBUTE zip TO zipcode;",
+            "ALTER TYPE addr DROP ATTRIBUTE zipcode; ALTER TYPE addr ADD ATTRIBUTE zip text;",
+            "public.people has other content in its 1 rows, had 1 rows: the rollback drops attribute zipcode of"
+            " public.addr, which has the rows of zip: it loses them",
+            id="attribute renamed",
+        ),
+        pytest.param(
+            "ALTER TYPE addr RENAME ATTRIBUTE zip TO zipcode;",
+            "ALTER TYPE addr DROP ATTRIBUTE zipcode; ALTER TYPE addr ADD ATTRIBUTE zip text;",
+            "public.firms has other content in its 1 rows",
+            id="attribute of an element renamed",
+        ),
+        pytest.param(
+            "ALTER TABLE src RENAME COLUMN note TO remark;",
+            "ALTER TABLE src DROP COLUMN remark; ALTER TABLE src ADD COLUMN note text;",
+            "public.audit has other content in its 1 rows",
+            id="column of another table's row type renamed",
+        ),
+        pytest.param(
+            "ALTER TYPE addr DROP ATTRIBUTE zip;",
+            "ALTER TYPE addr DROP ATTRIBUTE street; ALTER TYPE addr ADD ATTRIBUTE street text, ADD ATTRIBUTE zip text;",
+            "the rollback drops attribute street of public.addr, which apply had left: it loses its rows",
+            id="one attribute too many",
+        ),
+        pytest.param(
+            "ALTER TYPE addr DROP ATTRIBUTE zip;",
+            "ALTER TYPE addr ADD ATTRIBUTE zip text; UPDATE people SET id = 2;",
+            "public.people has other content in its 1 rows",
+            id="more than the attribute",
+        ),
     ],
 )
 def test_what_apply_did_not_drop_must_come_back(
@@ -185,6 +228,21 @@ def test_what_apply_did_not_drop_must_come_back(
             "ALTER TABLE coded ADD COLUMN c int;",
             "but for column c they are as before",
         ),
+        (
+            "ALTER TYPE addr DROP ATTRIBUTE zip;",
+            "ALTER TYPE addr ADD ATTRIBUTE zip text;",
+            "public.people has other content in its 1 rows, had 1 rows; but for column lives they are as before",
+        ),
+        (
+            "ALTER TYPE addr DROP ATTRIBUTE zip;",
+            "ALTER TYPE addr ADD ATTRIBUTE zip text;",
+            "public.firms has other content in its 1 rows, had 1 rows; but for column had, reach, reaches, seats",
+        ),
+        (
+            "ALTER TABLE src DROP COLUMN note;",
+            "ALTER TABLE src ADD COLUMN note text;",
+            "public.audit has other content in its 1 rows, had 1 rows; but for column old they are as before",
+        ),
     ],
 )
 def test_what_apply_dropped_is_in_the_snapshot_only(
@@ -210,6 +268,8 @@ def test_what_apply_dropped_is_in_the_snapshot_only(
             "CREATE SCHEMA arch; ALTER TABLE codes SET SCHEMA arch;",
             "ALTER TABLE arch.codes SET SCHEMA public; DROP SCHEMA arch;",
         ),
+        ("ALTER TYPE addr RENAME ATTRIBUTE zip TO code;", "ALTER TYPE addr RENAME ATTRIBUTE code TO zip;"),
+        ("ALTER TYPE addr ADD ATTRIBUTE land text;", "ALTER TYPE addr DROP ATTRIBUTE land;"),
     ],
 )
 def test_what_was_renamed_comes_back(copies: Endpoint, copy: Endpoint, up: str, down: str) -> None:

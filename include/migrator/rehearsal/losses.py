@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from migrator.database.identities import Identities, Table
 
@@ -15,7 +15,7 @@ class Dropped:
 
     tables: frozenset[str] = frozenset()
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """By table, of tables that are there still."""
+    """By table, of tables that are there still. Also those with values of which it dropped a part."""
     sequences: frozenset[int] = frozenset()
 
     def has(self, table: str, column: str) -> bool:
@@ -43,9 +43,10 @@ def dropped(before: Identities, after: Identities, empty: Collection[str] = ()) 
     tables, columns = set(), {}
     for oid, old in before.tables.items():
         if oid in after.tables:
-            now, shared = after.tables[oid].columns, old.columns.keys()
-            made = {name for number, name in now.items() if number not in shared}
-            gone = {name for number, name in old.columns.items() if number not in now} - made
+            gone = _gone(old, after.tables[oid])
+            for kind, held in old.holds.items():
+                if kind in after.types and _gone(before.types[kind], after.types[kind]):
+                    gone |= held
         elif old.name in others:
             gone = set(old.columns.values()) - set(there[old.name].columns.values())
         else:
@@ -56,9 +57,28 @@ def dropped(before: Identities, after: Identities, empty: Collection[str] = ()) 
     return Dropped(frozenset(tables), columns, before.sequences - after.sequences)
 
 
+def _gone(old: Table, now: Table) -> set[str]:
+    """Columns, without those of which there are new ones of their names."""
+    made = {name for number, name in now.columns.items() if number not in old.columns}
+    return {name for number, name in old.columns.items() if number not in now.columns} - made
+
+
+def excused(found: Dropped, before: Identities, after: Identities, now: Identities) -> Dropped:
+    """Without columns with values of which the rollback, too, dropped a part, which apply had left.
+
+    :param now: after the rollback.
+    """
+    columns = dict(found.columns)
+    for old in before.tables.values():
+        for kind, held in old.holds.items():
+            if old.name in columns and any(_lost(kind, before, after, now)):
+                columns[old.name] -= held
+    return replace(found, columns={name: some for name, some in columns.items() if some})
+
+
 def concerned(before: Identities, after: Identities, now: Identities, written: Collection[str]) -> frozenset[str]:
-    """The tables whose rows may be others, by the names from before: those that were written under whatever name, and
-    those that are not there any more, or lack a column.
+    """The tables whose rows may be others, by the names from before: those that were written under whatever name,
+    those that are not there any more, or lack a column, and those with values of a row type that lacks one.
 
     :param now: after the rollback.
     """
@@ -66,9 +86,22 @@ def concerned(before: Identities, after: Identities, now: Identities, written: C
     for oid, old in before.tables.items():
         kept, left = after.tables.get(oid), now.tables.get(oid)
         lacks = left is None or not left.columns.keys() >= old.columns.keys()
+        lacks = lacks or any(_lacks(kind, before, now) for kind in old.holds)
         if lacks or (kept is not None and kept.name in found):
             found.add(old.name)
     return frozenset(found)
+
+
+def _lacks(kind: int, before: Identities, now: Identities) -> bool:
+    return kind not in now.types or not now.types[kind].columns.keys() >= before.types[kind].columns.keys()
+
+
+def _lost(kind: int, before: Identities, after: Identities, now: Identities) -> Iterator[int]:
+    """The numbers of what the rollback dropped of a row type, and apply had left."""
+    if kind in after.types and kind in now.types:
+        for number in before.types[kind].columns:
+            if number in after.types[kind].columns and number not in now.types[kind].columns:
+                yield number
 
 
 def blamed(
@@ -83,7 +116,13 @@ def blamed(
         kept, left = after.tables.get(oid), now.tables.get(oid)
         if kept is None:
             continue
-        if said := list(_said(old, kept, left, tell)):
+        said = list(_said(old, kept, left, tell))
+        for kind in old.holds if left is not None else ():
+            of = before.types[kind]
+            for number in _lost(kind, before, after, now):
+                name = tell(after.types[kind].columns[number])
+                said.append(_sentence("attribute", of.columns[number], name, f" of {of.name}"))
+        if said:
             found[old.name] = "; ".join(said)
     return found
 
@@ -97,7 +136,7 @@ def _said(old: Table, kept: Table, left: Table | None, tell: Callable[[str], str
             yield _sentence("column", name, tell(kept.columns[number]))
 
 
-def _sentence(kind: str, old: str, kept: str) -> str:
+def _sentence(kind: str, old: str, kept: str, of: str = "") -> str:
     if old == kept:
-        return f"the rollback drops {kind} {old}, which apply had left: it loses its rows"
-    return f"the rollback drops {kind} {kept}, which has the rows of {old}: it loses them"
+        return f"the rollback drops {kind} {old}{of}, which apply had left: it loses its rows"
+    return f"the rollback drops {kind} {kept}{of}, which has the rows of {old}: it loses them"

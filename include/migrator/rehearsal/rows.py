@@ -62,15 +62,16 @@ class Comparison:
                     originals = self._read(pristine, names - moved)
                 originals |= self._read(pristine, moved, by_name=True)
             found |= self._read(self.trial.texts, moved, by_name=True)
-        left = self._left(originals, found, now)
+        dropped = losses.excused(self.applied.dropped, before, after, now)
+        left = self._left(dropped, originals, found, now)
         blamed = losses.blamed(before, after, now, self.known.tell)
-        return data_equal(originals, found, self.applied.dropped, left=left, blamed=blamed)
+        return data_equal(originals, found, dropped, left=left, blamed=blamed)
 
-    def _left(self, originals: Tables, found: Tables, now: Identities) -> tuple[Tables, Tables]:
+    def _left(self, dropped: Dropped, originals: Tables, found: Tables, now: Identities) -> tuple[Tables, Tables]:
         """Of tables of which apply dropped columns, and that are others: the columns that it left, before and now."""
         columns: dict[str, tuple[str, ...]] = {}
         old, there = self.applied.before.by_name, now.by_name
-        for name, gone in self.applied.dropped.columns.items():
+        for name, gone in dropped.columns.items():
             if name not in originals or name not in there or found.get(name) in (None, originals[name]):
                 continue
             left = [column for column in old[name].columns.values() if column not in gone]
