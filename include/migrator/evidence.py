@@ -69,6 +69,8 @@ class SnapshotRecord:
     """Positions after the dump, where they differ."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """By which the target stores: `meanings.TARGETS_OWN`."""
+    large_objects: TableFingerprint | None = None
+    """None: an older record, which does not have them."""
 
 
 @dataclass(frozen=True)

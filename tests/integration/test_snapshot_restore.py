@@ -221,6 +221,25 @@ def test_every_kind_of_difference_is_named(source: Endpoint, copies: Endpoint, t
     assert copy_databases(copies) == []
 
 
+def test_large_objects_are_part_of_the_proof(source: Endpoint, copies: Endpoint, target: Target) -> None:
+    with psycopg.connect(source.conninfo) as conn:
+        conn.execute("SELECT lo_from_bytea(4711, 'content')")
+    record = take(source, target)
+    evidence = restore_test.run(record, copies=copies, target=target, run=RUN)
+    said = {check.name: check.detail for check in evidence.checks}
+    assert said["large_objects"] == "content of 1 large object, equal to the source"
+    older = restore_test.run(changed(record, large_objects=None), copies=copies, target=target, run=RUN)
+    assert "large_objects" not in {check.name for check in older.checks}
+    assert record.large_objects is not None
+    for over, told in (
+        ({"rows": 2}, "1 large object in the copy, the source had 2"),
+        ({"hash": "1"}, "other content in 1 large object"),
+    ):
+        other = changed(record, large_objects=replace(record.large_objects, **over))
+        with pytest.raises(RestoreNotProven, match=told):
+            restore_test.run(other, copies=copies, target=target, run=RUN)
+
+
 def test_a_retry_starts_anew_and_leaves_one_copy_and_one_snapshot(
     source: Endpoint, copies: Endpoint, target: Target
 ) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from migrator import wording
 from migrator.backups.contract import Restored
 from migrator.backups.copy_template import Template
-from migrator.database import fingerprint, queries, schema, session
+from migrator.database import fingerprint, large_objects, queries, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, ROLE_KINDS, Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.session import Connection, Endpoint
@@ -71,6 +71,15 @@ def compare_sequences(record: SnapshotRecord, found: Mapping[str, int | None]) -
                 was = f"at {first}" if first == last else f"between {first} and {last}"
                 problems.append(f"sequence {name} is at {value}, the source was {was}")
     return tuple(problems)
+
+
+def compare_large_objects(wanted: TableFingerprint, found: TableFingerprint) -> tuple[str, ...]:
+    """Pure."""
+    if found.rows != wanted.rows:
+        return (f"{wording.count(found.rows, 'large object')} in the copy, the source had {wanted.rows:,}",)
+    if found.hash != wanted.hash:
+        return (f"other content in {wording.count(found.rows, 'large object')}",)
+    return ()
 
 
 def _between(first: int | None, value: int | None, last: int | None) -> bool:
@@ -137,7 +146,8 @@ def prove(
     *,
     template: Template | None = None,
 ) -> tuple[Check, ...]:
-    """Content of all tables, positions of all sequences, and the schema: of the copy, and as the record has them."""
+    """Content of all tables and large objects, positions of all sequences, and the schema: of the copy, and as the
+    record has them."""
     checks = [*restored.checks]
     with session.connect(endpoint, purpose="restore") as conn:
         started = time.monotonic()
@@ -150,6 +160,13 @@ def prove(
         started = time.monotonic()
         good = f"{len(record.sequences)} sequences at the same position"
         checks.append(_check("sequences", compare_sequences(record, fingerprint.sequences(conn)), good, started))
+        if record.large_objects is not None:
+            started = time.monotonic()
+            objects = large_objects.content(conn)
+            if objects.rows or record.large_objects.rows:
+                good = f"content of {wording.count(objects.rows, 'large object')}, equal to the source"
+                problems = compare_large_objects(record.large_objects, objects)
+                checks.append(_check("large_objects", problems, good, started))
         started = time.monotonic()
         read = schema.read(conn, exclude=(LEDGER_SCHEMA,))
         members = _members(conn, wanted.names(MEMBER))

@@ -70,6 +70,15 @@ class Trial:
         return self.role.look()
 
     @contextmanager
+    def beside(self, version: str) -> Iterator[tuple[Connection, Connection]]:
+        """What it is a clone of, and the clone, to look at."""
+        with (
+            session.connect(self.pristine, purpose="observe", version=version) as untouched,
+            session.connect(self.watching, purpose="observe", version=version) as conn,
+        ):
+            yield untouched, conn
+
+    @contextmanager
     def texts_on_the_origin(self) -> Iterator[Endpoint]:
         """What it is a clone of as the copy's role, which may connect there for so long only."""
         _let(self.copies, "GRANT CONNECT ON DATABASE {} TO {}", self.origin, self.copy)

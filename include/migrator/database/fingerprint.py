@@ -98,11 +98,6 @@ def sequences(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -
     return {str(name): value for name, value, _ in rows}
 
 
-def large_objects(conn: psycopg.Connection[Any]) -> int:
-    row = conn.execute(queries.load(__package__, "fingerprint")["large_objects"]).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _row_by_name(conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None) -> pgsql.Composable:
     columns = _columns(conn, table, chosen)
     return pgsql.SQL("row({})").format(pgsql.SQL(", ").join(pgsql.Identifier("t", name) for name, *_ in columns))

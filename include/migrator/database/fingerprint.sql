@@ -46,7 +46,3 @@ where
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     and not n.nspname = any(%(exclude)s::text[])
 order by 1;
-
--- name: large_objects
--- Their number; their content is readable by their owners only.
-select count(*) from pg_catalog.pg_largeobject_metadata;

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from migrator.backups.trial import Trial
-from migrator.database import sequences, session
+from migrator.database import sequences
 from migrator.database.schema import LEDGER_SCHEMA
 from migrator.database.sequences import Sequences
 from migrator.database.session import Connection
@@ -33,7 +32,7 @@ NONE_TOUCHED = Touched()
 
 def after_apply(trial: Trial, version: str, written: Collection[str]) -> Touched:
     """Of what was touched only; what was wrong before is not this migration's."""
-    with _both(trial, version) as (untouched, conn):
+    with trial.beside(version) as (untouched, conn):
         before, after = _read(untouched), _read(conn)
         feeds = next_values.touched(before, after, written)
         if not feeds:
@@ -50,7 +49,7 @@ def after_rollback(trial: Trial, version: str, data: Check, dropped: Dropped) ->
 
     :param dropped: by apply.
     """
-    with _both(trial, version) as (untouched, conn):
+    with trial.beside(version) as (untouched, conn):
         before, now = _read(untouched), _read(conn)
         behind = next_values.behind(before, now)
         feeds = [feed for feed in now.feeds if feed.sequence in behind]
@@ -96,13 +95,3 @@ def _together(data: Check, wrong: list[str], gone: list[str], count: int) -> Che
 
 def _read(conn: Connection) -> Sequences:
     return sequences.read(conn, exclude=(LEDGER_SCHEMA,))
-
-
-@contextmanager
-def _both(trial: Trial, version: str) -> Iterator[tuple[Connection, Connection]]:
-    """The copy as it was, and its clone as it is now."""
-    with (
-        session.connect(trial.pristine, purpose="observe", version=version) as untouched,
-        session.connect(trial.watching, purpose="observe", version=version) as conn,
-    ):
-        yield untouched, conn

@@ -50,7 +50,7 @@ from migrator.gates.assertions import assertion, step_checks
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.plan import Plan
-from migrator.rehearsal import ahead, census, positions, privileges, rows, rows_in_the_way
+from migrator.rehearsal import ahead, blobs, census, positions, privileges, rows, rows_in_the_way
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.original import NOTHING_FIRST, Original
@@ -348,11 +348,13 @@ class _Rehearsal:
             self.checks.append(dry_run_checks.together("assertions", found))
 
     def _data(self, restored: Schema, written: Collection[str]) -> Check:
-        """The rows of every table that was written must be those of the snapshot again, and no sequence behind."""
+        """The rows of every table that was written and all large objects must be those of the snapshot again, and no
+        sequence behind."""
         found = rows.Comparison(self.trial, self.plan.version, self.applied, self.before, restored, self.known).check(
             None if self.plan.ahead else self.original.tables, written
         )
-        return positions.after_rollback(self.trial, self.plan.version, found, self.applied.dropped)
+        found = positions.after_rollback(self.trial, self.plan.version, found, self.applied.dropped)
+        return blobs.after_rollback(self.trial, self.plan.version, found)
 
     def _judge_sequences(self, written: Collection[str]) -> None:
         self.sequences = positions.after_apply(self.trial, self.plan.version, written)

@@ -16,7 +16,7 @@ from pathlib import Path
 from migrator.backups import obstacle_facts, obstacles, providers
 from migrator.backups.contract import Place, Wanted
 from migrator.backups.storage import Storage, local_storage
-from migrator.database import fingerprint, meanings, queries, schema, session
+from migrator.database import fingerprint, large_objects, meanings, queries, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.session import Connection, Endpoint
 from migrator.evidence import SnapshotRecord, TableFingerprint
@@ -33,6 +33,7 @@ class _Facts:
 
     schema: Schema
     tables: tuple[TableFingerprint, ...]
+    large_objects: TableFingerprint
 
 
 def run(
@@ -109,6 +110,7 @@ def run(
         expires_at=taken_at + timedelta(days=target.snapshot.retention_days),
         sequences_after={name: value for name, value in after.items() if before.get(name) != value},
         settings=settings,
+        large_objects=found.large_objects,
     )
     log.info(
         "snapshot %s: %s bytes in %.1f s (dump and hashes of %s tables side by side: %.1f s)",
@@ -135,6 +137,7 @@ def _read(conn: Connection, log: logging.Logger) -> _Facts:
         return _Facts(
             schema=schema.read(conn, exclude=(LEDGER_SCHEMA,)),
             tables=fingerprint.tables(conn, exclude=(), observe=tell),
+            large_objects=large_objects.content(conn),
         )
 
 
