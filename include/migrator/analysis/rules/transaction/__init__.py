@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from migrator.analysis.rules.model import Rule
 from migrator.analysis.rules.transaction import (
+    both_directions,
     enum_value,
     held_during_work,
     left_out,
@@ -34,6 +35,7 @@ from migrator.analysis.rules.transaction import (
 
 RULES: tuple[Rule, ...] = (
     transaction_control.RULE,
+    both_directions.RULE,
     mixed_bookkeeping.RULE,
     other_tools_row.RULE,
     text_reading.RULE,

@@ -1,0 +1,5 @@
+CREATE TABLE notes (id bigint PRIMARY KEY);
+
+---- create above / drop below ----
+
+DROP TABLE notes;

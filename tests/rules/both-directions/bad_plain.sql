@@ -1,0 +1,4 @@
+-- ===== UP =====
+CREATE TABLE notes (id bigint PRIMARY KEY);
+-- ===== DOWN =====
+DROP TABLE notes;
