@@ -143,6 +143,9 @@ AFTER_STEPS = "after_steps"
 """In `extra`: by step, the fingerprint of the portable schema when the step was done."""
 LACKING = "lacking"
 """In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
+IDLE = "idle"
+"""In `extra`: whether apply left the schema and the rows as they were."""
+NOTHING_CHANGED = "apply changed nothing: neither the schema nor a row of an older table"
 NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})
 """Of a resumed migration: what was there before its first part is not in the snapshot."""
 
@@ -188,10 +191,17 @@ class DryRunEvidence:
     @property
     def outcome(self) -> str:
         """The verdict in words; "passed" alone stands for a proof of everything that was promised."""
-        missing = "; ".join(f"{check.name}: {check.detail}" for check in self.unproved)
+        said = [f"{check.name}: {check.detail}" for check in self.unproved]
+        said += [NOTHING_CHANGED] if self.idle else []
+        missing = "; ".join(said)
         if self.verdict is Verdict.PASSED:
             return f"passed, but {missing}" if missing else "passed"
         return f"not all is proved, {missing}" if self.stands else self.verdict.value
+
+    @property
+    def idle(self) -> bool:
+        """Whether apply left all as it was, as far as that is known."""
+        return bool(self.extra.get(IDLE))
 
     @property
     def start(self) -> Mapping[str, Any] | None:

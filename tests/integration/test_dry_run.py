@@ -21,6 +21,7 @@ from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import (
     Cancelled,
+    DryRunFailed,
     EnvironmentFault,
     Refused,
     RestoreNotProven,
@@ -488,3 +489,30 @@ def test_what_undoes_itself_is_rehearsed_without_a_script(copies: Endpoint, copy
     evidence = rehearse(replace(plan_from_sql("SELECT 1"), steps=(step,)), copies, copy)
     assert not evidence.irreversible
     assert verdicts(evidence)["rollback_schema_equal"] == verdicts(evidence)["reapply"] == "passed"
+
+
+@pytest.mark.parametrize(
+    "up, idle",
+    [
+        ("CREATE TABLE n (id int); DROP TABLE n;", True),
+        ("SELECT count(*) FROM messages;", True),
+        ("UPDATE messages SET stars = 9 WHERE id = -1;", True),
+        ("ALTER TABLE messages ADD COLUMN x int; ALTER TABLE messages DROP COLUMN x;", True),
+        (
+            "ALTER TABLE messages DROP COLUMN stars; ALTER TABLE messages ADD COLUMN stars int NOT NULL DEFAULT 0;",
+            False,
+        ),
+        ("UPDATE messages SET stars = stars WHERE id = 1;", False),
+        ("DO $$BEGIN TRUNCATE messages; END$$;", False),
+        ("CREATE TABLE n (id int);", False),
+    ],
+)
+def test_an_apply_that_changes_nothing_is_told(copies: Endpoint, up: str, idle: bool) -> None:
+    plan = plan_from_sql(up, "SELECT 1;")
+    try:
+        evidence = rehearse(plan, copies, make_copy(copies))
+    except DryRunFailed as failure:
+        evidence = failure.fields["evidence"]
+    else:
+        assert not idle or evidence.outcome.endswith("changed nothing: neither the schema nor a row of an older table")
+    assert evidence.idle is idle

@@ -90,7 +90,8 @@ def _print(out: Output, trial: Trial, *, server: str) -> None:
         for line in evidence.schema_diff:
             out.line(line, style="good" if line.startswith("+") else "bad" if line.startswith("-") else "warning")
     out.line()
-    out.line(f"{version}: {evidence.outcome}", style="warning" if evidence.unproved else STYLE[evidence.verdict])
+    style = "warning" if evidence.unproved or evidence.idle else STYLE[evidence.verdict]
+    out.line(f"{version}: {evidence.outcome}", style=style)
 
 
 def _row(trace: StatementTrace) -> tuple[object, ...]:

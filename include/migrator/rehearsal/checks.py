@@ -12,6 +12,7 @@ from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.vocabulary import MARK, Vocabulary
 from migrator.evidence import ROLLBACK_CHECKS, Check, StatementTrace, TableFingerprint, Verdict
 from migrator.gates import expected_changes
+from migrator.lock_modes import AX
 from migrator.rehearsal.comparison import unpredicted_writes
 from migrator.rehearsal.losses import Dropped
 
@@ -156,6 +157,17 @@ def writes_predicted(traces: Iterable[StatementTrace]) -> Check:
         "predicted_writes",
         Verdict.FAILED,
         f"{told}. Find out what writes there (a trigger, a rule, a function), and say it in the file",
+    )
+
+
+def idle(traces: Iterable[StatementTrace]) -> bool:
+    """Whether none of these statements, whatever they were, has changed or may have removed rows that were there."""
+    return not any(
+        trace.writes
+        or trace.rewrites
+        or trace.kind.startswith("TRUNCATE")
+        or (not trace.kind.startswith("ALTER") and any(lock.mode == AX for lock in trace.locks))
+        for trace in traces
     )
 
 

@@ -27,6 +27,12 @@ class Applied:
     after: Identities = field(default_factory=Identities)
     dropped: Dropped = field(default_factory=Dropped)
 
+    @property
+    def same(self) -> bool:
+        """Whether the tables and their columns are the same ones; False where nobody has looked."""
+        before, after = self.before, self.after
+        return self is not NOTHING_APPLIED and (before.tables, before.types) == (after.tables, after.types)
+
 
 NOTHING_APPLIED = Applied()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from migrator import wording
 from migrator.analysis.rules import PREDICTIONS, PRIVILEGES
 from migrator.analysis.walk.pending import CONFLICT, UNDECLARED
-from migrator.evidence import LACKING, Check, EvidenceBundle, Match, ObservedLock, Verdict
+from migrator.evidence import LACKING, NOTHING_CHANGED, Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.gates import emergency
 from migrator.plan import LEFT_OUT, Author, Finding, Plan, PredictedLock, Severity, Source
 from migrator.reports.markdown import SEVERITY
@@ -99,6 +99,8 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
             found.append(Markup(f"**{words}**: {text(', '.join(names))}"))
     if bundle.dry_run.stands:
         found += [Markup(f"**not proved**: {text(check.detail)}") for check in bundle.dry_run.unproved if check.detail]
+    if bundle.dry_run.idle:
+        found.append(Markup(f"**changes nothing**: {text(NOTHING_CHANGED)}"))
     if irreversible(plan):
         found.append(Markup("**cannot be undone**: there is no rollback script"))
     foretold = [item for item in plan.findings if item.rule in FORESEEN and item.severity is Severity.WARNING]

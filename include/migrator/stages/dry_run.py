@@ -35,6 +35,7 @@ from migrator.errors import (
 )
 from migrator.evidence import (
     AFTER_STEPS,
+    IDLE,
     LACKING,
     ROLES_BEFORE,
     ROLLBACK_CHECKS,
@@ -264,6 +265,7 @@ class _Rehearsal:
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
                 AFTER_STEPS: self.after_steps,
                 LACKING: list(self.lacking),
+                IDLE: not self.changes and self.applied.same and dry_run_checks.idle(forwards),
                 **self._start(),
             },
         )
