@@ -33,7 +33,7 @@ class Example:
 
     @property
     def text(self) -> str:
-        return self.path.read_text(encoding="utf-8")
+        return self.path.read_bytes().decode()  # line ends as they are
 
     @property
     def bad(self) -> bool:

@@ -173,12 +173,21 @@ def _changed(before: str, after: str) -> str:
         return f"{_one_line(before) or '(none)'} -> {_one_line(after) or '(none)'}"
     differing = [
         line.rstrip()
-        for line in difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
+        for line in difflib.unified_diff(_lines(before), _lines(after), n=0, lineterm="")
         if not line.startswith(("---", "+++", "@@"))
     ]
     return " | ".join(differing)
 
 
 def _one_line(text: str | None) -> str:
-    flat = " ".join((text or "").split())
+    flat = " ".join(_seen(text or "").split())
     return flat if len(flat) <= SHOWN else f"{flat[:SHOWN]}..."
+
+
+def _lines(text: str) -> list[str]:
+    return _seen(text).split("\n")
+
+
+def _seen(text: str) -> str:
+    """With the carriage returns that nobody would see."""
+    return text.replace("\r", "\\r")

@@ -38,7 +38,8 @@ WORDS = 6
 class Measures:
     nesting: int
     fingerprint: str
-    """SHA-256 over the tokens, unquoted words in lower case: equal for statements that differ in layout only."""
+    """SHA-256 over the tokens, unquoted words in lower case: equal for statements that differ in layout only, or in
+    CRLF for LF."""
     words: tuple[str, ...]
     """The first unquoted words in lower case, to name a statement that does not parse."""
 
@@ -58,7 +59,7 @@ def measure(sql: str) -> Measures:
                 words.append(word)
             nesting.word(word)
         else:
-            parts.append(token.text)
+            parts.append(token.text.replace("\r\n", "\n"))
             nesting.other(token)
     return Measures(nesting.deepest, hashlib.sha256("\n".join(parts).encode()).hexdigest(), tuple(words))
 

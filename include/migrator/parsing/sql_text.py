@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from migrator.frozen import frozen
+from migrator.parsing.tokens import tokens
 from migrator.problems import Problem
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -23,7 +24,8 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 
 @frozen
 class SqlText:
-    """Decoded text. Line ends are LF, as git would store them: the database sees the same from every checkout."""
+    """Decoded text. Line ends are LF, as git would store them, but for those in literals and quoted names: there psql
+    would send them as they are, and so do we."""
 
     text: str
     cosmetic: tuple[str, ...] = ()
@@ -93,7 +95,7 @@ def _tidy(text: str, *, file: str) -> SqlText:
         text = text[1:]
         cosmetic.append("byte order mark")
     if "\r\n" in text:
-        text = text.replace("\r\n", "\n")
+        text = _outside(text)
         cosmetic.append("CRLF line ends")
     nul = text.find("\0")
     if nul >= 0:
@@ -113,6 +115,13 @@ def _tidy(text: str, *, file: str) -> SqlText:
         line, column = Lines(text).place(lone)
         return SqlText("", tuple(cosmetic), (Problem(file, "the text contains half a surrogate pair", line, column),))
     return SqlText(text, tuple(cosmetic))
+
+
+def _outside(text: str) -> str:
+    """Without the CR of line ends outside of literals and quoted names."""
+    return "".join(
+        token.text if token.kind in ("string", "quoted") else token.text.replace("\r\n", "\n") for token in tokens(text)
+    )
 
 
 def _looks_wide(raw: bytes) -> bool:

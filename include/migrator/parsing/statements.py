@@ -72,7 +72,7 @@ class ParsedStatement:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Equal for statements that differ in layout only."""
+        """Equal for statements that differ in layout only, and for every checkout of one: CRLF counts as LF."""
         return "sha256:" + measure(self.sql).fingerprint
 
 
@@ -80,7 +80,7 @@ class ParsedStatement:
 class ParsedFile:
     file: str
     text: str
-    """As decoded: without byte order mark, line ends LF."""
+    """As decoded: without byte order mark, line ends LF but in literals and quoted names."""
     statements: tuple[ParsedStatement, ...]
     problems: tuple[Problem, ...]
     """Why the file cannot be run as it is; each has line and column, and says what to write instead."""
@@ -123,7 +123,7 @@ def parse(sql: bytes | str, *, file: str) -> ParsedFile:
             if not (unclosed and last):  # the lexer said it better: where the quote opens
                 problems.append(result)
     if scanned.rest is not None:
-        unparsed.append(hashlib.sha256(text[scanned.rest :].encode()).hexdigest())
+        unparsed.append(hashlib.sha256(text[scanned.rest :].replace("\r\n", "\n").encode()).hexdigest())
     problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
     return ParsedFile(file, text, tuple(statements), tuple(problems), decoded.cosmetic, tuple(unparsed))
 
@@ -134,7 +134,7 @@ def _shell_script(file: str, decoded: SqlText, commands: Sequence[tuple[int, str
         Problem(file, f"{name} is a command of the shell, not SQL", *lines.place(offset), hint=advice)
         for offset, name, advice in commands
     ]
-    unparsed = (hashlib.sha256(decoded.text.encode()).hexdigest(),)
+    unparsed = (hashlib.sha256(decoded.text.replace("\r\n", "\n").encode()).hexdigest(),)
     return ParsedFile(file, decoded.text, (), (*decoded.problems, *problems), decoded.cosmetic, unparsed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -134,3 +135,11 @@ def test_a_patch_leaves_alone_what_it_does_not_know() -> None:
     patched = patch(production, diff(copy, changed))
     assert patched.names("table") == ("public.t", "public.u")
     assert patched.names("publication") == ("all",)
+
+
+@pytest.mark.parametrize("filling", ["", "x" * 300])
+def test_carriage_returns_are_seen(filling: str) -> None:
+    before, after = f"AS $$\r\n{filling} select 1\r\n$$", f"AS $$\n{filling} select 1\n$$"
+    (line,) = diff(Schema({"function": {"f()": before}}), Schema({"function": {"f()": after}})).lines()
+    assert "$$\\r" in line
+    assert "select 1\\r" in line

@@ -142,7 +142,8 @@ def test_nothing_raises(text: str, before: str) -> None:
 @given(st.binary(max_size=80))
 def test_no_bytes_raise(raw: bytes) -> None:
     parsed = parse(raw, file="x.sql")
-    assert parsed.problems or parsed.text.encode() == raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    text = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    assert parsed.problems or parsed.text.replace("\r\n", "\n").encode() == text
 
 
 @relaxed

@@ -181,3 +181,13 @@ TRANSACTIONAL = {
 def test_transactional_or_not(sql: str) -> None:
     (statement,) = parse(sql, file="x.sql").statements
     assert statement.transactional == TRANSACTIONAL[sql]
+
+
+def test_line_ends_within_literals_stay() -> None:
+    crlf = b"-- a\r\nSELECT 'x\r\ny',\r\n $$b\r\n$$, \"n\r\nm\", E'\\r\\n';\r\n"
+    found = parse(crlf, file="x.sql")
+    assert found.text == "-- a\nSELECT 'x\r\ny',\n $$b\r\n$$, \"n\r\nm\", E'\\r\\n';\n"
+    assert found.statements[0].line == 2
+    other = parse(crlf.replace(b"\r\n", b"\n"), file="x.sql")
+    assert other.statements[0].digest == found.statements[0].digest, "one for every checkout"
+    assert other.statements[0].sql != found.statements[0].sql

@@ -1,10 +1,12 @@
-"""Rules of taste and of compatibility: `info`, never a reason to stop, but for names that are not what they seem."""
+"""Rules of taste and of compatibility: `info`, never a reason to stop, but for names and texts that are not what they
+seem."""
 
 from __future__ import annotations
 
 from migrator.analysis.rules.model import Rule
 from migrator.analysis.rules.style import (
     ban_char,
+    crlf_in_text,
     domain_with_constraint,
     identifier_too_long,
     prefer_bigint,
@@ -19,6 +21,7 @@ from migrator.analysis.rules.style import (
 
 RULES: tuple[Rule, ...] = (
     unseen_characters.RULE,
+    crlf_in_text.RULE,
     prefer_bigint.RULE,
     prefer_identity.RULE,
     prefer_text.RULE,

@@ -1,0 +1,2 @@
+INSERT INTO messages (id, body) VALUES (9, 'Dear
+Sir');

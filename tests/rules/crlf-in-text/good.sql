@@ -1,0 +1,3 @@
+-- Windows
+INSERT INTO messages (id, body)
+VALUES (9, E'Dear\r\nSir');
