@@ -11,6 +11,7 @@ from migrator.analysis.rules.tables import (
     disable_trigger,
     drop_cascade,
     drop_object,
+    drop_published,
     drop_table_locks,
     drop_used,
     event_trigger,
@@ -33,6 +34,7 @@ from migrator.analysis.rules.tables import (
 RULES: tuple[Rule, ...] = (
     drop_object.RULE,
     drop_table_locks.RULE,
+    drop_published.RULE,
     drop_cascade.RULE,
     drop_used.RULE,
     truncate.RULE,

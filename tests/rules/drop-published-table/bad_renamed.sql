@@ -1,0 +1,3 @@
+ALTER TABLE notes RENAME TO notes_old;
+CREATE TABLE notes (LIKE notes_old INCLUDING ALL);
+DROP TABLE notes_old;
