@@ -52,6 +52,8 @@ class ForeignRow:
     applied_at: str | None
     applied_by: str | None
     not_applied_because: str | None
+    up_to: bool = False
+    """It stands for every version up to its own."""
 
 
 def find(name: str) -> Tool:
@@ -91,9 +93,14 @@ def matched(
     if tool.up_to:
         return tuple(row for one in rows for row in _up_to(one, versions))
     found: dict[str, LegacyRow] = {}
+    baselines = {one: tuple(_up_to(one, versions)) for one in rows if one.up_to}
+    rows = [one for one in rows if not baselines.get(one)]
     for row in (_one(one, versions, tool) for one in rows):
         if not (tool.parts and row.version in found and found[row.version].not_applied_because):
             found[row.version] = row
+    for reached in baselines.values():
+        for row in reached:
+            found.setdefault(row.version, row)
     if tool.heads:
         for head in [row for row in found.values() if row.not_applied_because is None]:
             for version in before(head.version):
@@ -106,7 +113,7 @@ def _up_to(row: ForeignRow, known: Sequence[str]) -> Iterable[LegacyRow]:
     for version in known:
         number = _number(version)
         if last is not None and number is not None and number <= last:
-            reason = row.not_applied_because if number == last else None
+            reason = row.not_applied_because if number == last or row.up_to else None
             yield LegacyRow(version, None, None, None, None, reason)
 
 

@@ -2,7 +2,8 @@
 -- and why a row does not say that its version is applied (NULL when it does).
 
 -- name: flyway
--- https://documentation.red-gate.com/fd: rows without a version are repeatable; an undo row takes its version back.
+-- https://documentation.red-gate.com/fd: rows without a version are repeatable; an undo row takes its version back,
+-- and so does one of `repair` for a file that was gone. A baseline stands for everything up to its version.
 SELECT
     h.version::text AS version,
     h.description::text AS name,
@@ -16,9 +17,16 @@ SELECT
                 FROM {table} AS u
                 WHERE u.version = h.version AND u.type LIKE 'UNDO%%' AND u.installed_rank > h.installed_rank
             ) THEN 'it was undone'
-    END AS not_applied_because
+        WHEN
+            EXISTS (
+                SELECT 1
+                FROM {table} AS u
+                WHERE u.version = h.version AND u.type = 'DELETE' AND u.installed_rank > h.installed_rank
+            ) THEN 'it was marked as deleted'
+    END AS not_applied_because,
+    h.type LIKE '%%BASELINE' AS up_to
 FROM {table} AS h
-WHERE h.version IS NOT NULL AND h.type NOT LIKE 'UNDO%%'
+WHERE h.version IS NOT NULL AND h.type NOT LIKE 'UNDO%%' AND h.type <> 'DELETE'
 ORDER BY h.installed_rank;
 
 -- name: liquibase

@@ -128,6 +128,32 @@ def test_what_flyway_undid_is_not_applied(
     assert ["002_add_labels", "it was undone"] in said["skipped"]
 
 
+def test_what_flyway_marked_as_deleted_is_not_applied(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, FLYWAY)
+    row = "INSERT INTO flyway_schema_history VALUES ({}, '2', 'add labels', '{}', 'V2', 1, 'dba', now(), 10, true)"
+    query(database, row.format(6, "DELETE"))
+    _, said, _ = adopt(database, migrations, "flyway", capsys)
+    assert [one["version"] for one in said["adopted"]] == [NAMES[0]]
+    assert ["002_add_labels", "it was marked as deleted"] in said["skipped"]
+    query(database, row.format(7, "SQL"))
+    _, said, _ = adopt(database, migrations, "flyway", capsys)
+    assert NAMES[1] in [one["version"] for one in said["adopted"]], "and applied again"
+
+
+def test_what_flyway_took_for_its_baseline_is_applied(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, FLYWAY)
+    query(database, "DELETE FROM flyway_schema_history")
+    row = "INSERT INTO flyway_schema_history VALUES ({}, '{}', '{}', '{}', 'x', NULL, 'dba', now(), 0, true)"
+    query(database, row.format(1, 2, "<< Flyway Baseline >>", "BASELINE"))
+    _, said, _ = adopt(database, migrations, "flyway", capsys)
+    assert [one["version"] for one in said["adopted"]] == list(NAMES[:2])
+    assert said["skipped"] == []
+
+
 def test_the_same_number_with_another_name_is_another_migration(
     database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
