@@ -17,13 +17,13 @@ EMPTY_RULE = "nothing-to-do"
 def declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
     """Where the metadata says less than the statements do, and files without any."""
     computed, found = inspection.classification, []
-    why = "; ".join(computed.reasons[:3])
+    why = f" ({'; '.join(computed.reasons[:3])})" if computed.reasons else ""
     if metadata.risk_level.rank < computed.risk.rank:
         found.append(
             Finding(
                 RISK_RULE,
                 Severity.ERROR,
-                f"risk_level is {metadata.risk_level.value!r}, the statements make it {computed.risk.value!r} ({why})",
+                f"risk_level is {metadata.risk_level.value!r}, the statements make it {computed.risk.value!r}{why}",
                 f"write risk_level: {computed.risk.value}, or take out what raises it",
             )
         )
@@ -32,7 +32,7 @@ def declared(metadata: Metadata, inspection: Inspection) -> list[Finding]:
             Finding(
                 TYPE_RULE,
                 Severity.ERROR,
-                f"type is {metadata.type.value!r}, the statements make it {computed.type.value!r} ({why})",
+                f"type is {metadata.type.value!r}, the statements make it {computed.type.value!r}{why}",
                 f"write type: {computed.type.value}, or leave it out: it is computed",
             )
         )

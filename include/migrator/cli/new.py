@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
     author, description = args.author or _git_email(), " ".join((args.description or args.name).split())
     if not author:
         raise errors.UsageError("who writes it? give --author EMAIL, or set Git's user.email")
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(author)[1]):
+        raise errors.UsageError(f"author {author!r} is no e-mail address: give --author EMAIL")
     files = _files(args, version, author=author, description=description, dependencies=dependencies)
     _check(files, root / year / version / METADATA_FILE)
     folder = _write(root / year / version, files)

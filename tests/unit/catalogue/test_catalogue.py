@@ -232,3 +232,22 @@ def test_new_writes_what_check_accepts(tmp_path: Path, capsys: pytest.CaptureFix
     told = capsys.readouterr().out.splitlines()
     assert sum("error" in line for line in told[:-1]) == sum("nothing-to-do" in line for line in told[:-1]) == 4
     assert sum("rollback_available" in line for line in told) >= 2
+
+
+@pytest.mark.parametrize("author", ["notmail", "@example.com", "a b@"])
+def test_new_wants_an_address(tmp_path: Path, capsys: pytest.CaptureFixture[str], author: str) -> None:
+    assert main(["new", "labels", "--author", author, "--migrations", str(tmp_path)]) == 2
+    assert f"author {author!r} is no e-mail address" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_type_without_reasons_has_no_brackets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "labels", "--author", "A <a@b.example>", "--migrations", str(tmp_path)]) == 0
+    (metadata,) = tmp_path.rglob("migration-metadata.yaml")
+    metadata.write_text(metadata.read_text() + "type: data_migration\n")
+    for script in tmp_path.rglob("*.sql"):
+        script.write_text("SELECT 1;\n")
+    main(["check", "--migrations", str(tmp_path)])
+    told = capsys.readouterr().out
+    assert "type is 'data_migration', the statements make it 'schema_addition'" in told
+    assert "()" not in told
