@@ -92,6 +92,17 @@ def committed(conn: psycopg.Connection[Any]) -> None:
     conn.target_path = conn.lasting_path
 
 
+def path_of(conn: psycopg.Connection[Any]) -> str | None:
+    """The target's path as the statements have left it; None of a connection that is not ours."""
+    return conn.target_path if isinstance(conn, Session) else None
+
+
+def keep_path(conn: psycopg.Connection[Any], path: str) -> None:
+    """Outside of a transaction: as if a statement had set it for the session."""
+    if isinstance(conn, Session):
+        conn.target_path = conn.lasting_path = path
+
+
 def rolled_back(conn: psycopg.Connection[Any]) -> None:
     """After ROLLBACK: what was set in the transaction never was."""
     if isinstance(conn, Session):

@@ -7,9 +7,9 @@ catalog decides what an interrupted attempt did (see `real_state`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import psycopg
@@ -21,10 +21,11 @@ from migrator.errors import ContentChanged, MigratorError, NeedsHuman, Statement
 from migrator.ledger.rows import LedgerStep
 from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
-from migrator.steps import concurrent_index, real_state
+from migrator.steps import concurrent_index, real_state, session_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.contract import end_of, start_of
 from migrator.steps.real_state import Evidence, State
+from migrator.steps.session_state import SessionState
 from migrator.steps.transaction import (
     Connection,
     backend_of,
@@ -40,15 +41,37 @@ from migrator.steps.transaction import execute as send
 
 T = TypeVar("T")
 
-SESSION_SETTINGS = ("SET", "RESET")
-"""Kinds that only change the session: a resumed step has a new one, so those before the cursor run again."""
-
 MAY_COMMIT = ("CALL",)
 """PostgreSQL starts these inside a transaction, but they fail there when they commit by themselves."""
 
 
 Refuse = Callable[[StatementResult], str | None]
 """Why a result is none although the server reported success."""
+
+
+@dataclass
+class Keeper:
+    """Keeps what the cursor says of the session up with it."""
+
+    state: SessionState
+    step: Step
+    ctx: StepContext
+    conn: Connection
+
+    def restore(self, cursor: Mapping[str, Any]) -> None:
+        def again(statement: Statement) -> object:
+            return send(statement, self.step, self.ctx, self.conn)
+
+        self.state = session_state.restore(self.state, cursor, self.step, self.ctx, self.conn, again)
+
+    def seen(self, position: int) -> SessionState:
+        return self.state.after(self.step.statements[position], position, self.conn)
+
+    def cursor(self, position: int, state: str, done: int, session: SessionState | None = None) -> dict[str, Any]:
+        return {
+            **cursor_of(self.step.statements[position], position, state, done),
+            **(session or self.state).document,
+        }
 
 
 def execute(step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None = None) -> tuple[StatementResult, ...]:
@@ -62,16 +85,17 @@ def execute(step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None
     done = resume_point(step, row)
     with ddl_connection(ctx) as conn:
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
-        if done:
+        keeper = Keeper(session_state.begin(step, conn), step, ctx, conn)
+        if 0 < done < end:
             ctx.log.info("step %s goes on after statement %s of %s", step.name, done, len(step.statements))
-            _replay_settings(step, done, ctx, conn)
+            keeper.restore(row.cursor)
         results = [
             StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE)
             for statement in step.statements[start:done]
         ]
         for position in range(done, end):
             earlier = earlier_attempt(step.statements[position], position, row) if position == done else None
-            results.append(_run(position, step, ctx, conn, earlier=earlier, refuse=refuse))
+            results.append(_run(position, step, ctx, conn, keeper, earlier=earlier, refuse=refuse))
             if ctx.meanwhile is not None and position + 1 < end:
                 ctx.meanwhile.go_on(watched=_is_alone(step.statements[position]))
         ctx.handle.release()
@@ -123,31 +147,39 @@ def earlier_attempt(statement: Statement, position: int, row: LedgerStep) -> str
 
 
 def _run(
-    position: int, step: Step, ctx: StepContext, conn: Connection, *, earlier: str | None, refuse: Refuse | None
+    position: int,
+    step: Step,
+    ctx: StepContext,
+    conn: Connection,
+    keeper: Keeper,
+    *,
+    earlier: str | None,
+    refuse: Refuse | None,
 ) -> StatementResult:
     statement = step.statements[position]
     ctx.handle.raise_if_cancelled()
     ctx.check_lock()
     if _is_alone(statement):
-        return _in_own_transaction(position, step, ctx, conn, refuse)
+        return _in_own_transaction(position, step, ctx, conn, keeper, refuse)
     found = _look(statement, conn) if earlier else None
     if found is not None:
         ctx.log.warning("statement %s of step %s, tried before: %s", position + 1, step.name, continued(found.text))
         if found.state is State.DONE:
-            _record(ctx, step, cursor_of(statement, position, "done", position + 1))
+            _record(ctx, step, keeper.cursor(position, "done", position + 1))
             return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=found.text)
         if found.state is State.UNKNOWN and earlier == "intent":
             raise NeedsHuman(_question(statement, position, step, found), version=ctx.plan.version, step=step.name)
     if ctx.meanwhile is not None:
         ctx.meanwhile.require_unchanged(conn.info.backend_pid)
-    intent = cursor_of(statement, position, "intent", position)
+    intent = keeper.cursor(position, "intent", position)
     _record(ctx, step, intent)
     try:
         result = _outside_transaction(statement, step, ctx, conn, found=found, cursor=intent)
     except MigratorError:
-        _record_known_failure(statement, position, step, ctx, conn)
+        _record_known_failure(position, step, ctx, conn, keeper)
         raise
-    _record(ctx, step, cursor_of(statement, position, "done", position + 1))
+    keeper.state = keeper.seen(position)
+    _record(ctx, step, keeper.cursor(position, "done", position + 1))
     ctx.ledger.require_untouched()
     return result
 
@@ -193,11 +225,13 @@ def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connect
 
 
 def _in_own_transaction(
-    position: int, step: Step, ctx: StepContext, conn: Connection, refuse: Refuse | None
+    position: int, step: Step, ctx: StepContext, conn: Connection, keeper: Keeper, refuse: Refuse | None
 ) -> StatementResult:
-    """The statement and its cursor commit together: after a crash the ledger alone knows the answer."""
+    """The statement and its cursor commit together: after a crash the ledger alone knows the answer.
+
+    Of the session it says what the transaction sees; what was for the transaction only is seen, and taken out, after.
+    """
     statement = step.statements[position]
-    cursor = cursor_of(statement, position, "done", position + 1)
 
     def attempt() -> StatementResult:
         begin(conn, step, ctx)
@@ -215,6 +249,8 @@ def _in_own_transaction(
                     sqlstate=None,
                 )
             ctx.check_lock()
+            within = keeper.seen(position)
+            cursor = keeper.cursor(position, "done", position + 1, within)
             take_back(conn, ctx)
         except BaseException:
             roll_back(conn)
@@ -225,6 +261,9 @@ def _in_own_transaction(
             ctx,
             lambda: ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn),
         )
+        keeper.state = keeper.seen(position)
+        if keeper.state.document != within.document:
+            _record(ctx, step, keeper.cursor(position, "done", position + 1))
         return result
 
     return _patiently(attempt, ctx, conn)
@@ -255,21 +294,15 @@ def _question(statement: Statement, position: int, step: Step, found: Evidence) 
     )
 
 
-def _replay_settings(step: Step, done: int, ctx: StepContext, conn: Connection) -> None:
-    for statement in step.statements[:done]:
-        if statement.kind in SESSION_SETTINGS:
-            send(statement, step, ctx, conn)
-
-
 def _record(ctx: StepContext, step: Step, cursor: dict[str, Any]) -> None:
     ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor)
 
 
-def _record_known_failure(statement: Statement, position: int, step: Step, ctx: StepContext, conn: Connection) -> None:
+def _record_known_failure(position: int, step: Step, ctx: StepContext, conn: Connection, keeper: Keeper) -> None:
     """The server said that it failed, so the next try need not wonder. Not after a cancel: that may be half-way."""
     if conn.closed or ctx.handle.cancelled:
         return
     try:
-        _record(ctx, step, cursor_of(statement, position, "failed", position))
+        _record(ctx, step, keeper.cursor(position, "failed", position))
     except (MigratorError, psycopg.Error) as exc:
         ctx.log.error("the ledger could not be told about the failure: %s", words(exc))
