@@ -71,6 +71,11 @@ class SnapshotRecord:
     """By which the target stores: `meanings.TARGETS_OWN`."""
     large_objects: TableFingerprint | None = None
     """None: an older record, which does not have them."""
+    session_settings: tuple[str, ...] = ()
+    """Names of what ALTER DATABASE and ALTER ROLE ... SET give the migration's sessions; the values lie with the
+    dump."""
+    search_path: str = ""
+    """The one of them that is no secret, with "$user" as the role has it."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,8 @@ class DryRunEvidence:
     verdict: Verdict
     checks: tuple[Check, ...]
     """Named: apply, data (when rows made apply fail), expected_changes, assertions, sequences (where one was
-    touched), predicted_writes, rollback, rollback_schema_equal, rollback_data, reapply, reapply_schema_equal."""
+    touched), predicted_writes, rollback, rollback_schema_equal, rollback_data, reapply, reapply_schema_equal, server,
+    settings (where the target's database or role has some)."""
     statements: tuple[StatementTrace, ...]
     rollback_statements: tuple[StatementTrace, ...]
     schema_diff: tuple[str, ...]

@@ -94,6 +94,8 @@ def test_kept_and_restored(s3: FakeS3, source: Endpoint, copies: Endpoint, tmp_p
     assert f"wakala/test/{record.id}/{manifest.NAME}" in objects
     assert sum(size for key, size in objects.items() if not key.endswith(manifest.NAME)) == record.size_bytes
     assert storage_at(ROOT).keys("test") == (f"test/{record.id}",)
+    assert (storage_at(ROOT).read(f"test/{record.id}", manifest.NAME) or b"").startswith(b"{")
+    assert storage_at(ROOT).read(f"test/{record.id}", "nothing") is None
     assert left_behind(tmp_path) == []
 
     evidence = restore_test.run(record, copies=copies, target=TARGET, run=RUN, storage=storage_at(ROOT))

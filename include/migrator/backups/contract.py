@@ -8,7 +8,7 @@ is not `complete`, and is asked again with `list`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from migrator.backups.storage import Storage
 from migrator.database.session import Endpoint
-from migrator.evidence import Check
+from migrator.evidence import Check, SnapshotRecord
 from migrator.targets.targets import Target
 
 LOG = logging.getLogger("migrator.backups")
@@ -63,6 +63,8 @@ class Wanted:
     """Of the copy's texts. SQL_ASCII: bytes of which nobody knows what they mean, so they stay as they are."""
     exported: str | None = None
     """Of pg_export_snapshot(), held open by the caller until `create` is back."""
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of the database and the role, to be kept as secret as the rows."""
     while_waiting: Callable[[], None] = lambda: None
     """Called once while the copy is made, to work side by side with it."""
 
@@ -95,6 +97,18 @@ class Restored:
     """Entries that were not brought back."""
 
 
+def backup_of(record: SnapshotRecord) -> Backup:
+    """The backup that a record tells of."""
+    return Backup(
+        record.id,
+        record.location,
+        size_bytes=record.size_bytes,
+        digest=record.manifest_digest,
+        tool=record.tool,
+        compression=record.compression,
+    )
+
+
 class Provider(Protocol):
     """A module of `providers/`."""
 
@@ -117,6 +131,9 @@ class Provider(Protocol):
         :param prepare: makes it; called when the backup itself is found whole, and once only.
         :param privileges: with the grants; all roles that they name are there.
         :raises RestoreNotProven: its files are not those that were written."""
+
+    def settings(self, place: Place, backup: Backup) -> Mapping[str, str]:
+        """Those that `create` was given. :raises RestoreNotProven: they are not those that were written."""
 
     def recover(self, place: Place, backup: Backup, into: Endpoint, *, to: datetime) -> Restored:
         """The same, as the target was at `to`. :raises UsageError: it cannot reach a point in time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,27 @@ def write(manifest: Manifest, folder: Path) -> None:
     path = folder / NAME
     path.touch(mode=0o600)
     path.write_text(documents.canonical_json(manifest) + "\n", encoding="utf-8")
+
+
+def read_one(name: str, read: Callable[[str], bytes | None], *, digest: str) -> bytes | None:
+    """One small file of a snapshot, as it was written with it; None: it was written without.
+
+    :param read: a file of the snapshot by name.
+    :raises RestoreNotProven: it is another one.
+    """
+    found = read(name)
+    try:
+        known = documents.from_dict(Manifest, json.loads(read(NAME) or b""))
+    except ValueError:
+        known = Manifest("", ())
+    wanted = next((entry.sha256 for entry in known.files if entry.path == name), None)
+    if known.digest != digest or wanted != (None if found is None else hashlib.sha256(found).hexdigest()):
+        raise RestoreNotProven(
+            f"{name} is not the one that was written with the snapshot; take a new one, and find out what happened to"
+            " this one",
+            differences=(name,),
+        )
+    return found
 
 
 def check(folder: Path, *, digest: str) -> Manifest:

@@ -26,6 +26,9 @@ class Storage(Protocol):
     def fetch(self, key: str) -> Path:
         """A local directory with the files of `key`; `release` it afterwards."""
 
+    def read(self, key: str, name: str) -> bytes | None:
+        """One small file of `key`, without the rest; None: there is none."""
+
     def release(self, key: str, folder: Path) -> None:
         """What `fetch` gave is not needed any more."""
 
@@ -68,6 +71,12 @@ class LocalStorage:
 
     def fetch(self, key: str) -> Path:
         return self.root / key
+
+    def read(self, key: str, name: str) -> bytes | None:
+        try:
+            return (self.root / key / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def release(self, key: str, folder: Path) -> None:
         """Nothing was copied."""

@@ -21,6 +21,7 @@ from types import MappingProxyType
 import psycopg
 from psycopg import sql as pgsql
 
+from migrator.backups import target_settings
 from migrator.backups.copies import Copy, base_name, drop_database, settle, spoil, trial_name
 from migrator.backups.copy_role import CopyRole
 from migrator.backups.isolation import require_confined, require_isolated
@@ -49,11 +50,13 @@ class Trial:
     """The database that it is a clone of: the copy, or what the migrations that come first have made of it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Those of the target's own that the texts are rehearsed with."""
+    session_settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of the target's database and role."""
 
     @property
     def texts(self) -> Endpoint:
         """For everything that comes from the migration's files."""
-        return replace(self.role.on(self.name), settings=self.settings)
+        return self._texts_on(self.name)
 
     @property
     def watching(self) -> Endpoint:
@@ -83,9 +86,13 @@ class Trial:
         """What it is a clone of as the copy's role, which may connect there for so long only."""
         _let(self.copies, "GRANT CONNECT ON DATABASE {} TO {}", self.origin, self.copy)
         try:
-            yield replace(self.role.on(self.origin), settings=self.settings)
+            yield self._texts_on(self.origin)
         finally:
             _let(self.copies, "REVOKE CONNECT ON DATABASE {} FROM {}", self.origin, self.copy)
+
+    def _texts_on(self, database: str) -> Endpoint:
+        begun = target_settings.beginning_with(self.session_settings, self.role.on(database))
+        return replace(begun, settings=self.settings)
 
 
 @contextmanager
@@ -95,6 +102,7 @@ def trial_database(
     *,
     first: Callable[[Trial], None] | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
+    session_settings: Mapping[str, str] = MappingProxyType({}),
     log: logging.Logger = LOG,
     patience_seconds: float = PATIENCE_SECONDS,
     sleep: Callable[[float], None] = time.sleep,
@@ -104,6 +112,7 @@ def trial_database(
 
     :param first: what is to be done before; the clone is made of what it leaves.
     :param settings: see `Trial.settings`.
+    :param session_settings: with which the sessions of the texts begin.
 
     :raises Refused: the server is not fit for it. :raises CopySpoiled: an earlier attempt has spoiled the copy.
     :raises EnvironmentFault: there is no such copy. :raises TransientError: somebody is connected to it.
@@ -115,8 +124,8 @@ def trial_database(
     with session.connect(copies, purpose="dry_run") as conn:
         require_isolated(conn)
         role.renew(conn)
-        base = Trial(copy, copies, role, base_name(copy.name), copy.name, settings)
-        trial = Trial(copy, copies, role, name, copy.name if first is None else base.name, settings)
+        base = Trial(copy, copies, role, base_name(copy.name), copy.name, settings, session_settings)
+        trial = replace(base, name=name, origin=copy.name if first is None else base.name)
         for database in (trial.name, base.name):
             _drop(conn, database)
         require_confined(conn, copy)

@@ -73,6 +73,21 @@ def server_unchanged(differences: Sequence[str], *, password_changed: bool) -> C
     )
 
 
+def settings_given(given: Mapping[str, str], missing: Sequence[str]) -> tuple[Check, ...]:
+    """Whether the sessions began with what the target's database and role give them. Names only."""
+    if missing:
+        return (
+            Check(
+                "settings",
+                Verdict.UNVERIFIED,
+                f"the target's database or role sets {', '.join(missing)}, and the rehearsal's sessions could not begin"
+                " with that: what the SQL does with it was not seen. take the setting away there while it is of no use,"
+                " or use a server for copies that accepts it from a role without privileges",
+            ),
+        )
+    return (Check("settings", Verdict.PASSED, f"as on the target: {', '.join(sorted(given))}"),) if given else ()
+
+
 def together(name: str, checks: Sequence[Check]) -> Check:
     """Several checks as one: what failed, or how many there were."""
     wrong = [check for check in checks if check.verdict is not Verdict.PASSED]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from migrator.backups import proof, providers, target_settings
+from migrator.backups.contract import Place, backup_of
 from migrator.backups.copies import Copy
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, patch
-from migrator.evidence import TableFingerprint
+from migrator.database.session import Endpoint
+from migrator.evidence import SnapshotRecord, TableFingerprint
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,32 @@ class Original:
     """`schema` is as the snapshot has it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """By which the target stores: `meanings.TARGETS_OWN`."""
+    session_settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of the target's database and role, with which the texts' sessions begin."""
+    session_settings_missing: tuple[str, ...] = ()
+    """Names of those with which they cannot."""
 
     @property
     def start(self) -> Schema:
         """From where the migration goes."""
         return patch(self.schema, self.first.changes)
+
+
+def of_record(record: SnapshotRecord, copy: Copy, place: Place | None, copies: Endpoint) -> Original:
+    """What `copy` is a restore of.
+
+    :param place: where the snapshot is; None: the values of the target's settings are out of reach.
+    """
+    kept: dict[str, str] = {target_settings.PATH: record.search_path} if record.search_path else {}
+    if record.session_settings and place is not None:
+        kept |= providers.find(record.provider).settings(place, backup_of(record))
+    settings = target_settings.settable(kept, copies) if kept else {}
+    return Original(
+        record.id,
+        copy,
+        Schema.from_dict(record.schema),
+        proof.own_rows(record),
+        settings=record.settings,
+        session_settings=settings,
+        session_settings_missing=target_settings.missing(record.session_settings, settings),
+    )

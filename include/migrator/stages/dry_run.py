@@ -15,8 +15,10 @@ from pathlib import Path
 
 from migrator import wording
 from migrator.backups import copies as restored
-from migrator.backups import later_backup, proof
+from migrator.backups import later_backup
+from migrator.backups.contract import Place
 from migrator.backups.isolation import require_harmless, require_isolated
+from migrator.backups.storage import Storage, local_storage
 from migrator.backups.trial import Trial, trial_database
 from migrator.database import meanings, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, Schema
@@ -54,7 +56,7 @@ from migrator.plan import Plan
 from migrator.rehearsal import ahead, blobs, census, positions, privileges, rows, rows_in_the_way
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
-from migrator.rehearsal.original import NOTHING_FIRST, Original
+from migrator.rehearsal.original import NOTHING_FIRST, Original, of_record
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
 from migrator.rehearsal.rows import NOTHING_APPLIED, Applied
 from migrator.run import RunContext
@@ -63,6 +65,7 @@ from migrator.steps import execution
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepHandle
 from migrator.steps.kinds import irreversible
+from migrator.targets.targets import Target
 
 LOG = logging.getLogger(__name__)
 
@@ -74,12 +77,16 @@ def run(
     *,
     copies: Endpoint,
     run: RunContext,
+    target: Target | None = None,
+    storage: Storage | None = None,
     handle: StepHandle | None = None,
     programs: Path | None = None,
     log: logging.Logger = LOG,
 ) -> DryRunEvidence:
     """The stage. May be repeated: every attempt starts from a fresh clone of the proved copy.
 
+    :param target: whose snapshot it is; without it the settings of its database and role are not known here.
+    :param storage: where it is kept; taken from the target when it is a directory.
     :raises DryRunFailed: with `evidence` and, for a failing statement, `file`, `line`, `column` and `sqlstate`.
     :raises RestoreNotProven: this copy does not stand for that snapshot. :raises Refused: it is not this run's copy, or
     the server would let the texts reach more than it.
@@ -95,9 +102,8 @@ def run(
     with session.connect(copies, purpose="dry_run", version=plan.version) as conn:
         require_isolated(conn)
         copy = restored.own(conn, restore.copy_database, run)
-    original = Original(
-        record.id, copy, Schema.from_dict(record.schema), proof.own_rows(record), settings=record.settings
-    )
+    place = None if target is None else Place(target, storage or local_storage(target.storage), programs, log=log)
+    original = of_record(record, copy, place, copies)
     return rehearse(plan, original, copies=copies, run=run, handle=handle, programs=programs, log=log)
 
 
@@ -128,7 +134,12 @@ def rehearse(
     for sentence in lacking:
         log.warning("%s: %s", plan.version, sentence)
     with trial_database(
-        copies, original.copy, first=first if plan.ahead else None, settings=settings, log=log
+        copies,
+        original.copy,
+        first=first if plan.ahead else None,
+        settings=settings,
+        session_settings=original.session_settings,
+        log=log,
     ) as trial:
         original = replace(original, first=changed[-1])
         rehearsal = _Rehearsal(plan, original, trial, run, handle, programs, log, lacking)
@@ -146,6 +157,9 @@ def rehearse(
             done, undone = rehearsal.traces(forwards), rehearsal.traces(backwards)
             rehearsal.judge_writes(done + undone)
             rehearsal.judge_server(before)
+            rehearsal.checks += dry_run_checks.settings_given(
+                original.session_settings, original.session_settings_missing
+            )
             evidence = rehearsal.evidence(done, undone)
     log.info("dry run of %s %s in %.1f s", plan.version, evidence.outcome, time.monotonic() - started)
     failed = [check for check in evidence.checks if check.verdict is Verdict.FAILED]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from migrator.backups import copies as restored
 from migrator.backups import copy_template, obstacle_facts, obstacles, proof, providers
-from migrator.backups.contract import Backup, Place
+from migrator.backups.contract import Place, backup_of
 from migrator.backups.copies import Copy
 from migrator.backups.copy_role import CopyRole
 from migrator.backups.isolation import require_isolated
@@ -110,18 +110,6 @@ def _seal(copies: Endpoint, role: CopyRole, copy: Copy) -> None:
             "what the snapshot holds has changed the password of the copy's role while it was restored: look for it in"
             " the functions of indexes, checks and views of the target"
         )
-
-
-def backup_of(record: SnapshotRecord) -> Backup:
-    """The backup that a record tells of."""
-    return Backup(
-        record.id,
-        record.location,
-        size_bytes=record.size_bytes,
-        digest=record.manifest_digest,
-        tool=record.tool,
-        compression=record.compression,
-    )
 
 
 def drop_copy(evidence: RestoreEvidence, *, copies: Endpoint, run: RunContext, log: logging.Logger = LOG) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from migrator.backups import obstacle_facts, obstacles, providers
+from migrator.backups import obstacle_facts, obstacles, providers, target_settings
 from migrator.backups.contract import Place, Wanted
 from migrator.backups.storage import Storage, local_storage
 from migrator.database import fingerprint, large_objects, meanings, queries, schema, session
@@ -66,7 +66,8 @@ def run(
         with session.translated():
             conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             before = fingerprint.sequences(conn)
-            settings = meanings.of_target(conn)
+            settings, path = meanings.of_target(conn), target_settings.path_of(conn)
+            session_settings = target_settings.read(conn)
             exported, taken_at, lsn, database = conn.execute(
                 queries.load("migrator.backups", "backups")["moment"]
             ).fetchall()[0]
@@ -80,6 +81,7 @@ def run(
                 server_version // 10_000,
                 encoding="SQL_ASCII" if source.locale.encoding == "SQL_ASCII" else "UTF8",
                 exported=exported,
+                settings=session_settings,
                 while_waiting=lambda: facts.append(_read(conn, log)),
             ),
         )
@@ -111,6 +113,8 @@ def run(
         sequences_after={name: value for name, value in after.items() if before.get(name) != value},
         settings=settings,
         large_objects=found.large_objects,
+        session_settings=tuple(sorted(session_settings)),
+        search_path=path,
     )
     log.info(
         "snapshot %s: %s bytes in %.1f s (dump and hashes of %s tables side by side: %.1f s)",

@@ -34,6 +34,8 @@ class PgMigrationDryRunOperator(PgMigrationOperator):
                     self.read(context, "restore_test", RestoreEvidence),
                     copies=hook.copies(),
                     run=self.run_context(context),
+                    target=hook.target(),
+                    storage=hook.snapshot_storage(),
                     programs=hook.settings.programs,
                 )
             except DryRunFailed as exc:

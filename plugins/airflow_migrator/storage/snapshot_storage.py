@@ -64,6 +64,11 @@ class ObjectStorage:
             raise
         return folder
 
+    def read(self, key: str, name: str) -> bytes | None:
+        with self._reaching():
+            path = self._path(key, name)
+            return bytes(path.read_bytes()) if path.exists() else None
+
     def release(self, key: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from migrator.backups import manifest, obstacle_facts, retention
+from migrator.backups import manifest, obstacle_facts, retention, target_settings
 from migrator.backups.contract import Backup, Capabilities, Place, Restored, Wanted
 from migrator.backups.programs import client_programs, connection_by_service, run
 from migrator.backups.table_of_contents import entry_of, is_left_out
@@ -35,7 +35,7 @@ CAPABILITIES = Capabilities(
         "subscriptions",
         "event triggers",
         "user mappings",
-        "settings of databases and roles",
+        "settings of databases and roles, but in a rehearsal",
         "grants, where a role that they name is not on the other server",
         "what a template database of the other server has already: extensions, and privileges on their members",
     ),
@@ -63,6 +63,7 @@ def create(place: Place, wanted: Wanted) -> Backup:
     place.log.info("snapshot %s of %s: pg_dump %s, %s, %s jobs", wanted.name, label, tools.version, compression, jobs)
     try:
         seconds = _dump(wanted, folder, programs=tools, jobs=jobs, compression=compression)
+        target_settings.write(wanted.settings, folder)
         listing = manifest.build(wanted.name, folder)
         manifest.write(listing, folder)
         place.storage.keep(key, folder)
@@ -107,6 +108,12 @@ def restore(place: Place, backup: Backup, into: Endpoint, *, prepare: Callable[[
         place.storage.release(key, folder)
     files = Check("files", Verdict.PASSED, f"checksums of {backup.size_bytes:,} bytes as dumped")
     return Restored(seconds, (files,), left_out)
+
+
+def settings(place: Place, backup: Backup) -> Mapping[str, str]:
+    key = f"{place.target.name}/{backup.name}"
+    found = manifest.read_one(target_settings.NAME, lambda name: place.storage.read(key, name), digest=backup.digest)
+    return {} if found is None else target_settings.parse(found)
 
 
 def recover(place: Place, backup: Backup, into: Endpoint, *, to: datetime) -> Restored:
