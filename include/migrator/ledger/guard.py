@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from migrator.database import session
+from migrator.database import naming, session
 from migrator.database.session import Connection
 from migrator.errors import LedgerTampered
 from migrator.ledger import chain, shape, states
@@ -97,8 +97,21 @@ class GuardedLedger(LedgerReader):
         after = "it is rolled back" if on is not None else "what it has committed stays: put the ledger back as it was"
         raise LedgerTampered(
             f"the migration reached for its own ledger: {shape.told(found)}. {after}, and take that out of the"
-            " migration: the engine alone writes there",
+            f" migration: the engine alone writes there{'' if on is None else self._led_there(on)}",
             problems=found,
+        )
+
+    def _led_there(self, on: Connection) -> str:
+        """Whether a name without a schema was enough: then nobody has meant to."""
+        path = naming.path_of(on)
+        users = {on.info.user, self.endpoint.role}
+        if path is None or not any(
+            part == self.schema or (part == "$user" and self.schema in users) for part in naming.schemas_of(path)
+        ):
+            return ""
+        return (
+            f". its search_path was {path}, and through that names without a schema lead to the ledger's schema"
+            f' "{self.schema}": write the schema before the names, or SET search_path TO the one that is meant'
         )
 
     def before_commit(self, on: Connection) -> Sealed:

@@ -251,8 +251,8 @@ def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
 
 
 def take_back(conn: Connection, ctx: StepContext) -> None:
-    """What the engine writes now, it writes as itself, whatever role, path or time zone the statements have left. For
-    the rest of the transaction only: statements that run one by one keep their session.
+    """What the engine writes now, it writes as itself, whatever role, path, time zone or way of quoting the statements
+    have left. For the rest of the transaction only: statements that run one by one keep their session.
 
     Deferred triggers and constraints come before, under the plan's timeouts and with the path that the statements have
     left: at COMMIT they would run as the engine and after the ledger was looked at. What those defer in turn runs at
@@ -268,7 +268,8 @@ def take_back(conn: Connection, ctx: StepContext) -> None:
             quoting.SQL(
                 "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE {role};"
                 " SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL TimeZone = 'UTC';"
-                " SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL row_security = on"
+                " SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL row_security = on;"
+                " SET LOCAL quote_all_identifiers = off"
             ).format(role=role)
         )
 

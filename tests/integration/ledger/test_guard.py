@@ -295,3 +295,21 @@ def shape_of(conn: psycopg.Connection) -> list[tuple[str, ...]]:
         " (SELECT count(*) FROM pg_trigger t WHERE t.tgrelid = c.oid)"
         " FROM pg_class c WHERE c.relnamespace = 'migrator'::regnamespace ORDER BY 1"
     ).fetchall()
+
+
+LEADS_THERE = ("RESET search_path", "SELECT set_config('search_path', 'migra' || 'tor, public', false)")
+
+
+@pytest.mark.parametrize("path", LEADS_THERE)
+def test_a_path_that_leads_to_the_ledger_is_named(database: Endpoint, path: str) -> None:
+    """Nobody has meant to reach for it: the role is called as the ledger's schema is."""
+    with pytest.raises(LedgerTampered, match=r"search_path was .*(user|migrator).*write the schema before the names"):
+        apply_all(plan_from_sql(f"{path}; CREATE TABLE u (id int);"), database)
+    assert problems_of(database) == ()
+
+
+def test_another_way_of_quoting_accuses_nobody(database: Endpoint) -> None:
+    quoting = "SET quote_all_identifiers = on;"
+    apply_all(plan_from_sql(f"{quoting} CREATE TABLE a (id int);"), database)
+    verify_it(plan_from_sql(f"{quoting} CREATE TABLE a (id int);"), database)
+    apply_all(plan_from_sql(f"{quoting} VACUUM; CREATE TABLE b (id int);", version="002_next"), database)
