@@ -95,7 +95,7 @@ def test_the_rehearsal_sees_what_production_would_lose(
     record, evidence = rehearsed(plan, source, copies, target)
     assert check_of(evidence, "rollback_data").verdict is Verdict.FAILED
     name = "app.tenant" if "app.tenant" in given else "search_path"
-    assert record.settings == (() if name == "search_path" else (name,))
+    assert record.session_settings == (() if name == "search_path" else (name,))
     assert record.search_path == ("app, public" if name == "search_path" else "")
     assert check_of(evidence, "settings").detail == f"as on the target: {name}"
     apply_all(plan, source)
