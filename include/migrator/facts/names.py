@@ -8,12 +8,8 @@ from collections.abc import Iterator
 from migrator.parsing.nodes import Node, content, enum, find, flag, name_of, option, strings
 
 RELATIONS = (
-    "OBJECT_TABLE",
-    "OBJECT_VIEW",
-    "OBJECT_MATVIEW",
-    "OBJECT_INDEX",
-    "OBJECT_SEQUENCE",
-    "OBJECT_FOREIGN_TABLE",
+    *("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW"),
+    *("OBJECT_INDEX", "OBJECT_SEQUENCE", "OBJECT_FOREIGN_TABLE"),
 )
 ON_RELATIONS = ("OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT")
 """Named as a relation's name followed by their own."""

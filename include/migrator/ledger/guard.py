@@ -111,7 +111,7 @@ class GuardedLedger(LedgerReader):
             return ""
         return (
             f". its search_path was {path}, and through that names without a schema lead to the ledger's schema"
-            f' "{self.schema}": write the schema before the names, or SET search_path TO the one that is meant'
+            f' "{self.schema}": write the schema before the names, or give search_path the one that is meant'
         )
 
     def before_commit(self, on: Connection) -> Sealed:

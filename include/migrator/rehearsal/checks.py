@@ -10,7 +10,8 @@ from migrator import wording
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.vocabulary import MARK, Vocabulary
-from migrator.evidence import ROLLBACK_CHECKS, Check, StatementTrace, TableFingerprint, Verdict
+from migrator.errors import DryRunFailed, MigratorError
+from migrator.evidence import ROLLBACK_CHECKS, Check, DryRunEvidence, StatementTrace, TableFingerprint, Verdict
 from migrator.gates import expected_changes
 from migrator.lock_modes import AX
 from migrator.rehearsal.comparison import unpredicted_writes
@@ -189,3 +190,23 @@ def idle(traces: Iterable[StatementTrace]) -> bool:
 def surprises(traces: Iterable[StatementTrace]) -> tuple[str, ...]:
     """Where a statement did something else than was predicted, one line each."""
     return tuple(f"line {trace.line}: {trace.kind} {text}" for trace in traces for text in trace.differences)
+
+
+def require_stands(evidence: DryRunEvidence, version: str, cause: MigratorError | None) -> None:
+    """
+    :param cause: the first failure of the SQL itself.
+    :raises DryRunFailed: people need not be asked about it.
+    """
+    if evidence.stands:
+        return
+    failed = [check for check in evidence.checks if check.verdict is Verdict.FAILED]
+    problems = tuple(f"{check.name}: {check.detail}" for check in failed or evidence.checks)
+    raise DryRunFailed(
+        f"the dry run of {version!r} failed:\n" + "\n".join(problems),
+        problems=problems,
+        evidence=evidence,
+        **{
+            key: cause.fields.get(key) if cause else None
+            for key in ("sqlstate", "file", "line", "column", "step", "statement")
+        },
+    ) from cause

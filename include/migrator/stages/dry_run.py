@@ -28,7 +28,6 @@ from migrator.database.told import names_known
 from migrator.database.vocabulary import Vocabulary, vocabulary
 from migrator.errors import (
     CopySpoiled,
-    DryRunFailed,
     EnvironmentFault,
     MigratorError,
     Refused,
@@ -162,19 +161,7 @@ def rehearse(
             )
             evidence = rehearsal.evidence(done, undone)
     log.info("dry run of %s %s in %.1f s", plan.version, evidence.outcome, time.monotonic() - started)
-    failed = [check for check in evidence.checks if check.verdict is Verdict.FAILED]
-    if not evidence.stands:
-        problems = tuple(f"{check.name}: {check.detail}" for check in failed or evidence.checks)
-        cause = rehearsal.error
-        raise DryRunFailed(
-            f"the dry run of {plan.version!r} failed:\n" + "\n".join(problems),
-            problems=problems,
-            evidence=evidence,
-            **{
-                key: cause.fields.get(key) if cause else None
-                for key in ("sqlstate", "file", "line", "column", "step", "statement")
-            },
-        ) from cause
+    dry_run_checks.require_stands(evidence, plan.version, rehearsal.error)
     return evidence
 
 
