@@ -262,3 +262,35 @@ def test_a_statement_that_ends_the_transaction_is_caught(database: Endpoint) -> 
     with pytest.raises(StatementFailed, match="transaction"):
         execute(plan, database)
     assert query(database, "SELECT to_regclass('b')") == [(None,)]
+
+
+COMMITS = """
+CREATE TABLE t (id int);
+CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES (1); COMMIT; END $$;
+"""
+
+
+def test_a_block_that_calls_what_commits(database: Endpoint) -> None:
+    """Out of a transaction, as CALL itself; a comment makes no such block."""
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        conn.execute(COMMITS)
+    plan = plan_from_sql("DO $$ BEGIN CALL p(); END $$; DO $$ BEGIN /* call */ NULL; END $$;", transaction=False)
+    assert [piecewise.may_commit(statement) for statement in plan.steps[0].statements] == [True, False]
+    execute(plan, database)
+    assert query(database, "SELECT count(*) FROM t") == [(1,)]
+
+
+def test_an_interrupted_block_that_calls_needs_a_human(database: Endpoint) -> None:
+    plan = plan_from_sql("DO $$ BEGIN CALL p(); END $$;", transaction=False)
+    interrupt(plan, database, 0)
+    with pytest.raises(NeedsHuman, match="DO was interrupted"):
+        execute(plan, database)
+
+
+@pytest.mark.parametrize("sql", ["CALL p();", "DO $$ BEGIN CALL p(); END $$;"])
+def test_what_commits_in_a_transaction_is_told_which_key_to_set(database: Endpoint, sql: str) -> None:
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        conn.execute(COMMITS)
+    with pytest.raises(StatementFailed, match=r"2D000.*transaction: false") as caught:
+        execute(plan_from_sql(sql), database)
+    assert (caught.value.sqlstate, caught.value.line) == ("2D000", 1)

@@ -7,6 +7,7 @@ catalog decides what an interrupted attempt did (see `real_state`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from migrator.database.locking import with_lock_retries
 from migrator.database.told import words
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman, StatementFailed
 from migrator.ledger.rows import LedgerStep
+from migrator.parsing import statements
 from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
 from migrator.steps import concurrent_index, real_state, session_state
@@ -41,8 +43,7 @@ from migrator.steps.transaction import execute as send
 
 T = TypeVar("T")
 
-MAY_COMMIT = ("CALL",)
-"""PostgreSQL starts these inside a transaction, but they fail there when they commit by themselves."""
+_CALLS = re.compile(r"\bcall\b", re.IGNORECASE)
 
 
 Refuse = Callable[[StatementResult], str | None]
@@ -184,9 +185,18 @@ def _run(
     return result
 
 
+def may_commit(statement: Statement) -> bool:
+    """PostgreSQL starts it inside a transaction, but it fails there when it commits by itself: a procedure, or a block
+    that calls one. From EXECUTE none may commit."""
+    if statement.kind != "DO" or not _CALLS.search(statement.sql):
+        return statement.kind == "CALL"
+    node = statements.parse(statement.sql, file=statement.file).statements[0].node
+    return any(name == "PLpgSQL_stmt_call" for name, _ in statements.plpgsql_items(node))
+
+
 def _is_alone(statement: Statement) -> bool:
     """In a transaction of its own, with the ledger's row."""
-    return statement.transactional and statement.kind not in MAY_COMMIT
+    return statement.transactional and not may_commit(statement)
 
 
 def _outside_transaction(
@@ -207,7 +217,7 @@ def _outside_transaction(
             with session.translated(statement=statement, step=step.name):
                 conn.execute(command.encode())
     sent = statement if found is None or found.instead is None else replace(statement, sql=found.instead)
-    with ctx.ledger.kept_from_others(ctx.plan.version) if statement.kind in MAY_COMMIT else nullcontext():
+    with ctx.ledger.kept_from_others(ctx.plan.version) if may_commit(statement) else nullcontext():
         result = send_alone(sent, step, ctx, conn)
     if found is not None and (found.cleanup or found.instead):
         return replace(result, outcome=StatementOutcome.REPAIRED, note=found.text)
@@ -219,7 +229,7 @@ def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connect
     waits without blocking anybody."""
     timeout = 0 if statement.kind.endswith("CONCURRENTLY") else None
     set_timeouts(conn, ctx, local=False, lock_ms=timeout, statement_ms=timeout)
-    if statement.kind in MAY_COMMIT:
+    if may_commit(statement):
         return send(statement, step, ctx, conn)  # what it has committed by itself must not be done twice
     return _patiently(lambda: send(statement, step, ctx, conn), ctx, conn)
 

@@ -30,6 +30,9 @@ from migrator.steps.contract import end_of, start_of
 
 Connection = psycopg.Connection[Any]
 
+COMMITS_ITSELF = "2D000"
+"""invalid_transaction_termination"""
+
 DEFERRED = "deferred until COMMIT"
 """What a deferred constraint or trigger says of statements that the server had accepted."""
 
@@ -161,6 +164,7 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
     with (
         noticing(conn, ctx, statement) as notices,
         cancellable(ctx),
+        _commits_explained(inside=status != TransactionStatus.IDLE),
         session.translated(statement=statement, step=step.name),
         naming.names_of_target(conn),
     ):
@@ -176,7 +180,7 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
             step=step.name,
             statement=statement.index,
             sql=statement.sql,
-            sqlstate="2D000",
+            sqlstate=COMMITS_ITSELF,
         )
     ctx.trace_after(step, statement, conn, cursor.rowcount)
     return StatementResult(
@@ -187,6 +191,21 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
         rows=cursor.rowcount,
         notices=tuple(notices),
     )
+
+
+@contextmanager
+def _commits_explained(*, inside: bool) -> Iterator[None]:
+    """Of a procedure that commits nobody sees it in the file."""
+    try:
+        yield
+    except StatementFailed as exc:
+        if not inside or exc.fields.get("sqlstate") != COMMITS_ITSELF:
+            raise
+        raise StatementFailed(
+            f"{exc}: it commits by itself, and runs in a transaction here. write transaction: false into"
+            " migration-metadata.yaml, or into its step, and let a block reach it by CALL, not by EXECUTE",
+            **exc.fields,
+        ) from exc
 
 
 def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], None]) -> None:
