@@ -87,8 +87,7 @@ def test_help_is_no_wider_than_the_terminal(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit):
-        main([*filter(None, [command]), "--help"])
+    assert main([*filter(None, [command]), "--help"]) == 0
     shown = capsys.readouterr().out
     assert "exit codes:\n  0  all is well\n" in shown
     assert [line for line in shown.splitlines() if len(line) > 80] == []

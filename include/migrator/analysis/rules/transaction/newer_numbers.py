@@ -19,6 +19,7 @@ from migrator.parsing.tokens import tokens
 from migrator.plan import Severity
 
 SINCE = 16
+CONSTANT = "A_Const"
 _MAYBE = re.compile(r"[0-9.]_|0[xXoObB][0-9A-Fa-f_]")
 """Cheap, for the files that have none."""
 _NUMBER = re.compile(
@@ -34,8 +35,10 @@ def check(script: Script) -> Iterator[Hit]:
         for start, number in _numbers(subject.statement):
             seen.add((subject.statement.index, number))
             yield from _hit(number, script.parsed.lines.place(min(start, len(script.parsed.text))), subject.world)
-    for spot in spots_of(script, ("A_Const",)):
+    for spot in spots_of(script, (CONSTANT,)):
         around = spot.around
+        if spot.kind != CONSTANT:  # a text that cannot be read
+            continue
         number = _number_at(around.statement.sql, spot.node.location) if around.within else ""
         if number and (around.index, number) not in seen:  # in a text that becomes SQL
             seen.add((around.index, number))
