@@ -213,13 +213,13 @@ def test_what_was_added_to_an_extension_is_on_no_copy(make: Make, copies: Endpoi
         for kind, what, definition in (
             ("FUNCTION", "price(bigint)", "CREATE OR REPLACE FUNCTION"),
             ("OPERATOR", "public.=(text, text)", ""),
-            ("TABLE", "hidden", ""),
+            ("TABLE", "hidden", "(id integer default 3)"),
             ("VIEW", "seen", "SELECT 1 AS x;"),
         ):
             if kind != "FUNCTION":
                 like = {
                     "OPERATOR": "(PROCEDURE = texteq, LEFTARG = text, RIGHTARG = text)",
-                    "TABLE": "(id int)",
+                    "TABLE": "(id int DEFAULT 3)",
                     "VIEW": "AS SELECT 1 AS x",
                 }
                 admin.execute(f"CREATE {kind} {what.partition('(')[0]} {like[kind]}".encode())
@@ -229,6 +229,13 @@ def test_what_was_added_to_an_extension_is_on_no_copy(make: Make, copies: Endpoi
             assert [change.kind for change in found] == ["extension_member"], found
             assert found[0].part_of == "extension citext"
             assert definition in str(found[0].after)
+        for sql in (
+            "ALTER TABLE hidden ALTER id SET DEFAULT 4",
+            "CREATE RULE r AS ON INSERT TO hidden DO INSTEAD NOTHING",
+        ):
+            before = schema.read(conn)
+            admin.execute(sql.encode())
+            assert diff(before, schema.read(conn)).lines(), sql
     with pytest.raises(RestoreNotProven, match=r"ALTER EXTENSION citext DROP function public\.price\(bigint\)"):
         restored(source, copies, target)
     with psycopg.connect(source.conninfo, autocommit=True) as conn:

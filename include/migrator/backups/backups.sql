@@ -11,29 +11,6 @@ select
     end::text as lsn,
     pg_catalog.current_database()::text as dbname;
 
--- name: members
--- Which of these are members of extensions here, too, with the definitions that schema.extension_member gives them.
-select
-    m.name,
-    coalesce(
-        case m.classid
-            when 'pg_catalog.pg_proc'::regclass then (
-                select pg_catalog.pg_get_functiondef(p.oid)
-                from pg_catalog.pg_proc as p where p.oid = m.objid and p.prokind <> 'a'
-            )
-            when 'pg_catalog.pg_class'::regclass then pg_catalog.pg_get_viewdef(m.objid)
-        end, ''
-    ) as definition
-from (
-    select
-        e.classid, e.objid, i.type || ' ' || i.identity || ' of ' || pg_catalog.quote_ident(x.extname) as name
-    from pg_catalog.pg_depend as e
-    inner join pg_catalog.pg_extension as x on e.refobjid = x.oid
-    cross join lateral pg_catalog.pg_identify_object(e.classid, e.objid, 0) as i
-    where e.deptype = 'e' and e.refclassid = 'pg_catalog.pg_extension'::regclass
-) as m
-where m.name = any(%(names)s::text []);
-
 -- name: missing_roles
 -- Which of these roles are not on this server.
 select r.name

@@ -16,7 +16,7 @@ from migrator import wording
 from migrator.backups.contract import Restored
 from migrator.backups.copy_template import Template
 from migrator.database import fingerprint, large_objects, queries, schema, session
-from migrator.database.schema import LEDGER_SCHEMA, ROLE_KINDS, Schema
+from migrator.database.schema import LEDGER_SCHEMA, MEMBER, ROLE_KINDS, Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import RestoreNotProven
@@ -26,8 +26,6 @@ SHOWN = 10
 """Differences of one check that a message names."""
 NOT_RESTORED = (*ROLE_KINDS, "publication", "subscription", "user_mapping", "event_trigger", "setting")
 """Kinds that reach beyond the database, or belong to roles of the source: pg_restore is told to leave them out."""
-
-MEMBER = "extension_member"
 
 
 def compare_tables(wanted: Sequence[TableFingerprint], found: Sequence[TableFingerprint]) -> tuple[str, ...]:
@@ -169,7 +167,8 @@ def prove(
                 checks.append(_check("large_objects", problems, good, started))
         started = time.monotonic()
         read = schema.read(conn, exclude=(LEDGER_SCHEMA,))
-        members = _members(conn, wanted.names(MEMBER))
+        with session.translated():
+            members = schema.members(conn, wanted.names(MEMBER)) if wanted.names(MEMBER) else {}
         here, there = comparable(wanted, read, grants=not missing, template=template, members=members)
         good = f"equal; not compared: {', '.join(kind.replace('_', ' ') for kind in NOT_RESTORED)}"
         if missing:
@@ -183,13 +182,6 @@ def prove(
     for check in checks:
         log.info("restore test, %s: %s (%s, %.1f s)", check.name, check.verdict, check.detail, check.seconds)
     return tuple(checks)
-
-
-def _members(conn: Connection, names: Sequence[str]) -> Mapping[str, str]:
-    if not names:
-        return {}
-    with session.translated():
-        return dict(conn.execute(queries.load(__package__, "backups")["members"], {"names": list(names)}).fetchall())
 
 
 def ways_out(differences: SchemaDiff) -> Iterator[str]:

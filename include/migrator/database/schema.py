@@ -26,6 +26,8 @@ ROLE_KINDS = ("owner", "owner_grant", "default_privileges")
 """Kinds that tell which role made an object. On another server another role makes it."""
 OF_ROLES = (*ROLE_KINDS, "grant")
 """Who owns what and who may do what; a name is that of the thing with its kind: "table public.t"."""
+MEMBER = "extension_member"
+"""What a role that is no superuser has in an extension; its query's name, too."""
 EXECUTOR = "CURRENT_USER"
 """The role that executes, among the roles of a policy. A role of that name would stand in quotes."""
 _ROLE = r'(?:"(?:[^"]|"")+"|[a-z0-9_]+)'
@@ -109,7 +111,8 @@ def read(
     """
     texts = queries.load(__package__, "schema")
     old = conn.info.server_version < 150000
-    names = [name for name in texts if name != ("publication" if old else "publication_14")]
+    others = {"publication" if old else "publication_14", MEMBER}
+    names = [name for name in texts if name not in others]
     idle = conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
     with conn.transaction(force_rollback=True):
         if idle:
@@ -117,10 +120,19 @@ def read(
         conn.execute(f"set local search_path = {OWN_PATH}")
         with conn.pipeline():
             cursors = [conn.cursor(row_factory=tuple_row).execute(texts[name]) for name in names]
+            cursors.append(conn.cursor(row_factory=tuple_row).execute(texts[MEMBER], {"names": None}))
         rows = [row for cursor in cursors for row in cursor.fetchall()]
         if role is None:
             ((role,),) = conn.cursor(row_factory=tuple_row).execute("select current_user::text").fetchall()
     return _build(rows, frozenset(exclude), str(role))
+
+
+def members(conn: psycopg.Connection[Any], names: Collection[str]) -> Mapping[str, str]:
+    """Those of these members of extensions that are there, whoever owns them, with their definitions. Search path: ours
+    alone."""
+    text = queries.load(__package__, "schema")[MEMBER]
+    rows = conn.cursor(row_factory=tuple_row).execute(text, {"names": list(names)}).fetchall()
+    return {name: definition or "" for _, _, name, definition, _ in rows}
 
 
 def _build(rows: list[tuple[Any, ...]], exclude: frozenset[str], role: str) -> Schema:

@@ -433,11 +433,7 @@ from pg_catalog.pg_rewrite as r
 inner join pg_catalog.pg_class as c on r.ev_class = c.oid
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 where
-    r.rulename <> '_RETURN' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-    and not exists (
-        select from pg_catalog.pg_depend as e
-        where e.classid = 'pg_catalog.pg_class'::regclass and e.objid = c.oid and e.deptype = 'e'
-    );
+    r.rulename <> '_RETURN' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema';
 
 -- name: policy
 -- Row security policies.
@@ -550,7 +546,7 @@ from pg_catalog.pg_extension as x inner join pg_catalog.pg_namespace as n on x.e
 
 -- name: extension_member
 -- Of a role that is no superuser: ALTER EXTENSION ... ADD by whoever has made a trusted one, for example. No dump has
--- them. Names as ALTER EXTENSION ... DROP wants them; backups.sql looks for the same on a copy.
+-- them. Names as ALTER EXTENSION ... DROP wants them. With names: those, whoever owns them.
 with object as (
     select 'pg_catalog.pg_class'::regclass as classid, c.oid, c.relowner as owner from pg_catalog.pg_class as c
     where c.relkind <> 'c'
@@ -597,13 +593,29 @@ with object as (
 )
 
 select
-    'extension_member', i.schema, i.type || ' ' || i.identity || ' of ' || pg_catalog.quote_ident(x.extname),
+    'extension_member', i.schema, m.name,
     case o.classid
         when 'pg_catalog.pg_proc'::regclass then (
             select pg_catalog.pg_get_functiondef(p.oid)
             from pg_catalog.pg_proc as p where p.oid = o.oid and p.prokind <> 'a'
         )
-        when 'pg_catalog.pg_class'::regclass then pg_catalog.pg_get_viewdef(o.oid)
+        when 'pg_catalog.pg_class'::regclass then pg_catalog.concat_ws(
+            ' ', pg_catalog.pg_get_viewdef(o.oid), '(' || (
+                select pg_catalog.string_agg(
+                    pg_catalog.concat_ws(
+                        ' ', pg_catalog.quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.atttypmod),
+                        'default ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+                        case when a.attnotnull then 'not null' end
+                    ), ', ' order by a.attnum
+                )
+                from pg_catalog.pg_attribute as a
+                left join pg_catalog.pg_attrdef as d on a.attrelid = d.adrelid and a.attnum = d.adnum
+                where a.attrelid = o.oid and a.attnum > 0 and not a.attisdropped
+            ) || ')', (
+                select pg_catalog.string_agg(pg_catalog.pg_get_constraintdef(k.oid), ' ' order by k.conname collate "C")
+                from pg_catalog.pg_constraint as k where k.conrelid = o.oid and k.contype <> 'n'
+            )
+        )
     end,
     'extension ' || pg_catalog.quote_ident(x.extname)
 from object as o
@@ -611,7 +623,14 @@ inner join pg_catalog.pg_depend as e on o.classid = e.classid and o.oid = e.obji
 inner join pg_catalog.pg_extension as x on e.refobjid = x.oid
 inner join pg_catalog.pg_roles as r on o.owner = r.oid
 cross join lateral pg_catalog.pg_identify_object(o.classid, o.oid, 0) as i
-where not r.rolsuper;
+cross join lateral (
+    select i.type || ' ' || i.identity || ' of ' || pg_catalog.quote_ident(x.extname) as name
+) as m
+where
+    case
+        when %(names)s::text [] is null then not r.rolsuper
+        else m.name = any(%(names)s::text [])
+    end;
 
 -- name: ownership
 -- Owners, and privileges as the difference to the default ones: `grant` for others, `owner_grant` for the owner's own.
