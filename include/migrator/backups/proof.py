@@ -6,6 +6,7 @@ It compares content, not counts: a zeroed page still counts its rows.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,9 @@ SHOWN = 10
 """Differences of one check that a message names."""
 NOT_RESTORED = (*ROLE_KINDS, "publication", "subscription", "user_mapping", "event_trigger", "setting")
 """Kinds that reach beyond the database, or belong to roles of the source: pg_restore is told to leave them out."""
+
+_SWITCHED = re.compile(r"\[(?:disabled|replica|always) on (?P<table>[^\]]+)\]")
+"""How the query `constraint` of schema.sql ends a definition."""
 
 
 def compare_tables(wanted: Sequence[TableFingerprint], found: Sequence[TableFingerprint]) -> tuple[str, ...]:
@@ -193,6 +197,12 @@ def ways_out(differences: SchemaDiff) -> Iterator[str]:
             " JOIN USING take, nor which of several functions of a name. write it out: a OPERATOR(s.=) b, f(a::type)"
         )
     for change in differences.changes:
+        switched = _SWITCHED.search(change.before or "") if change.kind == "constraint" else None
+        if switched is not None and switched[0] not in (change.after or ""):
+            yield (
+                f"a dump does not say that triggers of the foreign key {change.name} are not enabled as usual. let a"
+                f" superuser enable those of table {switched['table']}"
+            )
         if change.kind == MEMBER and change.after is None:
             extension = str(change.part_of).removeprefix("extension ")
             what = change.name.removesuffix(f" of {extension}")
