@@ -364,6 +364,10 @@ class CatalogFacts:
     publications: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tables by publication, for those that list them."""
     publications_for_all: tuple[str, ...] = ()
+    published_schemas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Publications by schema, for those that have all of its tables."""
+    publishing_inserts: frozenset[str] = frozenset()
+    """Publications that have neither UPDATE nor DELETE."""
     role: str = ""
     """Whose privileges these are."""
     superuser: bool = True

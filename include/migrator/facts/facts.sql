@@ -768,15 +768,27 @@ SELECT 'tablespace ' || w FROM unnest(%(tablespaces)s::text []) AS w
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_tablespace AS t WHERE t.spcname = w)
 
 -- name: publications
--- A table may be in one by name, by its schema (PostgreSQL 15 and later) or because the publication is for all.
+-- A table may be in one by name, or because the publication is for all.
 SELECT
     p.pubname AS name,
     p.puballtables AS for_all,
+    p.pubupdate OR p.pubdelete AS changes,
     r.prrelid::bigint AS oid
 FROM pg_catalog.pg_publication AS p
 LEFT JOIN pg_catalog.pg_publication_rel AS r ON p.oid = r.prpubid
 WHERE p.puballtables OR r.prrelid = any(%(oids)s::oid []) OR p.pubname = any(%(names)s::text [])
 ORDER BY p.pubname
+
+-- name: published_schemas
+-- PostgreSQL 15 and later: of all tables in them, also of those that will be.
+SELECT
+    n.nspname AS schema,
+    p.pubname AS name,
+    p.pubupdate OR p.pubdelete AS changes
+FROM pg_catalog.pg_publication AS p
+INNER JOIN pg_catalog.pg_publication_namespace AS s ON p.oid = s.pnpubid
+INNER JOIN pg_catalog.pg_namespace AS n ON s.pnnspid = n.oid
+ORDER BY n.nspname, p.pubname
 
 -- name: publication_members
 -- Tables of the publications that statements name.

@@ -94,6 +94,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     details["statistics"] = ask.table("statistics", oids=everything, names=sorted(wanted.statistics))
     details["publications"] = ask.table("publications", oids=everything, names=sorted(wanted.publications))
     published = [details["publications"].named(row) for row in details["publications"].rows]
+    by_schema = ask("published_schemas") if server["server_version_num"] >= 150000 else []
     domains = [row["oid"] for row in types if row["kind"] == "d"]
     schemas = sorted(wanted.schemas | wanted.whole_schemas | {str(server["schema"])})
     extensions = sorted(wanted.extensions)
@@ -123,6 +124,8 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         event_triggers=facts_rows.event_triggers(ask("event_triggers")),
         publications=facts_rows.publications(published, found),
         publications_for_all=tuple(dict.fromkeys(row["name"] for row in published if row["for_all"])),
+        published_schemas=facts_rows.published_schemas(by_schema),
+        publishing_inserts=frozenset(row["name"] for row in (*published, *by_schema) if not row["changes"]),
         role=role,
         superuser=server["superuser"],
         standby=server["standby"],

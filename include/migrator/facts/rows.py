@@ -132,3 +132,10 @@ def publications(rows: Sequence[Row], found: Found) -> dict[str, tuple[str, ...]
         if not row["for_all"]:
             result[row["name"]].extend(found.known([row["oid"]] if row["oid"] is not None else []))
     return {name: tuple(tables) for name, tables in result.items()}
+
+
+def published_schemas(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
+    result: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        result[row["schema"]].append(row["name"])
+    return {schema: tuple(names) for schema, names in result.items()}

@@ -9,7 +9,7 @@ from migrator.analysis.effects.names.named import bare, may, there
 from migrator.analysis.effects.partitions import pruning, routing
 from migrator.analysis.effects.partitions.pruning import NO_SCOPE, Scope
 from migrator.analysis.effects.partitions.routing import Row
-from migrator.analysis.effects.rows import references, rewriting
+from migrator.analysis.effects.rows import published, references, rewriting
 from migrator.analysis.effects.types import literals, types
 from migrator.analysis.effects.world import World
 from migrator.facts.facts import RelationFacts
@@ -169,7 +169,7 @@ def target(
             out.lock(part, RX)
         if parts is not below and known.kind == "p" and "INSERT" in events and parts:
             out.assume(f"rows go to any partition of {base}: only those that get one are locked")
-        _published(known, events, world, out)
+        published.changed(known, events, world, out)
 
 
 def bases(name: str, world: World, out: Recorder, event: str = "") -> Iterator[str]:
@@ -190,16 +190,6 @@ def bases(name: str, world: World, out: Recorder, event: str = "") -> Iterator[s
         for read in facts.reads if instead or len(facts.reads) > 1 else ():
             out.lock(read, ACCESS_SHARE)
         current = facts.reads[0] if len(facts.reads) == 1 and not instead else None
-
-
-def _published(facts: RelationFacts, events: Collection[str], world: World, out: Recorder) -> None:
-    """CheckCmdReplicaIdentity in src/backend/executor/execReplication.c."""
-    for_all = world.facts.publications_for_all if world.facts is not None else ()
-    if not (facts.publications or for_all) or not {"UPDATE", "DELETE"} & set(events):
-        return
-    key = any(index.primary or index.replica_identity for index in facts.indexes)
-    if facts.replica_identity == "n" or (facts.replica_identity in "di" and not key):
-        out.risk("55000", f"{facts.name} is published and has no replica identity to name the changed rows by")
 
 
 def scanned(name: str, world: World, out: Recorder, *, below: Collection[str] | None = None) -> None:
