@@ -505,6 +505,7 @@ def test_what_undoes_itself_is_rehearsed_without_a_script(copies: Endpoint, copy
         ("UPDATE messages SET stars = stars WHERE id = 1;", False),
         ("DO $$BEGIN TRUNCATE messages; END$$;", False),
         ("CREATE TABLE n (id int);", False),
+        ("ANALYZE messages;", False),
     ],
 )
 def test_an_apply_that_changes_nothing_is_told(copies: Endpoint, up: str, idle: bool) -> None:

@@ -177,11 +177,13 @@ def writes_predicted(traces: Iterable[StatementTrace]) -> Check:
 
 
 def idle(traces: Iterable[StatementTrace]) -> bool:
-    """Whether none of these statements, whatever they were, has changed or may have removed rows that were there."""
+    """Whether none of these statements has changed or may have removed rows that were there, or is upkeep, which
+    changes none."""
     return not any(
         trace.writes
         or trace.rewrites
-        or trace.kind.startswith("TRUNCATE")
+        or trace.indexes_rebuilt
+        or trace.kind.startswith(("TRUNCATE", "ANALYZE", "VACUUM", "REINDEX"))
         or (not trace.kind.startswith("ALTER") and any(lock.mode == AX for lock in trace.locks))
         for trace in traces
     )
