@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.errors import LockNotAvailable, NeedsHuman, TransientError, VerifyFailed
 from migrator.evidence import Check
@@ -91,10 +92,10 @@ def test_what_is_exchanged_during_an_assertion_is_not_run_by_the_next(
     apply_all(plan, database, bundle)
     asked = []
 
-    def slow(conn: psycopg.Connection[Any], number: int, text: str, plan: Plan) -> Check:
+    def slow(conn: psycopg.Connection[Any], number: int, text: str, plan: Plan, before: Schema | None) -> Check:
         query(database, "CREATE OR REPLACE FUNCTION public.watched() RETURNS bool LANGUAGE sql AS 'SELECT 1 = 1'")
         asked.append(number)
-        return assertions.assertion(conn, number, text, plan)
+        return assertions.assertion(conn, number, text, plan, before)
 
     monkeypatch.setattr(verify, "assertion", slow)
     with pytest.raises(TransientError, match=r"function public\.watched"):

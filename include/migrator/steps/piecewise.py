@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from migrator.database import session
 from migrator.database.locking import with_lock_retries
@@ -66,6 +67,9 @@ class Keeper:
         self.state = session_state.restore(self.state, cursor, self.step, self.ctx, self.conn, again)
 
     def seen(self, position: int) -> SessionState:
+        """Whatever time-outs the statement has left."""
+        local = self.conn.info.transaction_status != TransactionStatus.IDLE
+        set_timeouts(self.conn, self.ctx, local=local, statement_ms=0)
         return self.state.after(self.step.statements[position], position, self.conn)
 
     def cursor(self, position: int, state: str, done: int, session: SessionState | None = None) -> dict[str, Any]:
@@ -243,7 +247,7 @@ def _in_own_transaction(
     """
     statement = step.statements[position]
 
-    def attempt() -> StatementResult:
+    def attempt() -> tuple[StatementResult, SessionState]:
         begin(conn, step, ctx)
         try:
             result = send(statement, step, ctx, conn)
@@ -271,12 +275,13 @@ def _in_own_transaction(
             ctx,
             lambda: ctx.ledger.step_progress(ctx.plan.version, step.name, cursor=cursor, on=conn),
         )
-        keeper.state = keeper.seen(position)
-        if keeper.state.document != within.document:
-            _record(ctx, step, keeper.cursor(position, "done", position + 1))
-        return result
+        return result, within
 
-    return _patiently(attempt, ctx, conn)
+    result, within = _patiently(attempt, ctx, conn)
+    keeper.state = keeper.seen(position)  # what is committed is not tried again, whatever comes of this
+    if keeper.state.document != within.document:
+        _record(ctx, step, keeper.cursor(position, "done", position + 1))
+    return result
 
 
 def _patiently(work: Callable[[], T], ctx: StepContext, conn: Connection) -> T:

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from migrator.database import naming, queries, session
+from migrator.database.meanings import PINNED
 from migrator.errors import NeedsHuman
 from migrator.plan import Statement, Step
 from migrator.steps.context import StepContext
@@ -77,7 +78,7 @@ class SessionState:
         settings = {}
         for name in sorted({*self.begun.settings, *seen.settings}):
             value = seen.settings.get(name)
-            if value == self.begun.settings.get(name):
+            if _is_as_begun(name, value, self.begun.settings.get(name)):
                 continue
             settings[name] = (
                 self.settings[name]
@@ -92,6 +93,13 @@ class SessionState:
         ]
         unique = {(thing["what"], thing["name"], thing["at"]): thing for thing in things}
         return replace(self, now=seen, settings=settings, things=tuple(unique.values()))
+
+
+def _is_as_begun(name: str, value: Value | None, begun: Value | None) -> bool:
+    """A language that is loaded takes over what the engine has set of it before, when nobody listed it."""
+    if value is not None and begun is None and name in PINNED:
+        return value.shown == PINNED[name]
+    return value == begun
 
 
 def begin(step: Step, conn: Connection) -> SessionState:
