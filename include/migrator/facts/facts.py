@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, TypeVar
 
+from migrator.facts.outer import EventTrigger, ExtensionFacts, SchemaFacts
 from migrator.facts.surroundings import Surroundings
 from migrator.frozen import frozen
 
@@ -131,6 +132,10 @@ class RelationFacts:
     rows: int = 0
     bytes: int = 0
     columns: Mapping[str, ColumnFacts] = field(default_factory=dict)
+    more_columns: bool = False
+    """Whether it may have others: a query, or a table that nobody knows, gave it some."""
+    more_keys: bool = False
+    """Whether it may have other unique indexes: those of the table it was made LIKE."""
     constraints: tuple[ConstraintFacts, ...] = ()
     indexes: tuple[IndexFacts, ...] = ()
     partitions: tuple[str, ...] = ()
@@ -192,6 +197,10 @@ class RelationFacts:
     """Of a view, as the catalog has them: "security_invoker=true"."""
     kept: tuple[str, ...] = ()
     """Statements that give owner, grants and comment to one that is made anew."""
+
+    def lacks(self, column: str) -> bool:
+        """Whether it certainly has no such column; without any known, nobody has asked."""
+        return bool(self.columns) and not self.more_columns and column not in self.columns
 
 
 F = TypeVar("F")
@@ -302,37 +311,6 @@ class ObjectFacts:
     needed_by: tuple[tuple[str, str], ...] = ()
     """What it is part of, with the kind of the dependency: an index of its constraint, a member of its extension. It
     cannot be dropped without that."""
-
-
-@frozen
-class ExtensionFacts:
-    name: str
-    installed: str | None
-    """Version, when it is."""
-    available: bool
-    versions: tuple[str, ...] = ()
-    owned: bool = True
-
-
-@frozen
-class SchemaFacts:
-    name: str
-    owned: bool = True
-    create: bool = True
-    usage: bool = True
-    relations: tuple[str, ...] = ()
-    """Tables, materialized views, views, sequences and foreign tables in it; only where a statement is about them."""
-    others_create: bool = False
-    """Whether roles may create in it that neither own it nor are superusers; PUBLIC is one."""
-
-
-@frozen
-class EventTrigger:
-    name: str
-    event: str
-    function: str
-    tags: tuple[str, ...] = ()
-    """Command tags that fire it; empty: all."""
 
 
 @frozen

@@ -8,13 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 from migrator.facts.facts import (
     ConstraintFacts,
     DomainFacts,
-    EventTrigger,
-    ExtensionFacts,
     FunctionFacts,
     OperatorFacts,
-    SchemaFacts,
     TypeFacts,
 )
+from migrator.facts.outer import EventTrigger, ExtensionFacts, SchemaFacts
 from migrator.facts.relations import Found
 from migrator.facts.table import Row
 

@@ -8,7 +8,8 @@ import pytest
 from migrator.analysis.inspection import Inspection, inspect
 from migrator.analysis.known import Known, Sources
 from migrator.analysis.rules import PRIVILEGES
-from migrator.facts.facts import CatalogFacts, FunctionFacts, SchemaFacts
+from migrator.facts.facts import CatalogFacts, FunctionFacts
+from migrator.facts.outer import SchemaFacts
 from migrator.parsing.statements import parse
 from migrator.plan import Risk, Severity
 

@@ -82,6 +82,8 @@ def _can_be_referenced(constraint: Node, own: tuple[str, ...], referenced: Relat
         for column in wanted:
             if column not in referenced.columns:
                 out.fail("42703", f'column "{column}" referenced in foreign key constraint does not exist')
+    if referenced.more_keys:
+        return
     if not wanted:
         key = next((index for index in referenced.indexes if index.primary), None)
         if key is None:

@@ -221,7 +221,7 @@ def inherit(command: Node, target: Target) -> None:
         if item.kind == "c" and item.name not in checks and "NO INHERIT" not in item.definition:
             target.out.fail("42804", f'child table is missing constraint "{item.name}"')
     missing = [name for name in above.columns if name not in facts.columns]
-    if missing:
+    if missing and not facts.more_columns:
         target.out.fail("42804", f'child table is missing column "{missing[0]}"')
     for name, column in above.columns.items():
         mine = facts.columns.get(name)

@@ -76,6 +76,8 @@ def _fits(part: RelationFacts, parent: RelationFacts, target: Target) -> None:
         out.fail("42809", f'cannot attach "{bare}" as partition: it is part of an inheritance tree')
     for name, column in parent.columns.items():
         mine = part.columns.get(name)
+        if mine is None and part.more_columns:
+            continue
         if mine is None:
             out.fail("42804", f'child table is missing column "{name}"')
         elif mine.type != column.type:
@@ -83,7 +85,7 @@ def _fits(part: RelationFacts, parent: RelationFacts, target: Target) -> None:
         elif column.not_null and not mine.not_null:
             out.fail("42804", f'column "{name}" in child table must be marked NOT NULL')
     extra = [name for name in part.columns if name not in parent.columns]
-    if extra:
+    if extra and not parent.more_columns:
         out.fail("42804", f'table "{bare}" contains column "{extra[0]}" not found in parent "{parent.name}"')
     for item in parent.constraints:
         if item.kind == "c" and not any(c.kind == "c" and c.name == item.name for c in part.constraints):

@@ -178,7 +178,7 @@ class _Check:
             level = level.above
         name = self.world.name(node)
         facts = self.world.relation(name)
-        told = facts is None or self.world.is_told(name) or not facts.columns or is_system(name)
+        told = facts is None or self.world.is_told(name) or not facts.columns or facts.more_columns or is_system(name)
         return None if told or facts is None or len(node.alias.colnames) else frozenset(facts.columns) | SYSTEM_COLUMNS
 
     def _expressions(self, nodes: Iterable[Node], names: Names) -> None:

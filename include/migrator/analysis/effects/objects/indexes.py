@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from migrator.analysis.effects.expressions import mentioned
 from migrator.analysis.effects.model import Recorder
 from migrator.analysis.effects.names import dependents, misplaced, virtual_columns
+from migrator.analysis.effects.names.column_names import SYSTEM_COLUMNS
 from migrator.analysis.effects.names.definitions import index as index_facts
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.names.named import bare, must_own, there
@@ -62,11 +63,9 @@ def _can_be_built(stmt: Node, facts: RelationFacts, world: World, out: Recorder)
     must_own(facts.name, world, out)
     if stmt.concurrent and facts.kind == "p":
         out.fail("0A000", f'cannot create index on partitioned table "{bare(facts.name)}" concurrently')
-    if facts.columns:
-        known = {*facts.columns, "ctid", "tableoid", "xmin", "cmin", "xmax", "cmax"}
-        for column in _columns(stmt):
-            if column not in known:
-                out.fail("42703", f'column "{column}" does not exist')
+    for column in _columns(stmt):
+        if facts.lacks(column) and column not in SYSTEM_COLUMNS:
+            out.fail("42703", f'column "{column}" does not exist')
     if stmt.unique and facts.kind == "p":
         keys = {item.index_elem.name for item in stmt.index_params}
         if not partition_columns(facts) <= keys:

@@ -51,7 +51,7 @@ def vacuum(stmt: Node, world: World, out: Recorder) -> None:
                 else:
                     out.lock(table, SUX)
         for column in strings(item.vacuum_relation.va_cols):
-            if facts is not None and facts.columns and column not in facts.columns:
+            if facts is not None and facts.lacks(column):
                 out.fail("42703", f'column "{column}" of relation "{bare(name)}" does not exist')
         if analyze:
             _analyze(name, facts, range_var, world, out)

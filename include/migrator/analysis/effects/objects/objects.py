@@ -61,7 +61,7 @@ def _timing(stmt: Node, table: str, facts: RelationFacts | None, out: Recorder) 
     if kind == "p" and stmt.row and len(stmt.transition_rels) and not before:
         out.fail("0A000", f'"{bare(table)}" is a partitioned table: no ROW triggers with transition tables')
     for column in strings(stmt.columns):
-        if facts is not None and facts.columns and column not in facts.columns:
+        if facts is not None and facts.lacks(column):
             out.fail("42703", f'column "{column}" of relation "{bare(table)}" does not exist')
 
 
@@ -109,7 +109,7 @@ def comment(stmt: Node, world: World, out: Recorder) -> None:
         facts = world.relation(name)
         out.lock(name, SUX)
         must_own(name, world, out)
-        if kind == "OBJECT_COLUMN" and facts is not None and facts.columns and parts[-1] not in facts.columns:
+        if kind == "OBJECT_COLUMN" and facts is not None and facts.lacks(parts[-1]):
             out.fail("42703", f'column "{parts[-1]}" of relation "{bare(name)}" does not exist')
         _of_its_kind(kind, name, facts, out)
     elif kind in PARTS:
@@ -170,7 +170,7 @@ def create_statistics(stmt: Node, world: World, out: Recorder) -> None:
             facts = world.relation(table)
             for element in stmt.exprs:
                 column = element.stats_elem.name
-                if column and facts is not None and facts.columns and column not in facts.columns:
+                if column and facts is not None and facts.lacks(column):
                     out.fail("42703", f'column "{column}" does not exist')
 
 

@@ -153,12 +153,14 @@ def _foreign_key(node: Node, name: str, column: str | None, stmt: Node, world: W
 
 def _has_key(facts: RelationFacts, columns: tuple[str, ...], out: Recorder) -> None:
     """The columns that are pointed to need a unique index of their own."""
+    if facts.more_keys:
+        return
     if not columns:
         if not any(index.primary for index in facts.indexes):
             out.fail("42704", f'there is no primary key for referenced table "{bare(facts.name)}"')
         return
     for column in columns:
-        if column not in facts.columns:
+        if facts.lacks(column):
             out.fail("42703", f'column "{column}" referenced in foreign key constraint does not exist')
             return
     fitting = (
@@ -294,6 +296,6 @@ def _owner(stmt: Node, world: World, out: Recorder) -> None:
         table = world.dotted(parts[:-1])
         if there(table, world, out):
             facts = world.relation(table)
-            if facts is not None and facts.columns and parts[-1] not in facts.columns:
+            if facts is not None and facts.lacks(parts[-1]):
                 out.fail("42703", f'column "{parts[-1]}" of relation "{bare(table)}" does not exist')
             out.lock(table, ACCESS_SHARE)

@@ -11,6 +11,9 @@ from migrator.analysis.effects.world import TEMPORARY, World
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, ViewUse, altered
 from migrator.parsing.nodes import Node, content, enum, name_of, option, strings
 
+INCLUDING_INDEXES = 1 << 6
+"""CREATE_TABLE_LIKE_INDEXES in src/include/nodes/parsenodes.h."""
+
 
 def table(stmt: Node, draft: Draft) -> None:
     name = new_name(stmt.relation, draft.world)
@@ -21,6 +24,7 @@ def table(stmt: Node, draft: Draft) -> None:
     constraints: list[ConstraintFacts] = []
     partition = stmt.HasField("partbound")
     parents = [world.name(item.range_var) for item in stmt.inh_relations]
+    models, keys_too = list(map(draft.relation, parents)), False
     for parent in parents:
         facts = draft.relation(parent)
         if facts is not None:
@@ -30,7 +34,8 @@ def table(stmt: Node, draft: Draft) -> None:
             ]
     made_of = strings(stmt.of_typename.names)
     if made_of:
-        columns.update(_of_type(made_of, name, draft))
+        models.append(_of_type(made_of, name, draft))
+        columns.update(models[-1].columns if models[-1] is not None else {})
     for item in stmt.table_elts:
         kind, definition = name_of(item), content(item)
         if kind == "column_def":
@@ -41,6 +46,8 @@ def table(stmt: Node, draft: Draft) -> None:
             constraints += filter(None, [definitions.constraint(definition, world, name)])
         elif kind == "table_like_clause":
             facts = draft.relation(world.name(definition.relation))
+            models.append(facts)
+            keys_too = keys_too or bool(definition.options & INCLUDING_INDEXES)
             for column, known in (facts.columns if facts else {}).items():
                 columns[column] = altered(known, default=None, identity="", generated="", sequences=())
     for key in constraints:
@@ -52,6 +59,8 @@ def table(stmt: Node, draft: Draft) -> None:
             name=name,
             kind="p" if partitioned else "r",
             columns=columns,
+            more_columns=any(model is None or model.more_columns for model in models),
+            more_keys=keys_too or (partition and any(model is None or model.more_keys for model in models)),
             partition_key=enum(stmt.partspec, "strategy") if partitioned else None,
             persistence=stmt.relation.relpersistence or "p",
             parent=parents[0] if parents else None,
@@ -71,14 +80,13 @@ def table(stmt: Node, draft: Draft) -> None:
                 draft.create(RelationFacts(own, "S", owned_by=name, sequence_type=known.type))
 
 
-def _of_type(parts: tuple[str, ...], table: str, draft: Draft) -> Mapping[str, ColumnFacts]:
-    """The columns of a type, which has a table of it from then on."""
+def _of_type(parts: tuple[str, ...], table: str, draft: Draft) -> RelationFacts | None:
+    """The type with its columns; it has a table of it from then on."""
     known = draft.world.type(parts)
     if known is None:
-        return {}
+        return None
     draft.changes[("type", known.name)] = altered(known, typed_tables=(*known.typed_tables, table))
-    facts = draft.relation(known.name)
-    return facts.columns if facts is not None else {}
+    return draft.relation(known.name)
 
 
 def add_constraint(table: str, item: ConstraintFacts, draft: Draft) -> None:
@@ -122,14 +130,14 @@ def table_as(stmt: Node, draft: Draft) -> None:
         return
     kind = "m" if enum(stmt, "objtype") == "OBJECT_MATVIEW" else "r"
     reads = definitions.read_relations(stmt.query, draft.world) if kind == "m" else ()
-    draft.create(RelationFacts(name, kind, reads=reads, populated=not stmt.into.skip_data))
+    draft.create(RelationFacts(name, kind, more_columns=True, reads=reads, populated=not stmt.into.skip_data))
     if kind == "m":
         _read_by(name, reads, draft)
 
 
 def select_into(stmt: Node, draft: Draft) -> None:
     if stmt.HasField("into_clause"):
-        draft.create(RelationFacts(new_name(stmt.into_clause.rel, draft.world), "r"))
+        draft.create(RelationFacts(new_name(stmt.into_clause.rel, draft.world), "r", more_columns=True))
 
 
 def view(stmt: Node, draft: Draft) -> None:
@@ -140,9 +148,9 @@ def view(stmt: Node, draft: Draft) -> None:
     if known is None and draft.world.exists(name) is None and stmt.replace:
         return
     if known is None:
-        draft.create(RelationFacts(name, "v", reads=reads, calls=calls))
+        draft.create(RelationFacts(name, "v", more_columns=True, reads=reads, calls=calls))
     else:
-        draft.put(altered(known, reads=reads, calls=calls))
+        draft.put(altered(known, more_columns=True, reads=reads, calls=calls))
     _read_by(name, reads, draft)
 
 
@@ -193,12 +201,14 @@ def _owned_by(stmt: Node, name: str, draft: Draft) -> None:
 def foreign_table(stmt: Node, draft: Draft) -> None:
     name = new_name(stmt.base_stmt.relation, draft.world)
     if not draft.world.exists(name):
+        base = stmt.base_stmt
         columns = {
             item.column_def.colname: definitions.column(item.column_def, draft.world, name)
-            for item in stmt.base_stmt.table_elts
+            for item in base.table_elts
             if item.HasField("column_def")
         }
-        draft.create(RelationFacts(name, "f", columns=columns))
+        more = len(base.inh_relations) > 0 or any(name_of(item) == "table_like_clause" for item in base.table_elts)
+        draft.create(RelationFacts(name, "f", columns=columns, more_columns=more))
 
 
 def index(stmt: Node, draft: Draft) -> None:

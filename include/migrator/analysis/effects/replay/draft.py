@@ -57,7 +57,7 @@ class Draft:
         mine = self.changes.get(("partial", name), MISSING)
         if mine is MISSING:
             mine = self.world.state.get(("partial", name), None)
-        return mine or RelationFacts(name, "?")
+        return mine or RelationFacts(name, "?", more_columns=True)
 
     def remember(self, facts: RelationFacts) -> None:
         """What the migration tells of a relation that is otherwise unknown."""

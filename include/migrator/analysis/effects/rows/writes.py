@@ -301,8 +301,8 @@ def _is_null(value: Node) -> bool:
 
 def _unknown(name: str, columns: Collection[str], world: World) -> Iterator[str]:
     facts = world.relation(name)
-    if facts is not None and facts.columns:
-        yield from (column for column in columns if column and column not in facts.columns)
+    if facts is not None:
+        yield from (column for column in columns if column and facts.lacks(column))
 
 
 def _width(stmt: Node) -> int | None:
@@ -326,7 +326,7 @@ def _as_many(name: str, columns: tuple[str, ...], stmt: Node, world: World, out:
     facts, width = world.relation(name), _width(stmt)
     if width is None or facts is None or not facts.columns:
         return
-    if width > (len(columns) or len(facts.columns)):
+    if width > (len(columns) or len(facts.columns)) and not (facts.more_columns and not columns):
         out.fail("42601", "INSERT has more expressions than target columns")
     elif columns and 0 < width < len(columns):
         out.fail("42601", "INSERT has more target columns than expressions")
@@ -352,10 +352,10 @@ def _arbiter(name: str, infer: Node, world: World, out: Recorder) -> None:
     """ON CONFLICT (columns) needs a unique index on just these; one of a predicate serves with WHERE only."""
     facts = world.relation(name)
     columns = [item.index_elem.name for item in infer.index_elems]
-    if facts is None or facts.kind not in "rp" or not columns or not all(columns) or not facts.columns:
+    if facts is None or facts.kind not in "rp" or facts.more_keys or not (columns and all(columns) and facts.columns):
         return
     for column in columns:
-        if column not in facts.columns:
+        if facts.lacks(column):
             out.fail("42703", f'column "{column}" does not exist')
     filtered = infer.HasField("where_clause")
     if not any(
@@ -367,7 +367,7 @@ def _arbiter(name: str, infer: Node, world: World, out: Recorder) -> None:
 
 def _first(name: str, width: int | None, world: World) -> tuple[str, ...] | None:
     facts = world.relation(name)
-    if width is None or facts is None:
+    if width is None or facts is None or facts.more_columns:
         return None
     return tuple(facts.columns)[:width]
 

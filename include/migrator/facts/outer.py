@@ -1,0 +1,36 @@
+"""What is neither in a schema nor part of anything that is."""
+
+from __future__ import annotations
+
+from migrator.frozen import frozen
+
+
+@frozen
+class ExtensionFacts:
+    name: str
+    installed: str | None
+    """Version, when it is."""
+    available: bool
+    versions: tuple[str, ...] = ()
+    owned: bool = True
+
+
+@frozen
+class SchemaFacts:
+    name: str
+    owned: bool = True
+    create: bool = True
+    usage: bool = True
+    relations: tuple[str, ...] = ()
+    """Tables, materialized views, views, sequences and foreign tables in it; only where a statement is about them."""
+    others_create: bool = False
+    """Whether roles may create in it that neither own it nor are superusers; PUBLIC is one."""
+
+
+@frozen
+class EventTrigger:
+    name: str
+    event: str
+    function: str
+    tags: tuple[str, ...] = ()
+    """Command tags that fire it; empty: all."""
