@@ -283,3 +283,38 @@ def test_a_column_that_nobody_gave_a_whole_table_is_missing() -> None:
     failure = effects("CREATE INDEX ON n (x)", world).fails
     assert failure is not None
     assert failure.sqlstate == "42703"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "CREATE TABLE com (id int, cid int REFERENCES cat)",
+        "CREATE TABLE com (id int, cid int REFERENCES cat (id) ON DELETE CASCADE NOT NULL)",
+        "CREATE TABLE com (id int, cid int, FOREIGN KEY (cid) REFERENCES cat)",
+        "CREATE TABLE com (id int, cid int, CONSTRAINT k FOREIGN KEY (id, cid) REFERENCES cat)",
+        "CREATE TABLE com (id int, cid int); ALTER TABLE com ADD FOREIGN KEY (cid) REFERENCES cat (id)",
+        "CREATE TABLE com (id int); ALTER TABLE com ADD COLUMN cid int REFERENCES cat",
+    ],
+)
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "ALTER TABLE com DROP COLUMN cid",
+        "ALTER TABLE com RENAME COLUMN cid TO c; ALTER TABLE com DROP COLUMN IF EXISTS c",
+        "ALTER TABLE cat DROP CONSTRAINT cat_pkey CASCADE",
+        "ALTER TABLE cat DROP COLUMN id CASCADE",
+    ],
+)
+def test_nothing_points_to_a_table_once_the_foreign_key_is_gone(key: str, gone: str) -> None:
+    made = f"CREATE TABLE cat (id int PRIMARY KEY); {key}"
+    assert effects("DROP TABLE cat", after(made, None)).fails
+    assert effects("DROP TABLE cat", after(f"{made}; {gone}", None)).fails is None
+
+
+def test_another_foreign_key_of_the_table_still_points_there() -> None:
+    world = after(
+        "CREATE TABLE cat (id int PRIMARY KEY); CREATE TABLE com (a int REFERENCES cat, b int REFERENCES cat);"
+        "ALTER TABLE com DROP COLUMN a",
+        None,
+    )
+    assert effects("DROP TABLE cat", world).fails

@@ -106,6 +106,9 @@ def _drop_column(command: Node, table: str, draft: Draft) -> None:
             ),
             draft,
         )
+        for item in facts.constraints:
+            if column in item.columns:
+                _no_longer(item, name, draft, cascade=enum(command, "behavior") == "DROP_CASCADE")
 
 
 def _alter_type(command: Node, table: str, draft: Draft) -> None:
@@ -228,10 +231,26 @@ def _drop_constraint(command: Node, table: str, draft: Draft) -> None:
         if found.kind == "n":
             for column in found.columns:
                 _edit(name, column, draft, not_null=False)
-        if found.referenced and not any(item.referenced == found.referenced for item in kept):
-            other = draft.relation(found.referenced)
-            if other is not None:
-                draft.put(altered(other, referenced_by=tuple(n for n in other.referenced_by if n != name)))
+        _no_longer(found, name, draft, cascade=enum(command, "behavior") == "DROP_CASCADE")
+
+
+def _no_longer(gone: ConstraintFacts, table: str, draft: Draft, *, cascade: bool) -> None:
+    """What a constraint meant to other tables, once the table is without it. With CASCADE, the foreign keys that rely
+    on a key go with it; of one that the migration made, nobody knows on which, and it counts among them."""
+    facts = _known(table, draft)
+    if gone.referenced and not any(item.referenced == gone.referenced for item in facts.constraints):
+        other = draft.relation(gone.referenced)
+        if other is not None:
+            draft.put(altered(other, referenced_by=tuple(name for name in other.referenced_by if name != table)))
+    if not cascade or gone.kind not in "pu":
+        return
+    for name in facts.referenced_by:
+        relying = draft.relation(name)
+        for item in relying.constraints if relying is not None else ():
+            if item.referenced == table and item.index in (gone.index, None):
+                relying = _known(name, draft)
+                _save(altered(relying, constraints=tuple(c for c in relying.constraints if c is not item)), draft)
+                _no_longer(item, name, draft, cascade=True)
 
 
 def _attach(command: Node, table: str, draft: Draft) -> None:
