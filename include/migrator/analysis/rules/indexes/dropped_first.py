@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.subject import Subject
+from migrator.lock_modes import blocks_reads
 from migrator.parsing.nodes import enum, strings
 from migrator.plan import Severity
 
@@ -13,6 +14,8 @@ from migrator.plan import Severity
 def check(subject: Subject) -> Iterator[Hit]:
     tree, world = subject.statement.tree, subject.world
     table = world.name(tree.relation)
+    if any(item.relation == table and blocks_reads(item.mode) for item in subject.held):
+        return  # nobody can read in between: lock-held-during-work says so
     columns = [item.index_elem.name for item in tree.index_params]
     for earlier in subject.earlier:
         gone = earlier.statement.tree
@@ -30,7 +33,8 @@ def check(subject: Subject) -> Iterator[Hit]:
 RULE = Rule(
     id="index-dropped-before-replacement",
     severity=Severity.WARNING,
-    condition="CREATE INDEX after DROP INDEX of one on the same table that begins with the same column",
+    condition="CREATE INDEX after DROP INDEX, in an earlier transaction, of one on the same table that begins with the"
+    " same column",
     effect="between the two, queries that need the index read the whole table",
     alternative="build the new one under another name, drop the old one, then rename it with ALTER INDEX",
     without_sql="always: the two statements change places, CREATE INDEX CONCURRENTLY first and DROP INDEX in a later"
