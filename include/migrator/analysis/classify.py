@@ -204,7 +204,7 @@ def _judge(subject: Subject, own: OwnRelations) -> Iterator[_Verdict]:
     elif name in ("create_trig_stmt", "rule_stmt", "create_policy_stmt"):
         relation = tree.table if name == "create_policy_stmt" else tree.relation
         table = world.name(relation)
-        if world.is_new(table):
+        if world.is_certainly_new(table):
             yield _Verdict(_ADDITION, f"{kind} on a new table")
         else:
             yield _Verdict(_MODIFICATION, f"{kind} changes how {table} behaves")
@@ -300,7 +300,7 @@ def _drop(tree: Node, world: World, own: OwnRelations) -> Iterator[_Verdict]:
 
 
 def _rename(tree: Node, world: World, kind: str) -> Iterator[_Verdict]:
-    if tree.HasField("relation") and world.is_new(world.name(tree.relation)):
+    if tree.HasField("relation") and world.is_certainly_new(world.name(tree.relation)):
         yield _Verdict(_ADDITION, "renames something new")
         return
     yield _Verdict(_MODIFICATION, f"{kind} RENAME: whoever uses the old name fails")
@@ -309,4 +309,4 @@ def _rename(tree: Node, world: World, kind: str) -> Iterator[_Verdict]:
 def _on_new(node: Node, world: World) -> bool:
     """Whether every relation that the statement names was created by this migration."""
     relations = [world.name(item) for item in find(node, "RangeVar")]
-    return bool(relations) and all(world.is_new(relation) for relation in relations)
+    return bool(relations) and all(world.is_certainly_new(relation) for relation in relations)

@@ -22,11 +22,11 @@ class OwnRelations:
     windows: Set[str]
     """New ones that show the rows of others: views, foreign tables."""
     shared: Set[str]
-    """Those that may have been there, and those that have got what was there as a partition."""
+    """Those that have got what was there as a partition."""
 
     def made(self, name: str, world: World) -> bool:
         """Whether dropping or altering it concerns nothing that was there before."""
-        return name not in self.shared and world.is_new(name)
+        return name not in self.shared and world.is_certainly_new(name)
 
     def has(self, name: str, world: World) -> bool:
         """Whether its rows are the migration's own, too."""
@@ -45,9 +45,7 @@ def own_relations(subjects: Iterable[Subject]) -> OwnRelations:
             windows.add(world.name(tree.view))
         elif name == "create_foreign_table_stmt":
             windows.add(world.name(tree.base_stmt.relation))
-        elif name == "create_stmt" and not (tree.if_not_exists and world.facts is None):
-            continue
-        elif name == "create_stmt" or (name == "alter_table_stmt" and _attaches_others(tree, world)):
+        elif name == "alter_table_stmt" and _attaches_others(tree, world):
             shared.add(world.name(tree.relation))
     return OwnRelations(windows, shared)
 

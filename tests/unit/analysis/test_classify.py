@@ -27,6 +27,15 @@ CHANGES_ROWS = {
     "DROP after IF NOT EXISTS": "CREATE TABLE IF NOT EXISTS salaries (id int); DROP TABLE salaries",
     "a column after IF NOT EXISTS": "CREATE TABLE IF NOT EXISTS salaries (id int); ALTER TABLE salaries DROP COLUMN v",
     "TRUNCATE after IF NOT EXISTS": "CREATE TABLE IF NOT EXISTS salaries (id int); TRUNCATE salaries",
+    "CREATE TABLE AS, IF NOT EXISTS": "CREATE TABLE IF NOT EXISTS salaries AS SELECT 1 AS a; DELETE FROM salaries",
+    "its DROP": "CREATE TABLE IF NOT EXISTS salaries AS SELECT 1 AS a; DROP TABLE salaries",
+    "its DROP, under another name": "CREATE TABLE IF NOT EXISTS salaries AS SELECT 1 AS a;"
+    " ALTER TABLE salaries RENAME TO s; DROP TABLE s",
+    "a materialized view": "CREATE MATERIALIZED VIEW IF NOT EXISTS m AS SELECT 1; DROP MATERIALIZED VIEW m",
+    "a view that is replaced": "CREATE OR REPLACE VIEW v AS SELECT 1; DROP VIEW v",
+    "a sequence": "CREATE SEQUENCE IF NOT EXISTS s; DROP SEQUENCE s",
+    "a foreign table": "CREATE FOREIGN TABLE IF NOT EXISTS f (a int) SERVER s; DROP FOREIGN TABLE f",
+    "an index": "CREATE INDEX IF NOT EXISTS i ON salaries (id); DROP INDEX i",
 }
 NOTHING, NOT_ALL, ROWS = (
     "runs f(), of which nothing is known",
@@ -69,6 +78,8 @@ LOW = (
     f"{NEW} WITH made AS (INSERT INTO n VALUES (1) RETURNING id) SELECT id FROM made",
     f"{NEW} DELETE FROM n",
     f"{NEW} CREATE VIEW v AS SELECT * FROM n; DROP VIEW v; DROP TABLE n",
+    "CREATE TEMPORARY TABLE IF NOT EXISTS n AS SELECT 1 AS a; DELETE FROM n; DROP TABLE n",
+    "CREATE TABLE IF NOT EXISTS n (id int); CREATE INDEX IF NOT EXISTS i ON n (id)",
     "CREATE TABLE p (id int) PARTITION BY LIST (id); CREATE TABLE q (id int);"
     " ALTER TABLE p ATTACH PARTITION q DEFAULT; DELETE FROM p",
 )

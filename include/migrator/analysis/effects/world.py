@@ -25,6 +25,8 @@ from migrator.parsing.nodes import Node
 UNKNOWN_VERSION = 180000
 """Assumed without a connection: the newest server that the grammar knows."""
 TEMPORARY = "pg_temp"
+PERHAPS = "perhaps"
+"""In place of True for a relation that IF NOT EXISTS or OR REPLACE made, where nobody knows whether there was one."""
 
 
 @frozen
@@ -106,8 +108,13 @@ class World:
         return found or f"{self.schema}.{bare}"
 
     def is_new(self, relation: str) -> bool:
-        """Whether the migration itself created the relation: nobody uses it yet."""
+        """Whether the migration itself created the relation: nobody uses it yet. Without a catalog IF NOT EXISTS counts
+        as making it, since files that repeat themselves would be full of warnings about locks."""
         return bool(self.state.get(("created", relation), False))
+
+    def is_certainly_new(self, relation: str) -> bool:
+        """The same without that assumption: for what would be lost."""
+        return self.state.get(("created", relation), False) is True
 
     def made_by(self, relation: str) -> str | None:
         """The earlier migration that creates the relation: it may have any number of rows by now."""

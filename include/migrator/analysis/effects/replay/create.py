@@ -67,7 +67,8 @@ def table(stmt: Node, draft: Draft) -> None:
             of_type=".".join(made_of) or None,
             is_partition=partition,
             bound=definitions.bound_text(stmt.partbound) if partition else None,
-        )
+        ),
+        anyway=stmt.if_not_exists,
     )
     for key in constraints:
         add_constraint(name, key, draft)
@@ -104,11 +105,11 @@ def add_constraint(table: str, item: ConstraintFacts, draft: Draft) -> None:
             draft.put(altered(other, referenced_by=(*other.referenced_by, table)))
 
 
-def add_index(table: str, index: IndexFacts, draft: Draft) -> None:
+def add_index(table: str, index: IndexFacts, draft: Draft, *, anyway: bool = False) -> None:
     facts = draft.relation(table)
     if facts is not None:
         draft.put(altered(facts, indexes=(*facts.indexes, index)))
-    draft.create(RelationFacts(index.name, "I" if index.partitioned else "i", table=table))
+    draft.create(RelationFacts(index.name, "I" if index.partitioned else "i", table=table), anyway=anyway)
 
 
 def inherit_indexes(name: str, parent: str, draft: Draft) -> None:
@@ -130,7 +131,10 @@ def table_as(stmt: Node, draft: Draft) -> None:
         return
     kind = "m" if enum(stmt, "objtype") == "OBJECT_MATVIEW" else "r"
     reads = definitions.read_relations(stmt.query, draft.world) if kind == "m" else ()
-    draft.create(RelationFacts(name, kind, more_columns=True, reads=reads, populated=not stmt.into.skip_data))
+    draft.create(
+        RelationFacts(name, kind, more_columns=True, reads=reads, populated=not stmt.into.skip_data),
+        anyway=stmt.if_not_exists,
+    )
     if kind == "m":
         _read_by(name, reads, draft)
 
@@ -148,7 +152,7 @@ def view(stmt: Node, draft: Draft) -> None:
     if known is None and draft.world.exists(name) is None and stmt.replace:
         return
     if known is None:
-        draft.create(RelationFacts(name, "v", more_columns=True, reads=reads, calls=calls))
+        draft.create(RelationFacts(name, "v", more_columns=True, reads=reads, calls=calls), anyway=stmt.replace)
     else:
         draft.put(altered(known, more_columns=True, reads=reads, calls=calls))
     _read_by(name, reads, draft)
@@ -165,7 +169,7 @@ def sequence(stmt: Node, draft: Draft) -> None:
     name = new_name(stmt.sequence, draft.world)
     if draft.world.exists(name):
         return
-    draft.create(RelationFacts(name, "S", sequence_type=_number_type(stmt) or "bigint"))
+    draft.create(RelationFacts(name, "S", sequence_type=_number_type(stmt) or "bigint"), anyway=stmt.if_not_exists)
     _owned_by(stmt, name, draft)
 
 
@@ -208,7 +212,7 @@ def foreign_table(stmt: Node, draft: Draft) -> None:
             if item.HasField("column_def")
         }
         more = len(base.inh_relations) > 0 or any(name_of(item) == "table_like_clause" for item in base.table_elts)
-        draft.create(RelationFacts(name, "f", columns=columns, more_columns=more))
+        draft.create(RelationFacts(name, "f", columns=columns, more_columns=more), anyway=base.if_not_exists)
 
 
 def index(stmt: Node, draft: Draft) -> None:
@@ -220,9 +224,9 @@ def index(stmt: Node, draft: Draft) -> None:
         return
     if facts is None:
         kind = "i" if stmt.relation.inh else "I"  # ON ONLY is for partitioned tables
-        draft.create(RelationFacts(made.name, kind, table=table))
+        draft.create(RelationFacts(made.name, kind, table=table), anyway=stmt.if_not_exists)
         return
-    add_index(table, made, draft)
+    add_index(table, made, draft, anyway=stmt.if_not_exists)
     if partitioned and stmt.relation.inh:
         for child in facts.children:
             _index_below(child, made, draft)

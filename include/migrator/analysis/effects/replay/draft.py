@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.analysis.effects.journal import MISSING
-from migrator.analysis.effects.world import World
+from migrator.analysis.effects.world import PERHAPS, TEMPORARY, World
 from migrator.facts.facts import ConstraintFacts, RelationFacts, ViewUse, altered
 from migrator.parsing.nodes import Node
 
@@ -32,10 +32,11 @@ class Draft:
     def put(self, facts: RelationFacts) -> None:
         self.changes[("relation", facts.name)] = facts
 
-    def create(self, facts: RelationFacts) -> None:
-        """A relation that was not there."""
+    def create(self, facts: RelationFacts, *, anyway: bool = False) -> None:
+        """A relation that was not there. :param anyway: IF NOT EXISTS, OR REPLACE: it may have been."""
         self.put(facts)
-        self.changes[("created", facts.name)] = True
+        old = anyway and self.world.exists(facts.name) is None and not facts.name.startswith(f"{TEMPORARY}.")
+        self.changes[("created", facts.name)] = PERHAPS if old else True
         self.changes[("bare", facts.name.partition(".")[2])] = facts.name
 
     def change(self, name: str, **fields: Any) -> None:
@@ -150,7 +151,7 @@ class Draft:
     def rename(self, old: str, new: str) -> None:
         """Every mention of a relation, wherever it is known."""
         facts = self.relation(old)
-        created = self.world.is_new(old)
+        created = self.world.state.get(("created", old), False)
         self.changes[("created", old)] = False
         self.changes[("created", new)] = created
         self.changes[("made by", new)] = self.world.made_by(old)

@@ -29,7 +29,7 @@ def check(spot: Spot) -> Iterator[Hit]:
             command = item.alter_table_cmd
             if enum(command, "subtype") == "AT_ChangeOwner":
                 table = spot.world.name(node.relation)
-                yield _given(table, called(command.newowner), new=spot.world.is_new(table))
+                yield _given(table, called(command.newowner), new=spot.world.is_certainly_new(table))
     elif spot.kind == "AlterOwnerStmt":
         about = enum(node, "object_type")
         if about not in SHARED:

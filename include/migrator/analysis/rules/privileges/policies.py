@@ -26,7 +26,7 @@ def check(spot: Spot) -> Iterator[Hit]:
         for item in node.cmds:
             words = OFF.get(enum(item.alter_table_cmd, "subtype")) or _as_owner(item.alter_table_cmd)
             if words is not None:
-                yield Hit(words.format(table), severity=Severity.INFO if spot.world.is_new(table) else None)
+                yield Hit(words.format(table), severity=Severity.INFO if spot.world.is_certainly_new(table) else None)
     elif spot.kind in ("CreateFunctionStmt", "AlterFunctionStmt"):
         if flag(node.options if spot.kind == "CreateFunctionStmt" else node.actions, "leakproof", False):
             yield Hit("a LEAKPROOF function is asked before the policies: it sees rows that they hide")
@@ -43,7 +43,7 @@ def check(spot: Spot) -> Iterator[Hit]:
         for field, words in (("qual", "lets everybody whom it is for see"), ("with_check", "write")):
             if node.HasField(field) and _true(getattr(node, field)):
                 words = words if field == "qual" else f"lets everybody whom it is for {words}"
-                severity = Severity.INFO if spot.world.is_new(table) else None
+                severity = Severity.INFO if spot.world.is_certainly_new(table) else None
                 yield Hit(f"the policy {node.policy_name} of {table} {words} every row", severity=severity)
 
 

@@ -20,7 +20,7 @@ def check(subject: Subject) -> Iterator[Hit]:
         return
     kind = object_name(enum(tree, "remove_type")).lower()
     named = {world.dotted(strings(item.list.items)) for item in tree.objects if item.HasField("list")}
-    if named and all(world.is_new(name) for name in named):
+    if named and all(world.is_certainly_new(name) for name in named):
         return
     reached = [lock.relation for lock in subject.effects.locks if lock.relation not in named]
     if reached:

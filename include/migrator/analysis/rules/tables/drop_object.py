@@ -23,13 +23,13 @@ def check(subject: Subject) -> Iterator[Hit]:
             item.string.sval for item in tree.objects if item.HasField("string")
         ]
         for name in names:
-            if not subject.world.is_new(name):
+            if not subject.world.is_certainly_new(name):
                 cascade = " and everything that depends on it" if tree.behavior == 2 else ""
                 yield Hit(f"{kind} {name}{cascade} is gone for good: no rollback script brings its rows back")
     elif subject.statement.name == "alter_table_stmt":
         table = subject.world.name(tree.relation)
         for command in commands(tree):
-            if enum(command, "subtype") == "AT_DropColumn" and not subject.world.is_new(table):
+            if enum(command, "subtype") == "AT_DropColumn" and not subject.world.is_certainly_new(table):
                 yield Hit(f"column {table}.{command.name} is gone for good: no rollback script brings its values back")
 
 

@@ -64,7 +64,7 @@ def _judge(subject: Subject) -> Iterator[Hit]:
     kind = enum(tree, field)
     table = world.name(tree.relation) if tree.HasField("relation") else ""
     facts = world.relation(table) if table else None
-    if kind in HARMLESS or (table and world.is_new(table)) or (facts is not None and facts.kind in INDEXES):
+    if kind in HARMLESS or (table and world.is_certainly_new(table)) or (facts is not None and facts.kind in INDEXES):
         return
     old = _named(tree, kind, table, world)
     what = object_name(kind).lower()

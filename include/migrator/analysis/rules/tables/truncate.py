@@ -15,7 +15,7 @@ def check(subject: Subject) -> Iterator[Hit]:
     tree, world = subject.statement.tree, subject.world
     named = [world.name(item.range_var) for item in tree.relations]
     for table in named:
-        if world.is_new(table):
+        if world.is_certainly_new(table):
             continue
         cascade = ""
         if enum(tree, "behavior") == "DROP_CASCADE":

@@ -15,7 +15,7 @@ def check(subject: Subject) -> Iterator[Hit]:
     if subject.statement.name not in ("update_stmt", "delete_stmt") or subject.statement.tree.HasField("where_clause"):
         return
     table = subject.world.name(subject.statement.tree.relation)
-    if not subject.world.is_new(table):
+    if not subject.world.is_certainly_new(table):
         yield Hit(
             f"{subject.statement.kind} without WHERE touches all rows of {table}{size_text(subject, table)}",
             severity=severity_by_size(subject, table),

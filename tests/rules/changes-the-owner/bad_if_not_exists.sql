@@ -1,0 +1,2 @@
+CREATE TABLE IF NOT EXISTS messages (id bigint);
+ALTER TABLE messages OWNER TO app;

@@ -1,0 +1,2 @@
+CREATE TABLE IF NOT EXISTS messages AS SELECT 1 AS id;
+DROP TABLE messages;
