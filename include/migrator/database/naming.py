@@ -118,12 +118,12 @@ def _set(conn: Session, path: str, *, local: bool | None = None) -> None:
     """For this transaction when there is one, else for the session."""
     if local is None:
         local = conn.info.transaction_status != TransactionStatus.IDLE
-    parts = [quoting.Literal(name) for name in schemas_of(path)] or [quoting.Literal("")]
+    parts = [quoting.Literal(name) for name in names_in(path)] or [quoting.Literal("")]
     scope = quoting.SQL("LOCAL" if local else "SESSION")
     conn.execute(quoting.SQL("SET {} search_path TO {}").format(scope, quoting.SQL(", ").join(parts)))
 
 
-def schemas_of(path: str) -> list[str]:
+def names_in(path: str) -> list[str]:
     """As SplitIdentifierString reads it (src/backend/utils/adt/varlena.c)."""
     found = _PART.finditer(path)
     return [one["quoted"].replace('""', '"') if one["quoted"] else one["plain"].lower() for one in found]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, TypeVar
 
-from migrator.facts.outer import EventTrigger, ExtensionFacts, SchemaFacts
+from migrator.facts.outer import EventTrigger, ExtensionFacts, Login, SchemaFacts
 from migrator.facts.surroundings import Surroundings
 from migrator.frozen import frozen
 
@@ -351,6 +351,8 @@ class CatalogFacts:
     superuser: bool = True
     standby: bool = False
     surroundings: Surroundings | None = None
+    """None: not asked."""
+    login: Login | None = None
     """None: not asked."""
     complete: bool = False
     """The catalog was asked. False for facts made by hand, as for `--server-version`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
+
 from migrator.frozen import frozen
 
 
@@ -34,3 +37,22 @@ class EventTrigger:
     function: str
     tags: tuple[str, ...] = ()
     """Command tags that fire it; empty: all."""
+
+
+@frozen
+class Login:
+    """How a plain session of the login role begins."""
+
+    role: str
+    search_path: str
+    """As it is set: '"$user", public'."""
+    timezone: str
+    datestyle: str
+    """ "ISO, DMY"."""
+    schema: str | None = None
+    """Where it creates what has no schema in its name; None: nowhere."""
+    elsewhere: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By kind ("relation", "type", "function") and unqualified name, the schema in which it finds what we find in
+    another, or not at all."""
+    our_path: str = ""
+    """The target's, in its place."""

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from migrator.database import naming, queries
+from migrator.database.session import Session
 from migrator.database.type_parts import with_parts
 from migrator.facts import objects as facts_objects
 from migrator.facts import relations as facts_relations
 from migrator.facts import rows as facts_rows
 from migrator.facts.facts import CatalogFacts
 from migrator.facts.garbage import no_collection
+from migrator.facts.login import read_login
 from migrator.facts.names import Mentioned, Name
 from migrator.facts.relations import Found
 from migrator.facts.running import Running
@@ -105,6 +107,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
     missing = ask("missing", types=sorted(wanted.types), functions=functions, servers=sorted(wanted.servers))
     named = {kind: sorted(getattr(wanted, kind)) for kind in NAMED}
     absent = ask("absent", **named) if any(named.values()) else []
+    bare = {name for schema, name in wanted.relations if schema is None}
     collations = ask("collations", names=named["collations"]) if wanted.collations else []
     return CatalogFacts(
         server_version_num=server["server_version_num"],
@@ -130,6 +133,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         superuser=server["superuser"],
         standby=server["standby"],
         surroundings=read_surroundings(_Asker(conn, "surroundings"), found.names, standby=server["standby"]),
+        login=read_login(_Asker(conn, "login"), _path(conn), bare, wanted.types, functions),
         complete=True,
         missing=frozenset(row["name"] for row in missing),
         absent=frozenset(row["name"] for row in absent),
@@ -139,6 +143,10 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         tablespace=server["tablespace"],
         asked=frozenset(f"{schema}.{name}" if schema else name for schema, name in wanted.relations),
     )
+
+
+def _path(conn: Connection) -> str:
+    return conn.target_path if isinstance(conn, Session) else ""
 
 
 def _array(oids: Iterable[int]) -> str:

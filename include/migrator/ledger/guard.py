@@ -106,7 +106,7 @@ class GuardedLedger(LedgerReader):
         path = naming.path_of(on)
         users = {on.info.user, self.endpoint.role}
         if path is None or not any(
-            part == self.schema or (part == "$user" and self.schema in users) for part in naming.schemas_of(path)
+            part == self.schema or (part == "$user" and self.schema in users) for part in naming.names_in(path)
         ):
             return ""
         return (

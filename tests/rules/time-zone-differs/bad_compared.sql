@@ -1,0 +1,1 @@
+DELETE FROM deadlines WHERE due < '2025-07-01';

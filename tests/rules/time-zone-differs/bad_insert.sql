@@ -1,0 +1,1 @@
+INSERT INTO deadlines VALUES (2, '2025-07-01');
