@@ -76,6 +76,8 @@ _DML = {
 _INSIDE = dict(zip(CHANGES, _DML, strict=True))
 _NOT_RUN = frozenset(["create_function_stmt", "prepare_stmt", "do_stmt"])
 """What has statements inside that it does not run, or that are judged by themselves."""
+_WRITES_BACK = frozenset("cnd")
+"""ON DELETE CASCADE, SET NULL, SET DEFAULT (pg_constraint.confdeltype)."""
 _HARMLESS_DROPS = frozenset(
     [
         "OBJECT_INDEX",
@@ -184,6 +186,9 @@ def _judge(subject: Subject, own: OwnRelations) -> Iterator[_Verdict]:
     elif name == "truncate_stmt":
         tables = [world.name(item.range_var) for item in tree.relations if item.HasField("range_var")]
         live = [table for table in tables if not own.has(table, world)]
+        if enum(tree, "behavior") == "DROP_CASCADE":
+            below = (leaf for table in tables for leaf in world.leaves(table))
+            live += [table for table in own.along((*tables, *below), world) if table not in live]
         if live:
             yield _Verdict(_DATA, f"empties {', '.join(live)}", Risk.HIGH)
     elif name == "alter_table_stmt":
@@ -258,9 +263,15 @@ def _rows(name: str, tree: Node, world: World, own: OwnRelations) -> Iterator[_V
         doing, table = "loads rows into", world.name(tree.relation)
     else:
         doing, table = _DML[name], world.name(tree.relation)
+    along = own.along((table, *world.leaves(table)), world, _WRITES_BACK) if name == "delete_stmt" else ()
+    if along:
+        yield _Verdict(_DATA, f"deletes or changes rows of {', '.join(along)}, which refer to {table}")
     if own.has(table, world):
         yield _Verdict(_ADDITION, f"{doing} the new table {table}")
         return
+    below = [leaf for leaf in world.leaves(table) if not world.is_certainly_new(leaf)]
+    if below and tree.relation.inh and world.is_certainly_new(table):
+        table = f"{', '.join(below)}, below {table}"
     whole = name in ("update_stmt", "delete_stmt") and not tree.HasField("where_clause")
     risk = Risk.HIGH if name == "delete_stmt" and whole else None
     yield _Verdict(_DATA, f"{doing} {table}" + (" without WHERE" if whole else ""), risk)

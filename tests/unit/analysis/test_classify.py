@@ -36,6 +36,13 @@ CHANGES_ROWS = {
     "a sequence": "CREATE SEQUENCE IF NOT EXISTS s; DROP SEQUENCE s",
     "a foreign table": "CREATE FOREIGN TABLE IF NOT EXISTS f (a int) SERVER s; DROP FOREIGN TABLE f",
     "an index": "CREATE INDEX IF NOT EXISTS i ON salaries (id); DROP INDEX i",
+    "a child": "CREATE TABLE p (id int); ALTER TABLE salaries INHERIT p; DELETE FROM p",
+    "a child that is emptied": "CREATE TABLE p (id int); ALTER TABLE salaries INHERIT p; TRUNCATE p",
+    "TRUNCATE CASCADE": f"{NEW} ALTER TABLE salaries ADD FOREIGN KEY (id) REFERENCES n; TRUNCATE n CASCADE",
+    "ON DELETE CASCADE": f"{NEW} ALTER TABLE salaries ADD FOREIGN KEY (id) REFERENCES n ON DELETE CASCADE;"
+    " DELETE FROM n",
+    "ON DELETE SET NULL": f"{NEW} ALTER TABLE salaries ADD FOREIGN KEY (id) REFERENCES n ON DELETE SET NULL;"
+    " DELETE FROM n WHERE id = 1",
 }
 NOTHING, NOT_ALL, ROWS = (
     "runs f(), of which nothing is known",
@@ -78,6 +85,8 @@ LOW = (
     f"{NEW} WITH made AS (INSERT INTO n VALUES (1) RETURNING id) SELECT id FROM made",
     f"{NEW} DELETE FROM n",
     f"{NEW} CREATE VIEW v AS SELECT * FROM n; DROP VIEW v; DROP TABLE n",
+    f"{NEW} CREATE TABLE m (id bigint REFERENCES n ON DELETE CASCADE); DELETE FROM n; TRUNCATE n CASCADE",
+    "CREATE TABLE p (id int); CREATE TABLE q () INHERITS (p); DELETE FROM p; TRUNCATE p",
     "CREATE TEMPORARY TABLE IF NOT EXISTS n AS SELECT 1 AS a; DELETE FROM n; DROP TABLE n",
     "CREATE TABLE IF NOT EXISTS n (id int); CREATE INDEX IF NOT EXISTS i ON n (id)",
     "CREATE TABLE p (id int) PARTITION BY LIST (id); CREATE TABLE q (id int);"
@@ -90,6 +99,15 @@ def test_rows_that_change_inside(name: str) -> None:
     plan = plan_from_sql(CHANGES_ROWS[name])
     assert plan.risk is not Risk.LOW
     assert plan.reasons
+
+
+@pytest.mark.parametrize("name", ["a child", "TRUNCATE CASCADE", "ON DELETE CASCADE"])
+def test_whose_rows_go_is_told(name: str) -> None:
+    assert any("public.salaries" in reason for reason in plan_from_sql(CHANGES_ROWS[name]).reasons)
+
+
+def test_what_goes_with_an_emptied_table_is_of_high_risk() -> None:
+    assert plan_from_sql(CHANGES_ROWS["TRUNCATE CASCADE"]).risk is Risk.HIGH
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -284,6 +284,22 @@ def _detach(command: Node, table: str, draft: Draft) -> None:
         draft.put(altered(facts, parent=None, is_partition=False, bound=None, indexes=indexes))
 
 
+def _inherit(command: Node, table: str, draft: Draft) -> None:
+    parent, facts = draft.world.name(getattr(command, "def").range_var), draft.relation(table)
+    if parent == table or (facts is not None and parent in facts.partitions):
+        return  # circular: the server refuses it (42P07)
+    if facts is not None and facts.parent is None:
+        draft.change(table, parent=parent)
+    draft.attach(table, parent)
+
+
+def _no_inherit(command: Node, table: str, draft: Draft) -> None:
+    parent, facts = draft.world.name(getattr(command, "def").range_var), draft.relation(table)
+    draft.detach(table, parent)
+    if facts is not None and facts.parent == parent:
+        draft.change(table, parent=None)
+
+
 def _persistence(value: str) -> Change:
     def change(command: Node, table: str, draft: Draft) -> None:
         draft.change(table, persistence=value)
@@ -326,6 +342,8 @@ CHANGES: Mapping[str, Change] = {
     "AT_AttachPartition": _attach,
     "AT_DetachPartition": _detach,
     "AT_DetachPartitionFinalize": _detach,
+    "AT_AddInherit": _inherit,
+    "AT_DropInherit": _no_inherit,
     "AT_SetLogged": _persistence("p"),
     "AT_SetUnLogged": _persistence("u"),
     "AT_EnableRowSecurity": _row_security(True),

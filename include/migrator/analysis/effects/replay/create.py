@@ -93,16 +93,16 @@ def _of_type(parts: tuple[str, ...], table: str, draft: Draft) -> RelationFacts 
 def add_constraint(table: str, item: ConstraintFacts, draft: Draft) -> None:
     """With the index of a key, and the foreign key in the facts of the table it points to."""
     draft.extend(table, item)
+    if item.referenced:
+        other = draft.relation(item.referenced)
+        if other is not None and table not in other.referenced_by:
+            draft.put(altered(other, referenced_by=(*other.referenced_by, table)))
     facts = draft.relation(table)
     if facts is None:
         return
     index = definitions.key_index(item, partitioned=facts.kind == "p")
     if index is not None and not any(known.name == index.name for known in facts.indexes):
         add_index(table, index, draft)
-    if item.referenced:
-        other = draft.relation(item.referenced)
-        if other is not None and table not in other.referenced_by:
-            draft.put(altered(other, referenced_by=(*other.referenced_by, table)))
 
 
 def add_index(table: str, index: IndexFacts, draft: Draft, *, anyway: bool = False) -> None:
