@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
@@ -52,6 +53,117 @@ TAKES = {
         " CREATE AGGREGATE ag (int) (sfunc = s, stype = boolean); SELECT ag(1)",
     ),
 }
+
+RESULT = {"int": "1", "boolean": "true", "json": "'1'::json", "trigger": "NEW", "t": "NULL"}
+
+
+def wiping(name: str, arguments: str = "", returns: str = "int") -> str:
+    body = f"BEGIN DELETE FROM public.salaries; RETURN {RESULT[returns]}; END"
+    return f"CREATE FUNCTION public.{name}({arguments}) RETURNS {returns} LANGUAGE plpgsql AS $${body}$$;"
+
+
+VIEW = wiping("wipe") + "CREATE VIEW wv AS SELECT wipe() AS w;"
+MOOD = (
+    "CREATE TYPE mood AS ENUM ('a');"
+    + wiping("mj", "mood", "json")
+    + "CREATE CAST (mood AS json) WITH FUNCTION mj(mood);"
+)
+DOMAIN = wiping("cw", "int", "boolean") + "CREATE DOMAIN dd AS int CHECK (cw(VALUE));"
+DEFAULTED = wiping("wipe") + "CREATE TABLE other (i int DEFAULT wipe());"
+UNSEEN = {
+    "a view": (VIEW, "SELECT * FROM wv"),
+    "a view of a view": (VIEW + "CREATE VIEW ww AS SELECT * FROM wv;", "EXPLAIN ANALYZE SELECT * FROM ww"),
+    "a view for a new table": (VIEW, "CREATE TABLE n AS SELECT w FROM wv"),
+    "a cursor on a view": (VIEW, "DECLARE c CURSOR FOR TABLE wv; FETCH c"),
+    "json": (MOOD, "SELECT to_json('a'::mood)"),
+    "an operator that is there": (
+        wiping("w", "int, int") + "CREATE OPERATOR <!> (FUNCTION = w, LEFTARG = int, RIGHTARG = int);",
+        "SELECT 1 <!> 2",
+    ),
+    "a cast that is there": (
+        "CREATE TYPE t AS (a int);" + wiping("w", "int", "t") + "CREATE CAST (int AS t) WITH FUNCTION w(int);",
+        "SELECT 1::t",
+    ),
+    "a domain": (DOMAIN, "SELECT 1::dd"),
+    "a domain over a domain": (DOMAIN + "CREATE DOMAIN ee AS dd;", "SELECT 1::ee"),
+    "the default of a domain": (
+        wiping("wipe") + "CREATE DOMAIN dd AS int DEFAULT wipe();",
+        "CREATE TABLE n (i dd); INSERT INTO n DEFAULT VALUES",
+    ),
+    "an aggregate that is there": (
+        wiping("sf", "int, int") + "CREATE AGGREGATE ag (int) (SFUNC = sf, STYPE = int, INITCOND = '0');",
+        "SELECT ag(1)",
+    ),
+    "a field": (
+        "CREATE TABLE o (a int); INSERT INTO o VALUES (1);" + wiping("wi", "o"),
+        "CREATE TABLE n AS SELECT o.wi FROM o",
+    ),
+    "LIKE": (DEFAULTED, "CREATE TABLE n (LIKE other INCLUDING DEFAULTS); INSERT INTO n DEFAULT VALUES"),
+    "LIKE with a CHECK": (
+        wiping("cw", "int", "boolean") + "CREATE TABLE other (i int CHECK (cw(i)));",
+        "CREATE TABLE n (LIKE other INCLUDING ALL); INSERT INTO n VALUES (1)",
+    ),
+    "a partition's default": (
+        wiping("wipe") + "CREATE TABLE other (i int DEFAULT wipe()) PARTITION BY LIST (i);",
+        "CREATE TABLE n PARTITION OF other DEFAULT; INSERT INTO n DEFAULT VALUES",
+    ),
+    "a partition's trigger": (
+        wiping("tw", returns="trigger")
+        + "CREATE TABLE other (i int) PARTITION BY LIST (i);"
+        + "CREATE TRIGGER t AFTER INSERT ON other FOR EACH ROW EXECUTE FUNCTION tw();",
+        "CREATE TABLE n PARTITION OF other DEFAULT; INSERT INTO n VALUES (1)",
+    ),
+    "a child": (
+        "",
+        "CREATE TABLE p (id bigint); ALTER TABLE salaries INHERIT p; TRUNCATE p",
+    ),
+    "TRUNCATE CASCADE": (
+        "",
+        "CREATE TABLE n (id bigint PRIMARY KEY); INSERT INTO n VALUES (1), (2);"
+        " ALTER TABLE salaries ADD FOREIGN KEY (id) REFERENCES n; TRUNCATE n CASCADE",
+    ),
+}
+"""By what only a catalog tells, or what a new table reaches."""
+HARMLESS_BEFORE = """
+CREATE TYPE mood AS ENUM ('a'); CREATE DOMAIN small AS int DEFAULT 1 CHECK (VALUE < 10); CREATE DOMAIN tiny AS small;
+CREATE VIEW v AS SELECT lower('A') AS a, now() AS at; CREATE VIEW vv AS SELECT * FROM v;
+CREATE FUNCTION one(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1'; CREATE FUNCTION first(mood) RETURNS json
+LANGUAGE sql AS 'SELECT to_json(1)'; CREATE CAST (mood AS json) WITH FUNCTION first(mood);
+CREATE OPERATOR <!> (FUNCTION = one, LEFTARG = int, RIGHTARG = int);
+CREATE AGGREGATE ag (int) (SFUNC = one, STYPE = int);
+CREATE TABLE other (i serial PRIMARY KEY, at timestamptz DEFAULT now(), v text CHECK (length(v) > 1));
+"""
+HARMLESS = (
+    "SELECT * FROM vv",
+    "SELECT 1 + 1, 'a' || 'b', '1'::int, to_json(1), '{}'::jsonb ? 'a', CURRENT_DATE - 1",
+    "SELECT to_json('a'::mood), 1::tiny, 1 <!> 2, ag(1)",
+    "CREATE TABLE n (LIKE other INCLUDING ALL); INSERT INTO n (v) VALUES ('ab')",
+    "CREATE TABLE n (i tiny, m mood DEFAULT 'a')",
+)
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_nor_what_nobody_sees_in_the_file(name: str, database: Endpoint) -> None:
+    before, sql = UNSEEN[name]
+    query(database, "CREATE TABLE public.salaries (id bigint PRIMARY KEY, v int)")
+    query(database, "INSERT INTO public.salaries VALUES (1, 1), (2, 2)")
+    for one in parse(before, file="").statements:
+        query(database, one.sql)
+    plan = plan_from_sql(sql, facts=facts_of(database, parse(sql, file="001_test.sql")))
+    with psycopg.connect(database.conninfo) as conn:
+        for one in parse(sql, file="").statements:
+            conn.execute(one.sql.encode())
+    assert query(database, "SELECT count(*) FROM public.salaries") == [(0,)], "else this shows nothing"
+    assert plan.risk is not Risk.LOW
+    assert any("public.salaries" in reason for reason in plan.reasons), plan.reasons
+
+
+@pytest.mark.parametrize("sql", HARMLESS)
+def test_what_is_harmless_stays_low(sql: str, database: Endpoint) -> None:
+    for one in parse(HARMLESS_BEFORE, file="").statements:
+        query(database, one.sql)
+    plan = plan_from_sql(sql, facts=facts_of(database, parse(sql, file="001_test.sql")))
+    assert plan.risk is Risk.LOW, plan.reasons
 
 
 @pytest.mark.parametrize("name", TAKES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from migrator.analysis import unwritten_calls
 from migrator.analysis.effects.types.builtin_functions import AGGREGATES, STEADY, VOLATILE
 from migrator.analysis.effects.world import World
 from migrator.analysis.own_relations import OwnRelations
@@ -17,15 +18,15 @@ from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import FunctionFacts
 from migrator.parsing.nodes import Node, enum, find, name_of, strings
 from migrator.parsing.routines import Body, body_of, contents_of
+from migrator.parsing.running_functions import READ_NAMED, RUN_TEXTS
 from migrator.parsing.statements import parse
 
 BUILT_IN = STEADY | VOLATILE | AGGREGATES
 _WRITERS = """
-lo_creat lo_create lo_from_bytea lo_import lo_put lo_truncate lo_truncate64 lo_unlink lowrite query_to_xml
-query_to_xml_and_xmlschema query_to_xmlschema setval ts_rewrite ts_stat
+lo_creat lo_create lo_from_bytea lo_import lo_put lo_truncate lo_truncate64 lo_unlink lowrite setval
 """
-WRITERS = frozenset(_WRITERS.split())
-"""Built in, and changes data or runs a text as SQL."""
+WRITERS = frozenset(_WRITERS.split()) | RUN_TEXTS | READ_NAMED
+"""Built in, and changes data or runs a text as SQL. What makes json runs a cast, if there is one."""
 HARMLESS = frozenset(["gen_random_bytes", "gen_salt", "uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v4"])
 """Of extensions, volatile, and no more than numbers."""
 CHANGES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
@@ -71,14 +72,20 @@ class CalledFunctions:
         yield from (f"line {subject.statement.line}: {one}" for one in told)
 
     def _told(self, node: Node, world: World, depth: int = 0) -> Iterator[str]:
-        for parts in _named(node, world):
+        for parts in _named(node):
             why = self._why(parts, world, depth)
             if why:
                 yield f"runs {'.'.join(parts)}(), {why}"
-        for expression in find(node, "A_Expr"):
-            parts = strings(expression.name)
-            if len(parts) > 1 and parts[0] != "pg_catalog":
-                yield f"runs the operator {'.'.join(parts)}, {NOTHING}"
+        for how, parts in unwritten_calls.functions(node, world):
+            why = self._why(parts, world, depth)
+            if why:
+                yield f"runs {'.'.join(parts)}() {how}, {why}"
+        for operator in unwritten_calls.nameless_operators(node, world):
+            yield f"runs the operator {operator}, {NOTHING}"
+        for how, text in unwritten_calls.texts(node, world) if depth < DEPTH else ():
+            for statement in parse(f"SELECT {text}", file="catalog").statements:
+                for one in self._told(statement.node, world, depth + 1):
+                    yield f"{one}, {how}"
 
     def _why(self, parts: tuple[str, ...], world: World, depth: int) -> str:
         """Empty: it is harmless."""
@@ -100,6 +107,8 @@ class CalledFunctions:
 
     def _of_known(self, facts: FunctionFacts, world: World, depth: int) -> str:
         """Of a function that exists. Code in C is a superuser's, and does as it says of itself."""
+        if facts.kind == "a":
+            return next(filter(None, (self._why(part, world, depth + 1) for part in facts.parts)), "")
         if facts.body:
             parsed = parse(facts.body, file="catalog")
             return self._of(body_of(parsed.statements[0]) if len(parsed.statements) == 1 else None, world, depth)
@@ -133,12 +142,12 @@ class CalledFunctions:
         return ""
 
 
-def _named(node: Node, world: World) -> Iterator[tuple[str, ...]]:
+def _named(node: Node) -> Iterator[tuple[str, ...]]:
     """Dotted names of functions that a tree calls or lets others call; those of triggers run when their events come."""
-    yield from filter(None, _names(node, world))
+    yield from filter(None, _names(node))
 
 
-def _names(node: Node, world: World) -> Iterator[tuple[str, ...]]:
+def _names(node: Node) -> Iterator[tuple[str, ...]]:
     for call in find(node, "FuncCall"):
         yield strings(call.funcname)
     for cast in find(node, "CreateCastStmt"):
@@ -150,10 +159,3 @@ def _names(node: Node, world: World) -> Iterator[tuple[str, ...]]:
         for item in find(definition, "DefElem"):
             if item.defname in _DEFINES and name_of(item.arg) == "type_name":
                 yield strings(item.arg.type_name.names)
-    for used in find(node, "TypeName"):
-        domain = world.domain(strings(used.names)) if used.names else None
-        for constraint in domain.constraints if domain is not None else ():
-            checked = parse(f"CREATE DOMAIN checked AS int {constraint.definition}", file="catalog")
-            for statement in checked.statements:
-                for call in find(statement.node, "FuncCall"):
-                    yield strings(call.funcname)

@@ -265,7 +265,9 @@ def _rows(name: str, tree: Node, world: World, own: OwnRelations) -> Iterator[_V
         doing, table = _DML[name], world.name(tree.relation)
     along = own.along((table, *world.leaves(table)), world, _WRITES_BACK) if name == "delete_stmt" else ()
     if along:
-        yield _Verdict(_DATA, f"deletes or changes rows of {', '.join(along)}, which refer to {table}")
+        some = tree.HasField("where_clause")
+        what = f"deletes or changes rows of {', '.join(along)}, which refer to {table}"
+        yield _Verdict(_DATA, what, Risk.MEDIUM if some else Risk.HIGH)
     if own.has(table, world):
         yield _Verdict(_ADDITION, f"{doing} the new table {table}")
         return

@@ -14,6 +14,7 @@ import psycopg
 
 from migrator.database import naming, queries
 from migrator.database.type_parts import with_parts
+from migrator.parsing import running_functions
 
 ALWAYS = frozenset({"index", "statistics"})
 """Where they are computed whatever the statement does with the table."""
@@ -69,5 +70,7 @@ def named(conn: psycopg.Connection[Any], names: Collection[str], fields: Collect
     if not names and not fields:
         return None
     query = queries.load(__package__, "owners_code")["others_functions"]
-    row = conn.execute(query, {"names": sorted(names), "fields": sorted(fields)}).fetchone()
+    row = conn.execute(
+        query, {"names": sorted(names), "fields": sorted(fields), "running": sorted(running_functions.EVERY)}
+    ).fetchone()
     return (str(row[0]), bool(row[1])) if row else None

@@ -183,9 +183,7 @@ WHERE
                 p.provolatile = 'v' AND p.prokind = 'f'
                 AND p.proname NOT IN ('random', 'gen_random_uuid', 'uuidv4', 'uuidv7', 'clock_timestamp', 'timeofday')
             )
-            OR p.proname ~ '^(query|table|cursor|schema|database)_to_xml'
-            OR p.proname ~ '^(to|row_to|array_to)_jsonb?$|^jsonb?_(build_|agg|object_agg)'
-            OR p.proname IN ('ts_stat', 'ts_rewrite')
+            OR p.proname = any(%(running)s::text [])
         )
         OR p.proname = any(%(fields)s::text []) AND n.nspname <> 'pg_catalog' AND p.pronargs = 1
     )

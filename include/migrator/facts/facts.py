@@ -237,6 +237,8 @@ class FunctionFacts:
     """Statements that give owner, grants and comment to one that is made anew, and take EXECUTE from PUBLIC."""
     restored: tuple[str, ...] = ()
     """What calls it and is computed anew by a restore, in words: "index public.i", "CHECK c of public.t"."""
+    parts: tuple[tuple[str, str], ...] = ()
+    """Of an aggregate: schema and name of the functions that it is made of."""
 
 
 @frozen
@@ -246,6 +248,16 @@ class OperatorFacts:
     """Schema and name of what it calls."""
     operands: tuple[str, ...]
     """Types of one or two, as format_type() writes them."""
+
+
+@frozen
+class CastFacts:
+    source: str
+    target: str
+    own: tuple[str, ...]
+    """Those of the two that are not the server's."""
+    function: tuple[str, str]
+    """Schema and name."""
 
 
 @frozen
@@ -263,6 +275,8 @@ class DomainFacts:
     constraints: tuple[ConstraintFacts, ...] = ()
     contained: bool = False
     """Whether a column of an array, range or composite type has it inside: then it cannot get a checked constraint."""
+    default: str = ""
+    """As pg_get_expr() writes it."""
 
 
 @frozen
@@ -324,6 +338,8 @@ class CatalogFacts:
     """By bare name, all schemas."""
     operators: Mapping[str, tuple[OperatorFacts, ...]] = field(default_factory=dict)
     """Outside pg_catalog, by bare name."""
+    casts: tuple[CastFacts, ...] = ()
+    """Those with a function that is neither the server's nor in C."""
     collations: frozenset[str] = frozenset()
     """Bare names of those that stand outside pg_catalog alone."""
     domains: Mapping[str, DomainFacts] = field(default_factory=dict)

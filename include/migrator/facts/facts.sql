@@ -44,6 +44,24 @@ INNER JOIN pg_catalog.pg_namespace AS f ON p.pronamespace = f.oid
 WHERE o.oprname = any(%(names)s::text []) AND s.nspname <> 'pg_catalog'
 ORDER BY 1, 2, 3, 4, 5
 
+-- name: casts
+-- What is an extension's in C, or the server's own, does as it says.
+SELECT
+    pg_catalog.format_type(c.castsource, null) AS source,
+    pg_catalog.format_type(c.casttarget, null) AS target,
+    ARRAY(
+        SELECT pg_catalog.format_type(t.oid, null) FROM pg_catalog.pg_type AS t
+        WHERE t.oid IN (c.castsource, c.casttarget) AND t.typnamespace <> 'pg_catalog'::regnamespace
+    ) AS own,
+    s.nspname AS schema,
+    p.proname AS function
+FROM pg_catalog.pg_cast AS c
+INNER JOIN pg_catalog.pg_proc AS p ON c.castfunc = p.oid
+INNER JOIN pg_catalog.pg_language AS l ON p.prolang = l.oid
+INNER JOIN pg_catalog.pg_namespace AS s ON p.pronamespace = s.oid
+WHERE s.nspname <> 'pg_catalog' AND l.lanname NOT IN ('internal', 'c')
+ORDER BY c.oid
+
 -- name: callers
 -- Functions whose bodies have one of these names as a word, and those whose bodies have theirs.
 WITH RECURSIVE bodies AS MATERIALIZED (
@@ -848,6 +866,18 @@ SELECT
             )
     END AS kept,
     ARRAY(
+        SELECT ARRAY[m.nspname::text, q.proname::text]
+        FROM pg_catalog.pg_aggregate AS g
+        CROSS JOIN LATERAL (
+            VALUES
+            (g.aggtransfn::oid), (g.aggfinalfn::oid), (g.aggcombinefn::oid), (g.aggserialfn::oid),
+            (g.aggdeserialfn::oid), (g.aggmtransfn::oid), (g.aggminvtransfn::oid), (g.aggmfinalfn::oid)
+        ) AS f (oid)
+        INNER JOIN pg_catalog.pg_proc AS q ON f.oid = q.oid
+        INNER JOIN pg_catalog.pg_namespace AS m ON q.pronamespace = m.oid
+        WHERE g.aggfnoid = p.oid AND s.nspname <> 'pg_catalog'
+    ) AS parts,
+    ARRAY(
         WITH reached AS (
             SELECT
                 'pg_catalog.pg_proc'::regclass::oid AS classid,
@@ -970,6 +1000,7 @@ SELECT
     t.typname AS name,
     t.typtype::text AS kind,
     t.typnotnull AS not_null,
+    pg_catalog.pg_get_expr(t.typdefaultbin, 0) AS default_text,
     CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) ELSE '' END AS base,
     CASE WHEN t.typtype = 'd' THEN (
         WITH RECURSIVE bottom AS (

@@ -116,6 +116,7 @@ def _collect(conn: Connection, wanted: Mentioned, role: str | None) -> CatalogFa
         relations=facts_relations.relations(found, details),
         functions=facts_rows.functions(ask("functions", names=functions, role=role) if functions else []),
         operators=facts_rows.operators(ask("operators", names=sorted(wanted.operators)) if wanted.operators else []),
+        casts=facts_rows.casts(ask("casts")),
         collations=frozenset(row["name"] for row in collations),
         domains=facts_rows.domains(types, ask("domain_constraints", oids=domains) if domains else [], found),
         resolved={name: found.names[oid] for (schema, name), oid in oids.items() if schema is None},

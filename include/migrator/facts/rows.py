@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
 from migrator.facts.facts import (
+    CastFacts,
     ConstraintFacts,
     DomainFacts,
     FunctionFacts,
@@ -41,7 +42,8 @@ def functions(rows: Sequence[Row]) -> dict[str, tuple[FunctionFacts, ...]]:
                 row["oid"],
                 row["owned"],
                 tuple(row["kept"] or ()),
-                tuple(row["restored"]),
+                parts=tuple((schema, name) for schema, name in row["parts"]),
+                restored=tuple(row["restored"]),
             )
         )
     return {name: tuple(items) for name, items in groups.items()}
@@ -53,6 +55,12 @@ def operators(rows: Sequence[Row]) -> dict[str, tuple[OperatorFacts, ...]]:
         function = row["function_schema"], row["function"]
         groups[row["name"]].append(OperatorFacts(row["schema"], function, tuple(row["operands"])))
     return {name: tuple(items) for name, items in groups.items()}
+
+
+def casts(rows: Sequence[Row]) -> tuple[CastFacts, ...]:
+    return tuple(
+        CastFacts(row["source"], row["target"], tuple(row["own"]), (row["schema"], row["function"])) for row in rows
+    )
 
 
 def domains(rows: Sequence[Row], constraints: Sequence[Row], found: Found) -> dict[str, DomainFacts]:
@@ -68,7 +76,14 @@ def domains(rows: Sequence[Row], constraints: Sequence[Row], found: Found) -> di
         )
         checked = row["not_null"] or bool(own) or row["checked_below"]
         facts = DomainFacts(
-            checked, found.known(row["tables"]), row["base"], row["bottom"], row["not_null"], own, row["contained"]
+            checked,
+            found.known(row["tables"]),
+            row["base"],
+            row["bottom"],
+            row["not_null"],
+            own,
+            default=row["default_text"] or "",
+            contained=row["contained"],
         )
         result[f"{row['schema']}.{row['name']}"] = facts
         result.setdefault(row["name"], facts)

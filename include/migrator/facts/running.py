@@ -26,6 +26,8 @@ class Running:
         self.mentioned = Mentioned()
         self._changed: set[str] = set()
         """Bare names of tables whose rows are changed."""
+        self._models: set[str] = set()
+        """Bare names of tables that another takes defaults and constraints over from."""
         self._validated: set[tuple[str, str]] = set()
         """Bare names of tables and of constraints that are checked for all rows."""
         self._read: set[str] = set()
@@ -45,6 +47,10 @@ class Running:
         self.mentioned.functions |= facts.row_functions & self.mentioned.fields
         self.mentioned.functions |= {one.function[1] for group in facts.operators.values() for one in group}
         self.mentioned.functions |= {name for one in facts.relations.values() for _, name in one.calls}
+        self.mentioned.functions |= {one.function[1] for one in facts.casts}
+        self.mentioned.functions |= {
+            name for group in facts.functions.values() for one in group for _, name in one.parts
+        }
         self.mentioned.types |= {part.rpartition(".")[2] for one in facts.types.values() for part in one.parts}
         self._along(facts)
         for name in facts.relations if self._changed else ():
@@ -71,6 +77,16 @@ class Running:
             self._read.add(definition)
             for statement in parse(f"ALTER TABLE checked ADD {definition}", file="catalog").statements:
                 self.mentioned.add(statement.tree.cmds[0])
+        texts = {domain.default for domain in facts.domains.values() if domain.default}
+        for name, one in facts.relations.items() if self._models else ():
+            if name.rpartition(".")[2] in self._models:
+                self.mentioned.functions.update(item.function.rpartition(".")[2] for item in one.triggers)
+                texts |= {column.default for column in one.columns.values() if column.default}
+                texts |= {c.definition.removeprefix("CHECK ") for c in one.constraints if c.kind == "c"}
+        for text in texts - self._read:
+            self._read.add(text)
+            for statement in parse(f"SELECT {text.removesuffix(' NOT VALID')}", file="catalog").statements:
+                self.mentioned.add(statement.node)
 
     def _along(self, facts: CatalogFacts) -> None:
         """Tables whose rows change with these: through a view, or because a foreign key says so."""
@@ -122,6 +138,9 @@ class Running:
         if name_of(node) == "alter_table_stmt":
             validated = (one.name for one in commands(node.alter_table_stmt) if enum(one, "subtype") == _VALIDATES)
             self._validated.update((node.alter_table_stmt.relation.relname, name) for name in validated)
+        if name_of(node) == "create_stmt":
+            self._models.update(item.range_var.relname for item in node.create_stmt.inh_relations)
+            self._models.update(item.relation.relname for item in find(node, "TableLikeClause"))
         if name_of(node) in _CHANGES and content(node).HasField("relation"):
             self._changed.add(content(node).relation.relname)
         elif name_of(node) == "truncate_stmt":

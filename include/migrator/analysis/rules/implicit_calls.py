@@ -31,6 +31,11 @@ def calls(node: Node, world: World, table: str = "") -> Iterator[Call]:
     for item in find(node, "A_Expr"):
         if enum(item, "kind") in NAMED:
             yield from _of_operator(item, world)
+    yield from of_rows(node, world, table)
+
+
+def of_rows(node: Node, world: World, table: str = "") -> Iterator[Call]:
+    """t.f and (t).f for f(t)."""
     rows = {table.rpartition(".")[2]: table} if table else {}
     rows |= {one.alias.aliasname or one.relname: world.name(one) for one in relations(node)}
     for item in find(node, "ColumnRef"):

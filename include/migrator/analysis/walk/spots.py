@@ -17,6 +17,7 @@ from migrator.parsing import lexer
 from migrator.parsing.nodes import Node, find, flag, name_of, strings
 from migrator.parsing.routines import Body, Draft, body_of, constant, contents_of, draft_of
 from migrator.parsing.routines.drafts import MARK
+from migrator.parsing.running_functions import RUN_TEXTS
 from migrator.parsing.statements import ParsedStatement, parse
 
 UNREAD = "unread"
@@ -32,8 +33,6 @@ _SQL = re.compile(
 )
 """How a text begins that may be SQL."""
 _LISTS = ("a_array_expr", "row_expr", "case_expr", "list")
-_RUNNING = frozenset(["query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema", "ts_rewrite", "ts_stat"])
-"""Functions of the server that run a text that they get."""
 
 
 @frozen
@@ -192,7 +191,7 @@ def _runs_texts(call: Node) -> bool:
     """Whether it may run a text that stands in a column: of the built-in functions only some do."""
     name = strings(call.funcname)[-1]
     known = name in STEADY or name in VOLATILE or name in AGGREGATES
-    return (name in _RUNNING or not known) and any(name_of(item) == "column_ref" for item in call.args)
+    return (name in RUN_TEXTS or not known) and any(name_of(item) == "column_ref" for item in call.args)
 
 
 def _inside(body: Body, around: Around) -> Around:
