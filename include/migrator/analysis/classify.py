@@ -185,7 +185,7 @@ def _judge(subject: Subject, own: OwnRelations) -> Iterator[_Verdict]:
         yield from _rows(name, tree, world, own)
     elif name == "truncate_stmt":
         tables = [world.name(item.range_var) for item in tree.relations if item.HasField("range_var")]
-        live = [table for table in tables if not own.has(table, world)]
+        live = [_with_below(table, world) for table in tables if not own.has(table, world)]
         if enum(tree, "behavior") == "DROP_CASCADE":
             below = (leaf for table in tables for leaf in world.leaves(table))
             live += [table for table in own.along((*tables, *below), world) if table not in live]
@@ -271,12 +271,16 @@ def _rows(name: str, tree: Node, world: World, own: OwnRelations) -> Iterator[_V
     if own.has(table, world):
         yield _Verdict(_ADDITION, f"{doing} the new table {table}")
         return
-    below = [leaf for leaf in world.leaves(table) if not world.is_certainly_new(leaf)]
-    if below and tree.relation.inh and world.is_certainly_new(table):
-        table = f"{', '.join(below)}, below {table}"
+    table = _with_below(table, world) if tree.relation.inh else table
     whole = name in ("update_stmt", "delete_stmt") and not tree.HasField("where_clause")
     risk = Risk.HIGH if name == "delete_stmt" and whole else None
     yield _Verdict(_DATA, f"{doing} {table}" + (" without WHERE" if whole else ""), risk)
+
+
+def _with_below(table: str, world: World) -> str:
+    """A new table that has others' below it has no rows of its own to speak of."""
+    below = [leaf for leaf in world.leaves(table) if not world.is_certainly_new(leaf)]
+    return f"{', '.join(below)}, below {table}" if below and world.is_certainly_new(table) else table
 
 
 def _alter_table(tree: Node, world: World, own: OwnRelations) -> Iterator[_Verdict]:

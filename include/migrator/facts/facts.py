@@ -132,10 +132,6 @@ class RelationFacts:
     rows: int = 0
     bytes: int = 0
     columns: Mapping[str, ColumnFacts] = field(default_factory=dict)
-    more_columns: bool = False
-    """Whether it may have others: a query, or a table that nobody knows, gave it some."""
-    more_keys: bool = False
-    """Whether it may have other unique indexes: those of the table it was made LIKE."""
     constraints: tuple[ConstraintFacts, ...] = ()
     indexes: tuple[IndexFacts, ...] = ()
     partitions: tuple[str, ...] = ()
@@ -197,6 +193,10 @@ class RelationFacts:
     """Of a view, as the catalog has them: "security_invoker=true"."""
     kept: tuple[str, ...] = ()
     """Statements that give owner, grants and comment to one that is made anew."""
+    more_columns: bool = False
+    """Whether it may have others than `columns`: a query, or a table that nobody knows, gave it some."""
+    more_keys: bool = False
+    """Whether it may have other unique indexes: those of the table it was made LIKE."""
 
     def lacks(self, column: str) -> bool:
         """Whether it certainly has no such column; without any known, nobody has asked."""

@@ -106,7 +106,7 @@ def test_rows_that_change_inside(name: str) -> None:
     assert plan.reasons
 
 
-@pytest.mark.parametrize("name", ["a child", "TRUNCATE CASCADE", "ON DELETE CASCADE"])
+@pytest.mark.parametrize("name", ["a child", "a child that is emptied", "TRUNCATE CASCADE", "ON DELETE CASCADE"])
 def test_whose_rows_go_is_told(name: str) -> None:
     assert any(
         re.search("(rows of|empties) .*public.salaries", reason) for reason in plan_from_sql(CHANGES_ROWS[name]).reasons
