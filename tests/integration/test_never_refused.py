@@ -275,7 +275,6 @@ FORETOLD_WRONGLY = frozenset(
         "detach",
         "inherit",
         "what a function makes",
-        "more columns than before",
         "defaults, identity and generated columns",
     ]
 )
