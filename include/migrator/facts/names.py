@@ -115,12 +115,9 @@ class Mentioned:
         kind = enum(stmt, "remove_type")
         for item in stmt.objects:
             what = content(item)
-            if kind in RELATIONS:
-                name = self.relation(strings(what.items))
-                if name:
-                    self.dropped.add(name)
-            elif kind in ON_RELATIONS:
-                name = self.relation(strings(what.items)[:-1])
+            if kind in RELATIONS or kind in ON_RELATIONS:
+                parts = strings(what.items)
+                name = self.relation(parts if kind in RELATIONS else parts[:-1])
                 if name:
                     self.dropped.add(name)
             elif kind in ("OBJECT_TYPE", "OBJECT_DOMAIN"):
