@@ -78,6 +78,7 @@ CATALOG_FORGIVES = frozenset(
         "part-pk-there-already",
         "part-unique-included",
         "part-unique-there-already",
+        "sequel-index-of-a-new-partition",
         "shop-create-index-if-not-exists-orders-status-idx-on-orders-total",
         "tree-index-if-not-exists",
         "shop-reindex-table-scratch",
@@ -85,7 +86,7 @@ CATALOG_FORGIVES = frozenset(
     }
 )
 """Light only because the column or index is there already, ONLY leaves nothing to do, the partitions have the key, or a
-table has no index: without a connection the likelier case counts."""
+table has no index or no partition: without a connection the likelier case counts."""
 NO_WORK = frozenset({"shop-refresh-materialized-view-order-totals-with-no-data"})
 """A new file, and nothing is written to it."""
 

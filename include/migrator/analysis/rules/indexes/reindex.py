@@ -28,10 +28,10 @@ def check(subject: Subject) -> Iterator[Hit]:
         )
         return
     name = world.name(tree.relation)
-    if world.is_new(name) or not (subject.effects.scans or subject.effects.indexes_rebuilt):  # a table without indexes
-        return
     found = world.index_of(name)
     table = found[0].name if found is not None else name
+    if world.is_new(table) or not (subject.effects.scans or subject.effects.indexes_rebuilt):  # a table without indexes
+        return
     yield Hit(
         f"{subject.statement.kind} {name} blocks writers of its table{size_text(subject, table)}, and readers that plan"
         " to use an index at work",
