@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from migrator.database import schema, schema_diff
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.evidence import (
+    AFTER_STEPS,
     DryRunEvidence,
     EvidenceBundle,
     RestoreEvidence,
@@ -112,8 +114,12 @@ def rehearse(plan: Plan, source: Endpoint, twin: Endpoint, **over: Any) -> Evide
     """Run the plan's SQL on `twin`, a database with the schema of `source`, and tell what came of it."""
     before = read_schema(source)
     assert read_schema(twin).fingerprint == before.fingerprint, "the twin is no twin"
+    after_steps = {}
     with psycopg.connect(twin.conninfo, autocommit=True) as conn:
         for step in plan.steps:
-            for statement in step.statements:
-                conn.execute(statement.sql.encode())
+            with conn.transaction() if step.transactional else nullcontext():
+                for statement in step.statements:
+                    conn.execute(statement.sql.encode())
+            after_steps[step.name] = read_schema(twin).portable.fingerprint
+    over.setdefault("extra", {AFTER_STEPS: after_steps} if len(plan.steps) > 1 else {})
     return make_bundle(plan, before, read_schema(twin), **over)

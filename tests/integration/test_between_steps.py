@@ -19,6 +19,7 @@ from migrator.plan import Plan
 from migrator.stages import apply, dry_run, restore_test, snapshot
 from migrator.stages.rollback import Action
 from migrator.steps.meanwhile import Meanwhile
+from tests.evidence import rehearse
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, make_target, query, roll_back, row_of, run_of, verify_it
@@ -38,18 +39,36 @@ WAITS = "LOCK TABLE orders IN SHARE MODE; "
 BACK = "DROP TABLE IF EXISTS copied; DROP TABLE IF EXISTS more;"
 
 
-@pytest.fixture
-def prepared(make_database: object, copies: Endpoint, tmp_path: Path) -> tuple[Plan, EvidenceBundle, Endpoint]:
+Prepared = tuple[Plan, EvidenceBundle, Endpoint]
+
+
+def planned() -> Plan:
     """Two steps, of which the second calls what somebody else owns."""
-    database: Endpoint = make_database("between", script=BEFORE)  # type: ignore[operator]
     first = plan_from_sql("CREATE TABLE more (id int);", BACK)
     second = plan_from_sql(f"{WAITS}CREATE TABLE copied AS SELECT id, price(total) AS price FROM orders;", BACK)
-    plan = replace(first, steps=(replace(first.steps[0], name="first"), replace(second.steps[0], name="second")))
+    return replace(first, steps=(replace(first.steps[0], name="first"), replace(second.steps[0], name="second")))
+
+
+def rehearsed(make_database: MakeDatabase, plan: Plan, script: str = BEFORE) -> Prepared:
+    database, twin = make_database("source", script=script), make_database("twin", script=script)
+    return plan, rehearse(plan, database, twin), database
+
+
+@pytest.fixture
+def prepared(make_database: MakeDatabase) -> Prepared:
+    return rehearsed(make_database, planned())
+
+
+@pytest.fixture
+def really_prepared(make_database: MakeDatabase, copies: Endpoint, tmp_path: Path) -> Prepared:
+    """By the stages, whose evidence says what `rehearse` says."""
+    plan, database = planned(), make_database("between", script=BEFORE)
     run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
     record = snapshot.run(plan, endpoint=database, target=target, run=run)
     restore = restore_test.run(record, copies=copies, target=target, run=run)
     evidence = dry_run.run(plan, record, restore, copies=copies, run=run)
-    assert set(evidence.extra["after_steps"]) == {"first", "second"}
+    twin = make_database("twin", script=BEFORE)
+    assert evidence.extra["after_steps"] == rehearse(plan, database, twin).dry_run.extra["after_steps"]
     return plan, EvidenceBundle(record, restore, evidence), database
 
 
@@ -75,7 +94,7 @@ def step(name: str, plan: Plan, bundle: EvidenceBundle, database: Endpoint) -> N
         " CREATE TRIGGER t BEFORE INSERT ON more FOR EACH ROW EXECUTE FUNCTION f()",
     ],
 )
-def test_what_the_next_step_would_run_has_changed(change: str, prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> None:
+def test_what_the_next_step_would_run_has_changed(change: str, prepared: Prepared) -> None:
     plan, bundle, database = prepared
     step("first", plan, bundle, database)
     query(database, f"SET search_path = public; {change}")
@@ -84,8 +103,8 @@ def test_what_the_next_step_would_run_has_changed(change: str, prepared: tuple[P
     assert query(database, "SELECT to_regclass('public.copied')") == [(None,)]
 
 
-def test_rows_may_change(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> None:
-    plan, bundle, database = prepared
+def test_rows_may_change(really_prepared: Prepared) -> None:
+    plan, bundle, database = really_prepared
     step("first", plan, bundle, database)
     query(database, "INSERT INTO public.orders VALUES (1, 1)")
     step("second", plan, bundle, database)
@@ -111,9 +130,7 @@ def test_rows_may_change(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> Non
         "CREATE STATISTICS by_hand ON (price(total)), id FROM orders_by_hand",
     ],
 )
-def test_somebody_changes_it_while_a_step_waits_for_its_lock(
-    change: str, prepared: tuple[Plan, EvidenceBundle, Endpoint]
-) -> None:
+def test_somebody_changes_it_while_a_step_waits_for_its_lock(change: str, prepared: Prepared) -> None:
     """Whoever holds the lock sees in pg_locks that the gates are passed; what is put back is noticed as well."""
     plan, bundle, database = prepared
     step("first", plan, bundle, database)
@@ -128,7 +145,7 @@ def test_somebody_changes_it_while_a_step_waits_for_its_lock(
     assert query(database, "SELECT to_regclass('public.copied')") == [(None,)]
 
 
-def test_nobody_changes_anything(prepared: tuple[Plan, EvidenceBundle, Endpoint]) -> None:
+def test_nobody_changes_anything(prepared: Prepared) -> None:
     """Its own functions, defaults and indexes, made in sub-transactions too, and temporary tables of others are no
     matter."""
     plan, bundle, database = prepared
@@ -191,27 +208,19 @@ DROP TYPE IF EXISTS state;
 """
 
 
-def in_parts(make_database: MakeDatabase, copies: Endpoint, tmp_path: Path) -> tuple[Plan, EvidenceBundle, Endpoint]:
-    database = make_database("in_parts", script=BEFORE)
-    plan = plan_from_sql(DONE_IN_PARTS, DONE_IN_PARTS_BACK, transaction=False)
-    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
-    record = snapshot.run(plan, endpoint=database, target=target, run=run)
-    restore = restore_test.run(record, copies=copies, target=target, run=run)
-    return plan, EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run)), database
+@pytest.fixture
+def in_parts(make_database: MakeDatabase) -> Prepared:
+    return rehearsed(make_database, plan_from_sql(DONE_IN_PARTS, DONE_IN_PARTS_BACK, transaction=False))
 
 
-def test_what_a_step_has_committed_itself_is_nobody_else_s(
-    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
-) -> None:
-    plan, bundle, database = in_parts(make_database, copies, tmp_path)
+def test_what_a_step_has_committed_itself_is_nobody_else_s(in_parts: Prepared) -> None:
+    plan, bundle, database = in_parts
     step(plan.steps[0].name, plan, bundle, database)
     verify_it(plan, database, bundle)
 
 
-def test_somebody_changes_it_while_one_of_several_statements_waits(
-    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
-) -> None:
-    plan, bundle, database = in_parts(make_database, copies, tmp_path)
+def test_somebody_changes_it_while_one_of_several_statements_waits(in_parts: Prepared) -> None:
+    plan, bundle, database = in_parts
     with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
         holder.execute("LOCK TABLE public.orders IN ACCESS SHARE MODE")
         doing = pool.submit(step, plan.steps[0].name, plan, bundle, database)
@@ -226,10 +235,8 @@ def test_somebody_changes_it_while_one_of_several_statements_waits(
     verify_it(plan, database, bundle)
 
 
-def test_somebody_exchanges_a_function_during_a_statement_that_commits_by_itself(
-    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
-) -> None:
-    plan, bundle, database = in_parts(make_database, copies, tmp_path)
+def test_somebody_exchanges_a_function_during_a_statement_that_commits_by_itself(in_parts: Prepared) -> None:
+    plan, bundle, database = in_parts
     with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
         holder.execute("LOCK TABLE public.orders IN SHARE UPDATE EXCLUSIVE MODE")
         doing = pool.submit(step, plan.steps[0].name, plan, bundle, database)
@@ -272,9 +279,7 @@ def wait_for_lock(database: Endpoint, doing: Future[Any], table: str = "orders")
 
 
 @pytest.mark.parametrize("saved", [False, True])
-def test_a_change_of_a_transaction_that_began_before_the_gates_looked(
-    saved: bool, prepared: tuple[Plan, EvidenceBundle, Endpoint]
-) -> None:
+def test_a_change_of_a_transaction_that_began_before_the_gates_looked(saved: bool, prepared: Prepared) -> None:
     """A snapshot does not list the sub-transactions that are under way."""
     plan, bundle, database = prepared
     step("first", plan, bundle, database)
@@ -290,19 +295,12 @@ def test_a_change_of_a_transaction_that_began_before_the_gates_looked(
     assert query(database, "SELECT to_regclass('public.copied')") == [(None,)]
 
 
-def test_columns_that_change_places_while_a_step_waits(
-    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path
-) -> None:
+def test_columns_that_change_places_while_a_step_waits(make_database: MakeDatabase) -> None:
     """Of tables that the step has locked; rows that the application writes, or a TRUNCATE of another table, are none of
     its business."""
-    database = make_database(
-        "places", script="CREATE TABLE t (id int PRIMARY KEY, a int, b int); CREATE TABLE other ();"
-    )
+    script = "CREATE TABLE t (id int PRIMARY KEY, a int, b int); CREATE TABLE other ();"
     plan = plan_from_sql("LOCK TABLE t IN SHARE MODE; UPDATE t SET a = 1 WHERE b = 2;", "SELECT 1;")
-    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
-    record = snapshot.run(plan, endpoint=database, target=target, run=run)
-    restore = restore_test.run(record, copies=copies, target=target, run=run)
-    bundle = EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run))
+    plan, bundle, database = rehearsed(make_database, plan, script)
     for change in ("ALTER TABLE public.t RENAME a TO c", None):
         with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
             holder.execute("LOCK TABLE public.t IN ROW EXCLUSIVE MODE")
@@ -341,19 +339,13 @@ CHANGED_BACK = "UPDATE orders SET total = total - 1; DROP TABLE more;"
 
 
 @pytest.fixture
-def changing(make_database: MakeDatabase, copies: Endpoint, tmp_path: Path) -> tuple[Plan, EvidenceBundle, Endpoint]:
-    database = make_database("changing", script=f"{BEFORE} INSERT INTO orders VALUES (1, 5);")
-    plan = plan_from_sql(CHANGED, CHANGED_BACK)
-    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
-    record = snapshot.run(plan, endpoint=database, target=target, run=run)
-    restore = restore_test.run(record, copies=copies, target=target, run=run)
-    return plan, EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run)), database
+def changing(make_database: MakeDatabase) -> Prepared:
+    script = f"{BEFORE} INSERT INTO orders VALUES (1, 5);"
+    return rehearsed(make_database, plan_from_sql(CHANGED, CHANGED_BACK), script)
 
 
 @pytest.mark.parametrize("made", NEW_CODE.values(), ids=NEW_CODE)
-def test_an_automatic_rollback_runs_nothing_that_nobody_has_rehearsed(
-    changing: tuple[Plan, EvidenceBundle, Endpoint], made: str
-) -> None:
+def test_an_automatic_rollback_runs_nothing_that_nobody_has_rehearsed(changing: Prepared, made: str) -> None:
     plan, bundle, database = changing
     apply_all(plan, database, bundle)
     query(database, f"SET search_path = public; {made}")
@@ -373,7 +365,7 @@ def test_an_automatic_rollback_runs_nothing_that_nobody_has_rehearsed(
 
 
 def test_an_automatic_rollback_waits_while_somebody_changes_what_it_runs(
-    changing: tuple[Plan, EvidenceBundle, Endpoint],
+    changing: Prepared,
 ) -> None:
     plan, bundle, database = changing
     apply_all(plan, database, bundle)
@@ -390,21 +382,16 @@ def test_an_automatic_rollback_waits_while_somebody_changes_what_it_runs(
 
 
 @pytest.mark.parametrize("made", NEW_CODE.values(), ids=NEW_CODE)
-def test_new_code_before_a_step_is_tried_again(
-    make_database: MakeDatabase, copies: Endpoint, tmp_path: Path, made: str
-) -> None:
+def test_new_code_before_a_step_is_tried_again(make_database: MakeDatabase, made: str) -> None:
     """Of a step that is done in part; what it has made itself, and drops at its end, is its own."""
-    database = make_database("tried", script=f"{BEFORE} INSERT INTO orders VALUES (1, 5);")
     sql = (
         "CREATE FUNCTION helper() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
         "CREATE TRIGGER helper BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION helper();"
         "VACUUM orders; UPDATE orders SET total = total + 1; DROP FUNCTION helper CASCADE;"
     )
     plan = plan_from_sql(sql, "UPDATE orders SET total = total - 1;", transaction=False, lock_timeout_ms=200)
-    run, target = run_of(plan), make_target(storage=str(tmp_path / "snapshots"))
-    record = snapshot.run(plan, endpoint=database, target=target, run=run)
-    restore = restore_test.run(record, copies=copies, target=target, run=run)
-    bundle = EvidenceBundle(record, restore, dry_run.run(plan, record, restore, copies=copies, run=run))
+    plan, bundle, database = rehearsed(make_database, plan, f"{BEFORE} INSERT INTO orders VALUES (1, 5);")
+    run = run_of(plan)
     with psycopg.connect(database.conninfo) as holder:
         holder.execute("SELECT FROM public.orders FOR UPDATE")
         with pytest.raises(LockNotAvailable), Ledger(database) as ledger:

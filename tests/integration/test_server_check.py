@@ -136,7 +136,7 @@ def test_names_agree_with_execution(
     """No statement that runs is refused. Of those that fail for a missing name nearly all are: by the server or, for
     constraints, triggers and other things without a cast of their own, by the analysis with its catalog. A part of the
     corpus for each major, another one each time: the whole takes minutes."""
-    parts = 3 if request.config.getoption("--every-major") else 9
+    parts = 3 if request.config.getoption("--every-major") else 18
     superuser = server_of(major).conninfo(str(endpoint.name))
     with psycopg.connect(superuser, autocommit=True) as admin:
         for statement in PRELUDE:

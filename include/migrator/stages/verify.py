@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -154,7 +155,8 @@ def _database_checks(
     checks: list[Check] = []
     schemas: dict[str, tuple[str, str]] = {}
     names = start_of(bundle).snapshot if bundle is not None else None
-    with session.connect(endpoint, purpose="verify", version=plan.version) as conn, Meanwhile(endpoint) as meanwhile:
+    watched = Meanwhile(endpoint) if plan.assertions else nullcontext()
+    with session.connect(endpoint, purpose="verify", version=plan.version) as conn, watched as meanwhile:
         if bundle is not None:
             started = time.monotonic()
             start = start_of(bundle)
@@ -174,7 +176,7 @@ def _database_checks(
         if any(check.name == "schema" and check.verdict is not Verdict.PASSED for check in checks):
             return [*checks, *_not_asked(plan)], schemas
         checks += step_checks(plan, conn)
-        checks += _assertions(plan, conn, meanwhile, names)
+        checks += _assertions(plan, conn, meanwhile, names) if meanwhile is not None else []
     return checks, schemas
 
 
@@ -189,8 +191,7 @@ def _assertions(plan: Plan, conn: Connection, meanwhile: Meanwhile, names: Schem
             meanwhile.require_unchanged(conn.info.backend_pid)
             started = time.monotonic()
             checks.append(replace(assertion(conn, number, query, plan, names), seconds=time.monotonic() - started))
-        if plan.assertions:
-            meanwhile.require_unchanged(conn.info.backend_pid)
+        meanwhile.require_unchanged(conn.info.backend_pid)
     except DriftDetected as exc:
         changed = ", ".join(exc.fields["differences"])
         raise TransientError(
