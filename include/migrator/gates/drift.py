@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from migrator.database.schema import Schema
-from migrator.database.schema_diff import SchemaDiff, diff, is_about
+from migrator.database.schema import OF_ROLES, Schema
+from migrator.database.schema_diff import Change, SchemaDiff, diff, is_about
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
 from migrator.evidence import AFTER_STEPS, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, SnapshotRecord
@@ -27,6 +27,8 @@ class Start:
     """False: others have, and there roles are not the target's."""
     roles: frozenset[str] = frozenset()
     """What those others have made, or changed the owner or the rights of: "table public.t"."""
+    rehearsed: tuple[str, ...] = ()
+    """What the migration changes of it, a line each."""
 
     @classmethod
     def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
@@ -37,9 +39,6 @@ class Start:
             return cls(before, before, rehearsed=rehearsed)
         roles = frozenset(dry_run.extra.get(ROLES_BEFORE) or ())
         return cls(Schema.from_dict(dry_run.start), before, exact=False, roles=roles, rehearsed=rehearsed)
-
-    rehearsed: tuple[str, ...] = ()
-    """What the migration changes of it, a line each."""
 
     def is_there(self, now: Schema) -> bool:
         return self._of(now).fingerprint == self._of(self.schema).fingerprint
@@ -97,7 +96,8 @@ def require_as_rehearsed(now: Schema, plan: Plan, bundle: EvidenceBundle, after:
         return
     start, rehearsed = start_of(bundle), set(bundle.dry_run.schema_diff)
     known = vocabulary(plan, start.snapshot)
-    told = known.lines_and_rest(start.changes(now), f"what changed in the schema since step {after!r}")
+    changes = diff(start.schema.portable, now.portable)
+    told = known.lines_and_rest(changes, f"what changed in the schema since step {after!r}")
     lines = tuple(line for line in told if line not in rehearsed)
     raise DriftDetected(
         f"since step {after!r} the schema is not what it was when it was rehearsed, so nobody has reviewed what the"
@@ -131,9 +131,10 @@ def foreign_code(now: Schema, plan: Plan, start: Start) -> tuple[str, ...]:
     found = [
         change
         for change in start.changes(now).changes
-        if (change.kind in CODE_KINDS or (change.kind in CHANGED_KINDS and change.before is not None))
+        if change.kind not in PASSIVE_KINDS
+        and not (change.kind in CHANGED_KINDS and change.before is None)
         and not any(is_about(line, change.kind, change.name) for line in start.rehearsed)
-        and not (change.before is None and is_one_of(own, change.name))
+        and not _is_own(change, own)
     ]
     if not found:
         return ()
@@ -141,27 +142,25 @@ def foreign_code(now: Schema, plan: Plan, start: Start) -> tuple[str, ...]:
     return known.named_and_rest(SchemaDiff(tuple(found)), "what runs, and was changed since the snapshot")
 
 
-CODE_KINDS = frozenset(
+PASSIVE_KINDS = frozenset(
     {
-        "function",
-        "procedure",
-        "aggregate",
-        "trigger",
-        "event_trigger",
-        "rule",
-        "policy",
-        "view",
-        "operator",
-        "cast",
-        "constraint",
-        "index",
-        "statistics",
-        "type",
-        "uses",
+        *OF_ROLES,
+        *("comment", "security_label", "column_order", "sequence", "tablespace", "schema", "database", "setting"),
+        *("publication", "subscription"),
     }
 )
+"""They run nothing, and decide of nothing that runs what it does."""
 CHANGED_KINDS = frozenset({"column", "table"})
 """Those that are new run nothing."""
+PARTS = frozenset({"constraint", "index"})
+"""They come with a table, under names that nobody writes."""
+
+
+def _is_own(change: Change, own: frozenset[str]) -> bool:
+    """Whether the migration makes it itself, and drops it later."""
+    if change.before is not None:
+        return False
+    return is_one_of(own, change.name) or (change.kind in PARTS and is_one_of(own, change.part_of or ""))
 
 
 def explained(start: Start, now: Schema, events: Iterable[LedgerEvent]) -> tuple[str, ...]:

@@ -82,8 +82,8 @@ def settings_given(given: Mapping[str, str], missing: Sequence[str]) -> tuple[Ch
                 "settings",
                 Verdict.UNVERIFIED,
                 f"the target's database or role sets {', '.join(missing)}, and the rehearsal's sessions could not begin"
-                " with that: what the SQL does with it was not seen. take the setting away there while it is of no use,"
-                " or use a server for copies that accepts it from a role without privileges",
+                " with that: what the SQL does with it was not seen. take it away on the target if nothing needs it, or"
+                " use a server for copies where a role without privileges may set it",
             ),
         )
     return (Check("settings", Verdict.PASSED, f"as on the target: {', '.join(sorted(given))}"),) if given else ()

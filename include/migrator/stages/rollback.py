@@ -176,7 +176,7 @@ def run(
                 ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint)))
                 foreign = _foreign(ctx, start)
                 if foreign:
-                    decision = _held(decision, foreign, ledger.migration(plan.version))
+                    decision = _held(decision, foreign, ledger.migration(plan.version), plan)
                     _close(plan, ledger, run, decision)
                     return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
             stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
@@ -199,7 +199,7 @@ def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
     return foreign_code(now, ctx.plan, start)
 
 
-def _held(decision: Decision, foreign: Sequence[str], row: LedgerMigration | None) -> Decision:
+def _held(decision: Decision, foreign: Sequence[str], row: LedgerMigration | None, plan: Plan) -> Decision:
     return replace(
         decision,
         close=row is not None and row.status is MigrationStatus.RUNNING,
@@ -207,7 +207,7 @@ def _held(decision: Decision, foreign: Sequence[str], row: LedgerMigration | Non
         reason="somebody has changed what the rollback may run, so it is not run as it was rehearsed:\n"
         + "\n".join(foreign)
         + "\nfind out who did it, take it back, then clear rollback with Downstream; or, if it is meant:"
-        " migrator rollback ... --reason ...",
+        f' "migrator rollback {plan.version} --target {plan.target} --reason ..."',
     )
 
 

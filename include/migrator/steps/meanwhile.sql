@@ -144,7 +144,7 @@ SELECT
     END AS what
 FROM written AS w
 UNION ALL
-SELECT m.catalog, NULL, pg_catalog.count(*)::text, 'something that was dropped of '
+SELECT m.catalog, NULL, pg_catalog.count(*)::text, 'something was dropped: fewer rows in '
 FROM made AS m
 WHERE m.catalog <> 'pg_attribute'
 GROUP BY m.catalog
