@@ -53,17 +53,17 @@ QUICK := tests/integration/test_apply.py tests/integration/test_verify.py tests/
 	tests/integration/test_step_kinds.py tests/integration/test_steps_sql.py
 
 test-fast: $(STAMP)
-	$(TIMED) tests/unit tests/effects $(QUICK) --effects-sample 12 -q -n 2 $(TOOK)
+	$(TIMED) tests/unit tests/effects $(QUICK) --sample 12 -q -n 2 --dist worksteal $(TOOK)
 
 test-unit: $(STAMP)
-	$(TIMED) tests/unit -q -n 2 $(TOOK)
+	$(TIMED) tests/unit -q -n 2 --dist worksteal $(TOOK)
 
-# The effects of every other statement on one major, the same in every run; of all on all majors in test-all.
+# One in three of the effects, and of the cases of larger matrices, the same in every run; all, on all majors, in test-all.
 test-integration: $(STAMP)
-	$(TIMED) tests/integration tests/effects --effects-sample 2 -q -n 2 $(TOOK)
+	$(TIMED) tests/integration tests/effects --sample 3 -q -n 2 --dist worksteal $(TOOK)
 
 test-integration-all: $(STAMP)
-	$(TIMED) tests/integration tests/effects --every-major -q -n 2 $(TOOK)
+	$(TIMED) tests/integration tests/effects --every-major -q -n 2 --dist worksteal $(TOOK)
 
 test-core: $(STAMP)
 	@start=$$SECONDS; ACCEPTANCE_SIDE_BY_SIDE=6 $(PYTEST) $(CORE) -q $(TOOK)

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 RINGS = {"unit": "unit", "integration": "integration", "effects": "integration"}
 RINGS |= {"acceptance": "acceptance", "browser": "browser"}
+LARGE = 3
+"""A test with as many cases is one of which `--sample` takes some, unless it is marked `whole`."""
 
 # A database a test: on a file system in memory each is made in a quarter of the time. xdist's workers inherit it.
 _IN_MEMORY, _ROOM_BYTES = Path("/dev/shm"), 8 * 2**30
@@ -52,20 +55,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="prove effects and what differs between majors on PostgreSQL 14 to 18, not on one or two of them",
     )
     parser.addoption(
-        "--effects-sample",
+        "--sample",
         type=int,
         default=1,
         metavar="N",
-        help="of the cases of effects take every Nth, the same ones each time",
+        help="of the cases of effects, and of each larger matrix on a server, take one in N, the same ones each time",
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test's ring is the folder that it lies in."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test's ring is the folder that it lies in. With `--sample` only some cases of the larger matrices run."""
+    matrices: dict[str, list[pytest.Item]] = {}
     for item in items:
         ring = item.path.relative_to(REPOSITORY / "tests").parts[0]
         if ring in RINGS:
             item.add_marker(RINGS[ring])
+        if ring == "integration" and hasattr(item, "callspec") and not item.get_closest_marker("whole"):
+            matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    sample = config.getoption("--sample")
+    left_out = {item.nodeid for item in items if sample > 1 and item.get_closest_marker("thorough")}
+    for cases in matrices.values():
+        chosen = {item.nodeid for item in cases if zlib.crc32(item.nodeid.encode()) % sample == 0}
+        if len(cases) >= LARGE:
+            left_out |= {item.nodeid for item in cases} - (chosen or {cases[0].nodeid})
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
+        items[:] = [item for item in items if item.nodeid not in left_out]
 
 
 def pytest_unconfigure() -> None:

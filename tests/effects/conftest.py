@@ -17,7 +17,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" not in metafunc.fixturenames:
         return
     one, every = metafunc.config.getoption("--postgres-major"), metafunc.config.getoption("--every-major")
-    sample = metafunc.config.getoption("--effects-sample")
+    sample = metafunc.config.getoption("--sample")
     pairs = [
         (major, case)
         for case in load()

@@ -433,6 +433,7 @@ KILL_PLAN = plan_from_sql(
 )
 
 
+@pytest.mark.thorough
 def test_killed_in_the_middle_and_run_again(copies: Endpoint, copy: Endpoint, repository: object) -> None:
     """kill -9 while the third statement runs: two have taken effect on the clone."""
     undisturbed = rehearse(KILL_PLAN, copies, copy)

@@ -23,6 +23,7 @@ QUERIES = [
 RAISE = "DO $$ BEGIN RAISE EXCEPTION 'secret row' USING ERRCODE = '{state}'; END $$"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("room, file", QUERIES, ids=[f"{room}.{file}" for room, file in QUERIES])
 def test_every_class_at_every_query(database: Endpoint, room: str, file: str) -> None:
     assert len(CLASSES) > 35

@@ -45,6 +45,7 @@ ANALYZE t;
 """
 
 
+@pytest.mark.thorough
 def test_costs_are_measured_once_and_again_when_they_are_old(copies: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     def measured_alone(conn: Connection) -> Measured:
         return Measured(measure(conn, rows=30_000).costs, Noise())  # whatever the machine of the tests does meanwhile

@@ -58,6 +58,7 @@ def run(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(1800)
 def test_reviewers_review_and_operators_operate(environment: dict[str, str]) -> None:
     """And nobody reviews anything in the operational DAGs."""

@@ -160,6 +160,7 @@ def test_others_may_write_while_it_is_asked(database: Endpoint) -> None:
             ledger.require_untouched()
 
 
+@pytest.mark.thorough
 def test_others_may_write_at_its_commit(database: Endpoint) -> None:
     """Who waited for the COMMIT is not taken for a part of it."""
     history(database)

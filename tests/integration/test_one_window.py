@@ -162,6 +162,7 @@ def reversed_(case: Case, prepared: tuple[Plan, EvidenceBundle]) -> tuple[Plan, 
     return prepared[0], case.database, prepared[1]
 
 
+@pytest.mark.thorough
 def test_the_first_one_is_being_applied(case: Case) -> None:
     first, second = case.rehearsed("001_shops"), case.rehearsed("002_town")
     apply_all(first[0], case.database, first[1])
@@ -169,6 +170,7 @@ def test_the_first_one_is_being_applied(case: Case) -> None:
         apply_all(second[0], case.database, second[1])
 
 
+@pytest.mark.thorough
 def test_the_first_one_is_rolled_back(case: Case) -> None:
     """Then the second one was rehearsed on what is not there; analysed anew, it does not count on it."""
     first, other = case.rehearsed("001_shops"), case.rehearsed("003_other")
@@ -182,6 +184,7 @@ def test_the_first_one_is_rolled_back(case: Case) -> None:
     case.done(*again)
 
 
+@pytest.mark.thorough
 def test_the_first_one_came_with_another_content(case: Case) -> None:
     other = case.rehearsed("003_other")
     write(case.migrations, "001_shops", TABLE + "CREATE INDEX ON shops (name);\n", "DROP TABLE shops;\n")
@@ -192,6 +195,7 @@ def test_the_first_one_came_with_another_content(case: Case) -> None:
     assert case.analysed("003_other").digest != other[0].digest, "its reviews are void"
 
 
+@pytest.mark.thorough
 def test_the_first_one_is_rejected(case: Case) -> None:
     """Nobody waits for it the whole window long; rehearsed again, the other goes on without it."""
     first, second, other = (case.rehearsed(version) for version in ("001_shops", "002_town", "003_other"))
@@ -237,6 +241,7 @@ def test_the_first_one_was_applied_by_hand_and_adopted(case: Case) -> None:
     case.done(*other)
 
 
+@pytest.mark.thorough
 def test_somebody_else_changes_the_schema_meanwhile(case: Case) -> None:
     """Only what was rehearsed is no drift."""
     first, second = case.rehearsed("001_shops"), case.rehearsed("002_town")
@@ -259,6 +264,7 @@ def other_role(case: Case, database: Endpoint, superuser: str) -> Iterator[str]:
     query(admin, f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
+@pytest.mark.thorough
 def test_what_the_first_one_grants_is_no_drift(case: Case, other_role: str) -> None:
     """Nor what default privileges give there, which on the copy belong to nobody who makes anything."""
     made = "CREATE TABLE shops (id bigint PRIMARY KEY, name text);\nGRANT UPDATE ON old TO public;\n"
@@ -269,6 +275,7 @@ def test_what_the_first_one_grants_is_no_drift(case: Case, other_role: str) -> N
         case.done(*one)
 
 
+@pytest.mark.thorough
 def test_somebody_else_changes_owners_or_rights_meanwhile(case: Case, other_role: str) -> None:
     """One after the other, each taken back: what is refused leaves nothing."""
     first, third = case.rehearsed("001_shops"), case.rehearsed("003_other")

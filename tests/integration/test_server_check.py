@@ -93,6 +93,7 @@ def mutants(good: list[str]) -> Iterator[str]:
         yield "".join(pieces)
 
 
+@pytest.mark.thorough
 def test_syntax_agrees_with_execution(endpoint: Endpoint) -> None:
     good = statements()
     wrong, refused, position = [], 0, 0
@@ -130,6 +131,7 @@ class OwnPath(Bench):
         self._conn.execute("SET search_path = public")
 
 
+@pytest.mark.thorough
 def test_names_agree_with_execution(
     major: int, endpoint: Endpoint, server_of: Callable[[int], Server], request: pytest.FixtureRequest
 ) -> None:

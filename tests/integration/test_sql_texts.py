@@ -160,6 +160,7 @@ def test_an_unused_enum_value_may_be_used_later_in_the_file(database: Endpoint) 
     assert query(database, "SELECT m::text FROM moods") == [("bad",)]
 
 
+@pytest.mark.thorough
 def test_a_large_file_is_no_problem(database: Endpoint) -> None:
     """D.38, in small: thousands of statements in one transaction, each with its place."""
     lines = ["CREATE TABLE t (id int);", *(f"INSERT INTO t VALUES ({number});" for number in range(3000))]
