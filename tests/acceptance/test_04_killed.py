@@ -38,6 +38,20 @@ INSERT INTO labels VALUES (1, 'first');
 """
 """COMMIT itself waits at the gate: what is deferred once runs before it."""
 AT_COMMIT_ROLLBACK = "DROP TABLE labels;\nDROP TABLE gates;\nDROP FUNCTION at_commit();\n"
+NUMBERS = """\
+CREATE TABLE numbers (id int, times int NOT NULL DEFAULT 0, done boolean, filler text);
+INSERT INTO numbers (id, filler) SELECT g, repeat('x', 200) FROM generate_series(1, 20000) AS g;
+"""
+FILL = "UPDATE numbers SET times = times + 1, done = true WHERE done IS NULL;\n"
+FILLING = {
+    **PATIENT,
+    "steps": [
+        {"name": "make", "kind": "sql"},
+        {"name": "gate", "kind": "sql", "file": "gate.sql"},
+        {"name": "fill", "kind": "backfill", "file": "fill.sql"},
+    ],
+}
+WAITS_FOR_A_ROW = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%numbers%%'"
 PAUSED_VERIFY = f"SELECT count(*) = 0 FROM ({paused('brake_verify')}) AS pause"
 BUILDING = "SELECT pid FROM pg_stat_progress_create_index WHERE lockers_total > 0"
 BUILD = "CREATE INDEX CONCURRENTLY messages_by_direction ON messages (direction);\n"
@@ -120,6 +134,33 @@ def test_killed_in_concurrent_index_build(case: Case) -> None:
     case.expect_applied()
 
 
+@scenario(
+    migrations={
+        "": Files(
+            sql=NUMBERS, rollback="DROP TABLE numbers;\n", metadata=FILLING, more={"gate.sql": GATE, "fill.sql": FILL}
+        )
+    }
+)
+def test_killed_between_batches(case: Case) -> None:
+    """What was committed stays, and is not done again."""
+    run = case.trigger()
+    with Gate(case) as gate:
+        gate.wait_for_waiter()
+        with Holder(case, "SELECT FROM numbers WHERE id = 15000 FOR UPDATE"):
+            gate.open()
+            backend = wait_for_one(case, WAITS_FOR_A_ROW)
+            run.kill_task("apply.fill")
+            expect_gone(case, backend)
+    done = case.value("SELECT count(*) FROM numbers WHERE done")
+    assert 0 < done < 15000
+    assert case.query("SELECT status, rows_done FROM migrator.schema_migration_steps WHERE step = 'fill'") == [
+        ("running", done)
+    ]
+    assert clear_after_kill(run, "apply.fill") == "success"
+    case.expect_applied()
+    assert case.query("SELECT times, count(*) FROM numbers WHERE done GROUP BY times") == [(1, 20000)]
+
+
 @scenario(migrations={"": Files(metadata={"verify": [PAUSED_VERIFY]})})
 def test_killed_in_verify(case: Case) -> None:
     with Brake(case, "brake_verify") as brake:
@@ -181,13 +222,18 @@ def test_c23_worker_is_lost(case: Case) -> None:
 
 def wait_for_build(case: Case) -> int:
     """Until a concurrent build waits for the other session. Returns its backend."""
+    return wait_for_one(case, BUILDING)
+
+
+def wait_for_one(case: Case, backends: str) -> int:
+    """Until the query finds a backend. Returns the first."""
     found: list[int] = []
 
     def there() -> bool:
-        found[:] = [row[0] for row in case.query(BUILDING)]
+        found[:] = [row[0] for row in case.query(backends)]
         return bool(found)
 
-    wait_until(there, what=lambda: f"the build: {case.diagnosis()}", every=0.1)
+    wait_until(there, what=lambda: f"{backends}: {case.diagnosis()}", every=0.1)
     return found[0]
 
 

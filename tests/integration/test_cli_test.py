@@ -16,7 +16,12 @@ import pytest
 
 from migrator.backups.copies import TRIAL
 
-SHIPPED = ("000_initial_schema", "001_add_analytics_tables", "003_index_messages_tenant_created")
+SHIPPED = (
+    "000_initial_schema",
+    "001_add_analytics_tables",
+    "002_messages_analytics_processed",
+    "003_index_messages_tenant_created",
+)
 
 METADATA = """
 version: "{version}"

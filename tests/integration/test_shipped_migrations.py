@@ -15,7 +15,12 @@ from migrator.stages import analyze, dry_run, restore_test, snapshot
 from tests.factories import NOW
 from tests.integration.stages import apply_all, make_target, query, row_of, verify_it
 
-VERSIONS = ("000_initial_schema", "001_add_analytics_tables", "003_index_messages_tenant_created")
+VERSIONS = (
+    "000_initial_schema",
+    "001_add_analytics_tables",
+    "002_messages_analytics_processed",
+    "003_index_messages_tenant_created",
+)
 SEED = """
 INSERT INTO tenants (name, slug) SELECT 't' || g, 't' || g FROM generate_series(1, 5) AS g;
 INSERT INTO contacts (tenant_id, phone) SELECT 1 + g % 5, '+' || (100000 + g) FROM generate_series(1, 100) AS g;

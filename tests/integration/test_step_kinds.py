@@ -141,6 +141,7 @@ class TwoPhases(ModuleType):
     KIND = "two_phases"
     SUMMARY = "for tests"
     PARAMETERS = type("Parameters", (), {"__dataclass_fields__": {}})
+    ONE_BY_ONE = False
     UNDONE_BY_SCRIPT = False
     undone: tuple[int, ...] = ()
     known: tuple[bool, ...] = ()
@@ -151,6 +152,9 @@ class TwoPhases(ModuleType):
 
     def sql(self, parameters: Any) -> str:
         return ""
+
+    def problems(self, parsed: Any) -> Iterator[Any]:
+        yield from ()
 
     def plan(self, written: Written) -> Step:
         phases = (Phase("fill", len(written.statements) - 1, needs_window=False), Phase("publish", 1))

@@ -57,9 +57,10 @@ def _row(parsed: ParsedFile, one: LeftOut, message: str, hint: str) -> Finding:
 
 
 def _header(metadata: Metadata, parsed: ParsedFile, rollback: bool) -> Iterator[Finding]:
-    """The description of a rollback script is its own: it says what it undoes."""
+    """The description of a rollback script, and of the file of a step, is its own: it says what that does."""
+    own = rollback or version_of(parsed.file) != version_of(metadata.version)
     for field in header.read(parsed):
-        if rollback and field.key == "description":
+        if own and field.key == "description":
             continue
         said = _said(metadata, parsed, field)
         if said is not None:

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,12 +145,19 @@ def parse_sql(migration: Migration, files: Mapping[str, bytes]) -> dict[str, Par
     for step in migration.steps:
         name = source_name(migration, step)
         if name not in found:
-            found[name] = (
-                scripts.read(files[name], file=name, version=migration.version)
-                if step.reads_file
-                else parse(_made(step), file=name)
-            )
+            found[name] = _of_step(step, name, files, migration)
     return found
+
+
+def _of_step(step: StepSpec, name: str, files: Mapping[str, bytes], migration: Migration) -> ParsedFile:
+    from migrator.steps.kinds import kind_named
+
+    if not step.reads_file:
+        return parse(_made(step), file=name)
+    parsed = scripts.read(files[name], file=name, version=migration.version)
+    kind = kind_named(step.kind)
+    alone = False if kind.ONE_BY_ONE else step.parameters.get("transaction")
+    return replace(parsed, problems=(*parsed.problems, *kind.problems(parsed)), transaction=alone)
 
 
 def _made(step: StepSpec) -> str:

@@ -89,6 +89,8 @@ class ParsedFile:
     """Fingerprints of what did not parse, in order, so that the digest of a broken file still changes with it."""
     aside: Aside = NOTHING_ASIDE
     """What stands in the file and is not among `statements`, because the engine does it."""
+    transaction: bool | None = None
+    """What the step says that runs it: True, all statements in one; False, each by itself; None, as they allow."""
 
     @functools.cached_property
     def lines(self) -> Lines:

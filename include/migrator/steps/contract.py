@@ -16,7 +16,8 @@ from migrator.plan import Phase, Statement, Step
 if TYPE_CHECKING:
     from migrator.database.session import Connection
     from migrator.ledger.rows import LedgerStep
-    from migrator.parsing.statements import ParsedStatement
+    from migrator.parsing.statements import ParsedFile, ParsedStatement
+    from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
 
 
@@ -40,6 +41,8 @@ class StepKind(Protocol):
     """What such a step does, in the words of DAG docs and reference."""
     PARAMETERS: type[Any]
     """A frozen dataclass whose fields are all `described`. With a field `file` the step runs an SQL file."""
+    ONE_BY_ONE: bool
+    """True: it never has two statements in one transaction."""
     UNDONE_BY_SCRIPT: bool
     """True: what it did is undone by the migration's rollback script. False: by its own `undo`."""
 
@@ -49,6 +52,9 @@ class StepKind(Protocol):
     def sql(self, parameters: Any) -> str:
         """The SQL of a kind that reads no file: analysed, shown to the reviewers and in the digest like a file's.
         Empty for a kind that reads one."""
+
+    def problems(self, parsed: ParsedFile) -> Iterator[Problem]:
+        """What the kind cannot carry out of the SQL of its file."""
 
     def plan(self, written: Written) -> Step:
         """The step of the plan, with its phases; each has its statements and says whether it needs the window."""

@@ -60,6 +60,7 @@ def test_the_shipped_migrations() -> None:
     assert [migration.version for migration in catalogue.migrations] == [
         "000_initial_schema",
         "001_add_analytics_tables",
+        "002_messages_analytics_processed",
         "003_index_messages_tenant_created",
     ]
 

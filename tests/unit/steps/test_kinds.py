@@ -31,6 +31,7 @@ from tests.unit.trees import metadata
 GIVEN: dict[str, dict[str, Any]] = {
     "sql": {"file": None, "transaction": None},
     "create_index": {"file": None, "transaction": None},
+    "backfill": {"file": None, "batch_ms": 100, "pause_ms": 20},
     "analyze_tables": {"tables": ["public.t"], "skip_locked": False, "buffer_usage_limit": None},
 }
 """Parameters that are right, for each kind; a kind without an entry fails the tests."""
@@ -38,6 +39,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 FILES = {
     "sql": "ALTER TABLE t ADD COLUMN b int;\nVACUUM t;\n",
     "create_index": "CREATE INDEX CONCURRENTLY t_a ON t (a);\n",
+    "backfill": "UPDATE t SET b = 1 WHERE b IS NULL;\n",
 }
 
 

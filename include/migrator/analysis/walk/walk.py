@@ -37,6 +37,7 @@ _WRITERS = frozenset(["insert_stmt", "update_stmt", "delete_stmt", "merge_stmt",
 
 def walk(parsed: ParsedFile, world: World, *, wanted: bool | None, rollback: bool = False) -> tuple[Script, World]:
     """The file's statements with their surroundings, and the world after it. `wanted`: the metadata's `transaction`."""
+    wanted = parsed.transaction if parsed.transaction is not None else wanted
     alone = wanted is False or any(not item.transactional for item in parsed.statements)
     opened = not parsed.aside.wrapped and any(begins(item.node) for item in parsed.statements)
     session = Session(world, one=not alone and not opened)

@@ -19,10 +19,13 @@ from migrator.steps.contract import Written, one_phase
 if TYPE_CHECKING:
     from migrator.database.session import Connection
     from migrator.ledger.rows import LedgerStep
+    from migrator.parsing.statements import ParsedFile
+    from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
 
 KIND = "analyze_tables"
 SUMMARY = "collects the planner's statistics of its tables while others read and write"
+ONE_BY_ONE = True
 UNDONE_BY_SCRIPT = False
 
 _NAME = r'([a-z_][a-z0-9_$]*|"[^"\x00]+")'
@@ -66,6 +69,10 @@ def sql(parameters: Parameters) -> str:
         options.append(f"BUFFER_USAGE_LIMIT '{parameters.buffer_usage_limit}'")
     shown = f"({', '.join(options)}) " if options else ""
     return "".join(f"ANALYZE {shown}{table};\n" for table in parameters.tables)
+
+
+def problems(parsed: ParsedFile) -> Iterator[Problem]:
+    yield from ()
 
 
 def plan(written: Written) -> Step:

@@ -15,11 +15,13 @@ from migrator.steps.files import FILE, FILE_PATTERN, FILE_WANTED
 if TYPE_CHECKING:
     from migrator.database.session import Connection
     from migrator.ledger.rows import LedgerStep
-    from migrator.parsing.statements import ParsedStatement
+    from migrator.parsing.statements import ParsedFile, ParsedStatement
+    from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
 
 KIND = "create_index"
 SUMMARY = "builds the index while others read and write"
+ONE_BY_ONE = True
 UNDONE_BY_SCRIPT = True
 
 
@@ -41,6 +43,10 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
 
 def sql(parameters: Parameters) -> str:
     return ""
+
+
+def problems(parsed: ParsedFile) -> Iterator[Problem]:
+    yield from ()
 
 
 def plan(written: Written) -> Step:

@@ -14,10 +14,13 @@ from migrator.steps.files import FILE, FILE_PATTERN, FILE_WANTED
 if TYPE_CHECKING:
     from migrator.database.session import Connection
     from migrator.ledger.rows import LedgerStep
+    from migrator.parsing.statements import ParsedFile
+    from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
 
 KIND = "sql"
 SUMMARY = "executes the file"
+ONE_BY_ONE = False
 UNDONE_BY_SCRIPT = True
 
 
@@ -38,6 +41,10 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
 
 def sql(parameters: Parameters) -> str:
     return ""
+
+
+def problems(parsed: ParsedFile) -> Iterator[Problem]:
+    yield from ()
 
 
 def plan(written: Written) -> Step:

@@ -1,0 +1,256 @@
+"""An UPDATE or DELETE of many rows in batches, each in a transaction of its own together with the ledger's cursor.
+
+So a batch is done once in effect, whatever stops the worker: the cursor says where to go on. A row that the application
+moves to an earlier page meanwhile is found in the next round; the step is done when a query of the whole table finds no
+row any more that meets the statement's condition.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from migrator.database import naming, queries, session
+from migrator.database.door import send
+from migrator.database.locking import with_lock_retries
+from migrator.errors import NeedsHuman, StatementFailed
+from migrator.parsing import statements
+from migrator.plan import Phase, Statement, Step
+from migrator.steps.batch_sql import BatchSql, batch_sql
+from migrator.steps.context import StatementOutcome, StatementResult, StepContext
+from migrator.steps.transaction import (
+    Connection,
+    backend_of,
+    begin,
+    cancellable,
+    commit,
+    cursor_of,
+    ddl_connection,
+    noticing,
+    roll_back,
+    take_back,
+)
+
+QUERIES = queries.load(__package__, "batches")
+
+FIRST_PAGES, MOST_PAGES = 32, 8192
+ROUNDS = 10
+"""When rows are still found after as many, something goes on writing them."""
+SAY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a batch should take, in which its rows stay locked, and how long the rest after it is. In seconds."""
+
+    batch: float
+    pause: float
+
+    def next(self, pages: int, took: float) -> int:
+        """Half as many or half as many more at most, so that one slow batch does not decide for the next ones."""
+        return max(1, min(MOST_PAGES, round(pages * max(0.5, min(1.5, self.batch / max(took, 0.001))))))
+
+
+@dataclass(frozen=True)
+class Table:
+    """One that holds rows: the relation itself, or one of its partitions."""
+
+    oid: int
+    name: str
+    """Quoted and qualified."""
+    kind: str
+    persistence: str
+    file: int
+    pages: int
+    rows: int
+
+
+@dataclass
+class Progress:
+    """What the cursor keeps. `table`, `file`, `page`: where to go on; pages of another file say nothing."""
+
+    round: int = 1
+    table: int = 0
+    file: int = 0
+    page: int = 0
+    rows: int = 0
+
+    @classmethod
+    def of(cls, cursor: Any) -> Progress:
+        return cls(**{name: int(cursor[name]) for name in cls.__dataclass_fields__ if name in cursor})
+
+
+@dataclass
+class Work:
+    step: Step
+    statement: Statement
+    sql: BatchSql
+    pace: Pace
+    ctx: StepContext
+    conn: Connection
+    progress: Progress
+    pages: int = FIRST_PAGES
+    said: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
+
+    def run(self) -> None:
+        """:raises StatementFailed: with file and line."""
+        while True:
+            for table in self._tables():
+                if table.oid >= self.progress.table:
+                    self._through(table)
+            if not self._left():
+                return
+            if self.progress.round >= ROUNDS:
+                raise self._failed(
+                    f"after {ROUNDS} rounds there are still rows that meet the condition: something goes on writing"
+                    " them. see to it that new rows are right, by a DEFAULT or a trigger in a step before, then try"
+                    " again"
+                )
+            self.progress = Progress(round=self.progress.round + 1, rows=self.progress.rows)
+            self.ctx.log.info("step %s: round %s, for rows that moved", self.step.name, self.progress.round)
+
+    def _through(self, table: Table) -> None:
+        place = self.progress
+        if (table.oid, table.file) != (place.table, place.file):
+            place = replace(place, table=table.oid, file=table.file, page=0)
+        while place.page < table.pages:
+            end = place.page + self.pages
+            place = self._patiently(table, replace(place, page=end), place.page)
+            self.progress = place
+            self._say(table)
+            self.ctx.handle.sleep(self.pace.pause)
+
+    def _patiently(self, table: Table, then: Progress, first: int) -> Progress:
+        return with_lock_retries(
+            lambda: self._batch(table, then, first),
+            observer_endpoint=self.ctx.endpoint,
+            pid_of=lambda: self.conn.info.backend_pid,
+            deadline_seconds=self.ctx.deadline_seconds,
+            log=self.ctx.log,
+            sleep=self.ctx.handle.sleep,
+        )
+
+    def _batch(self, table: Table, then: Progress, first: int) -> Progress:
+        ctx, conn = self.ctx, self.conn
+        ctx.handle.raise_if_cancelled()
+        started = time.monotonic()
+        begin(conn, self.step, ctx)
+        try:
+            changed, again = self._send(self.sql.batch(table.name, first, then.page))
+            if again:
+                raise self._failed(
+                    f"{again} of {changed} rows still meet the condition after the change, and would be changed again."
+                    " write WHERE so that it is false of a row that is done"
+                )
+            ctx.check_lock()
+            take_back(conn, ctx)
+        except BaseException:
+            roll_back(conn)
+            raise
+        then = replace(then, rows=then.rows + changed)
+        cursor = {**cursor_of(self.statement, 0, "batches", 0), **vars(then)}
+        commit(
+            conn,
+            self.step,
+            ctx,
+            lambda: ctx.ledger.step_progress(
+                ctx.plan.version, self.step.name, cursor=cursor, rows_done=then.rows, on=conn
+            ),
+        )
+        self.pages = self.pace.next(self.pages, time.monotonic() - started)
+        return then
+
+    def _send(self, text: str) -> tuple[int, int]:
+        with (
+            noticing(self.conn, self.ctx, self.statement),
+            cancellable(self.ctx),
+            session.translated(statement=self.statement, step=self.step.name),
+            naming.names_of_target(self.conn),
+        ):
+            ((changed, again),) = send(self.conn, text, statement=self.statement).fetchall()
+        return int(changed), int(again)
+
+    def _left(self) -> bool:
+        with (
+            cancellable(self.ctx),
+            session.translated(statement=self.statement, step=self.step.name),
+            naming.names_of_target(self.conn),
+        ):
+            ((left,),) = send(self.conn, self.sql.left(), statement=self.statement).fetchall()
+        return bool(left)
+
+    def _tables(self) -> list[Table]:
+        with session.translated(statement=self.statement, step=self.step.name):
+            values = {"relation": self.sql.relation, "by_itself": self.sql.only}
+            found = naming.ask(self.conn, QUERIES["tables"], values)
+        tables = [Table(*row) for row in found.rows]
+        if not tables:
+            raise self._failed(f"there is no table {self.sql.relation}")
+        for table in tables:
+            if table.kind != "r":
+                raise self._failed(f"{table.name} is no table that has pages; name the tables behind it")
+        return tables
+
+    def _say(self, table: Table) -> None:
+        if time.monotonic() - self.said < SAY_SECONDS:
+            return
+        self.said = time.monotonic()
+        rate = self.progress.rows / (self.said - self.started)
+        self.ctx.log.info(
+            "step %s: page %s of %s of %s, %s rows so far, %.0f a second",
+            self.step.name, self.progress.page, table.pages, table.name, self.progress.rows, rate,
+        )  # fmt: skip
+
+    def _failed(self, reason: str) -> StatementFailed:
+        statement = self.statement
+        return StatementFailed(
+            f"{statement.file}:{statement.line}: {reason}",
+            file=statement.file,
+            line=statement.line,
+            column=statement.column,
+            step=self.step.name,
+            statement=statement.index,
+            sql=statement.sql,
+            sqlstate=None,
+        )
+
+
+def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[StatementResult, ...]:
+    """Go on where the ledger's cursor stands, until no row meets the condition; then the ledger says success."""
+    statement = step.statements[0]
+    row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
+    if row.cursor and row.cursor.get("digest") != statement.digest:
+        raise NeedsHuman(
+            f"step {step.name!r} has changed rows by another statement than the plan has now; put it back as it was, or"
+            " roll the migration back first",
+            version=ctx.plan.version,
+            step=step.name,
+        )
+    started = time.monotonic()
+    with ddl_connection(ctx) as conn:
+        ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
+        work = Work(step, statement, of(statement), pace, ctx, conn, Progress.of(row.cursor))
+        if work.progress.rows:
+            ctx.log.info("step %s goes on after %s rows", step.name, work.progress.rows)
+        ctx.trace_before(step, statement, conn)
+        work.run()
+        ctx.trace_after(step, statement, conn, work.progress.rows)
+        ctx.handle.release()
+    ctx.check_lock()
+    rows = work.progress.rows
+    ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, last=ctx.is_last(step), rows=rows)
+    outcome, seconds = StatementOutcome.EXECUTED, time.monotonic() - started
+    return (StatementResult(statement.index, statement.kind, outcome, seconds, rows),)
+
+
+def of(statement: Statement) -> BatchSql:
+    return batch_sql(statements.parse(statement.sql, file=statement.file).statements[0])
+
+
+def left(statement: Statement, conn: Connection) -> bool:
+    """Whether any row still meets its condition."""
+    with session.translated(statement=statement), naming.names_of_target(conn):
+        ((found,),) = send(conn, of(statement).left(), statement=statement).fetchall()
+    return bool(found)

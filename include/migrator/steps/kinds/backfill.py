@@ -1,0 +1,108 @@
+"""Step kind `backfill`: one UPDATE or DELETE of many rows, batch after batch, each committed by itself.
+
+The runbook's own loop does not do that: UPDATE has no LIMIT, and a DO block is one transaction, so nothing is committed
+between its batches (https://www.postgresql.org/docs/current/plpgsql-transactions.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from migrator import documents
+from migrator.frozen import frozen
+from migrator.input.described import described
+from migrator.plan import Phase, Step
+from migrator.steps.contract import Written, one_phase
+from migrator.steps.files import FILE_PATTERN, FILE_WANTED
+
+if TYPE_CHECKING:
+    from migrator.database.session import Connection
+    from migrator.ledger.rows import LedgerStep
+    from migrator.parsing.statements import ParsedFile
+    from migrator.problems import Problem
+    from migrator.steps.context import StatementResult, StepContext
+
+KIND = "backfill"
+SUMMARY = "changes many rows in batches, each in a transaction of its own"
+ONE_BY_ONE = True
+UNDONE_BY_SCRIPT = True
+
+
+@frozen
+class Parameters:
+    file: str | None = described(
+        "SQL file with one UPDATE or DELETE, whose WHERE is true of the rows that still need it and of no other."
+        " Default: `<version>.sql`.",
+        default=None,
+        pattern=FILE_PATTERN,
+        wanted=FILE_WANTED,
+    )
+    batch_ms: int = described(
+        "How many milliseconds a batch should take: so long its rows stay locked. Its size follows.", default=100
+    )
+    pause_ms: int = described("How many milliseconds it rests between two batches.", default=20)
+
+
+PARAMETERS = Parameters
+
+
+def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
+    if not 10 <= parameters.batch_ms <= 60_000:
+        yield "batch_ms", "is not between 10 milliseconds and a minute", "the usual value is 100"
+    if not 0 <= parameters.pause_ms <= 600_000:
+        yield "pause_ms", "is not between nothing and ten minutes", "the usual value is 20"
+
+
+def sql(parameters: Parameters) -> str:
+    return ""
+
+
+def problems(parsed: ParsedFile) -> Iterator[Problem]:
+    from migrator.problems import Problem
+    from migrator.steps.batch_sql import refusal
+
+    wanted = "a backfill is one UPDATE or DELETE; write other statements into steps of their own"
+    if not parsed.statements and not parsed.problems:
+        yield Problem(parsed.file, "there is no statement in it", hint=wanted)
+    for statement in parsed.statements[1:]:
+        text = "a step of kind backfill has one statement, and this is another one"
+        yield Problem(parsed.file, text, statement.line, statement.column, hint=wanted)
+    for statement in parsed.statements[:1]:
+        found = refusal(statement)
+        if found:
+            yield Problem(parsed.file, found[0], statement.line, statement.column, hint=found[1])
+
+
+def plan(written: Written) -> Step:
+    """It needs no window: what it locks, it locks for the length of a batch."""
+    step = Step(written.name, KIND, False, written.statements, dict(written.parameters))
+    return one_phase(step, needs_window=False)
+
+
+def describe(step: Step) -> str:
+    parameters = documents.from_dict(Parameters, step.params)
+    what = f"{step.statements[0].kind} in batches of {parameters.batch_ms} ms"
+    return f"{what}; may be interrupted and goes on where it was"
+
+
+def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
+    """:raises StatementFailed: with file and line; what earlier batches did is committed, and the retry goes on."""
+    from migrator.steps import batches
+
+    parameters = documents.from_dict(Parameters, step.params)
+    pace = batches.Pace(parameters.batch_ms / 1000, parameters.pause_ms / 1000)
+    return batches.execute(step, phase, ctx, pace)
+
+
+def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
+    """A later step may have changed what the condition names: then the assertions tell."""
+    return None
+
+
+def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tuple[StatementResult, ...]:
+    return ()
+
+
+def leftovers(step: Step, conn: Connection) -> tuple[str, ...]:
+    return ()
