@@ -43,9 +43,7 @@ class Act:
 ACTS = (
     Act("000_initial_schema", "success", "success", False, "the first tables, on an empty database"),
     Act("001_add_analytics_tables", "success", "success", False, "two tables with foreign keys"),
-    Act(
-        "002_messages_analytics_processed", "success", "success", False, "rows in batches, under traffic"
-    ),
+    Act("002_messages_analytics_processed", "success", "success", False, "rows in batches, under traffic"),
     Act("003_index_messages_tenant_created", "success", "success", False, "an index, while the application writes"),
     Act("900_retire_api_v1", "failed", "rolled_back", True, "made to fail in verify: rolled back, run red"),
 )

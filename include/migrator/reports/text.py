@@ -5,9 +5,10 @@ The first line of a finding is `file:line:column: severity: message [rule]`, whi
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from migrator import wording
 from migrator.frozen import frozen
@@ -51,7 +52,7 @@ def piece(analysis: Analysis, look: Look) -> str:
     """One analysis. The part of one file of many when `every_statement` is false."""
     lines = [*_head(analysis, look)]
     if look.every_statement:
-        lines += [line for statement in analysis.statements for line in _statement(statement, look)]
+        lines += _statements(analysis.statements, look)
     if look.every_lock:
         lines += chart(analysis, look.paint)
     findings = analysis.all_findings
@@ -72,7 +73,9 @@ def _head(analysis: Analysis, look: Look) -> Iterator[str]:
     yield look.paint(analysis.name, "strong") + ": " + look.paint(verdict, style)
     if not look.every_statement:
         return
+    files = len({statement.file for statement in analysis.statements})
     how = "in one transaction" if summary.in_one_transaction else "one by one, outside a transaction"
+    how = how if files < 2 else f"in {files} files"
     version = f"PostgreSQL {summary.server_version}" + ("" if summary.connected else " (assumed)")
     forwards, others = len(analysis.statements), summary.coverage.statements - len(analysis.statements)
     more = f" ({others} more in the rollback script and the assertions)" if others > 0 else ""
@@ -81,6 +84,16 @@ def _head(analysis: Analysis, look: Look) -> Iterator[str]:
         yield from _wrapped(f"because {reason}", look, indent=2, style="faint")
     if (unsaid := len(summary.reasons) - SHOWN_REASONS) > 0:
         yield look.paint(f"  and {wording.count(unsaid, 'more reason')}", "faint")
+
+
+def _statements(statements: Sequence[StatementEntry], look: Look) -> Iterator[str]:
+    """Of several files under the name of each."""
+    several = len({statement.file for statement in statements}) > 1
+    for file, group in itertools.groupby(statements, key=lambda statement: statement.file):
+        if several:
+            yield f"  {look.plainly(file)}"
+        for statement in group:
+            yield from _statement(statement, look)
 
 
 def _statement(statement: StatementEntry, look: Look) -> Iterator[str]:

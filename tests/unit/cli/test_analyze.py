@@ -39,6 +39,14 @@ def test_shipped_migrations_have_nothing_to_mend(version: str, capsys: pytest.Ca
     assert "rollback:" in capsys.readouterr().out
 
 
+def test_of_several_files_each_is_named_before_its_statements(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", "002_messages_analytics_processed"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  8 statements in 3 files" in lines[1]
+    places = [lines.index(f"  {name}") for name in ("add_column.sql", "fill.sql", "not_null.sql")]
+    assert places == sorted(places)
+
+
 def test_a_bare_file_gives_the_documented_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "x.sql"
     file.write_text("ALTER TABLE lm.messages\n  ADD CONSTRAINT c CHECK (size > 0);\n")
