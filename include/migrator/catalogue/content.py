@@ -157,7 +157,8 @@ def _of_step(step: StepSpec, name: str, files: Mapping[str, bytes], migration: M
     parsed = scripts.read(files[name], file=name, version=migration.version)
     kind = kind_named(step.kind)
     alone = False if kind.ONE_BY_ONE else step.parameters.get("transaction")
-    return replace(parsed, problems=(*parsed.problems, *kind.problems(parsed)), transaction=alone)
+    problems = (*parsed.problems, *kind.problems(parsed))
+    return replace(parsed, problems=problems, transaction=alone, step_kind=step.kind)
 
 
 def _made(step: StepSpec) -> str:

@@ -91,6 +91,23 @@ class GuardedLedger(LedgerReader):
         """
         self._refuse(self._of_transaction(on) or self._shape_on(on), on)
 
+    def may_be_light(self) -> bool:
+        """Whether `require_untouched_lightly` is enough for what commits next: see there."""
+        with self.transaction() as connection:
+            return bool(shape.ask(connection, "counted", schema=self.schema)[0]["number"])
+
+    def require_untouched_lightly(self, on: Connection) -> None:
+        """For a transaction that is one of many like it: by its locks and by the counters of what it has written. The
+        chain is looked at every now and then between them, by `require_untouched`. Only where no trigger can run at
+        COMMIT, for there is no second look after it.
+
+        :raises LedgerTampered: see `require_untouched`.
+        """
+        found = self._of_transaction(on)
+        if not found and shape.ask(on, "catalogs_written", schema=self.schema)[0]["number"]:
+            found = self._shape_on(on)
+        self._refuse(found, on)
+
     def _refuse(self, found: tuple[str, ...], on: Connection | None) -> None:
         if not found:
             return

@@ -395,6 +395,18 @@ SET
     rows_total = coalesce(%(rows_total)s, rows_total)
 WHERE version = %(version)s AND step = %(step)s AND status = 'running';
 
+-- name: step_advanced
+-- By the session that executes the step, in its own open transaction: a batch. Nobody else's pid stands in the row.
+UPDATE {schema}.schema_migration_steps
+SET
+    cursor = %(cursor)s,
+    rows_done = %(rows_done)s
+WHERE
+    version = %(version)s
+    AND step = %(step)s
+    AND status = 'running'
+    AND backend_pid = pg_catalog.pg_backend_pid();
+
 -- name: step_succeeded
 -- May run in the transaction of the DDL itself.
 UPDATE {schema}.schema_migration_steps

@@ -406,6 +406,19 @@ WHERE
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
 ORDER BY c.relname, l.mode;
 
+-- name: catalogs_written
+-- How many catalogs this very transaction has written to; its own counters, which nobody else can reset.
+SELECT pg_catalog.count(*)::int AS number
+FROM pg_catalog.pg_stat_xact_sys_tables
+WHERE n_tup_ins OPERATOR(pg_catalog.+) n_tup_upd OPERATOR(pg_catalog.+) n_tup_del OPERATOR(pg_catalog.>) 0;
+
+-- name: counted
+-- Whether such counters are kept, and nothing but the engine's own code can run at COMMIT: constraints that are checked
+-- then are PostgreSQL's.
+SELECT
+    pg_catalog.current_setting('track_counts')::pg_catalog.bool
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgdeferrable AND NOT tgisinternal) AS number;
+
 -- name: held_cursors
 -- The query of a cursor WITH HOLD runs to its end at COMMIT, after everything was looked at.
 SELECT c.name

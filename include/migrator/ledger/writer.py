@@ -100,6 +100,22 @@ class LedgerWriter(GuardedLedger):
         with self.transaction() as connection:
             self.execute(connection, "step_progress", version=version, step=step, **parameters)
 
+    def step_advanced(
+        self, version: str, step: str, *, cursor: Mapping[str, Any], rows_done: int, on: Connection, light: bool
+    ) -> None:
+        """A batch of a step, in its open transaction: refused when another session executes the step by now.
+
+        :param light: see `require_untouched_lightly`.
+        :raises NeedsHuman: as said. :raises LedgerTampered: see `require_untouched`.
+        """
+        if light:
+            self.require_untouched_lightly(on)
+        else:
+            self.require_untouched(on=on)
+        values = {"cursor": events.as_json(cursor), "rows_done": rows_done}
+        if not self.execute(on, "step_advanced", version=version, step=step, **values):
+            raise NeedsHuman(f"step {step!r} of {version} is not this session's any more: nothing is committed")
+
     def step_succeeded(
         self,
         version: str,

@@ -37,7 +37,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (r"\./\S*ticket", "remove it: the metadata's `schedule` says when, and the stage `review` asks the reviewers"),
     (r"\./\S*validate", "write schema_changes.yaml, and queries under `verify` in the metadata"),
     (r"\./\S*test", "run `migrator test VERSION`"),
-    (r"\./\S*(backfill|batch)", "write the UPDATE or INSERT ... SELECT as a step of its own, by ranges of the key"),
+    (r"\./\S*(backfill|batch)", "write the UPDATE into a file of its own, and a step of kind backfill for it"),
     (r"watch\b", "remove it: `migrator status` and the pipeline's page say how far it is"),
 )
 

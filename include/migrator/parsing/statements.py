@@ -91,6 +91,8 @@ class ParsedFile:
     """What stands in the file and is not among `statements`, because the engine does it."""
     transaction: bool | None = None
     """What the step says that runs it: True, all statements in one; False, each by itself; None, as they allow."""
+    step_kind: str | None = None
+    """Of the step that runs it, where the metadata says so."""
 
     @functools.cached_property
     def lines(self) -> Lines:

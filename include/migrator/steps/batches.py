@@ -3,10 +3,14 @@
 So a batch is done once in effect, whatever stops the worker: the cursor says where to go on. A row that the application
 moves to an earlier page meanwhile is found in the next round; the step is done when a query of the whole table finds no
 row any more that meets the statement's condition.
+
+Rows stay locked while a batch is looked at. So what takes long (has anybody changed what it may run, is the ledger what
+it was) is asked between two batches, every LOOK_SECONDS; within a batch only what its own transaction has done.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +29,7 @@ from migrator.steps.transaction import (
     begin,
     cancellable,
     commit,
+    commit_only,
     cursor_of,
     ddl_connection,
     noticing,
@@ -38,6 +43,7 @@ FIRST_PAGES, MOST_PAGES = 32, 8192
 ROUNDS = 10
 """When rows are still found after as many, something goes on writing them."""
 SAY_SECONDS = 10.0
+LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,8 @@ class Work:
     conn: Connection
     progress: Progress
     pages: int = FIRST_PAGES
+    light: bool = False
+    looked: float = 0.0
     said: float = field(default_factory=time.monotonic)
     started: float = field(default_factory=time.monotonic)
 
@@ -100,6 +108,7 @@ class Work:
             for table in self._tables():
                 if table.oid >= self.progress.table:
                     self._through(table)
+            self._look(at_once=True)
             if not self._left():
                 return
             if self.progress.round >= ROUNDS:
@@ -116,6 +125,7 @@ class Work:
         if (table.oid, table.file) != (place.table, place.file):
             place = replace(place, table=table.oid, file=table.file, page=0)
         while place.page < table.pages:
+            self._look()
             end = place.page + self.pages
             place = self._patiently(table, replace(place, page=end), place.page)
             self.progress = place
@@ -135,8 +145,8 @@ class Work:
     def _batch(self, table: Table, then: Progress, first: int) -> Progress:
         ctx, conn = self.ctx, self.conn
         ctx.handle.raise_if_cancelled()
-        started = time.monotonic()
         begin(conn, self.step, ctx)
+        started = time.monotonic()
         try:
             changed, again = self._send(self.sql.batch(table.name, first, then.page))
             if again:
@@ -150,17 +160,44 @@ class Work:
             roll_back(conn)
             raise
         then = replace(then, rows=then.rows + changed)
-        cursor = {**cursor_of(self.statement, 0, "batches", 0), **vars(then)}
-        commit(
-            conn,
-            self.step,
-            ctx,
-            lambda: ctx.ledger.step_progress(
-                ctx.plan.version, self.step.name, cursor=cursor, rows_done=then.rows, on=conn
-            ),
-        )
+        self._commit(then)
         self.pages = self.pace.next(self.pages, time.monotonic() - started)
         return then
+
+    def _commit(self, then: Progress) -> None:
+        ctx, conn = self.ctx, self.conn
+        cursor = {**cursor_of(self.statement, 0, "batches", 0), **vars(then)}
+        write = functools.partial(
+            ctx.ledger.step_advanced,
+            ctx.plan.version,
+            self.step.name,
+            cursor=cursor,
+            rows_done=then.rows,
+            on=conn,
+            light=self.light,
+        )
+        if not self.light:
+            commit(conn, self.step, ctx, write)
+            return
+        try:
+            with session.translated(step=self.step.name):
+                write()
+            commit_only(conn, self.step, ctx)
+        except BaseException:
+            roll_back(conn)  # what is committed stays
+            raise
+
+    def _look(self, *, at_once: bool = False) -> None:
+        """:raises DriftDetected: somebody has changed what it may run. :raises LedgerTampered: see there."""
+        now = time.monotonic()
+        if not at_once and now - self.looked < LOOK_SECONDS:
+            return
+        ctx = self.ctx
+        if ctx.meanwhile is not None:
+            ctx.meanwhile.require_unchanged(self.conn.info.backend_pid)
+        ctx.ledger.require_untouched()
+        self.light = ctx.ledger.may_be_light()
+        self.looked = time.monotonic()
 
     def _send(self, text: str) -> tuple[int, int]:
         with (

@@ -223,7 +223,7 @@ def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], N
             with session.translated(step=step.name):
                 write()
             sealed = ctx.ledger.before_commit(conn)
-            _commit(conn, step, ctx)
+            commit_only(conn, step, ctx)
             _look_at_the_ledger(sealed, step, ctx)
     except BaseException:
         roll_back(conn)  # what is committed stays
@@ -245,8 +245,8 @@ def _look_at_the_ledger(sealed: Sealed, step: Step, ctx: StepContext) -> None:
         ) from exc
 
 
-def _commit(conn: Connection, step: Step, ctx: StepContext) -> None:
-    """A deferred constraint that fails here is a failure like any other."""
+def commit_only(conn: Connection, step: Step, ctx: StepContext) -> None:
+    """When everything was looked at. A deferred constraint that fails here is a failure like any other."""
     try:
         with cancellable(ctx), session.translated(step=step.name, moment=DEFERRED):
             naming.before_commit(conn)

@@ -198,13 +198,14 @@ SUGGESTED = [(one, finding.suggestion) for one in examples() for finding in one.
 
 
 def test_rules_suggest_steps() -> None:
-    assert {suggestion.kind for _, suggestion in SUGGESTED} == {"analyze_tables"}
+    assert {suggestion.kind for _, suggestion in SUGGESTED} == {"analyze_tables", "backfill"}
 
 
 @pytest.mark.parametrize("suggestion", [one for _, one in SUGGESTED], ids=[str(one) for one, _ in SUGGESTED])
 def test_a_suggested_step_is_taken_by_the_metadata(suggestion: Suggestion, tmp_path: Path) -> None:
     steps = yaml.safe_load(as_yaml(suggestion))
-    migration = load_one(folder(tmp_path, steps, {}), "001_one")
+    files = {step["file"]: FILES[suggestion.kind] for step in steps if "file" in step}
+    migration = load_one(folder(tmp_path, steps, files, risk_level="high"), "001_one")
     assert not [finding for finding in analyze(migration).findings if finding.severity is Severity.ERROR]
 
 

@@ -8,8 +8,10 @@ from migrator.analysis.rules.model import DOCS, LARGE_ROWS, Hit, Rule, rows_of, 
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import Node, enum, name_of, strings
-from migrator.plan import Severity
+from migrator.plan import Severity, Suggestion
 
+STEP = "backfill"
+"""The step kind that does in batches what one statement says."""
 CHANGES = ("update_stmt", "delete_stmt", "insert_stmt", "merge_stmt")
 
 
@@ -20,6 +22,8 @@ def check(script: Script) -> Iterator[Hit]:
         for item in inner:
             if item.looped and not commits and item.statement.name in ("update_stmt", "delete_stmt"):
                 yield from _batches(item)
+    if script.parsed.step_kind == STEP:
+        return
     for subject in script.everything():
         if subject.statement.name in CHANGES and not subject.looped:
             yield from _at_once(subject)
@@ -31,8 +35,10 @@ def _batches(subject: Subject) -> Iterator[Hit]:
         yield Hit(
             f"the loop changes {table} batch after batch in one transaction: every row stays locked, and vacuum can"
             " clean nothing, until the last batch is done",
-            help="COMMIT after each batch, in a file that does not run in a transaction (transaction: false)",
+            help="write the change without the loop into a file of its own, which a step of kind backfill runs in"
+            " batches; or COMMIT after each batch, in a file that does not run in a transaction (transaction: false)",
             subject=subject,
+            suggestion=Suggestion(STEP, {"file": "fill.sql"}),
         )
 
 
@@ -48,8 +54,11 @@ def _at_once(subject: Subject) -> Iterator[Hit]:
         yield Hit(
             f"{subject.statement.kind} may change many of the rows of {table}{size_text(subject, table)} in one"
             " statement; EXPLAIN on the restored copy tells how many",
+            help="put it into a file of its own, which a step of kind backfill runs in batches: WHERE must be true of"
+            " the rows that still need it, and false of one that is done",
             severity=Severity.INFO,
             subject=subject,
+            suggestion=Suggestion(STEP, {"file": "fill.sql"}),
         )
 
 
@@ -84,9 +93,9 @@ RULE = Rule(
     severity=Severity.WARNING,
     condition="UPDATE or DELETE in a loop without COMMIT, or one statement over a table of millions of rows",
     effect="rows stay locked and dead rows pile up all the time, standbys fall behind, and a failure undoes all of it",
-    alternative="batches by ranges of the key, each committed by itself, in a file without a transaction",
-    without_sql="always: the loop is code; the same loop runs as a batch step of the engine"
-    " (migration-metadata.yaml), each batch in a transaction of its own",
+    alternative="a step of kind `backfill`: batches by ranges of pages, each committed by itself",
+    without_sql="always: the loop is code; a step of kind `backfill` (migration-metadata.yaml) does the same, each"
+    " batch in a transaction of its own",
     source=DOCS + "sql-update.html#SQL-UPDATE-EXAMPLES",
     aliases=("pgfence:update-in-migration", "strong_migrations:backfill"),
     script=check,
