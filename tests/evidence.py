@@ -12,16 +12,19 @@ import psycopg
 from migrator.database import schema, schema_diff
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
+from migrator.database.vocabulary import vocabulary
 from migrator.evidence import (
-    AFTER_STEPS,
     DryRunEvidence,
     EvidenceBundle,
+    RehearsedState,
     RestoreEvidence,
     SnapshotRecord,
     StatementTrace,
     Verdict,
 )
+from migrator.gates.rehearsed import Reached
 from migrator.plan import Plan
+from migrator.rehearsal.states import States
 from tests.factories import NOW
 
 EMPTY = Schema({})
@@ -102,7 +105,18 @@ def make_bundle(plan: Plan, before: Schema = EMPTY, after: Schema = EMPTY, **ove
         finished_at=NOW,
         irreversible=not plan.rollback_steps,
     )
+    over.setdefault("states", _states(plan, before, after))
     return EvidenceBundle(snapshot=snapshot, restore=restore, dry_run=replace(dry_run, **over))
+
+
+def _states(plan: Plan, before: Schema, after: Schema) -> tuple[RehearsedState, ...]:
+    """The last alone."""
+    if not plan.steps:
+        return ()
+    reached = Reached(plan.steps[-1].name, len(plan.steps[-1].statements))
+    states = States(lambda: after, lambda: reached, before=before, start=before, known=vocabulary(plan, before))
+    states.go_on()
+    return states.taken()
 
 
 def read_schema(endpoint: Endpoint) -> Schema:
@@ -114,12 +128,18 @@ def rehearse(plan: Plan, source: Endpoint, twin: Endpoint, **over: Any) -> Evide
     """Run the plan's SQL on `twin`, a database with the schema of `source`, and tell what came of it."""
     before = read_schema(source)
     assert read_schema(twin).fingerprint == before.fingerprint, "the twin is no twin"
-    after_steps = {}
+    reached = Reached("", 0)
+    states = States(
+        lambda: read_schema(twin), lambda: reached, before=before, start=before, known=vocabulary(plan, before)
+    )
     with psycopg.connect(twin.conninfo, autocommit=True) as conn:
         for step in plan.steps:
             with conn.transaction() if step.transactional else nullcontext():
-                for statement in step.statements:
+                for done, statement in enumerate(step.statements, start=1):
                     conn.execute(statement.sql.encode())
-            after_steps[step.name] = read_schema(twin).portable.fingerprint
-    over.setdefault("extra", {AFTER_STEPS: after_steps} if len(plan.steps) > 1 else {})
+                    reached = Reached(step.name, done)
+                    if not step.transactional and done < len(step.statements):
+                        states.go_on()
+            states.go_on()
+    over.setdefault("states", states.taken())
     return make_bundle(plan, before, read_schema(twin), **over)

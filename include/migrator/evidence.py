@@ -144,8 +144,6 @@ START = "start"
 """In `extra`: the schema from which a migration was rehearsed, where others come first in its window."""
 ROLES_BEFORE = "roles_before"
 """In `extra`: of what those others have changed the owner or the rights, or made it: "table public.t"."""
-AFTER_STEPS = "after_steps"
-"""In `extra`: by step, the fingerprint of the portable schema when the step was done."""
 LACKING = "lacking"
 """In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
 IDLE = "idle"
@@ -153,6 +151,21 @@ IDLE = "idle"
 NOTHING_CHANGED = "apply changed nothing: neither the schema nor a row of an older table"
 NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})
 """Of a resumed migration: what was there before its first part is not in the snapshot."""
+
+
+@dataclass(frozen=True)
+class RehearsedState:
+    """The portable schema at one moment of the rehearsal, as it would be on the target."""
+
+    step: str
+    done: int
+    """How many leading statements of the step had taken effect."""
+    fingerprint: str
+    code: str
+    """The fingerprint of what of it may decide what runs."""
+    changes: tuple[tuple[str, str, str | None, str | None], ...]
+    """Since the state before: kind, name, definition (None: it is gone) and what it goes with. Left out is what may not
+    be told; the fingerprints have it."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +192,10 @@ class DryRunEvidence:
     finished_at: datetime
     irreversible: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    states: tuple[RehearsedState, ...] = ()
+    """After each step, and of a step that is committed in parts after each of those."""
+    undoing: tuple[RehearsedState, ...] = ()
+    """After each statement of a way back that is committed in parts."""
 
     @property
     def unproved(self) -> tuple[Check, ...]:

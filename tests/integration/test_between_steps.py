@@ -68,7 +68,7 @@ def really_prepared(make_database: MakeDatabase, copies: Endpoint, tmp_path: Pat
     restore = restore_test.run(record, copies=copies, target=target, run=run)
     evidence = dry_run.run(plan, record, restore, copies=copies, run=run)
     twin = make_database("twin", script=BEFORE)
-    assert evidence.extra["after_steps"] == rehearse(plan, database, twin).dry_run.extra["after_steps"]
+    assert evidence.states == rehearse(plan, database, twin).dry_run.states
     return plan, EvidenceBundle(record, restore, evidence), database
 
 

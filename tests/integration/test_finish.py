@@ -19,7 +19,7 @@ from migrator.ledger.rows import LedgerMigration
 from migrator.operations.reconcile import RunState
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
-from tests.evidence import make_bundle, read_schema
+from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import plan_from_sql
 from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of, verify_it
 
@@ -60,10 +60,19 @@ def last_event(endpoint: Endpoint) -> Any:
         return ledger.events()[-1]
 
 
+def rehearsed(plan: Plan, database: Endpoint) -> EvidenceBundle:
+    """What a dry run would have left, but that it has seen the first two statements only."""
+    (step,) = plan.steps
+    begun = replace(plan, steps=(replace(step, statements=step.statements[:2]),))
+    bundle = rehearse(begun, database, database, plan_digest=plan.digest)
+    query(database, DROP)
+    return bundle
+
+
 def half(database: Endpoint, **over: Any) -> tuple[Plan, EvidenceBundle]:
     """Its first statement is applied, its third one failed, and nobody has ended it."""
     plan = plan_from_sql(HALF, DROP, **over)
-    bundle = make_bundle(plan, before := read_schema(database), before)
+    bundle = rehearsed(plan, database)
     with pytest.raises(StatementFailed):
         apply_all(plan, database, bundle)
     return plan, bundle
@@ -159,7 +168,7 @@ def test_the_policy_keeps_it(database: Endpoint, policy: OnFailure) -> None:
 
 def test_the_rollback_fails(database: Endpoint) -> None:
     plan = plan_from_sql(HALF, "DROP TABLE a; SELECT nonsense;")
-    bundle = make_bundle(plan, before := read_schema(database), before)
+    bundle = rehearsed(plan, database)
     with pytest.raises(StatementFailed):
         apply_all(plan, database, bundle)
     found = end(plan, database, bundle)
@@ -203,7 +212,7 @@ def test_the_documents_are_gone(database: Endpoint) -> None:
 def test_a_session_that_still_executes_is_ended_first(database: Endpoint) -> None:
     """Its worker is dead and its run over, but the server works on."""
     plan = plan_from_sql("CREATE TABLE a (id int); VACUUM; SELECT pg_sleep(60);", DROP)
-    bundle = make_bundle(plan, before := read_schema(database), before)
+    bundle = rehearsed(plan, database)
     ended: list[BaseException] = []
 
     def worker() -> None:

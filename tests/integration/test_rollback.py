@@ -10,7 +10,7 @@ from migrator.errors import LockNotAvailable, NeedsHuman, RollbackFailed, Statem
 from migrator.ledger.ledger import Ledger
 from migrator.plan import OnFailure
 from migrator.stages.rollback import Action
-from tests.evidence import make_bundle, read_schema, rehearse
+from tests.evidence import read_schema, rehearse
 from tests.factories import make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, row_of, run_of, traces, verify_it
@@ -50,9 +50,9 @@ def test_undo_and_the_ledger_commit_together(database: Endpoint) -> None:
     assert xmins[0] == xmins[1]
 
 
-def test_a_difference_afterwards_is_told(database: Endpoint) -> None:
+def test_a_difference_afterwards_is_told(database: Endpoint, make_database: MakeDatabase) -> None:
     plan = plan_from_sql("CREATE TABLE a (id int); CREATE TABLE forgotten (id int);", "DROP TABLE a;")
-    bundle = make_bundle(plan, before := read_schema(database), before)
+    bundle = rehearse(plan, database, make_database("twin"))
     apply_all(plan, database, bundle)
     report = roll_back(plan, database, bundle)
     assert (report.action, report.schema_equal) == (Action.ROLLED_BACK, False)

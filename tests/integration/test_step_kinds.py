@@ -15,6 +15,7 @@ from migrator.database import naming
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import OutsideWindow, StatementFailed, VerifyFailed
+from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import LedgerStep
 from migrator.plan import Phase, Plan, Step
@@ -204,6 +205,12 @@ def filling(two_phases: TwoPhases) -> Plan:
     return replace(plan_from_sql("SELECT 1"), steps=(two_phases.plan(Written("fill", parsed, statements)),))
 
 
+def rehearsed(plan: Plan, database: Endpoint) -> EvidenceBundle:
+    bundle = rehearse(plan, database, database, seconds=1.0)
+    query(database, "DROP TABLE published")
+    return bundle
+
+
 OPEN = WindowRule(days=("wed",), start="01:00", duration=timedelta(minutes=90))
 LATER = WindowRule(days=("thu",), start="01:00", duration=timedelta(minutes=90))
 
@@ -211,7 +218,7 @@ LATER = WindowRule(days=("thu",), start="01:00", duration=timedelta(minutes=90))
 def test_the_second_phase_waits_for_the_window_and_goes_on_there(
     database: Endpoint, filling: Plan, two_phases: TwoPhases
 ) -> None:
-    bundle = make_bundle(filling, before := read_schema(database), before, seconds=1.0)
+    bundle = rehearsed(filling, database)
     with pytest.raises(OutsideWindow) as caught:
         apply_all(filling, database, bundle, target=make_target(windows=(LATER,)))
     assert caught.value.fields["begun"]
@@ -238,7 +245,7 @@ def test_nothing_is_begun_when_the_first_phase_needs_the_window_itself(database:
 
 
 def test_a_kind_undoes_itself_from_where_it_stands(database: Endpoint, filling: Plan, two_phases: TwoPhases) -> None:
-    bundle = make_bundle(filling, before := read_schema(database), before, seconds=1.0)
+    bundle = rehearsed(filling, database)
     with pytest.raises(OutsideWindow):
         apply_all(filling, database, bundle, target=make_target(windows=(LATER,)))
     report = roll_back(filling, database, bundle)
@@ -252,7 +259,7 @@ def test_a_kind_undoes_itself_from_where_it_stands(database: Endpoint, filling: 
 def test_what_an_undo_forgets_is_told(
     database: Endpoint, filling: Plan, two_phases: TwoPhases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle = make_bundle(filling, before := read_schema(database), before, seconds=1.0)
+    bundle = rehearsed(filling, database)
     with pytest.raises(OutsideWindow):
         apply_all(filling, database, bundle, target=make_target(windows=(LATER,)))
     monkeypatch.setattr(two_phases, "undo", lambda step, row, ctx, conn: ())
@@ -263,7 +270,7 @@ def test_what_an_undo_forgets_is_told(
 
 def test_a_kill_between_phases_repeats_none(database: Endpoint, filling: Plan, two_phases: TwoPhases) -> None:
     """As a worker leaves it that dies right after the first phase: the cursor is there, the step runs."""
-    bundle = make_bundle(filling, before := read_schema(database), before, seconds=1.0)
+    bundle = rehearsed(filling, database)
     real = two_phases.execute
 
     def dying(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:

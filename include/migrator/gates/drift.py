@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from migrator.database.schema import OF_ROLES, Schema
-from migrator.database.schema_diff import Change, SchemaDiff, diff, is_about
+from migrator.database.schema import Schema
+from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
-from migrator.evidence import AFTER_STEPS, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, SnapshotRecord
-from migrator.gates.own_names import is_one_of, made_by
+from migrator.evidence import ROLES_BEFORE, DryRunEvidence, EvidenceBundle, RehearsedState, SnapshotRecord
+from migrator.gates.rehearsed import PASSIVE_KINDS, code_of, expected, is_expected, reached_by
 from migrator.ledger import states
-from migrator.ledger.rows import LedgerEvent
+from migrator.ledger.rows import LedgerEvent, LedgerStep
 from migrator.plan import Plan
 
 
@@ -27,18 +27,22 @@ class Start:
     """False: others have, and there roles are not the target's."""
     roles: frozenset[str] = frozenset()
     """What those others have made, or changed the owner or the rights of: "table public.t"."""
-    rehearsed: tuple[str, ...] = ()
-    """What the migration changes of it, a line each."""
+    states: tuple[RehearsedState, ...] = ()
+    """What it was while the migration was rehearsed."""
+    undoing: tuple[RehearsedState, ...] = ()
+    """What it was while that was taken back."""
 
     @classmethod
     def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
         """:param dry_run: without it, or where it was made on the snapshot as it is, the snapshot's."""
         before = Schema.from_dict(snapshot.schema)
-        rehearsed = dry_run.schema_diff if dry_run is not None else ()
-        if dry_run is None or dry_run.start is None:
-            return cls(before, before, rehearsed=rehearsed)
+        if dry_run is None:
+            return cls(before, before)
+        found = cls(before, before, states=dry_run.states, undoing=dry_run.undoing)
+        if dry_run.start is None:
+            return found
         roles = frozenset(dry_run.extra.get(ROLES_BEFORE) or ())
-        return cls(Schema.from_dict(dry_run.start), before, exact=False, roles=roles, rehearsed=rehearsed)
+        return replace(found, schema=Schema.from_dict(dry_run.start), exact=False, roles=roles)
 
     def is_there(self, now: Schema) -> bool:
         return self._of(now).fingerprint == self._of(self.schema).fingerprint
@@ -91,7 +95,7 @@ def require_as_rehearsed(now: Schema, plan: Plan, bundle: EvidenceBundle, after:
     :raises DriftDetected: the schema is not what it was on the copy after that step. Evidence that is older than this
         check says nothing.
     """
-    wanted = bundle.dry_run.extra.get(AFTER_STEPS, {}).get(after)
+    wanted = next((state.fingerprint for state in reversed(bundle.dry_run.states) if state.step == after), None)
     if wanted is None or now.portable.fingerprint == wanted:
         return
     start, rehearsed = start_of(bundle), set(bundle.dry_run.schema_diff)
@@ -107,13 +111,13 @@ def require_as_rehearsed(now: Schema, plan: Plan, bundle: EvidenceBundle, after:
     )
 
 
-def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle) -> None:
-    """Of a step that is done in part, which leaves states that nobody has rehearsed: what ran before it began and still
-    does must be what it was, but for what the migration itself changes.
+def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle, rows: Sequence[LedgerStep]) -> None:
+    """Of a step that is done in part: what it may run must be what it was at that very place of the rehearsal.
 
+    :param rows: the ledger's, of the plan's steps.
     :raises DriftDetected: functions, triggers or the like were exchanged.
     """
-    lines = foreign_code(now, plan, start_of(bundle))
+    lines = foreign_code(now, plan, start_of(bundle), rows)
     if not lines:
         return
     raise DriftDetected(
@@ -124,43 +128,34 @@ def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle) -> None:
     )
 
 
-def foreign_code(now: Schema, plan: Plan, start: Start) -> tuple[str, ...]:
-    """What runs by itself, or is called, and differs from what it was before the migration though the migration itself
-    does not change it: a line each, as far as it may be told."""
-    own = made_by(plan)
+def foreign_code(
+    now: Schema, plan: Plan, start: Start, rows: Sequence[LedgerStep], *, undone_in_part: bool = False
+) -> tuple[str, ...]:
+    """What runs by itself, or is called, and is not what the rehearsal had at the place to which the ledger says that
+    the plan is applied: a line each, as far as it may be told. Names, too: the migration may have made them of rows.
+
+    :param undone_in_part: a way back was interrupted that takes effect statement by statement.
+    """
+    undoing = start.undoing if undone_in_part else ()
+    wanted, *others = expected(start.schema, start.states, undoing, plan, reached_by(plan, rows))
+    code = code_of(now)
+    if code in {one.code for one in (wanted, *others)}:
+        return ()
     found = [
         change
-        for change in start.changes(now).changes
+        for change in diff(wanted.schema, now.portable).changes
         if change.kind not in PASSIVE_KINDS
         and not (change.kind in CHANGED_KINDS and change.before is None)
-        and not any(is_about(line, change.kind, change.name) for line in start.rehearsed)
-        and not _is_own(change, own)
+        and not is_expected(change, others)
     ]
     if not found:
         return ()
     known = vocabulary(plan, start.snapshot)
-    return known.named_and_rest(SchemaDiff(tuple(found)), "what runs, and was changed since the snapshot")
+    return known.lines_and_rest(SchemaDiff(tuple(found)), "what runs, and is not what it was in the rehearsal")
 
 
-PASSIVE_KINDS = frozenset(
-    {
-        *OF_ROLES,
-        *("comment", "security_label", "column_order", "sequence", "tablespace", "schema", "database", "setting"),
-        *("publication", "subscription"),
-    }
-)
-"""They run nothing, and decide of nothing that runs what it does."""
 CHANGED_KINDS = frozenset({"column", "table"})
 """Those that are new run nothing."""
-PARTS = frozenset({"constraint", "index"})
-"""They come with a table, under names that nobody writes."""
-
-
-def _is_own(change: Change, own: frozenset[str]) -> bool:
-    """Whether the migration makes it itself, and drops it later."""
-    if change.before is not None:
-        return False
-    return is_one_of(own, change.name) or (change.kind in PARTS and is_one_of(own, change.part_of or ""))
 
 
 def explained(start: Start, now: Schema, events: Iterable[LedgerEvent]) -> tuple[str, ...]:

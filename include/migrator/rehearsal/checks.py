@@ -14,6 +14,7 @@ from migrator.errors import DryRunFailed, MigratorError
 from migrator.evidence import ROLLBACK_CHECKS, Check, DryRunEvidence, StatementTrace, TableFingerprint, Verdict
 from migrator.gates import expected_changes
 from migrator.lock_modes import AX
+from migrator.plan import Plan
 from migrator.rehearsal.comparison import unpredicted_writes
 from migrator.rehearsal.losses import Dropped
 
@@ -174,6 +175,12 @@ def writes_predicted(traces: Iterable[StatementTrace]) -> Check:
         Verdict.FAILED,
         f"{told}. Find out what writes there (a trigger, a rule, a function), and say it in the file",
     )
+
+
+def not_reached(plan: Plan, names: Iterable[str], reason: str) -> tuple[Check, ...]:
+    """Of those that the plan gives reason for."""
+    idle = {"expected_changes": plan.expected_changes is None, "assertions": not plan.assertions}
+    return tuple(Check(name, Verdict.UNVERIFIED, reason) for name in names if not idle.get(name))
 
 
 def idle(traces: Iterable[StatementTrace]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from migrator.backups import proof, providers, target_settings
 from migrator.backups.contract import Place, backup_of
@@ -11,7 +12,7 @@ from migrator.backups.copies import Copy
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, patch
 from migrator.database.session import Endpoint
-from migrator.evidence import SnapshotRecord, TableFingerprint
+from migrator.evidence import ROLES_BEFORE, START, SnapshotRecord, TableFingerprint
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Original:
     def start(self) -> Schema:
         """From where the migration goes."""
         return patch(self.schema, self.first.changes)
+
+    @property
+    def started(self) -> dict[str, Any]:
+        """The same for the evidence, where others come first."""
+        return {START: self.start.to_dict(), ROLES_BEFORE: list(self.first.roles)}
 
 
 def of_record(record: SnapshotRecord, copy: Copy, place: Place | None, copies: Endpoint) -> Original:

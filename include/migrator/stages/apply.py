@@ -237,7 +237,7 @@ def _watching(ctx: StepContext, evidence: EvidenceBundle | None) -> Iterator[Ste
 
 
 def _same_code(ctx: StepContext, evidence: EvidenceBundle) -> None:
-    require_same_code(_schema(ctx, evidence), ctx.plan, evidence)
+    require_same_code(_schema(ctx, evidence), ctx.plan, evidence, ctx.ledger.steps(ctx.plan.version))
 
 
 def _schema(ctx: StepContext, evidence: EvidenceBundle) -> Schema:
@@ -252,10 +252,11 @@ def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     """Before anything of the migration is in the database its schema must be the one that was rehearsed on; before a
     later step it must be what it was there after the step before."""
     position = [one.name for one in ctx.plan.steps].index(step.name)
-    done = {item.step for item in ctx.ledger.steps(ctx.plan.version) if took_effect(item)}
+    rows = ctx.ledger.steps(ctx.plan.version)
+    done = {item.step for item in rows if took_effect(item)}
     now = _schema(ctx, evidence)
     if done != {one.name for one in ctx.plan.steps[:position]}:  # a part of this very step is there
-        require_same_code(now, ctx.plan, evidence)
+        require_same_code(now, ctx.plan, evidence, rows)
     elif position:
         require_as_rehearsed(now, ctx.plan, evidence, ctx.plan.steps[position - 1].name)
     else:

@@ -35,20 +35,19 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import (
-    AFTER_STEPS,
     IDLE,
     LACKING,
-    ROLES_BEFORE,
     ROLLBACK_CHECKS,
-    START,
     Check,
     DryRunEvidence,
+    RehearsedState,
     RestoreEvidence,
     SnapshotRecord,
     StatementTrace,
     Verdict,
 )
 from migrator.gates.assertions import assertion, step_checks
+from migrator.gates.rehearsed import reached_by
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.plan import Plan
@@ -58,12 +57,14 @@ from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.original import NOTHING_FIRST, Original, of_record
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
 from migrator.rehearsal.rows import NOTHING_APPLIED, Applied
+from migrator.rehearsal.states import States
 from migrator.run import RunContext
 from migrator.stages import rollback
 from migrator.steps import execution
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepHandle
 from migrator.steps.kinds import irreversible
+from migrator.steps.tracing import Watch
 from migrator.targets.targets import Target
 
 LOG = logging.getLogger(__name__)
@@ -187,7 +188,8 @@ class _Rehearsal:
     sequences: Touched = NONE_TOUCHED
     applied: Applied = NOTHING_APPLIED
     privileges: tuple[str, ...] = ()
-    after_steps: dict[str, str] = field(default_factory=dict)
+    states: tuple[RehearsedState, ...] = ()
+    undoing: tuple[RehearsedState, ...] = ()
     resumed: bool = False
     """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
     before: Schema = field(default_factory=lambda: Schema({}))
@@ -196,11 +198,18 @@ class _Rehearsal:
 
     def perform(self, book: Ledger, forwards: Observer, backwards: Observer) -> None:
         before = self.before = self._open(book)
-        if not self._timed("apply", lambda: self._apply(book, forwards)):
+        watch = States(
+            self._schema,
+            lambda: reached_by(self.plan, book.steps(self.plan.version)),
+            before=before,
+            start=self.original.start,
+            known=self.known,
+        )
+        if not self._timed("apply", lambda: self._apply(book, forwards, watch)):
             self.checks += rows_in_the_way.look_for(self.trial, self.plan, self.log)
             self._not_reached("expected_changes", "assertions", "later_backup", *ROLLBACK_CHECKS)
             return
-        self.seconds = self.checks[-1].seconds
+        self.seconds, self.states = self.checks[-1].seconds, watch.taken()
         after = self._schema()
         self.changes = diff(before.portable, after.portable)
         self._judge_assertions()
@@ -213,10 +222,10 @@ class _Rehearsal:
             self._not_reached(*ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
             return
         self.applied = rows.after_apply(self.trial, self.plan.version)
-        if not self._timed("rollback", lambda: self._roll_back(book, backwards)):
+        if not self._timed("rollback", lambda: self._roll_back(book, backwards, watch)):
             self._not_reached("rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
             return
-        self.rollback_seconds = self.checks[-1].seconds
+        self.rollback_seconds, self.undoing = self.checks[-1].seconds, watch.taken()
         restored = self._schema()
         if self.resumed:
             self._not_reached("rollback_schema_equal", "rollback_data", reason=dry_run_checks.RESUMED)
@@ -224,7 +233,7 @@ class _Rehearsal:
         else:
             self.checks.append(self._equal("rollback_schema_equal", before, restored))
             self._timed_check(lambda: self._data(restored, forwards.written | backwards.written))
-        if not self._timed("reapply", lambda: self._apply(book, None)):
+        if not self._timed("reapply", lambda: self._apply(book)):
             self._not_reached("reapply_schema_equal")
             return
         self.checks.append(self._equal("reapply_schema_equal", after, self._schema()))
@@ -264,17 +273,13 @@ class _Rehearsal:
                 "privileges": list(self.privileges),
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
-                AFTER_STEPS: self.after_steps,
                 LACKING: list(self.lacking),
                 IDLE: not self.changes and self.applied.same and dry_run_checks.idle(forwards),
-                **self._start(),
+                **(self.original.started if self.plan.ahead else {}),
             },
+            states=self.states,
+            undoing=self.undoing,
         )
-
-    def _start(self) -> dict[str, object]:
-        if not self.plan.ahead:
-            return {}
-        return {START: self.original.start.to_dict(), ROLES_BEFORE: list(self.original.first.roles)}
 
     def _open(self, book: Ledger) -> Schema:
         with session.connect(self.trial.texts, purpose="dry_run", version=self.plan.version) as conn:
@@ -283,7 +288,7 @@ class _Rehearsal:
         self.resumed = any(took_effect(step) for step in book.steps(self.plan.version))
         return self._schema()
 
-    def _apply(self, book: Ledger, tracer: Observer | None) -> str:
+    def _apply(self, book: Ledger, tracer: Observer | None = None, watch: Watch | None = None) -> str:
         attempt = Attempt(
             self.plan,
             self.trial.texts,
@@ -299,13 +304,12 @@ class _Rehearsal:
             book.begin(self.plan, run=self.run)
             results = []
             for step in self.plan.steps:
-                results.append(execution.run(step, ctx))
-                if tracer is not None and len(self.plan.steps) > 1:
-                    changed = diff(self.before.portable, self._schema().portable)
-                    self.after_steps[step.name] = patch(self.original.start, changed).portable.fingerprint
+                results.append(execution.run(step, replace(ctx, meanwhile=watch)))
+                if watch is not None:
+                    watch.go_on()
         return wording.count(sum(len(result.statements) for result in results), "statement")
 
-    def _roll_back(self, book: Ledger, tracer: Observer) -> str:
+    def _roll_back(self, book: Ledger, tracer: Observer, watch: Watch) -> str:
         report = rollback.run(
             self.plan,
             endpoint=self.trial.texts,
@@ -315,6 +319,7 @@ class _Rehearsal:
             deadline_seconds=ahead.LOCK_DEADLINE_SECONDS,
             handle=self.handle,
             tracer=tracer,
+            watch=watch,
             log=self.log,
         )
         return f"{wording.count(len(report.statements), 'statement')}, {report.reason}"
@@ -390,10 +395,4 @@ class _Rehearsal:
         self.checks.append(Check(check.name, check.verdict, check.detail, time.monotonic() - started))
 
     def _not_reached(self, *names: str, reason: str = "not reached") -> None:
-        wanted = [
-            name
-            for name in names
-            if not (name == "expected_changes" and self.plan.expected_changes is None)
-            and not (name == "assertions" and not self.plan.assertions)
-        ]
-        self.checks += [Check(name, Verdict.UNVERIFIED, reason) for name in wanted]
+        self.checks += dry_run_checks.not_reached(self.plan, names, reason)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from migrator.database import schema, session
@@ -43,7 +44,7 @@ from migrator.steps.meanwhile import Meanwhile
 
 if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
-    from migrator.steps.tracing import Tracer
+    from migrator.steps.tracing import Tracer, Watch
 
 LOG = logging.getLogger(__name__)
 
@@ -147,10 +148,12 @@ def run(
     deadline_seconds: float = 600.0,
     handle: StepHandle | None = None,
     tracer: Tracer | None = None,
+    watch: Watch | None = None,
     log: logging.Logger = LOG,
 ) -> RollbackReport:
     """Bring the database back to where it was, if this run changed it.
 
+    :param watch: of a rehearsal.
     :param start: the schema from before; with it that is compared afterwards.
     :raises RollbackFailed: the script failed; recorded, and not to be retried.
     :raises TransientError: a lock or the connection; the rollback may be tried again.
@@ -166,6 +169,7 @@ def run(
         plan, endpoint, ledger, run, "rollback", deadline_seconds, handle or StepHandle(), tracer=tracer, log=log
     )
     with attempt.locked() as ctx:
+        ctx = replace(ctx, meanwhile=watch)
         fence_all(plan, endpoint, ledger)
         decision = decide_now()
         if decision.action is not Action.ROLLED_BACK:
@@ -173,7 +177,7 @@ def run(
             return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
         with ExitStack() as stack:
             if start is not None and not force:
-                ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint)))
+                ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint, partial(_look, ctx, start))))
                 foreign = _foreign(ctx, start)
                 if foreign:
                     decision = _held(decision, foreign, ledger.migration(plan.version), plan)
@@ -194,9 +198,18 @@ def run(
 
 def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
     """What the script would run and nobody has rehearsed."""
+    rows = ctx.ledger.steps(ctx.plan.version)
+    in_part = undo.may_be_done_in_part(ctx, rows)
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
-    return foreign_code(now, ctx.plan, start)
+    return foreign_code(now, ctx.plan, start, rows, undone_in_part=in_part)
+
+
+def _look(ctx: StepContext, start: Start) -> None:
+    """:raises DriftDetected: see `_foreign`."""
+    foreign = _foreign(ctx, start)
+    if foreign:
+        raise DriftDetected("what the rollback may run was changed:\n" + "\n".join(foreign), differences=foreign)
 
 
 def _held(decision: Decision, foreign: Sequence[str], row: LedgerMigration | None, plan: Plan) -> Decision:

@@ -20,8 +20,7 @@ from migrator.run import RunContext
 if TYPE_CHECKING:
     from migrator.database.locking import LockSession
     from migrator.ledger.ledger import Ledger
-    from migrator.steps.meanwhile import Meanwhile
-    from migrator.steps.tracing import Tracer
+    from migrator.steps.tracing import Tracer, Watch
 
 LOG = logging.getLogger("migrator.steps")
 QUERIES = queries.load(__package__, "steps")
@@ -163,7 +162,7 @@ class StepContext:
     progress_seconds: float = 1.0
     """How often a long statement is looked at from a second connection."""
     purpose: str = "apply"
-    meanwhile: Meanwhile | None = None
+    meanwhile: Watch | None = None
     """Since the gates were asked; None: nothing was asked."""
 
     def is_last(self, step: Step) -> bool:

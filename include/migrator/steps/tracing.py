@@ -1,4 +1,4 @@
-"""Watch statements as they really run: the hook that apply's step code calls around every statement.
+"""Watch statements as they really run: the hooks that apply's step code calls around statements and commits.
 
 Production runs without a tracer; dry_run passes one, so that what it measures is the very code that production runs.
 """
@@ -24,3 +24,14 @@ class Tracer(Protocol):
 
     def after(self, step: str, statement: Statement, conn: psycopg.Connection[Any], *, rows: int) -> None:
         """Just after it was done; `rows` is the cursor's row count, -1 when the server reported none."""
+
+
+class Watch(Protocol):
+    """Called around what takes effect. See `meanwhile.Meanwhile`, production's."""
+
+    def require_unchanged(self, pid: int) -> None:
+        """Right before the end of a transaction of the session `pid`, or before a statement that takes effect by
+        itself."""
+
+    def go_on(self, *, watched: bool = True) -> None:
+        """A part has taken effect, and the ledger says so. `watched`: `require_unchanged` was asked right before."""

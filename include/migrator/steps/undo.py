@@ -22,6 +22,8 @@ from migrator.steps.transaction import Connection, backend_of, ddl_connection, r
 
 STARTED = "rollback_started"
 """The event that remembers the backend, so that a later attempt can fence it."""
+APPLYING = ("step_started", "step_succeeded")
+"""After these no earlier way back is under way."""
 
 
 def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
@@ -53,7 +55,11 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
         started(backend_of(conn, ctx))
         for step in steps:
             for statement in step.statements:
+                if ctx.meanwhile is not None:
+                    ctx.meanwhile.require_unchanged(conn.info.backend_pid)
                 results.append(_undo_one(statement, step, ctx, conn))
+                if ctx.meanwhile is not None:
+                    ctx.meanwhile.go_on(watched=False)
         ctx.handle.release()
     ctx.check_lock()
     ctx.ledger.mark_rolled_back(ctx.plan.version, run=ctx.run, reason=reason)
@@ -85,6 +91,15 @@ def _by_kinds(
 def needs_script(rows: Sequence[LedgerStep]) -> bool:
     """Whether anything took effect that only the rollback script can undo. Pure."""
     return any(took_effect(row) and kind_named(row.kind).UNDONE_BY_SCRIPT for row in rows)
+
+
+def may_be_done_in_part(ctx: StepContext, rows: Sequence[LedgerStep]) -> bool:
+    """Whether an earlier try at undoing what is applied may have left a part of its work."""
+    steps = ctx.plan.rollback_steps if needs_script(rows) else ()
+    if all(step.transactional for step in steps) and not _undone_by_kinds({row.step: row for row in rows}, ctx):
+        return False
+    events = ctx.ledger.events(ctx.plan.version)
+    return next((one.kind == STARTED for one in reversed(events) if one.kind in (STARTED, *APPLYING)), False)
 
 
 def leftovers(ctx: StepContext) -> tuple[str, ...]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from migrator.database.queries import load
 from migrator.database.schema import OF_ROLES, Schema
+from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
-from migrator.gates.drift import CHANGED_KINDS, PASSIVE_KINDS, require_same_code
+from migrator.evidence import EvidenceBundle
+from migrator.gates.drift import CHANGED_KINDS, foreign_code, require_same_code, start_of
+from migrator.gates.rehearsed import PASSIVE_KINDS, Reached
+from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep, StepStatus
+from migrator.plan import Plan
+from migrator.rehearsal.states import States
 from tests.evidence import make_bundle
 from tests.factories import plan_from_sql
+from tests.unit.ledger_rows import step_row
 
 VIEWS = {"public.v": "SELECT 1 AS a", "public.v2": "SELECT 2 AS a"}
 PLAN = plan_from_sql("CREATE OR REPLACE VIEW v2 AS SELECT 3 AS a", "SELECT 1")
@@ -21,18 +29,71 @@ def views(**over: str) -> Schema:
     return Schema({"view": {**VIEWS, **{f"public.{name}": text for name, text in over.items()}}})
 
 
-@pytest.mark.parametrize("rehearsed", ["SELECT 3 AS a", "SELECT 3 AS a -- not view public.v: SELECT 4"])
-def test_a_change_of_v2_excuses_none_of_v(rehearsed: str) -> None:
-    bundle = make_bundle(PLAN, views(), views(v2=rehearsed))
-    require_same_code(views(), PLAN, bundle)
-    require_same_code(views(v2=rehearsed), PLAN, bundle)
+def rehearsed_as(plan: Plan, *schemas: Schema, **over: Any) -> EvidenceBundle:
+    """From the first, by a statement each."""
+    states = States(
+        lambda: now, lambda: reached, before=schemas[0], start=schemas[0], known=vocabulary(plan, schemas[0])
+    )
+    for done in range(1, len(schemas)):
+        now, reached = schemas[done], Reached(plan.steps[0].name, done)
+        states.go_on()
+    return make_bundle(plan, schemas[0], schemas[-1], states=states.taken(), **over)
+
+
+def rows(plan: Plan, done: int, state: str = "done") -> tuple[LedgerStep, ...]:
+    cursor = {"statement": done, "state": state, STATEMENTS_DONE: done}
+    digests = tuple("" for _ in plan.steps[0].statements)
+    return (step_row(step=plan.steps[0].name, status=StepStatus.RUNNING, cursor=cursor, statement_digests=digests),)
+
+
+REPLACED = views(v2="SELECT 3 AS a")
+
+
+@pytest.mark.parametrize("text", ["SELECT 9 AS a", VIEWS["public.v2"]])
+def test_what_the_migration_has_changed_is_as_it_left_it(text: str) -> None:
+    bundle = rehearsed_as(PLAN, views(), REPLACED)
+    require_same_code(REPLACED, PLAN, bundle, rows(PLAN, 1))
+    with pytest.raises(DriftDetected, match=r"~ view public\.v2:"):
+        require_same_code(views(v2=text), PLAN, bundle, rows(PLAN, 1))
+    with pytest.raises(DriftDetected, match=r"~ view public\.v2:"):
+        require_same_code(REPLACED, PLAN, bundle, ())
     with pytest.raises(DriftDetected, match=r"~ view public\.v:"):
-        require_same_code(views(v="SELECT 9 AS a"), PLAN, bundle)
+        require_same_code(views(v="SELECT 9 AS a", v2="SELECT 3 AS a"), PLAN, bundle, rows(PLAN, 1))
 
 
-def test_what_the_migration_drops_may_be_gone() -> None:
-    after = Schema({"view": {"public.v2": VIEWS["public.v2"]}})
-    require_same_code(after, PLAN, make_bundle(PLAN, views(), after))
+def test_a_statement_that_was_interrupted_is_done_or_not_or_half() -> None:
+    plan = plan_from_sql("CREATE INDEX CONCURRENTLY i ON t (a)", "", transaction=False)
+    text = "CREATE INDEX i ON public.t USING btree (a)"
+    before, after = Schema({}), Schema({"index": {"public.i": text}})
+    half, other = (Schema({"index": {"public.i": f"{one} [invalid]"}}) for one in (text, text.replace("a", "b")))
+    bundle = rehearsed_as(plan, before, after)
+    for now in (before, after, half):
+        require_same_code(now, plan, bundle, rows(plan, 0, "intent"))
+    for now, place in ((other, rows(plan, 0, "intent")), (half, rows(plan, 1)), (before, rows(plan, 1))):
+        with pytest.raises(DriftDetected):
+            require_same_code(now, plan, bundle, place)
+
+
+def test_a_way_back_that_was_interrupted_has_left_a_part() -> None:
+    made, gone = views(w="SELECT 1"), Schema({"view": {"public.v": VIEWS["public.v"]}})
+    undoing = rehearsed_as(PLAN, made, views(), gone).dry_run.states
+    bundle = rehearsed_as(PLAN, views(), made, undoing=undoing)
+    start = start_of(bundle)
+    for now in (made, views(), gone):
+        assert not foreign_code(now, PLAN, start, rows(PLAN, 1), undone_in_part=True)
+    assert foreign_code(gone, PLAN, start, rows(PLAN, 1))
+    assert foreign_code(views(v="SELECT 9"), PLAN, start, rows(PLAN, 1), undone_in_part=True)
+
+
+def test_names_made_of_rows_are_known_by_the_whole_alone() -> None:
+    """And not told."""
+    made = views(canary="SELECT 1")
+    bundle = rehearsed_as(PLAN, views(), made)
+    require_same_code(made, PLAN, bundle, rows(PLAN, 1))
+    with pytest.raises(DriftDetected) as refused:
+        require_same_code(views(canary="SELECT 1", v="SELECT 9"), PLAN, bundle, rows(PLAN, 1))
+    assert "view public.v:" in str(refused.value)
+    assert "canary" not in str(refused.value)
 
 
 def kinds_that_are_read() -> set[str]:
@@ -47,28 +108,7 @@ def test_every_kind_that_is_not_passive_is_looked_at() -> None:
     for kind in sorted(kinds - PASSIVE_KINDS - CHANGED_KINDS):
         now = Schema({**views().objects, kind: {"public.new": "other"}})
         with pytest.raises(DriftDetected):
-            require_same_code(now, PLAN, make_bundle(PLAN, views(), views()))
+            require_same_code(now, PLAN, make_bundle(PLAN, views(), views()), ())
     for kind in PASSIVE_KINDS:
         assert kind in kinds | set(OF_ROLES), kind
-        require_same_code(Schema({**views().objects, kind: {"x": "y"}}), PLAN, make_bundle(PLAN, views(), views()))
-
-
-def test_what_comes_with_a_table_of_the_migration_is_its_own() -> None:
-    plan = plan_from_sql("CREATE TABLE tmp (id int PRIMARY KEY); VACUUM; DROP TABLE tmp;", "", transaction=False)
-    before = Schema({})
-    bundle = make_bundle(plan, before, before)
-    half = Schema(
-        {
-            "table": {"public.tmp": "table"},
-            "constraint": {"public.tmp.tmp_pkey": "PRIMARY KEY (id)"},
-            "index": {"public.tmp_pkey": "..."},
-        },
-        {"constraint public.tmp.tmp_pkey": "table public.tmp", "index public.tmp_pkey": "table public.tmp"},
-    )
-    require_same_code(half, plan, bundle)
-    foreign = Schema(
-        {**half.objects, "trigger": {"public.tmp.audit": "CREATE TRIGGER"}},
-        {**half.part_of, "trigger public.tmp.audit": "table public.tmp"},
-    )
-    with pytest.raises(DriftDetected, match=r"trigger public\.tmp\.…|trigger public\.tmp\.audit"):
-        require_same_code(foreign, plan, bundle)
+        require_same_code(Schema({**views().objects, kind: {"x": "y"}}), PLAN, make_bundle(PLAN, views(), views()), ())

@@ -1,0 +1,97 @@
+"""What the schema must be like now, at the reached to which a plan is applied: the rehearsal has seen it there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from migrator.database.schema import OF_ROLES, Schema
+from migrator.database.schema_diff import Change, SchemaDiff, patch
+from migrator.evidence import RehearsedState
+from migrator.ledger.rows import LedgerStep, StepStatus, took_effect
+from migrator.plan import Plan
+
+PASSIVE_KINDS = frozenset(
+    {
+        *OF_ROLES,
+        *("comment", "security_label", "column_order", "sequence", "tablespace", "schema", "database", "setting"),
+        *("publication", "subscription"),
+    }
+)
+"""They run nothing, and decide of nothing that runs what it does."""
+HALF_MADE = (" [invalid]", " [detach pending]")
+"""How `schema.read` marks what an interrupted statement leaves, of those that take effect in several transactions."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a plan is applied."""
+
+    step: str
+    done: int
+    """Leading statements of the step."""
+    begun: bool = False
+    """The next one may have taken effect, or half of it."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    schema: Schema
+    code: str
+
+
+def code_of(schema: Schema) -> str:
+    """Equal only when all is that may decide what runs."""
+    return schema.portable.without(*PASSIVE_KINDS).fingerprint
+
+
+def reached_by(plan: Plan, rows: Sequence[LedgerStep]) -> Reached | None:
+    """None: nothing of it took effect. Pure."""
+    found = {row.step: row for row in rows if took_effect(row)}
+    row = next((found[step.name] for step in reversed(plan.steps) if step.name in found), None)
+    if row is None:
+        return None
+    begun = row.status is not StepStatus.SUCCESS and row.cursor.get("state") in ("intent", "failed")
+    return Reached(row.step, row.statements_done, begun)
+
+
+def expected(
+    start: Schema,
+    states: Sequence[RehearsedState],
+    undoing: Sequence[RehearsedState],
+    plan: Plan,
+    reached: Reached | None,
+) -> tuple[Expected, ...]:
+    """What the schema is now; after the first, what parts of it may be as well. Pure.
+
+    :param undoing: what a way back that was interrupted may have left.
+    """
+    order = {step.name: position for position, step in enumerate(plan.steps)}
+    done = 0
+    if reached is not None:
+        at = order[reached.step], reached.done
+        done = sum((order.get(state.step, -1), state.done) <= at for state in states)
+    found = [_after(start, states[:done])]
+    if reached is not None and reached.begun:
+        found.append(_after(start, states[: done + 1]))
+    if undoing:
+        found.append(_after(start, ()))
+        found += [_after(start, (*states, *undoing[: count + 1])) for count in range(len(undoing))]
+    return tuple(found)
+
+
+def is_expected(change: Change, others: Iterable[Expected]) -> bool:
+    """Whether what was changed is as one of the others has it, or is half-made so."""
+    texts = [one.schema.objects.get(change.kind, {}).get(change.name) for one in others]
+    if change.after is None or change.after in texts:
+        return change.after in texts
+    whole = change.after
+    for mark in HALF_MADE:
+        whole = whole.replace(mark, "")
+    return bool(texts) and whole != change.after and whole in (*texts, change.before)
+
+
+def _after(start: Schema, states: Sequence[RehearsedState]) -> Expected:
+    changes = [Change(kind, name, None, text, whole) for state in states for kind, name, text, whole in state.changes]
+    schema = patch(start.portable, SchemaDiff(tuple(changes)))
+    return Expected(schema, states[-1].code if states else code_of(start))

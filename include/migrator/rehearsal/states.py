@@ -1,0 +1,55 @@
+"""Notes what the schema is like on the clone at each moment at which an attempt may end on the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from migrator.database.schema import Schema
+from migrator.database.schema_diff import Change, diff, patch
+from migrator.database.vocabulary import Vocabulary
+from migrator.evidence import RehearsedState
+from migrator.gates.rehearsed import Reached, code_of
+
+
+class States:
+    """A `tracing.Watch` that refuses nothing."""
+
+    def __init__(
+        self,
+        read: Callable[[], Schema],
+        reached: Callable[[], Reached | None],
+        *,
+        before: Schema,
+        start: Schema,
+        known: Vocabulary,
+    ) -> None:
+        """
+        :param read: the clone's schema, which was `before` before anything was applied.
+        :param reached: how far the plan is applied, by the clone's ledger.
+        :param start: the schema of the target.
+        """
+        self._read, self._reached, self._start, self._known = read, reached, start, known
+        self._before, self._last = before.portable, start.portable
+        self._found: list[RehearsedState] = []
+
+    def require_unchanged(self, pid: int) -> None:
+        """Nobody else is on the clone."""
+
+    def go_on(self, *, watched: bool = True) -> None:
+        reached = self._reached()
+        if reached is None:
+            return
+        now = patch(self._start, diff(self._before, self._read().portable)).portable
+        changes = diff(self._last, now).changes
+        told = tuple((one.kind, one.name, one.after, one.part_of) for one in changes if self._may_be_told(one))
+        self._last = now
+        self._found.append(RehearsedState(reached.step, reached.done, now.fingerprint, code_of(now), told))
+
+    def taken(self) -> tuple[RehearsedState, ...]:
+        """Those since it was asked before."""
+        found, self._found = tuple(self._found), []
+        return found
+
+    def _may_be_told(self, change: Change) -> bool:
+        texts = (change.name, change.after or "", change.part_of or "")
+        return all(self._known.tell(text) == text for text in texts)

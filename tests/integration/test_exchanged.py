@@ -1,0 +1,167 @@
+"""What somebody exchanges after a part of a migration has taken effect: before it is undone, or goes on."""
+
+from __future__ import annotations
+
+import logging
+
+import psycopg
+import pytest
+
+from migrator.database.session import Endpoint
+from migrator.errors import DriftDetected, LockNotAvailable
+from migrator.evidence import EvidenceBundle
+from migrator.ledger.ledger import Ledger
+from migrator.plan import Plan
+from migrator.stages import apply
+from migrator.stages.rollback import Action
+from tests.factories import plan_from_sql
+from tests.integration.conftest import MakeDatabase
+from tests.integration.copies import make_copy, rehearse
+from tests.integration.stages import apply_all, make_target, outcome_of, query, roll_back, run_of, verify_it
+from tests.integration.test_between_steps import Prepared, rehearsed, step
+
+PRICE = "CREATE OR REPLACE FUNCTION public.price(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * {}'"
+SCRIPT = f"""
+CREATE TABLE orders (id int PRIMARY KEY, total int);
+INSERT INTO orders VALUES (1, 5);
+{PRICE.format(2)};
+CREATE VIEW totals AS SELECT sum(total) AS total FROM orders;
+"""
+OWN = (
+    "CREATE TABLE more (id int); CREATE FUNCTION norm(numeric) RETURNS numeric LANGUAGE sql AS 'SELECT $1';"
+    f" {PRICE.format(3)}; DROP VIEW totals;"
+)
+OWN_BACK = (
+    f"UPDATE orders SET total = total - 1; {PRICE.format(2)}; DROP FUNCTION norm(numeric); DROP TABLE more;"
+    " CREATE VIEW totals AS SELECT sum(total) AS total FROM orders;"
+)
+TRIGGER = "CREATE TRIGGER more BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE FUNCTION public.more()"
+EXCHANGED = {
+    "what the migration has replaced": (PRICE.format(1000), PRICE.format(3)),
+    "what it has replaced, as it was before": (PRICE.format(2), PRICE.format(3)),
+    "what it has dropped": ("CREATE VIEW public.totals AS SELECT 1 AS total", "DROP VIEW public.totals"),
+    "what it has made": (
+        "ALTER TABLE public.more ADD CHECK (public.price(id) > 0)",
+        "ALTER TABLE public.more DROP CONSTRAINT more_id_check",
+    ),
+    "an overload of what it has made": (
+        "CREATE FUNCTION public.norm(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 666::bigint'",
+        "DROP FUNCTION public.norm(bigint)",
+    ),
+    "a rule of the name of its table": (
+        "CREATE RULE more AS ON UPDATE TO public.orders DO INSTEAD NOTHING",
+        "DROP RULE more ON public.orders",
+    ),
+    "a trigger of that name": (
+        f"CREATE FUNCTION public.more() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; {TRIGGER}",
+        "DROP FUNCTION public.more() CASCADE",
+    ),
+}
+"""With what takes it back."""
+
+
+def begin(plan: Plan, bundle: EvidenceBundle, database: Endpoint) -> None:
+    """All of its step but the last statement, which waits for a row."""
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute("SELECT FROM public.orders FOR UPDATE")
+        with pytest.raises(LockNotAvailable), Ledger(database) as ledger:
+            apply.run_step(
+                plan, plan.steps[0].name, endpoint=database, ledger=ledger, run=run_of(plan), target=make_target(),
+                evidence=bundle, deadline_seconds=1,
+            )  # fmt: skip
+
+
+def require_held(prepared: Prepared, exchanged: dict[str, tuple[str, str]]) -> None:
+    plan, bundle, database = prepared
+    for what, (change, back) in exchanged.items():
+        query(database, change)
+        assert roll_back(plan, database, bundle).action is Action.HELD, what
+        query(database, back)
+
+
+def test_an_automatic_rollback_knows_its_own_work_by_more_than_its_name(make_database: MakeDatabase) -> None:
+    plan = plan_from_sql(f"{OWN} UPDATE orders SET total = total + 1;", OWN_BACK)
+    prepared = plan, bundle, database = rehearsed(make_database, plan, SCRIPT)
+    apply_all(plan, database, bundle)
+    require_held(prepared, EXCHANGED)
+    assert query(database, "SELECT total FROM public.orders") == [(6,)]
+    query(database, "COMMENT ON TABLE public.orders IS 'by hand'; CREATE TABLE public.unheard_of (id int)")
+    assert roll_back(plan, database, bundle).action is Action.ROLLED_BACK
+    assert query(database, "SELECT total FROM public.orders") == [(5,)]
+
+
+def test_a_step_that_goes_on_knows_its_own_work_by_more_than_its_name(make_database: MakeDatabase) -> None:
+    sql = f"{OWN} VACUUM orders; UPDATE orders SET total = total + 1; DROP FUNCTION norm(numeric);"
+    plan = plan_from_sql(sql, OWN_BACK, transaction=False, lock_timeout_ms=200)
+    plan, bundle, database = rehearsed(make_database, plan, SCRIPT)
+    begin(plan, bundle, database)
+    for what, (change, back) in EXCHANGED.items():
+        query(database, change)
+        with pytest.raises(DriftDetected, match="what this step may run was changed"):
+            step(plan.steps[0].name, plan, bundle, database)
+        query(database, back)
+        assert query(database, "SELECT total FROM public.orders") == [(5,)], what
+    step(plan.steps[0].name, plan, bundle, database)
+    verify_it(plan, database, bundle)
+
+
+CANARY = "canary-4711@example.org"
+OF_ROWS = (
+    "DO $$DECLARE r record; BEGIN FOR r IN SELECT name FROM users LOOP EXECUTE format({}, r.name); END LOOP; END$$"
+)
+MAKE = OF_ROWS.format("'CREATE VIEW %I AS SELECT 1 AS one'")
+DROP = OF_ROWS.format("'DROP VIEW IF EXISTS %I'")
+USERS = f"CREATE TABLE users (name text); INSERT INTO users VALUES ('{CANARY}'); {SCRIPT}"
+
+
+def test_the_dry_run_has_each_moment_and_no_names_made_of_rows(make_database: MakeDatabase, copies: Endpoint) -> None:
+    sql = f"{PRICE.format(3)}; {MAKE}; VACUUM orders; CREATE INDEX CONCURRENTLY by_total ON orders (total);"
+    back = f"{DROP}; DROP INDEX CONCURRENTLY IF EXISTS by_total; {PRICE.format(2)};"
+    plan = plan_from_sql(sql, back, transaction=False)
+    evidence = rehearse(plan, copies, make_copy(copies, USERS))
+    assert CANARY not in str(evidence)
+    _, twins, _ = rehearsed(make_database, plan, USERS)
+    assert [(one.done, one.changes) for one in evidence.states] == [
+        (one.done, one.changes) for one in twins.dry_run.states
+    ]
+    assert [[change[1] for change in one.changes] for one in evidence.states] == [
+        ["public.price(integer)"], [], [], ["public.by_total"]
+    ]  # fmt: skip
+    assert [[change[1] for change in one.changes] for one in evidence.undoing] == [
+        [], ["public.by_total"], ["public.price(integer)"]
+    ]  # fmt: skip
+    first, with_view, after_vacuum, whole = (one.code for one in evidence.states)
+    assert len({first, with_view, whole}) == 3
+    assert with_view == after_vacuum
+    assert evidence.undoing[1].code == first
+
+
+def test_an_automatic_rollback_of_names_made_of_rows(
+    make_database: MakeDatabase, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody has changed is undone; and what somebody has, is told without them."""
+    plan, bundle, database = rehearsed(make_database, plan_from_sql(f"{MAKE};", f"{DROP};"), USERS)
+    apply_all(plan, database, bundle)
+    caplog.set_level(logging.INFO)
+    query(database, PRICE.format(1000))
+    held = roll_back(plan, database, bundle)
+    assert held.action is Action.HELD
+    assert "public.price" in held.reason
+    events = query(database, "SELECT detail::text FROM migrator.schema_migration_events")
+    assert CANARY not in f"{held.reason}{events}{outcome_of(plan, database).text}{caplog.text}"
+    query(database, PRICE.format(2))
+    assert roll_back(plan, database, bundle).action is Action.ROLLED_BACK
+
+
+def test_a_step_with_names_made_of_rows_goes_on(make_database: MakeDatabase) -> None:
+    sql, back = f"{MAKE}; VACUUM orders; UPDATE orders SET total = total + 1;", f"{DROP};"
+    plan = plan_from_sql(sql, back, transaction=False, lock_timeout_ms=200)
+    plan, bundle, database = rehearsed(make_database, plan, USERS)
+    begin(plan, bundle, database)
+    query(database, PRICE.format(1000))
+    with pytest.raises(DriftDetected) as refused:
+        step(plan.steps[0].name, plan, bundle, database)
+    assert CANARY not in str(refused.value)
+    query(database, PRICE.format(2))
+    step(plan.steps[0].name, plan, bundle, database)
+    verify_it(plan, database, bundle)
