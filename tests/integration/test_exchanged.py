@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -103,6 +104,86 @@ def test_a_step_that_goes_on_knows_its_own_work_by_more_than_its_name(make_datab
         assert query(database, "SELECT total FROM public.orders") == [(5,)], what
     step(plan.steps[0].name, plan, bundle, database)
     verify_it(plan, database, bundle)
+
+
+SECRETS = """
+CREATE SCHEMA app;
+CREATE SEQUENCE ids;
+CREATE DOMAIN marked AS text DEFAULT 'x';
+CREATE TABLE secret (id int PRIMARY KEY DEFAULT nextval('ids'), card text, note text);
+CREATE INDEX by_card ON secret (card);
+CREATE TABLE parted (id int) PARTITION BY RANGE (id);
+INSERT INTO secret VALUES (1, '4111', '');
+"""
+KEEP = "CREATE TABLE public.kept AS SELECT * FROM secret; DELETE FROM secret;"
+KEEP_BACK = "INSERT INTO secret SELECT * FROM kept; DROP TABLE kept; DROP INDEX IF EXISTS by_card_too;"
+SHADOWS = {
+    "a table": ("CREATE TABLE app.secret (id int, card text, note text)", "DROP TABLE app.secret"),
+    "a table of what the migration makes": ("CREATE TABLE app.kept (id int)", "DROP TABLE app.kept"),
+    "a view": ("CREATE VIEW app.secret AS SELECT 1 AS id", "DROP VIEW app.secret"),
+    "a sequence": ("CREATE SEQUENCE app.ids", "DROP SEQUENCE app.ids"),
+    "the sequence of a column": (
+        "CREATE TABLE app.x (id serial); ALTER SEQUENCE app.x_id_seq RENAME TO ids",
+        "DROP TABLE app.x",
+    ),
+    "an index": ("CREATE TABLE app.x (a int); CREATE INDEX by_card_too ON app.x (a)", "DROP TABLE app.x"),
+    "the index of a key": ("CREATE TABLE app.x (a int CONSTRAINT by_card_too UNIQUE)", "DROP TABLE app.x"),
+    "a schema on the path": ("CREATE SCHEMA early", "DROP SCHEMA early"),
+    "a table that was there moves": (
+        "ALTER TABLE public.secret SET SCHEMA app",
+        "ALTER TABLE app.secret SET SCHEMA public",
+    ),
+}
+RUNNING = {
+    "a default of the server's own functions": (
+        "ALTER TABLE public.secret ADD leak text; ALTER TABLE public.secret ALTER leak SET DEFAULT current_user",
+        "ALTER TABLE public.secret DROP leak",
+    ),
+    "a generated column": (
+        "ALTER TABLE public.secret ADD leak text GENERATED ALWAYS AS (card || 'x') STORED",
+        "ALTER TABLE public.secret DROP leak",
+    ),
+    "an identity": (
+        "ALTER TABLE public.secret ADD leak int GENERATED ALWAYS AS IDENTITY",
+        "ALTER TABLE public.secret DROP leak",
+    ),
+    "a column of a domain": ("ALTER TABLE public.secret ADD leak marked", "ALTER TABLE public.secret DROP leak"),
+    "a column of what the migration has made": (
+        "ALTER TABLE public.kept ADD leak text DEFAULT current_user",
+        "ALTER TABLE public.kept DROP leak",
+    ),
+    "a partition": (
+        "CREATE TABLE public.x PARTITION OF public.parted FOR VALUES FROM (1) TO (2)",
+        "DROP TABLE public.x",
+    ),
+    "a child": ("CREATE TABLE public.x (leak text DEFAULT 'x') INHERITS (public.secret)", "DROP TABLE public.x"),
+    "a table that refers to one": ("CREATE TABLE public.x (a int REFERENCES public.secret)", "DROP TABLE public.x"),
+    "another order of numbers": ("ALTER SEQUENCE public.ids INCREMENT -1", "ALTER SEQUENCE public.ids INCREMENT 1"),
+    "columns that change places": (
+        "ALTER TABLE public.secret RENAME card TO x; ALTER TABLE public.secret RENAME note TO card;"
+        " ALTER TABLE public.secret RENAME x TO note",
+        "ALTER TABLE public.secret RENAME card TO x; ALTER TABLE public.secret RENAME note TO card;"
+        " ALTER TABLE public.secret RENAME x TO note",
+    ),
+}
+HARMLESS = """
+CREATE SCHEMA elsewhere;
+CREATE TABLE app.unheard_of (id serial PRIMARY KEY, at timestamptz DEFAULT now(), number int CHECK (number > 0));
+CREATE INDEX ON app.unheard_of (lower(number::text));
+CREATE SEQUENCE elsewhere.numbering;
+COMMENT ON TABLE app.unheard_of IS 'secret';
+"""
+
+
+@pytest.mark.parametrize("changes", [SHADOWS, RUNNING], ids=["shadows", "running"])
+def test_what_is_new_may_run_or_be_meant(make_database: MakeDatabase, changes: dict[str, tuple[str, str]]) -> None:
+    plan, bundle, database = rehearsed(make_database, plan_from_sql(KEEP, KEEP_BACK), SECRETS)
+    database = replace(database, search_path='"$user", early, app, public')
+    apply_all(plan, database, bundle)
+    require_held((plan, bundle, database), changes)
+    query(database, HARMLESS)
+    assert roll_back(plan, database, bundle).action is Action.ROLLED_BACK
+    assert query(database, "SELECT * FROM public.secret") == [(1, "4111", "")]
 
 
 CANARY = "canary-4711@example.org"

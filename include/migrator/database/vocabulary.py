@@ -136,20 +136,26 @@ class Vocabulary:
 
 def vocabulary(plan: Plan, before: Schema, *names: str) -> Vocabulary:
     """:param names: further ones that no row has made: the role that executes."""
+    texts = (*written(plan, before), *names)
+    return Vocabulary(_OWN.union(*(_words(_ESCAPE.sub(" ", text) + " " + text) for text in texts)))
+
+
+def written(plan: Plan, before: Schema) -> Iterator[str]:
+    """The texts of the migration's files, and the names and definitions of the schema from before."""
     plans = (plan, *plan.ahead)
     steps = [step for one in plans for step in (*one.steps, *one.rollback_steps)]
     statements = [statement.sql for step in steps for statement in step.statements]
     params = [documents.to_dict(step.params) for step in steps]
-    written = (
-        [documents.to_dict(one.files) for one in plans],
-        statements,
-        params,
-        list(plan.assertions),
-        documents.to_dict(plan.expected_changes),
-        documents.to_dict(before.objects),
-        list(names),
+    yield from _strings(
+        (
+            [documents.to_dict(one.files) for one in plans],
+            statements,
+            params,
+            list(plan.assertions),
+            documents.to_dict(plan.expected_changes),
+            documents.to_dict(before.objects),
+        )
     )
-    return Vocabulary(_OWN.union(*(_words(_ESCAPE.sub(" ", text) + " " + text) for text in _strings(written))))
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
 from migrator.evidence import ROLES_BEFORE, DryRunEvidence, EvidenceBundle, RehearsedState, SnapshotRecord
-from migrator.gates.rehearsed import PASSIVE_KINDS, code_of, expected, is_expected, reached_by
+from migrator.gates.rehearsed import code_of, expected, is_expected, reached_by
+from migrator.gates.unheard import deciding
 from migrator.ledger import states
 from migrator.ledger.rows import LedgerEvent, LedgerStep
 from migrator.plan import Plan
@@ -31,6 +32,8 @@ class Start:
     """What it was while the migration was rehearsed."""
     undoing: tuple[RehearsedState, ...] = ()
     """What it was while that was taken back."""
+    path: str = ""
+    """Where names are looked up by default."""
 
     @classmethod
     def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
@@ -38,7 +41,7 @@ class Start:
         before = Schema.from_dict(snapshot.schema)
         if dry_run is None:
             return cls(before, before)
-        found = cls(before, before, states=dry_run.states, undoing=dry_run.undoing)
+        found = cls(before, before, states=dry_run.states, undoing=dry_run.undoing, path=snapshot.search_path)
         if dry_run.start is None:
             return found
         roles = frozenset(dry_run.extra.get(ROLES_BEFORE) or ())
@@ -111,13 +114,16 @@ def require_as_rehearsed(now: Schema, plan: Plan, bundle: EvidenceBundle, after:
     )
 
 
-def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle, rows: Sequence[LedgerStep]) -> None:
+def require_same_code(
+    now: Schema, plan: Plan, bundle: EvidenceBundle, rows: Sequence[LedgerStep], *, path: str
+) -> None:
     """Of a step that is done in part: what it may run must be what it was at that very place of the rehearsal.
 
     :param rows: the ledger's, of the plan's steps.
+    :param path: where the plan's texts look names up.
     :raises DriftDetected: functions, triggers or the like were exchanged.
     """
-    lines = foreign_code(now, plan, start_of(bundle), rows)
+    lines = foreign_code(now, plan, start_of(bundle), rows, path=path)
     if not lines:
         return
     raise DriftDetected(
@@ -129,33 +135,25 @@ def require_same_code(now: Schema, plan: Plan, bundle: EvidenceBundle, rows: Seq
 
 
 def foreign_code(
-    now: Schema, plan: Plan, start: Start, rows: Sequence[LedgerStep], *, undone_in_part: bool = False
+    now: Schema, plan: Plan, start: Start, rows: Sequence[LedgerStep], *, path: str, undone_in_part: bool = False
 ) -> tuple[str, ...]:
     """What runs by itself, or is called, and is not what the rehearsal had at the place to which the ledger says that
     the plan is applied: a line each, as far as it may be told. Names, too: the migration may have made them of rows.
 
+    :param path: where the plan's texts look names up.
     :param undone_in_part: a way back was interrupted that takes effect statement by statement.
     """
     undoing = start.undoing if undone_in_part else ()
     wanted, *others = expected(start.schema, start.states, undoing, plan, reached_by(plan, rows))
     code = code_of(now)
-    if code in {one.code for one in (wanted, *others)}:
+    if code.fingerprint in {one.code for one in (wanted, *others)}:
         return ()
-    found = [
-        change
-        for change in diff(wanted.schema, now.portable).changes
-        if change.kind not in PASSIVE_KINDS
-        and not (change.kind in CHANGED_KINDS and change.before is None)
-        and not is_expected(change, others)
-    ]
+    changes = [one for one in diff(code_of(wanted.schema), code).changes if not is_expected(one, others)]
+    found = changes if wanted.withheld else deciding(changes, plan, start.schema, start.path, path)
     if not found:
         return ()
     known = vocabulary(plan, start.snapshot)
     return known.lines_and_rest(SchemaDiff(tuple(found)), "what runs, and is not what it was in the rehearsal")
-
-
-CHANGED_KINDS = frozenset({"column", "table"})
-"""Those that are new run nothing."""
 
 
 def explained(start: Start, now: Schema, events: Iterable[LedgerEvent]) -> tuple[str, ...]:

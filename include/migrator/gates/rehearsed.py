@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from migrator.database.schema import OF_ROLES, Schema
 from migrator.database.schema_diff import Change, SchemaDiff, patch
@@ -14,11 +15,12 @@ from migrator.plan import Plan
 PASSIVE_KINDS = frozenset(
     {
         *OF_ROLES,
-        *("comment", "security_label", "column_order", "sequence", "tablespace", "schema", "database", "setting"),
-        *("publication", "subscription"),
+        *("comment", "security_label", "tablespace", "database", "setting", "publication", "subscription"),
     }
 )
-"""They run nothing, and decide of nothing that runs what it does."""
+"""They run nothing, and decide of nothing that runs what it does, but for `USAGE`."""
+USAGE = "schema "
+"""Rights on schemas, among the rights: in a schema without them no name is looked up."""
 HALF_MADE = (" [invalid]", " [detach pending]")
 """How `schema.read` marks what an interrupted statement leaves, of those that take effect in several transactions."""
 
@@ -36,13 +38,22 @@ class Reached:
 
 @dataclass(frozen=True)
 class Expected:
+    """`code` is the fingerprint of all of it that may decide what runs; `schema` lacks what may not be told."""
+
     schema: Schema
     code: str
 
+    @property
+    def withheld(self) -> bool:
+        return code_of(self.schema).fingerprint != self.code
 
-def code_of(schema: Schema) -> str:
-    """Equal only when all is that may decide what runs."""
-    return schema.portable.without(*PASSIVE_KINDS).fingerprint
+
+def code_of(schema: Schema) -> Schema:
+    """All that may decide what runs. Pure."""
+    objects = schema.portable.objects
+    usage = {name: text for name, text in objects.get("grant", {}).items() if name.startswith(USAGE)}
+    kept = {kind: names for kind, names in objects.items() if kind not in PASSIVE_KINDS}
+    return replace(schema, objects=MappingProxyType({**kept, **({"grant": usage} if usage else {})}))
 
 
 def reached_by(plan: Plan, rows: Sequence[LedgerStep]) -> Reached | None:
@@ -94,4 +105,4 @@ def is_expected(change: Change, others: Iterable[Expected]) -> bool:
 def _after(start: Schema, states: Sequence[RehearsedState]) -> Expected:
     changes = [Change(kind, name, None, text, whole) for state in states for kind, name, text, whole in state.changes]
     schema = patch(start.portable, SchemaDiff(tuple(changes)))
-    return Expected(schema, states[-1].code if states else code_of(start))
+    return Expected(schema, states[-1].code if states else code_of(start).fingerprint)

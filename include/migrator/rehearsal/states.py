@@ -43,7 +43,7 @@ class States:
         changes = diff(self._last, now).changes
         told = tuple((one.kind, one.name, one.after, one.part_of) for one in changes if self._may_be_told(one))
         self._last = now
-        self._found.append(RehearsedState(reached.step, reached.done, now.fingerprint, code_of(now), told))
+        self._found.append(RehearsedState(reached.step, reached.done, now.fingerprint, code_of(now).fingerprint, told))
 
     def taken(self) -> tuple[RehearsedState, ...]:
         """Those since it was asked before."""

@@ -237,7 +237,8 @@ def _watching(ctx: StepContext, evidence: EvidenceBundle | None) -> Iterator[Ste
 
 
 def _same_code(ctx: StepContext, evidence: EvidenceBundle) -> None:
-    require_same_code(_schema(ctx, evidence), ctx.plan, evidence, ctx.ledger.steps(ctx.plan.version))
+    rows = ctx.ledger.steps(ctx.plan.version)
+    require_same_code(_schema(ctx, evidence), ctx.plan, evidence, rows, path=ctx.endpoint.search_path)
 
 
 def _schema(ctx: StepContext, evidence: EvidenceBundle) -> Schema:
@@ -256,7 +257,7 @@ def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:
     done = {item.step for item in rows if took_effect(item)}
     now = _schema(ctx, evidence)
     if done != {one.name for one in ctx.plan.steps[:position]}:  # a part of this very step is there
-        require_same_code(now, ctx.plan, evidence, rows)
+        require_same_code(now, ctx.plan, evidence, rows, path=ctx.endpoint.search_path)
     elif position:
         require_as_rehearsed(now, ctx.plan, evidence, ctx.plan.steps[position - 1].name)
     else:

@@ -202,7 +202,7 @@ def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
     in_part = undo.may_be_done_in_part(ctx, rows)
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
-    return foreign_code(now, ctx.plan, start, rows, undone_in_part=in_part)
+    return foreign_code(now, ctx.plan, start, rows, path=ctx.endpoint.search_path, undone_in_part=in_part)
 
 
 def _look(ctx: StepContext, start: Start) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from migrator.database.schema import OF_ROLES, Schema
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
 from migrator.evidence import EvidenceBundle
-from migrator.gates.drift import CHANGED_KINDS, foreign_code, require_same_code, start_of
+from migrator.gates.drift import foreign_code, require_same_code, start_of
 from migrator.gates.rehearsed import PASSIVE_KINDS, Reached
+from migrator.gates.unheard import WHOLE
 from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep, StepStatus
 from migrator.plan import Plan
 from migrator.rehearsal.states import States
@@ -52,13 +55,13 @@ REPLACED = views(v2="SELECT 3 AS a")
 @pytest.mark.parametrize("text", ["SELECT 9 AS a", VIEWS["public.v2"]])
 def test_what_the_migration_has_changed_is_as_it_left_it(text: str) -> None:
     bundle = rehearsed_as(PLAN, views(), REPLACED)
-    require_same_code(REPLACED, PLAN, bundle, rows(PLAN, 1))
+    require(REPLACED, PLAN, bundle, *rows(PLAN, 1))
     with pytest.raises(DriftDetected, match=r"~ view public\.v2:"):
-        require_same_code(views(v2=text), PLAN, bundle, rows(PLAN, 1))
+        require(views(v2=text), PLAN, bundle, *rows(PLAN, 1))
     with pytest.raises(DriftDetected, match=r"~ view public\.v2:"):
-        require_same_code(REPLACED, PLAN, bundle, ())
+        require(REPLACED, PLAN, bundle)
     with pytest.raises(DriftDetected, match=r"~ view public\.v:"):
-        require_same_code(views(v="SELECT 9 AS a", v2="SELECT 3 AS a"), PLAN, bundle, rows(PLAN, 1))
+        require(views(v="SELECT 9 AS a", v2="SELECT 3 AS a"), PLAN, bundle, *rows(PLAN, 1))
 
 
 def test_a_statement_that_was_interrupted_is_done_or_not_or_half() -> None:
@@ -68,10 +71,10 @@ def test_a_statement_that_was_interrupted_is_done_or_not_or_half() -> None:
     half, other = (Schema({"index": {"public.i": f"{one} [invalid]"}}) for one in (text, text.replace("a", "b")))
     bundle = rehearsed_as(plan, before, after)
     for now in (before, after, half):
-        require_same_code(now, plan, bundle, rows(plan, 0, "intent"))
+        require(now, plan, bundle, *rows(plan, 0, "intent"))
     for now, place in ((other, rows(plan, 0, "intent")), (half, rows(plan, 1)), (before, rows(plan, 1))):
         with pytest.raises(DriftDetected):
-            require_same_code(now, plan, bundle, place)
+            require(now, plan, bundle, *place)
 
 
 def test_a_way_back_that_was_interrupted_has_left_a_part() -> None:
@@ -80,18 +83,18 @@ def test_a_way_back_that_was_interrupted_has_left_a_part() -> None:
     bundle = rehearsed_as(PLAN, views(), made, undoing=undoing)
     start = start_of(bundle)
     for now in (made, views(), gone):
-        assert not foreign_code(now, PLAN, start, rows(PLAN, 1), undone_in_part=True)
-    assert foreign_code(gone, PLAN, start, rows(PLAN, 1))
-    assert foreign_code(views(v="SELECT 9"), PLAN, start, rows(PLAN, 1), undone_in_part=True)
+        assert not foreign_code(now, PLAN, start, rows(PLAN, 1), path="", undone_in_part=True)
+    assert foreign_code(gone, PLAN, start, rows(PLAN, 1), path="")
+    assert foreign_code(views(v="SELECT 9"), PLAN, start, rows(PLAN, 1), path="", undone_in_part=True)
 
 
 def test_names_made_of_rows_are_known_by_the_whole_alone() -> None:
     """And not told."""
     made = views(canary="SELECT 1")
     bundle = rehearsed_as(PLAN, views(), made)
-    require_same_code(made, PLAN, bundle, rows(PLAN, 1))
+    require(made, PLAN, bundle, *rows(PLAN, 1))
     with pytest.raises(DriftDetected) as refused:
-        require_same_code(views(canary="SELECT 1", v="SELECT 9"), PLAN, bundle, rows(PLAN, 1))
+        require(views(canary="SELECT 1", v="SELECT 9"), PLAN, bundle, *rows(PLAN, 1))
     assert "view public.v:" in str(refused.value)
     assert "canary" not in str(refused.value)
 
@@ -101,14 +104,78 @@ def kinds_that_are_read() -> set[str]:
     return set(re.findall(r"(?:select|^   ) '([a-z_]+)'(?: as kind)?,", text, re.MULTILINE))
 
 
+def require(now: Schema, plan: Plan, bundle: EvidenceBundle, *rows: LedgerStep, path: str = "public") -> None:
+    require_same_code(now, plan, bundle, rows, path=path)
+
+
 def test_every_kind_that_is_not_passive_is_looked_at() -> None:
     """A kind that is new in the schema counts until somebody says that it runs nothing."""
     kinds = kinds_that_are_read()
     assert {"used_by", "extension_member", "operator_family", "trigger", "constraint", "event_trigger"} <= kinds
-    for kind in sorted(kinds - PASSIVE_KINDS - CHANGED_KINDS):
-        now = Schema({**views().objects, kind: {"public.new": "other"}})
+    for kind in sorted(kinds - PASSIVE_KINDS):
+        now = Schema({**views().objects, kind: {"public.v": "other"}})
         with pytest.raises(DriftDetected):
-            require_same_code(now, PLAN, make_bundle(PLAN, views(), views()), ())
+            require(now, PLAN, make_bundle(PLAN, views(), views()))
+        if kind not in WHOLE:
+            now = Schema({**views().objects, kind: {"public.unheard_of": "other"}})
+            with pytest.raises(DriftDetected):
+                require(now, PLAN, make_bundle(PLAN, views(), views()))
     for kind in PASSIVE_KINDS:
         assert kind in kinds | set(OF_ROLES), kind
-        require_same_code(Schema({**views().objects, kind: {"x": "y"}}), PLAN, make_bundle(PLAN, views(), views()), ())
+        require(Schema({**views().objects, kind: {"x": "y"}}), PLAN, make_bundle(PLAN, views(), views()))
+
+
+def with_table(name: str, **over: Mapping[str, str]) -> Schema:
+    parts = {"column": {f"{name}.a": "text default v"}, **over}
+    part_of = {f"{kind} {one}": f"table {name}" for kind in parts for one in parts[kind]}
+    return Schema({**views().objects, "table": {name: "table"}, **parts}, part_of)
+
+
+def test_a_new_table_counts_when_somebody_may_mean_it() -> None:
+    bundle = make_bundle(PLAN, views(), views())
+    fine = with_table("public.unheard_of", constraint={"public.unheard_of.v": "CHECK (a > 0)"})
+    require(fine, PLAN, bundle)
+    for named in (
+        with_table("app.v2"),
+        with_table('app."V"'),
+        with_table("app.fine", index={"app.v": "CREATE INDEX"}),
+        with_table("app.fine", constraint={"app.fine.v": "UNIQUE (a)"}),
+        with_table("app.fine", constraint={"app.fine.a_fkey": "FOREIGN KEY (a) REFERENCES v(a)"}),
+        with_table("app.fine", trigger={"app.fine.audit": "CREATE TRIGGER"}),
+    ):
+        with pytest.raises(DriftDetected):
+            require(named, PLAN, bundle)
+
+
+@pytest.mark.parametrize("sql", ["DO $$BEGIN EXECUTE 'SELECT 1'; END$$", "SELECT make()", 'SELECT U&"d\\0061ta"'])
+def test_where_names_are_made_at_run_time_any_may_be_meant(sql: str) -> None:
+    plan = plan_from_sql(sql, "SELECT 1", transaction=False)
+    make = {"public.make()": "CREATE FUNCTION make() ... BEGIN EXECUTE format('DROP TABLE %I', a); END"}
+    before = Schema({"function": make})
+    now = Schema({**before.objects, "table": {"public.unheard_of": "table"}})
+    with pytest.raises(DriftDetected):
+        require(now, plan, make_bundle(plan, before, before))
+    require(now, PLAN, make_bundle(PLAN, before, before))
+    trigger = plan_from_sql("CREATE TRIGGER t BEFORE INSERT ON a EXECUTE FUNCTION f()", "SELECT 1")
+    require(now, trigger, make_bundle(trigger, before, before))
+
+
+def test_schemas_in_which_names_are_looked_up() -> None:
+    before = replace(views(), role="deployer")
+    bundle = make_bundle(PLAN, before, before)
+    for name in ("app", "deployer"):
+        now = replace(before, objects={**before.objects, "schema": {name: ""}})
+        with pytest.raises(DriftDetected):
+            require(now, PLAN, bundle, path='"$user", app, public')
+    now = replace(before, objects={**before.objects, "schema": {"apart": ""}, "grant": {"schema apart": "+USAGE"}})
+    require(replace(now, part_of={"grant schema apart": "schema apart"}), PLAN, bundle, path="app, public")
+    opened = replace(before, objects={**before.objects, "grant": {"schema app": "+USAGE to deployer"}})
+    with pytest.raises(DriftDetected):
+        require(opened, PLAN, bundle)
+
+
+def test_nothing_new_passes_among_names_made_of_rows() -> None:
+    bundle = rehearsed_as(PLAN, views(), views(canary="SELECT 1"))
+    now = Schema({**views(canary="SELECT 1").objects, "table": {"public.unheard_of": "table"}})
+    with pytest.raises(DriftDetected):
+        require(now, PLAN, bundle, *rows(PLAN, 1))
