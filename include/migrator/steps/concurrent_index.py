@@ -74,7 +74,7 @@ def build(
     for attempt in range(1, TRIES + 1):
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
         try:
-            with watching(conn.info.backend_pid, step, ctx, cursor=cursor):
+            with ctx.watching(statement, conn), watching(conn.info.backend_pid, step, ctx, cursor=cursor):
                 result = send(statement, step, ctx, conn)
             break
         except MigratorError as exc:
@@ -185,6 +185,8 @@ def _drop(found: FoundIndex, ctx: StepContext, conn: Connection) -> None:
     ctx.log.warning("dropping invalid index %s", one_line(found.name))
     with session.translated():
         conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {found.name}".encode())
+    if ctx.meanwhile is not None:
+        ctx.meanwhile.went_on(KIND)
 
 
 def _require_valid(statement: Statement, step: Step, conn: Connection) -> None:

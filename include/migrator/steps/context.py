@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -172,6 +174,16 @@ class StepContext:
         """Whoever lost the lock must not write: another run may be in charge by now."""
         if self.lock is not None:
             self.lock.check()
+
+    @contextmanager
+    def watching(self, statement: Statement, conn: psycopg.Connection[Any]) -> Iterator[None]:
+        """Around a statement that takes effect by itself. :raises DriftDetected: see `Meanwhile`."""
+        if self.meanwhile is None:
+            yield
+            return
+        self.meanwhile.require_unchanged(conn.info.backend_pid)
+        yield
+        self.meanwhile.went_on(statement.kind)
 
     def trace_before(self, step: Step, statement: Statement, conn: psycopg.Connection[Any]) -> None:
         if self.tracer is not None:

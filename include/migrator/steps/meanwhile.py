@@ -6,109 +6,201 @@ gates are passed, and could exchange a function or a trigger now, and put it bac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql as quoting
 
 from migrator.database import queries, session
 from migrator.database.session import Endpoint
-from migrator.errors import DriftDetected
+from migrator.errors import CommitUnknown, DriftDetected, NeedsHuman
 
 SHOWN = 5
 QUERIES = queries.load(__package__, "meanwhile")
-_RELATIONS = "pg_class"
+_RELATIONS, _COLUMNS = "pg_class", "pg_attribute"
+
+_INDEX = "pg_index"
+_MAKES = {"CREATE INDEX CONCURRENTLY": frozenset({_INDEX}), "DROP INDEX CONCURRENTLY": frozenset[str]()}
+"""Where a statement that commits by itself makes rows, by its kind. Indexes run nothing: any of them may drop some."""
+_OF_TABLES = frozenset({_INDEX, "pg_class", "pg_constraint", "pg_inherits", "pg_partitioned_table", "pg_trigger"})
+"""Where all others do: VACUUM, REINDEX, DETACH PARTITION CONCURRENTLY. None makes a function, or a type."""
 
 
 class Meanwhile:
-    """From the moment on in which it is entered, which is before the gates look."""
+    """From the moment on in which it is entered, which is before the gates look.
+
+    What the migration writes itself counts as there once it is committed, and nothing else does: there is no moment in
+    which somebody could change anything without being compared.
+    """
 
     def __init__(self, endpoint: Endpoint, look: Callable[[], None] = lambda: None) -> None:
         """
         :param look: compares what the migration may run with what was rehearsed, and raises.
         """
         self._endpoint = endpoint
-        self._look = look
+        self.look = look
 
     def __enter__(self) -> Meanwhile:
         """A session of its own, so that nobody waits for one while locks are held."""
         self._conn = session.connect(self._endpoint, purpose="observe")
-        self._moment = self._now()
+        with session.translated(), self._conn.transaction(force_rollback=True):
+            self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            ((oldest,),) = self._conn.execute(QUERIES["now"]).fetchall()
+            self._oldest = str(oldest)
+            self._base = _Moment(*self._seen(self._conn), _relations(self._conn))
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._conn.close()
 
     def require_unchanged(self, pid: int) -> None:
-        """Right before the end of a transaction, or before a statement that takes effect by itself.
+        """Before a statement that takes effect by itself.
 
         :param pid: of the session that executes the step.
         :raises DriftDetected: somebody else has.
         """
         with session.translated():
-            changed = self._changes(pid)
-        if not changed:
-            return
-        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-        raise DriftDetected(
-            "while this step was being executed somebody else has changed what it may run, so it goes no further:"
-            f" {', '.join(changed[:SHOWN])}{more}. find out who did it, then clear this task with Downstream",
-            differences=changed,
-        )
+            now = self._seen(self._conn)
+            self._refuse(self._changed(now, lambda: _locked(self._conn, pid)))
 
-    def go_on(self, *, watched: bool = True) -> None:
-        """The migration has committed something itself: from now on it counts as there.
+    @contextmanager
+    def committing(self, conn: psycopg.Connection[Any]) -> Iterator[None]:
+        """Around the COMMIT of a step's transaction. It runs deferred triggers that others defer, which may wait.
 
-        :param watched: False: nobody has looked right before it took effect, so what others did meanwhile is not known.
+        :raises DriftDetected: somebody else has; nothing is committed. :raises NeedsHuman: while it was committed.
+        """
+        with session.translated():
+            after = self._within(conn)
+            locked = _locked(conn, conn.info.backend_pid)
+        self.require_unchanged(conn.info.backend_pid)
+        try:
+            yield
+        except CommitUnknown:  # if it took effect, it is there
+            self._base = after
+            raise
+        self._base = after
+        with session.translated():
+            changed = self._changed(self._seen(self._conn), lambda: locked)
+        if changed:
+            raise NeedsHuman(
+                "while this was committed somebody else has changed what COMMIT may run, in a deferred trigger:"
+                f" {_shown(changed)}. what it has committed stays: find out who did it and what it did, then clear the"
+                " task with Downstream, or roll the migration back"
+            )
+
+    def went_on(self, kind: str) -> None:
+        """A statement has taken effect by itself: what only it can have written counts as there.
+
+        :raises DriftDetected: somebody else has changed something while it ran.
+        """
+        with session.translated():
+            now = self._seen(self._conn)
+            self._refuse(self._changed(now, frozenset, besides=_MAKES.get(kind, _OF_TABLES)))
+            self._base = self._moment(now, self._conn)
+
+    def wrote_anything(self) -> None:
+        """A procedure has committed by itself, and nobody knows what is its own: only states can be compared.
+
         :raises DriftDetected: see `look`.
         """
-        self._moment = self._now()
-        if not watched:
-            self._look()
+        with session.translated():
+            self._base = self._moment(self._seen(self._conn), self._conn)
+        self.look()
 
-    def _now(self) -> _Moment:
-        with session.translated(), self._conn.transaction(force_rollback=True):
-            self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            ((oldest,),) = self._conn.execute(QUERIES["now"]).fetchall()
-            rows = self._written(str(oldest), None)
-            return _Moment(str(oldest), frozenset(rows), self._relations())
+    def _within(self, conn: psycopg.Connection[Any]) -> _Moment:
+        """As it will be after COMMIT, read as the login role, as by the observing session."""
+        if self._endpoint.role is None:
+            return self._moment(self._seen(conn), conn)
+        conn.execute("SET LOCAL ROLE NONE")
+        found = self._moment(self._seen(conn), conn)
+        conn.execute(quoting.SQL("SET LOCAL ROLE {}").format(quoting.Identifier(self._endpoint.role)))
+        return found
 
-    def _changes(self, pid: int) -> tuple[str, ...]:
-        before = self._moment
-        counts = {row.catalog: row.number for row in before.rows if row.key is None}
-        found = [
-            row
-            for row in self._written(before.oldest, pid)
-            if row not in before.rows and (row.key is not None or row.number < counts.get(row.catalog, 0))
+    def _moment(self, seen: _Seen, conn: psycopg.Connection[Any]) -> _Moment:
+        same = all(row.catalog != _RELATIONS for row in seen.rows - self._base.rows)
+        return _Moment(*seen, self._base.relations if same else _relations(conn))
+
+    def _seen(self, conn: psycopg.Connection[Any]) -> _Seen:
+        found = conn.execute(QUERIES["written"], {"oldest": self._oldest}).fetchall()
+        rows = frozenset(_Row(*row) for row in found if row[1] is not None)
+        return _Seen(rows, {catalog: int(number) for catalog, kind, _, number in found if kind is None})
+
+    def _changed(
+        self, now: _Seen, locked: Callable[[], Collection[int]], *, besides: frozenset[str] | None = None
+    ) -> tuple[str, ...]:
+        """
+        :param locked: relations whose columns matter.
+        :param besides: where the statement that has just committed by itself makes rows.
+        """
+        before = self._base
+        rows = [row for row in now.rows - before.rows if row.catalog not in (besides or ())]
+        if any(row.catalog == _COLUMNS for row in rows):
+            ours = locked()
+            rows = [row for row in rows if row.catalog != _COLUMNS or row.object in ours]
+        if any(row.catalog == _RELATIONS for row in rows):
+            relations = _relations(self._conn)
+            rows = [
+                row
+                for row in rows
+                if row.catalog != _RELATIONS or relations.get(row.object) != before.relations.get(row.object)
+            ]
+        dropped = [
+            f"something was dropped: fewer rows in {catalog}"
+            for catalog, number in before.counts.items()
+            if now.counts.get(catalog, 0) < number and (besides is None or catalog not in besides | {_INDEX})
         ]
-        relations = self._relations() if any(row.catalog == _RELATIONS for row in found) else {}
-        changed = [
-            f"{row.what}{row.catalog}" if row.key is None else row.what
-            for row in found
-            if row.catalog != _RELATIONS or row.key is None or relations.get(row.key) != before.relations.get(row.key)
-        ]
-        return tuple(dict.fromkeys(changed))
+        return (*self._told(rows), *dropped)
 
-    def _written(self, oldest: str, pid: int | None) -> list[_Row]:
-        rows = self._conn.execute(QUERIES["written"], {"oldest": oldest, "pid": pid}).fetchall()
-        return [_Row(str(catalog), key, int(number), str(what)) for catalog, key, number, what in rows]
+    def _told(self, rows: Collection[_Row]) -> tuple[str, ...]:
+        if not rows:
+            return ()
+        catalogs, kinds, objects, _ = zip(*rows, strict=True)
+        named = {"catalogs": list(catalogs), "classes": list(kinds), "objects": list(objects)}
+        return tuple(dict.fromkeys(str(what) for (what,) in self._conn.execute(QUERIES["told"], named).fetchall()))
 
-    def _relations(self) -> dict[int, str]:
-        return dict(self._conn.execute(QUERIES["relations"]).fetchall())
+    def _refuse(self, changed: tuple[str, ...]) -> None:
+        if changed:
+            raise DriftDetected(
+                "while this step was being executed somebody else has changed what it may run, so it goes no further:"
+                f" {_shown(changed)}. find out who did it, then clear this task with Downstream",
+                differences=changed,
+            )
+
+
+def _shown(changed: tuple[str, ...]) -> str:
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return f"{', '.join(changed[:SHOWN])}{more}"
+
+
+def _relations(conn: psycopg.Connection[Any]) -> dict[int, str]:
+    return dict(conn.execute(QUERIES["relations"]).fetchall())
+
+
+def _locked(conn: psycopg.Connection[Any], pid: int) -> frozenset[int]:
+    return frozenset(relation for (relation,) in conn.execute(QUERIES["locked"], {"pid": pid}).fetchall())
 
 
 class _Row(NamedTuple):
     catalog: str
-    key: int | None
-    """None: of all rows there."""
-    number: int
-    """Of the transaction; or how many rows there are."""
-    what: str
+    kind: int
+    """The catalog of the object that it is about."""
+    object: int
+    writer: str
+    """Its transaction; or a digest of what it says."""
+
+
+class _Seen(NamedTuple):
+    rows: frozenset[_Row]
+    """Of transactions that may be of something that came after the gates."""
+    counts: Mapping[str, int]
+    """How many rows there are of each catalog."""
 
 
 @dataclass(frozen=True)
 class _Moment:
-    oldest: str
-    """The oldest transaction under way, whose number and all later ones may be of something that comes afterwards."""
     rows: frozenset[_Row]
-    """Of such transactions, which are there already; and how many there are of each catalog."""
+    counts: Mapping[str, int]
     relations: Mapping[int, str]

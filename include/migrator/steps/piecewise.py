@@ -101,8 +101,8 @@ def execute(step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None
         for position in range(done, end):
             earlier = earlier_attempt(step.statements[position], position, row) if position == done else None
             results.append(_run(position, step, ctx, conn, keeper, earlier=earlier, refuse=refuse))
-            if ctx.meanwhile is not None and position + 1 < end:
-                ctx.meanwhile.go_on(watched=_is_alone(step.statements[position]))
+            if ctx.meanwhile is not None and position + 1 < end and not is_alone(step.statements[position]):
+                ctx.meanwhile.look()
         ctx.handle.release()
     ctx.check_lock()
     if end < len(step.statements):
@@ -164,7 +164,7 @@ def _run(
     statement = step.statements[position]
     ctx.handle.raise_if_cancelled()
     ctx.check_lock()
-    if _is_alone(statement):
+    if is_alone(statement):
         return _in_own_transaction(position, step, ctx, conn, keeper, refuse)
     found = _look(statement, conn) if earlier else None
     if found is not None:
@@ -174,8 +174,6 @@ def _run(
             return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=found.text)
         if found.state is State.UNKNOWN and earlier == "intent":
             raise NeedsHuman(_question(statement, position, step, found), version=ctx.plan.version, step=step.name)
-    if ctx.meanwhile is not None:
-        ctx.meanwhile.require_unchanged(conn.info.backend_pid)
     intent = keeper.cursor(position, "intent", position)
     _record(ctx, step, intent)
     try:
@@ -186,6 +184,8 @@ def _run(
     keeper.state = keeper.seen(position)
     _record(ctx, step, keeper.cursor(position, "done", position + 1))
     ctx.ledger.require_untouched()
+    if ctx.meanwhile is not None and may_commit(statement):
+        ctx.meanwhile.wrote_anything()
     return result
 
 
@@ -198,7 +198,7 @@ def may_commit(statement: Statement) -> bool:
     return any(name == "PLpgSQL_stmt_call" for name, _ in statements.plpgsql_items(node))
 
 
-def _is_alone(statement: Statement) -> bool:
+def is_alone(statement: Statement) -> bool:
     """In a transaction of its own, with the ledger's row."""
     return statement.transactional and not may_commit(statement)
 
@@ -220,6 +220,8 @@ def _outside_transaction(
             ctx.log.info("%s", continued(command))
             with session.translated(statement=statement, step=step.name):
                 conn.execute(command.encode())
+            if ctx.meanwhile is not None:
+                ctx.meanwhile.went_on(statement.kind)
     sent = statement if found is None or found.instead is None else replace(statement, sql=found.instead)
     with ctx.ledger.kept_from_others(ctx.plan.version) if may_commit(statement) else nullcontext():
         result = send_alone(sent, step, ctx, conn)
@@ -233,9 +235,16 @@ def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connect
     waits without blocking anybody."""
     timeout = 0 if statement.kind.endswith("CONCURRENTLY") else None
     set_timeouts(conn, ctx, local=False, lock_ms=timeout, statement_ms=timeout)
-    if may_commit(statement):
-        return send(statement, step, ctx, conn)  # what it has committed by itself must not be done twice
-    return _patiently(lambda: send(statement, step, ctx, conn), ctx, conn)
+    if may_commit(statement):  # what it has committed by itself must not be done twice, so nobody looks at it here
+        if ctx.meanwhile is not None:
+            ctx.meanwhile.require_unchanged(conn.info.backend_pid)
+        return send(statement, step, ctx, conn)
+
+    def attempt() -> StatementResult:
+        with ctx.watching(statement, conn):
+            return send(statement, step, ctx, conn)
+
+    return _patiently(attempt, ctx, conn)
 
 
 def _in_own_transaction(

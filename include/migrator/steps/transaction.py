@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -215,16 +215,15 @@ def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], N
     :raises CommitUnknown: when the connection died before the server's answer.
     """
     try:
-        with session.translated(step=step.name):
-            if ctx.meanwhile is not None:
-                ctx.meanwhile.require_unchanged(conn.info.backend_pid)
-            ctx.ledger.require_unlocked(conn)
-        with ctx.ledger.turn():
+        with nullcontext() if ctx.meanwhile is None else ctx.meanwhile.committing(conn):
             with session.translated(step=step.name):
-                write()
-            sealed = ctx.ledger.before_commit(conn)
-            commit_only(conn, step, ctx)
-            _look_at_the_ledger(sealed, step, ctx)
+                ctx.ledger.require_unlocked(conn)
+            with ctx.ledger.turn():
+                with session.translated(step=step.name):
+                    write()
+                sealed = ctx.ledger.before_commit(conn)
+                commit_only(conn, step, ctx)
+                _look_at_the_ledger(sealed, step, ctx)
     except BaseException:
         roll_back(conn)  # what is committed stays
         raise

@@ -42,7 +42,7 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
     undoing = _undone_by_kinds(rows, ctx)
     own = _by_kinds(undoing, replace(ctx, meanwhile=None), started)  # which commit what they undo themselves
     if undoing and ctx.meanwhile is not None:
-        ctx.meanwhile.go_on()
+        ctx.meanwhile.wrote_anything()
     if all(step.transactional for step in steps):
         whole = Step("rollback", "sql", True, tuple(item for step in steps for item in step.statements))
 
