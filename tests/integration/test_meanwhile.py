@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from migrator.database import queries, session
 from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from migrator.errors import DriftDetected, MigratorError, NeedsHuman
 from migrator.steps.meanwhile import Meanwhile
 from migrator.steps.piecewise import Keeper
@@ -20,6 +25,136 @@ from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import query
 from tests.integration.test_between_steps import rehearsed, step
+
+RUNS_NOTHING = """
+pg_authid: its columns by their content in pg_roles, because nobody else may read it
+pg_user_mapping: by its content in pg_user_mappings, because nobody else may read it
+pg_depend pg_shdepend: what belongs to what, written by every other change
+pg_description pg_shdescription pg_seclabel pg_shseclabel: words
+pg_init_privs: what extensions have given, which is in each object's own rights as well
+pg_largeobject pg_largeobject_metadata: rows of data
+pg_parameter_acl: which settings a role may change; our sessions have theirs before the gates look
+pg_publication pg_publication_rel pg_publication_namespace pg_subscription pg_subscription_rel pg_replication_origin:
+    what others are sent
+pg_statistic pg_statistic_ext_data: how many rows there are, written by every ANALYZE
+pg_tablespace: where files lie
+"""
+"""What a migration's statements do is decided elsewhere, or it is asked about in another way."""
+
+
+def test_every_catalog_is_asked_about_or_left_out_for_a_reason(each_server: Server) -> None:
+    asked = queries.load("migrator.steps", "meanwhile")["written"]
+    made = re.findall(r"FROM pg_catalog\.(\w+)", asked[asked.index("made AS") : asked.index("m.catalog::")])
+    left_out = re.findall(r"\bpg_\w+(?=[^:]*:)", RUNS_NOTHING)
+    with psycopg.connect(each_server.conninfo()) as conn:
+        rows = conn.execute(
+            "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'pg_catalog'::regnamespace"
+        ).fetchall()
+    assert {name for (name,) in rows} - set(made) - set(left_out) == set()
+    assert set(made) & set(left_out) == set()
+
+
+THERE = """
+CREATE TYPE state AS ENUM ('active', 'cancelled');
+CREATE TYPE pair AS (a int, b int);
+CREATE SEQUENCE ids;
+CREATE COLLATION ours (provider = libc, locale = 'C');
+CREATE TEXT SEARCH CONFIGURATION words (COPY = pg_catalog.english);
+CREATE TEXT SEARCH DICTIONARY stems (TEMPLATE = pg_catalog.simple);
+CREATE FOREIGN DATA WRAPPER wrapper;
+CREATE SERVER far FOREIGN DATA WRAPPER wrapper OPTIONS (dbname 'here');
+CREATE USER MAPPING FOR migrator SERVER far OPTIONS (password 'one');
+CREATE FOREIGN TABLE distant (id int) SERVER far OPTIONS (table_name 'here');
+CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int);
+CREATE TYPE span AS RANGE (subtype = int);
+CREATE TABLE parted (id int) PARTITION BY LIST (id);
+ALTER FUNCTION one() OWNER TO migrator;
+"""
+EXCHANGES = {
+    "labels of type public.state": "ALTER TYPE state RENAME VALUE 'active' TO 'x';"
+    " ALTER TYPE state RENAME VALUE 'cancelled' TO 'active'; ALTER TYPE state RENAME VALUE 'x' TO 'cancelled'",
+    "type public.pair": "ALTER TYPE pair RENAME ATTRIBUTE a TO x; ALTER TYPE pair RENAME ATTRIBUTE b TO a;"
+    " ALTER TYPE pair RENAME ATTRIBUTE x TO b",
+    "sequence public.ids": "ALTER SEQUENCE ids INCREMENT -1; ALTER SEQUENCE ids INCREMENT 1",
+    "collation public.ours": "DROP COLLATION ours; CREATE COLLATION ours (provider = libc, locale = 'C')",
+    "mapping of text search configuration public.words": "ALTER TEXT SEARCH CONFIGURATION words ALTER MAPPING FOR"
+    " asciiword WITH simple; ALTER TEXT SEARCH CONFIGURATION words ALTER MAPPING FOR asciiword WITH english_stem",
+    "text search dictionary public.stems": "ALTER TEXT SEARCH DICTIONARY stems (accept = false)",
+    "server far": "ALTER SERVER far OPTIONS (SET dbname 'x'); ALTER SERVER far OPTIONS (SET dbname 'here')",
+    "foreign table public.distant": "ALTER FOREIGN TABLE distant OPTIONS (SET table_name 'x')",
+    "foreign-data wrapper wrapper": "ALTER FOREIGN DATA WRAPPER wrapper OPTIONS (debug 'true')",
+    "user mapping for migrator on server far": "DROP USER MAPPING FOR migrator SERVER far;"
+    " CREATE USER MAPPING FOR migrator SERVER far OPTIONS (password 'one')",
+    "memberships of role migrator": "GRANT pg_read_all_data TO migrator",
+    "role migrator": "ALTER ROLE migrator BYPASSRLS",
+    "settings of role migrator": "ALTER ROLE migrator SET work_mem = '5MB'",
+    "something in pg_db_role_setting": "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 5000',"
+    " current_database()); END$$",
+    "default privileges": "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO migrator",
+    "database": "DO $$BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO PUBLIC', current_database()); END$$",
+    "function public.total": "CREATE OR REPLACE AGGREGATE total (int) (sfunc = int4mul, stype = int)",
+    "type public.span": "ALTER TYPE span RENAME TO x; ALTER TYPE x RENAME TO span",
+    "table public.parted_1": "CREATE TABLE parted_1 PARTITION OF parted DEFAULT",
+    "language other": "CREATE LANGUAGE other HANDLER plpgsql_call_handler",
+    "conversion": "CREATE CONVERSION public.c FOR 'UTF8' TO 'LATIN1' FROM utf8_to_iso8859_1",
+    "transform": "CREATE TRANSFORM FOR int LANGUAGE plpgsql (FROM SQL WITH FUNCTION prsd_lextype(internal))",
+    "access method": "CREATE ACCESS METHOD other TYPE INDEX HANDLER bthandler",
+    "cast": "CREATE CAST (pair AS text) WITH INOUT",
+    "text search parser": "CREATE TEXT SEARCH PARSER p (START = prsd_start, GETTOKEN = prsd_nexttoken,"
+    " END = prsd_end, LEXTYPES = prsd_lextype)",
+    "text search template": "CREATE TEXT SEARCH TEMPLATE t (LEXIZE = dsimple_lexize)",
+    "operator family": "CREATE OPERATOR FAMILY f USING btree",
+    "fewer rows in pg_enum": "DROP TYPE state",
+    "fewer rows in pg_user_mapping": "DROP USER MAPPING FOR migrator SERVER far",
+}
+PUT_BACK = "ALTER ROLE migrator NOBYPASSRLS; ALTER ROLE migrator RESET work_mem; REVOKE pg_read_all_data FROM migrator"
+
+
+@pytest.fixture
+def watched(server: Server, make_database: MakeDatabase) -> Iterator[tuple[Endpoint, psycopg.Connection[Any]]]:
+    """A database, and a superuser's session with it."""
+    database = make_database("watched")
+    name = str(conninfo_to_dict(database.conninfo)["dbname"])
+    with psycopg.connect(server.conninfo(name), autocommit=True) as conn:
+        conn.execute(f"SET search_path = public; {THERE}".encode())
+        yield database, conn
+        conn.execute(PUT_BACK.encode())
+
+
+def test_what_somebody_else_changes_is_seen_though_it_is_put_back(
+    watched: tuple[Endpoint, psycopg.Connection[Any]],
+) -> None:
+    database, conn = watched
+    unseen = {}
+    for told, change in EXCHANGES.items():
+        with Meanwhile(database) as meanwhile:
+            meanwhile.require_unchanged(0)
+            conn.execute(change.encode())
+            try:
+                meanwhile.require_unchanged(0)
+                unseen[told] = "nothing"
+            except DriftDetected as exc:
+                if not any(told in one for one in exc.fields["differences"]):
+                    unseen[told] = str(exc.fields["differences"])
+    assert unseen == {}
+
+
+def test_what_the_step_commits_itself_is_seen_by_nobody(
+    server: Server, watched: tuple[Endpoint, psycopg.Connection[Any]]
+) -> None:
+    """Each in a transaction and a sub-transaction, as a superuser's migration would do it."""
+    database, conn = watched
+    own = replace(database, conninfo=conn.info.dsn + f" password={conn.info.password}")
+    with Meanwhile(own) as meanwhile, session.connect(own, purpose="apply") as ours:
+        for change in EXCHANGES.values():
+            ours.execute("BEGIN; SET LOCAL search_path = public; SAVEPOINT s")
+            ours.execute(change.encode())
+            ours.execute("RELEASE s; SET LOCAL search_path = pg_catalog")
+            with meanwhile.committing(ours):
+                ours.execute("COMMIT")
+        conn.execute("CREATE TEMP TABLE mine (a int DEFAULT 1)")
+        meanwhile.require_unchanged(ours.info.backend_pid)
 
 
 def test_a_change_in_the_moment_of_a_commit_is_somebody_elses(database: Endpoint) -> None:

@@ -49,13 +49,41 @@ ORDER BY what;
 -- Rows of transactions that had not ended, or not begun, when the oldest one was the oldest, as the session that asks sees
 -- them. Which of them were there already is remembered: a snapshot does not list sub-transactions, and takes those that
 -- are under way for ended. Numbers of transactions come round: age() counts from the last one there is. Temporary tables
--- run nothing of others. And how many rows there are, since nothing is left of one that was dropped.
-WITH passing AS MATERIALIZED (
+-- run nothing of others. Of what no row's writer may be read, the content is compared. And how many rows there are, since
+-- nothing is left of one that was dropped.
+WITH RECURSIVE mine AS (
+    SELECT r.oid
+    FROM pg_catalog.pg_roles AS r
+    WHERE r.rolname = SESSION_USER
+    UNION
+    SELECT m.roleid
+    FROM mine
+    INNER JOIN pg_catalog.pg_auth_members AS m ON mine.oid = m.member
+),
+
+-- And whose rights are taken here: of owners of views and of functions.
+roles AS MATERIALIZED (
+    SELECT mine.oid FROM mine
+    UNION
+    SELECT s.refobjid
+    FROM pg_catalog.pg_shdepend AS s
+    WHERE
+        s.dbid = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
+        AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.deptype = 'o'
+),
+
+passing AS MATERIALIZED (
     SELECT c.oid FROM pg_catalog.pg_class AS c WHERE c.relpersistence = 't'
 ),
 
 passing_schemas AS MATERIALIZED (
     SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname ~ '^pg_(temp|toast)'
+),
+
+composite AS MATERIALIZED (
+    SELECT c.oid, c.reltype
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relkind = 'c' AND c.relnamespace NOT IN (SELECT oid FROM passing_schemas)
 ),
 
 made AS NOT MATERIALIZED (
@@ -67,19 +95,59 @@ made AS NOT MATERIALIZED (
     FROM pg_catalog.pg_proc
     WHERE pronamespace NOT IN (SELECT oid FROM passing_schemas)
     UNION ALL
+    SELECT tableoid, aggfnoid, 'pg_catalog.pg_proc'::pg_catalog.regclass, xmin FROM pg_catalog.pg_aggregate
+    UNION ALL
     SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_operator
     UNION ALL
     SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_opclass
     UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_opfamily
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_amop
+    UNION ALL
     SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_amproc
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_am
     UNION ALL
     SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_cast
     UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_transform
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_language
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_extension
+    UNION ALL
     SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_event_trigger
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_collation
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_conversion
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_ts_parser
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_ts_template
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_ts_dict
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_ts_config
+    UNION ALL
+    SELECT tableoid, mapcfg, 'pg_catalog.pg_ts_config'::pg_catalog.regclass, xmin FROM pg_catalog.pg_ts_config_map
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_foreign_data_wrapper
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_foreign_server
+    UNION ALL
+    SELECT tableoid, ftrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, xmin FROM pg_catalog.pg_foreign_table
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin FROM pg_catalog.pg_default_acl
     UNION ALL
     SELECT tableoid, oid, NULL, xmin
     FROM pg_catalog.pg_type
     WHERE typnamespace NOT IN (SELECT oid FROM passing_schemas)
+    UNION ALL
+    SELECT tableoid, enumtypid, 'pg_catalog.pg_type'::pg_catalog.regclass, xmin FROM pg_catalog.pg_enum
+    UNION ALL
+    SELECT tableoid, rngtypid, 'pg_catalog.pg_type'::pg_catalog.regclass, xmin FROM pg_catalog.pg_range
     UNION ALL
     SELECT tableoid, oid, NULL, xmin
     FROM pg_catalog.pg_constraint
@@ -105,9 +173,36 @@ made AS NOT MATERIALIZED (
     FROM pg_catalog.pg_inherits
     WHERE inhrelid NOT IN (SELECT oid FROM passing)
     UNION ALL
+    SELECT tableoid, partrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, xmin
+    FROM pg_catalog.pg_partitioned_table
+    WHERE partrelid NOT IN (SELECT oid FROM passing)
+    UNION ALL
+    SELECT tableoid, seqrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, xmin
+    FROM pg_catalog.pg_sequence
+    WHERE seqrelid NOT IN (SELECT oid FROM passing)
+    UNION ALL
     SELECT tableoid, oid, NULL, xmin
     FROM pg_catalog.pg_class
     WHERE oid >= 16384 AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND relpersistence <> 't'
+    UNION ALL
+    SELECT tableoid, oid, NULL, xmin
+    FROM pg_catalog.pg_database
+    WHERE datname = pg_catalog.current_database()
+    UNION ALL
+    SELECT tableoid, member, 'pg_catalog.pg_authid'::pg_catalog.regclass, xmin
+    FROM pg_catalog.pg_auth_members
+    WHERE member IN (SELECT oid FROM roles)
+    UNION ALL
+    SELECT s.tableoid, s.setrole, 'pg_catalog.pg_authid'::pg_catalog.regclass, s.xmin
+    FROM pg_catalog.pg_db_role_setting AS s
+    INNER JOIN pg_catalog.pg_database AS d ON s.setdatabase IN (0, d.oid)
+    WHERE d.datname = pg_catalog.current_database() AND (s.setrole = 0 OR s.setrole IN (SELECT oid FROM mine))
+    UNION ALL
+    -- What a composite type consists of.
+    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, c.reltype, 'pg_catalog.pg_type'::pg_catalog.regclass, a.xmin
+    FROM composite AS c
+    INNER JOIN pg_catalog.pg_attribute AS a ON c.oid = a.attrelid
+    WHERE a.attnum > 0
     UNION ALL
     -- Not counted: those of a table are asked about only where the step has locked it, and then none is dropped.
     SELECT tableoid, attrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, xmin
@@ -123,7 +218,20 @@ SELECT
 FROM made AS m
 WHERE pg_catalog.age(m.writer) <= pg_catalog.age(%(oldest)s::text::pg_catalog.xid8::pg_catalog.xid)
 UNION ALL
+SELECT
+    'pg_authid', 'pg_catalog.pg_authid'::pg_catalog.regclass::bigint, r.oid::bigint,
+    pg_catalog.md5(ROW(r.rolname, r.rolsuper, r.rolinherit, r.rolbypassrls)::text)
+FROM pg_catalog.pg_roles AS r
+WHERE r.oid IN (SELECT oid FROM roles)
+UNION ALL
+SELECT
+    'pg_user_mapping', 'pg_catalog.pg_user_mapping'::pg_catalog.regclass::bigint, u.umid::bigint,
+    pg_catalog.md5(ROW(u.srvid, u.umuser, u.umoptions)::text)
+FROM pg_catalog.pg_user_mappings AS u
+UNION ALL
 SELECT m.catalog::pg_catalog.regclass::text, NULL, NULL, pg_catalog.count(*)::text
 FROM made AS m
 WHERE m.catalog <> 'pg_catalog.pg_attribute'::pg_catalog.regclass AND (m.object >= 16384 OR m.object = 0)
-GROUP BY m.catalog;
+GROUP BY m.catalog
+UNION ALL
+SELECT 'pg_user_mapping', NULL, NULL, pg_catalog.count(*)::text FROM pg_catalog.pg_user_mappings;
