@@ -205,6 +205,38 @@ def stopped_at(database: Endpoint, doing: Future[Any], waits: str) -> Iterator[N
     yield
 
 
+def indexing(database: Endpoint, phase: str) -> str:
+    name = conninfo_to_dict(database.conninfo)["dbname"]
+    return f"SELECT FROM pg_stat_progress_create_index WHERE datname = '{name}' AND phase = '{phase}'"
+
+
+def test_an_index_that_was_built_while_a_function_was_exchanged_is_dropped(make_database: MakeDatabase) -> None:
+    """And the function put back, before the build ends: the index would keep its values for ever."""
+    sql, back = "CREATE INDEX CONCURRENTLY by_price ON orders (price(total));", "DROP INDEX IF EXISTS by_price;"
+    plan = plan_from_sql(sql, back, transaction=False)
+    plan, bundle, database = rehearsed(make_database, plan, SCRIPT)
+    with (
+        psycopg.connect(database.conninfo) as writer,
+        psycopg.connect(database.conninfo) as reader,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        writer.execute("LOCK TABLE public.orders IN ROW EXCLUSIVE MODE")
+        doing = pool.submit(step, plan.steps[0].name, plan, bundle, database)
+        with stopped_at(database, doing, indexing(database, "waiting for writers before build")):
+            query(database, PRICE.format("666"))
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1")
+        writer.rollback()
+        with stopped_at(database, doing, indexing(database, "waiting for old snapshots")):
+            query(database, PRICE.format("$1 * 2"))
+        reader.rollback()
+        with pytest.raises(DriftDetected, match=r"public\.price.*by_price.*, which was built meanwhile, is dropped"):
+            doing.result()
+    assert query(database, "SELECT to_regclass('public.by_price')") == [(None,)]
+    step(plan.steps[0].name, plan, bundle, database)
+    assert query(database, "SELECT to_regclass('public.by_price') IS NOT NULL") == [(True,)]
+
+
 AT_COMMIT = """
 CREATE TABLE orders (id int PRIMARY KEY, total int);
 CREATE TABLE log (t int);

@@ -17,7 +17,7 @@ from psycopg import sql as quoting
 from migrator.database import naming, session
 from migrator.database.door import send as send_text
 from migrator.database.told import words
-from migrator.errors import MigratorError, NeedsHuman, StatementFailed, TransientError
+from migrator.errors import DriftDetected, MigratorError, NeedsHuman, StatementFailed, TransientError
 from migrator.parsing import statements
 from migrator.parsing.nodes import Node
 from migrator.parsing.unseen import one_line
@@ -71,12 +71,15 @@ def build(
     :raises StatementFailed: duplicates in a unique index, a bad expression; the invalid index has been dropped again.
     """
     note = _clear_invalid(statement, ctx, conn)
+    before = _find(statement, conn)
     for attempt in range(1, TRIES + 1):
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
         try:
             with ctx.watching(statement, conn), watching(conn.info.backend_pid, step, ctx, cursor=cursor):
                 result = send(statement, step, ctx, conn)
             break
+        except DriftDetected as exc:
+            raise _spoiled(exc, statement, before, ctx, conn) from exc
         except MigratorError as exc:
             _clear_after_failure(statement, ctx, conn)
             if not isinstance(exc, TransientError) or conn.closed or attempt == TRIES:
@@ -181,11 +184,30 @@ def _clear_after_failure(statement: Statement, ctx: StepContext, conn: Connectio
         ctx.log.warning("the invalid index stays until the next try: %s", words(exc))
 
 
+def _spoiled(
+    exc: DriftDetected, statement: Statement, before: FoundIndex | None, ctx: StepContext, conn: Connection
+) -> DriftDetected:
+    """What was built while somebody changed a function that it calls may lack rows, or find wrong ones, for ever;
+    PostgreSQL takes it for valid, and so would the next try."""
+    found = _find(statement, conn)
+    if found is None or (before is not None and before.oid == found.oid):
+        return exc
+    try:
+        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=CLEANUP_TIMEOUT_MS)
+        _drop(found, ctx, conn)
+    except (MigratorError, psycopg.Error) as failure:
+        ctx.log.error("index %s may be wrong and could not be dropped: %s", one_line(found.name), words(failure))
+        return DriftDetected(
+            f"{exc}; but first drop index {found.name}, which was built meanwhile and may be wrong", **exc.fields
+        )
+    return DriftDetected(f"{exc}; index {found.name}, which was built meanwhile, is dropped", **exc.fields)
+
+
 def _drop(found: FoundIndex, ctx: StepContext, conn: Connection) -> None:
-    ctx.log.warning("dropping invalid index %s", one_line(found.name))
+    ctx.log.warning("dropping index %s, which is %s", one_line(found.name), "spoiled" if found.usable else "invalid")
     with session.translated():
         conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {found.name}".encode())
-    if ctx.meanwhile is not None:
+    if ctx.meanwhile is not None and not found.usable:
         ctx.meanwhile.went_on(KIND)
 
 
