@@ -17,14 +17,15 @@ from psycopg.conninfo import conninfo_to_dict
 from migrator.database import queries, session
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
-from migrator.errors import DriftDetected, MigratorError, NeedsHuman
+from migrator.errors import DriftDetected, MigratorError, NeedsHuman, TransientError
+from migrator.stages.rollback import Action
 from migrator.steps.meanwhile import Meanwhile
 from migrator.steps.piecewise import Keeper
 from migrator.steps.session_state import SessionState
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
-from tests.integration.stages import query
-from tests.integration.test_between_steps import rehearsed, step
+from tests.integration.stages import apply_all, query, roll_back
+from tests.integration.test_between_steps import Prepared, rehearsed, step, wait_for_lock
 
 RUNS_NOTHING = """
 pg_authid: its columns by their content in pg_roles, because nobody else may read it
@@ -267,6 +268,73 @@ def test_what_commit_itself_runs_was_exchanged(back: bool, make_database: MakeDa
         holder.rollback()
         with pytest.raises(NeedsHuman, match=r"changed what COMMIT may run.*public\.helper"):
             doing.result()
+
+
+TIDY = "CREATE OR REPLACE FUNCTION public.tidy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {} RETURN NEW; END'"
+TIDIED = f"""
+CREATE TABLE orders (id int PRIMARY KEY, total int, note text); INSERT INTO orders VALUES (1, 5); {TIDY.format("")};
+CREATE TRIGGER tidy BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION tidy();
+"""
+
+
+@pytest.fixture
+def backwards(make_database: MakeDatabase) -> Prepared:
+    """A migration whose rollback script is not one transaction."""
+    plan = plan_from_sql(
+        "CREATE INDEX by_total ON orders (total); UPDATE orders SET total = total + 1;",
+        "DROP INDEX CONCURRENTLY IF EXISTS by_total; UPDATE orders SET total = total - 1;",
+    )
+    plan, bundle, database = rehearsed(make_database, plan, TIDIED)
+    apply_all(plan, database, bundle)
+    return plan, bundle, database
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    "keeps, made",
+    [
+        ("LOCK TABLE public.orders IN ROW EXCLUSIVE MODE", TIDY.format("NEW.note := 1;")),
+        ("CREATE TRIGGER more BEFORE INSERT ON public.orders FOR EACH ROW EXECUTE FUNCTION public.tidy()", "SELECT 1"),
+    ],
+    ids=["function", "trigger"],
+)
+def test_a_rollback_statement_by_statement_waits_while_somebody_changes_what_it_runs(
+    force: bool, keeps: str, made: str, backwards: Prepared
+) -> None:
+    """Also one that a person has asked for, who knows what was there before it began."""
+    plan, bundle, database = backwards
+    with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute(keeps.encode())
+        doing = pool.submit(roll_back, plan, database, bundle, force=force)
+        dropping = "SELECT FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONC%' AND wait_event_type = 'Lock'"
+        with stopped_at(database, doing, dropping):
+            query(database, made)
+        holder.commit()
+        with pytest.raises(TransientError, match="somebody else has changed what it may run"):
+            doing.result()
+    assert query(database, "SELECT total FROM public.orders") == [(6,)]
+
+
+def test_a_rollback_statement_by_statement_finds_its_own_work(backwards: Prepared) -> None:
+    plan, bundle, database = backwards
+    assert roll_back(plan, database, bundle).action is Action.ROLLED_BACK
+    assert query(database, "SELECT total FROM public.orders") == [(5,)]
+
+
+def test_a_forced_rollback_in_one_transaction_waits_as_well(make_database: MakeDatabase) -> None:
+    sql, back = "UPDATE orders SET total = price(total);", "UPDATE orders SET total = price(total) / 4;"
+    plan, bundle, database = rehearsed(make_database, plan_from_sql(sql, back), SCRIPT)
+    apply_all(plan, database, bundle)
+    with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("LOCK TABLE public.orders IN SHARE MODE")
+        doing = pool.submit(roll_back, plan, database, bundle, force=True)
+        wait_for_lock(database, doing)
+        query(database, PRICE.format("666"))
+        query(database, PRICE.format("$1 * 2"))
+        holder.rollback()
+        with pytest.raises(TransientError, match="somebody else has changed what it may run"):
+            doing.result()
+    assert query(database, "SELECT total FROM public.orders") == [(10,)]
 
 
 def test_a_procedure_that_commits_is_looked_at_afterwards(make_database: MakeDatabase) -> None:

@@ -176,8 +176,10 @@ def run(
             _close(plan, ledger, run, decision)
             return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
         with ExitStack() as stack:
+            if tracer is None:  # on a copy nobody else is
+                known = partial(_require_known, ctx, None if force else start)
+                ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint, known)))
             if start is not None and not force:
-                ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint, partial(_look, ctx, start))))
                 foreign = _foreign(ctx, start)
                 if foreign:
                     decision = _held(decision, foreign, ledger.migration(plan.version), plan)
@@ -205,11 +207,12 @@ def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
     return foreign_code(now, ctx.plan, start, rows, path=ctx.endpoint.search_path, undone_in_part=in_part)
 
 
-def _look(ctx: StepContext, start: Start) -> None:
-    """:raises DriftDetected: see `_foreign`."""
-    foreign = _foreign(ctx, start)
-    if foreign:
-        raise DriftDetected("what the rollback may run was changed:\n" + "\n".join(foreign), differences=foreign)
+def _require_known(ctx: StepContext, start: Start | None) -> None:
+    """:raises DriftDetected: somebody has changed what the rest of the script would run."""
+    if start is not None and (foreign := _foreign(ctx, start)):
+        raise DriftDetected(
+            "somebody has changed what the rollback may run:\n" + "\n".join(foreign), differences=foreign
+        )
 
 
 def _held(decision: Decision, foreign: Sequence[str], row: LedgerMigration | None, plan: Plan) -> Decision:
@@ -294,7 +297,7 @@ def _undo(ctx: StepContext, decision: Decision) -> tuple[StatementResult, ...]:
     except (TransientError, HeldByOther, Cancelled):
         raise
     except DriftDetected as exc:  # the next try looks at what is there then
-        raise TransientError(f"the rollback has not taken effect, and is to be tried again: {exc}") from exc
+        raise TransientError(f"the rollback is not done, and is to be tried again: {exc}") from exc
     except MigratorError as exc:
         ctx.log.error("rollback of %s failed: %s", version, exc)
         ctx.ledger.mark_rollback_failed(version, run=ctx.run, error_message=str(exc))

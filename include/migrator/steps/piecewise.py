@@ -247,6 +247,24 @@ def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connect
     return _patiently(attempt, ctx, conn)
 
 
+def in_transaction(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
+    """One statement of a script that starts over whenever it is interrupted: no cursor is kept of it."""
+
+    def attempt() -> StatementResult:
+        begin(conn, step, ctx)
+        try:
+            result = send(statement, step, ctx, conn)
+            ctx.check_lock()
+            take_back(conn, ctx)
+        except BaseException:
+            roll_back(conn)
+            raise
+        commit(conn, step, ctx, lambda: ctx.ledger.require_untouched(on=conn))
+        return result
+
+    return _patiently(attempt, ctx, conn)
+
+
 def _in_own_transaction(
     position: int, step: Step, ctx: StepContext, conn: Connection, keeper: Keeper, refuse: Refuse | None
 ) -> StatementResult:

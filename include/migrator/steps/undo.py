@@ -7,7 +7,6 @@ half-applied migration (`IF EXISTS`), so an interrupted rollback starts over; a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from migrator.database import session
@@ -40,9 +39,7 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
         ctx.ledger.watch(ctx.plan.version)
 
     undoing = _undone_by_kinds(rows, ctx)
-    own = _by_kinds(undoing, replace(ctx, meanwhile=None), started)  # which commit what they undo themselves
-    if undoing and ctx.meanwhile is not None:
-        ctx.meanwhile.wrote_anything()
+    own = _by_kinds(undoing, ctx, started)
     if all(step.transactional for step in steps):
         whole = Step("rollback", "sql", True, tuple(item for step in steps for item in step.statements))
 
@@ -83,7 +80,11 @@ def _by_kinds(
         started(backend_of(conn, ctx))
         for step, row in own:
             ctx.check_lock()
+            if ctx.meanwhile is not None:
+                ctx.meanwhile.require_unchanged(conn.info.backend_pid)
             results += kind_of(step).undo(step, row, ctx, conn)
+            if ctx.meanwhile is not None:
+                ctx.meanwhile.wrote_anything()
         ctx.handle.release()
     return tuple(results)
 
@@ -124,6 +125,12 @@ def _undo_one(statement: Statement, step: Step, ctx: StepContext, conn: Connecti
         found = real_state.look(statement, conn)
         if found.state is State.DONE:
             return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=found.text)
+    if piecewise.is_alone(statement):
+        return piecewise.in_transaction(statement, step, ctx, conn)
     if statement.kind == concurrent_index.KIND:
-        return concurrent_index.build(statement, step, ctx, conn, cursor=None)
-    return piecewise.send_alone(statement, step, ctx, conn)
+        result = concurrent_index.build(statement, step, ctx, conn, cursor=None)
+    else:
+        result = piecewise.send_alone(statement, step, ctx, conn)
+    if ctx.meanwhile is not None:
+        ctx.meanwhile.wrote_anything()
+    return result
