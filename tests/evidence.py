@@ -115,7 +115,7 @@ def _states(plan: Plan, before: Schema, after: Schema) -> tuple[RehearsedState, 
         return ()
     reached = Reached(plan.steps[-1].name, len(plan.steps[-1].statements))
     states = States(lambda: after, lambda: reached, before=before, start=before, known=vocabulary(plan, before))
-    states.go_on()
+    states.went_on()
     return states.taken()
 
 
@@ -139,7 +139,15 @@ def rehearse(plan: Plan, source: Endpoint, twin: Endpoint, **over: Any) -> Evide
                     conn.execute(statement.sql.encode())
                     reached = Reached(step.name, done)
                     if not step.transactional and done < len(step.statements):
-                        states.go_on()
-            states.go_on()
+                        states.went_on()
+            states.went_on()
     over.setdefault("states", states.taken())
-    return make_bundle(plan, before, read_schema(twin), **over)
+    after = read_schema(twin)
+    back = [statement for step in plan.rollback_steps for statement in step.statements]
+    if not all(step.transactional for step in plan.rollback_steps):
+        with psycopg.connect(twin.conninfo, autocommit=True) as conn:
+            for statement in back:
+                conn.execute(statement.sql.encode())
+                states.went_on()
+        over.setdefault("undoing", states.taken())
+    return make_bundle(plan, before, after, **over)

@@ -141,9 +141,9 @@ def foreign_code(
     the plan is applied: a line each, as far as it may be told. Names, too: the migration may have made them of rows.
 
     :param path: where the plan's texts look names up.
-    :param undone_in_part: a way back was interrupted that takes effect statement by statement.
+    :param undone_in_part: a way back has begun that takes effect in parts.
     """
-    undoing = start.undoing if undone_in_part else ()
+    undoing = start.undoing if undone_in_part else None
     wanted, *others = expected(start.schema, start.states, undoing, plan, reached_by(plan, rows))
     code = code_of(now)
     if code.fingerprint in {one.code for one in (wanted, *others)}:

@@ -69,13 +69,13 @@ def reached_by(plan: Plan, rows: Sequence[LedgerStep]) -> Reached | None:
 def expected(
     start: Schema,
     states: Sequence[RehearsedState],
-    undoing: Sequence[RehearsedState],
+    undoing: Sequence[RehearsedState] | None,
     plan: Plan,
     reached: Reached | None,
 ) -> tuple[Expected, ...]:
     """What the schema is now; after the first, what parts of it may be as well. Pure.
 
-    :param undoing: what a way back that was interrupted may have left.
+    :param undoing: what a way back that takes effect in parts, and has begun, may have left; None: none has.
     """
     order = {step.name: position for position, step in enumerate(plan.steps)}
     done = 0
@@ -85,7 +85,7 @@ def expected(
     found = [_after(start, states[:done])]
     if reached is not None and reached.begun:
         found.append(_after(start, states[: done + 1]))
-    if undoing:
+    if undoing is not None:
         found.append(_after(start, ()))
         found += [_after(start, (*states, *undoing[: count + 1])) for count in range(len(undoing))]
     return tuple(found)

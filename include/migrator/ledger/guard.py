@@ -92,21 +92,22 @@ class GuardedLedger(LedgerReader):
         self._refuse(self._of_transaction(on) or self._shape_on(on), on)
 
     def may_be_light(self) -> bool:
-        """Whether `require_untouched_lightly` is enough for what commits next: see there."""
+        """Whether `is_light` can be asked of transactions: their counters are kept, and no trigger runs at COMMIT."""
         with self.transaction() as connection:
             return bool(shape.ask(connection, "counted", schema=self.schema)[0]["number"])
 
-    def require_untouched_lightly(self, on: Connection) -> None:
-        """For a transaction that is one of many like it: by its locks and by the counters of what it has written. The
-        chain is looked at every now and then between them, by `require_untouched`. Only where no trigger can run at
-        COMMIT, for there is no second look after it.
+    def is_light(self, on: Connection) -> bool:
+        """Whether an open transaction has written rows of tables and nothing else, by its own counters. See
+        `may_be_light`."""
+        return not shape.ask(on, "catalogs_written", schema=self.schema)[0]["number"]
 
-        :raises LedgerTampered: see `require_untouched`.
+    def require_unlocked_lightly(self, on: Connection) -> None:
+        """Of a transaction that is light, one of many like it: the chain is looked at between them, every now and then,
+        by `require_untouched`.
+
+        :raises LedgerTampered: it holds locks there.
         """
-        found = self._of_transaction(on)
-        if not found and shape.ask(on, "catalogs_written", schema=self.schema)[0]["number"]:
-            found = self._shape_on(on)
-        self._refuse(found, on)
+        self._refuse(self._of_transaction(on), on)
 
     def _refuse(self, found: tuple[str, ...], on: Connection | None) -> None:
         if not found:

@@ -105,11 +105,11 @@ class LedgerWriter(GuardedLedger):
     ) -> None:
         """A batch of a step, in its open transaction: refused when another session executes the step by now.
 
-        :param light: see `require_untouched_lightly`.
+        :param light: see `is_light`.
         :raises NeedsHuman: as said. :raises LedgerTampered: see `require_untouched`.
         """
         if light:
-            self.require_untouched_lightly(on)
+            self.require_unlocked_lightly(on)
         else:
             self.require_untouched(on=on)
         values = {"cursor": events.as_json(cursor), "rows_done": rows_done}

@@ -12,7 +12,7 @@ from migrator.gates.rehearsed import Reached, code_of
 
 
 class States:
-    """A `tracing.Watch` that refuses nothing."""
+    """A `tracing.Watch`."""
 
     def __init__(
         self,
@@ -32,10 +32,7 @@ class States:
         self._before, self._last = before.portable, start.portable
         self._found: list[RehearsedState] = []
 
-    def require_unchanged(self, pid: int) -> None:
-        """Nobody else is on the clone."""
-
-    def go_on(self, *, watched: bool = True) -> None:
+    def went_on(self) -> None:
         reached = self._reached()
         if reached is None:
             return

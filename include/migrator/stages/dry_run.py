@@ -304,9 +304,9 @@ class _Rehearsal:
             book.begin(self.plan, run=self.run)
             results = []
             for step in self.plan.steps:
-                results.append(execution.run(step, replace(ctx, meanwhile=watch)))
+                results.append(execution.run(step, replace(ctx, watch=watch)))
                 if watch is not None:
-                    watch.go_on()
+                    watch.went_on()
         return wording.count(sum(len(result.statements) for result in results), "statement")
 
     def _roll_back(self, book: Ledger, tracer: Observer, watch: Watch) -> str:

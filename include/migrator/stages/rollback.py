@@ -169,7 +169,7 @@ def run(
         plan, endpoint, ledger, run, "rollback", deadline_seconds, handle or StepHandle(), tracer=tracer, log=log
     )
     with attempt.locked() as ctx:
-        ctx = replace(ctx, meanwhile=watch)
+        ctx = replace(ctx, watch=watch)
         fence_all(plan, endpoint, ledger)
         decision = decide_now()
         if decision.action is not Action.ROLLED_BACK:

@@ -167,22 +167,17 @@ class Work:
     def _commit(self, then: Progress) -> None:
         ctx, conn = self.ctx, self.conn
         cursor = {**cursor_of(self.statement, 0, "batches", 0), **vars(then)}
-        write = functools.partial(
-            ctx.ledger.step_advanced,
-            ctx.plan.version,
-            self.step.name,
-            cursor=cursor,
-            rows_done=then.rows,
-            on=conn,
-            light=self.light,
-        )
-        if not self.light:
-            commit(conn, self.step, ctx, write)
-            return
+        advance = functools.partial(ctx.ledger.step_advanced, ctx.plan.version, self.step.name)
+        write = functools.partial(advance, cursor=cursor, rows_done=then.rows, on=conn)
         try:
             with session.translated(step=self.step.name):
-                write()
-            commit_only(conn, self.step, ctx)
+                light = self.light and ctx.ledger.is_light(conn)
+                if light:
+                    write(light=True)
+            if light:
+                commit_only(conn, self.step, ctx)
+            else:
+                commit(conn, self.step, ctx, functools.partial(write, light=False))
         except BaseException:
             roll_back(conn)  # what is committed stays
             raise

@@ -22,6 +22,7 @@ from migrator.run import RunContext
 if TYPE_CHECKING:
     from migrator.database.locking import LockSession
     from migrator.ledger.ledger import Ledger
+    from migrator.steps.meanwhile import Meanwhile
     from migrator.steps.tracing import Tracer, Watch
 
 LOG = logging.getLogger("migrator.steps")
@@ -164,8 +165,10 @@ class StepContext:
     progress_seconds: float = 1.0
     """How often a long statement is looked at from a second connection."""
     purpose: str = "apply"
-    meanwhile: Watch | None = None
+    meanwhile: Meanwhile | None = None
     """Since the gates were asked; None: nothing was asked."""
+    watch: Watch | None = None
+    """Of a rehearsal."""
 
     def is_last(self, step: Step) -> bool:
         return step.name == self.plan.steps[-1].name
@@ -184,6 +187,11 @@ class StepContext:
         self.meanwhile.require_unchanged(conn.info.backend_pid)
         yield
         self.meanwhile.went_on(statement.kind)
+
+    def went_on(self) -> None:
+        """A part has taken effect, and the ledger says so."""
+        if self.watch is not None:
+            self.watch.went_on()
 
     def trace_before(self, step: Step, statement: Statement, conn: psycopg.Connection[Any]) -> None:
         if self.tracer is not None:

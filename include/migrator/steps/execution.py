@@ -60,6 +60,8 @@ def run(step: Step, ctx: StepContext, *, gate: Callable[[Phase], None] | None = 
         if gate is not None and start_of(step, phase) > 0:
             gate(phase)
         statements += _run_phase(step, phase, ctx)
+        if end < len(step.statements):
+            ctx.went_on()
     after = _row(step, ctx)
     seconds = time.monotonic() - started
     ctx.log.info("step %s of %s done in %.3f s, attempt %s", step.name, ctx.plan.version, seconds, after.attempts)

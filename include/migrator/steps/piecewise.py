@@ -101,8 +101,10 @@ def execute(step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None
         for position in range(done, end):
             earlier = earlier_attempt(step.statements[position], position, row) if position == done else None
             results.append(_run(position, step, ctx, conn, keeper, earlier=earlier, refuse=refuse))
-            if ctx.meanwhile is not None and position + 1 < end and not is_alone(step.statements[position]):
-                ctx.meanwhile.look()
+            if position + 1 < end:
+                ctx.went_on()
+                if ctx.meanwhile is not None and not is_alone(step.statements[position]):
+                    ctx.meanwhile.look()
         ctx.handle.release()
     ctx.check_lock()
     if end < len(step.statements):

@@ -27,11 +27,7 @@ class Tracer(Protocol):
 
 
 class Watch(Protocol):
-    """Called around what takes effect. See `meanwhile.Meanwhile`, production's."""
+    """Looks at each moment at which an attempt may end."""
 
-    def require_unchanged(self, pid: int) -> None:
-        """Right before the end of a transaction of the session `pid`, or before a statement that takes effect by
-        itself."""
-
-    def go_on(self, *, watched: bool = True) -> None:
-        """A part has taken effect, and the ledger says so. `watched`: `require_unchanged` was asked right before."""
+    def went_on(self) -> None:
+        """A part has taken effect, and the ledger says so."""

@@ -52,11 +52,8 @@ def execute(ctx: StepContext, *, reason: str) -> tuple[StatementResult, ...]:
         started(backend_of(conn, ctx))
         for step in steps:
             for statement in step.statements:
-                if ctx.meanwhile is not None:
-                    ctx.meanwhile.require_unchanged(conn.info.backend_pid)
                 results.append(_undo_one(statement, step, ctx, conn))
-                if ctx.meanwhile is not None:
-                    ctx.meanwhile.go_on(watched=False)
+                ctx.went_on()
         ctx.handle.release()
     ctx.check_lock()
     ctx.ledger.mark_rolled_back(ctx.plan.version, run=ctx.run, reason=reason)

@@ -39,7 +39,7 @@ def rehearsed_as(plan: Plan, *schemas: Schema, **over: Any) -> EvidenceBundle:
     )
     for done in range(1, len(schemas)):
         now, reached = schemas[done], Reached(plan.steps[0].name, done)
-        states.go_on()
+        states.went_on()
     return make_bundle(plan, schemas[0], schemas[-1], states=states.taken(), **over)
 
 
