@@ -45,7 +45,7 @@ pg_tablespace: where files lie
 
 def test_every_catalog_is_asked_about_or_left_out_for_a_reason(each_server: Server) -> None:
     asked = queries.load("migrator.steps", "meanwhile")["written"]
-    made = re.findall(r"FROM pg_catalog\.(\w+)", asked[asked.index("made AS") : asked.index("m.catalog::")])
+    made = re.findall(r"FROM pg_catalog\.(\w+)", asked[asked.index("made AS") : asked.index("found AS")])
     left_out = re.findall(r"\bpg_\w+(?=[^:]*:)", RUNS_NOTHING)
     with psycopg.connect(each_server.conninfo()) as conn:
         rows = conn.execute(

@@ -86,7 +86,7 @@ composite AS MATERIALIZED (
     WHERE c.relkind = 'c' AND c.relnamespace NOT IN (SELECT oid FROM passing_schemas)
 ),
 
-made AS NOT MATERIALIZED (
+made AS (
     SELECT tableoid AS catalog, oid AS object, NULL::pg_catalog.oid AS class, xmin AS writer
     FROM pg_catalog.pg_namespace
     WHERE oid NOT IN (SELECT oid FROM passing_schemas)
@@ -208,15 +208,29 @@ made AS NOT MATERIALIZED (
     SELECT tableoid, attrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, xmin
     FROM pg_catalog.pg_attribute
     WHERE attnum > 0 AND attrelid NOT IN (SELECT oid FROM passing)
+),
+
+-- Each catalog is read once: what is new, and what is counted.
+found AS MATERIALIZED (
+    SELECT
+        m.catalog,
+        m.class,
+        m.object,
+        m.writer,
+        pg_catalog.age(m.writer) <= pg_catalog.age(%(oldest)s::text::pg_catalog.xid8::pg_catalog.xid) AS is_new
+    FROM made AS m
+    WHERE
+        pg_catalog.age(m.writer) <= pg_catalog.age(%(oldest)s::text::pg_catalog.xid8::pg_catalog.xid)
+        OR (m.catalog <> 'pg_catalog.pg_attribute'::pg_catalog.regclass AND (m.object >= 16384 OR m.object = 0))
 )
 
 SELECT
-    m.catalog::pg_catalog.regclass::text AS catalog,
-    coalesce(m.class, m.catalog)::bigint AS class,
-    m.object::bigint,
-    m.writer::text AS writer
-FROM made AS m
-WHERE pg_catalog.age(m.writer) <= pg_catalog.age(%(oldest)s::text::pg_catalog.xid8::pg_catalog.xid)
+    f.catalog::pg_catalog.regclass::text AS catalog,
+    coalesce(f.class, f.catalog)::bigint AS class,
+    f.object::bigint,
+    f.writer::text AS writer
+FROM found AS f
+WHERE f.is_new
 UNION ALL
 SELECT
     'pg_authid', 'pg_catalog.pg_authid'::pg_catalog.regclass::bigint, r.oid::bigint,
@@ -229,9 +243,9 @@ SELECT
     pg_catalog.md5(ROW(u.srvid, u.umuser, u.umoptions)::text)
 FROM pg_catalog.pg_user_mappings AS u
 UNION ALL
-SELECT m.catalog::pg_catalog.regclass::text, NULL, NULL, pg_catalog.count(*)::text
-FROM made AS m
-WHERE m.catalog <> 'pg_catalog.pg_attribute'::pg_catalog.regclass AND (m.object >= 16384 OR m.object = 0)
-GROUP BY m.catalog
+SELECT f.catalog::pg_catalog.regclass::text, NULL, NULL, pg_catalog.count(*)::text
+FROM found AS f
+WHERE f.catalog <> 'pg_catalog.pg_attribute'::pg_catalog.regclass AND (f.object >= 16384 OR f.object = 0)
+GROUP BY f.catalog
 UNION ALL
 SELECT 'pg_user_mapping', NULL, NULL, pg_catalog.count(*)::text FROM pg_catalog.pg_user_mappings;
