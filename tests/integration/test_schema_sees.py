@@ -35,6 +35,14 @@ CREATE TABLE parted_2 (id int PRIMARY KEY, n int);
 ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES IN (2);
 CREATE INDEX parted_n ON parted (n);
 CREATE TRIGGER touched BEFORE UPDATE ON parted FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE CONSTRAINT TRIGGER checked AFTER INSERT ON parted FOR EACH ROW EXECUTE FUNCTION touch();
+ALTER TABLE parted ADD CONSTRAINT of_item FOREIGN KEY (n) REFERENCES item;
+CREATE TABLE deep (id int PRIMARY KEY) PARTITION BY RANGE (id);
+CREATE TABLE deep_1 PARTITION OF deep FOR VALUES FROM (1) TO (9) PARTITION BY RANGE (id);
+CREATE TABLE deep_1_1 PARTITION OF deep_1 FOR VALUES FROM (1) TO (5);
+CREATE TABLE deep_1_2 PARTITION OF deep_1 FOR VALUES FROM (5) TO (9);
+CREATE TABLE part (id int, whole int CONSTRAINT of_deep REFERENCES deep);
+ALTER TABLE parted_2 DISABLE TRIGGER checked;
 CREATE TABLE base (id int, CHECK (id > 0));
 CREATE TABLE child () INHERITS (base);
 CREATE AGGREGATE total (int) (
@@ -125,6 +133,10 @@ def changed(conn: psycopg.Connection, sql: str) -> tuple[str, ...]:
         ("ALTER MATERIALIZED VIEW kept SET (toast.autovacuum_enabled = off)", "~ materialized view public.kept:"),
         ("ALTER INDEX item_sum ALTER 1 SET STATISTICS 7", "~ index public.item_sum:"),
         ("ALTER TABLE parted_1 DISABLE TRIGGER touched", "+ trigger public.parted_1.touched:"),
+        ("ALTER TABLE parted_1 ENABLE ALWAYS TRIGGER checked", "+ trigger public.parted_1.checked:"),
+        ("ALTER TABLE parted_2 ENABLE TRIGGER checked", "- trigger public.parted_2.checked:"),
+        ("ALTER TABLE parted_1 DISABLE TRIGGER ALL", "~ constraint public.parted_1.of_item:"),
+        ("ALTER TABLE deep_1_2 DISABLE TRIGGER ALL", "~ constraint public.part.of_deep:"),
         ("ALTER TABLE item DISABLE TRIGGER ALL", "~ constraint public.item.item_n_fkey:"),
         (ANEW, "~ column public.child.id:"),
         (ANEW, "~ constraint public.child.base_id_check:"),
@@ -211,7 +223,7 @@ def test_a_dump_gives_it_all_back(each_server: Server, each_database: MakeDataba
             "ALTER VIEW shown ALTER n SET DEFAULT one();"
             "ALTER MATERIALIZED VIEW kept ALTER body SET STORAGE EXTERNAL, ALTER n SET STATISTICS 7;"
             "ALTER INDEX item_sum ALTER 1 SET STATISTICS 7;"
-            "ALTER TABLE parted_1 DISABLE TRIGGER touched"
+            "ALTER TABLE parted_1 DISABLE TRIGGER touched, DISABLE TRIGGER checked"
         )
     here, there = restored(each_server, endpoint, copy)
     assert diff(here, there).lines() == ()

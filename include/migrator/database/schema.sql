@@ -211,7 +211,18 @@ group by a.nspname, a.relid;
 -- name: constraint
 -- NOT NULL constraints are part of their column. A foreign key whose triggers are disabled does nothing. The extra rows
 -- that a foreign key to a partitioned table has for each partition are left out: the server numbers their names in the
--- order of creation.
+-- order of creation. What their triggers are switched to is told of the foreign key itself.
+with recursive extra (oid, key) as (
+    select k.oid, k.oid as key
+    from pg_catalog.pg_constraint as k
+    where k.contype = 'f'
+    union all
+    select x.oid, e.key
+    from extra as e
+    inner join pg_catalog.pg_constraint as k on e.oid = k.oid
+    inner join pg_catalog.pg_constraint as x on k.oid = x.conparentid and k.conrelid = x.conrelid
+)
+
 select
     'constraint', n.nspname::text, k.conrelid::regclass::text || '.' || pg_catalog.quote_ident(k.conname),
     pg_catalog.concat_ws(
@@ -235,14 +246,15 @@ left join pg_catalog.pg_constraint as p on k.conparentid = p.oid and k.conrelid 
 left join pg_catalog.pg_index as i on k.conindid = i.indexrelid
 left join (
     select
-        t.tgconstraint,
+        coalesce(e.key, t.tgconstraint) as key,
         pg_catalog.string_agg(distinct case t.tgenabled
             when 'D' then '[disabled on ' when 'R' then '[replica on ' else '[always on '
         end || t.tgrelid::regclass::text || ']', ' ') as switched
     from pg_catalog.pg_trigger as t
+    left join extra as e on t.tgconstraint = e.oid
     where t.tgisinternal and t.tgconstraint <> 0 and t.tgenabled <> 'O'
-    group by t.tgconstraint
-) as t on k.oid = t.tgconstraint
+    group by 1
+) as t on k.oid = t.key
 where
     k.contype in ('c', 'p', 'u', 'f', 'x') and p.oid is null and c.relpersistence <> 't'
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
@@ -414,9 +426,10 @@ inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
 where
     case t.tgparentid
         when 0 then not t.tgisinternal
-        else t.tgconstraint = 0 and t.tgenabled <> (
-            select p.tgenabled from pg_catalog.pg_trigger as p where p.oid = t.tgparentid
-        )
+        else t.tgenabled <> (select p.tgenabled from pg_catalog.pg_trigger as p where p.oid = t.tgparentid)
+            and not exists (
+                select from pg_catalog.pg_constraint as k where k.oid = t.tgconstraint and k.contype <> 't'
+            )
     end
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and c.relpersistence <> 't';
 
