@@ -500,7 +500,7 @@ def test_a_path_with_a_trap_is_the_migrations_own(make_database: MakeDatabase) -
     assert (found.rows, found.table) == (1, '"t"')
 
 
-@pytest.mark.parametrize("purpose", ["observe", "validate", "verify", "lock", "cancel", "snapshot"])
+@pytest.mark.parametrize("purpose", ["observe", "validate", "verify", "lock", "cancel", "snapshot", "baseline"])
 def test_a_session_that_reads_cannot_write(database: Endpoint, purpose: str) -> None:
     with connect(database, purpose=purpose) as conn:
         assert conn.execute("SHOW search_path").fetchone() == ("pg_catalog, pg_temp",)

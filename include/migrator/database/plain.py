@@ -1,21 +1,26 @@
-"""Reading tables that others own without running what they have made: no view, no policy, no cast, no operator.
+"""Reading tables that others own without running what they have made: view, policy, cast, operator, index.
 
-Their functions would run with our privileges: those of a view's query and of a policy, and a cast from the row's type
-or from a type of theirs. What is left is what the server brings: the output functions of types.
+Their functions would run with our privileges: those of a view's query and of a policy, a cast from the row's type or
+from a type of theirs, and those of an index when a query is planned. What is left is what the server brings: the output
+functions of types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 from psycopg import sql as quoting
 
-from migrator.database import naming, queries
+from migrator.database import naming, queries, row_hash
 from migrator.database.session import OWN_PATH
 from migrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import LiteralString
 
 SETTINGS: Mapping[str, str] = {"search_path": OWN_PATH, "row_security": "off"}
 """row_security off: where a policy would choose the rows, the server refuses."""
@@ -45,7 +50,7 @@ class Table(NamedTuple):
 def table(conn: psycopg.Connection[Any], name: str) -> Table | None:
     """The table of this name, as the target's search path finds it; None: there is none.
 
-    :raises UsageError: it is a view, or something else that is no table.
+    :raises UsageError: it is a view, or something else that COPY does not read.
     """
     found = naming.ask(conn, queries.load(__package__, "plain")["table"], {"name": name}).named
     if not found:
@@ -69,16 +74,65 @@ def require_builtin_types(conn: psycopg.Connection[Any], relation: Table) -> Non
         )
 
 
+def copied(
+    conn: psycopg.Connection[Any], relation: quoting.Identifier, columns: Sequence[str], *, encoding: str
+) -> Iterator[list[bytes | None]]:
+    """The rows of a table, each value as its type's output function writes it. COPY plans nothing, so nothing runs that
+    hangs on the table."""
+    names = quoting.SQL(", ").join(map(quoting.Identifier, columns))
+    listed = quoting.SQL("({})").format(names) if columns else quoting.SQL("")
+    command = quoting.SQL("copy {} {} to stdout (encoding {})").format(relation, listed, quoting.Literal(encoding))
+    with conn.cursor() as cursor, cursor.copy(command) as copy:
+        for line in copy:
+            yield row_hash.fields(bytes(line)[:-1]) if columns else []
+
+
 def texts(conn: psycopg.Connection[Any], relation: Table) -> list[dict[str, str | None]]:
-    """All rows, each value as its type's output function writes it, by column; NULL is None."""
+    """All rows, each value as its type's output function writes it, by column; NULL is None.
+
+    :raises UsageError: a column is generated: it is not read without being computed.
+    """
     with as_they_lie(conn):
-        cursor = conn.execute(quoting.SQL("SELECT * FROM {}").format(relation.sql))
-        result = cursor.pgresult
-        columns = [column.name for column in cursor.description or ()]
-        if result is None:
-            return []
-        values = ([result.get_value(row, place) for place in range(result.nfields)] for row in range(result.ntuples))
-        return [
-            {name: None if value is None else value.decode() for name, value in zip(columns, row, strict=True)}
-            for row in values
-        ]
+        return _texts(conn, relation, [column.name for column in _columns(conn, relation)])
+
+
+def rows_of(conn: psycopg.Connection[Any], relation: Table) -> tuple[quoting.Composable, str]:
+    """What stands after FROM in place of the table, and the value of its parameter `rows`: a query on the table itself
+    would be planned with its indexes. Without columns that are arrays.
+
+    :raises UsageError: see `require_builtin_types`, and `texts`.
+    """
+    require_builtin_types(conn, relation)
+    columns = [column for column in _columns(conn, relation) if not column.is_array]
+    listed = quoting.SQL(", ").join(
+        quoting.SQL("{} {}").format(quoting.Identifier(column.name), quoting.SQL(column.type)) for column in columns
+    )
+    source = quoting.SQL("(SELECT * FROM pg_catalog.jsonb_to_recordset({}::pg_catalog.jsonb) AS given ({}))")
+    rows = json.dumps(_texts(conn, relation, [column.name for column in columns]))
+    return source.format(quoting.Placeholder("rows"), listed), rows
+
+
+class _Column(NamedTuple):
+    name: str
+    type: LiteralString
+    is_array: bool
+    is_generated: bool
+
+
+def _columns(conn: psycopg.Connection[Any], relation: Table) -> list[_Column]:
+    values = {"schema": relation.schema, "table": relation.name}
+    found = [_Column(*row) for row in conn.execute(queries.load(__package__, "plain")["columns"], values).fetchall()]
+    for column in found:
+        if column.is_generated:
+            raise UsageError(
+                f'column "{column.name}" of "{relation.schema}.{relation.name}" is generated, and is not computed for'
+                " this; name the versions on the command line instead"
+            )
+    return found
+
+
+def _texts(conn: psycopg.Connection[Any], relation: Table, columns: Sequence[str]) -> list[dict[str, str | None]]:
+    return [
+        {name: None if value is None else value.decode() for name, value in zip(columns, row, strict=True)}
+        for row in copied(conn, relation.sql, columns, encoding="UTF8")
+    ]

@@ -10,7 +10,7 @@ WHERE s.name = 'restrict_nonsystem_relation_kind';
 SELECT
     n.nspname::text AS schema_name,
     c.relname::text AS table_name,
-    c.relkind IN ('r', 'p') AS is_table
+    c.relkind = 'r' AS is_table
 FROM pg_catalog.pg_class AS c
 INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 WHERE c.oid = pg_catalog.to_regclass(%(name)s)::oid;
@@ -27,4 +27,18 @@ INNER JOIN pg_catalog.pg_type AS t ON a.atttypid = t.oid
 WHERE
     n.nspname = %(schema)s AND c.relname = %(table)s AND a.attnum > 0 AND NOT a.attisdropped
     AND t.typnamespace <> 'pg_catalog'::regnamespace
+ORDER BY a.attnum;
+
+-- name: columns
+-- In the table's order.
+SELECT
+    a.attname::text AS column_name,
+    pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+    t.typcategory = 'A' AS is_array,
+    a.attgenerated <> '' AS is_generated
+FROM pg_catalog.pg_attribute AS a
+INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+INNER JOIN pg_catalog.pg_type AS t ON a.atttypid = t.oid
+WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum;

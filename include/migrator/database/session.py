@@ -44,7 +44,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 OWN_PATH = "pg_catalog, pg_temp"
 """Where the engine's own queries look names up: nowhere that anybody else may create anything (CVE-2018-1058)."""
 
-READING = frozenset({"observe", "validate", "verify", "lock", "cancel", "snapshot", "custodian"})
+READING = frozenset({"observe", "validate", "verify", "lock", "cancel", "snapshot", "custodian", "baseline"})
 """Purposes that change nothing: the server refuses them to write, whatever code they should be brought to run."""
 
 OBSERVERS = frozenset({"lock", "observe"})

@@ -68,15 +68,15 @@ def read(connection: Connection, tool: Tool) -> tuple[ForeignRow, ...]:
         found = plain.table(connection, tool.table)
     if found is None:
         raise UsageError(f"there is no table {tool.table!r} of {tool.name} on the search path of this connection")
-    query = pgsql.SQL(queries.load(__package__, "foreign_ledgers")[tool.query]).format(table=found.sql)
+    query = pgsql.SQL(queries.load(__package__, "foreign_ledgers")[tool.query])
     try:
         with (
             session.translated(),
             plain.as_they_lie(connection),
             connection.cursor(row_factory=class_row(ForeignRow)) as cursor,
         ):
-            plain.require_builtin_types(connection, found)
-            return tuple(cursor.execute(query, {}).fetchall())
+            table, rows = plain.rows_of(connection, found)
+            return tuple(cursor.execute(query.format(table=table), {"rows": rows}).fetchall())
     except Exception as exc:
         if getattr(exc, "fields", {}).get("sqlstate") == "42703":
             raise UsageError(f"table {tool.table!r} is not one of {tool.name}: {exc}") from None
