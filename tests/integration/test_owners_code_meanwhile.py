@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from migrator.analysis.data_checks import look_for
+from migrator.analysis.estimate import planner
+from migrator.database import fingerprint
+from migrator.database.held import Beside
 from migrator.database.session import Endpoint, connect
+from migrator.evidence import TableFingerprint
 from migrator.history import baseline, foreign_ledgers
+from migrator.parsing.statements import parse
 from tests.integration.conftest import PASSWORD
 from tests.integration.stages import query
 
@@ -49,6 +57,84 @@ def caught(conn: psycopg.Connection) -> bool:
     """Whether this very session has run the trap, as the migrator."""
     mine = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
     return conn.execute(mine).fetchone() is not None
+
+
+def waits(conn: psycopg.Connection, doing: Future[object]) -> None:
+    while not doing.done() and not conn.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+        pass
+
+
+@contextmanager
+def committed_once_it_waits(owner: Endpoint, trap: str, read: Callable[[], object]) -> Iterator[Future[object]]:
+    """`read` begins while the trap is there and nobody sees it; what it waits for then is the trap's own lock."""
+    with (
+        psycopg.connect(owner.conninfo) as holder,
+        psycopg.connect(owner.conninfo, autocommit=True) as watching,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        holder.execute(trap.encode())
+        doing = pool.submit(read)
+        waits(watching, doing)
+        holder.commit()
+        yield doing
+
+
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
+def test_an_estimate(database: Endpoint, owner: Endpoint, trap: str) -> None:
+    (statement,) = parse("UPDATE t SET name = 'x' WHERE id = 1", file="f.sql").statements
+    with connect(database, purpose="validate") as conn:
+        assert planner.planned(conn, statement) is not None
+        with committed_once_it_waits(owner, trap, lambda: planner.planned(conn, statement)) as doing:
+            assert doing.result() is None
+        assert not caught(conn)
+
+
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
+def test_a_check_of_data(database: Endpoint, owner: Endpoint, trap: str) -> None:
+    statements = parse("ALTER TABLE t ALTER name SET NOT NULL", file="f.sql").statements
+    with connect(database, purpose="validate") as conn:
+        (found,) = look_for(conn, statements)
+        assert found.rows == 1
+        with committed_once_it_waits(owner, trap, lambda: look_for(conn, statements)) as doing:
+            (found,) = doing.result()
+        assert "functions of the table's owner" in found.reason
+        assert not caught(conn)
+
+
+@pytest.mark.parametrize("rights", ["ALL", "SELECT"])
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
+def test_the_hash_of_a_snapshot(database: Endpoint, owner: Endpoint, trap: str, rights: str) -> None:
+    """Made while a larger table is hashed, and after the snapshot, in which it cannot be seen."""
+    query(owner, "CREATE TABLE larger AS SELECT g AS id, repeat('x', 999) AS x FROM generate_series(1, 99) AS g")
+    query(owner, f"REVOKE ALL ON t, larger FROM migrator; GRANT {rights} ON t, larger TO migrator")
+    with connect(database, purpose="snapshot") as conn, Beside(database) as beside:
+        calm = fingerprint.tables(conn, beside=beside)
+        assert calm == fingerprint.tables(conn)
+        conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        read: list[str] = []
+
+        def late(table: TableFingerprint) -> None:
+            read.append(table.table)
+            if len(read) == 1:
+                query(owner, trap)
+
+        assert fingerprint.tables(conn, beside=beside, observe=late) == calm
+        assert read == ["public.larger", "public.t"]
+        assert not caught(conn)
+        fingerprint.tables(conn)
+        assert caught(conn), "without a session beside it is run"
+
+
+def test_the_hash_of_a_table_that_somebody_keeps(database: Endpoint, owner: Endpoint) -> None:
+    with connect(database, purpose="snapshot") as conn, Beside(database) as beside:
+        calm = fingerprint.tables(conn, beside=beside)
+        trap = TRAPS["index"]
+        with committed_once_it_waits(owner, trap, lambda: fingerprint.tables(conn, beside=beside)) as doing:
+            assert doing.result() == calm
+        with psycopg.connect(owner.conninfo) as holder:
+            holder.execute("LOCK TABLE public.t IN SHARE MODE")
+            assert fingerprint.tables(conn, beside=beside) == calm
+        assert not caught(conn)
 
 
 HISTORIES = {

@@ -6,8 +6,9 @@ pairs. ROW(), because nobody but a superuser can make a cast of its type: a cast
 whatever function the table's owner likes, and the hash whatever that function gives.
 
 A query on a table whose index or statistics call functions of its owner has them called while it is planned. So such a
-table is read by COPY, which plans nothing, and hashed here: the same numbers, slower, and without generated columns,
-which COPY leaves out.
+table is read by COPY, which plans nothing, and hashed here: the same numbers, slower. So is one of which it cannot be
+said, because somebody else owns it and cannot be kept from making an index right now. COPY leaves generated columns
+out, and so do all: what they hold is derived.
 
 Materialized views are left out: what they hold is derived, and stale or of another moment (`now()`) than the same view
 of a restored copy, which pg_restore has just filled.
@@ -22,6 +23,7 @@ import psycopg
 from psycopg import sql as pgsql
 
 from migrator.database import owners_code, plain, queries, row_hash
+from migrator.database.held import Beside
 from migrator.errors import EnvironmentFault
 from migrator.evidence import TableFingerprint
 
@@ -39,6 +41,7 @@ SETTINGS: Mapping[str, str] = {
 }
 """The text of a value must not depend on who asks. Without constraint_exclusion the planner looks at no CHECK."""
 
+_CURSOR = pgsql.Identifier("migrator_rows")
 _ROWS = pgsql.SQL(
     "select pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtextextended({}::text, 0)::numeric), 0)::text"
     " from only {} as t"
@@ -52,6 +55,7 @@ def tables(
     only: Collection[str] | None = None,
     by_name: bool = False,
     columns: Mapping[str, Collection[str]] | None = None,
+    beside: Beside | None = None,
     observe: Callable[[TableFingerprint], None] | None = None,
 ) -> tuple[TableFingerprint, ...]:
     """Fingerprint every table, sorted by name. Reads everything: time grows with the size of the database.
@@ -59,24 +63,25 @@ def tables(
     Run it inside a REPEATABLE READ transaction to have all tables of one moment. `exclude` names schemas, `only`
     the tables to read. `by_name` takes the columns in the order of their names: equal for tables that differ in the
     order of columns alone; so does `columns`, which names by table those that count, of tables that are not to be read
-    in full. `observe` is called after each table, largest first.
+    in full. `beside` holds the tables of others; without it nobody else must be in the database. `observe` is called
+    after each table, largest first.
     """
     found = []
     with plain.as_they_lie(conn, SETTINGS):
         known = conn.execute(queries.load(__package__, "fingerprint")["tables"], {"exclude": list(exclude)}).fetchall()
-        code = owners_code.read_by_planning(conn)
-        for name, nspname, relname, oid in known:
-            if only is not None and name not in only:
-                continue
+        known = [one for one in known if only is None or one[0] in only]
+        code = owners_code.read_by_planning(conn, [oid for _, _, _, oid, _, _ in known])
+        for name, nspname, relname, oid, generated, ours in known:
             relation = pgsql.Identifier(nspname, relname)
             chosen = None if columns is None else columns.get(name)
             named = by_name or chosen is not None
-            if oid in code:
+            row = _row(conn, name, chosen, by_name=named) if named or generated else pgsql.SQL("row(t.*)")
+            query = _ROWS.format(row, relation)
+            rows = None if oid in code else _planned(conn, name, query, None if ours else beside)
+            if rows is None:
                 count, total = row_hash.total(_copied(conn, name, relation, by_name=named, chosen=chosen))
                 found.append(TableFingerprint(name, count, str(total)))
             else:
-                row = _row_by_name(conn, name, chosen) if named else pgsql.SQL("row(t.*)")
-                rows = conn.execute(_ROWS.format(row, relation)).fetchall()
                 found.append(TableFingerprint(name, int(rows[0][0]), str(rows[0][1])))
             if observe is not None:
                 observe(found[-1])
@@ -98,9 +103,25 @@ def sequences(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -
     return {str(name): value for name, value, _ in rows}
 
 
-def _row_by_name(conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None) -> pgsql.Composable:
-    columns = _columns(conn, table, chosen)
-    return pgsql.SQL("row({})").format(pgsql.SQL(", ").join(pgsql.Identifier("t", name) for name, *_ in columns))
+def _planned(
+    conn: psycopg.Connection[Any], name: str, query: pgsql.Composed, beside: Beside | None
+) -> list[tuple[Any, ...]] | None:
+    """None: nobody should plan it. A cursor is planned when it is declared, so the table is held no longer."""
+    if beside is None:
+        return conn.execute(query).fetchall()
+    declare = pgsql.SQL("declare {} no scroll cursor for {}").format(_CURSOR, query)
+    if not beside.plan(name, lambda: conn.execute(declare)):
+        return None
+    rows = conn.execute(pgsql.SQL("fetch all from {}").format(_CURSOR)).fetchall()
+    conn.execute(pgsql.SQL("close {}").format(_CURSOR))
+    return rows
+
+
+def _row(
+    conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None, *, by_name: bool
+) -> pgsql.Composable:
+    columns = _columns(conn, table, chosen, by_name=by_name)
+    return pgsql.SQL("row({})").format(pgsql.SQL(", ").join(pgsql.Identifier("t", name) for name in columns))
 
 
 def _copied(
@@ -112,19 +133,14 @@ def _copied(
     chosen: Collection[str] | None,
 ) -> Iterator[bytes]:
     """The texts of its rows, in the server's encoding."""
-    columns = [one for one in _columns(conn, table, chosen) if not one[2]]
-    if not by_name:
-        columns.sort(key=lambda one: one[1])
-    names = pgsql.SQL(", ").join(pgsql.Identifier(name) for name, *_ in columns)
-    listed = pgsql.SQL("({})").format(names) if columns else pgsql.SQL("")
-    encoding = conn.info.parameter_status("server_encoding")
-    command = pgsql.SQL("copy {} {} to stdout (encoding {})").format(relation, listed, pgsql.Literal(encoding))
-    with conn.cursor() as cursor, cursor.copy(command) as copy:
-        for line in copy:
-            yield row_hash.row_text(row_hash.fields(bytes(line)[:-1]) if columns else ())
+    columns = _columns(conn, table, chosen, by_name=by_name)
+    encoding = conn.info.parameter_status("server_encoding") or "UTF8"
+    return map(row_hash.row_text, plain.copied(conn, relation, columns, encoding=encoding))
 
 
-def _columns(conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None) -> list[tuple[str, int, bool]]:
-    """In the order of their names; `chosen` None: all."""
+def _columns(conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None, *, by_name: bool) -> list[str]:
+    """Those that are not generated; in the order of their names, or else in the table's. `chosen` None: all."""
     found = conn.execute(queries.load(__package__, "fingerprint")["columns"], {"table": table}).fetchall()
-    return [one for one in found if chosen is None or one[0] in chosen]
+    if not by_name:
+        found.sort(key=lambda one: one[1])
+    return [name for name, _, generated in found if not generated and (chosen is None or name in chosen)]

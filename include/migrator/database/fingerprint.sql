@@ -8,9 +8,15 @@ select
     c.oid::regclass::text as name,
     n.nspname::text as nspname,
     c.relname::text as relname,
-    c.oid
+    c.oid,
+    exists (
+        select from pg_catalog.pg_attribute as a
+        where a.attrelid = c.oid and a.attnum > 0 and a.attgenerated <> '' and not a.attisdropped
+    ) as generated,
+    r.rolname = current_user or r.rolsuper as ours
 from pg_catalog.pg_class as c
 inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+inner join pg_catalog.pg_roles as r on c.relowner = r.oid
 where
     c.relkind = 'r' and c.relpersistence <> 't'
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'

@@ -20,17 +20,16 @@ ALWAYS = frozenset({"index", "statistics"})
 """Where they are computed whatever the statement does with the table."""
 
 
-def read_by_planning(conn: psycopg.Connection[Any]) -> frozenset[int]:
-    """Oids of the tables which cannot be read by a query without it. The same on the target and on its copy: it does
-    not matter whose functions they are."""
-    return frozenset(oid for oid, place, _ in _called(conn) if place in ALWAYS)
+def read_by_planning(conn: psycopg.Connection[Any], tables: Collection[int]) -> frozenset[int]:
+    """Which of these cannot be read by a query without it. The same on the target and on its copy: it does not matter
+    whose functions they are."""
+    return frozenset(oid for oid, place, _ in _called(conn, tables) if place in ALWAYS)
 
 
-def planned_with(conn: psycopg.Connection[Any], names: Collection[str]) -> bool:
-    """Whether a statement on these tables, as the target's path finds them, has functions called that are neither
-    ours nor a superuser's."""
-    oids = _family(conn, names)
-    return bool(oids) and any(oid in oids and not trusted for oid, _, trusted in _called(conn))
+def planned_with(conn: psycopg.Connection[Any], tables: Collection[int]) -> bool:
+    """Whether a statement on these tables, which are with their parents and children, has functions called that are
+    neither ours nor a superuser's. Who is going to plan one asks `held.hold`."""
+    return bool(tables) and any(not trusted for _, _, trusted in _called(conn, tables))
 
 
 def hung_on_types(
@@ -60,8 +59,9 @@ def _family(conn: psycopg.Connection[Any], names: Collection[str]) -> set[int]:
     return {row["relation"] for row in naming.ask(conn, query, {"names": sorted(names)}).named}
 
 
-def _called(conn: psycopg.Connection[Any]) -> list[tuple[int, str, bool]]:
-    return conn.execute(with_parts(queries.load(__package__, "owners_code")["called"])).fetchall()
+def _called(conn: psycopg.Connection[Any], tables: Collection[int]) -> list[tuple[int, str, bool]]:
+    query = with_parts(queries.load(__package__, "owners_code")["called"])
+    return conn.execute(query, {"tables": list(tables)}).fetchall()
 
 
 def named(conn: psycopg.Connection[Any], names: Collection[str], fields: Collection[str]) -> tuple[str, bool] | None:

@@ -1,7 +1,7 @@
 -- Functions of tables' owners that PostgreSQL calls when a statement on the table is only planned.
 
 -- name: inherited
--- The tables of these names, and their parents and children: planning one plans them all.
+-- The tables of these names, and their parents and children.
 WITH RECURSIVE family (relation) AS (
     SELECT pg_catalog.to_regclass(n.name)::oid
     FROM pg_catalog.unnest(%(names)s::text []) AS n (name)
@@ -20,24 +20,27 @@ WHERE relation IS NOT NULL;
 WITH RECURSIVE expressions (relation, place, classid, objid) AS (
     SELECT i.indrelid, 'index', 'pg_catalog.pg_class'::regclass::oid, i.indexrelid
     FROM pg_catalog.pg_index AS i
-    WHERE i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
+    WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND i.indrelid = any(%(tables)s::oid [])
     UNION ALL
     SELECT s.stxrelid, 'statistics', 'pg_catalog.pg_statistic_ext'::regclass::oid, s.oid
     FROM pg_catalog.pg_statistic_ext AS s
+    WHERE s.stxrelid = any(%(tables)s::oid [])
     UNION ALL
     SELECT p.partrelid, 'partition key', 'pg_catalog.pg_class'::regclass::oid, p.partrelid AS objid
     FROM pg_catalog.pg_partitioned_table AS p
-    WHERE p.partexprs IS NOT NULL
+    WHERE p.partexprs IS NOT NULL AND p.partrelid = any(%(tables)s::oid [])
     UNION ALL
     SELECT c.conrelid, 'CHECK', 'pg_catalog.pg_constraint'::regclass::oid, c.oid
     FROM pg_catalog.pg_constraint AS c
-    WHERE c.contype = 'c' AND c.conrelid <> 0
+    WHERE c.contype = 'c' AND c.conrelid = any(%(tables)s::oid [])
     UNION ALL
     SELECT d.adrelid, 'default', 'pg_catalog.pg_attrdef'::regclass::oid, d.oid
     FROM pg_catalog.pg_attrdef AS d
+    WHERE d.adrelid = any(%(tables)s::oid [])
     UNION ALL
     SELECT r.ev_class, 'rule', 'pg_catalog.pg_rewrite'::regclass::oid, r.oid
     FROM pg_catalog.pg_rewrite AS r
+    WHERE r.ev_class = any(%(tables)s::oid [])
 ),
 
 types (relation, place, type) AS (
@@ -49,7 +52,7 @@ types (relation, place, type) AS (
     SELECT a.attrelid, 'domain', a.atttypid
     FROM pg_catalog.pg_attribute AS a
     INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid AND c.relkind IN ('r', 'p')
-    WHERE a.attnum > 0 AND a.atttypid >= 16384
+    WHERE a.attnum > 0 AND a.atttypid >= 16384 AND a.attrelid = any(%(tables)s::oid [])
     UNION
     SELECT t.relation, t.place, p.part
     FROM types AS t
@@ -89,7 +92,7 @@ SELECT
     false
 FROM pg_catalog.pg_rewrite AS r
 INNER JOIN pg_catalog.pg_class AS c ON r.ev_class = c.oid
-WHERE r.rulename <> '_RETURN' AND c.oid >= 16384;
+WHERE r.rulename <> '_RETURN' AND c.oid >= 16384 AND c.oid = any(%(tables)s::oid []);
 
 -- name: types_named
 SELECT pg_catalog.to_regtype(n.name)::oid AS type

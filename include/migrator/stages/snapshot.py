@@ -17,6 +17,7 @@ from migrator.backups import obstacle_facts, obstacles, providers, target_settin
 from migrator.backups.contract import Place, Wanted
 from migrator.backups.storage import Storage, local_storage
 from migrator.database import fingerprint, large_objects, meanings, queries, schema, session
+from migrator.database.held import Beside
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.session import Connection, Endpoint
 from migrator.evidence import SnapshotRecord, TableFingerprint
@@ -82,7 +83,7 @@ def run(
                 encoding="SQL_ASCII" if source.locale.encoding == "SQL_ASCII" else "UTF8",
                 exported=exported,
                 settings=session_settings,
-                while_waiting=lambda: facts.append(_read(conn, log)),
+                while_waiting=lambda: facts.append(_read(conn, endpoint, log)),
             ),
         )
         with session.translated():
@@ -133,14 +134,14 @@ def snapshot_name(version: str, run_id: str, taken_at: datetime) -> str:
     return f"{stamp}-{_plain(version)}-{_plain(run_id)}"
 
 
-def _read(conn: Connection, log: logging.Logger) -> _Facts:
+def _read(conn: Connection, endpoint: Endpoint, log: logging.Logger) -> _Facts:
     def tell(table: TableFingerprint) -> None:
         log.info("hashed %s: %s rows", table.table, f"{table.rows:,}")
 
-    with session.translated():
+    with session.translated(), Beside(endpoint) as beside:
         return _Facts(
             schema=schema.read(conn, exclude=(LEDGER_SCHEMA,)),
-            tables=fingerprint.tables(conn, exclude=(), observe=tell),
+            tables=fingerprint.tables(conn, exclude=(), beside=beside, observe=tell),
             large_objects=large_objects.content(conn),
         )
 

@@ -7,14 +7,15 @@ Nobody has reviewed the statement yet, and the function would run as the migrato
 from __future__ import annotations
 
 from migrator.analysis import others_code
-from migrator.database import owners_code, session
+from migrator.database import held, session
 from migrator.database.session import Connection
 from migrator.errors import Refused
 from migrator.parsing.statements import parse
 
 
 def refuse_others_functions(conn: Connection, query: str, *, ours: bool = False) -> None:
-    """
+    """Until the caller's transaction ends, what is not refused now is not to be refused later.
+
     :param ours: what compares in it is not the migration's.
     :raises Refused: the query calls one by name, as if it were a column, by an operator, a cast or a domain; or
         planning it does, for what hangs on its tables.
@@ -23,11 +24,10 @@ def refuse_others_functions(conn: Connection, query: str, *, ours: bool = False)
     with session.translated():
         found = others_code.named(conn, nodes)
         hung = None if ours or found else others_code.hung_on(conn, nodes)
-        planned = not found and hung is None and owners_code.planned_with(conn, others_code.tables_of(nodes))
     if found and found[1]:
         raise Refused(f"function {found[0]} does more than compute, and is not run before the dry run")
     told = f"function {found[0]}" if found else hung
     if told is not None:
         raise Refused(f"{told} is not one of PostgreSQL's own, and is not run before the dry run")
-    if planned:
-        raise Refused("to plan it would run functions of the table's owner, of an index or the like")
+    with session.translated():
+        held.hold(conn, others_code.tables_of(nodes))

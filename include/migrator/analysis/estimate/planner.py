@@ -15,7 +15,7 @@ import psycopg
 
 from migrator.analysis import others_code
 from migrator.analysis.estimate.selectivity import conjuncts
-from migrator.database import owners_code, plain
+from migrator.database import held, plain
 from migrator.database.door import send
 from migrator.database.naming import names_of_target
 from migrator.database.session import Connection
@@ -50,8 +50,24 @@ def calls_others(statement: ParsedStatement, functions: Mapping[str, Sequence[Fu
 
 def planned(conn: Connection, statement: ParsedStatement) -> Planned | None:
     """None: it cannot be planned, such as for a table that the file itself creates, or without the privilege."""
-    if statement.name not in (*PLANNED, "index_stmt") or _runs_owners_code(conn, statement):
+    if statement.name not in (*PLANNED, "index_stmt"):
         return None
+    nodes = (statement.node,)
+    try:
+        with conn.transaction(force_rollback=True):
+            conn.execute("SET TRANSACTION READ ONLY")
+            conn.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            found = others_code.named(conn, nodes)
+            if (found and not found[1]) or others_code.hung_on(conn, nodes) is not None:
+                return None
+            held.hold(conn, others_code.tables_of(nodes))
+            return _expected(conn, statement)
+    except (psycopg.Error, MigratorError):
+        return None
+
+
+def _expected(conn: Connection, statement: ParsedStatement) -> Planned | None:
+    """While its tables are held."""
     if statement.name == "index_stmt":
         plan = _plan(conn, deparse(_select(statement.tree))) if statement.tree.HasField("where_clause") else None
         return None if plan is None else _found(plan)
@@ -63,19 +79,6 @@ def planned(conn: Connection, statement: ParsedStatement) -> Planned | None:
         return None if plan is None else _found(plan)
     filtered = statement.name in FILTERED and statement.tree.HasField("where_clause")
     return _by_where(conn, statement) if filtered else None
-
-
-def _runs_owners_code(conn: Connection, statement: ParsedStatement) -> bool:
-    """What cannot be asked is as if it did."""
-    nodes = (statement.node,)
-    try:
-        with conn.transaction(force_rollback=True):
-            found = others_code.named(conn, nodes)
-            if (found and not found[1]) or others_code.hung_on(conn, nodes) is not None:
-                return True
-            return owners_code.planned_with(conn, others_code.tables_of(nodes))
-    except (psycopg.Error, MigratorError):
-        return True
 
 
 def _by_where(conn: Connection, statement: ParsedStatement) -> Planned | None:
@@ -111,11 +114,8 @@ def _select(tree: Node, conditions: Sequence[Node] = ()) -> Node:
 
 def _plan(conn: Connection, query: str) -> dict[str, Any] | None:
     try:
-        with conn.transaction(force_rollback=True):
-            conn.execute("SET TRANSACTION READ ONLY")
-            conn.execute(f"SET LOCAL statement_timeout = {TIMEOUT_MS}; SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            with plain.as_they_lie(conn), names_of_target(conn):
-                row = send(conn, f"EXPLAIN (FORMAT JSON) {query}").fetchone()
+        with plain.as_they_lie(conn), names_of_target(conn):
+            row = send(conn, f"EXPLAIN (FORMAT JSON) {query}").fetchone()
     except (psycopg.Error, MigratorError):
         return None
     return dict(row[0][0]["Plan"]) if row is not None else None
