@@ -13,10 +13,12 @@ from psycopg.conninfo import make_conninfo
 
 from migrator.analysis.data_checks import look_for
 from migrator.analysis.estimate import planner
-from migrator.database import fingerprint
+from migrator.database import fingerprint, sequences
 from migrator.database.held import Beside
 from migrator.database.session import Endpoint, connect
+from migrator.errors import TransientError
 from migrator.evidence import TableFingerprint
+from migrator.gates import sequences as next_values
 from migrator.history import baseline, foreign_ledgers
 from migrator.parsing.statements import parse
 from tests.integration.conftest import PASSWORD
@@ -101,6 +103,17 @@ def test_a_check_of_data(database: Endpoint, owner: Endpoint, trap: str) -> None
         assert not caught(conn)
 
 
+@pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
+def test_the_largest_value_of_a_column(database: Endpoint, owner: Endpoint, trap: str) -> None:
+    with connect(database, purpose="verify") as conn:
+        state = sequences.read(conn)
+        assert next_values.look(conn, state, state.feeds).compared == 1
+        with committed_once_it_waits(owner, trap, lambda: next_values.look(conn, state, state.feeds)) as doing:
+            assert "functions of the table's owner" in doing.result().left_out[0]
+        assert "functions of the table's owner" in next_values.look(conn, state, state.feeds).left_out[0]
+        assert not caught(conn)
+
+
 @pytest.mark.parametrize("rights", ["ALL", "SELECT"])
 @pytest.mark.parametrize("trap", TRAPS.values(), ids=TRAPS)
 def test_the_hash_of_a_snapshot(database: Endpoint, owner: Endpoint, trap: str, rights: str) -> None:
@@ -165,3 +178,26 @@ def test_a_history(database: Endpoint, owner: Endpoint, history: str) -> None:
             other.execute("SELECT version FROM public.flyway_schema_history" if "tool" in history else
                           "SELECT version FROM public.schema_migrations")  # fmt: skip
             assert caught(other), "a query runs it"
+
+
+def test_a_sequence_that_becomes_a_table(database: Endpoint, owner: Endpoint) -> None:
+    swap = (
+        "ALTER SEQUENCE t_id_seq RENAME TO old; CREATE TABLE t_id_seq (last_value bigint, is_called boolean);"
+        "GRANT ALL ON t_id_seq TO migrator; CREATE INDEX ON t_id_seq (last_value) WHERE trap('x')"
+    )
+    back = "DROP TABLE t_id_seq; ALTER SEQUENCE old RENAME TO t_id_seq"
+    with connect(database, purpose="verify") as conn:
+        (position,) = sequences.read(conn).positions.values()
+        with committed_once_it_waits(owner, swap, lambda: sequences.read(conn)) as doing:
+            assert list(doing.result().positions) == ["public.old"]
+        query(owner, back)
+        with committed_once_it_waits(owner, swap, lambda: sequences.again(conn, position)) as doing:
+            assert isinstance(doing.exception(), TransientError)
+        assert not caught(conn)
+
+
+def test_a_table_that_may_not_be_locked_is_not_read(database: Endpoint, owner: Endpoint) -> None:
+    query(owner, "REVOKE ALL ON t FROM migrator; GRANT SELECT ON t TO migrator")
+    with connect(database, purpose="verify") as conn:
+        state = sequences.read(conn)
+        assert "it may not be locked" in next_values.look(conn, state, state.feeds).left_out[0]

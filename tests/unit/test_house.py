@@ -98,6 +98,32 @@ def test_who_connects_and_who_sets_the_path() -> None:
     }
 
 
+def test_who_queries_tables_whose_names_are_put_in() -> None:
+    """To plan a query runs what a table's owner has hung onto it. So few modules send one, and know how."""
+    texts = {file: file.read_text(encoding="utf-8") for file in (*ENGINE.rglob("*.py"), *ENGINE.rglob("*.sql"))}
+    query = re.compile(r"\b(from|join) (only |\{only\})?\{|\bcopy \{\}|\bexplain .*\{", re.IGNORECASE)
+    found = {
+        file.relative_to(ENGINE).as_posix()
+        for file, text in texts.items()
+        for line in text.splitlines()
+        if query.search(line) and "REVOKE" not in line and (file.suffix == ".sql" or "SQL(" in text or "send(" in text)
+    }
+    assert found == {
+        "analysis/data_checks/ask.py",  # what `refuse_others_functions` has let pass, which holds the tables
+        "analysis/data_checks/conversions.py",  # for `ask`
+        "analysis/estimate/planner.py",  # what is held
+        "analysis/estimate/traffic.sql",  # views of an extension
+        "database/fingerprint.py",  # held by a session beside it, or copied
+        "database/naming.py",  # a cursor
+        "database/plain.py",  # copied
+        "database/sequences.py",  # held
+        "history/foreign_ledgers.sql",  # what `plain.rows_of` has copied
+        "ledger/ledger.sql",  # the engine's own
+    }
+    asking = {file.relative_to(ENGINE).as_posix() for file, text in texts.items() if "held.hold(" in text}
+    assert asking == {"analysis/data_checks/others.py", "analysis/estimate/planner.py", "database/sequences.py"}
+
+
 def test_who_reads_what_a_server_says() -> None:
     """Its words may hold rows, so one module decides what of them may be told."""
     files = [*ENGINE.rglob("*.py"), *(ENGINE.parents[1] / "plugins").rglob("*.py")]

@@ -2,7 +2,8 @@
 
 A position is data that no row shows and no transaction takes back. It is read from the sequence itself: the function
 pg_sequence_last_value() gives NULL for one that was set with `is_called` false, as RESTART does (nextval in
-src/backend/commands/sequence.c gives `last_value` itself then).
+src/backend/commands/sequence.c gives `last_value` itself then). But that function takes the sequence by its oid and
+locks it until the transaction ends. So it comes first, or a sequence could be a table by the time when it is read.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import psycopg
 from psycopg import sql as pgsql
 from psycopg.rows import dict_row
 
-from migrator.database import plain, queries
+from migrator.database import held, plain, queries
+from migrator.errors import TransientError
 
 TYPES: Mapping[str, int] = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 """The largest value of each."""
@@ -86,7 +88,9 @@ def read(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -> Seq
     """All sequences that `conn` sees, those of the schemas in `exclude` left out."""
     texts = queries.load(__package__, "sequences")
     with plain.as_they_lie(conn):
-        known = conn.cursor(row_factory=dict_row).execute(texts["sequences"], {"exclude": list(exclude)}).fetchall()
+        locked = [oid for oid, _ in conn.execute(texts["locked"]).fetchall()]
+        values = {"exclude": list(exclude), "locked": locked}
+        known = conn.cursor(row_factory=dict_row).execute(texts["sequences"], values).fetchall()
         fed = conn.cursor(row_factory=dict_row).execute(texts["feeds"], {"exclude": list(exclude)}).fetchall()
         readable = [row for row in known if row["readable"]]
         with conn.pipeline():
@@ -119,9 +123,16 @@ def read(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -> Seq
 
 def again(conn: psycopg.Connection[Any], position: Position) -> Position:
     """The same sequence where it stands now. Read after the column, so that values which others take meanwhile are not
-    counted against it."""
+    counted against it.
+
+    :raises TransientError: it has another name by now.
+    """
     query = pgsql.SQL("select last_value, is_called from {}").format(pgsql.Identifier(*position.place))
     with plain.as_they_lie(conn):
+        conn.execute("select pg_catalog.pg_sequence_last_value(%s)", (position.oid,))
+        (name,) = conn.execute("select %s::oid::regclass::text", (position.oid,)).fetchone() or ("",)
+        if name != position.name:
+            raise TransientError(f"sequence {position.name} is {name} by now")
         last_value, is_called = conn.execute(query).fetchone() or (position.last_value, position.is_called)
     return replace(position, last_value=int(last_value), is_called=bool(is_called))
 
@@ -133,6 +144,7 @@ def farthest(conn: psycopg.Connection[Any], feed: Feed, increment: int) -> int |
     makes one. None: the column has no value.
 
     :param feed: one that is not `hidden`.
+    :raises Refused: to look would run what the table's owner has made.
     """
     text = "select pg_catalog.{function}(t.{column}) from {only}{table} as t"
     query = pgsql.SQL(text).format(
@@ -141,8 +153,7 @@ def farthest(conn: psycopg.Connection[Any], feed: Feed, increment: int) -> int |
         only=pgsql.SQL("" if feed.partitioned else "only "),
         table=pgsql.Identifier(*feed.place),
     )
-    with plain.as_they_lie(conn):
-        row = conn.execute(query).fetchone()
+    row = _of_table(conn, feed, query)
     return None if row is None or row[0] is None else int(row[0])
 
 
@@ -161,9 +172,15 @@ def is_taken(conn: psycopg.Connection[Any], feed: Feed, position: Position) -> b
         next=pgsql.Literal(position.next_value),
         step=pgsql.Literal(position.increment),
     )
-    with plain.as_they_lie(conn):
-        row = conn.execute(query).fetchone()
+    row = _of_table(conn, feed, query)
     return row is not None and bool(row[0])
+
+
+def _of_table(conn: psycopg.Connection[Any], feed: Feed, query: pgsql.Composed) -> tuple[Any, ...] | None:
+    with plain.as_they_lie(conn):
+        held.hold(conn, [feed.table])
+        row: tuple[Any, ...] | None = conn.execute(query).fetchone()
+        return row
 
 
 def _feed(row: Mapping[str, Any]) -> Feed:

@@ -1,11 +1,21 @@
 -- Sequences, and the columns that take their values from them.
 
+-- name: locked
+-- Until the transaction ends no sequence of these is renamed or dropped: its value is asked for by the oid.
+select s.oid::int8 as oid, pg_catalog.pg_sequence_last_value(s.oid) as last_value
+from pg_catalog.pg_class as s
+where
+    case
+        when s.relkind = 'S' and s.relpersistence <> 't' then pg_catalog.has_sequence_privilege(s.oid, 'SELECT')
+    end;
+
 -- name: sequences
 -- Every sequence with what decides its next value; its position is in the sequence itself. Not those of extensions.
 select
     s.oid::int8 as oid, s.oid::regclass::text as name, n.nspname::text as nspname, s.relname::text as relname,
     q.seqtypid::regtype::text as type, q.seqincrement as increment, q.seqmin as minimum, q.seqmax as maximum,
-    q.seqcycle as cycles, pg_catalog.has_sequence_privilege(s.oid, 'SELECT') as readable
+    q.seqcycle as cycles,
+    pg_catalog.has_sequence_privilege(s.oid, 'SELECT') and s.oid = any(%(locked)s::oid[]) as readable
 from pg_catalog.pg_class as s
 inner join pg_catalog.pg_namespace as n on s.relnamespace = n.oid
 inner join pg_catalog.pg_sequence as q on s.oid = q.seqrelid

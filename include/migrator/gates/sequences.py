@@ -17,6 +17,7 @@ from psycopg import sql as quoting
 from migrator import wording
 from migrator.database import sequences, session
 from migrator.database.sequences import TYPES, Feed, Position, Sequences
+from migrator.errors import Refused
 from migrator.evidence import Check, Verdict
 
 LARGEST_SCAN = 64 * 1024 * 1024
@@ -64,12 +65,16 @@ def look(
         if position is not None and (text := too_narrow(feed, position)):
             problems[_about("type", feed)] = text
         if hidden is not None or position is None:
-            left_out.append(f"sequence {feed.sequence} was not compared with column {column_of(feed)}: {hidden}")
+            left_out.append(_not_compared(feed, hidden))
             continue
-        with session.translated():
-            reached = sequences.farthest(conn, feed, position.increment)
-            position = sequences.again(conn, position)
-            taken = reached is not None and _met(conn, feed, position, reached)
+        try:
+            with session.translated():
+                reached = sequences.farthest(conn, feed, position.increment)
+                position = sequences.again(conn, position)
+                taken = reached is not None and _met(conn, feed, position, reached)
+        except Refused as exc:
+            left_out.append(_not_compared(feed, str(exc)))
+            continue
         compared += 1
         if text := used_up(position):
             problems["used up", feed.sequence] = text
@@ -170,6 +175,10 @@ def _met(conn: psycopg.Connection[Any], feed: Feed, position: Position, reached:
     if (following > reached) if position.increment > 0 else (following < reached):
         return False
     return abs(position.increment) == 1 or sequences.is_taken(conn, feed, position)
+
+
+def _not_compared(feed: Feed, why: str | None) -> str:
+    return f"sequence {feed.sequence} was not compared with column {column_of(feed)}: {why}"
 
 
 def _about(what: str, feed: Feed) -> tuple[str, ...]:
