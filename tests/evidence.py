@@ -14,6 +14,7 @@ from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import vocabulary
 from migrator.evidence import (
+    ROLES_CHANGED,
     DryRunEvidence,
     EvidenceBundle,
     RehearsedState,
@@ -22,6 +23,7 @@ from migrator.evidence import (
     StatementTrace,
     Verdict,
 )
+from migrator.gates import owners
 from migrator.gates.rehearsed import Reached
 from migrator.plan import Plan
 from migrator.rehearsal.states import States
@@ -150,4 +152,5 @@ def rehearse(plan: Plan, source: Endpoint, twin: Endpoint, **over: Any) -> Evide
                 conn.execute(statement.sql.encode())
                 states.went_on()
         over.setdefault("undoing", states.taken())
+    over.setdefault("extra", {ROLES_CHANGED: owners.rehearsed(before, after)})
     return make_bundle(plan, before, after, **over)

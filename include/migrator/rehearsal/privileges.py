@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from migrator.backups.trial import Trial
 from migrator.database import rights, session
 from migrator.database.rights import EVERYBODY, Grant, Guarded
 from migrator.database.schema import LEDGER_SCHEMA, Schema
+from migrator.evidence import ROLES_CHANGED
+from migrator.gates import owners
 
 VERBS: Mapping[str, str] = {
     "SELECT": "select from",
@@ -33,9 +36,19 @@ _TOKEN = re.compile(
 _SWITCHES = frozenset({"IMMUTABLE", "STABLE", "VOLATILE", "SECURITY DEFINER"})
 
 
-def after_apply(trial: Trial, version: str, original: Schema) -> tuple[str, ...]:
-    """Of what was there before, one sentence each.
+@dataclass(frozen=True)
+class Privileges:
+    told: tuple[str, ...] = ()
+    """Of what was there before, one sentence each."""
+    changed: tuple[str, ...] = ()
+    """See `owners.rehearsed`."""
 
+    def evidence(self) -> dict[str, object]:
+        return {"privileges": list(self.told), ROLES_CHANGED: list(self.changed)}
+
+
+def after_apply(trial: Trial, version: str, original: Schema, before: Schema, after: Schema) -> Privileges:
+    """
     :param original: as it is on the target: the copy belongs to a role of its own, and lacks grants to roles that are
         not on its server.
     """
@@ -43,14 +56,15 @@ def after_apply(trial: Trial, version: str, original: Schema) -> tuple[str, ...]
     for endpoint in (trial.pristine, trial.watching):
         with session.connect(endpoint, purpose="observe", version=version) as conn:
             found.append(rights.read(conn, exclude=(LEDGER_SCHEMA,)))
-    return changes(found[0], found[1], original)
+    made = {key for key, now in found[1].items() if key in found[0] and found[0][key].oid != now.oid}
+    return Privileges(changes(found[0], found[1], original), tuple(owners.rehearsed(before, after, made)))
 
 
 def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], original: Schema) -> tuple[str, ...]:
     """Pure."""
-    owners = original.objects.get("owner", {})
+    owner_of = original.objects.get("owner", {})
     several = (
-        len({owner for key, owner in owners.items() if not key.startswith("schema ")}) > 1
+        len({owner for key, owner in owner_of.items() if not key.startswith("schema ")}) > 1
     )  # `public` is the server's
     by_oid = {(one.kind, one.oid): one for one in before.values()}
     told: list[str] = []
@@ -62,7 +76,7 @@ def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], origina
         had = old.grants if old.oid == now.oid else _as_on_target(old, original)
         told += sorted(_may(now, grant, "may now") for grant in now.grants - had)
         told += sorted(_may(now, grant, "may no longer") for grant in had - now.grants)
-        owner = owners.get(key)
+        owner = owner_of.get(key)
         if old.oid != now.oid and several and owner is not None and now.owner == old.owner:
             told.append(f"{now.name} is made anew: it belonged to {owner}, now to the role that applies the migration")
         told += _words(old, now)

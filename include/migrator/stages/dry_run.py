@@ -187,7 +187,7 @@ class _Rehearsal:
     role: str = ""
     sequences: Touched = NONE_TOUCHED
     applied: Applied = NOTHING_APPLIED
-    privileges: tuple[str, ...] = ()
+    rights: privileges.Privileges = field(default_factory=privileges.Privileges)
     states: tuple[RehearsedState, ...] = ()
     undoing: tuple[RehearsedState, ...] = ()
     resumed: bool = False
@@ -214,7 +214,7 @@ class _Rehearsal:
         self.changes = diff(before.portable, after.portable)
         self._judge_assertions()
         self._judge_sequences(forwards.written)
-        self.privileges = privileges.after_apply(self.trial, self.plan.version, self.original.start)
+        self.rights = privileges.after_apply(self.trial, self.plan.version, self.original.start, before, after)
         if not self.resumed:
             self._judge_changes(self.changes)
         self._timed("later_backup", self._later_backup)
@@ -270,7 +270,7 @@ class _Rehearsal:
             extra={
                 "surprises": list(dry_run_checks.surprises(forwards)),
                 "resumed": self.resumed,
-                "privileges": list(self.privileges),
+                **self.rights.evidence(),
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
                 LACKING: list(self.lacking),

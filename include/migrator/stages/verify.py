@@ -16,11 +16,12 @@ from migrator.database.schema_diff import diff, is_about
 from migrator.database.session import Connection, Endpoint
 from migrator.database.vocabulary import MARK, Vocabulary, vocabulary
 from migrator.errors import DriftDetected, NeedsHuman, TransientError, VerifyFailed
-from migrator.evidence import Check, EvidenceBundle, Verdict
+from migrator.evidence import ROLES_CHANGED, Check, EvidenceBundle, Verdict
+from migrator.gates import owners
 from migrator.gates import sequences as next_values
 from migrator.gates.assertions import assertion, step_checks
 from migrator.gates.clear_way import is_applied
-from migrator.gates.drift import left_by_those_ahead, start_of
+from migrator.gates.drift import Start, left_by_those_ahead, start_of
 from migrator.ledger.events import FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.ledger.states import EXACT_SCHEMAS, SCHEMAS
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
+SCHEMA, OWNERS = "schema", "owners and rights"
+"""Checks without which no assertion is asked."""
 ONLY_FINGERPRINT = "the fingerprint differs from the dry run's in the order of columns, or in what is withheld"
 UNFINISHED = ("[invalid]", "[index invalid]", "not valid")
 """How `schema.read` marks an index or constraint that does not do its work yet."""
@@ -122,13 +125,23 @@ def ledger_check(plan: Plan, row: LedgerMigration | None, steps: Sequence[Ledger
 def schema_check(now: Schema, before: Schema, bundle: EvidenceBundle, known: Vocabulary) -> Check:
     """The schema must be the very one that the dry run produced, whichever role owns it here."""
     if now.portable.fingerprint == bundle.dry_run.fingerprint_after:
-        return Check("schema", Verdict.PASSED, "as the dry run left it")
+        return Check(SCHEMA, Verdict.PASSED, "as the dry run left it")
     changes, rehearsed = diff(before.portable, now.portable), bundle.dry_run.schema_diff
     happened = known.lines_and_rest(changes, "what changed in the schema")
     problems = [f"not rehearsed: {line}" for line in happened if line not in (*rehearsed, MARK)]
     problems += [f"rehearsed, but not there: {line}" for line in rehearsed if line not in (*happened, MARK)]
     problems += [MARK] if problems and MARK in happened else []
-    return _verdict("schema", problems or [ONLY_FINGERPRINT])
+    return _verdict(SCHEMA, problems or [ONLY_FINGERPRINT])
+
+
+def owners_check(now: Schema, start: Start, bundle: EvidenceBundle, known: Vocabulary) -> Check:
+    """Of what the rehearsal left alone. Evidence that is older than this check says nothing."""
+    rehearsed = bundle.dry_run.extra.get(ROLES_CHANGED)
+    if rehearsed is None:
+        return Check(OWNERS, Verdict.PASSED, "not compared: the dry run has not looked at them")
+    changes = owners.changed_by_others(now, start, rehearsed)
+    lines = known.named_and_rest(changes, "what changed in owners and rights")
+    return _verdict(OWNERS, [f"not rehearsed: {line}" for line in lines], "what was not rehearsed is as it was")
 
 
 def unfinished(now: Schema, before: Schema, rehearsed: Iterable[str], words: Vocabulary) -> tuple[str, ...]:
@@ -167,13 +180,14 @@ def _database_checks(
             if exact is not None:
                 schemas[EXACT_SCHEMAS] = exact, now.fingerprint
             checks.append(replace(schema_check(now, before, bundle, known), seconds=time.monotonic() - started))
+            checks.append(owners_check(now, start, bundle, known))
             half_made = unfinished(now, before, bundle.dry_run.schema_diff, known)
             checks.append(_verdict("unfinished", half_made, "nothing is left half-made"))
             # Of a resumed migration a part is in the snapshot: the dry run, which gave this very schema, has judged.
             if plan.expected_changes is not None and not bundle.dry_run.extra.get("resumed"):
                 checks.append(dry_run_checks.expected(plan.expected_changes, diff(before, now), known))
             checks += _sequences(bundle, conn, ledger)
-        if any(check.name == "schema" and check.verdict is not Verdict.PASSED for check in checks):
+        if any(check.name in (SCHEMA, OWNERS) and check.verdict is not Verdict.PASSED for check in checks):
             return [*checks, *_not_asked(plan)], schemas
         checks += step_checks(plan, conn)
         checks += _assertions(plan, conn, meanwhile, names) if meanwhile is not None else []
