@@ -298,12 +298,12 @@ def test_a_name_that_a_row_has_made_is_not_told(copies: Endpoint, copy: Endpoint
             "ALTER TABLE fed DROP COLUMN id;",
             "ALTER SEQUENCE free RESTART; ALTER TABLE fed ADD COLUMN id bigint;"
             "ALTER TABLE fed ALTER COLUMN id SET DEFAULT nextval('free');",
-            "sequence public.free has the next value 1, it was 3",
+            "sequence public.free gives values again",
         ),
         (
             "ALTER TABLE shop.goods RENAME TO things;",
             "DROP TABLE shop.things;" + SERIAL.format("shop.goods"),
-            "sequence shop.goods_id_seq has the next value 1, it was 3: SELECT setval('shop.goods_id_seq', 2, true);"
+            "sequence shop.goods_id_seq gives values again that it had given;"
             " the rollback drops it, which apply had left",
         ),
     ],

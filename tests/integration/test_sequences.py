@@ -46,13 +46,13 @@ def test_serial_to_identity_leaves_nobody_who_can_insert(copies: Endpoint) -> No
     check = check_of(error.evidence, "sequences")
     assert check.verdict is Verdict.FAILED
     assert (
-        "sequence public.users_id_seq: its next value 1 is not free, max(id) of table public.users is 500"
+        "sequence public.users_id_seq: its next value is not free, max(id) of table public.users is as far"
         in check.detail
     )
     assert "SELECT setval('public.users_id_seq', (SELECT max(id) FROM public.users));" in check.detail
     check = check_of(error.evidence, "rollback_data")
     assert check.verdict is Verdict.FAILED, "and its rollback neither"
-    assert "sequence public.users_id_seq has the next value 1, it was 501" in check.detail
+    assert "sequence public.users_id_seq gives values again that it had given" in check.detail
 
 
 def test_serial_to_identity_as_it_should_be(copies: Endpoint) -> None:
@@ -105,34 +105,34 @@ CREATE TABLE texts (id text PRIMARY KEY DEFAULT nextval('free')::text);
 @pytest.mark.parametrize(
     "up, said",
     [
-        ("INSERT INTO plain (id) VALUES (101);", "next value 101 is not free, max(id) of table public.plain is 101"),
+        ("INSERT INTO plain (id) VALUES (101);", "next value is not free, max(id) of table public.plain is as far"),
         ("INSERT INTO plain (id) SELECT g FROM generate_series(101, 150) AS g;", "public.plain_id_seq: its next"),
-        ("UPDATE plain SET id = id + 100;", "public.plain_id_seq: its next value 101"),
-        ("SELECT setval('plain_id_seq', 50);", "its next value 51 is not free"),
-        ("ALTER SEQUENCE plain_id_seq RESTART;", "its next value 1 is not free"),
-        ("SELECT setval('plain_id_seq', 100, false);", "its next value 100 is not free"),
-        ("DO $$ BEGIN INSERT INTO plain (id) VALUES (102); END $$;", "max(id) of table public.plain is 102"),
-        ("INSERT INTO falling (id) VALUES (-102);", "public.down: its next value -101 is not free, min(id)"),
-        ("INSERT INTO odds (id) VALUES (103);", "public.odd: its next value 101 is not free"),
-        ("INSERT INTO parted (id, day) VALUES (21, 1);", "public.parted_id_seq: its next value 21 is not free"),
-        ("INSERT INTO parted_2 (id, day) VALUES (25, 2);", "public.parted_id_seq: its next value 21 is not free"),
-        ("INSERT INTO shared_a (id) VALUES (8);", "public.free: its next value 8 is not free"),
-        ('INSERT INTO "Order" ("order") VALUES (3);', 'max("order") of table public."Order" is 3'),
+        ("UPDATE plain SET id = id + 100;", "public.plain_id_seq: its next value is"),
+        ("SELECT setval('plain_id_seq', 50);", "its next value is not free"),
+        ("ALTER SEQUENCE plain_id_seq RESTART;", "its next value is not free"),
+        ("SELECT setval('plain_id_seq', 100, false);", "its next value is not free"),
+        ("DO $$ BEGIN INSERT INTO plain (id) VALUES (102); END $$;", "max(id) of table public.plain is as far"),
+        ("INSERT INTO falling (id) VALUES (-102);", "public.down: its next value is not free, min(id)"),
+        ("INSERT INTO odds (id) VALUES (103);", "public.odd: its next value is not free"),
+        ("INSERT INTO parted (id, day) VALUES (21, 1);", "public.parted_id_seq: its next value is not free"),
+        ("INSERT INTO parted_2 (id, day) VALUES (25, 2);", "public.parted_id_seq: its next value is not free"),
+        ("INSERT INTO shared_a (id) VALUES (8);", "public.free: its next value is not free"),
+        ('INSERT INTO "Order" ("order") VALUES (3);', 'max("order") of table public."Order" is as far'),
         ("SELECT setval('ending_id_seq', 1000);", "public.ending_id_seq has no next value"),
         ("ALTER SEQUENCE ending_id_seq MAXVALUE 10;", "public.ending_id_seq has no next value"),
         (
             'ALTER TABLE "Order" ALTER COLUMN "order" TYPE bigint;',
             'ALTER SEQUENCE public."Order_order_seq" AS bigint;',
         ),
-        ("ALTER SEQUENCE plain_id_seq AS integer;", "is of type integer and ends at 2,147,483,647"),
+        ("ALTER SEQUENCE plain_id_seq AS integer;", "is of type integer and ends before its column"),
         (
             "CREATE TABLE fresh (id bigserial PRIMARY KEY); INSERT INTO fresh (id) SELECT id FROM plain;",
-            "public.fresh_id_seq: its next value 1 is not free",
+            "public.fresh_id_seq: its next value is not free",
         ),
         (
             "CREATE TABLE fresh (LIKE plain INCLUDING ALL); INSERT INTO fresh SELECT * FROM plain;"
             "ALTER TABLE fresh ALTER id DROP DEFAULT, ALTER id ADD GENERATED ALWAYS AS IDENTITY;",
-            "public.fresh_id_seq: its next value 1 is not free",
+            "public.fresh_id_seq: its next value is not free",
         ),
         ("ALTER TABLE odds ALTER id SET DEFAULT nextval('plain_id_seq'); INSERT INTO odds VALUES (101);", "max(id)"),
     ],
@@ -175,7 +175,7 @@ def test_what_was_wrong_before_is_told_and_not_this_migrations(copies: Endpoint)
         both(plan_from_sql("UPDATE behind SET n = 1;", "UPDATE behind SET n = 0;"), copies, copy), "sequences"
     )
     assert check.verdict is Verdict.PASSED
-    assert "as before it: sequence public.behind_id_seq: its next value 1 is not free" in check.detail
+    assert "as before it: sequence public.behind_id_seq: its next value is not free" in check.detail
 
 
 def test_a_column_that_is_no_integer_is_left_out_and_said(copies: Endpoint) -> None:
@@ -189,27 +189,27 @@ def test_a_column_that_is_no_integer_is_left_out_and_said(copies: Endpoint) -> N
 @pytest.mark.parametrize(
     "up, down, verdict, said",
     [
-        ("SELECT 1;", "SELECT setval('plain_id_seq', 50);", "failed", "has the next value 51, it was 101"),
-        ("SELECT 1;", "SELECT setval('free', 3);", "failed", "SELECT setval('public.free', 7, true);"),
-        ("SELECT 1;", "SELECT setval('down', -50);", "failed", "has the next value -51, it was -101"),
-        ("SELECT 1;", "ALTER SEQUENCE plain_id_seq RESTART WITH 100;", "failed", "has the next value 100, it was 101"),
+        ("SELECT 1;", "SELECT setval('plain_id_seq', 50);", "failed", "gives values again"),
+        ("SELECT 1;", "SELECT setval('free', 3);", "failed", "sequence public.free gives values again"),
+        ("SELECT 1;", "SELECT setval('down', -50);", "failed", "gives values again"),
+        ("SELECT 1;", "ALTER SEQUENCE plain_id_seq RESTART WITH 100;", "failed", "gives values again"),
         ("SELECT 1;", "ALTER SEQUENCE plain_id_seq RESTART WITH 101;", "passed", "no sequence was set back"),
         ("SELECT 1;", "ALTER SEQUENCE free RESTART WITH 900;", "passed", "no sequence was set back"),
         ("SELECT 1;", "SELECT setval('wheel', 2);", "passed", "no sequence was set back"),
         ("SELECT 1;", "DROP SEQUENCE wheel CASCADE;", "failed", "sequence public.wheel is missing"),
-        ("DROP SEQUENCE free CASCADE;", "CREATE SEQUENCE free;", "failed", "has the next value 1, it was 8"),
+        ("DROP SEQUENCE free CASCADE;", "CREATE SEQUENCE free;", "failed", "gives values again"),
         (
             "DROP SEQUENCE free CASCADE;",
             "CREATE SEQUENCE free START 8;",
             "passed",
             "no sequence was set back",
         ),
-        ("TRUNCATE plain RESTART IDENTITY;", "SELECT 1;", "failed", "has the next value 1, it was 101"),
+        ("TRUNCATE plain RESTART IDENTITY;", "SELECT 1;", "failed", "gives values again"),
         (
             "DROP TABLE plain;",
             "CREATE TABLE plain (id bigserial PRIMARY KEY, name text);",
             "unverified",
-            "sequence public.plain_id_seq has the next value 1, it was 101",
+            "sequence public.plain_id_seq gives values again",
         ),
         (
             "DELETE FROM plain WHERE id > 90; DROP SEQUENCE plain_id_seq CASCADE;",
@@ -233,7 +233,7 @@ def test_a_new_sequence_beyond_all_rows_gives_numbers_of_rows_that_are_gone(copi
     evidence = rehearse(plan_from_sql(TO_IDENTITY + SETVAL, BACK + SETVAL), copies, copy)
     check = check_of(evidence, "rollback_data")
     assert check.verdict is Verdict.UNVERIFIED
-    assert "numbers may be given again: sequence public.users_id_seq has the next value 491, it was 501" in check.detail
+    assert "numbers may be given again: sequence public.users_id_seq gives values again" in check.detail
 
 
 def test_verify_looks_at_production(database: Endpoint, copies: Endpoint) -> None:
@@ -250,7 +250,7 @@ def test_verify_looks_at_production(database: Endpoint, copies: Endpoint) -> Non
     with pytest.raises(VerifyFailed) as caught:
         verify_it(plan, database, bundle)
     (problem,) = caught.value.problems
-    assert problem.startswith("sequences: sequence public.users_id_seq: its next value 601 is not free, max(id)")
+    assert problem.startswith("sequences: sequence public.users_id_seq: its next value is not free, max(id)")
     query(database, "SELECT setval('public.users_id_seq', (SELECT max(id) FROM public.users))")
     report = verify_it(plan, database, bundle)
     assert "sequences" in [check.name for check in report.checks]

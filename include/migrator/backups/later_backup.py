@@ -24,6 +24,7 @@ from migrator.database import queries, session
 from migrator.database.schema_diff import Change, SchemaDiff
 from migrator.database.session import Connection
 from migrator.database.type_parts import with_parts
+from migrator.database.vocabulary import told_name
 from migrator.embedded.programs import Programs
 from migrator.errors import ProgramFailed
 
@@ -104,7 +105,7 @@ def require(trial: Trial, changes: SchemaDiff, *, programs: Path | None, log: lo
 
 def tried(tables: Sequence[str], empty: Collection[str]) -> str:
     """In words. Pure."""
-    told = [f"{name} (no rows to try)" if name in empty else name for name in tables[:SHOWN]]
+    told = [told_name(name) + (" (no rows to try)" if name in empty else "") for name in tables[:SHOWN]]
     return "the schema" + (f" and the rows of {', '.join(told)}" if told else "")
 
 
@@ -186,7 +187,9 @@ def _advice(concerned: Iterable[Concerned]) -> str:
             "\na restore has an empty search_path and fills tables one after the other: look for functions in indexes,"
             " CHECK, generated columns and domains that read other tables or call functions without a path of their own"
         )
-    commands = "; ".join(f"ALTER FUNCTION {name} SET search_path = public, pg_temp" for name in loose[:SHOWN])
+    commands = "; ".join(
+        f"ALTER FUNCTION {told_name(name)} SET search_path = public, pg_temp" for name in loose[:SHOWN]
+    )
     return (
         "\na restore has an empty search_path: a function that an index, a CHECK, a generated column, a materialized"
         f" view or a domain calls finds nothing through it. give it its own path, with the schemas it needs: {commands}"

@@ -114,6 +114,12 @@ def are_names_known() -> bool:
     return _KNOWN.get() is not None
 
 
+def is_known(name: str) -> bool:
+    """Whether it may be told now."""
+    known = _KNOWN.get()
+    return known is None or known(name)
+
+
 def tell(diagnostic: Diagnostic, *, written: str = "") -> Told:
     """
     :param written: the text that the migration's author has written and that the server was executing.

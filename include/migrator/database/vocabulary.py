@@ -11,7 +11,7 @@ What an author chooses among known words (one of two names, by a row) is told: n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,15 +21,16 @@ from migrator.database import withheld
 from migrator.database.keywords import KEYWORDS
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import Change, SchemaDiff
-from migrator.database.told import HIDDEN, are_names_known, names_known
+from migrator.database.told import HIDDEN, are_names_known, is_known, names_known
 from migrator.evidence import StatementTrace
 from migrator.plan import Plan
 
 MARK = f"{HIDDEN} names and texts with words that neither the migration's files nor the schema before has are withheld"
 """The last line of a difference that has some."""
 _WORD = re.compile(r"[^\W_]+")
-_UNIT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|\w+")
-"""A text, a quoted name, or a bare word. Wherever a definition is cut wrongly, each of its words is looked up still."""
+_UNIT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?(?!\w)|\w+")
+"""A text, a quoted name, a number, or a bare word. Wherever a definition is cut wrongly, each of its words is looked up
+still."""
 _NUMBERED = re.compile(r"(?:key|pkey|fkey|check|idx|seq|excl|null)[0-9]{1,2}")
 """The next free name, as ChooseRelationName makes it (src/backend/commands/indexcmds.c)."""
 _LONG = 60
@@ -46,7 +47,7 @@ anyelement anyarray double precision character varying without with zone public 
 spgist brin heap plpgsql sql c internal function now nextval currval setval timezone date part trunc substr ltrim rtrim
 btrim lower upper like escape similar to true false t f md5 composite domain enum base populated clustered disabled
 replica always invalid unlogged none owner key pkey fkey check idx seq excl not null start increment min max cache
-cycle 0 1 2 32767 32768 2147483647 2147483648 9223372036854775807 9223372036854775808
+cycle 0 1 2 100 1000 32767 32768 2147483647 2147483648 9223372036854775807 9223372036854775808
 enabled forced partitioned permissive restrictive plain extended main pglz lz4 toast nondeterministic attached via root
 canonical diff combinefunc finalfunc initcond sfunc sortop stype tag ctype locale provider rules publications setting
 inherited pending subtype opclass sspace modify extra serialfunc deserialfunc msfunc minvfunc mstype msspace mfinalfunc
@@ -54,7 +55,7 @@ minitcond hypothetical ordered used member r w
 """
 _OWN = KEYWORDS | frozenset(_OWN_TEXT.split())
 """Of `schema.sql` and the server: types, ways of access, functions that stand for syntax, the ends of names that it
-makes, and the limits of sequences."""
+makes, the limits of sequences, and what functions cost and give unless somebody says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Vocabulary:
 
     def tell(self, text: str) -> str:
         """`text` with `…` for each name or text that has a word which nobody has written."""
-        return _UNIT.sub(lambda found: found[0] if self._knows(found[0]) else _hidden(found[0]), text)
+        return _told(text, self._knows)
 
     def told(self, changes: SchemaDiff) -> SchemaDiff:
         return SchemaDiff(tuple(self._change(change) for change in changes.changes))
@@ -167,6 +168,16 @@ def only_known(plan: Plan, before: Schema | None) -> Iterator[None]:
         return
     with names_known(vocabulary(plan, before or Schema({})).knows):
         yield
+
+
+def told_name(text: str) -> str:
+    """A name out of a server's catalog, or another text of it, as a message may have it: while `only_known` lasts, with
+    `…` for what nobody has written."""
+    return _told(text, is_known)
+
+
+def _told(text: str, knows: Callable[[str], bool]) -> str:
+    return _UNIT.sub(lambda found: found[0] if knows(found[0]) else _hidden(found[0]), text)
 
 
 def _words(text: str) -> set[str]:

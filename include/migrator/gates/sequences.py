@@ -15,8 +15,9 @@ import psycopg
 from psycopg import sql as quoting
 
 from migrator import wording
-from migrator.database import sequences, session
+from migrator.database import sequences, session, withheld
 from migrator.database.sequences import TYPES, Feed, Position, Sequences
+from migrator.database.vocabulary import told_name
 from migrator.errors import Refused
 from migrator.evidence import Check, Verdict
 
@@ -88,47 +89,57 @@ def judge(found: Found, *, known: Collection[Sequence[str]]) -> Check:
 
     :param known: keys of problems that were there before it.
     """
-    old = {tuple(key) for key in known}
-    made = [text for key, text in found.problems.items() if key not in old]
+    old = {told_key(key) for key in known}
+    made = [text for key, text in found.problems.items() if told_key(key) not in old]
     if made:
         return Check("sequences", Verdict.FAILED, "; ".join(made))
     good = f"{wording.count(found.compared, 'column')} compared with the next value of the sequence"
-    before = [f"as before it: {text}" for key, text in found.problems.items() if key in old]
+    before = [f"as before it: {text}" for key, text in found.problems.items() if told_key(key) in old]
     return Check("sequences", Verdict.PASSED, "; ".join([good, *before, *found.left_out]))
+
+
+def told_key(key: Iterable[str]) -> tuple[str, ...]:
+    """Of a feed or of a problem, as evidence may have it."""
+    return tuple(map(told_name, key))
 
 
 def too_narrow(feed: Feed, position: Position) -> str | None:
     """A sequence of another type than its column's, that ends before the column does. Pure."""
     if TYPES.get(position.type, 0) >= TYPES.get(feed.type, 0):
         return None
+    name = told_name(position.name)
     return (
-        f"sequence {position.name} is of type {position.type} and ends at {position.maximum:,}, its column"
-        f" {column_of(feed)} is of type {feed.type}: ALTER SEQUENCE {position.name} AS {feed.type};"
+        f"sequence {name} is of type {position.type} and ends before its column {column_of(feed)} of type {feed.type}"
+        f" does: ALTER SEQUENCE {name} AS {feed.type};"
     )
 
 
 def used_up(position: Position) -> str | None:
     if position.next_value is not None:
         return None
-    return (
-        f"sequence {position.name} has no next value, it is at {position.last_value:,} and ends at"
-        f" {position.maximum if position.increment > 0 else position.minimum:,}: give it another end by ALTER SEQUENCE"
-    )
+    return f"sequence {told_name(position.name)} has no next value, it is at its end: give it another by ALTER SEQUENCE"
 
 
 def not_free(feed: Feed, position: Position, reached: int) -> str:
+    """Values are rows', so none is told, neither of a column nor of a sequence, which SQL may set to any."""
     function = "max" if position.increment > 0 else "min"
+    withheld.keep(
+        f"sequence {position.name}: its next value is {position.next_value}, {function}({feed.quoted}) of table"
+        f" {feed.table} is {reached}"
+    )
+    name, column, table = map(told_name, (position.name, feed.quoted, feed.table))
     return (
-        f"sequence {position.name}: its next value {position.next_value} is not free, {function}({feed.quoted}) of"
-        f" table {feed.table} is {reached}, the next INSERT fails or gives the number twice: {set_to(feed, position)}"
+        f"sequence {name}: its next value is not free, {function}({column}) of table {table} is as far, the next INSERT"
+        f" fails or gives the number twice: {set_to(feed, position)}"
     )
 
 
 def set_to(feed: Feed, position: Position) -> str:
     """The statement that puts a sequence beyond the values of its column. Pure."""
     function = "max" if position.increment > 0 else "min"
-    value = f"(SELECT {function}({feed.quoted}) FROM {feed.table})"  # noqa: S608 - for people to read
-    return f"SELECT setval({_literal(position.name)}, {value});"
+    name, column, table = map(told_name, (position.name, feed.quoted, feed.table))
+    value = f"(SELECT {function}({column}) FROM {table})"  # noqa: S608 - for people to read
+    return f"SELECT setval({_literal(name)}, {value});"
 
 
 def behind(before: Sequences, now: Sequences) -> tuple[str, ...]:
@@ -142,20 +153,19 @@ def behind(before: Sequences, now: Sequences) -> tuple[str, ...]:
 
 
 def lost(name: str, before: Sequences, now: Sequences, found: Found) -> str:
-    """What became of a sequence that is behind, with the statement that mends it. Pure."""
-    was = before.positions[name]
+    """What became of a sequence that is behind, with the statement that mends it where its column can say so."""
+    was, told = before.positions[name], told_name(name)
     if name not in now.positions:
-        return f"sequence {name} is missing, its next value was {was.next_value}"
-    text = f"sequence {name} has the next value {now.positions[name].next_value}, it was {was.next_value}"
+        withheld.keep(f"sequence {name}, whose next value was {was.next_value}, is missing")
+        return f"sequence {told} is missing"
+    withheld.keep(f"sequence {name} has the next value {now.positions[name].next_value}, it was {was.next_value}")
     stuck = [words for key, words in found.problems.items() if key[0] == "next" and key[1] == name]
-    if stuck:
-        return f"{text}: {'; '.join(stuck)}"
-    return f"{text}: SELECT setval({_literal(name)}, {was.last_value}, {str(was.is_called).lower()});"
+    return "; ".join([f"sequence {told} gives values again that it had given", *stuck])
 
 
 def column_of(feed: Feed) -> str:
-    """As `schema.read` names it."""
-    return f"{feed.table}.{feed.quoted}"
+    """As `schema.read` names it, and as it may be told."""
+    return f"{told_name(feed.table)}.{told_name(feed.quoted)}"
 
 
 def _gone_back(before: Position, now: Position) -> bool:

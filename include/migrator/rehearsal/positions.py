@@ -18,9 +18,9 @@ from migrator.rehearsal.losses import Dropped
 
 @dataclass(frozen=True)
 class Touched:
-    """`keys`: (sequence, table, column) each, for verify to look at the same ones."""
+    """`keys`: (sequence, table, column) each, as they may be told, for verify to look at the same ones."""
 
-    keys: tuple[tuple[str, str, str], ...] = ()
+    keys: tuple[tuple[str, ...], ...] = ()
     as_before: tuple[tuple[str, ...], ...] = ()
     """Keys of problems that were there before."""
     check: Check | None = None
@@ -41,7 +41,7 @@ def after_apply(trial: Trial, version: str, written: Collection[str]) -> Touched
         known = [feed for feed in before.feeds if feed.key in keys]
         old = tuple(next_values.look(untouched, before, known).problems)
         check = next_values.judge(next_values.look(conn, after, feeds), known=old)
-    return Touched(keys, old, check)
+    return Touched(tuple(map(next_values.told_key, keys)), tuple(map(next_values.told_key, old)), check)
 
 
 def after_rollback(trial: Trial, version: str, data: Check, dropped: Dropped) -> Check:

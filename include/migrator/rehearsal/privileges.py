@@ -15,6 +15,7 @@ from migrator.backups.trial import Trial
 from migrator.database import rights, session
 from migrator.database.rights import EVERYBODY, Grant, Guarded
 from migrator.database.schema import LEDGER_SCHEMA, Schema
+from migrator.database.vocabulary import told_name
 from migrator.evidence import ROLES_CHANGED
 from migrator.gates import owners
 
@@ -78,7 +79,8 @@ def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], origina
         told += sorted(_may(now, grant, "may no longer") for grant in had - now.grants)
         owner = owner_of.get(key)
         if old.oid != now.oid and several and owner is not None and now.owner == old.owner:
-            told.append(f"{now.name} is made anew: it belonged to {owner}, now to the role that applies the migration")
+            name = told_name(now.name)
+            told.append(f"{name} is made anew: it belonged to {owner}, now to the role that applies the migration")
         told += _words(old, now)
     return tuple(told)
 
@@ -97,33 +99,34 @@ def _as_on_target(old: Guarded, original: Schema) -> frozenset[Grant]:
 
 def _may(one: Guarded, grant: Grant, words: str) -> str:
     verb = VERBS.get(grant.privilege, grant.privilege)
-    what = f"column {grant.column} of {one.name}" if grant.column else one.name
+    what = f"column {told_name(grant.column)} of {told_name(one.name)}" if grant.column else told_name(one.name)
     return f"{grant.role} {words} {verb} {what}"
 
 
 def _words(old: Guarded, now: Guarded) -> Iterator[str]:
-    lost, come = old.words - now.words, now.words - old.words
+    """Of `now` as it may be told: what was there before, the schema before has."""
+    lost, come, name = old.words - now.words, now.words - old.words, told_name(now.name)
     if "SECURITY DEFINER" in lost:
-        yield f"{now.name} now runs with the rights of whoever calls it, no longer with its owner's (SECURITY DEFINER)"
+        yield f"{name} now runs with the rights of whoever calls it, no longer with its owner's (SECURITY DEFINER)"
     if "SECURITY DEFINER" in come:
-        yield f"{now.name} now runs with its owner's rights, whoever calls it (SECURITY DEFINER)"
+        yield f"{name} now runs with its owner's rights, whoever calls it (SECURITY DEFINER)"
     for option in ("security_invoker", "security_barrier", "check_option"):
         was, is_now = _option(old, option), _option(now, option)
         if was == is_now:
             continue
         if option == "security_invoker":
             reads = "whoever asks" if is_now in ("true", "on", "1", "yes") else "its owner"
-            yield f"{now.name} now reads its tables with the rights of {reads} (security_invoker)"
+            yield f"{name} now reads its tables with the rights of {reads} (security_invoker)"
         else:
-            yield f"{now.name}: {option} was {was or 'off'}, is now {is_now or 'off'}"
+            yield f"{name}: {option} was {was or 'off'}, is now {is_now or 'off'}"
     if was_kind := (lost & {"IMMUTABLE", "STABLE", "VOLATILE"}):
-        yield f"{now.name} was {''.join(was_kind)}, is now {''.join(come & {'IMMUTABLE', 'STABLE', 'VOLATILE'})}"
+        yield f"{name} was {''.join(was_kind)}, is now {''.join(come & {'IMMUTABLE', 'STABLE', 'VOLATILE'})}"
     rest = {word for word in lost if (word not in _SWITCHES and "=" not in word) or word.startswith("SET ")}
     more = {word for word in come if (word not in _SWITCHES and "=" not in word) or word.startswith("SET ")}
     if rest:
-        yield f"{now.name} loses {', '.join(sorted(rest))}"
+        yield f"{name} loses {', '.join(sorted(rest))}"
     if more:
-        yield f"{now.name} gets {', '.join(sorted(more))}"
+        yield f"{name} gets {', '.join(map(told_name, sorted(more)))}"
 
 
 def _option(one: Guarded, name: str) -> str:

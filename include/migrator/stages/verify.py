@@ -14,7 +14,7 @@ from migrator.database.locking import migration_lock
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff, is_about
 from migrator.database.session import Connection, Endpoint
-from migrator.database.vocabulary import MARK, Vocabulary, vocabulary
+from migrator.database.vocabulary import MARK, Vocabulary, only_known, vocabulary
 from migrator.errors import DriftDetected, NeedsHuman, TransientError, VerifyFailed
 from migrator.evidence import ROLES_CHANGED, Check, EvidenceBundle, Verdict
 from migrator.gates import owners
@@ -169,7 +169,11 @@ def _database_checks(
     schemas: dict[str, tuple[str, str]] = {}
     names = start_of(bundle).snapshot if bundle is not None else None
     watched = Meanwhile(endpoint) if plan.assertions else nullcontext()
-    with session.connect(endpoint, purpose="verify", version=plan.version) as conn, watched as meanwhile:
+    with (
+        only_known(plan, names),
+        session.connect(endpoint, purpose="verify", version=plan.version) as conn,
+        watched as meanwhile,
+    ):
         if bundle is not None:
             started = time.monotonic()
             start = start_of(bundle)
@@ -223,13 +227,13 @@ def _not_asked(plan: Plan) -> list[Check]:
 
 def _sequences(bundle: EvidenceBundle, conn: Connection, ledger: Ledger) -> list[Check]:
     """Those that the dry run has compared: can they go on here, too?"""
-    keys = {tuple(key) for key in bundle.dry_run.extra.get("sequences", ())}
+    keys = {next_values.told_key(key) for key in bundle.dry_run.extra.get("sequences", ())}
     if not keys:
         return []
     started = time.monotonic()
     with session.translated():
         now = sequences.read(conn, exclude=(ledger.schema,))
-    feeds = [feed for feed in now.feeds if feed.key in keys]
+    feeds = [feed for feed in now.feeds if next_values.told_key(feed.key) in keys]
     found = next_values.look(conn, now, feeds, largest_scan=next_values.LARGEST_SCAN)
     check = next_values.judge(found, known=bundle.dry_run.extra.get("sequences_as_before", ()))
     return [replace(check, seconds=time.monotonic() - started)]
