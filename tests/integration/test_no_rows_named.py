@@ -5,19 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 
+import psycopg
 import pytest
 
 from migrator import documents
 from migrator.database.session import Endpoint
-from migrator.errors import DryRunFailed
+from migrator.errors import DriftDetected, DryRunFailed, LockNotAvailable, MigratorError
 from migrator.evidence import EvidenceBundle
+from migrator.ledger.ledger import Ledger
 from migrator.reports.review_card import card
+from migrator.stages import apply
+from tests.evidence import make_bundle, read_schema
 from tests.factories import plan_from_sql
 from tests.factories_evidence import record_of, restore_of
+from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import COPY, make_copy, rehearse
+from tests.integration.stages import apply_all, make_target, roll_back, run_of
+from tests.integration.test_between_steps import step
 from tests.integration.test_no_rows_defined import do
-from tests.integration.test_no_rows_told import ROWS, require_no_row_in
+from tests.integration.test_no_rows_told import CANARY, ROWS, require_no_row_in
 
 NUMBER = 4111222233334444
 SCRIPT = f"""
@@ -136,3 +144,77 @@ def test_names_and_texts_of_every_kind(name: str, copies: Endpoint, caplog: pyte
 def test_numbers_of_every_kind(name: str, copies: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
     found = told_of(COUNTED[name], "SELECT 1", copies, caplog)
     assert re.findall(r".{0,80}4,?111,?222.{0,40}|.{0,80}4\.111.{0,40}", found) == []
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(logging.Formatter().format(entry) for entry in caplog.records)
+
+
+def test_who_is_in_the_way(make_database: MakeDatabase, caplog: pytest.LogCaptureFixture) -> None:
+    """Of a table that the migration itself has made, in what it has committed: a lock on it is named by its table."""
+    caplog.set_level(logging.DEBUG)
+    database = make_database("locked", script=ROWS)
+    first, second = plan_from_sql(do("CREATE TABLE %1$I ()")), plan_from_sql(do("LOCK TABLE %1$I"))
+    steps = (replace(first.steps[0], name="first"), replace(second.steps[0], name="second"))
+    plan = replace(first, steps=steps, lock_timeout_ms=400)
+    bundle = make_bundle(plan, read_schema(database))
+    step("first", plan, bundle, database)
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute(f'LOCK TABLE "{CANARY}" IN ROW EXCLUSIVE MODE'.encode())
+        with (
+            pytest.raises(LockNotAvailable, match=r'holds RowExclusiveLock on .*"…"') as caught,
+            Ledger(database) as book,
+        ):
+            apply.run_step(
+                plan,
+                "second",
+                endpoint=database,
+                ledger=book,
+                run=run_of(plan),
+                target=make_target(),
+                evidence=bundle,
+                deadline_seconds=0.1,
+            )
+    require_no_row_in(f"{caught.value} {caught.value.fields} {logged(caplog)}")
+
+
+def test_an_index_that_is_another_one(make_database: MakeDatabase, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    database = make_database("index", script=ROWS)
+    up = f"{do('CREATE INDEX i ON users (id) WHERE email = %1$L')}; CREATE INDEX CONCURRENTLY i ON users (email)"
+    plan = plan_from_sql(up, transaction=False)
+    bundle = make_bundle(plan, read_schema(database))
+    for _ in range(2):
+        with pytest.raises(MigratorError, match="already exists") as caught:
+            apply_all(plan, database, bundle)
+        require_no_row_in(f"{caught.value} {caught.value.fields}")
+    assert "exists and is another one than was wanted" in caplog.text
+    require_no_row_in(logged(caplog))
+
+
+MAKES = "EXECUTE format($f$CREATE FUNCTION %I() RETURNS int LANGUAGE sql AS 'SELECT 1'$f$, (SELECT email FROM users));"
+
+
+def test_what_a_part_of_a_step_has_made(make_database: MakeDatabase, caplog: pytest.LogCaptureFixture) -> None:
+    """It cannot be told from what others make, whose names people look for: neither at the next try nor at rollback."""
+    caplog.set_level(logging.DEBUG)
+    database = make_database("half", script=ROWS)
+    plan = plan_from_sql(f"DO $$ BEGIN {MAKES} END $$; VACUUM orders; SELECT 1", "SELECT 1", transaction=False)
+    bundle = make_bundle(plan, read_schema(database))
+    for _ in range(2):
+        with pytest.raises(DriftDetected, match="was changed since it was rehearsed") as caught:
+            apply_all(plan, database, bundle)
+        require_no_row_in(f"{caught.value} {caught.value.fields}")
+    report = roll_back(plan, database, bundle)
+    require_no_row_in(f"{report} {logged(caplog)}")
+
+
+def test_what_a_procedure_has_committed(make_database: MakeDatabase, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    made = f"CREATE PROCEDURE p() LANGUAGE plpgsql AS $$BEGIN {MAKES} COMMIT; END$$"
+    database = make_database("procedure", script=f"{ROWS} {made}")
+    plan = plan_from_sql("CALL p(); CREATE TABLE more (id int)", "SELECT 1", transaction=False)
+    bundle = make_bundle(plan, read_schema(database))
+    with pytest.raises(MigratorError) as caught:
+        apply_all(plan, database, bundle)
+    require_no_row_in(f"{caught.value} {caught.value.fields} {logged(caplog)}")

@@ -12,6 +12,7 @@ from psycopg.rows import kwargs_row
 
 from migrator.database import queries, session
 from migrator.database.session import Connection
+from migrator.database.vocabulary import told_name
 from migrator.errors import NeedsHuman, StatementFailed
 
 POLL_SECONDS = 0.05
@@ -36,13 +37,14 @@ class Blocker:
     """False for one that waits itself, ahead of us in the queue."""
 
     def __str__(self) -> str:
+        relation = told_name(self.relation) if self.relation else "an object"
         if self.pid == 0:
-            return f"a prepared transaction holds {self.mode or 'a lock'} on {self.relation or 'an object'}"
+            return f"a prepared transaction holds {self.mode or 'a lock'} on {relation}"
         age = f", transaction open for {self.xact_age_seconds:.1f} s" if self.xact_age_seconds is not None else ""
         verb = "holds" if self.holds else "waits ahead of us for"
         return (
             f"pid {self.pid} ({self.application_name or 'no application name'}, user {self.user or 'hidden'}, "
-            f"{self.state or 'state hidden'}{age}) {verb} {self.mode or 'a lock'} on {self.relation or 'an object'}"
+            f"{self.state or 'state hidden'}{age}) {verb} {self.mode or 'a lock'} on {relation}"
         )
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import ParamSpec, Protocol
@@ -104,12 +104,12 @@ def kept_by(keeper: Keeper) -> Iterator[Keeper]:
 
 
 def keeping(work: Callable[P, None]) -> Callable[P, None]:
-    """`work` for a thread of its own, with the keeper of this one: a new thread has none."""
-    keeper = _KEEPER.get()
+    """`work` for a thread of its own, which keeps and tells what this one does: a new thread knows neither keeper nor
+    vocabulary."""
+    context = copy_context()
 
     def kept(*args: P.args, **kwargs: P.kwargs) -> None:
-        with kept_by(keeper) if keeper is not None else nullcontext():
-            work(*args, **kwargs)
+        context.run(work, *args, **kwargs)
 
     return kept
 

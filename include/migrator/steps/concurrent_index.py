@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import sql as quoting
 
-from migrator.database import naming, session
+from migrator.database import naming, session, withheld
 from migrator.database.door import send as send_text
 from migrator.database.told import words
+from migrator.database.vocabulary import told_name
 from migrator.errors import DriftDetected, MigratorError, NeedsHuman, StatementFailed, TransientError
 from migrator.parsing import statements
 from migrator.parsing.nodes import Node
@@ -46,6 +47,11 @@ class FoundIndex:
     same_table: bool
     definition: str
 
+    @property
+    def told(self) -> str:
+        """The name as a message may have it: without one in the statement it is found by its shape."""
+        return told_name(self.name)
+
 
 def look(statement: Statement, conn: Connection) -> Evidence:
     """What an interrupted build of this index left."""
@@ -53,12 +59,14 @@ def look(statement: Statement, conn: Connection) -> Evidence:
     if found is None:
         return Evidence(State.REPEAT, "the index does not exist and gets built")
     if not found.usable:
-        return Evidence(State.REPEAT, f"index {found.name} is not valid and gets built again")
+        return Evidence(State.REPEAT, f"index {found.told} is not valid and gets built again")
     wanted = _wanted_shape(statement, conn)
     if found.same_table and wanted is not None and _shape(found.oid, conn) == wanted:
-        return Evidence(State.DONE, f"index {found.name} is valid and is the one that was wanted")
+        return Evidence(State.DONE, f"index {found.told} is valid and is the one that was wanted")
+    withheld.keep(f"index {found.name}: {found.definition}")
     return Evidence(
-        State.UNKNOWN, f"a valid index {found.name} exists and is another one than was wanted: {found.definition}"
+        State.UNKNOWN,
+        f"a valid index {found.told} exists and is another one than was wanted: {told_name(found.definition)}",
     )
 
 
@@ -163,11 +171,11 @@ def _clear_invalid(statement: Statement, ctx: StepContext, conn: Connection) -> 
     builder = conn.execute(QUERIES["index_builder"], {"oid": found.oid}).fetchone()
     if builder is not None:
         raise NeedsHuman(
-            f"index {found.name} is being built by backend {builder[0]}, which is not ours; wait for it or cancel it"
+            f"index {found.told} is being built by backend {builder[0]}, which is not ours; wait for it or cancel it"
         )
     set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
     _drop(found, ctx, conn)
-    return f"index {found.name} was left invalid by an earlier attempt: dropped and built again"
+    return f"index {found.told} was left invalid by an earlier attempt: dropped and built again"
 
 
 def _clear_after_failure(statement: Statement, ctx: StepContext, conn: Connection) -> None:
@@ -196,15 +204,15 @@ def _spoiled(
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=CLEANUP_TIMEOUT_MS)
         _drop(found, ctx, conn)
     except (MigratorError, psycopg.Error) as failure:
-        ctx.log.error("index %s may be wrong and could not be dropped: %s", one_line(found.name), words(failure))
+        ctx.log.error("index %s may be wrong and could not be dropped: %s", one_line(found.told), words(failure))
         return DriftDetected(
-            f"{exc}; but first drop index {found.name}, which was built meanwhile and may be wrong", **exc.fields
+            f"{exc}; but first drop index {found.told}, which was built meanwhile and may be wrong", **exc.fields
         )
-    return DriftDetected(f"{exc}; index {found.name}, which was built meanwhile, is dropped", **exc.fields)
+    return DriftDetected(f"{exc}; index {found.told}, which was built meanwhile, is dropped", **exc.fields)
 
 
 def _drop(found: FoundIndex, ctx: StepContext, conn: Connection) -> None:
-    ctx.log.warning("dropping index %s, which is %s", one_line(found.name), "spoiled" if found.usable else "invalid")
+    ctx.log.warning("dropping index %s, which is %s", one_line(found.told), "spoiled" if found.usable else "invalid")
     with session.translated():
         conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {found.name}".encode())
     if ctx.meanwhile is not None and not found.usable:

@@ -19,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from migrator.database import session
 from migrator.database.locking import with_lock_retries
 from migrator.database.told import words
+from migrator.database.vocabulary import told_name
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman, StatementFailed
 from migrator.ledger.rows import LedgerStep
 from migrator.parsing import statements
@@ -219,7 +220,7 @@ def _outside_transaction(
     if found is not None:
         for command in found.cleanup:
             set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
-            ctx.log.info("%s", continued(command))
+            ctx.log.info("%s", continued(told_name(command)))
             with session.translated(statement=statement, step=step.name):
                 conn.execute(command.encode())
             if ctx.meanwhile is not None:

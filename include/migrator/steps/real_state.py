@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 
 from migrator.database import naming, queries, session
+from migrator.database.vocabulary import told_name
 from migrator.documents import StrEnum
 from migrator.parsing import statements
 from migrator.parsing.nodes import Node, strings
@@ -96,7 +97,7 @@ def _reindex(tree: Node, conn: Connection) -> Evidence:
     name = relation(tree.relation) if tree.HasField("relation") else None
     rows = naming.ask(conn, QUERIES["reindex_leftovers"], {"name": name, "schema": tree.name or None}).rows
     left = tuple(qualified(str(schema), str(index)) for schema, index in rows)
-    text = f"REINDEX may be repeated; left behind: {', '.join(left) or 'nothing'}"
+    text = f"REINDEX may be repeated; left behind: {', '.join(map(told_name, left)) or 'nothing'}"
     return Evidence(State.REPEAT, text, cleanup=tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {index}" for index in left))
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from migrator.database import session
+from migrator.database import session, withheld
+from migrator.database.vocabulary import told_name
 from migrator.errors import MigratorError
 from migrator.ledger.rows import LedgerStep, took_effect
 from migrator.plan import Statement, Step
@@ -101,8 +102,8 @@ def may_be_done_in_part(ctx: StepContext, rows: Sequence[LedgerStep]) -> bool:
 
 
 def leftovers(ctx: StepContext) -> tuple[str, ...]:
-    """Statements that remove what interrupted attempts have left behind although all is undone. That nobody can look
-    does not undo the rollback: it is told, and the rest goes on."""
+    """Statements that remove what interrupted attempts have left behind although all is undone, as they may be told.
+    That nobody can look does not undo the rollback: it is told, and the rest goes on."""
     try:
         with (
             session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn,
@@ -112,7 +113,10 @@ def leftovers(ctx: StepContext) -> tuple[str, ...]:
     except MigratorError as exc:
         ctx.log.warning("nobody could look for what interrupted attempts have left behind: %s", exc)
         return ()
-    return tuple(dict.fromkeys(found))
+    told = tuple(dict.fromkeys(map(told_name, found)))
+    if list(told) != found:
+        withheld.keep("what interrupted attempts have left behind goes with:\n" + "\n".join(found))
+    return told
 
 
 def _undo_one(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from migrator.database import session
+from migrator.database.vocabulary import told_name
 from migrator.errors import MigratorError, StatementFailed
 from migrator.steps.context import QUERIES, StepContext, login_of
 
@@ -32,5 +33,6 @@ def with_columns(error: MigratorError, ctx: StepContext) -> MigratorError:
         return error
     if row is None or not row[0]:
         return error
-    word = "columns" if "," in row[0] else "column"
-    return StatementFailed(f"{error}: the constraint is on {word} {row[0]}", **{**fields, "columns": row[0]})
+    columns = told_name(row[0])
+    word = "columns" if "," in columns else "column"
+    return StatementFailed(f"{error}: the constraint is on {word} {columns}", **{**fields, "columns": columns})

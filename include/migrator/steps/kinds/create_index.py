@@ -82,9 +82,10 @@ def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult
 
 def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
     """An index that a later step has dropped or renamed is not looked for."""
+    from migrator.database.vocabulary import told_name
     from migrator.steps import concurrent_index
 
-    return tuple(f"index {name} is not valid" for name in concurrent_index.invalid(step.statements, conn))
+    return tuple(f"index {told_name(name)} is not valid" for name in concurrent_index.invalid(step.statements, conn))
 
 
 def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tuple[StatementResult, ...]:
