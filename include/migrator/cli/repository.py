@@ -6,10 +6,11 @@ renames (seen with Git 2.39): whoever wrote an earlier migration would be an aut
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,8 @@ class Repository:
     """The repository around a folder; paths are as seen from that folder."""
 
     def __init__(self, folder: Path) -> None:
-        """:raises EnvironmentFault: Git is missing, or there is no repository, no commit, or only a part of history."""
+        """:raises EnvironmentFault: Git is missing, or there is no repository, no commit, only a part of history, or
+        another one than others have."""
         self._git = shutil.which("git") or ""
         if not self._git:
             raise EnvironmentFault("git is not installed here; run `migrator seal` where the repository is")
@@ -60,22 +62,31 @@ class Repository:
                 f"the clone around {str(folder)!r} is shallow, so who wrote the files is not in it: fetch the whole"
                 " history (`git fetch --unshallow`; in GitHub Actions `fetch-depth: 0`, in GitLab `GIT_DEPTH: 0`)"
             )
+        grafts = folder / self._ask("rev-parse", "--git-path", "info/grafts").rstrip("\n")
+        if grafts.exists():  # as replacements, which can be left out
+            raise EnvironmentFault(f"{str(grafts)!r} gives commits other parents than others have: remove it")
         self.commit = self._ask("rev-parse", "--verify", "HEAD^{commit}").strip()
 
-    def uncommitted(self, files: Sequence[str]) -> tuple[str, ...]:
-        """Those that are not, as they lie here, in the last commit. Compares contents: the index can be told not to
-        look (`--assume-unchanged`)."""
+    def uncommitted(self, files: Mapping[str, bytes]) -> tuple[str, ...]:
+        """Those that are not, byte by byte, in the last commit. Git is not asked whether they are: the index can be
+        told not to look (`--assume-unchanged`), and an attribute that nobody has committed (`ident`, `eol`, `filter`,
+        `working-tree-encoding`) makes it take one text for another.
+
+        :param files: what was read of each, which may be no more than its beginning.
+        """
         committed = {}
         for line in self._ask("ls-tree", "-r", "-z", "--full-tree", "HEAD", "--", self._prefix or ".").split("\0"):
             about, _, path = line.partition("\t")
             if path:
                 committed[path.removeprefix(self._prefix)] = about.split(" ")[2]
-        found: list[str] = []
-        for start in range(0, len(files), BATCH):
-            part = files[start : start + BATCH]
-            here = self._ask("hash-object", "--", *part).split()
-            found += [name for name, digest in zip(part, here, strict=True) if committed.get(name) != digest]
-        return tuple(found)
+        kind = self._ask("rev-parse", "--show-object-format").strip()
+
+        def is_committed(name: str, read: bytes) -> bool:
+            raw = (self._folder / name).read_bytes()
+            blob = hashlib.new(kind, b"blob %d\0" % len(raw) + raw).hexdigest()
+            return raw.startswith(read) and committed.get(name) == blob
+
+        return tuple(name for name, read in files.items() if not is_committed(name, read))
 
     def authors(self, files: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Who wrote or committed each file, under whatever names it had; the last one first."""

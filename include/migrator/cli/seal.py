@@ -34,10 +34,12 @@ def run(args: argparse.Namespace, out: Output) -> int:
     catalogue = load_catalogue(root, cache=args.cache)
     if catalogue.problems:
         raise errors.InvalidInput(problems=catalogue.problems)
-    digests = {one.relative: content.checksums(content.read_files(one)) for one in catalogue.migrations}
+    read = {one.relative: content.read_files(one) for one in catalogue.migrations}
+    digests = {folder: content.checksums(files) for folder, files in read.items()}
     repository = Repository(root)
-    names = [f"{folder}/{name}" for folder, files in digests.items() for name in files]
-    _require_committed(root, repository.uncommitted(names))
+    files = {f"{folder}/{name}": raw for folder, some in read.items() for name, raw in some.items()}
+    names = list(files)
+    _require_committed(root, repository.uncommitted(files))
     wrote = repository.authors(names)
     _require_authors(root, tuple(name for name in names if not wrote[name]))
     made = seal.Seal(
@@ -63,9 +65,10 @@ def _sealed(migration: Migration, digests: dict[str, str], wrote: dict[str, tupl
 def _require_committed(root: Path, names: tuple[str, ...]) -> None:
     if names:
         raise errors.AuthorsUnknown(
-            "these are not in the last commit as they lie here, so nobody can say who wrote them: "
+            "these are not in the last commit as they lie here, byte by byte, so nobody can say who wrote them: "
             + ", ".join(str(root / name) for name in names)
-            + ". commit them, or put them back (`git restore`, `git clean`), then seal again",
+            + ". commit them, or put them back (`git restore`, `git clean`), in a checkout that converts nothing"
+            " (`core.autocrlf`, .gitattributes), then seal again",
             problems=names,
         )
 

@@ -155,6 +155,16 @@ def test_whoever_commits_with_another_author_counts(checkout: Checkout) -> None:
     assert set(checkout.authors()) == {DAVE, ALICE, BOB}
 
 
+def test_a_history_of_this_place_alone_is_not_believed(checkout: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
+    checkout.append(f"{FIRST}/001_first.sql")
+    checkout.commit(ALICE)
+    checkout.append(f"{SECOND}/002_second.sql")
+    checkout.commit(BOB)
+    (checkout.folder / ".git" / "info" / "grafts").write_text(checkout.git("rev-parse", "HEAD"))
+    assert checkout.git("log", "--format=%aN").split() == ["Bob"], "what Git says"
+    assert "other parents than others have" in refusal(checkout, capsys, code=3)
+
+
 def test_a_merged_subtree_keeps_its_authors(checkout: Checkout, tmp_path: Path) -> None:
     """Whoever merged it has only put it elsewhere."""
     other = Checkout(tmp_path / "other")
@@ -185,6 +195,32 @@ def test_a_change_that_is_not_committed(checkout: Checkout, capsys: pytest.Captu
     assert f"{FIRST}/001_first.sql" in said
     assert "002_second" not in said
     assert "commit them" in said
+
+
+@pytest.mark.parametrize(
+    "attribute, old, new",
+    [
+        ("ident", "'$Id$'", "'$Id: '; DROP TABLE a; COMMENT ON TABLE b IS '$'"),
+        ("text eol=crlf", "one\n", "one\r\n"),
+        ("filter=undo", "one", "two"),
+        ("working-tree-encoding=latin1", "\u00e9", "\u00e9"),
+    ],
+)
+@pytest.mark.parametrize("place", [".gitattributes", ".git/info/attributes"])
+def test_another_text_that_git_takes_for_the_committed_one(
+    checkout: Checkout, capsys: pytest.CaptureFixture[str], place: str, attribute: str, old: str, new: str
+) -> None:
+    path = checkout.migrations / FIRST / "001_first.sql"
+    text = "CREATE TABLE b (id int);\nCOMMENT ON TABLE b IS '$Id$';\n-- one\n-- \u00e9\n"
+    path.write_bytes(text.encode())
+    checkout.commit(DAVE)
+    checkout.git("config", "filter.undo.clean", "sed s/two/one/")
+    (checkout.folder / place).parent.mkdir(exist_ok=True)
+    (checkout.folder / place).write_text(f"*.sql {attribute}\n")
+    path.write_bytes(text.replace(old, new).encode("latin1" if "latin1" in attribute else "utf-8"))
+    committed = f"HEAD:db/migrations/{FIRST}/001_first.sql"
+    assert checkout.git("hash-object", str(path)) == checkout.git("rev-parse", committed), "what Git says"
+    assert f"{FIRST}/001_first.sql" in refusal(checkout, capsys)
 
 
 @pytest.mark.parametrize("how", ["untracked", "ignored", "staged"])
