@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrator.errors import EnvironmentFault
+from migrator.gates.authors import is_nobodys
 
 HEADER = "\x01"
 PEOPLE = (("%aN", "%aE"), ("%an", "%ae"), ("%cN", "%cE"), ("%cn", "%ce"))
@@ -109,7 +110,7 @@ class Repository:
         found = list(_read(iter(log.split("\0"))))
         aliases = self._mapped(sorted({name for _, helpers, _ in found for name in helpers}))
         for people, helpers, changed in found:
-            mapped = (one for name in helpers for one in (aliases[name], name))
+            mapped = _known([one for name in helpers for one in (aliases[name], name)])
             yield Commit(tuple(dict.fromkeys((*people, *mapped))), changed)
 
     def _mapped(self, contacts: list[str]) -> dict[str, str]:
@@ -144,7 +145,7 @@ def _read(
         if status == HEADER:
             if people:
                 yield people, helpers, tuple(changed)
-            people, changed = tuple(_plain(f"{next(tokens)} <{next(tokens)}>") for _ in PEOPLE), []
+            people, changed = _known([_plain(f"{next(tokens)} <{next(tokens)}>") for _ in PEOPLE]), []
             helpers = tuple(_contact(_plain(one)) for one in next(tokens).split("\x02") if one.strip())
         elif status:
             # A merge has a letter for each parent, and the path in each; else only what was renamed has one before.
@@ -153,6 +154,12 @@ def _read(
             changed.append((next(tokens), before))
     if people:
         yield people, helpers, tuple(changed)
+
+
+def _known(contacts: Sequence[str]) -> tuple[str, ...]:
+    """Of each two, as .mailmap has it and as it is: both, but for an address that is nobody's and is mapped to one."""
+    pairs = zip(contacts[::2], contacts[1::2], strict=True)
+    return tuple(one for mapped, raw in pairs for one in ((mapped,) if is_nobodys(raw) else (mapped, raw)))
 
 
 def _contact(text: str) -> str:

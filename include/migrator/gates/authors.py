@@ -6,8 +6,8 @@ the files, where a seal says who that was. Whoever clears a task has started not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from email.utils import parseaddr
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from migrator.catalogue import seal
@@ -26,11 +26,34 @@ WORDS: Mapping[Source, str] = {
 }
 
 
+_ADDRESS = re.compile(r"<([^<>]*)>")
+_REMARK = re.compile(r"\s*\([^()]*\)\s*\Z")
+_NOBODYS = re.compile(r"[^@]*@([^@]*\.)?no-?reply\.[^@]*|no-?reply@[^@]*", re.IGNORECASE)
+PLATFORMS = frozenset({"noreply@github.com"})
+"""They commit what somebody merges by a button; who wrote it stands beside."""
+
+
 def person(name_or_email: str) -> str:
-    """One spelling per person: `Bob <Bob+dba@Wakala.com>` and `bob@wakala.com` are the same one."""
-    address = parseaddr(name_or_email)[1] or name_or_email
-    local, at, domain = address.strip().casefold().partition("@")
-    return local.partition("+")[0] + at + domain
+    """One spelling per person: `Bob <Bob+dba@Wakala.com>` and `bob@wakala.com` are the same one.
+
+    As Git writes it, whose names have commas, brackets and quotation marks as they come: the address is what stands
+    between the last < and >, no grammar of mail is asked.
+    """
+    address = (_address(name_or_email) or name_or_email).strip().casefold()
+    local, at, domain = address.partition("@")
+    return address if is_nobodys(address) else local.partition("+")[0] + at + domain
+
+
+def is_nobodys(name_or_email: str) -> bool:
+    """Whether it has an address that hides who it is: none, or one that GitHub, GitLab and the like give to everybody,
+    such as `12345+eve@users.noreply.github.com`."""
+    address = _address(name_or_email)
+    return not address or _NOBODYS.fullmatch(address) is not None
+
+
+def _address(text: str) -> str:
+    found = _ADDRESS.findall(text)
+    return str(found[-1]).strip() if found else _REMARK.sub("", text).strip()
 
 
 def beside_the_declared(
@@ -50,9 +73,25 @@ def beside_the_declared(
         )
     committed = seal.authors(sealed, migration, here) if sealed is not None else ()
     found = [author_of(name, Source.SEALED, target) for name in committed]
+    if target.authors is AuthorsPolicy.REQUIRED:
+        _require_somebody(found, migration)
     if run.started_by:
         found.append(author_of(run.started_by, Source.STARTED, target))
     return tuple(found)
+
+
+def _require_somebody(found: Collection[Author], migration: Migration) -> None:
+    """:raises AuthorsUnknown: some of them, or all, have addresses that are nobody's: any reviewer may be them."""
+    hidden = [one.name for one in found if not one.reviewer and is_nobodys(one.name)]
+    platforms = [name for name in hidden if person(name) in PLATFORMS]
+    if len(platforms) < len(found):
+        hidden = [name for name in hidden if name not in platforms]
+    if hidden:
+        raise AuthorsUnknown(
+            f"{migration.version!r} was committed by {', '.join(hidden)}, which does not say who that is: map it in"
+            f" .mailmap to the person's own address, or make it the address of a reviewer, then {seal.AGAIN}",
+            problems=tuple(hidden),
+        )
 
 
 def author_of(name: str, source: Source, target: Target) -> Author:

@@ -149,6 +149,17 @@ def test_a_mailmap_of_the_authors_own_takes_no_name_away(checkout: Checkout) -> 
     assert DAVE in checkout.authors()
 
 
+def test_an_address_that_is_nobodys_gives_way_to_the_mailmap(checkout: Checkout) -> None:
+    nobody = "Ali <7+ali@users.noreply.github.com>"
+    checkout.append(f"{FIRST}/001_first.sql")
+    checkout.commit(nobody)
+    checkout.append(f"{FIRST}/001_first.sql")
+    checkout.commit(BOB, f"a change\n\nCo-authored-by: {nobody}\n")
+    assert set(checkout.authors()) == {DAVE, BOB, nobody}
+    (checkout.folder / ".mailmap").write_text(f"{ALICE} <7+ali@users.noreply.github.com>\n")
+    assert set(checkout.authors()) == {DAVE, BOB, ALICE}
+
+
 def test_whoever_commits_with_another_author_counts(checkout: Checkout) -> None:
     checkout.append(f"{FIRST}/001_first.sql")
     checkout.git("commit", "--quiet", "--all", "--message", "a change", f"--author={ALICE}", who=BOB)

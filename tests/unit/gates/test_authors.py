@@ -38,6 +38,19 @@ PLAN = make_plan()
         (" bob@example.com ", "bob@example.com", True),
         ("bob@example.com", "bob@example.org", False),
         ("bob", "rob", False),
+        ("Mallory, Eve <eve@corp.org>", "eve@corp.org", True),
+        ("Eve; <eve@corp.org>", "EVE@corp.org", True),
+        ("Eve [bot] <eve@corp.org>", "eve@corp.org", True),
+        ("Eve @home <eve@corp.org>", "eve@corp.org", True),
+        ("eve@other <eve@corp.org>", "eve@corp.org", True),
+        ("Eve (Ops <eve@corp.org>", "eve@corp.org", True),
+        ('Eve " <eve@corp.org>', "eve@corp.org", True),
+        ("Eve <ann@corp.org> <eve@corp.org>", "eve@corp.org", True),
+        ("<Eve <eve@corp.org> (Ops)>", "eve@corp.org", True),
+        ("Eve < eve+git@Corp.org >", "eve@corp.org", True),
+        ("eve@corp.org (Eve)", "eve@corp.org", True),
+        ("Eve <>", "Eve <>", True),
+        ("12+eve@users.noreply.github.com", "12+ann@users.noreply.github.com", False),
     ],
 )
 def test_one_spelling_per_person(one: str, other: str, same: bool) -> None:
@@ -77,6 +90,34 @@ def test_a_seal_is_required_where_the_policy_says_so(migration: Migration) -> No
         beside(migration, authors=AuthorsPolicy.REQUIRED)
     sealed(migration, "Bob <bob@example.com>")
     assert beside(migration, authors=AuthorsPolicy.REQUIRED)[0].reviewer == "bob"
+
+
+@pytest.mark.parametrize(
+    "nobody",
+    [
+        "Eve <12345+eve@users.noreply.github.com>",
+        "Eve <eve@users.noreply.github.com>",
+        "Eve <7-eve@users.noreply.gitlab.com>",
+        "Eve <no-reply@corp.org>",
+        "Eve <>",
+    ],
+)
+def test_an_address_that_hides_who_committed(migration: Migration, nobody: str) -> None:
+    sealed(migration, "Bob <bob@example.com>", nobody)
+    assert Author(nobody, Source.SEALED) in beside(migration), "it is shown"
+    with pytest.raises(AuthorsUnknown, match=r"Eve <.*map it in \.mailmap"):
+        beside(migration, authors=AuthorsPolicy.REQUIRED)
+    sealed(migration, "Bob <bob@example.com>", "GitHub <noreply@github.com>")
+    assert len(beside(migration, authors=AuthorsPolicy.REQUIRED)) == 2, "whose button was pressed is no author"
+    sealed(migration, "GitHub <noreply@github.com>")
+    with pytest.raises(AuthorsUnknown, match="GitHub <noreply@github"):
+        beside(migration, authors=AuthorsPolicy.REQUIRED)
+
+
+def test_a_reviewer_may_have_such_an_address(migration: Migration) -> None:
+    sealed(migration, "Eve <12345+eve@users.noreply.github.com>")
+    people = {**PEOPLE, "eve": "12345+eve@users.noreply.github.com"}
+    assert beside(migration, authors=AuthorsPolicy.REQUIRED, reviewers=people)[0].reviewer == "eve"
 
 
 @pytest.mark.parametrize("policy", AuthorsPolicy)
