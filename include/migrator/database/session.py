@@ -7,6 +7,7 @@ Each session is direct (a pooler in transaction mode would hand our advisory loc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,14 @@ IDLE_IN_TRANSACTION_MS = 5 * 60 * 1000
 KEEPALIVES = {"keepalives": 1, "keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
 CONNECT_TIMEOUT_SECONDS = 10
 
+_URI = re.compile(r"postgres(?:ql)?://")
+_HOST = r"(?:\[[^\]]*\]|[^@/?:,\[\]]*)(?::[0-9]*)?"
+_CLEAR_URI = re.compile(
+    rf"postgres(?:ql)?://(?:[^@/:]*(?::[^@/]*)?@)?{_HOST}(?:,{_HOST})*(?:/[^@/:?]*)?(?:\?.*)?", re.DOTALL
+)
+"""In which each of what divides a URI stands once: libpq takes the first @ and / that it finds."""
+_PORTS = re.compile(r"[0-9, ]*")
+
 
 class Cursor(psycopg.Cursor[tuple[Any, ...]]):
     """Its errors know which of the engine's queries they are of."""
@@ -118,21 +127,41 @@ class Endpoint:
     """Of a role that nobody but us may log in as."""
 
     def with_database(self, dbname: str) -> Endpoint:
-        """The same server, role and settings, another database."""
+        """The same server, role and settings, another database. :raises EnvironmentFault: see `require_clear`."""
+        self.require_clear()
         return replace(self, conninfo=make_conninfo(self.conninfo, dbname=dbname))
 
     @property
     def label(self) -> str:
         """What a message may say about this endpoint."""
-        try:
-            parts = conninfo_to_dict(self.conninfo)
-        except psycopg.Error:
+        parts = _parts(self.conninfo)
+        if parts is None:
             return self.name or "(unreadable connection string)"
-        host = str(parts.get("host") or parts.get("hostaddr") or "local")
-        if "@" in host:  # of a URI whose password has an unescaped @: what libpq takes for the host is half of it
-            return self.name or "(unreadable connection string)"
-        where = f"{host}/{parts.get('dbname') or ''}"
+        where = f"{parts.get('host') or parts.get('hostaddr') or 'local'}/{parts.get('dbname') or ''}"
         return f"{self.name} ({where})" if self.name else where
+
+    def require_clear(self) -> None:
+        """:raises EnvironmentFault: what would be looked for as a host may be a part of the password."""
+        if _parts(self.conninfo) is None:
+            raise EnvironmentFault(
+                f"the connection string of {self.label} cannot be read; check the quoting of its parts: in a URI %, @,"
+                " :, / and ? of a password are %25, %40, %3A, %2F and %3F",
+                sqlstate=None,
+            )
+
+
+def _parts(conninfo: str) -> dict[str, Any] | None:
+    """None: libpq cannot read it, or takes what is half of a password for something that messages name."""
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.Error:
+        return None
+    told = [str(parts.get(key) or "") for key in ("host", "hostaddr", "dbname")]
+    if _URI.match(conninfo) and not _CLEAR_URI.fullmatch(conninfo):
+        return None
+    if any("@" in text for text in told) or not _PORTS.fullmatch(str(parts.get("port") or "")):
+        return None
+    return parts
 
 
 def settings_for(
@@ -232,6 +261,7 @@ def require_usual(connection: Session, endpoint: Endpoint) -> None:
 
 
 def _open(endpoint: Endpoint, name: str) -> Session:
+    endpoint.require_clear()
     try:
         return Session.connect(_login(endpoint, name), autocommit=True, prepare_threshold=None)
     except psycopg.Error as exc:

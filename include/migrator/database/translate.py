@@ -123,11 +123,15 @@ def position_in_file(statement: Statement, position: int | None) -> tuple[int, i
     return statement.line + newlines, len(before) - before.rindex("\n")
 
 
+_OF_OPTIONS = re.compile(r'(invalid value for parameter "[^"]*"|invalid command-line argument[^:]*): .*')
+"""A value out of `options`: settings may hold secrets."""
+
+
 def connect_error(exc: psycopg.Error, label: str) -> MigratorError:
     """A failed login. A malformed connection string is not quoted: libpq's message may repeat the password."""
     if isinstance(exc, psycopg.ProgrammingError):
         return EnvironmentFault(f"the connection string of {label} cannot be read; check the quoting of its parts")
-    text = " ".join(str(exc).split())
+    text = _OF_OPTIONS.sub(r"\1", " ".join(str(exc).split()))
     if PERMANENT_LOGIN.search(text):
         return EnvironmentFault(f"cannot connect to {label}: {text}", sqlstate=exc.sqlstate)
     return ConnectionLost(f"cannot connect to {label}: {text}", sqlstate=exc.sqlstate)
