@@ -9,7 +9,7 @@ import psycopg
 from migrator.database import naming, queries, session
 from migrator.database.door import send
 from migrator.database.schema import Schema
-from migrator.database.vocabulary import only_known
+from migrator.database.vocabulary import only_known, told_name
 from migrator.errors import MigratorError, TransientError
 from migrator.evidence import Check, Verdict
 from migrator.plan import Plan
@@ -54,7 +54,7 @@ def assertion(
     except MigratorError as exc:
         return Check(name, Verdict.FAILED, f"{exc}: {query}")
     if taken:
-        text = ", ".join(f"{mode} on {relation}" for relation, mode in taken)
+        text = ", ".join(f"{mode} on {told_name(relation)}" for relation, mode in taken)
         return Check(name, Verdict.FAILED, f"must only read, took {text}: {query}")
     if rows is None or len(rows) != 1 or len(rows[0]) != 1:
         shape = "no result" if rows is None else f"{'more than one' if len(rows) > 1 else len(rows)} rows"

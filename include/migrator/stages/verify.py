@@ -170,7 +170,7 @@ def _database_checks(
     names = start_of(bundle).snapshot if bundle is not None else None
     watched = Meanwhile(endpoint) if plan.assertions else nullcontext()
     with (
-        only_known(plan, names),
+        only_known(plan, names) if names is not None else nullcontext(),
         session.connect(endpoint, purpose="verify", version=plan.version) as conn,
         watched as meanwhile,
     ):
