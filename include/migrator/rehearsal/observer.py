@@ -7,8 +7,8 @@ that runs outside one has given its locks back when it returns, so a second conn
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
@@ -24,7 +24,9 @@ from migrator.database.told import tell
 from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_modes import AX, MODES, RX, SUX, X, strength
 from migrator.plan import Statement
+from migrator.rehearsal import usage
 from migrator.rehearsal.comparison import judged
+from migrator.rehearsal.usage import Use
 
 QUERIES = queries.load("migrator.database", "observe")
 
@@ -38,9 +40,6 @@ INDEXES = ("i", "I")
 TABLES = ("r", "p")
 MOST_HELD = 50
 """Where nothing is predicted, all tables are held for a moment, unless they are this many."""
-FLUSH_SECONDS = 1.5
-"""PostgreSQL 14 reports statistics through a process of its own: this long one may wait for it."""
-
 Lock = tuple[int, str]
 """OID of the relation, and mode as MODES names it."""
 
@@ -60,17 +59,6 @@ class Relation:
 
 
 @dataclass(frozen=True)
-class Use:
-    """What was done with a table so far: how often it was read in full, how many of its rows were changed."""
-
-    scans: int = 0
-    changed: int = 0
-
-
-UNUSED = Use()
-
-
-@dataclass(frozen=True)
 class Before:
     """What was noted just before a statement was sent."""
 
@@ -85,6 +73,18 @@ class Before:
     notices: list[str] = field(default_factory=list)
 
 
+@dataclass
+class Open:
+    """A transaction in which statements have run, as the last of them has left it."""
+
+    pid: int
+    ran: list[tuple[tuple[str, int], Statement]] = field(default_factory=list)
+    locks: frozenset[Lock] = frozenset()
+    use: Mapping[int, Use] = field(default_factory=dict)
+    so_far: Mapping[int, Use] | None = None
+    """Before COMMIT, which will have something to do."""
+
+
 class Observer:
     """A `tracing.Tracer`; a context manager, because it keeps a second connection. One migration at a time."""
 
@@ -96,6 +96,7 @@ class Observer:
         self._transaction: tuple[Any, ...] | None = None
         self._base: frozenset[int] = frozenset()
         self._before: Before | None = None
+        self._open: Open | None = None
         self._listening: tuple[psycopg.Connection[Any], Any] | None = None
 
     def __enter__(self) -> Observer:
@@ -125,9 +126,13 @@ class Observer:
             mark = conn.execute(QUERIES["transaction"]).fetchone()
             if not transactional or mark != self._transaction:
                 self._base, self._transaction = frozenset(now), mark
+                self._open = None
+                if transactional:
+                    self._open = Open(conn.info.backend_pid)
+                    usage.flush(conn)
             pid = conn.info.backend_pid
             locks = self._locks(conn, pid) if transactional else frozenset()
-            use = _use(conn, transactional, {}, wait=False)
+            use = usage.read(conn, transactional, {}, wait=False)
             wal = _wal(conn)
         relations = {oid: relation for oid, relation in now.items() if oid in self._base}
         if not transactional:
@@ -148,13 +153,13 @@ class Observer:
         with session.translated():
             wal = _wal(conn) - before.wal
             held = self._locks(conn, before.pid) if before.transactional else sampled
-            use = _use(conn, before.transactional, before.use, wait=True)
+            use = usage.read(conn, before.transactional, before.use, wait=True)
             now = self._relations(conn)
-        self._written |= _written(statement, before, held)
+        changed = usage.more(use, before.use)
+        self._written |= _written(statement, before, held, changed)
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         rewritten = () if emptied else _rewritten(before.relations, now)
-        read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, UNUSED).scans}
-        changed = {oid for oid, one in use.items() if one.changed > before.use.get(oid, UNUSED).changed}
+        read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}
         trace = StatementTrace(
             step=step,
             statement=statement.index,
@@ -175,6 +180,60 @@ class Observer:
         )
         self._traces.pop((step, statement.index), None)
         self._traces[(step, statement.index)] = judged(statement, trace)
+        if self._open is not None:
+            self._open.ran.append(((step, statement.index), statement))
+            self._open.locks, self._open.use = held, use
+
+    def deferred(self, conn: psycopg.Connection[Any]) -> None:
+        """COMMIT has something to do only where rows have changed now: what those deferred in turn, nobody sees any
+        more but in the statistics, so any table may be written."""
+        done = self._open
+        if done is None:
+            return
+        with session.translated():
+            locks, use = self._locks(conn, done.pid), usage.read(conn, True, {}, wait=False)
+            changed = usage.more(use, done.use)
+            if locks <= done.locks and not changed:
+                return
+            relations = self._old_ones(conn)
+            if changed:
+                done.so_far = usage.before_commit(conn)
+                self._written |= {relation.name for relation in relations.values()}
+        taken = _strongest(locks - done.locks, relations)
+        self._written |= {relations[oid].name for oid, mode in taken.items() if mode in WRITING_MODES}
+        self._add(done, relations, taken, changed)
+        done.use = use
+
+    def committed(self, conn: psycopg.Connection[Any]) -> None:
+        done, self._open = self._open, None
+        if done is None or done.so_far is None:
+            return
+        with session.translated():
+            use, relations = usage.read(conn, False, done.so_far, wait=True), self._old_ones(conn)
+        known = {oid: Use(changed=usage.changes(oid, done.so_far, done.use)) for oid in use}
+        self._add(done, relations, {}, usage.more(use, known))
+
+    def _old_ones(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:
+        return {oid: relation for oid, relation in self._relations(conn).items() if oid in self._base}
+
+    def _add(self, done: Open, relations: Mapping[int, Relation], taken: Mapping[int, str], changed: set[int]) -> None:
+        """To the statement of which it was predicted; else to one of which nothing is known; else to the last."""
+        for oid in sorted(taken.keys() | changed):
+            if oid not in relations or not done.ran:
+                continue
+            relation, mode = relations[oid], RX if oid in changed else taken[oid]
+            names = {relation.plain, relations.get(relation.root_oid or oid, relation).plain}
+            key, statement = next(
+                (one for one in done.ran if _predicts(one[1], names, mode)),
+                next((one for one in done.ran if not one[1].known), done.ran[-1]),
+            )
+            trace = self._traces[key]
+            if oid in changed:
+                writes = {*trace.writes, *_changed(statement, relations, [oid])}
+                trace = replace(trace, writes=tuple(sorted(writes)))
+            if oid in taken and (relation.kind not in INDEXES or strength(taken[oid]) >= strength(SUX)):
+                trace = replace(trace, locks=_joined(trace.locks, ObservedLock(relation.plain, taken[oid])))
+            self._traces[key] = judged(statement, trace)
 
     def _relations(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:
         with conn.cursor(row_factory=kwargs_row(Relation)) as cursor:
@@ -219,13 +278,29 @@ def _observed(statement: Statement, before: Before, held: frozenset[Lock]) -> tu
         if shown is None or (relation.kind in INDEXES and strength(shown) < strength(SUX)):
             continue
         found.append(ObservedLock(relation.plain, shown))
-    return tuple(sorted(found, key=lambda lock: (-strength(lock.mode), lock.relation)))
+    return _sorted(found)
 
 
-def _written(statement: Statement, before: Before, held: frozenset[Lock]) -> set[str]:
+def _sorted(locks: Iterable[ObservedLock]) -> tuple[ObservedLock, ...]:
+    return tuple(sorted(locks, key=lambda lock: (-strength(lock.mode), lock.relation)))
+
+
+def _joined(locks: tuple[ObservedLock, ...], more: ObservedLock) -> tuple[ObservedLock, ...]:
+    there = next((lock for lock in locks if lock.relation == more.relation), None)
+    if there is not None and strength(there.mode) >= strength(more.mode):
+        return locks
+    return _sorted([*(lock for lock in locks if lock is not there), more])
+
+
+def _predicts(statement: Statement, names: Collection[str], mode: str) -> bool:
+    return any(lock.relation in names and strength(lock.mode) >= strength(mode) for lock in statement.locks)
+
+
+def _written(statement: Statement, before: Before, held: frozenset[Lock], changed: set[int]) -> set[str]:
     if not before.transactional and statement.kind in COMMITS_BY_ITSELF:
         return {relation.name for relation in before.relations.values()}
-    return {before.relations[oid].name for oid, mode in held if mode in WRITING_MODES and oid in before.relations}
+    found = changed | {oid for oid, mode in held if mode in WRITING_MODES}
+    return {before.relations[oid].name for oid in found if oid in before.relations}
 
 
 def _to_hold(statement: Statement, relations: Mapping[int, Relation]) -> dict[int, str]:
@@ -271,31 +346,6 @@ def _changed(statement: Statement, relations: Mapping[int, Relation], oids: Iter
         root = relations.get(one.root_oid or one.oid, one)
         found.add(one.plain if one.plain in predicted else root.plain)
     return tuple(sorted(found))
-
-
-def _use(
-    conn: psycopg.Connection[Any], transactional: bool, earlier: Mapping[int, Use], *, wait: bool
-) -> dict[int, Use]:
-    if transactional:
-        return _counts(conn, "use_of_transaction")
-    if conn.info.server_version >= 150000:
-        conn.execute(QUERIES["flush_statistics"])
-        return _counts(conn, "use_so_far")
-    if not wait:
-        time.sleep(FLUSH_SECONDS / 2)  # a session sends what it counted at most twice a second,
-        conn.execute("SELECT 1")  # and only when one of its transactions ends,
-        time.sleep(FLUSH_SECONDS / 2)  # and the answer to who asks may be half a second old
-        return _counts(conn, "use_so_far")
-    deadline = time.monotonic() + FLUSH_SECONDS
-    while True:
-        found = _counts(conn, "use_so_far")
-        if found != earlier or time.monotonic() >= deadline:
-            return found
-        time.sleep(0.1)
-
-
-def _counts(conn: psycopg.Connection[Any], query: str) -> dict[int, Use]:
-    return {int(oid): Use(scans, changed) for oid, scans, changed in conn.execute(QUERIES[query]).fetchall()}
 
 
 def _wal(conn: psycopg.Connection[Any]) -> int:

@@ -200,3 +200,11 @@ class StepContext:
     def trace_after(self, step: Step, statement: Statement, conn: psycopg.Connection[Any], rows: int) -> None:
         if self.tracer is not None:
             self.tracer.after(step.name, statement, conn, rows=rows)
+
+    def trace_deferred(self, conn: psycopg.Connection[Any]) -> None:
+        if self.tracer is not None:
+            self.tracer.deferred(conn)
+
+    def trace_committed(self, conn: psycopg.Connection[Any]) -> None:
+        if self.tracer is not None:
+            self.tracer.committed(conn)

@@ -25,6 +25,12 @@ class Tracer(Protocol):
     def after(self, step: str, statement: Statement, conn: psycopg.Connection[Any], *, rows: int) -> None:
         """Just after it was done; `rows` is the cursor's row count, -1 when the server reported none."""
 
+    def deferred(self, conn: psycopg.Connection[Any]) -> None:
+        """After what the statements of a transaction have deferred has run, while the transaction is still open."""
+
+    def committed(self, conn: psycopg.Connection[Any]) -> None:
+        """Just after COMMIT, which runs what those have deferred in turn."""
+
 
 class Watch(Protocol):
     """Looks at each moment at which an attempt may end."""

@@ -224,6 +224,7 @@ def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], N
                 sealed = ctx.ledger.before_commit(conn)
                 commit_only(conn, step, ctx)
                 _look_at_the_ledger(sealed, step, ctx)
+            ctx.trace_committed(conn)
     except BaseException:
         roll_back(conn)  # what is committed stays
         raise
@@ -290,6 +291,7 @@ def take_back(conn: Connection, ctx: StepContext) -> None:
                 " SET LOCAL quote_all_identifiers = off"
             ).format(role=role)
         )
+        ctx.trace_deferred(conn)
 
 
 def roll_back(conn: Connection) -> None:

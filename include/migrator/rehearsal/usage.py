@@ -1,0 +1,76 @@
+"""How often tables were read in full and how many of their rows were changed, as the server's statistics count it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from migrator.database import queries
+
+QUERIES = queries.load("migrator.database", "observe")
+
+FLUSH_SECONDS = 1.5
+"""PostgreSQL 14 reports statistics through a process of its own: this long one may wait for it."""
+
+EXACT_FROM = 150000
+"""Sessions share their statistics, and report them when they are told to."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What was done with a table so far: how often it was read in full, how many of its rows were changed."""
+
+    scans: int = 0
+    changed: int = 0
+
+
+UNUSED = Use()
+
+
+def flush(conn: psycopg.Connection[Any]) -> None:
+    """At the end of this transaction, at once, so that nobody takes its changes for a later one's."""
+    if conn.info.server_version >= EXACT_FROM:
+        conn.execute(QUERIES["flush_statistics"])
+
+
+def before_commit(conn: psycopg.Connection[Any]) -> dict[int, Use] | None:
+    """What all transactions before this one have done; None: this server tells it too late."""
+    return _counts(conn, "use_so_far") if conn.info.server_version >= EXACT_FROM else None
+
+
+def read(
+    conn: psycopg.Connection[Any], transactional: bool, earlier: Mapping[int, Use], *, wait: bool
+) -> dict[int, Use]:
+    if transactional:
+        return _counts(conn, "use_of_transaction")
+    if conn.info.server_version >= EXACT_FROM:
+        flush(conn)
+        return _counts(conn, "use_so_far")
+    if not wait:
+        time.sleep(FLUSH_SECONDS / 2)  # a session sends what it counted at most twice a second,
+        conn.execute("SELECT 1")  # and only when one of its transactions ends,
+        time.sleep(FLUSH_SECONDS / 2)  # and the answer to who asks may be half a second old
+        return _counts(conn, "use_so_far")
+    deadline = time.monotonic() + FLUSH_SECONDS
+    while True:
+        found = _counts(conn, "use_so_far")
+        if found != earlier or time.monotonic() >= deadline:
+            return found
+        time.sleep(0.1)
+
+
+def _counts(conn: psycopg.Connection[Any], query: str) -> dict[int, Use]:
+    return {int(oid): Use(scans, changed) for oid, scans, changed in conn.execute(QUERIES[query]).fetchall()}
+
+
+def more(use: Mapping[int, Use], before: Mapping[int, Use]) -> set[int]:
+    """Tables of which rows have been changed since."""
+    return {oid for oid, one in use.items() if one.changed > before.get(oid, UNUSED).changed}
+
+
+def changes(oid: int, *counted: Mapping[int, Use]) -> int:
+    return sum(one.get(oid, UNUSED).changed for one in counted)
