@@ -136,6 +136,12 @@ class StatementTrace:
     its root."""
     differences: tuple[str, ...] = ()
     """From the prediction, one sentence each."""
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """As people find it; older documents name no file."""
+        return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
 
 
 ROLLBACK_CHECKS = ("rollback", "rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")

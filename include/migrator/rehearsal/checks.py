@@ -163,7 +163,7 @@ def data_equal(
 def writes_predicted(traces: Iterable[StatementTrace]) -> Check:
     """A statement that changes rows of which the analysis knew nothing is another one than reviewers were shown."""
     wrong = [
-        f"line {trace.line}: {trace.kind} changed rows of {name}, which was not predicted"
+        f"{trace.place}: {trace.kind} changed rows of {name}, which was not predicted"
         for trace in traces
         for name in unpredicted_writes(trace)
     ]
@@ -198,7 +198,7 @@ def idle(traces: Iterable[StatementTrace]) -> bool:
 
 def surprises(traces: Iterable[StatementTrace]) -> tuple[str, ...]:
     """Where a statement did something else than was predicted, one line each."""
-    return tuple(f"line {trace.line}: {trace.kind} {text}" for trace in traces for text in trace.differences)
+    return tuple(f"{trace.place}: {trace.kind} {text}" for trace in traces for text in trace.differences)
 
 
 def require_stands(evidence: DryRunEvidence, version: str, cause: MigratorError | None) -> None:

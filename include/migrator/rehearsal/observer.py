@@ -166,6 +166,7 @@ class Observer:
             kind=statement.kind,
             sql=statement.sql,
             line=statement.line,
+            file=statement.file,
             seconds=seconds - before.started,
             rows=rows,
             wal_bytes=max(0, wal),

@@ -106,7 +106,7 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     foretold = [item for item in plan.findings if item.rule in FORESEEN and item.severity is Severity.WARNING]
     if foretold:
         ran = any(check.name == "apply" and check.verdict is Verdict.PASSED for check in bundle.dry_run.checks)
-        said = "; ".join(f"line {item.line}: {item.message}" for item in foretold)
+        said = "; ".join(f"{item.file}:{item.line}: {item.message}" for item in foretold)
         proof = "; on the restored copy **it ran**" if ran else ""
         found.append(Markup(f"**may fail**, says the analysis: {text(said)}{proof}"))
     for severity in (Severity.ERROR, Severity.WARNING):
@@ -121,11 +121,10 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     for trace in traces:
         if trace.match is Match.MISMATCH:
             told = text("; ".join(trace.differences))
-            found.append(Markup(f"line {trace.line} **is not as predicted**: {told}"))
-    opaque = [trace.line for trace in traces if trace.match is Match.NOT_PREDICTED]
+            found.append(Markup(f"{text(trace.place)} **is not as predicted**: {told}"))
+    opaque = [trace.place for trace in traces if trace.match is Match.NOT_PREDICTED]
     if opaque:
-        lines = ", ".join(map(str, opaque))
-        found.append(Markup(f"nothing could be predicted for line {lines}: see what was observed"))
+        found.append(Markup(f"nothing could be predicted for {text(', '.join(opaque))}: see what was observed"))
     for name, number in _hidden(plan).items():
         found.append(Markup(f"**not shown here**: {number:,} characters of {text(name)}; the plan document has them"))
     more = len(bundle.dry_run.schema_diff) - SHOWN_DIFF_LINES

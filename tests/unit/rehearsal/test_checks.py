@@ -153,8 +153,8 @@ def test_rows_of_a_table_that_nobody_predicted_fail_the_dry_run() -> None:
     trace = StatementTrace("sql", 0, "UPDATE", "UPDATE t ...", 3, 0.1, 1, 10, locks, (), (), predicted_locks=locks)
     good = replace(trace, match=Match.CONFIRMED, writes=("public.t",))
     assert writes_predicted([good]).verdict is P
-    bad = replace(good, writes=("public.t", "public.u", "public.v"))
+    bad = replace(good, writes=("public.t", "public.u", "public.v"), file="a.sql")
     found = writes_predicted([good, bad])
     assert found.verdict is F
-    assert found.detail.startswith("line 3: UPDATE changed rows of public.u, which was not predicted; line 3: UPDATE")
+    assert found.detail.startswith("a.sql:3: UPDATE changed rows of public.u, which was not predicted; a.sql:3: UPDATE")
     assert writes_predicted([replace(bad, match=Match.NOT_PREDICTED)]).verdict is P, "nobody claimed to know it"

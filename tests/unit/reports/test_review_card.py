@@ -104,7 +104,7 @@ def test_what_may_fail_is_told_with_what_the_copy_says(ran: bool, said: str) -> 
     told = Finding(MAY_FAIL, Severity.WARNING, "may fail with 42P01: no t", file="a.sql", line=3)
     plan = make_plan(findings=(told,))
     bundle = bundle_of(plan, checks=PASSED if ran else PASSED[1:])
-    assert f"**may fail**, says the analysis: line 3: may fail with 42P01: no t{said}" in concerns(plan, bundle)
+    assert f"**may fail**, says the analysis: a.sql:3: may fail with 42P01: no t{said}" in concerns(plan, bundle)
 
 
 def test_predicted_locks_are_no_surprise() -> None:

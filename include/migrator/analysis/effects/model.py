@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -22,9 +22,22 @@ class Failure:
 
 
 @frozen
+class Touched:
+    """Relations that a statement locks, rewrites and reads in full."""
+
+    locks: tuple[PredictedLock, ...] = ()
+    rewrites: tuple[str, ...] = ()
+    scans: tuple[str, ...] = ()
+    indexes_rebuilt: tuple[str, ...] = ()
+
+
+UNTOUCHED = Touched()
+
+
+@frozen
 class Effects:
-    """Relations are qualified ("public.messages"). Objects that the same migration creates are not listed: nobody else
-    can wait for them. `locks` has the strongest mode per relation."""
+    """Relations are qualified ("public.messages"). Objects that the same migration creates are not listed: hardly
+    anybody waits for them. `locks` has the strongest mode per relation."""
 
     locks: tuple[PredictedLock, ...] = ()
     rewrites: tuple[str, ...] = ()
@@ -44,6 +57,9 @@ class Effects:
     """What the rows, or sessions at the same time, may make of it: a duplicate, a NULL, an orphan."""
     versions: tuple[str, ...] = ()
     """Where other majors do it differently, one sentence each: "before 14 the partition is locked ..."."""
+    own: Touched = UNTOUCHED
+    """Of the objects that the same migration has created, those that an earlier transaction of it did: the server shows
+    what is done with them, so it belongs to the prediction."""
 
     def mode_on(self, relation: str) -> str | None:
         return next((lock.mode for lock in self.locks if lock.relation == relation), None)
@@ -109,12 +125,13 @@ class Recorder:
 
     def include(self, effects: Effects) -> None:
         """Those of a part of the statement."""
-        for lock in effects.locks:
-            self.lock(lock.relation, lock.mode)
-        for name in effects.rewrites:
-            self.rewrite(name)
-        for name in effects.scans:
-            self.scan(name)
+        for part in (effects, effects.own):
+            for lock in part.locks:
+                self.lock(lock.relation, lock.mode)
+            for name in part.rewrites:
+                self.rewrite(name)
+            for name in part.scans:
+                self.scan(name)
         for text in effects.assumptions:
             self.assume(text)
         for failure in effects.may_fail:
@@ -122,8 +139,12 @@ class Recorder:
         self.fails = self.fails or effects.fails
         self.known = self.known and effects.known
 
-    def done(self, *, without: Container[str] = ()) -> Effects:
-        """The result, without the relations that the migration itself created."""
+    def done(self, *, without: Container[str] = (), unseen: Container[str] = ()) -> Effects:
+        """The result.
+
+        :param without: the relations that the migration itself created. :param unseen: those that its present
+        transaction did.
+        """
         hidden = without
         locks, rewrites, scans, rebuilt = self.locks, self.rewrites, self.scans, self.indexes_rebuilt
         return Effects(
@@ -138,6 +159,20 @@ class Recorder:
             transactional=self.transactional,
             may_fail=tuple(self.may_fail),
             versions=tuple(self.versions),
+            own=self._of([name for name in self._names() if name in hidden and name not in unseen]),
+        )
+
+    def _names(self) -> Iterable[str]:
+        return dict.fromkeys([*self.locks, *self.rewrites, *self.scans, *self.indexes_rebuilt])
+
+    def _of(self, own: Collection[str]) -> Touched:
+        if not own:
+            return UNTOUCHED
+        return Touched(
+            locks=tuple(PredictedLock(name, mode) for name, mode in self.locks.items() if name in own),
+            rewrites=tuple(name for name in self.rewrites if name in own),
+            scans=tuple(name for name in self.scans if name in own and name not in self.rewrites),
+            indexes_rebuilt=tuple(name for name in self.indexes_rebuilt if name in own),
         )
 
 
@@ -146,11 +181,8 @@ NOTHING = Effects()
 
 def merged(first: Effects, second: Effects) -> Effects:
     """Both effects at once, as for the parts of one statement."""
-    recorder = Recorder()
-    for lock in (*first.locks, *second.locks):
-        recorder.lock(lock.relation, lock.mode)
     return Effects(
-        locks=recorder.done().locks,
+        locks=_strongest(first.locks, second.locks),
         rewrites=_both(first.rewrites, second.rewrites),
         scans=_both(first.scans, second.scans),
         waits_for_old_transactions=first.waits_for_old_transactions or second.waits_for_old_transactions,
@@ -161,7 +193,26 @@ def merged(first: Effects, second: Effects) -> Effects:
         transactional=first.transactional and second.transactional,
         may_fail=_both(first.may_fail, second.may_fail),
         versions=_both(first.versions, second.versions),
+        own=_all(first.own, second.own),
     )
+
+
+def _all(first: Touched, second: Touched) -> Touched:
+    if UNTOUCHED in (first, second):
+        return second if first == UNTOUCHED else first
+    return Touched(
+        locks=_strongest(first.locks, second.locks),
+        rewrites=_both(first.rewrites, second.rewrites),
+        scans=_both(first.scans, second.scans),
+        indexes_rebuilt=_both(first.indexes_rebuilt, second.indexes_rebuilt),
+    )
+
+
+def _strongest(first: tuple[PredictedLock, ...], second: tuple[PredictedLock, ...]) -> tuple[PredictedLock, ...]:
+    recorder = Recorder()
+    for lock in (*first, *second):
+        recorder.lock(lock.relation, lock.mode)
+    return recorder.done().locks
 
 
 def _both(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:

@@ -102,7 +102,7 @@ def effects_of(node: Node, world: World, *, inside: bool = False) -> Effects:
             logger.debug("the effects of %s failed", name, exc_info=True)
             recorder.known = False
             recorder.assume(f"the analyser failed on it: {type(fault).__name__}: {fault}")
-    return recorder.done(without=world.created)
+    return recorder.done(without=world.created, unseen=world.unseen)
 
 
 def create_schema(stmt: Node, world: World, out: Recorder) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Set
+from collections.abc import Container, Hashable, Iterator, Set
 from dataclasses import field
 from typing import Any
 
@@ -25,6 +25,8 @@ from migrator.parsing.nodes import Node
 UNKNOWN_VERSION = 180000
 """Assumed without a connection: the newest server that the grammar knows."""
 TEMPORARY = "pg_temp"
+TRANSACTION = "transaction"
+"""Key of the number of the present one; ("created in", relation) has that of the one that made it."""
 PERHAPS = "perhaps"
 """In place of True for a relation that IF NOT EXISTS or OR REPLACE made, where nobody knows whether there was one."""
 
@@ -133,6 +135,17 @@ class World:
     def created(self) -> Set[str]:
         """Relations that this migration created: locks on them harm nobody."""
         return _Marked(self.state, "created", 1)
+
+    @property
+    def unseen(self) -> Container[str]:
+        """Those of them that nobody else sees: made in the present transaction, or temporary."""
+        return _Unseen(self.state)
+
+    def in_another_transaction(self) -> World:
+        """The same objects, once what is done so far is committed."""
+        return World(
+            self.facts, self.assumed, self.state.with_changes({TRANSACTION: self.state.get(TRANSACTION, 0) + 1})
+        )
 
     @property
     def not_valid(self) -> Set[tuple[str, str]]:
@@ -327,6 +340,16 @@ class World:
                 if temporary:
                     changes[key] = None
         return World(self.facts, self.assumed, self.state.with_changes(changes))
+
+
+class _Unseen:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __contains__(self, name: object) -> bool:
+        if str(name).startswith(f"{TEMPORARY}."):
+            return True
+        return bool(self._state.get(("created in", name), -1) == self._state.get(TRANSACTION, 0))
 
 
 class _Marked(Set[Any]):

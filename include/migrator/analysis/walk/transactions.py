@@ -73,7 +73,7 @@ class Session:
         self.issues: list[Issue] = []
         self._one = one
         self._next = 0
-        self._state = State(world)
+        self._state = State(world.in_another_transaction())
         self._begin: State | None = None
         self._begun_at: int | None = None
         self._savepoints: list[tuple[str, State]] = []
@@ -91,7 +91,7 @@ class Session:
     def after(self, statement: ParsedStatement, effects: Effects, world: World) -> None:
         """`world`: the world once the statement has run."""
         if world is not self._state.world:
-            self._state = altered(self._state, world=world)
+            self._state = altered(self._state, world=world if self._state.in_block else world.in_another_transaction())
         if statement.name == "transaction_stmt":
             self._control(statement)
         elif statement.name == "variable_set_stmt":
@@ -128,7 +128,8 @@ class Session:
 
     def _close(self) -> None:
         settings = {name: item for name, item in self._state.settings.items() if not item.local}
-        self._state = altered(self._state, in_block=False, held=(), settings=settings)
+        world = self._state.world.in_another_transaction()
+        self._state = altered(self._state, world=world, in_block=False, held=(), settings=settings)
         self._begun_at, self._savepoints = None, []
 
     def _control(self, statement: ParsedStatement) -> None:

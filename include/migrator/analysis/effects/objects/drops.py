@@ -91,6 +91,22 @@ def _table(facts: RelationFacts, names: frozenset[str], world: World, out: Recor
     new += [other for other in facts.referenced_by if world.is_told(other) and other not in names]
     if new and not cascade:
         out.fail("2BP01", f"cannot drop {bare(facts.name)} because {', '.join(new)} depends on it")
+    if cascade and facts.oid == 0:
+        new += [other for other in facts.referenced_by if other not in names]
+    for name in (*new, *_along(facts, world)):
+        out.lock(name, AX)
+
+
+def _along(facts: RelationFacts, world: World) -> Iterator[str]:
+    """What a table that the migration itself made, or an index or sequence that it gave to it, takes along."""
+    yield from (index.name for index in facts.indexes if world.is_new(index.name))
+    for column in facts.columns.values():
+        yield from (sequence for sequence in column.sequences if world.is_new(sequence))
+    for child in facts.children:
+        below = world.relation(child)
+        if below is not None and world.is_new(child):
+            yield child
+            yield from _along(below, world)
 
 
 def _on_tables(stmt: Node, kind: str, world: World, out: Recorder) -> None:

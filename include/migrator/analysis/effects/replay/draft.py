@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migrator.analysis.effects.journal import MISSING
-from migrator.analysis.effects.world import PERHAPS, TEMPORARY, World
+from migrator.analysis.effects.world import PERHAPS, TEMPORARY, TRANSACTION, World
 from migrator.facts.facts import ConstraintFacts, RelationFacts, ViewUse, altered
 from migrator.parsing.nodes import Node
 
@@ -37,6 +37,7 @@ class Draft:
         self.put(facts)
         old = anyway and self.world.exists(facts.name) is None and not facts.name.startswith(f"{TEMPORARY}.")
         self.changes[("created", facts.name)] = PERHAPS if old else True
+        self.changes[("created in", facts.name)] = self.world.state.get(TRANSACTION, 0)
         self.changes[("bare", facts.name.partition(".")[2])] = facts.name
 
     def change(self, name: str, **fields: Any) -> None:
@@ -154,6 +155,7 @@ class Draft:
         created = self.world.state.get(("created", old), False)
         self.changes[("created", old)] = False
         self.changes[("created", new)] = created
+        self.changes[("created in", new)] = self.world.state.get(("created in", old), None)
         self.changes[("made by", new)] = self.world.made_by(old)
         self.changes[("bare", new.partition(".")[2])] = new
         self.changes[("relation", old)] = None
