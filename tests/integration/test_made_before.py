@@ -48,7 +48,8 @@ def plan_of(files: tuple[str, ...], down: str, endpoint: Endpoint, transaction: 
         (made,) = steps_of_file(file, transaction=transaction, effects=found.effects)
         steps.append(Step(file.file, made.kind, made.transactional, made.statements))
     undone = steps_of_file(rollback, effects=found.effects)
-    return plan_from_sql("SELECT 1", "SELECT 1", facts=facts, steps=tuple(steps), rollback_steps=undone)
+    over = {"steps": tuple(steps), "rollback_steps": undone, "findings": found.findings}
+    return plan_from_sql("SELECT 1", "SELECT 1", facts=facts, **over)
 
 
 def observed(plan: Plan, endpoint: Endpoint) -> tuple[list[StatementTrace], list[StatementTrace]]:
@@ -132,6 +133,16 @@ EMAILS = "CREATE TABLE emails (user_id bigint PRIMARY KEY, email text);"
         (("CREATE TABLE n (id serial PRIMARY KEY, v int);", "INSERT INTO n (v) VALUES (1);"), None, "DROP TABLE n;"),
         (("CREATE VIEW seen AS SELECT * FROM users;", "UPDATE seen SET email = '';"), None, "DROP VIEW seen;"),
         (("CREATE TEMP TABLE t AS SELECT * FROM users; DELETE FROM t;", "SELECT 1;"), None, "SELECT 1;"),
+        (
+            (
+                EMAILS + "CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN INSERT INTO emails VALUES (NEW.id); RETURN NEW; END';"
+                "CREATE TRIGGER log AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION log();",
+                "INSERT INTO orders VALUES (100, 1);",
+            ),
+            None,
+            "DELETE FROM orders WHERE id = 100; DROP TRIGGER log ON orders; DROP FUNCTION log(); DROP TABLE emails;",
+        ),
     ],
     ids=lambda value: str(value)[:60],
 )

@@ -81,9 +81,9 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
     facts, before, parsed, transaction = known.facts, known.before, sources.sql, sources.transaction
     rollback = sources.rollback
     begun = earlier.start(before, parsed, World(facts, known.assumed), transaction)
-    world, scripts = begun.world, []
+    world, scripts = begun.world, list[Script]()
     for file in parsed:
-        script, world = walk(file, world, wanted=transaction)
+        script, world = walk(file, world.in_another_session() if scripts else world, wanted=transaction)
         scripts.append(script)
     begun = earlier.doubted(begun, before, scripts, World(facts, known.assumed), transaction)
     undo = walk(rollback, world.in_another_session(), wanted=None, rollback=True)[0] if rollback is not None else None

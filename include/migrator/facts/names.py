@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-
+from migrator.facts.constants import Name, constant_text, large_object, path_set_by, sequences_of
 from migrator.parsing.nodes import Node, content, enum, find, flag, name_of, option, strings
 
 RELATIONS = (
@@ -17,14 +15,10 @@ ROUTINES = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE", "OBJECT_AGG
 SEQUENCE_FUNCTIONS = ("nextval", "setval", "currval", "pg_sequence_last_value")
 SERIAL_SEQUENCE = "pg_get_serial_sequence"
 DROP_CASCADE = "DROP_CASCADE"
-_PART = re.compile(r'"((?:[^"]|"")*)"|([^".\s]+)')
 _KINDS = (
     *("RangeVar", "FuncCall", "TypeName", "RoleSpec", "CollateClause", "IndexElem", "VariableSetStmt"),
     *("A_Expr", "ColumnRef", "A_Indirection"),
 )
-
-Name = tuple[str | None, str]
-"""Schema and name."""
 
 
 class Mentioned:
@@ -93,11 +87,15 @@ class Mentioned:
             elif kind == "VariableSetStmt":  # a clause of a function, too
                 path = item.args if item.name.lower() == "search_path" else ()
                 self.schemas.update(text for text in map(constant_text, path) if text)
+                self._setting(item)
             else:
                 parts = strings(item.funcname)
                 self.functions.update(parts[-1:])
                 if parts[-1:] and parts[-1] in SEQUENCE_FUNCTIONS:
                     self.relations.update(sequences_of(item))
+                elif (path := path_set_by(item)) is not None:
+                    self.schemas.update(path)
+                    self.search_path.update(path)
                 elif parts[-1:] == (SERIAL_SEQUENCE,):
                     self.relations.update(sequences_of(item))  # its first argument is the table
         handler = _HANDLERS.get(name_of(node))
@@ -305,32 +303,6 @@ class Mentioned:
 
     def _create_statistics(self, stmt: Node) -> None:
         self.statistics.update(strings(stmt.defnames)[-1:])
-
-
-def sequences_of(call: Node) -> Iterator[Name]:
-    """The sequence that nextval('s') and its like are called with, when it is written out."""
-    text = constant_text(call.args[0]) if len(call.args) else None
-    if text:
-        parts = [quoted.replace('""', '"') if quoted else plain.lower() for quoted, plain in _PART.findall(text)]
-        if parts:
-            yield (parts[-2] if len(parts) > 1 else None, parts[-1])
-
-
-def constant_text(node: Node) -> str | None:
-    """'s' and 's'::regclass."""
-    while name_of(node) == "type_cast":
-        node = node.type_cast.arg
-    if name_of(node) == "a_const" and node.a_const.HasField("sval"):
-        return str(node.a_const.sval.sval)
-    return None
-
-
-def large_object(node: Node) -> str:
-    """The number of a large object; "" when it is not written out."""
-    kind = name_of(node)
-    if kind == "integer":
-        return str(node.integer.ival)
-    return str(node.float.fval) if kind == "float" and node.float.fval.isdigit() else ""
 
 
 def cascades(stmt: Node) -> bool:

@@ -14,10 +14,11 @@ from migrator.database.type_parts import with_parts
 from migrator.facts import objects as facts_objects
 from migrator.facts import relations as facts_relations
 from migrator.facts import rows as facts_rows
+from migrator.facts.constants import Name
 from migrator.facts.facts import CatalogFacts
 from migrator.facts.garbage import no_collection
 from migrator.facts.login import read_login
-from migrator.facts.names import Mentioned, Name
+from migrator.facts.names import Mentioned
 from migrator.facts.relations import Found
 from migrator.facts.running import Running
 from migrator.facts.surroundings import read_surroundings

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from migrator.facts.facts import CatalogFacts, RuleFacts
 from migrator.facts.names import Mentioned
 from migrator.parsing.nodes import Node, commands, content, enum, find, name_of, strings
-from migrator.parsing.routines import body_of, contents_of
+from migrator.parsing.routines import body_of, contents_of, own_settings
 from migrator.parsing.routines.declared import declared, table_of
 from migrator.parsing.statements import ParsedStatement, parse
 
@@ -63,6 +63,8 @@ class Running:
         for definition in unread:
             self._read.add(definition)
             for statement in parse(definition, file="catalog").statements:
+                for clause in own_settings(statement):
+                    self.mentioned.add(clause)
                 self._inside(statement)
         return bool(unread) or more or (self.mentioned.functions, self.mentioned.types) != asked
 

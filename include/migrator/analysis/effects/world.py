@@ -25,6 +25,8 @@ from migrator.parsing.nodes import Node
 UNKNOWN_VERSION = 180000
 """Assumed without a connection: the newest server that the grammar knows."""
 TEMPORARY = "pg_temp"
+SETTINGS = ("search_path", "timezone", "check_function_bodies")
+"""Those that change what later statements mean."""
 TRANSACTION = "transaction"
 """Key of the number of the present one; ("created in", relation) has that of the one that made it."""
 PERHAPS = "perhaps"
@@ -260,15 +262,18 @@ class World:
         mine = f"{self.schema}.{bare}"
         return found.name if found and self.state.get(("type", mine)) is MISSING else mine
 
-    def functions(self, parts: tuple[str, ...]) -> tuple[FunctionFacts, ...]:
-        """Functions of this name that a call would find: those of the migration, then those on the search path."""
-        bare = parts[-1] if parts else ""
-        schema = parts[-2] if len(parts) >= 2 else None
+    def routines(self, bare: str) -> tuple[FunctionFacts, ...]:
+        """All functions and procedures of this name, in whatever schema, as they are now."""
         mine = self.state.get(("function", bare), ())
         known = self.facts.functions.get(bare, ()) if self.facts is not None else ()
         replaced = {(item.schema, item.arguments) for item in mine} | set(self.state.get(("functions gone", bare), ()))
         every = (*mine, *(item for item in known if (item.schema, item.arguments) not in replaced))
-        every = tuple(item for item in every if not self.is_gone("pg_proc", item.oid))
+        return tuple(item for item in every if not self.is_gone("pg_proc", item.oid))
+
+    def functions(self, parts: tuple[str, ...]) -> tuple[FunctionFacts, ...]:
+        """Functions of this name that a call would find: those of the migration, then those on the search path."""
+        every = self.routines(parts[-1] if parts else "")
+        schema = parts[-2] if len(parts) >= 2 else None
         if schema is not None:
             return tuple(item for item in every if item.schema == schema)
         path = self.search_path
@@ -310,10 +315,24 @@ class World:
         return False if new or self.relation(table) is not None else None
 
     def in_another_session(self) -> World:
-        """The same objects, without what the session has set."""
-        mine = self.state.written_since(0)  # what earlier migrations have set is gone: see `handed_over`
-        settings = [key for key in mine if isinstance(key, tuple) and key[0] == "setting"]
-        return World(self.facts, self.assumed, self.state.with_changes(dict.fromkeys(settings)))
+        """The same objects, without what the session has set, and without its temporary ones."""
+        changes: dict[Hashable, Any] = {}
+        for key in self.state.written_since(0):  # what earlier migrations have left is gone: see `handed_over`
+            word, name = (key[0], str(key[1])) if isinstance(key, tuple) else ("", "")
+            name = str(self.state.get(key)) if word == "bare" else name
+            if word == "setting" or (
+                name.startswith(f"{TEMPORARY}.") and word in ("bare", "created", "relation", "partial")
+            ):
+                changes[key] = None
+        return World(self.facts, self.assumed, self.state.with_changes(changes))
+
+    def with_settings_of(self, other: World) -> World:
+        """The same objects, with what the other one's session has set."""
+        keys: list[Hashable] = [("setting", name) for name in SETTINGS]
+        changes = {key: other.state.get(key, None) for key in keys}
+        if all(self.state.get(key, None) == value for key, value in changes.items()):
+            return self
+        return World(self.facts, self.assumed, self.state.with_changes(changes))
 
     def branch(self) -> World:
         """The same, from where another way can be gone without a copy of everything."""

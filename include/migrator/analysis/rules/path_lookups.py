@@ -18,8 +18,9 @@ from migrator.analysis.effects.types.volatility import candidates
 from migrator.analysis.rules.implicit_calls import NAMED, calls
 from migrator.analysis.rules.online.expressions import statement_of, type_of
 from migrator.analysis.rules.servers_names import CONFIGURATIONS, CONFIGURED, OPERATORS
+from migrator.facts.constants import constant_text, sequences_of
 from migrator.facts.facts import FunctionFacts
-from migrator.facts.names import SEQUENCE_FUNCTIONS, constant_text, sequences_of
+from migrator.facts.names import SEQUENCE_FUNCTIONS
 from migrator.frozen import frozen
 from migrator.parsing.nodes import Node, enum, find, name_of, relations, strings
 from migrator.parsing.routines import body_of, contents_of

@@ -18,7 +18,7 @@ from migrator.analysis.walk.subject import Subject
 from migrator.analysis.walk.transactions import Session, State, begins, hold
 from migrator.facts.facts import altered
 from migrator.parsing.nodes import Node, copy_of, find, name_of, strings
-from migrator.parsing.routines import Body, Contents, Fault, Gap, Piece, body_of, contents_of
+from migrator.parsing.routines import Body, Contents, Fault, Gap, Piece, body_of, contents_of, own_settings
 from migrator.parsing.statements import ParsedFile, ParsedStatement, deparse, parse
 
 logger = logging.getLogger(__name__)
@@ -175,6 +175,8 @@ class _Walker:
                 self._gap(subject.statement, "the functions that it calls call each other")
                 continue
             self.running.append(body)
+            outside, within = world, _within(body, world)
+            world = within
             contents = self._contents(body, subject.statement)
             around = self.caught, self.maybe
             for piece in contents.pieces:
@@ -192,6 +194,7 @@ class _Walker:
                         held, state = (), replace(state, transaction=self.session.another())
             self.caught, self.maybe = around
             self.running.pop()
+            world = world if outside is within else world.with_settings_of(outside)
         return tuple(inner), world
 
     def _elements(self, subject: Subject, state: State) -> tuple[Subject, ...]:
@@ -270,10 +273,21 @@ def _calls(node: Node) -> Iterator[tuple[str, int]]:
             yield name[0], len(call.args)
 
 
+def _within(body: Body, world: World) -> World:
+    """With what the function sets for itself, also by a later ALTER FUNCTION."""
+    statement = body.statement
+    if statement.name == "create_function_stmt" and not body.elsewhere:
+        known = [one for one in world.routines(strings(statement.tree.funcname)[-1]) if one.body]
+        parsed = parse(known[0].body, file="catalog").statements if len(known) == 1 else ()
+        statement = parsed[0] if len(parsed) == 1 else statement
+    for clause in own_settings(statement):
+        world = world_after(clause, world)
+    return world
+
+
 def _from_catalog(name: str, arguments: int, world: World) -> Body | None:
     """The body of a function or procedure that exists; None when there is none, or several that fit."""
-    known = world.facts.functions.get(name, ()) if world.facts is not None else ()
-    fitting = [item for item in known if item.body and item.least <= arguments <= item.most]
+    fitting = [item for item in world.routines(name) if item.body and item.least <= arguments <= item.most]
     if len(fitting) != 1:
         return None
     parsed = parse(fitting[0].body, file="catalog")

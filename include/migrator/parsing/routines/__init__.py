@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 
 from migrator.parsing.routines import plpgsql, sql_body
-from migrator.parsing.routines.body import Body, body_of
+from migrator.parsing.routines.body import Body, body_of, own_settings
 from migrator.parsing.routines.constants import constant, constant_of
 from migrator.parsing.routines.contents import Contents, Fault, Gap, Piece
 from migrator.parsing.routines.drafts import Draft, Hole, draft_of
@@ -37,4 +37,5 @@ __all__ = [
     "constant_of",
     "contents_of",
     "draft_of",
+    "own_settings",
 ]

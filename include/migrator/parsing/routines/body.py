@@ -49,6 +49,12 @@ def body_of(statement: ParsedStatement) -> Body | None:
     return Body(language, parts[0].string.sval, statement.start + _opening(statement.sql, source.location), statement)
 
 
+def own_settings(statement: ParsedStatement) -> tuple[Node, ...]:
+    """What CREATE FUNCTION ... SET sets while the body runs, each as a statement."""
+    options = statement.tree.options if statement.name == "create_function_stmt" else ()
+    return tuple(item.def_elem.arg for item in options if item.def_elem.defname == "set")
+
+
 def _opening(sql: str, location: int) -> int:
     """Offset in characters of the first character inside the quotes that begin at or after `location` (in bytes)."""
     start = len(sql.encode()[:location].decode(errors="ignore"))

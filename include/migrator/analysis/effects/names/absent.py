@@ -9,7 +9,7 @@ from __future__ import annotations
 from migrator.analysis.effects.model import Failure, Recorder
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.world import World
-from migrator.facts.names import constant_text, large_object
+from migrator.facts.constants import constant_text, large_object
 from migrator.parsing.nodes import Node, enum, find, strings
 
 _GUARDED = ("drop_role_stmt",)

@@ -17,8 +17,8 @@ from migrator.analysis.effects.rows import queries
 from migrator.analysis.effects.types.types import is_serial
 from migrator.analysis.effects.types.volatility import unsteady_functions
 from migrator.analysis.effects.world import World
+from migrator.facts.constants import sequences_of
 from migrator.facts.facts import RelationFacts
-from migrator.facts.names import sequences_of
 from migrator.lock_modes import AS as ACCESS_SHARE
 from migrator.lock_modes import AX, SRX, SUX
 from migrator.parsing.nodes import Node, content, enum, find, name_of, option, strings

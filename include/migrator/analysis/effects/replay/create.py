@@ -8,8 +8,9 @@ from migrator.analysis.effects.names import definitions
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.world import TEMPORARY, World
+from migrator.facts.constants import path_set_by
 from migrator.facts.facts import ColumnFacts, ConstraintFacts, IndexFacts, RelationFacts, ViewUse, altered
-from migrator.parsing.nodes import Node, content, enum, name_of, option, strings
+from migrator.parsing.nodes import Node, content, enum, find, name_of, option, strings
 
 INCLUDING_INDEXES = 1 << 6
 """CREATE_TABLE_LIKE_INDEXES in src/include/nodes/parsenodes.h."""
@@ -139,7 +140,11 @@ def table_as(stmt: Node, draft: Draft) -> None:
         _read_by(name, reads, draft)
 
 
-def select_into(stmt: Node, draft: Draft) -> None:
+def select(stmt: Node, draft: Draft) -> None:
+    """With the path that it sets, and the table that it makes."""
+    paths = (path_set_by(call) for item in stmt.target_list for call in find(item, "FuncCall"))
+    for path in (one for one in paths if one is not None):
+        draft.changes[("setting", "search_path")] = path
     if stmt.HasField("into_clause"):
         draft.create(RelationFacts(new_name(stmt.into_clause.rel, draft.world), "r", more_columns=True))
 
@@ -253,7 +258,7 @@ def new_name(range_var: Node, world: World) -> str:
 HANDLERS: Mapping[str, Replay] = {
     "create_stmt": table,
     "create_table_as_stmt": table_as,
-    "select_stmt": select_into,
+    "select_stmt": select,
     "view_stmt": view,
     "create_seq_stmt": sequence,
     "alter_seq_stmt": alter_sequence,

@@ -8,6 +8,7 @@ from migrator.analysis.effects.names import definitions, routines
 from migrator.analysis.effects.names.definitions import object_name
 from migrator.analysis.effects.replay.draft import Draft, Replay
 from migrator.analysis.effects.types import types
+from migrator.analysis.effects.world import SETTINGS
 from migrator.facts.facts import (
     ConstraintFacts,
     DomainFacts,
@@ -302,7 +303,7 @@ def publication(stmt: Node, draft: Draft) -> None:
 def setting(stmt: Node, draft: Draft) -> None:
     """SET search_path, TIME ZONE and check_function_bodies: the later statements run under them."""
     name = stmt.name.lower()
-    if name not in ("search_path", "timezone", "check_function_bodies"):
+    if name not in SETTINGS:
         return
     kind = enum(stmt, "kind")
     values = tuple(_text(item) for item in stmt.args)

@@ -14,7 +14,8 @@ from migrator.analysis.effects.partitions import pruning
 from migrator.analysis.effects.partitions.pruning import NO_SCOPE, Scope
 from migrator.analysis.effects.rows import extremes, rewriting, writes
 from migrator.analysis.effects.world import World
-from migrator.facts.names import SEQUENCE_FUNCTIONS, SERIAL_SEQUENCE, constant_text, sequences_of
+from migrator.facts.constants import constant_text, sequences_of
+from migrator.facts.names import SEQUENCE_FUNCTIONS, SERIAL_SEQUENCE
 from migrator.lock_modes import AS as ACCESS_SHARE
 from migrator.lock_modes import RS, RX
 from migrator.parsing.nodes import Node, content, enum, find, name_of, relations, strings

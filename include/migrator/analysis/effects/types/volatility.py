@@ -5,8 +5,8 @@ from __future__ import annotations
 from migrator.analysis.effects.types import types
 from migrator.analysis.effects.types.builtin_functions import STEADY, VOLATILE
 from migrator.analysis.effects.world import World
+from migrator.facts.constants import sequences_of
 from migrator.facts.facts import FunctionFacts
-from migrator.facts.names import sequences_of
 from migrator.parsing.nodes import Node, find, flag, name_of, option, strings
 
 MAX_DEPTH = 5

@@ -11,8 +11,9 @@ from migrator.analysis.rules.alteration import alterations
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.subject import Subject
+from migrator.facts.constants import constant_text, sequences_of
 from migrator.facts.facts import ColumnFacts
-from migrator.facts.names import SERIAL_SEQUENCE, constant_text, sequences_of
+from migrator.facts.names import SERIAL_SEQUENCE
 from migrator.frozen import frozen
 from migrator.parsing.build import as_written, build, relation_text, script
 from migrator.parsing.nodes import Node, enum, find, name_of, option, strings
