@@ -42,6 +42,7 @@ SETTINGS: Mapping[str, str] = {
 """The text of a value must not depend on who asks. Without constraint_exclusion the planner looks at no CHECK."""
 
 _CURSOR = pgsql.Identifier("migrator_rows")
+_COLUMN = pgsql.SQL("coalesce(pg_catalog.sum(pg_catalog.hashtextextended(row({})::text, 0)::numeric), 0)::text")
 _ROWS = pgsql.SQL(
     "select pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtextextended({}::text, 0)::numeric), 0)::text"
     " from only {} as t"
@@ -86,6 +87,19 @@ def tables(
             if observe is not None:
                 observe(found[-1])
     return tuple(sorted(found, key=lambda table: table.table))
+
+
+def by_column(conn: psycopg.Connection[Any], table: str, columns: Collection[str]) -> dict[str, str] | None:
+    """The hash of each of these columns by itself, in one look at the table; None: no query may read it."""
+    with plain.as_they_lie(conn, SETTINGS):
+        known = conn.execute(queries.load(__package__, "fingerprint")["tables"], {"exclude": []}).fetchall()
+        found = next((row for row in known if row[0] == table), None)
+        if found is None or found[3] in owners_code.read_by_planning(conn):
+            return None
+        sums = pgsql.SQL(", ").join(_COLUMN.format(pgsql.Identifier("t", name)) for name in columns)
+        relation = pgsql.Identifier(found[1], found[2])
+        row = conn.execute(pgsql.SQL("select {} from only {} as t").format(sums, relation)).fetchone()
+    return dict(zip(columns, row or (), strict=True))
 
 
 def sequences(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -> dict[str, int | None]:

@@ -12,11 +12,14 @@ from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import Vocabulary
 from migrator.evidence import Check, TableFingerprint
+from migrator.rehearsal import columns as found_columns
 from migrator.rehearsal import losses
 from migrator.rehearsal.checks import columns_moved, data_equal
 from migrator.rehearsal.losses import Dropped
 
 Tables = dict[str, TableFingerprint]
+MOST_TABLES = 10
+"""Whose columns are compared one by one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,28 @@ class Comparison:
         dropped = losses.excused(self.applied.dropped, before, after, now)
         left = self._left(dropped, originals, found, now)
         blamed = losses.blamed(before, after, now, self.known.tell)
-        return data_equal(originals, found, dropped, left=left, blamed=blamed)
+        excused = {*blamed, *dropped.tables, *(name for name in left[0] if left[0][name] == left[1].get(name))}
+        others = sorted(name for name in originals.keys() - excused if _other(originals[name], found.get(name)))
+        said = self._columns(others[:MOST_TABLES], now) if others else {}
+        return data_equal(originals, found, dropped, left=left, blamed={**said, **blamed})
+
+    def _columns(self, names: Collection[str], now: Identities) -> dict[str, str]:
+        """Which columns of these tables are others, a sentence each."""
+        said, old, there = {}, self.applied.before.by_name, now.by_name
+        with (
+            self.trial.texts_on_the_origin() as origin,
+            session.connect(origin, purpose="observe", version=self.version) as pristine,
+            session.connect(self.trial.texts, purpose="observe", version=self.version) as conn,
+        ):
+            for name in names:
+                if name not in old or name not in there:
+                    continue
+                columns = [one for one in old[name].columns.values() if one in there[name].columns.values()]
+                differ = found_columns.differing(pristine, conn, name, columns)
+                if differ is not None:
+                    by = found_columns.setters(conn, name, differ)
+                    said[name] = found_columns.sentence(name, differ, by, self.known.tell)
+        return said
 
     def _left(self, dropped: Dropped, originals: Tables, found: Tables, now: Identities) -> tuple[Tables, Tables]:
         """Of tables of which apply dropped columns, and that are others: the columns that it left, before and now."""
@@ -98,6 +122,10 @@ class Comparison:
         columns: Mapping[str, Collection[str]] | None = None,
     ) -> Tables:
         return _fingerprints(endpoint, self.version, only, by_name=by_name, columns=columns)
+
+
+def _other(old: TableFingerprint, now: TableFingerprint | None) -> bool:
+    return now is not None and now.rows == old.rows and now != old
 
 
 def _fingerprints(
