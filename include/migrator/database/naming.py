@@ -72,6 +72,18 @@ def ask(conn: psycopg.Connection[Any], query: str, values: Mapping[str, Any] | N
         return _answer(cursor)
 
 
+@contextmanager
+def passing(conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """What is done inside is undone after: a transaction of its own, or a savepoint of the one that is open."""
+    kept = (conn.target_path, conn.lasting_path) if isinstance(conn, Session) else None
+    try:
+        with conn.transaction(force_rollback=True):
+            yield
+    finally:
+        if isinstance(conn, Session) and kept is not None:
+            conn.target_path, conn.lasting_path = kept
+
+
 def before_commit(conn: psycopg.Connection[Any]) -> None:
     """COMMIT runs the deferred triggers of the statements, which find their names as the statements do."""
     if isinstance(conn, Session):

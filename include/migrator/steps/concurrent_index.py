@@ -27,7 +27,7 @@ from migrator.steps.context import StatementOutcome, StatementResult, StepContex
 from migrator.steps.progress import watching
 from migrator.steps.real_state import QUERIES, Connection, Evidence, State, qualified, relation, tree_of
 from migrator.steps.transaction import execute as send
-from migrator.steps.transaction import roll_back, set_timeouts
+from migrator.steps.transaction import set_timeouts
 
 KIND = "CREATE INDEX CONCURRENTLY"
 
@@ -36,6 +36,10 @@ TRIES = 3
 
 CLEANUP_TIMEOUT_MS = 60_000
 """For dropping our own invalid index after a failure; without success the next try drops it."""
+
+
+_WORDS = {"indisunique": "being unique", "indisprimary": "being the primary key", "indnullsnotdistinct": "NULLs"}
+"""Of keys of `index_shape` that do not speak for themselves."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,41 @@ def look(statement: Statement, conn: Connection) -> Evidence:
     if not found.usable:
         return Evidence(State.REPEAT, f"index {found.told} is not valid and gets built again")
     wanted = _wanted_shape(statement, conn)
-    if found.same_table and wanted is not None and _shape(found.oid, conn) == wanted:
+    if wanted is not None and _is_wanted(found, wanted, conn):
         return Evidence(State.DONE, f"index {found.told} is valid and is the one that was wanted")
     withheld.keep(f"index {found.name}: {found.definition}")
     return Evidence(
         State.UNKNOWN,
         f"a valid index {found.told} exists and is another one than was wanted: {told_name(found.definition)}",
     )
+
+
+def another(statement: Statement, conn: Connection) -> str | None:
+    """That an index of the name is there, and is another one than this CREATE INDEX makes, and in what; None: there is
+    none, it is the very one, or nobody can say what this one would be. What is told holds no value of a definition.
+
+    Within a transaction it sees what that has done, and leaves it as it is.
+    """
+    found = _find(statement, conn)
+    wanted = None if found is None else _wanted_shape(statement, conn)
+    if found is None or wanted is None or _is_wanted(found, wanted, conn):
+        return None
+    shape = _shape(found.oid, conn) or {}
+    differing = [_WORDS.get(key, key) for key in wanted if shape.get(key) != wanted[key]]
+    return (
+        f"index {found.name} was there and is another one than the statement makes: it differs in"
+        f" {', '.join(differing) if found.same_table else 'its table'}"
+    )
+
+
+def others(made: Sequence[Statement], conn: Connection) -> tuple[str, ...]:
+    """What `another` says of these statements."""
+    return tuple(found for statement in made if (found := another(statement, conn)) is not None)
+
+
+def may_skip(statement: Statement) -> bool:
+    """Whether it is a CREATE INDEX that takes whatever has the name for its index."""
+    return statement.kind in (KIND, "CREATE INDEX") and bool(tree_of(statement).if_not_exists)
 
 
 def build(
@@ -79,6 +111,7 @@ def build(
     :raises StatementFailed: duplicates in a unique index, a bad expression; the invalid index has been dropped again.
     """
     note = _clear_invalid(statement, ctx, conn)
+    _require_wanted(statement, step, conn)
     before = _find(statement, conn)
     for attempt in range(1, TRIES + 1):
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
@@ -123,6 +156,10 @@ def _find(statement: Statement, conn: Connection) -> FoundIndex | None:
     return min(alike, key=lambda index: index.usable, default=None)
 
 
+def _is_wanted(found: FoundIndex, wanted: Any, conn: Connection) -> bool:
+    return found.same_table and bool(_shape(found.oid, conn) == wanted)
+
+
 def _shape(oid: int, conn: Connection) -> Any:
     rows = naming.ask(conn, QUERIES["index_shape"], {"oid": oid}).rows
     return rows[0][0] if rows else None
@@ -146,21 +183,20 @@ def _wanted_shape(statement: Statement, conn: Connection) -> Any:
     index.relation.schemaname = "pg_temp"
     source, copy = relation(tree.relation), qualified("pg_temp", tree.relation.relname)
     try:
-        conn.execute("BEGIN READ WRITE")  # verify's session is one that reads
-        for (owner,) in naming.ask(conn, QUERIES["owner_of_table"], {"table": source}).rows:
-            conn.execute(quoting.SQL("SET LOCAL ROLE {}").format(quoting.Identifier(owner)))
-        with naming.names_of_target(conn):
-            conn.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {source})".encode())
-            send_text(conn, statements.deparse(twin))
-        rows = naming.ask(conn, QUERIES["index_by_name"], {"table": copy, "index": "migrator_twin_index"}).rows
-        return _shape(int(rows[0][0]), conn) if rows else None
+        with naming.passing(conn):
+            conn.execute("SET TRANSACTION READ WRITE")  # verify's session is one that reads
+            for (owner,) in naming.ask(conn, QUERIES["owner_of_table"], {"table": source}).rows:
+                conn.execute(quoting.SQL("SET LOCAL ROLE {}").format(quoting.Identifier(owner)))
+            with naming.names_of_target(conn):
+                conn.execute(f"CREATE TEMPORARY TABLE {copy} (LIKE {source})".encode())
+                send_text(conn, statements.deparse(twin))
+            rows = naming.ask(conn, QUERIES["index_by_name"], {"table": copy, "index": "migrator_twin_index"}).rows
+            return _shape(int(rows[0][0]), conn) if rows else None
     except psycopg.Error:
         if conn.closed:
             with session.translated(statement=statement):
                 raise
         return None
-    finally:
-        roll_back(conn)
 
 
 def _clear_invalid(statement: Statement, ctx: StepContext, conn: Connection) -> str:
@@ -219,16 +255,27 @@ def _drop(found: FoundIndex, ctx: StepContext, conn: Connection) -> None:
         ctx.meanwhile.went_on(KIND)
 
 
+def _require_wanted(statement: Statement, step: Step, conn: Connection) -> None:
+    """The server would say that it skips the statement, and report success."""
+    problem = another(statement, conn) if may_skip(statement) else None
+    if problem is not None:
+        raise _failure(f"{problem}. drop that one first, or give this one another name", statement, step)
+
+
 def _require_valid(statement: Statement, step: Step, conn: Connection) -> None:
     found = _find(statement, conn)
     if found is None or not found.usable:
-        raise StatementFailed(
-            f"{statement.file}:{statement.line}: the server reported success, but the index is not valid",
-            file=statement.file,
-            line=statement.line,
-            column=statement.column,
-            step=step.name,
-            statement=statement.index,
-            sql=statement.sql,
-            sqlstate=None,
-        )
+        raise _failure("the server reported success, but the index is not valid", statement, step)
+
+
+def _failure(problem: str, statement: Statement, step: Step) -> StatementFailed:
+    return StatementFailed(
+        f"{statement.file}:{statement.line}: {problem}",
+        file=statement.file,
+        line=statement.line,
+        column=statement.column,
+        step=step.name,
+        statement=statement.index,
+        sql=statement.sql,
+        sqlstate=None,
+    )

@@ -85,7 +85,8 @@ def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
     from migrator.database.vocabulary import told_name
     from migrator.steps import concurrent_index
 
-    return tuple(f"index {told_name(name)} is not valid" for name in concurrent_index.invalid(step.statements, conn))
+    broken = tuple(f"index {told_name(name)} is not valid" for name in concurrent_index.invalid(step.statements, conn))
+    return broken + concurrent_index.others(step.statements, conn)
 
 
 def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tuple[StatementResult, ...]:

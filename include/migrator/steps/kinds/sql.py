@@ -70,7 +70,11 @@ def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult
 
 
 def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
-    return None  # the schema, the expected changes and the assertions tell
+    """The schema, the expected changes and the assertions tell; not so of an index that was there already."""
+    from migrator.steps import concurrent_index
+
+    made = [statement for statement in step.statements if concurrent_index.may_skip(statement)]
+    return concurrent_index.others(made, conn) if made else None
 
 
 def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tuple[StatementResult, ...]:
