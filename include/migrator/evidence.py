@@ -156,6 +156,9 @@ LACKING = "lacking"
 """In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
 IDLE = "idle"
 """In `extra`: whether apply left the schema and the rows as they were."""
+SKIPPED = "skipped"
+"""The check of what IF NOT EXISTS and IF EXISTS made a statement of: none at all. What could not be compared is told
+beside the verdict."""
 NOTHING_CHANGED = "apply changed nothing: neither the schema nor a row of an older table"
 NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})
 """Of a resumed migration: what was there before its first part is not in the snapshot."""
@@ -182,9 +185,9 @@ class DryRunEvidence:
     snapshot_id: str
     verdict: Verdict
     checks: tuple[Check, ...]
-    """Named: apply, data (when rows made apply fail), expected_changes, assertions, sequences (where one was
-    touched), predicted_writes, rollback, rollback_schema_equal, rollback_data, reapply, reapply_schema_equal, server,
-    settings (where the target's database or role has some)."""
+    """Named: apply, data (when rows made apply fail), skipped (where a statement did nothing), expected_changes,
+    assertions, sequences (where one was touched), predicted_writes, rollback, rollback_schema_equal, rollback_data,
+    reapply, reapply_schema_equal, server, settings (where the target's database or role has some)."""
     statements: tuple[StatementTrace, ...]
     rollback_statements: tuple[StatementTrace, ...]
     schema_diff: tuple[str, ...]
@@ -217,7 +220,7 @@ class DryRunEvidence:
         proved that still can be. Else who has half of a migration could never go on."""
         if self.verdict is not Verdict.UNVERIFIED or not self.extra.get("resumed"):
             return self.verdict is Verdict.PASSED
-        return all(one.verdict is Verdict.PASSED or one.name in NOT_COMPARABLE for one in self.checks)
+        return all(one.verdict is Verdict.PASSED or one.name in (*NOT_COMPARABLE, SKIPPED) for one in self.checks)
 
     @property
     def outcome(self) -> str:

@@ -94,7 +94,7 @@ def by_column(conn: psycopg.Connection[Any], table: str, columns: Collection[str
     with plain.as_they_lie(conn, SETTINGS):
         known = conn.execute(queries.load(__package__, "fingerprint")["tables"], {"exclude": []}).fetchall()
         found = next((row for row in known if row[0] == table), None)
-        if found is None or found[3] in owners_code.read_by_planning(conn):
+        if found is None or found[3] in owners_code.read_by_planning(conn, [found[3]]):
             return None
         sums = pgsql.SQL(", ").join(_COLUMN.format(pgsql.Identifier("t", name)) for name in columns)
         relation = pgsql.Identifier(found[1], found[2])

@@ -24,8 +24,9 @@ from migrator.database.told import tell
 from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_modes import AX, MODES, RX, SUX, X, strength
 from migrator.plan import Statement
-from migrator.rehearsal import usage
+from migrator.rehearsal import skipped, usage
 from migrator.rehearsal.comparison import judged
+from migrator.rehearsal.skipped import Skipped
 from migrator.rehearsal.usage import Use
 
 QUERIES = queries.load("migrator.database", "observe")
@@ -71,6 +72,7 @@ class Before:
     wal: int
     started: float
     notices: list[str] = field(default_factory=list)
+    noticed: list[skipped.Notice] = field(default_factory=list)
 
 
 @dataclass
@@ -92,6 +94,7 @@ class Observer:
         self._exclude = list(exclude)
         self._sampler = LockSampler(endpoint, version=version)
         self._traces: dict[tuple[str, int], StatementTrace] = {}
+        self._skipped: dict[tuple[str, int], tuple[Skipped, ...]] = {}
         self._written: set[str] = set()
         self._transaction: tuple[Any, ...] | None = None
         self._base: frozenset[int] = frozenset()
@@ -111,6 +114,11 @@ class Observer:
     def traces(self) -> tuple[StatementTrace, ...]:
         """In the order in which they ran; of a statement that was repeated, the last time."""
         return tuple(self._traces.values())
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Statements that did nothing, because of IF NOT EXISTS or IF EXISTS."""
+        return tuple(one for found in self._skipped.values() for one in found)
 
     @property
     def written(self) -> frozenset[str]:
@@ -141,7 +149,7 @@ class Observer:
             self._sampler.start(pid, held=_to_hold(statement, relations), expected=expected)
         before = Before(pid, transactional, relations, locks, use, wal, time.monotonic())
         self._before = before
-        self._listen(conn, statement, before.notices)
+        self._listen(conn, statement, before)
 
     def after(self, step: str, statement: Statement, conn: psycopg.Connection[Any], *, rows: int) -> None:
         seconds = time.monotonic()
@@ -181,6 +189,7 @@ class Observer:
         )
         self._traces.pop((step, statement.index), None)
         self._traces[(step, statement.index)] = judged(statement, trace)
+        self._skipped[(step, statement.index)] = tuple(skipped.look(statement, before.noticed, conn))
         if self._open is not None:
             self._open.ran.append(((step, statement.index), statement))
             self._open.locks, self._open.use = held, use
@@ -245,10 +254,11 @@ class Observer:
         rows = conn.execute(QUERIES["locks"], {"pid": pid}).fetchall()
         return frozenset((int(oid), mode_name(mode)) for oid, mode in rows)
 
-    def _listen(self, conn: psycopg.Connection[Any], statement: Statement, notices: list[str]) -> None:
+    def _listen(self, conn: psycopg.Connection[Any], statement: Statement, before: Before) -> None:
         def listen(diagnostic: psycopg.errors.Diagnostic) -> None:
             said = tell(diagnostic, written=statement.sql).text  # what is left out, the step itself has kept
-            notices.append(f"{diagnostic.severity_nonlocalized or 'NOTICE'}: {said}")
+            before.noticed.append(skipped.Notice.of(diagnostic))
+            before.notices.append(f"{diagnostic.severity_nonlocalized or 'NOTICE'}: {said}")
 
         conn.add_notice_handler(listen)
         self._listening = (conn, listen)

@@ -51,7 +51,7 @@ from migrator.gates.rehearsed import reached_by
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.plan import Plan
-from migrator.rehearsal import ahead, blobs, census, positions, privileges, rows, rows_in_the_way
+from migrator.rehearsal import ahead, blobs, census, positions, privileges, rows, rows_in_the_way, skipped
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.original import NOTHING_FIRST, Original, of_record
@@ -157,9 +157,9 @@ def rehearse(
             done, undone = rehearsal.traces(forwards), rehearsal.traces(backwards)
             rehearsal.judge_writes(done + undone)
             rehearsal.judge_server(before)
-            rehearsal.checks += dry_run_checks.settings_given(
-                original.session_settings, original.session_settings_missing
-            )
+            given = original.session_settings, original.session_settings_missing
+            rehearsal.checks += skipped.judge(forwards.skipped, rehearsal.known)
+            rehearsal.checks += dry_run_checks.settings_given(*given)
             evidence = rehearsal.evidence(done, undone)
     log.info("dry run of %s %s in %.1f s", plan.version, evidence.outcome, time.monotonic() - started)
     dry_run_checks.require_stands(evidence, plan.version, rehearsal.error)

@@ -64,8 +64,7 @@ def look(statement: Statement, conn: Connection) -> Evidence:
         return Evidence(State.REPEAT, "the index does not exist and gets built")
     if not found.usable:
         return Evidence(State.REPEAT, f"index {found.told} is not valid and gets built again")
-    wanted = _wanted_shape(statement, conn)
-    if wanted is not None and _is_wanted(found, wanted, conn):
+    if differences(statement, conn) == ():
         return Evidence(State.DONE, f"index {found.told} is valid and is the one that was wanted")
     withheld.keep(f"index {found.name}: {found.definition}")
     return Evidence(
@@ -75,21 +74,27 @@ def look(statement: Statement, conn: Connection) -> Evidence:
 
 
 def another(statement: Statement, conn: Connection) -> str | None:
-    """That an index of the name is there, and is another one than this CREATE INDEX makes, and in what; None: there is
-    none, it is the very one, or nobody can say what this one would be. What is told holds no value of a definition.
+    """That an index of the name is there, and is another one than this CREATE INDEX makes; None: it is the very one, or
+    nobody can say. What is told holds no value of a definition."""
+    found = _find(statement, conn)
+    differing = None if found is None else differences(statement, conn)
+    if found is None or not differing:
+        return None
+    text = f"index {found.name} was there and is another one than the statement makes"
+    return f"{text}: it differs in {', '.join(differing)}"
 
-    Within a transaction it sees what that has done, and leaves it as it is.
-    """
+
+def differences(statement: Statement, conn: Connection) -> tuple[str, ...] | None:
+    """In what an index that has the name is not the one that this CREATE INDEX makes; None: there is none, or nobody
+    can say what this one would be. Within a transaction it sees what that has done, and leaves it as it is."""
     found = _find(statement, conn)
     wanted = None if found is None else _wanted_shape(statement, conn)
-    if found is None or wanted is None or _is_wanted(found, wanted, conn):
+    if found is None or wanted is None:
         return None
+    if not found.same_table:
+        return ("its table",)
     shape = _shape(found.oid, conn) or {}
-    differing = [_WORDS.get(key, key) for key in wanted if shape.get(key) != wanted[key]]
-    return (
-        f"index {found.name} was there and is another one than the statement makes: it differs in"
-        f" {', '.join(differing) if found.same_table else 'its table'}"
-    )
+    return tuple(_WORDS.get(key, key) for key in wanted if shape.get(key) != wanted[key])
 
 
 def others(made: Sequence[Statement], conn: Connection) -> tuple[str, ...]:
@@ -154,10 +159,6 @@ def _find(statement: Statement, conn: Connection) -> FoundIndex | None:
     alike = [index for index in found if wanted is not None and _shape(index.oid, conn) == wanted]
     # An invalid one first: it is what an interrupted build leaves, beside an older index of the same shape.
     return min(alike, key=lambda index: index.usable, default=None)
-
-
-def _is_wanted(found: FoundIndex, wanted: Any, conn: Connection) -> bool:
-    return found.same_table and bool(_shape(found.oid, conn) == wanted)
 
 
 def _shape(oid: int, conn: Connection) -> Any:
