@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from migrator.analysis.effects import Effects, World, effects_of
 from migrator.analysis.effects.alter.table import after, alone, in_order
 from migrator.analysis.rules.model import severity_by_size, size_text
+from migrator.analysis.rules.skips import skips_column
 from migrator.analysis.walk.subject import Subject
 from migrator.facts.facts import RelationFacts
 from migrator.frozen import frozen
@@ -86,7 +87,7 @@ class Alteration:
 
 
 def alterations(subject: Subject, *subtypes: str) -> Iterator[Alteration]:
-    """The subcommands of these subtypes; none when the migration itself has created the table."""
+    """The subcommands of these subtypes that do something; none when the migration itself has created the table."""
     if "alterations" not in subject.memo:
         subject.memo["alterations"] = tuple(_all(subject))
     for subtype, item in subject.memo["alterations"]:
@@ -105,8 +106,9 @@ def _all(subject: Subject) -> Iterator[tuple[str, Alteration]]:
     for command in in_order(tree):
         world = world if before is None else after(tree, before, world)
         position = next((place for place, item in enumerate(written) if item is command), 0)
-        yield enum(command, "subtype"), Alteration(subject, command, table, world, position)
-        before = command
+        before = None if skips_column(command, table, world) else command
+        if before is not None:
+            yield enum(command, "subtype"), Alteration(subject, command, table, world, position)
 
 
 def foreign_keys(subject: Subject) -> Iterator[tuple[Alteration, Node]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import Hit, Rule
+from migrator.analysis.rules.skips import skips_all
 from migrator.analysis.walk.subject import Subject
 from migrator.parsing.nodes import flag
 from migrator.plan import Severity
@@ -14,7 +15,7 @@ FIRST, FIXED = 140000, 140004
 
 def check(subject: Subject) -> Iterator[Hit]:
     facts, tree = subject.world.facts, subject.statement.tree
-    if facts is None or not FIRST <= facts.server_version_num < FIXED:
+    if facts is None or not FIRST <= facts.server_version_num < FIXED or skips_all(subject):
         return
     if tree.concurrent if subject.statement.name == "index_stmt" else flag(tree.params, "concurrently", False):
         minor = facts.server_version_num - FIRST

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.rules.skips import skips_all
 from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import script
 from migrator.parsing.nodes import copy_of
@@ -13,7 +14,7 @@ from migrator.plan import Severity
 
 def check(subject: Subject) -> Iterator[Hit]:
     tree = subject.statement.tree
-    if tree.access_method != "hash":
+    if tree.access_method != "hash" or skips_all(subject):
         return
     node = copy_of(subject.statement.node)
     node.index_stmt.access_method = "btree"

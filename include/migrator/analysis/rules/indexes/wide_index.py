@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.rules.skips import skips_all
 from migrator.analysis.walk.subject import Subject
 from migrator.plan import Severity
 
@@ -14,7 +15,7 @@ MOST = 3
 def check(subject: Subject) -> Iterator[Hit]:
     tree = subject.statement.tree
     count = len(tree.index_params)
-    if count > MOST and not tree.unique and tree.access_method == "btree":
+    if count > MOST and not tree.unique and tree.access_method == "btree" and not skips_all(subject):
         yield Hit(f"{count} columns: the fourth and later ones seldom help to find rows, and every write pays for them")
 
 

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 from migrator.analysis.rules.model import Hit
+from migrator.analysis.rules.skips import skips_all, skips_column
 from migrator.analysis.walk.subject import Subject
 from migrator.frozen import frozen
 from migrator.parsing.build import build, script
@@ -60,6 +61,8 @@ def definitions(subject: Subject) -> tuple[Definition, ...]:
 def _all(subject: Subject) -> Iterator[Definition]:
     tree = subject.statement.tree
     table = subject.world.name(tree.relation)
+    if skips_all(subject):
+        return
     if subject.statement.name == "create_stmt":
         for position, item in enumerate(tree.table_elts):
             if item.HasField("column_def"):
@@ -67,7 +70,7 @@ def _all(subject: Subject) -> Iterator[Definition]:
                 yield Definition(subject, table, column.colname, column, ("table_elts", position))
         return
     for position, command in enumerate(commands(tree)):
-        if enum(command, "subtype") in SUBTYPES:
+        if enum(command, "subtype") in SUBTYPES and not skips_column(command, table, subject.world):
             column = getattr(command, "def").column_def
             yield Definition(subject, table, column.colname or command.name, column, ("cmds", position))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.rules.skips import skips_all
 from migrator.analysis.walk.script import Script
 from migrator.parsing.nodes import Node, commands, enum
 from migrator.plan import Severity
@@ -20,7 +21,7 @@ def check(script: Script) -> Iterator[Hit]:
         if subject.statement.name == "alter_table_stmt" and _adds_key(subject.statement.tree)
     }
     for subject in script.everything():
-        if subject.statement.name != "create_stmt" or _has_key(subject.statement.tree):
+        if subject.statement.name != "create_stmt" or _has_key(subject.statement.tree) or skips_all(subject):
             continue
         table = subject.world.name(subject.statement.tree.relation)
         if table not in later:
