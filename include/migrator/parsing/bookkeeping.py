@@ -3,7 +3,8 @@
 The engine's ledger does that, so they are not run. Whatever changes the table itself (CREATE, ALTER, DROP, TRUNCATE,
 GRANT) is no bookkeeping. Rows of another tool in a table of this name are not ours: Rails, Ecto and dbmate number
 their versions by 14 digits, golang-migrate has a column `dirty`, and they go on reading the table. What writes such a
-row, and none of this migration, runs as it is.
+row, and none of this migration, runs as it is. So does what names a column that no table of applied migrations has:
+such a table is the application's own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,24 @@ from migrator.parsing.statements import ParsedStatement, parse, plpgsql_tree
 TABLE = "schema_migrations"
 KEYS = ("version", "filename", "file", "name", "migration", "migration_name", "script", "script_name")
 """Columns that say of which migration a row is, the first that is there."""
+
+COLUMNS = frozenset(
+    [
+        *KEYS, "applied", "applied_at", "applied_by", "applied_on", "app_version", "author", "backup_id", "batch",
+        "category", "checksum", "comment", "commit", "commit_hash", "completed_at", "created_at", "created_by",
+        "database", "description", "digest", "dirty", "duration", "duration_ms", "duration_seconds", "elapsed",
+        "elapsed_ms", "engine_version", "env", "environment", "error", "error_message", "executed_at", "executed_by",
+        "executed_on",
+        "execution_ms", "execution_time", "execution_time_ms", "execution_time_seconds", "failed", "failed_at",
+        "finished_at", "git_sha", "hash", "host", "hostname", "id", "installed_by", "installed_on", "installed_rank",
+        "md5", "message", "migrated_at", "migration_id", "migration_type", "note", "notes", "reason", "release",
+        "reverted_at", "risk_level", "rollback_at", "rollback_available", "rolled_back", "rolled_back_at",
+        "rolled_back_by", "row_count", "rows", "rows_affected", "run_at",
+        "run_by", "run_id", "run_on", "sha256", "started_at", "state", "status", "success",
+        "tag", "ticket", "title", "type", "updated_at", "updated_by",
+    ]
+)  # fmt: skip
+"""What a table of applied migrations is known to have."""
 
 _WRITES = {
     "insert_stmt": "INSERT INTO",
@@ -79,6 +98,8 @@ def judge(statement: ParsedStatement, *, version: str | None, own: str) -> Kept 
         return None
     if statement.name == "do_stmt":
         return _block(statement, version, own)
+    if statement.name in ("update_stmt", "delete_stmt") and _asks_for_others(statement.tree):
+        return None
     return _single(statement, version, own, {})
 
 
@@ -114,6 +135,8 @@ def _single(statement: ParsedStatement, version: str | None, own: str, known: Ma
     ours = [one for one in targets if _is_it(one, own)]
     if not ours:
         return None
+    if any(column not in COLUMNS for column in _columns_written(tree)):
+        return None
     what = f"{_WRITES.get(name, 'a change of')} {TABLE}"
     others = [one.relname for one in targets if not _is_it(one, own)]
     if name not in _WRITES or others:
@@ -127,6 +150,27 @@ def _single(statement: ParsedStatement, version: str | None, own: str, known: Ma
         versions, certain = tuple(own_row[:1]), bool(own_row)
     tool = _foreign(tree, versions, version)
     return Kept(what, versions, certain, tool)
+
+
+def _columns_written(tree: Node) -> Iterator[str]:
+    """Of its own table; that of a WITH has columns of its own."""
+    name = type(tree).__name__
+    if name == "InsertStmt":
+        yield from (item.res_target.name for item in (*tree.cols, *tree.on_conflict_clause.target_list))
+    elif name == "UpdateStmt":
+        yield from (item.res_target.name for item in tree.target_list)
+    for clause in tree.merge_when_clauses if name == "MergeStmt" else ():
+        yield from (item.res_target.name for item in clause.merge_when_clause.target_list)
+
+
+def _asks_for_others(tree: Node) -> bool:
+    """Whether a condition compares a column that is none of such a table. In a block it may be a variable."""
+    return any(
+        name_of(side) == "column_ref" and len(names := strings(side.column_ref.fields)) > 0 and names[-1] not in COLUMNS
+        for part in (_all_of(tree.where_clause) if tree.HasField("where_clause") else ())
+        if name_of(part) == "a_expr"
+        for side in (part.a_expr.lexpr,)
+    )
 
 
 def _read(statement: ParsedStatement, own: str, known: Mapping[str, str]) -> Kept | Mixed | None:
