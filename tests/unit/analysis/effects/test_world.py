@@ -318,3 +318,51 @@ def test_another_foreign_key_of_the_table_still_points_there() -> None:
         None,
     )
     assert effects("DROP TABLE cat", world).fails
+
+
+NUMBERED = CatalogFacts(
+    server_version_num=170000,
+    relations={
+        "public.users": RelationFacts(
+            "public.users",
+            "r",
+            columns={
+                "id": ColumnFacts("bigint", True, default="nextval(...)", sequences=("public.users_id_seq",)),
+                "no": ColumnFacts("integer", True, identity="d", sequences=("public.users_no_seq",)),
+            },
+        ),
+        "public.users_id_seq": RelationFacts("public.users_id_seq", "S", owned_by="public.users"),
+        "public.users_no_seq": RelationFacts("public.users_no_seq", "S", owned_by="public.users"),
+    },
+    asked=frozenset(["users_id_seq", "users_no_seq", "public.users_id_seq", "public.users_no_seq", "users_id_seq1"]),
+    resolved={name: f"public.{name}" for name in ("users", "users_id_seq", "users_no_seq")},
+    complete=True,
+)
+SWAPPED = "ALTER TABLE users ALTER id DROP DEFAULT; DROP SEQUENCE users_id_seq; "
+
+
+@pytest.mark.parametrize(
+    "before, there",
+    [
+        (SWAPPED + "ALTER TABLE users ALTER id ADD GENERATED ALWAYS AS IDENTITY", {"users_id_seq": True}),
+        (
+            "ALTER TABLE users ALTER no DROP IDENTITY, ALTER no ADD GENERATED ALWAYS AS IDENTITY",
+            {"users_no_seq": True},
+        ),
+        ("ALTER TABLE users ALTER no DROP IDENTITY", {"users_no_seq": False}),
+        ("ALTER TABLE users ALTER no DROP IDENTITY; CREATE SEQUENCE users_no_seq", {"users_no_seq": True}),
+        (
+            "ALTER TABLE users ALTER id DROP DEFAULT, ALTER id ADD GENERATED ALWAYS AS IDENTITY;"
+            " DROP SEQUENCE users_id_seq",
+            {"users_id_seq": False, "users_id_seq1": True},
+        ),
+        ("ALTER TABLE users DROP COLUMN id; ALTER TABLE users ADD COLUMN id serial", {"users_id_seq": True}),
+        ("DROP TABLE users; CREATE TABLE users (id bigserial)", {"users_id_seq": True, "users_no_seq": False}),
+        (SWAPPED + "CREATE SEQUENCE users_id_seq OWNED BY users.id", {"users_id_seq": True}),
+    ],
+)
+def test_the_sequence_of_a_column_comes_and_goes_with_its_numbers(before: str, there: dict[str, bool]) -> None:
+    world = after(before, NUMBERED)
+    found = {name: effects(f"SELECT setval('{name}', 9)", world).fails is None for name in there}
+    known = {name: effects(f"ALTER SEQUENCE {name} CACHE 2", world).fails is None for name in there}
+    assert (found, known) == (there, there)

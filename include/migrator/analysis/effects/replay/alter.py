@@ -149,9 +149,17 @@ def _default(command: Node, table: str, draft: Draft) -> None:
 
 
 def _identity(command: Node, table: str, draft: Draft) -> None:
-    added = enum(command, "subtype") == "AT_AddIdentity"
-    sequences = (definitions.own_sequence(table, command.name),) if added else ()
-    _edit(table, command.name, draft, identity="d" if added else "", sequences=sequences)
+    """Its sequence comes and goes with it."""
+    facts = _known(table, draft).columns.get(command.name)
+    if enum(command, "subtype") == "AT_DropIdentity":
+        for name in facts.sequences if facts is not None and facts.identity else ():
+            draft.drop(name)
+        _edit(table, command.name, draft, identity="", sequences=())
+        return
+    own = definitions.own_sequence(table, command.name)
+    sequence = own if draft.relation(own) is None else f"{own}1"  # ChooseRelationName
+    draft.create(RelationFacts(sequence, "S", owned_by=table, sequence_type=facts.type if facts is not None else ""))
+    _edit(table, command.name, draft, identity="d", sequences=(sequence,))
 
 
 def _drop_expression(command: Node, table: str, draft: Draft) -> None:

@@ -76,6 +76,10 @@ class Draft:
             return
         if facts.oid:
             self.changes[("gone", f"pg_class:{facts.oid}:0")] = True
+        for sequence in (own for column in facts.columns.values() for own in column.sequences):
+            known = self.relation(sequence)
+            if known is not None and known.owned_by == name:
+                self.drop(sequence)
         for statistics in facts.statistics:
             self.changes[("statistics", statistics)] = None
         for index in facts.indexes:
