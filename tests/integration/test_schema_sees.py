@@ -101,8 +101,6 @@ pg_extension: extowner extrelocatable extconfig extcondition
 pg_foreign_data_wrapper: fdwacl
 pg_index: indcheckxmin indisready indislive
 pg_language: lanispl lanacl
-pg_publication: pubowner
-pg_statistic_ext: stxowner
 pg_type: typisdefined typndims
 """
 """Space, statistics, caches, and rights that the server's superuser gives."""
@@ -163,6 +161,26 @@ def changed(conn: psycopg.Connection, sql: str) -> tuple[str, ...]:
          " prsd_lextype)", "+ text search parser public.other:"),
         ("DROP TYPE span; CREATE TYPE span AS RANGE (subtype = int, subtype_opclass = int_ops_of_ours)",
          "~ type public.span:"),
+        ("ALTER FUNCTION one() DEPENDS ON EXTENSION plpgsql",
+         "+ depends on extension function public.one() plpgsql"),
+        ("ALTER INDEX item_sum DEPENDS ON EXTENSION plpgsql",
+         "+ depends on extension index public.item_sum plpgsql"),
+        ("ALTER TRIGGER touched ON parted DEPENDS ON EXTENSION plpgsql",
+         "+ depends on extension trigger touched on public.parted plpgsql"),
+        ("ALTER MATERIALIZED VIEW kept DEPENDS ON EXTENSION plpgsql",
+         "+ depends on extension materialized view public.kept plpgsql"),
+        ("CREATE STATISTICS st ON id, n FROM item; ALTER STATISTICS st OWNER TO pg_monitor",
+         "+ owner statistics public.st: pg_monitor"),
+        ("ALTER OPERATOR === (int, int) OWNER TO pg_monitor", "~ owner operator public.===(integer,integer):"),
+        ("ALTER OPERATOR FAMILY ints USING btree OWNER TO pg_monitor", "~ owner operator_family public.ints"),
+        ("ALTER OPERATOR CLASS int_ops_of_ours USING btree OWNER TO pg_monitor", "~ owner operator_class public."),
+        ("ALTER TEXT SEARCH CONFIGURATION words OWNER TO pg_monitor",
+         "~ owner text_search_configuration public.words:"),
+        ("ALTER TEXT SEARCH DICTIONARY stems OWNER TO pg_monitor", "~ owner text_search_dictionary public.stems:"),
+        ("ALTER CONVERSION into_latin OWNER TO pg_monitor", "~ owner conversion public.into_latin:"),
+        ("CREATE COLLATION ours (locale = 'C'); ALTER COLLATION ours OWNER TO pg_monitor",
+         "+ owner collation public.ours: pg_monitor"),
+        ("CREATE PUBLICATION pub FOR TABLE item", "+ owner publication pub:"),
     ],
 )  # fmt: skip
 def test_what_changes_behaviour_shows(each_server: Server, each_database: MakeDatabase, sql: str, line: str) -> None:
@@ -223,7 +241,9 @@ def test_a_dump_gives_it_all_back(each_server: Server, each_database: MakeDataba
             "ALTER VIEW shown ALTER n SET DEFAULT one();"
             "ALTER MATERIALIZED VIEW kept ALTER body SET STORAGE EXTERNAL, ALTER n SET STATISTICS 7;"
             "ALTER INDEX item_sum ALTER 1 SET STATISTICS 7;"
-            "ALTER TABLE parted_1 DISABLE TRIGGER touched, DISABLE TRIGGER checked"
+            "ALTER TABLE parted_1 DISABLE TRIGGER touched, DISABLE TRIGGER checked;"
+            "ALTER FUNCTION one() DEPENDS ON EXTENSION plpgsql; ALTER INDEX item_sum DEPENDS ON EXTENSION plpgsql;"
+            "ALTER TRIGGER touched ON parted DEPENDS ON EXTENSION plpgsql"
         )
     here, there = restored(each_server, endpoint, copy)
     assert diff(here, there).lines() == ()

@@ -1191,3 +1191,54 @@ where
         select from pg_catalog.pg_depend as e
         where e.classid = o.classid and e.objid = o.oid and e.deptype in ('e', 'i')
     );
+
+-- name: depends_on_extension
+-- ALTER ... DEPENDS ON EXTENSION: DROP EXTENSION takes it along.
+select
+    'depends_on_extension', i.schema, i.type || ' ' || i.identity || ' ' || pg_catalog.quote_ident(x.extname), '',
+    null::text
+from pg_catalog.pg_depend as e
+inner join pg_catalog.pg_extension as x on e.refobjid = x.oid
+cross join lateral pg_catalog.pg_identify_object(e.classid, e.objid, 0) as i
+where e.refclassid = 'pg_catalog.pg_extension'::regclass and e.deptype = 'x';
+
+-- name: rare_owner
+-- Owners of what nobody is granted rights on.
+select
+    'owner', i.schema, o.kind || ' ' || i.identity, pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(o.owner)),
+    null::text
+from (
+    select 'statistics' as kind, 'pg_catalog.pg_statistic_ext'::regclass as classid, s.oid, s.stxowner as owner
+    from pg_catalog.pg_statistic_ext as s
+    union all
+    select 'collation', 'pg_catalog.pg_collation'::regclass, c.oid, c.collowner from pg_catalog.pg_collation as c
+    union all
+    select 'operator', 'pg_catalog.pg_operator'::regclass, o.oid, o.oprowner from pg_catalog.pg_operator as o
+    union all
+    select 'operator_class', 'pg_catalog.pg_opclass'::regclass, o.oid, o.opcowner from pg_catalog.pg_opclass as o
+    union all
+    select 'operator_family', 'pg_catalog.pg_opfamily'::regclass, o.oid, o.opfowner from pg_catalog.pg_opfamily as o
+    union all
+    select 'conversion', 'pg_catalog.pg_conversion'::regclass, c.oid, c.conowner from pg_catalog.pg_conversion as c
+    union all
+    select 'text_search_configuration', 'pg_catalog.pg_ts_config'::regclass, t.oid, t.cfgowner
+    from pg_catalog.pg_ts_config as t
+    union all
+    select 'text_search_dictionary', 'pg_catalog.pg_ts_dict'::regclass, t.oid, t.dictowner
+    from pg_catalog.pg_ts_dict as t
+    union all
+    select 'publication', 'pg_catalog.pg_publication'::regclass, p.oid, p.pubowner from pg_catalog.pg_publication as p
+    union all
+    select 'foreign_data_wrapper', 'pg_catalog.pg_foreign_data_wrapper'::regclass, w.oid, w.fdwowner
+    from pg_catalog.pg_foreign_data_wrapper as w
+    union all
+    select 'event_trigger', 'pg_catalog.pg_event_trigger'::regclass, t.oid, t.evtowner
+    from pg_catalog.pg_event_trigger as t
+) as o
+cross join lateral pg_catalog.pg_identify_object(o.classid, o.oid, 0) as i
+where
+    o.oid >= 16384 and coalesce(i.schema, '') !~ '^pg_' and coalesce(i.schema, '') <> 'information_schema'
+    and not exists (
+        select from pg_catalog.pg_depend as e
+        where e.classid = o.classid and e.objid = o.oid and e.deptype in ('e', 'i')
+    );

@@ -80,7 +80,7 @@ def another(statement: Statement, conn: Connection) -> str | None:
     differing = None if found is None else differences(statement, conn)
     if found is None or not differing:
         return None
-    text = f"index {found.name} was there and is another one than the statement makes"
+    text = f"index {found.told} was there and is another one than the statement makes"
     return f"{text}: it differs in {', '.join(differing)}"
 
 
