@@ -84,7 +84,7 @@ def _explicit(subject: Subject) -> Iterator[Behind]:
                 written.relation,
                 name,
                 tuple(column.sequences) or (own_sequence(table, name),),
-                f"{subject.statement.kind} gives {table}.{name} values of its own, and its sequence stays where it is:"
+                f"{written.kind} gives {table}.{name} values of its own, and its sequence stays where it is:"
                 " a later INSERT that takes its number from there fails, or gives a number twice",
             )
 
@@ -100,6 +100,8 @@ class Writing:
     """The values that it writes down; None: those of a file."""
     user_value: bool = False
     """OVERRIDING USER VALUE."""
+    kind: str = "INSERT"
+    """Which of them it is; it may stand in the WITH of another statement."""
 
     def gives(self, place: int, column: ColumnFacts) -> bool:
         """Whether it writes values of its own in this column."""
@@ -111,7 +113,7 @@ class Writing:
 def _writings(subject: Subject) -> Iterator[Writing]:
     statement, tree = subject.statement, subject.statement.tree
     if statement.name == "copy_stmt" and tree.is_from and tree.HasField("relation"):
-        yield Writing(tree.relation, strings(tree.attlist), None)
+        yield Writing(tree.relation, strings(tree.attlist), None, kind="COPY")
     for item in find(statement.node, "InsertStmt", "MergeStmt") if statement.name in _ADDING else ():
         if type(item).__name__ == "InsertStmt":
             rows = tuple(_rows(item.select_stmt.select_stmt, subject.world)) if item.HasField("select_stmt") else ()
@@ -120,7 +122,7 @@ def _writings(subject: Subject) -> Iterator[Writing]:
         for clause in (one.merge_when_clause for one in item.merge_when_clauses):
             if enum(clause, "command_type") == "CMD_INSERT":
                 row = (tuple(clause.values),)
-                yield Writing(item.relation, _listed(clause.target_list), row, _user_value(clause))
+                yield Writing(item.relation, _listed(clause.target_list), row, _user_value(clause), "MERGE")
 
 
 def _listed(targets: Node) -> tuple[str, ...]:
