@@ -21,7 +21,7 @@ from migrator.backups.providers import PROVIDERS
 from migrator.backups.storage import local_storage
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
-from migrator.errors import CopySpoiled, EnvironmentFault, Refused, RestoreNotProven
+from migrator.errors import CopySpoiled, EnvironmentFault, ProgramFailed, Refused, RestoreNotProven
 from migrator.evidence import SnapshotRecord, TableFingerprint, Verdict
 from migrator.run import RunContext
 from migrator.stages import restore_test, snapshot
@@ -94,6 +94,38 @@ def test_the_copy_equals_the_source(source: Endpoint, copies: Endpoint, target: 
     assert restore_test.drop_copy(evidence, copies=copies, run=RUN)
     assert not restore_test.drop_copy(evidence, copies=copies, run=RUN)
     assert copy_databases(copies) == []
+
+
+@pytest.mark.parametrize(
+    "script, told",
+    [
+        (
+            "CREATE FUNCTION inner_one(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';"
+            "CREATE FUNCTION outer_one(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS"
+            " 'BEGIN RETURN inner_one(t); END';"
+            "CREATE TABLE gt (a text, b text GENERATED ALWAYS AS (outer_one(a)) STORED)",
+            "function … does not exist (42883)",
+        ),
+        (
+            "CREATE TABLE allowed (a text); INSERT INTO allowed VALUES ('secret row');"
+            "CREATE FUNCTION is_allowed(t text) RETURNS boolean LANGUAGE plpgsql AS"
+            " 'BEGIN RETURN EXISTS (SELECT FROM allowed AS x WHERE x.a = t); END';"
+            "CREATE DOMAIN d AS text CHECK (is_allowed(VALUE)); CREATE TABLE gt (a d)",
+            "relation … does not exist (42P01)",
+        ),
+    ],
+    ids=["generated column", "domain"],
+)
+def test_why_it_cannot_be_restored_is_told(
+    make_database: MakeDatabase, copies: Endpoint, target: Target, script: str, told: str
+) -> None:
+    record = take(make_database("loose", script=f"{script}; INSERT INTO gt VALUES ('secret row')"), target)
+    with pytest.raises(ProgramFailed) as caught:
+        restore_test.run(record, copies=copies, target=target, run=RUN)
+    text = str(caught.value)
+    assert f'COPY failed for table "gt": {told}' in text
+    assert "a restore has an empty search_path" in text
+    assert "secret" not in text
 
 
 def test_what_is_said_of_what_stays_behind_stays_behind(

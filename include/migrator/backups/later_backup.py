@@ -17,6 +17,7 @@ from pathlib import Path
 
 from migrator.backups import copies, copy_template, obstacle_facts
 from migrator.backups.copy_template import Locale, Template
+from migrator.backups.program_words import EMPTY_PATH
 from migrator.backups.programs import client_programs, connection_by_service, run
 from migrator.backups.table_of_contents import entry_of, is_left_out
 from migrator.backups.trial import Trial
@@ -183,10 +184,7 @@ class _Attempt:
 def _advice(concerned: Iterable[Concerned]) -> str:
     loose = sorted({name for one in concerned for name in one.loose})
     if not loose:
-        return (
-            "\na restore has an empty search_path and fills tables one after the other: look for functions in indexes,"
-            " CHECK, generated columns and domains that read other tables or call functions without a path of their own"
-        )
+        return f"\n{EMPTY_PATH}"
     commands = "; ".join(
         f"ALTER FUNCTION {told_name(name)} SET search_path = public, pg_temp" for name in loose[:SHOWN]
     )

@@ -45,10 +45,29 @@ _SERVER = re.compile(
     r"|sorry, too many clients already)"
     rf"|(could not create unique index|could not access file) {_NAME}.*"
     rf"|(duplicate key value|insert or update on table) ?(?:{_NAME} )?"
-    rf"(violates (?:unique|foreign key|check|exclusion) constraint) {_NAME})"
+    rf"(violates (?:unique|foreign key|check|exclusion) constraint) {_NAME}"
+    r"|(relation|function|procedure|operator|column)(?: .+)?( does not exist)(?:: .+)?"
+    rf"|(value for domain|new row for relation) {_NAME} (violates check constraint) {_NAME})"
 )
 """Messages of a server by their kind alone. Any function may RAISE a text that looks like one of them, with a row in
 place of the name, and the program does not say where it comes from: so names are not told."""
+_STATES = {
+    "relation … does not exist": "42P01",
+    "type … does not exist": "42704",
+    "function … does not exist": "42883",
+    "procedure … does not exist": "42883",
+    "operator … does not exist": "42883",
+    "column … does not exist": "42703",
+    "value for domain … violates check constraint": "23514",
+    "new row for relation … violates check constraint": "23514",
+}
+"""What a function, called while rows are restored, does not find, or finds before its time; with the SQLSTATE, which
+the programs do not print."""
+_WITHOUT_WORDS = re.compile(r"error: COPY failed for table \S+$", re.MULTILINE)
+EMPTY_PATH = (
+    "a restore has an empty search_path and fills tables one after the other: look for functions in indexes,"
+    " CHECK, generated columns and domains that read other tables or call functions without a path of their own"
+)
 _SEVERITY = re.compile(r"[^\W\d_]{3,}:  ")
 """Of a server's message, in any language; the programs' own severities have one blank."""
 
@@ -62,6 +81,12 @@ def told_of(output: str, *, most: int) -> str:
         return "no output"
     more = [f"({count(left, 'more line')} of its output may hold rows)"] if left else []
     return "\n".join([*shown[-most:], *more])
+
+
+def advice_on(told: str) -> str:
+    """Where to look, for what `told_of` gives of a restore; "" when it tells why. Pure."""
+    missed = any(f"{words} ({state})" in told for words, state in _STATES.items())
+    return f"\n{EMPTY_PATH}" if missed or _WITHOUT_WORDS.search(told) else ""
 
 
 def _told(lines: Iterable[str]) -> Iterator[str]:
@@ -79,4 +104,5 @@ def _told(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _kind(said: re.Match[str]) -> str:
-    return " … ".join(part.strip() for part in said.groups() if part)
+    words = " … ".join(part.strip() for part in said.groups() if part)
+    return f"{words} ({_STATES[words]})" if words in _STATES else words

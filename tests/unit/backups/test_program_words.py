@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.backups.program_words import told_of
+from migrator.backups.program_words import EMPTY_PATH, advice_on, told_of
 
 CANARY = "canary-4711@example.org"
 
@@ -50,9 +50,42 @@ CANARY = "canary-4711@example.org"
             f"pg_restore: WARNING:  x\npg_restore: error: could not open {CANARY}",
             "(2 more lines of its output may hold rows)",
         ),
+        (
+            f'pg_restore: error: COPY failed for table "gt": ERROR:  function inner_{CANARY}(text) does not exist\n'
+            f"LINE 1: SELECT inner_{CANARY}(x)",
+            'pg_restore: error: COPY failed for table "gt": function … does not exist (42883)\n'
+            "(1 more line of its output may hold rows)",
+        ),
+        (
+            f'pg_restore: error: could not execute query: ERROR:  relation "{CANARY}" does not exist',
+            "pg_restore: error: could not execute query: relation … does not exist (42P01)",
+        ),
+        (
+            'pg_restore: error: COPY failed for table "t": ERROR:  operator does not exist: public.mood = text',
+            'pg_restore: error: COPY failed for table "t": operator … does not exist (42883)',
+        ),
+        (
+            'pg_restore: error: COPY failed for table "t": ERROR:  value for domain public.d violates check constraint'
+            ' "d_check"',
+            'pg_restore: error: COPY failed for table "t": value for domain … violates check constraint (23514)',
+        ),
         ("", "no output"),
         (CANARY, "(1 more line of its output may hold rows)"),
     ],
 )
 def test_only_what_fits_a_template_is_told(output: str, told: str) -> None:
     assert told_of(output, most=12) == told
+
+
+@pytest.mark.parametrize(
+    "told, advised",
+    [
+        ('pg_restore: error: COPY failed for table "gt": function … does not exist (42883)', True),
+        ('pg_restore: error: COPY failed for table "gt"\n(7 more lines of its output may hold rows)', True),
+        ('pg_restore: error: COPY failed for table "gt": out of memory', False),
+        ("pg_restore: error: could not execute query: role … does not exist", False),
+        ("no output", False),
+    ],
+)
+def test_where_to_look_is_told(told: str, advised: bool) -> None:
+    assert advice_on(told) == (f"\n{EMPTY_PATH}" if advised else "")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from migrator.backups import manifest, obstacle_facts, retention, target_settings
 from migrator.backups.contract import Backup, Capabilities, Place, Restored, Wanted
+from migrator.backups.program_words import advice_on
 from migrator.backups.programs import client_programs, connection_by_service, run
 from migrator.backups.table_of_contents import entry_of, is_left_out
 from migrator.database import session
@@ -209,17 +210,20 @@ def _restore(
     ):
         listing.write("\n".join(line for line in entries if line not in dropped) + "\n")
         listing.flush()
-        seconds = run(
-            programs,
-            "pg_restore",
-            "--exit-on-error",
-            "--no-owner",
-            "--no-tablespaces",
-            "--no-password",
-            f"--jobs={jobs}",
-            f"--use-list={listing.name}",
-            f"--dbname={conninfo}",
-            str(source),
-            env=env,
-        )
+        try:
+            seconds = run(
+                programs,
+                "pg_restore",
+                "--exit-on-error",
+                "--no-owner",
+                "--no-tablespaces",
+                "--no-password",
+                f"--jobs={jobs}",
+                f"--use-list={listing.name}",
+                f"--dbname={conninfo}",
+                str(source),
+                env=env,
+            )
+        except ProgramFailed as exc:
+            raise ProgramFailed(f"{exc}{advice_on(str(exc))}", **exc.fields) from None
     return seconds, left_out
