@@ -38,7 +38,7 @@ CLEANUP_TIMEOUT_MS = 60_000
 """For dropping our own invalid index after a failure; without success the next try drops it."""
 
 
-_WORDS = {"indisunique": "being unique", "indisprimary": "being the primary key", "indnullsnotdistinct": "NULLs"}
+_WORDS = {"indisunique": "being unique", "indnullsnotdistinct": "NULLs"}
 """Of keys of `index_shape` that do not speak for themselves."""
 
 

@@ -84,7 +84,7 @@ ORDER BY i.indexrelid;
 SELECT
     to_jsonb(i) - ARRAY[
         'indexrelid', 'indrelid', 'indkey', 'indexprs', 'indpred', 'indisvalid', 'indisready', 'indislive',
-        'indcheckxmin', 'indisclustered', 'indisreplident'
+        'indcheckxmin', 'indisclustered', 'indisreplident', 'indisprimary'
     ]
     || jsonb_build_object(
         'method', a.amname,
