@@ -146,6 +146,9 @@ ROLES_BEFORE = "roles_before"
 """In `extra`: of what those others have changed the owner or the rights, or made it: "table public.t"."""
 AFTER_STEPS = "after_steps"
 """In `extra`: by step, the fingerprint of the portable schema when the step was done."""
+HALFWAY = "rollback_halfway"
+"""In `extra`: by where a failure can stop the migration (`steps.halts`), the verdict on the rollback from there, and
+its reason. Absent: nobody has tried."""
 LACKING = "lacking"
 """In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
 IDLE = "idle"
@@ -163,7 +166,7 @@ class DryRunEvidence:
     checks: tuple[Check, ...]
     """Named: apply, data (when rows made apply fail), expected_changes, assertions, sequences (where one was
     touched), predicted_writes, rollback, rollback_schema_equal, rollback_data, reapply, reapply_schema_equal, server,
-    settings (where the target's database or role has some)."""
+    settings (where the target's database or role has some), rollback_halfway and rollback_from_<where it stops>."""
     statements: tuple[StatementTrace, ...]
     rollback_statements: tuple[StatementTrace, ...]
     schema_diff: tuple[str, ...]

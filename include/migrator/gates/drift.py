@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from migrator.database.schema import OF_ROLES, Schema
 from migrator.database.schema_diff import Change, SchemaDiff, diff, is_about
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
-from migrator.evidence import AFTER_STEPS, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, SnapshotRecord
+from migrator.evidence import AFTER_STEPS, HALFWAY, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, SnapshotRecord
 from migrator.gates.own_names import is_one_of, made_by
 from migrator.ledger import states
 from migrator.ledger.rows import LedgerEvent
@@ -29,16 +29,20 @@ class Start:
     """What those others have made, or changed the owner or the rights of: "table public.t"."""
     rehearsed: tuple[str, ...] = ()
     """What the migration changes of it, a line each."""
+    halfway: Mapping[str, Sequence[str]] | None = None
+    """See `evidence.HALFWAY`."""
 
     @classmethod
     def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
         """:param dry_run: without it, or where it was made on the snapshot as it is, the snapshot's."""
         before = Schema.from_dict(snapshot.schema)
         rehearsed = dry_run.schema_diff if dry_run is not None else ()
+        halfway = dry_run.extra.get(HALFWAY) if dry_run is not None else None
         if dry_run is None or dry_run.start is None:
-            return cls(before, before, rehearsed=rehearsed)
+            return cls(before, before, rehearsed=rehearsed, halfway=halfway)
         roles = frozenset(dry_run.extra.get(ROLES_BEFORE) or ())
-        return cls(Schema.from_dict(dry_run.start), before, exact=False, roles=roles, rehearsed=rehearsed)
+        start = Schema.from_dict(dry_run.start)
+        return cls(start, before, exact=False, roles=roles, rehearsed=rehearsed, halfway=halfway)
 
     def is_there(self, now: Schema) -> bool:
         return self._of(now).fingerprint == self._of(self.schema).fingerprint

@@ -11,7 +11,7 @@ from migrator.backups.copies import Copy
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, patch
 from migrator.database.session import Endpoint
-from migrator.evidence import SnapshotRecord, TableFingerprint
+from migrator.evidence import ROLES_BEFORE, START, SnapshotRecord, TableFingerprint
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class Original:
     def start(self) -> Schema:
         """From where the migration goes."""
         return patch(self.schema, self.first.changes)
+
+    @property
+    def told(self) -> dict[str, object]:
+        """For the evidence, where others come first."""
+        return {START: self.start.to_dict(), ROLES_BEFORE: list(self.first.roles)}
 
 
 def of_record(record: SnapshotRecord, copy: Copy, place: Place | None, copies: Endpoint) -> Original:

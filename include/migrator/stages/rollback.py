@@ -30,6 +30,7 @@ from migrator.errors import (
     RollbackFailed,
     TransientError,
 )
+from migrator.evidence import Verdict
 from migrator.gates.clear_way import has_content
 from migrator.gates.drift import Start, foreign_code
 from migrator.ledger.events import FAILED as VERIFY_FAILED
@@ -39,6 +40,7 @@ from migrator.run import RunContext
 from migrator.steps import undo
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
+from migrator.steps.halts import halted
 from migrator.steps.meanwhile import Meanwhile
 
 if TYPE_CHECKING:
@@ -174,9 +176,9 @@ def run(
         with ExitStack() as stack:
             if start is not None and not force:
                 ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint)))
-                foreign = _foreign(ctx, start)
-                if foreign:
-                    decision = _held(decision, foreign, ledger.migration(plan.version), plan)
+                reason = _why_not(ctx, start)
+                if reason:
+                    decision = _held(decision, reason, ledger.migration(plan.version), plan)
                     _close(plan, ledger, run, decision)
                     return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
             stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
@@ -192,22 +194,43 @@ def run(
     return report
 
 
-def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
-    """What the script would run and nobody has rehearsed."""
+def _why_not(ctx: StepContext, start: Start) -> str:
+    """Why nobody has rehearsed what the script would do; empty: somebody has."""
+    if reason := _unrehearsed(ctx, start):
+        return reason
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
-    return foreign_code(now, ctx.plan, start)
+    if foreign := foreign_code(now, ctx.plan, start):
+        return (
+            "somebody has changed what the rollback may run, so it is not run as it was rehearsed:\n"
+            + "\n".join(foreign)
+            + "\nfind out who did it, take it back, then clear rollback with Downstream"
+        )
+    return ""
 
 
-def _held(decision: Decision, foreign: Sequence[str], row: LedgerMigration | None, plan: Plan) -> Decision:
+def _unrehearsed(ctx: StepContext, start: Start) -> str:
+    """The script may copy back what was not yet copied, so it must have been tried from where the migration stopped."""
+    halt = halted(ctx.plan, ctx.ledger.steps(ctx.plan.version))
+    if halt is None or start.halfway is None:
+        return ""
+    tried = None if halt.doubtful else start.halfway.get(halt.key)
+    if tried is not None and tried[0] == Verdict.PASSED:
+        return ""
+    why = tried[1] if tried is not None else "not tried"
+    return (
+        f"the migration stopped {halt}, and nobody has seen the rollback script give back from there what was before"
+        f" ({why}). look at what the script would do: go on with the migration, or undo what is there by hand and"
+        f' say so with "migrator ledger repair {ctx.plan.version}"'
+    )
+
+
+def _held(decision: Decision, reason: str, row: LedgerMigration | None, plan: Plan) -> Decision:
     return replace(
         decision,
         close=row is not None and row.status is MigrationStatus.RUNNING,
         action=Action.HELD,
-        reason="somebody has changed what the rollback may run, so it is not run as it was rehearsed:\n"
-        + "\n".join(foreign)
-        + "\nfind out who did it, take it back, then clear rollback with Downstream; or, if it is meant:"
-        f' "migrator rollback {plan.version} --target {plan.target} --reason ..."',
+        reason=f'{reason}; or, if it is meant: "migrator rollback {plan.version} --target {plan.target} --reason ..."',
     )
 
 
