@@ -287,6 +287,10 @@ def _event_line(event: LedgerEvent) -> str:
     if event.kind == "rollback_differs":
         differences = "; ".join(map(str, detail.get("differences", ())))
         return f"after the rollback the schema is not the one from before: {differences}"
+    if event.kind == "rollback_lost":
+        return (
+            f"the rollback has lost rows that others had written since: {'; '.join(map(str, detail.get('rows', ())))}"
+        )
     if event.kind == "rollback_decided":
         return f"{event.actor} decided about the rollback at {at}: {detail.get('decision', '')}"
     if event.kind == "held":

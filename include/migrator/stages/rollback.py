@@ -37,7 +37,7 @@ from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
-from migrator.steps import undo
+from migrator.steps import newer_rows, undo
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
 from migrator.steps.halts import halted
@@ -81,6 +81,8 @@ class RollbackReport:
     differences: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     """Statements that remove what interrupted attempts have left behind."""
+    lost: tuple[str, ...] = ()
+    """Rows that others had written since, and that went with it: a person has said so."""
 
 
 def decide(
@@ -174,16 +176,20 @@ def run(
             _close(plan, ledger, run, decision)
             return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
         with ExitStack() as stack:
-            if start is not None and not force:
-                ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint)))
-                reason = _why_not(ctx, start)
+            lost = _newer_rows(ctx) if tracer is None else ()
+            if not force:
+                reason = _lossy(lost)
+                if start is not None and not reason:
+                    ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint)))
+                    reason = _why_not(ctx, start)
                 if reason:
                     decision = _held(decision, reason, ledger.migration(plan.version), plan)
                     _close(plan, ledger, run, decision)
                     return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
             stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
             statements = _undo(ctx, decision)
-        report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements)
+        _tell_lost(lost, ctx)
+        report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements, lost=lost)
         report = replace(report, leftovers=undo.leftovers(ctx))
         for command in report.leftovers:
             log.warning("an interrupted attempt has left something behind; remove it with: %s", command)
@@ -207,6 +213,34 @@ def _why_not(ctx: StepContext, start: Start) -> str:
             + "\nfind out who did it, take it back, then clear rollback with Downstream"
         )
     return ""
+
+
+def _newer_rows(ctx: StepContext) -> tuple[str, ...]:
+    """That nobody can look is told, and keeps nothing from being undone."""
+    if not undo.needs_script(ctx.ledger.steps(ctx.plan.version)):
+        return ()
+    try:
+        return newer_rows.look(ctx)
+    except TransientError:
+        raise
+    except MigratorError as exc:
+        ctx.log.warning("nobody could look for rows that others have written since: %s", exc)
+        return ()
+
+
+def _lossy(lost: Sequence[str]) -> str:
+    if not lost:
+        return ""
+    return (
+        f"others have written rows since, and the rollback script would lose them: {'; '.join(lost)}. take them"
+        " along to where they belong, or go on with the migration"
+    )
+
+
+def _tell_lost(lost: Sequence[str], ctx: StepContext) -> None:
+    if lost:
+        ctx.log.warning("the rollback has lost rows that others had written since: %s", "; ".join(lost))
+        ctx.ledger.append_event("rollback_lost", version=ctx.plan.version, run=ctx.run, detail={"rows": list(lost)})
 
 
 def _unrehearsed(ctx: StepContext, start: Start) -> str:
