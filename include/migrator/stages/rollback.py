@@ -31,6 +31,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import Verdict
+from migrator.gates import set_back
 from migrator.gates.clear_way import has_content
 from migrator.gates.drift import Start, foreign_code
 from migrator.ledger.events import FAILED as VERIFY_FAILED
@@ -83,6 +84,8 @@ class RollbackReport:
     """Statements that remove what interrupted attempts have left behind."""
     lost: tuple[str, ...] = ()
     """Rows that others had written since, and that went with it: a person has said so."""
+    set_back: tuple[str, ...] = ()
+    """Sequences that give numbers again which are taken."""
 
 
 def decide(
@@ -178,7 +181,7 @@ def run(
         with ExitStack() as stack:
             lost = _newer_rows(ctx) if tracer is None else ()
             if not force:
-                reason = _lossy(lost)
+                reason = newer_rows.reason(lost)
                 if start is not None and not reason:
                     ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint)))
                     reason = _why_not(ctx, start)
@@ -187,9 +190,14 @@ def run(
                     _close(plan, ledger, run, decision)
                     return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
             stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
+            before = set_back.read(endpoint, ledger.schema, log=log) if tracer is None else None
             statements = _undo(ctx, decision)
-        _tell_lost(lost, ctx)
-        report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements, lost=lost)
+        _tell("rollback_lost", "the rollback has lost rows that others had written since", lost, ctx)
+        stuck = set_back.problems(before, endpoint, ledger.schema, log=log)
+        _tell("rollback_set_back", "the rollback has set sequences back", stuck, ctx)
+        report = RollbackReport(
+            plan.version, Action.ROLLED_BACK, decision.reason, statements=statements, lost=lost, set_back=stuck
+        )
         report = replace(report, leftovers=undo.leftovers(ctx))
         for command in report.leftovers:
             log.warning("an interrupted attempt has left something behind; remove it with: %s", command)
@@ -216,31 +224,13 @@ def _why_not(ctx: StepContext, start: Start) -> str:
 
 
 def _newer_rows(ctx: StepContext) -> tuple[str, ...]:
-    """That nobody can look is told, and keeps nothing from being undone."""
-    if not undo.needs_script(ctx.ledger.steps(ctx.plan.version)):
-        return ()
-    try:
-        return newer_rows.look(ctx)
-    except TransientError:
-        raise
-    except MigratorError as exc:
-        ctx.log.warning("nobody could look for rows that others have written since: %s", exc)
-        return ()
+    return newer_rows.look(ctx) if undo.needs_script(ctx.ledger.steps(ctx.plan.version)) else ()
 
 
-def _lossy(lost: Sequence[str]) -> str:
-    if not lost:
-        return ""
-    return (
-        f"others have written rows since, and the rollback script would lose them: {'; '.join(lost)}. take them"
-        " along to where they belong, or go on with the migration"
-    )
-
-
-def _tell_lost(lost: Sequence[str], ctx: StepContext) -> None:
-    if lost:
-        ctx.log.warning("the rollback has lost rows that others had written since: %s", "; ".join(lost))
-        ctx.ledger.append_event("rollback_lost", version=ctx.plan.version, run=ctx.run, detail={"rows": list(lost)})
+def _tell(kind: str, what: str, found: Sequence[str], ctx: StepContext) -> None:
+    if found:
+        ctx.log.warning("%s: %s", what, "; ".join(found))
+        ctx.ledger.append_event(kind, version=ctx.plan.version, run=ctx.run, detail={"told": list(found)})
 
 
 def _unrehearsed(ctx: StepContext, start: Start) -> str:

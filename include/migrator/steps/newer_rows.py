@@ -12,6 +12,7 @@ from psycopg import sql as quoting
 
 from migrator import wording
 from migrator.database import naming, plain, queries, session
+from migrator.errors import MigratorError, TransientError
 from migrator.frozen import frozen
 from migrator.ledger.rows import took_effect
 from migrator.parsing import statements
@@ -85,21 +86,37 @@ def _name(relation: Node) -> Name:
 
 
 def look(ctx: StepContext) -> tuple[str, ...]:
-    """A sentence for each such table."""
+    """A phrase for each such table. That nobody can look is told, and keeps nothing from being undone."""
     script = [statement for step in ctx.plan.rollback_steps for statement in step.statements]
     found = losses(script)
     done = [row.step for row in ctx.ledger.steps(ctx.plan.version) if took_effect(row)]
     since = ctx.ledger.written_by(ctx.plan.version, done[-1]) if found and done else None
     if since is None:
         return ()
-    said = []
-    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn, session.translated():
-        for loss in found:
-            rows, many = _count(loss, since, conn)
-            if rows:
-                count = f"more than {MOST_ROWS:,} rows" if many else wording.count(rows, "row")
-                said.append(f"{count} of {'.'.join(filter(None, loss.name))}, which it {loss.verb}")
-    return tuple(said)
+    try:
+        with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn, session.translated():
+            return tuple(filter(None, (_told(loss, since, conn) for loss in found)))
+    except TransientError:
+        raise
+    except MigratorError as exc:
+        ctx.log.warning("nobody could look for rows that others have written since: %s", exc)
+        return ()
+
+
+def reason(found: Sequence[str]) -> str:
+    """Why a person has to decide; empty: there is nothing to decide. Pure."""
+    if not found:
+        return ""
+    return (
+        f"others have written rows since, and the rollback script would lose them: {'; '.join(found)}. take them"
+        " along to where they belong, or go on with the migration"
+    )
+
+
+def _told(loss: Loss, since: str, conn: session.Connection) -> str:
+    rows, many = _count(loss, since, conn)
+    count = f"more than {MOST_ROWS:,} rows" if many else wording.count(rows, "row")
+    return f"{count} of {'.'.join(filter(None, loss.name))}, which it {loss.verb}" if rows else ""
 
 
 def _count(loss: Loss, since: str, conn: session.Connection) -> tuple[int, bool]:
