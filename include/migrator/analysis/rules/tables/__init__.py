@@ -27,6 +27,7 @@ from migrator.analysis.rules.tables import (
     sequence_headroom,
     sequence_keeps_type,
     sequence_left_behind,
+    sequence_set_to_constant,
     storage,
     truncate,
     vacuum_full,
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     extension_members.RULE,
     sequence_headroom.RULE,
     sequence_left_behind.RULE,
+    sequence_set_to_constant.RULE,
     sequence_keeps_type.RULE,
     revoke.RULE,
 )
