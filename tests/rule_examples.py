@@ -20,6 +20,7 @@ from migrator.parsing.statements import ParsedFile, parse
 from migrator.plan import Finding, Severity
 
 FOLDER = Path(__file__).parent / "rules"
+ROLLBACK = "-- rollback\n"
 MANY_ROWS = 5_000_000
 
 
@@ -71,7 +72,13 @@ class Example:
 
     @property
     def parsed(self) -> ParsedFile:
-        return scripts.read(self.text, file=self.path.name, version=None)
+        return scripts.read(self.text.partition(ROLLBACK)[0], file=self.path.name, version=None)
+
+    @property
+    def rollback(self) -> ParsedFile | None:
+        if "-- no rollback" in self.text:
+            return None
+        return parse(self.text.partition(ROLLBACK)[2] or "SELECT 1;", file="rollback.sql")
 
     @property
     def pending(self) -> tuple[ParsedFile, ...]:
@@ -99,7 +106,7 @@ class Example:
         return inspect(
             Sources(
                 (self.parsed,),
-                rollback=None if "-- no rollback" in self.text else parse("SELECT 1;", file="rollback.sql"),
+                rollback=self.rollback,
                 transaction=True if "-- transaction: true" in self.text else None,
                 has_metadata=True,
             ),

@@ -152,6 +152,9 @@ ROLES_BEFORE = "roles_before"
 """In `extra`: of what those others have changed the owner or the rights, or made it: "table public.t"."""
 ROLES_CHANGED = "roles_changed"
 """In `extra`: what the migration itself has given other owners or rights, or made: see `gates.owners`."""
+HALFWAY = "rollback_halfway"
+"""In `extra`: by where a failure can stop the migration (`steps.halts`), the verdict on the rollback from there, and
+its reason. Absent: nobody has tried."""
 LACKING = "lacking"
 """In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
 IDLE = "idle"
@@ -187,7 +190,8 @@ class DryRunEvidence:
     checks: tuple[Check, ...]
     """Named: apply, data (when rows made apply fail), skipped (where a statement did nothing), expected_changes,
     assertions, sequences (where one was touched), predicted_writes, rollback, rollback_schema_equal, rollback_data,
-    reapply, reapply_schema_equal, server, settings (where the target's database or role has some)."""
+    reapply, reapply_schema_equal, server, settings (where the target's database or role has some), rollback_halfway and
+    rollback_from_<where it stops>."""
     statements: tuple[StatementTrace, ...]
     rollback_statements: tuple[StatementTrace, ...]
     schema_diff: tuple[str, ...]

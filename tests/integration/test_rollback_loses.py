@@ -167,6 +167,19 @@ def passed(up: str, down: str, copies: Endpoint, copy: Endpoint) -> Check:
             id="column of another table's row type renamed",
         ),
         pytest.param(
+            "CREATE TABLE notes AS SELECT id, note FROM orders; ALTER TABLE orders DROP COLUMN note;",
+            "ALTER TABLE orders ADD COLUMN note text; DROP TABLE notes;",
+            "public.orders has other content in its 3 rows, had 3 rows: apply has left the values of note in"
+            " public.notes: copy them back",
+            id="table split",
+        ),
+        pytest.param(
+            "CREATE TABLE old_codes AS TABLE codes; DROP TABLE codes;",
+            "DROP TABLE old_codes; CREATE TABLE codes (code text);",
+            "public.codes has 0 rows, had 1 rows: apply has left the values of code in public.old_codes: copy them",
+            id="table moved by copying",
+        ),
+        pytest.param(
             "ALTER TYPE addr DROP ATTRIBUTE zip;",
             "ALTER TYPE addr DROP ATTRIBUTE street; ALTER TYPE addr ADD ATTRIBUTE street text, ADD ATTRIBUTE zip text;",
             "the rollback drops attribute street of public.addr, which apply had left: it loses its rows",
@@ -270,6 +283,11 @@ def test_what_apply_dropped_is_in_the_snapshot_only(
         ),
         ("ALTER TYPE addr RENAME ATTRIBUTE zip TO code;", "ALTER TYPE addr RENAME ATTRIBUTE code TO zip;"),
         ("ALTER TYPE addr ADD ATTRIBUTE land text;", "ALTER TYPE addr DROP ATTRIBUTE land;"),
+        (
+            "CREATE TABLE notes AS SELECT id, note FROM orders; ALTER TABLE orders DROP COLUMN note;",
+            "ALTER TABLE orders ADD COLUMN note text; UPDATE orders SET note = n.note FROM notes AS n"
+            " WHERE n.id = orders.id; DROP TABLE notes;",
+        ),
     ],
 )
 def test_what_was_renamed_comes_back(copies: Endpoint, copy: Endpoint, up: str, down: str) -> None:

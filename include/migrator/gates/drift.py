@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
-from migrator.evidence import ROLES_BEFORE, DryRunEvidence, EvidenceBundle, RehearsedState, SnapshotRecord
+from migrator.evidence import HALFWAY, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, RehearsedState, SnapshotRecord
 from migrator.gates.rehearsed import code_of, expected, is_expected, reached_by
 from migrator.gates.unheard import deciding
 from migrator.ledger import states
@@ -34,6 +34,8 @@ class Start:
     """What it was while that was taken back."""
     path: str = ""
     """Where names are looked up by default."""
+    halfway: Mapping[str, Sequence[str]] | None = None
+    """See `evidence.HALFWAY`."""
 
     @classmethod
     def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
@@ -42,6 +44,7 @@ class Start:
         if dry_run is None:
             return cls(before, before)
         found = cls(before, before, states=dry_run.states, undoing=dry_run.undoing, path=snapshot.search_path)
+        found = replace(found, halfway=dry_run.extra.get(HALFWAY))
         if dry_run.start is None:
             return found
         roles = frozenset(dry_run.extra.get(ROLES_BEFORE) or ())

@@ -239,6 +239,33 @@ FROM {schema}.schema_migration_steps
 WHERE version = %(version)s AND (%(step)s::text IS NULL OR step = %(step)s)
 ORDER BY position, step;
 
+-- name: written_by
+-- Of an earlier round, which was undone, the event does not count.
+SELECT
+    coalesce(
+        (
+            SELECT e.xmin::text
+            FROM {schema}.schema_migration_events AS e
+            WHERE
+                e.version = s.version
+                AND e.kind = 'step_succeeded'
+                AND e.detail ->> 'step' = s.step
+                AND e.id > coalesce(
+                    (
+                        SELECT max(u.id)
+                        FROM {schema}.schema_migration_events AS u
+                        WHERE u.version = s.version AND u.kind = 'rolled_back'
+                    ),
+                    0
+                )
+            ORDER BY e.id DESC
+            LIMIT 1
+        ),
+        s.xmin::text
+    ) AS xid
+FROM {schema}.schema_migration_steps AS s
+WHERE s.version = %(version)s AND s.step = %(step)s;
+
 -- name: reviews
 -- Oldest first; with the event that backs each, its neighbours and the head: what is no link of the chain backs nothing.
 SELECT

@@ -62,6 +62,12 @@ class LedgerReader(LedgerConnection):
         """Whether this ledger has a history: a migration, or a person's word on what was there before."""
         return bool(self.read("baselined")[0]["found"])
 
+    def written_by(self, version: str, step: str) -> str | None:
+        """The transaction that said last that this step is done; while none has, the last one that wrote its row. Not
+        for a ledger that was copied."""
+        rows = self.read("written_by", version=version, step=step)
+        return str(rows[0]["xid"]) if rows else None
+
     def migration(self, version: str) -> LedgerMigration | None:
         rows = self._migrations(version=version)
         return rows[0] if rows else None

@@ -30,7 +30,7 @@ def apply(plans: Sequence[Plan], trial: Trial, *, run: RunContext, handle: StepH
 
     :raises Refused: one of them fails there.
     """
-    before = _schema(trial)
+    before = schema_of(trial)
     with Ledger(trial.texts) as book:
         adopt(book, run)
         for plan in plans:
@@ -48,7 +48,7 @@ def apply(plans: Sequence[Plan], trial: Trial, *, run: RunContext, handle: StepH
                     f"{plan.version!r} comes before {run.version!r} in the window, and fails on the restored copy:"
                     f" {exc}. mend it, or give one of the two another window, then clear analyze with Downstream"
                 ) from exc
-    after = _schema(trial)
+    after = schema_of(trial)
     roles = diff(before.of_roles, after.of_roles).changes
     return First(diff(before.portable, after.portable), tuple(sorted({change.name for change in roles})))
 
@@ -74,6 +74,6 @@ def _apply(plan: Plan, trial: Trial, book: Ledger, run: RunContext, handle: Step
         book.mark_verified(plan.version, run=run)
 
 
-def _schema(trial: Trial) -> schema.Schema:
+def schema_of(trial: Trial) -> schema.Schema:
     with session.connect(trial.watching, purpose="observe") as conn:
         return schema.read(conn, exclude=(LEDGER_SCHEMA,), role=trial.role.name)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from migrator.database.identities import Identities, Table
 
+Part = tuple[str, tuple[str, ...]]
+"""A table from before apply, and some of its columns."""
+
 
 @dataclass(frozen=True)
 class Dropped:
@@ -61,6 +64,30 @@ def _gone(old: Table, now: Table) -> set[str]:
     """Columns, without those of which there are new ones of their names."""
     made = {name for number, name in now.columns.items() if number not in old.columns}
     return {name for number, name in old.columns.items() if number not in now.columns} - made
+
+
+def copies(found: Dropped, before: Identities, after: Identities) -> Iterator[tuple[Part, str]]:
+    """What apply dropped and where it may have copied it to: a new table with columns of these names."""
+    made = [table for oid, table in after.tables.items() if oid not in before.tables]
+    for old in before.tables.values():
+        whole = [tuple(old.columns.values())] if old.name in found.tables else []
+        for columns in whole or [(column,) for column in found.columns.get(old.name, ())]:
+            for table in made:
+                if columns and table.columns and set(columns) <= set(table.columns.values()):
+                    yield (old.name, columns), table.name
+
+
+def without(found: Dropped, copied: Collection[Part]) -> Dropped:
+    """But for what a rollback script can bring back."""
+    columns = {
+        name: gone - {one for part, some in copied if part == name for one in some}
+        for name, gone in found.columns.items()
+    }
+    return replace(
+        found,
+        tables=found.tables - {name for name, _ in copied},
+        columns={name: frozenset(gone) for name, gone in columns.items() if gone},
+    )
 
 
 def excused(found: Dropped, before: Identities, after: Identities, now: Identities) -> Dropped:

@@ -15,7 +15,7 @@ from migrator.evidence import Check, TableFingerprint
 from migrator.rehearsal import columns as found_columns
 from migrator.rehearsal import losses
 from migrator.rehearsal.checks import columns_moved, data_equal
-from migrator.rehearsal.losses import Dropped
+from migrator.rehearsal.losses import Dropped, Part
 
 Tables = dict[str, TableFingerprint]
 MOST_TABLES = 10
@@ -29,6 +29,8 @@ class Applied:
     before: Identities = field(default_factory=Identities)
     after: Identities = field(default_factory=Identities)
     dropped: Dropped = field(default_factory=Dropped)
+    copied: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """By table of which apply dropped something that it had copied before: what, and where it is."""
 
     @property
     def same(self) -> bool:
@@ -44,7 +46,22 @@ def after_apply(trial: Trial, version: str) -> Applied:
     before, after = _identities(trial.pristine, version), _identities(trial.watching, version)
     made = _fingerprints(trial.texts, version, losses.replaced(before, after))
     empty = [name for name, table in made.items() if not table.rows]
-    return Applied(before, after, losses.dropped(before, after, empty))
+    found = losses.dropped(before, after, empty)
+    copied = {
+        pair: table for pair, table in losses.copies(found, before, after) if _is_copy(trial, version, pair, table)
+    }
+    where = {name: (", ".join(columns), table) for (name, columns), table in copied.items()}
+    return Applied(before, after, losses.without(found, copied), where)
+
+
+def _is_copy(trial: Trial, version: str, pair: Part, table: str) -> bool:
+    """Whether these columns have the same values there, as often."""
+    name, columns = pair
+    with trial.texts_on_the_origin() as pristine:
+        before = _fingerprints(pristine, version, [name], columns={name: columns})
+    after = _fingerprints(trial.texts, version, [table], columns={table: columns})
+    old, new = before.get(name), after.get(table)
+    return old is not None and new is not None and 0 < old.rows == new.rows and old.hash == new.hash
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,11 @@ class Comparison:
             found |= self._read(self.trial.texts, moved, by_name=True)
         dropped = losses.excused(self.applied.dropped, before, after, now)
         left = self._left(dropped, originals, found, now)
-        blamed = losses.blamed(before, after, now, self.known.tell)
+        blamed = {
+            name: f"apply has left the values of {column} in {self.known.tell(table)}: copy them back"
+            for name, (column, table) in self.applied.copied.items()
+        }
+        blamed |= losses.blamed(before, after, now, self.known.tell)
         excused = {*blamed, *dropped.tables, *(name for name in left[0] if left[0][name] == left[1].get(name))}
         others = sorted(name for name in originals.keys() - excused if _other(originals[name], found.get(name)))
         said = self._columns(others[:MOST_TABLES], now) if others else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from migrator import wording
 from migrator.analysis.rules import PREDICTIONS, PRIVILEGES
@@ -221,11 +221,17 @@ def _proof(plan: Plan, bundle: EvidenceBundle) -> str:
             f" {wording.size(dry_run.wal_bytes)} of WAL, as role {dry_run.role}",
         ),
         ("Rollback", _rollback_verdict(plan, bundle), _rollback(plan, bundle)),
+        *_halfway(verdicts),
         ("Apply again", _verdict(verdicts, "reapply", "reapply_schema_equal"), "after the rollback"),
         ("Expected changes", expected, _detail(verdicts, "expected_changes")),
         ("Assertions", assertions, wording.count(len(plan.assertions), "assertion")),
     ]
     return table(("What", "Result", ""), rows, solid=(0, 1))
+
+
+def _halfway(verdicts: Mapping[str, Check]) -> list[tuple[str, str, str]]:
+    check = verdicts.get("rollback_halfway")
+    return [("Rollback half-way", MARK[check.verdict], check.detail)] if check is not None else []
 
 
 def _but(unproved: Sequence[Check]) -> str:

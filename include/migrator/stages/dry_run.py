@@ -10,6 +10,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,21 +21,19 @@ from migrator.backups.contract import Place
 from migrator.backups.isolation import require_harmless, require_isolated
 from migrator.backups.storage import Storage, local_storage
 from migrator.backups.trial import Trial, trial_database
-from migrator.database import meanings, schema, session
-from migrator.database.schema import LEDGER_SCHEMA, Schema
+from migrator.database import meanings, session
+from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.session import Endpoint
 from migrator.database.told import names_known
 from migrator.database.vocabulary import Vocabulary, vocabulary
 from migrator.errors import (
     CopySpoiled,
-    EnvironmentFault,
-    MigratorError,
     Refused,
     RestoreNotProven,
-    TransientError,
 )
 from migrator.evidence import (
+    HALFWAY,
     IDLE,
     LACKING,
     ROLLBACK_CHECKS,
@@ -51,18 +50,20 @@ from migrator.gates.rehearsed import reached_by
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.plan import Plan
-from migrator.rehearsal import ahead, blobs, census, positions, privileges, rows, rows_in_the_way, skipped
+from migrator.rehearsal import ahead, blobs, census, halfway, positions, privileges, rows, rows_in_the_way, skipped
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.original import NOTHING_FIRST, Original, of_record
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
 from migrator.rehearsal.rows import NOTHING_APPLIED, Applied
+from migrator.rehearsal.sheet import Sheet
 from migrator.rehearsal.states import States
 from migrator.run import RunContext
 from migrator.stages import rollback
 from migrator.steps import execution
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepHandle
+from migrator.steps.halts import Halt, cut
 from migrator.steps.kinds import irreversible
 from migrator.steps.tracing import Watch
 from migrator.targets.targets import Target
@@ -133,16 +134,18 @@ def rehearse(
         settings, lacking = meanings.taken(conn, original.settings)
     for sentence in lacking:
         log.warning("%s: %s", plan.version, sentence)
-    with trial_database(
+    trials = functools.partial(
+        trial_database,
         copies,
         original.copy,
         first=first if plan.ahead else None,
         settings=settings,
         session_settings=original.session_settings,
         log=log,
-    ) as trial:
+    )
+    with trials() as trial:
         original = replace(original, first=changed[-1])
-        rehearsal = _Rehearsal(plan, original, trial, run, handle, programs, log, lacking)
+        rehearsal = _Rehearsal(original, trial, run, programs, log, lacking, plan=plan, handle=handle)
         with (
             Ledger(trial.texts) as book,
             Observer(trial.watching, version=plan.version) as forwards,
@@ -160,27 +163,26 @@ def rehearse(
             given = original.session_settings, original.session_settings_missing
             rehearsal.checks += skipped.judge(forwards.skipped, rehearsal.known)
             rehearsal.checks += dry_run_checks.settings_given(*given)
-            evidence = rehearsal.evidence(done, undone)
+            written = forwards.written | backwards.written
+    rehearsal.go_halfway(trials, written)
+    evidence = rehearsal.evidence(done, undone)
     log.info("dry run of %s %s in %.1f s", plan.version, evidence.outcome, time.monotonic() - started)
     dry_run_checks.require_stands(evidence, plan.version, rehearsal.error)
     return evidence
 
 
 @dataclass
-class _Rehearsal:
+class _Rehearsal(Sheet):
     """What one dry run finds, one check after the other. A check that was not reached says so."""
 
-    plan: Plan
     original: Original
     trial: Trial
     run: RunContext
-    handle: StepHandle
     programs: Path | None
     """Directory of pg_dump and pg_restore; looked for when None."""
     log: logging.Logger
     lacking: tuple[str, ...] = ()
     """What of the target's settings the copy cannot have."""
-    checks: list[Check] = field(default_factory=list)
     changes: SchemaDiff = field(default_factory=lambda: SchemaDiff(()))
     seconds: float = 0.0
     rollback_seconds: float | None = None
@@ -193,8 +195,7 @@ class _Rehearsal:
     resumed: bool = False
     """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
     before: Schema = field(default_factory=lambda: Schema({}))
-    error: MigratorError | None = None
-    """The first failure of the SQL itself."""
+    partly: tuple[halfway.Result, ...] | None = None
 
     def perform(self, book: Ledger, forwards: Observer, backwards: Observer) -> None:
         before = self.before = self._open(book)
@@ -205,9 +206,9 @@ class _Rehearsal:
             start=self.original.start,
             known=self.known,
         )
-        if not self._timed("apply", lambda: self._apply(book, forwards, watch)):
+        if not self.timed("apply", lambda: self._apply(book, forwards, watch)):
             self.checks += rows_in_the_way.look_for(self.trial, self.plan, self.log)
-            self._not_reached("expected_changes", "assertions", "later_backup", *ROLLBACK_CHECKS)
+            self.not_reached("expected_changes", "assertions", "later_backup", *ROLLBACK_CHECKS)
             return
         self.seconds, self.states = self.checks[-1].seconds, watch.taken()
         after = self._schema()
@@ -217,26 +218,56 @@ class _Rehearsal:
         self.rights = privileges.after_apply(self.trial, self.plan.version, self.original.start, before, after)
         if not self.resumed:
             self._judge_changes(self.changes)
-        self._timed("later_backup", self._later_backup)
+        self.timed("later_backup", self._later_backup)
         if irreversible(self.plan):
-            self._not_reached(*ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
+            self.not_reached(*ROLLBACK_CHECKS, reason=dry_run_checks.NO_SCRIPT)
             return
         self.applied = rows.after_apply(self.trial, self.plan.version)
-        if not self._timed("rollback", lambda: self._roll_back(book, backwards, watch)):
-            self._not_reached("rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
+        if not self.timed("rollback", lambda: self._roll_back(book, backwards, watch)):
+            self.not_reached("rollback_schema_equal", "rollback_data", "reapply", "reapply_schema_equal")
             return
         self.rollback_seconds, self.undoing = self.checks[-1].seconds, watch.taken()
         restored = self._schema()
         if self.resumed:
-            self._not_reached("rollback_schema_equal", "rollback_data", reason=dry_run_checks.RESUMED)
+            self.not_reached("rollback_schema_equal", "rollback_data", reason=dry_run_checks.RESUMED)
             self._judge_changes(diff(restored.portable, after.portable))
         else:
             self.checks.append(self._equal("rollback_schema_equal", before, restored))
-            self._timed_check(lambda: self._data(restored, forwards.written | backwards.written))
-        if not self._timed("reapply", lambda: self._apply(book)):
-            self._not_reached("reapply_schema_equal")
+            self.timed_check(lambda: self._data(restored, forwards.written | backwards.written))
+        if not self.timed("reapply", lambda: self._apply(book)):
+            self.not_reached("reapply_schema_equal")
             return
         self.checks.append(self._equal("reapply_schema_equal", after, self._schema()))
+
+    def go_halfway(self, trials: Callable[[], AbstractContextManager[Trial]], written: Collection[str]) -> None:
+        """From where a failure can stop it; what has failed already is mended first."""
+        if not halfway.wanted(self.plan) or any(check.verdict is Verdict.FAILED for check in self.checks):
+            return
+
+        def tried(halt: Halt, trial: Trial) -> halfway.Result:
+            part = cut(self.plan, halt)
+            one = _Rehearsal(self.original, trial, self.run, self.programs, self.log, plan=part, handle=self.handle)
+            return one.back_from(halt, written)
+
+        with names_known(self.known.knows):
+            self.partly = () if self.resumed else halfway.rehearse(self.plan, self.seconds, trials, tried)
+        self.checks += halfway.checks_of(self.partly)
+
+    def back_from(self, halt: Halt, written: Collection[str]) -> halfway.Result:
+        """:param written: by the whole migration and its rollback."""
+        kept = all(step.transactional for step in self.plan.rollback_steps)
+        with Ledger(self.trial.texts) as book, Observer(self.trial.watching, version=self.plan.version) as tracer:
+            before = self.before = self._open(book)
+            if not self.timed("apply", lambda: self._apply(book, None)):
+                return halfway.judged(halt, self.checks)
+            there, self.applied = self._schema(), rows.after_apply(self.trial, self.plan.version)
+            undone = self.timed("rollback", lambda: self._roll_back(book, tracer))
+            restored = self._schema()
+            if not undone and (kept or (there.fingerprint == restored.fingerprint and not tracer.written)):
+                return halfway.refused(halt, self.error)
+            self.checks.append(self._equal("rollback_schema_equal", before, restored))
+            self.timed_check(lambda: self._data(restored, tracer.written.union(written)))
+        return halfway.judged(halt, self.checks)
 
     def look_around(self) -> census.Census:
         with session.connect(self.trial.copies, purpose="observe", version=self.plan.version) as conn:
@@ -244,7 +275,7 @@ class _Rehearsal:
 
     def judge_server(self, before: census.Census) -> None:
         """Whatever became of the rest: has it reached beyond the copy?"""
-        self._timed_check(
+        self.timed_check(
             lambda: dry_run_checks.server_unchanged(
                 census.differences(before, self.look_around()), password_changed=self.trial.password_changed()
             )
@@ -274,6 +305,7 @@ class _Rehearsal:
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
                 LACKING: list(self.lacking),
+                **({HALFWAY: halfway.noted(self.partly)} if self.partly is not None else {}),
                 IDLE: not self.changes and self.applied.same and dry_run_checks.idle(forwards),
                 **(self.original.started if self.plan.ahead else {}),
             },
@@ -289,17 +321,8 @@ class _Rehearsal:
         return self._schema()
 
     def _apply(self, book: Ledger, tracer: Observer | None = None, watch: Watch | None = None) -> str:
-        attempt = Attempt(
-            self.plan,
-            self.trial.texts,
-            book,
-            self.run,
-            "dry_run",
-            ahead.LOCK_DEADLINE_SECONDS,
-            self.handle,
-            tracer=tracer,
-            log=self.log,
-        )
+        patience, endpoint = ahead.LOCK_DEADLINE_SECONDS, self.trial.texts
+        attempt = Attempt(self.plan, endpoint, book, self.run, "dry_run", patience, self.handle, tracer, self.log)
         with attempt.locked() as ctx:
             book.begin(self.plan, run=self.run)
             results = []
@@ -309,7 +332,7 @@ class _Rehearsal:
                     watch.went_on()
         return wording.count(sum(len(result.statements) for result in results), "statement")
 
-    def _roll_back(self, book: Ledger, tracer: Observer, watch: Watch) -> str:
+    def _roll_back(self, book: Ledger, tracer: Observer, watch: Watch | None = None) -> str:
         report = rollback.run(
             self.plan,
             endpoint=self.trial.texts,
@@ -370,29 +393,4 @@ class _Rehearsal:
             self.checks.append(self.sequences.check)
 
     def _schema(self) -> Schema:
-        with session.connect(self.trial.watching, purpose="observe", version=self.plan.version) as conn:
-            return schema.read(conn, exclude=(LEDGER_SCHEMA,), role=self.trial.role.name)
-
-    def _timed(self, name: str, work: Callable[[], str]) -> bool:
-        """One thing that the SQL must be able to do. What a retry may mend, and a lost server, are not its failure."""
-        started = time.monotonic()
-        try:
-            detail = work()
-        except (TransientError, EnvironmentFault):
-            raise
-        except MigratorError as exc:
-            if self.handle.cancelled:
-                raise
-            self.error = self.error or exc
-            self.checks.append(Check(name, Verdict.FAILED, str(exc), time.monotonic() - started))
-            return False
-        self.checks.append(Check(name, Verdict.PASSED, detail, time.monotonic() - started))
-        return True
-
-    def _timed_check(self, work: Callable[[], Check]) -> None:
-        started = time.monotonic()
-        check = work()
-        self.checks.append(Check(check.name, check.verdict, check.detail, time.monotonic() - started))
-
-    def _not_reached(self, *names: str, reason: str = "not reached") -> None:
-        self.checks += dry_run_checks.not_reached(self.plan, names, reason)
+        return ahead.schema_of(self.trial)

@@ -287,6 +287,8 @@ def _event_line(event: LedgerEvent) -> str:
     if event.kind == "rollback_differs":
         differences = "; ".join(map(str, detail.get("differences", ())))
         return f"after the rollback the schema is not the one from before: {differences}"
+    if event.kind in _AFTER_ROLLBACK:
+        return f"{_AFTER_ROLLBACK[event.kind]}: {'; '.join(map(str, detail.get('told', ())))}"
     if event.kind == "rollback_decided":
         return f"{event.actor} decided about the rollback at {at}: {detail.get('decision', '')}"
     if event.kind == "held":
@@ -294,6 +296,12 @@ def _event_line(event: LedgerEvent) -> str:
     if event.kind in ("repair", "settle"):
         return f"{event.actor} put the ledger right at {at}: {detail.get('reason', '')}"
     return ""
+
+
+_AFTER_ROLLBACK = {
+    "rollback_lost": "the rollback has lost rows that others had written since",
+    "rollback_set_back": "the rollback has set sequences back",
+}
 
 
 def _where(row: LedgerMigration) -> str:

@@ -31,15 +31,18 @@ from migrator.errors import (
     RollbackFailed,
     TransientError,
 )
+from migrator.evidence import Verdict
+from migrator.gates import set_back
 from migrator.gates.clear_way import has_content
 from migrator.gates.drift import Start, foreign_code
 from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
-from migrator.steps import undo
+from migrator.steps import newer_rows, undo
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
+from migrator.steps.halts import halted
 from migrator.steps.meanwhile import Meanwhile
 
 if TYPE_CHECKING:
@@ -80,6 +83,10 @@ class RollbackReport:
     differences: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     """Statements that remove what interrupted attempts have left behind."""
+    lost: tuple[str, ...] = ()
+    """Rows that others had written since, and that went with it: a person has said so."""
+    set_back: tuple[str, ...] = ()
+    """Sequences that give numbers again which are taken."""
 
 
 def decide(
@@ -179,15 +186,24 @@ def run(
             if tracer is None:  # on a copy nobody else is
                 known = partial(_require_known, ctx, None if force else start)
                 ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint, known)))
-            if start is not None and not force:
-                foreign = _foreign(ctx, start)
-                if foreign:
-                    decision = _held(decision, foreign, ledger.migration(plan.version), plan)
+            lost = _newer_rows(ctx) if tracer is None else ()
+            if not force:
+                reason = newer_rows.reason(lost)
+                if start is not None and not reason:
+                    reason = _why_not(ctx, start)
+                if reason:
+                    decision = _held(decision, reason, ledger.migration(plan.version), plan)
                     _close(plan, ledger, run, decision)
                     return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
             stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
+            before = set_back.read(endpoint, ledger.schema, log=log) if tracer is None else None
             statements = _undo(ctx, decision)
-        report = RollbackReport(plan.version, Action.ROLLED_BACK, decision.reason, statements=statements)
+        _tell("rollback_lost", "the rollback has lost rows that others had written since", lost, ctx)
+        stuck = set_back.problems(before, endpoint, ledger.schema, log=log)
+        _tell("rollback_set_back", "the rollback has set sequences back", stuck, ctx)
+        report = RollbackReport(
+            plan.version, Action.ROLLED_BACK, decision.reason, statements=statements, lost=lost, set_back=stuck
+        )
         report = replace(report, leftovers=undo.leftovers(ctx))
         for command in report.leftovers:
             log.warning("an interrupted attempt has left something behind; remove it with: %s", command)
@@ -196,6 +212,19 @@ def run(
     report = replace(report, seconds=time.monotonic() - started)
     log.info("rollback of %s done in %.3f s", plan.version, report.seconds)
     return report
+
+
+def _why_not(ctx: StepContext, start: Start) -> str:
+    """Why nobody has rehearsed what the script would do; empty: somebody has."""
+    if reason := _unrehearsed(ctx, start):
+        return reason
+    if foreign := _foreign(ctx, start):
+        return (
+            "somebody has changed what the rollback may run, so it is not run as it was rehearsed:\n"
+            + "\n".join(foreign)
+            + "\nfind out who did it, take it back, then clear rollback with Downstream"
+        )
+    return ""
 
 
 def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
@@ -215,15 +244,38 @@ def _require_known(ctx: StepContext, start: Start | None) -> None:
         )
 
 
-def _held(decision: Decision, foreign: Sequence[str], row: LedgerMigration | None, plan: Plan) -> Decision:
+def _newer_rows(ctx: StepContext) -> tuple[str, ...]:
+    return newer_rows.look(ctx) if undo.needs_script(ctx.ledger.steps(ctx.plan.version)) else ()
+
+
+def _tell(kind: str, what: str, found: Sequence[str], ctx: StepContext) -> None:
+    if found:
+        ctx.log.warning("%s: %s", what, "; ".join(found))
+        ctx.ledger.append_event(kind, version=ctx.plan.version, run=ctx.run, detail={"told": list(found)})
+
+
+def _unrehearsed(ctx: StepContext, start: Start) -> str:
+    """The script may copy back what was not yet copied, so it must have been tried from where the migration stopped."""
+    halt = halted(ctx.plan, ctx.ledger.steps(ctx.plan.version))
+    if halt is None or start.halfway is None:
+        return ""
+    tried = None if halt.doubtful else start.halfway.get(halt.key)
+    if tried is not None and tried[0] == Verdict.PASSED:
+        return ""
+    why = tried[1] if tried is not None else "not tried"
+    return (
+        f"the migration stopped {halt}, and nobody has seen the rollback script give back from there what was before"
+        f" ({why}). look at what the script would do: go on with the migration, or undo what is there by hand and"
+        f' say so with "migrator ledger repair {ctx.plan.version}"'
+    )
+
+
+def _held(decision: Decision, reason: str, row: LedgerMigration | None, plan: Plan) -> Decision:
     return replace(
         decision,
         close=row is not None and row.status is MigrationStatus.RUNNING,
         action=Action.HELD,
-        reason="somebody has changed what the rollback may run, so it is not run as it was rehearsed:\n"
-        + "\n".join(foreign)
-        + "\nfind out who did it, take it back, then clear rollback with Downstream; or, if it is meant:"
-        f' "migrator rollback {plan.version} --target {plan.target} --reason ..."',
+        reason=f'{reason}; or, if it is meant: "migrator rollback {plan.version} --target {plan.target} --reason ..."',
     )
 
 

@@ -263,7 +263,8 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
     started = time.monotonic()
     with ddl_connection(ctx) as conn:
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
-        work = Work(step, statement, of(statement), pace, ctx, conn, Progress.of(row.cursor))
+        alone = replace(ctx, tracer=None)  # which looks at all batches together
+        work = Work(step, statement, of(statement), pace, alone, conn, Progress.of(row.cursor))
         if work.progress.rows:
             ctx.log.info("step %s goes on after %s rows", step.name, work.progress.rows)
         ctx.trace_before(step, statement, conn)

@@ -222,3 +222,10 @@ def test_what_is_cut_is_told_at_the_top() -> None:
     assert f"⚠️ **{hidden:,} more characters are not shown here**" in card(plan, None)
     whole = plan_from_sql(shown, "DROP TABLE n;")
     assert "not shown" not in card(whole, bundle_of(whole, schema_diff=lines[:200]))
+
+
+def test_from_where_the_rollback_is_left_to_a_person() -> None:
+    said = "right after step 'a'; held for a person after step 'b': not tried"
+    plan = make_plan()
+    bundle = bundle_of(plan, checks=(Check("rollback_halfway", Verdict.PASSED, said),))
+    assert said in row_of(card(plan, bundle), "Rollback half-way")

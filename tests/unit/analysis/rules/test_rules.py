@@ -122,6 +122,13 @@ def test_a_rollback_that_stalls_others_is_told_but_refuses_nothing(rows: int, se
     assert [(item.rule, item.severity) for item in found] == [("alter-column-type", severity)]
 
 
+def test_what_is_not_there_is_not_lost() -> None:
+    facts = CatalogFacts(180000, complete=True, asked=frozenset({"nope"}))
+    file = parse("DROP TABLE IF EXISTS nope;", file="x.sql")
+    found = {item.rule for item in inspect(Sources((file,)), Known(facts=facts)).findings}
+    assert "drop-loses-data" not in found
+
+
 def test_an_index_is_no_relation_of_its_own_in_the_order_of_locks() -> None:
     sql = "ALTER TABLE a ADD x int; DROP INDEX a_idx; ALTER TABLE a ADD y int;"
     assert "lock-order" not in {item.rule for item in inspect(Sources((parse(sql, file="x.sql"),))).findings}

@@ -11,6 +11,7 @@ from migrator.parsing.nodes import commands, enum
 from migrator.plan import Severity
 
 HOLDERS = {"OBJECT_TABLE": "table", "OBJECT_MATVIEW": "materialized view", "OBJECT_SCHEMA": "schema"}
+COPIED = "a rollback script brings back only what was copied before"
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -23,14 +24,15 @@ def check(subject: Subject) -> Iterator[Hit]:
             item.string.sval for item in tree.objects if item.HasField("string")
         ]
         for name in names:
-            if not subject.world.is_certainly_new(name):
+            absent = kind != "schema" and subject.world.exists(name) is False
+            if not absent and not subject.world.is_certainly_new(name):
                 cascade = " and everything that depends on it" if tree.behavior == 2 else ""
-                yield Hit(f"{kind} {name}{cascade} is gone for good: no rollback script brings its rows back")
+                yield Hit(f"{kind} {name}{cascade} goes with its rows: {COPIED}")
     elif subject.statement.name == "alter_table_stmt":
         table = subject.world.name(tree.relation)
         for command in commands(tree):
             if enum(command, "subtype") == "AT_DropColumn" and not subject.world.is_certainly_new(table):
-                yield Hit(f"column {table}.{command.name} is gone for good: no rollback script brings its values back")
+                yield Hit(f"column {table}.{command.name} goes with its values: {COPIED}")
 
 
 RULE = Rule(
@@ -39,7 +41,7 @@ RULE = Rule(
     condition="DROP TABLE, SCHEMA, MATERIALIZED VIEW or COLUMN",
     effect="the data is lost, and whatever still uses it fails at once",
     alternative="stop using it first, and keep it under another name for a while; drop it in a later migration",
-    without_sql="always: what is dropped is gone; a copy (CREATE TABLE ... AS), a rename, and the drop in a later"
+    without_sql="always: what is dropped goes; a copy (CREATE TABLE ... AS), a rename, and the drop in a later"
     " release keep a way back",
     source=DOCS + "sql-droptable.html",
     aliases=(

@@ -1,0 +1,61 @@
+"""A rollback script that takes away what others have written since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.analysis.effects import World
+from migrator.analysis.effects.objects.indexes import dotted_names
+from migrator.analysis.rules.model import DOCS, Hit, Rule
+from migrator.analysis.walk.script import Whole
+from migrator.analysis.walk.subject import Subject
+from migrator.parsing.nodes import enum
+from migrator.plan import Severity
+
+
+def check(whole: Whole) -> Iterator[Hit]:
+    """What the script itself makes, nobody else has written to."""
+    subjects = whole.rollback.everything() if whole.rollback is not None else ()
+    first = next((subject.world for script in whole.scripts for subject in script.subjects), None)
+    own: set[str] = set()
+    for subject in subjects:
+        for table, what, severity in _taken(subject, first):
+            if table not in own:
+                yield Hit(f"{what} that others have written to {table} since", severity=severity, subject=subject)
+        tree, world = subject.statement.tree, subject.world
+        if subject.statement.name == "create_stmt":
+            own.add(world.name(tree.relation))
+        elif subject.statement.name == "create_table_as_stmt":
+            own.add(world.name(tree.into.rel))
+
+
+def _taken(subject: Subject, first: World | None) -> Iterator[tuple[str, str, Severity]]:
+    tree, world, name = subject.statement.tree, subject.world, subject.statement.name
+    if name == "drop_stmt" and enum(tree, "remove_type") == "OBJECT_TABLE":
+        for table in dotted_names(tree, world):
+            if first is None or first.relation(table) is not None:  # one that came with the migration goes with it
+                yield table, "drops the rows", Severity.WARNING
+    elif name == "truncate_stmt":
+        for item in tree.relations:
+            yield world.name(item.range_var), "empties the table with the rows", Severity.WARNING
+    elif name == "delete_stmt":
+        some = tree.HasField("where_clause")
+        what = "may delete rows" if some else "deletes the rows"
+        yield world.name(tree.relation), what, Severity.INFO if some else Severity.WARNING
+    elif name == "update_stmt":
+        yield world.name(tree.relation), "may change rows", Severity.INFO
+
+
+RULE = Rule(
+    id="rollback-newer-rows",
+    severity=Severity.WARNING,
+    condition="TRUNCATE, DELETE or UPDATE in a rollback script, or DROP TABLE of a name that was there before",
+    effect="it runs minutes or days after apply: what the application has written meanwhile is lost, or changed as if"
+    " the migration had written it",
+    alternative="take such rows along (INSERT ... SELECT) before the table goes, or have WHERE meet only what the"
+    " migration has written; where rows of others are in a table that it drops or empties, the automatic rollback is"
+    " held for a person",
+    without_sql="always: which rows are the migration's own, only its author knows",
+    source=DOCS + "sql-truncate.html",
+    whole=check,
+)

@@ -1,0 +1,3 @@
+ALTER SEQUENCE orders_id_seq INCREMENT BY 10;
+-- rollback
+ALTER SEQUENCE orders_id_seq INCREMENT BY 1 RESTART WITH 1001;

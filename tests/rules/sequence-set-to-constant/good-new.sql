@@ -1,0 +1,3 @@
+CREATE SEQUENCE mine;
+ALTER SEQUENCE mine RESTART WITH 100;
+SELECT setval('mine', 5);
