@@ -81,7 +81,7 @@ UPDATE = "UPDATE t SET v = 'b' WHERE id = 1;"
             {"public.audit"},
         ),
     ],
-    ids=lambda value: str(value)[-50:],
+    ids=lambda value: " ".join(sorted(value)) if isinstance(value, set) else str(value)[-50:],
 )
 def test_the_right_table_is_predicted(
     database: Endpoint, there: str, files: tuple[str, ...], written: set[str]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from psycopg import sql as quoting
 
 from migrator import wording
-from migrator.database import naming, plain, queries, session
+from migrator.database import held, naming, plain, queries, session
 from migrator.errors import MigratorError, TransientError
 from migrator.frozen import frozen
 from migrator.ledger.rows import took_effect
@@ -94,7 +94,11 @@ def look(ctx: StepContext) -> tuple[str, ...]:
     if since is None:
         return ()
     try:
-        with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn, session.translated():
+        version, patience = ctx.plan.version, held.WAIT_MS
+        with (
+            session.connect(ctx.endpoint, purpose="validate", version=version, lock_timeout_ms=patience) as conn,
+            session.translated(),
+        ):
             return tuple(filter(None, (_told(loss, since, conn) for loss in found)))
     except TransientError:
         raise
@@ -126,6 +130,7 @@ def _count(loss: Loss, since: str, conn: session.Connection) -> tuple[int, bool]
     rows = 0
     with plain.as_they_lie(conn):
         for schema, table, pages in tables:
+            held.hold(conn, [qualified(schema, table)])
             query = quoting.SQL(
                 "select pg_catalog.count(*) from (select from only {table} as t where pg_catalog.age(t.xmin)"
                 " < pg_catalog.age({since}::pg_catalog.text::pg_catalog.xid) and t.ctid >= {first}::pg_catalog.tid"
