@@ -52,7 +52,7 @@ def test_first_second_and_third_time(database: Endpoint, make_database: MakeData
     bundle = rehearse(plan, database, make_database("twin"))
     apply_all(plan, database, bundle)
     report = verify_it(plan, database, bundle)
-    assert {check.name for check in report.checks} == {"ledger", "schema", "unfinished"}
+    assert {check.name for check in report.checks} == {"ledger", "schema", "owners and rights", "unfinished"}
     row = row_of(plan, database)
     assert row is not None
     assert (row.status, row.checksum, row.run_id) == ("success", plan.content_digest, "run-1")

@@ -60,7 +60,7 @@ ALTER TABLE users ALTER COLUMN email SET NOT NULL;
 ALTER TABLE users ALTER COLUMN age TYPE bigint;
 CREATE TABLE public.notes (id bigint PRIMARY KEY, user_id bigint, body text UNIQUE);
 ALTER TABLE notes ADD CONSTRAINT notes_user FOREIGN KEY (user_id) REFERENCES users (id);
-INSERT INTO notes VALUES (1, 1, 'x');
+INSERT INTO notes VALUES (7, 1, 'x');
 CREATE INDEX notes_by_user ON notes (user_id);
 CREATE TABLE public.part_b PARTITION OF parts FOR VALUES IN ('b');
 DROP TABLE old;

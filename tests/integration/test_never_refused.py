@@ -275,7 +275,6 @@ FORETOLD_WRONGLY = frozenset(
         "detach",
         "inherit",
         "what a function makes",
-        "defaults, identity and generated columns",
     ]
 )
 """Of these the analysis still warns that they may fail."""

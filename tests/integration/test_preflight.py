@@ -29,7 +29,7 @@ from migrator.targets.targets import Limits, SnapshotPolicy, Target, WindowRule
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import NOW, make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase, database_on
-from tests.integration.stages import apply_all, make_target, run_of, traces, verify_it
+from tests.integration.stages import apply_all, make_target, query, run_of, traces, verify_it
 
 
 def check(plan: Plan, endpoint: Endpoint, *, target: Target | None = None, bundle: Any = None, **over: Any) -> Any:
@@ -203,11 +203,11 @@ def test_another_run_holds_the_database(database: Endpoint) -> None:
         check(make_plan(), database, run_id="run-2")
 
 
-def test_going_on_after_a_failure_is_no_drift(database: Endpoint) -> None:
+def test_going_on_after_a_failure_is_no_drift(database: Endpoint, make_database: MakeDatabase) -> None:
     """Cleared in the middle: a part is applied, so the schema cannot be the snapshot's."""
-    sql = "CREATE TABLE a (id int); VACUUM; SELECT nonsense;"
-    plan = plan_from_sql(sql)
-    bundle = make_bundle(plan, before := read_schema(database), before)
+    plan = plan_from_sql("CREATE TABLE a (id int); VACUUM zero; UPDATE zero SET x = 1 / x;")
+    query(database, "CREATE TABLE zero (x int); INSERT INTO zero VALUES (0)")
+    bundle = rehearse(plan, database, make_database("twin", script="CREATE TABLE zero (x int)"))
     with pytest.raises(StatementFailed):
         apply_all(plan, database, bundle)
     report = check(plan, database, bundle=bundle)

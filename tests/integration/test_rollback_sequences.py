@@ -24,15 +24,19 @@ USED = "INSERT INTO orders (n) SELECT generate_series(1, 5)"
         (
             "ALTER SEQUENCE orders_id_seq INCREMENT BY 10;",
             "ALTER SEQUENCE orders_id_seq INCREMENT BY 1 RESTART WITH 11;",
-            "its next value 11 is not free",
+            "its next value is not free",
         ),
         (
             "SELECT setval('orders_id_seq', 5000);",
             "SELECT setval('orders_id_seq', 10);",
-            "its next value 11 is not free",
+            "its next value is not free",
         ),
-        ("SELECT 1;", "DO $$BEGIN PERFORM setval('orders_id_seq', 10); END$$;", "its next value 11 is not free"),
-        ("SELECT 1;", "ALTER SEQUENCE loose RESTART WITH 3;", "sequence public.loose has the next value 3, it was 11"),
+        ("SELECT 1;", "DO $$BEGIN PERFORM setval('orders_id_seq', 10); END$$;", "its next value is not free"),
+        (
+            "SELECT 1;",
+            "ALTER SEQUENCE loose RESTART WITH 3;",
+            "sequence public.loose gives values again that it had given",
+        ),
     ],
 )
 def test_it_is_told_with_what_mends_it(database: Endpoint, up: str, down: str, said: str) -> None:
@@ -44,7 +48,7 @@ def test_it_is_told_with_what_mends_it(database: Endpoint, up: str, down: str, s
     assert report.action is Action.ROLLED_BACK
     (told,) = report.set_back
     assert said in told
-    assert "SELECT setval('public." in told
+    assert ("SELECT setval('public." in told) is ("loose" not in told)  # of that one the number may be a row's
     assert told in outcome_of(plan, database).text
 
 

@@ -27,18 +27,15 @@ def check(subject: Subject) -> Iterator[Hit]:
                 if differing:
                     yield _hit(f"column {table}.{column.colname}", differing, position)
     elif skips_all(subject):
-        differing = list((_of_index if subject.statement.name == "index_stmt" else _of_table)(tree, table, world))
-        if differing and subject.statement.name == "index_stmt":
-            yield _hit(f"index {tree.idxname}", differing, None, Severity.ERROR)
-        elif differing:
-            yield _hit(table, differing, None)
+        index = subject.statement.name == "index_stmt"
+        differing = list((_of_index if index else _of_table)(tree, table, world))
+        if differing:
+            yield _hit(f"index {tree.idxname}" if index else table, differing, None)
 
 
-def _hit(what: str, differing: list[str], part: int | None, severity: Severity | None = None) -> Hit:
+def _hit(what: str, differing: list[str], part: int | None) -> Hit:
     return Hit(
-        f"{what} is there already and not as the statement says, which does nothing: {'; '.join(differing)}",
-        part=part,
-        severity=severity,
+        f"{what} is there already and not as the statement says, which does nothing: {'; '.join(differing)}", part=part
     )
 
 
