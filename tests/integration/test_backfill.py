@@ -9,14 +9,18 @@ import pytest
 
 from migrator.database.session import Endpoint
 from migrator.errors import Cancelled, MigratorError, StatementFailed
+from migrator.evidence import HALFWAY
 from migrator.plan import Plan, Step
+from migrator.stages.rollback import Action
 from migrator.steps import batches
 from migrator.steps.batches import Pace, Progress, Work
 from migrator.steps.context import StepHandle
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named
+from tests.evidence import rehearse
 from tests.factories import plan_from_sql, to_steps
-from tests.integration.stages import apply_all, query, row_of, verify_it
+from tests.integration.conftest import MakeDatabase
+from tests.integration.stages import apply_all, query, roll_back, row_of, verify_it
 
 ROWS = 20_000
 TABLE = f"""
@@ -26,6 +30,7 @@ CREATE FUNCTION public.counted() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN NEW.times := OLD.times + 1; RETURN NEW; END $$;
 CREATE TRIGGER counted BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION public.counted();
 """
+DOUBLE = "UPDATE t SET a = a * 2, b = 1 WHERE b IS NULL"
 FILL = "UPDATE t SET b = a * 2 WHERE b IS NULL"
 
 
@@ -161,6 +166,20 @@ def test_a_batch_that_fails_names_the_statement(database: Endpoint) -> None:
     query(database, f"UPDATE t SET a = 1 WHERE id = {ROWS}")
     apply_all(plan_of(backfill(FILL)), database)
     assert query(database, "SELECT count(*) FROM t WHERE b = a * 2") == [(ROWS,)]
+
+
+def test_a_part_of_the_rows_is_undone_by_a_person(database: Endpoint, make_database: MakeDatabase) -> None:
+    """The script was rehearsed after all of them: on the others it would undo what nobody has done."""
+    plan = replace(plan_from_sql("SELECT 1", "UPDATE t SET a = a / 2, b = NULL"), steps=(backfill(DOUBLE),))
+    query(database, TABLE)
+    bundle = rehearse(plan, database, make_database("twin", script=TABLE), extra={HALFWAY: {}})
+    query(database, f"UPDATE t SET a = 2147483647 WHERE id = {ROWS}")
+    with pytest.raises(StatementFailed, match="integer out of range"):
+        apply_all(plan, database, bundle)
+    report = roll_back(plan, database, bundle)
+    assert report.action is Action.HELD
+    assert "the migration stopped within statement 1 of step 'fill'" in report.reason
+    assert query(database, "SELECT count(*) FROM t WHERE a = id * 2 AND b = 1") > [(0,)]
 
 
 def test_the_size_of_a_batch_follows_its_time() -> None:

@@ -23,6 +23,7 @@ from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.batch_sql import BatchSql, batch_sql
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
+from migrator.steps.halts import IN_BATCHES
 from migrator.steps.transaction import (
     Connection,
     backend_of,
@@ -166,7 +167,7 @@ class Work:
 
     def _commit(self, then: Progress) -> None:
         ctx, conn = self.ctx, self.conn
-        cursor = {**cursor_of(self.statement, 0, "batches", 0), **vars(then)}
+        cursor = {**cursor_of(self.statement, 0, IN_BATCHES, 0), **vars(then)}
         advance = functools.partial(ctx.ledger.step_advanced, ctx.plan.version, self.step.name)
         write = functools.partial(advance, cursor=cursor, rows_done=then.rows, on=conn)
         try:

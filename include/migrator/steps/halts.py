@@ -16,6 +16,8 @@ from migrator.steps.kinds import kind_of
 
 COMMITS_BY_ITSELF = ("CALL", "DO")
 """When one of these fails outside a transaction, nobody knows what of it is there."""
+IN_BATCHES = "batches"
+"""State of a cursor: a part of the statement's rows is changed."""
 
 
 @frozen
@@ -78,6 +80,7 @@ def halted(plan: Plan, rows: Sequence[LedgerStep]) -> Halt | None:
 
 
 def _halt(step: Step, row: LedgerStep) -> Halt:
-    failed = row.statements_done < len(step.statements) and row.cursor.get("state") in ("intent", "failed")
-    doubtful = failed and row.cursor.get("kind") in COMMITS_BY_ITSELF
+    state = row.cursor.get("state") if row.statements_done < len(step.statements) else None
+    failed = state in ("intent", "failed")
+    doubtful = state == IN_BATCHES or (failed and row.cursor.get("kind") in COMMITS_BY_ITSELF)
     return Halt(step.name, row.statements_done, len(step.statements), doubtful)
