@@ -58,9 +58,9 @@ test-fast: $(STAMP)
 test-unit: $(STAMP)
 	$(TIMED) tests/unit -q -n 2 --dist worksteal $(TOOK)
 
-# One in three of the effects, and of the cases of larger matrices, the same in every run; all, on all majors, in test-all.
+# One in four of the effects, and of the cases of larger matrices, the same in every run; all, on all majors, in test-all.
 test-integration: $(STAMP)
-	$(TIMED) tests/integration tests/effects --sample 3 -q -n 2 --dist worksteal $(TOOK)
+	$(TIMED) tests/integration tests/effects --sample 4 -q -n 2 --dist worksteal $(TOOK)
 
 test-integration-all: $(STAMP)
 	$(TIMED) tests/integration tests/effects --every-major -q -n 2 --dist worksteal $(TOOK)

@@ -22,7 +22,7 @@ from tests.factories import plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, row_of, verify_it
 
-ROWS = 20_000
+ROWS = 8_000
 TABLE = f"""
 CREATE TABLE t (id int, a int, b int, times int NOT NULL DEFAULT 0);
 INSERT INTO t (id, a) SELECT g, g FROM generate_series(1, {ROWS}) AS g;
@@ -145,6 +145,7 @@ def test_deleting(database: Endpoint) -> None:
     assert query(database, "SELECT count(*), count(*) FILTER (WHERE a % 10 = 3) FROM t") == [(ROWS - ROWS // 10, 0)]
 
 
+@pytest.mark.thorough
 def test_new_rows_without_end_are_told(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     query(database, TABLE)
     real = Work._left

@@ -83,6 +83,7 @@ def test_the_shipped_migrations_pass(repository: Path, version: str) -> None:
     assert done.stdout.rstrip().endswith(f"{version}: passed")
 
 
+@pytest.mark.thorough
 def test_json_is_one_document(repository: Path) -> None:
     done = call(repository, "001_add_analytics_tables", "--format", "json")
     document = json.loads(done.stdout)
@@ -104,6 +105,7 @@ def test_a_rollback_that_forgets_something_is_a_finding(repository: Path, tmp_pa
     assert re.search(r"rollback_schema_equal +failed .*\+ table public\.a", done.stdout)
 
 
+@pytest.mark.thorough
 def test_a_dependency_that_fails_is_named(repository: Path, tmp_path: Path) -> None:
     write(tmp_path, "001_a", "SELECT 1 / 0;\nCREATE TABLE a (id int);\n", "DROP TABLE a;\n")
     write(tmp_path, "002_b", "CREATE TABLE b (id int);\n", "DROP TABLE b;\n", dependencies='["001_a"]')
@@ -172,6 +174,7 @@ def test_rows_that_policies_hide_from_their_owner_are_compared(repository: Path,
     assert re.search(r"rollback_data +passed", done.stdout), done.stdout + done.stderr
 
 
+@pytest.mark.thorough
 def test_a_failure_of_the_sql_is_no_change_of_the_server(repository: Path, tmp_path: Path) -> None:
     """Looking for the rows that made it fail, the engine lets the copy's role connect to the copy for a while."""
     write(tmp_path / "m", "001_broken", "CREATE TABLE t (id int);\nSELECT 1 / 0;\n", "DROP TABLE t;\n")

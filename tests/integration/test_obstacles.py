@@ -338,6 +338,7 @@ def test_analyze_tells_it_first(make: Make, copies: Endpoint, target: Target, tm
     assert [one.rule for one in obstacles.findings(*obstacle_facts.look(source, nowhere))] == ["no-snapshot"]
 
 
+@pytest.mark.thorough
 def test_settings_change_neither_dump_nor_proof(make: Make, copies: Endpoint, target: Target, contrib: Server) -> None:
     """Names in quotation marks would be a difference between the servers; a worker that is idle would be ended."""
     source = make(

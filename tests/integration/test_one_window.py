@@ -215,6 +215,7 @@ def test_the_first_one_is_rejected(case: Case) -> None:
     case.done(*again)
 
 
+@pytest.mark.thorough
 def test_the_first_one_is_moved_or_deleted(case: Case) -> None:
     other = case.rehearsed("003_other")
     later = f"{NOW + timedelta(days=7):%Y-%m-%d %H:%M} UTC"
@@ -230,6 +231,7 @@ def test_the_first_one_is_moved_or_deleted(case: Case) -> None:
     case.done(*case.rehearsed("003_other"))
 
 
+@pytest.mark.thorough
 def test_the_first_one_was_applied_by_hand_and_adopted(case: Case) -> None:
     """The ledger has it with no content: it counts as the same, and the schema is compared."""
     other = case.rehearsed("003_other")
@@ -299,6 +301,7 @@ def test_somebody_else_changes_owners_or_rights_meanwhile(case: Case, other_role
     case.done(*third)
 
 
+@pytest.mark.thorough
 def test_somebody_else_changes_rights_and_the_ledger_does_not_know_of_what(case: Case, other_role: str) -> None:
     """The first ones were adopted, so what they left is not in the ledger: what they do not touch is compared."""
     other = case.rehearsed("003_other")
@@ -367,6 +370,7 @@ def test_other_windows_and_emergencies_wait_for_nobody(case: Case) -> None:
     assert case.analysed("003_other").ahead == ()
 
 
+@pytest.mark.thorough
 def test_the_ledger_explains_a_difference(case: Case) -> None:
     """Who is on call at night does not look for somebody who has changed the schema by hand."""
     write(case.migrations, "001_shops", TABLE, "DROP TABLE shops;\n", window="2020-01-01 02:00 UTC")

@@ -61,6 +61,7 @@ def test_a_policy_for_another_role_is_not(case: Case, rehearsed: str, applied: s
         verify_it(plan, case.database, bundle)
 
 
+@pytest.mark.thorough
 def test_what_runs_between_two_steps_is_the_rehearsed_policy(case: Case) -> None:
     steps = "steps:\n  - {name: one, kind: sql, file: 001_policy.sql}\n  - {name: two, kind: sql, file: two.sql}\n"
     write(case, "001_policy", f"{TABLE} CREATE POLICY p ON t TO CURRENT_USER;", "DROP TABLE t;", steps)

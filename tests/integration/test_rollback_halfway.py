@@ -83,6 +83,7 @@ def test_a_rollback_that_loses_rows_from_there_fails(copies: Endpoint, plan: Pla
     assert "right from there, too" in check.detail
 
 
+@pytest.mark.thorough
 def test_another_schema_from_there_fails(copies: Endpoint) -> None:
     plan = in_steps(
         COLUMN, "CREATE TABLE new (id int);", down="DROP TABLE IF EXISTS new; ALTER TABLE orders DROP kept;"
@@ -105,6 +106,7 @@ def test_what_is_right_from_everywhere_passes(copies: Endpoint) -> None:
     assert [verdict for verdict, _ in evidence.extra[HALFWAY].values()] == ["passed"] * 3
 
 
+@pytest.mark.thorough
 def test_each_state_begins_on_what_was_there(copies: Endpoint) -> None:
     """A column that was dropped comes back empty: the next state is not tried on that."""
     drops = ["ALTER TABLE orders DROP COLUMN status;", "CREATE TABLE new (id int);", "UPDATE orders SET id = id + 10;"]
@@ -117,6 +119,7 @@ def test_each_state_begins_on_what_was_there(copies: Endpoint) -> None:
     assert check_of(evidence, "rollback_halfway").detail == "right after step 's0', after step 's1'"
 
 
+@pytest.mark.thorough
 def test_no_more_than_so_many_are_tried(copies: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(halfway, "MOST", 1)
     plan = in_steps(COLUMN, "SELECT 1;", "SELECT 2;", down="ALTER TABLE orders DROP kept;")

@@ -48,6 +48,7 @@ def test_an_exchange_after_the_rehearsal_is_drift(case: Case) -> None:
         apply_all(prepared[0], case.database, prepared[1])
 
 
+@pytest.mark.thorough
 def test_a_migration_that_exchanges_it_says_so(case: Case) -> None:
     query(case.database, VIEW)
     case.adopts()
