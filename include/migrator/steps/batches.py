@@ -23,7 +23,7 @@ from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.batch_sql import BatchSql, batch_sql
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
-from migrator.steps.halts import IN_BATCHES
+from migrator.steps.contract import IN_BATCHES
 from migrator.steps.transaction import (
     Connection,
     backend_of,

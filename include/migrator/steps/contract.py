@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from migrator.steps.context import StatementResult, StepContext
 
 
+IN_BATCHES = "batches"
+"""State of a step's cursor: a part of the rows of its statement is changed."""
+
+
 @frozen
 class Written:
     """A step as its author wrote it: its statements, parsed and with their effects, and its parameters."""

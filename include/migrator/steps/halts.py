@@ -11,13 +11,11 @@ from dataclasses import replace
 from migrator.frozen import frozen
 from migrator.ledger.rows import LedgerStep, took_effect
 from migrator.plan import Plan, Step
-from migrator.steps.contract import end_of, phases_of
+from migrator.steps.contract import IN_BATCHES, end_of, phases_of
 from migrator.steps.kinds import kind_of
 
 COMMITS_BY_ITSELF = ("CALL", "DO")
 """When one of these fails outside a transaction, nobody knows what of it is there."""
-IN_BATCHES = "batches"
-"""State of a cursor: a part of the statement's rows is changed."""
 
 
 @frozen
