@@ -97,7 +97,7 @@ class Work:
     ctx: StepContext
     conn: Connection
     progress: Progress
-    pages: int = FIRST_PAGES
+    pages: int = field(default_factory=lambda: FIRST_PAGES)
     light: bool = False
     looked: float = 0.0
     said: float = field(default_factory=time.monotonic)
