@@ -12,8 +12,10 @@ from migrator.evidence import HALFWAY, DryRunEvidence, EvidenceBundle, Verdict
 from migrator.plan import OnFailure, Plan
 from migrator.rehearsal import halfway
 from migrator.stages.rollback import Action
+from tests import evidence
 from tests.evidence import make_bundle, read_schema
 from tests.factories import plan_from_sql
+from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import check_of, failed, make_copy, rehearse
 from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of
 
@@ -160,10 +162,12 @@ def test_a_script_that_fails_from_there_is_held_in_production(copies: Endpoint, 
     [({HALFWAY: {}}, Action.HELD), ({HALFWAY: {"s0": ["passed", ""]}}, Action.ROLLED_BACK), ({}, Action.ROLLED_BACK)],
     ids=["not rehearsed", "rehearsed", "older evidence"],
 )
-def test_only_from_where_it_was_rehearsed(database: Endpoint, extra: dict[str, object], action: Action) -> None:
+def test_only_from_where_it_was_rehearsed(
+    database: Endpoint, make_database: MakeDatabase, extra: dict[str, object], action: Action
+) -> None:
     query(database, ORDERS + LONG)
-    plan, before = in_steps(COLUMN, MOVED, down=BACK), read_schema(database)
-    bundle = make_bundle(plan, before, before, extra=extra)
+    plan = in_steps(COLUMN, MOVED, down=BACK)
+    bundle = evidence.rehearse(plan, database, make_database("twin", script=ORDERS), extra=extra)
     with pytest.raises(StatementFailed):
         apply_all(plan, database)
     assert roll_back(plan, database, bundle).action is action
