@@ -217,7 +217,7 @@ REFUSED = (
     ),
     Refused("standard_process_c2.sql", {0: "has nothing but what is left out"}),
     Refused("large_table.sql", {17: "UPDATE messages SET analytics_processed = false WHERE ctid IN (SELECT ctid FROM"}),
-    Refused("shadow_table.sh", {2: HEREDOC, 32: "a step of its own, by ranges of the key", 38: HEREDOC}),
+    Refused("shadow_table.sh", {2: HEREDOC, 32: "a step of kind backfill", 38: HEREDOC}),
     Refused("blue_green.sh", {2: HEREDOC, 16: DEPLOY, 21: HEREDOC}),
     Refused(
         "blue_green_1.sql",

@@ -26,8 +26,8 @@ def hint_for(message: str, sql: str, offset: int, words: tuple[str, ...]) -> str
     if first in ("update", "delete") and re.match(r"limit\b|order\b", near, re.IGNORECASE):
         word = near.split(None, 1)[0].upper()
         return (
-            f"{first.upper()} has no {word} in PostgreSQL: choose the rows by ranges of the key, or by "
-            "WHERE id IN (SELECT id ... ORDER BY id LIMIT 10000)"
+            f"{first.upper()} has no {word} in PostgreSQL: leave it out, and a step of kind backfill changes the rows"
+            " in batches; or choose them by WHERE id IN (SELECT id ... ORDER BY id LIMIT 10000)"
         )
     place = max(0, offset - 1)
     around = sql[place : offset + 20]
