@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import Cancelled, MigratorError, StatementFailed
+from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, MigratorError, StatementFailed
 from migrator.evidence import HALFWAY
 from migrator.plan import Plan, Step
 from migrator.stages.rollback import Action
-from migrator.steps import batches
+from migrator.steps import batches, transaction
 from migrator.steps.batches import Pace, Progress, Work
 from migrator.steps.context import StepHandle
 from migrator.steps.contract import Written
@@ -181,6 +181,46 @@ def test_a_part_of_the_rows_is_undone_by_a_person(database: Endpoint, make_datab
     assert report.action is Action.HELD
     assert "the migration stopped within statement 1 of step 'fill'" in report.reason
     assert query(database, "SELECT count(*) FROM t WHERE a = id * 2 AND b = 1") > [(0,)]
+
+
+def test_a_condition_that_writes_is_refused(database: Endpoint) -> None:
+    """Nobody would look at what it wrote when the rows that are left are looked for."""
+    query(database, TABLE)
+    query(database, "CREATE TABLE told (id int)")
+    query(
+        database,
+        "CREATE FUNCTION public.told(int) RETURNS bool LANGUAGE sql AS 'INSERT INTO told VALUES ($1); SELECT true'",
+    )
+    with pytest.raises(StatementFailed, match=r"fill\.sql:1.*read-only transaction"):
+        apply_all(plan_of(backfill("UPDATE t SET b = a * 2 WHERE CASE WHEN told(id) THEN b IS NULL END")), database)
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_a_commit_without_an_answer(database: Endpoint, monkeypatch: pytest.MonkeyPatch, light: bool) -> None:
+    """It took effect; the ledger's row, which committed with it, says where to go on."""
+    query(database, TABLE)
+    if not light:  # then COMMIT may run triggers
+        query(
+            database,
+            "CREATE TABLE other (id int); CREATE CONSTRAINT TRIGGER late AFTER INSERT ON other DEFERRABLE"
+            " FOR EACH ROW EXECUTE FUNCTION public.counted()",
+        )
+    plan, real, count = plan_of(backfill(FILL)), transaction.commit_only, [0]
+
+    def unanswered(conn: Any, step: Step, ctx: Any) -> None:
+        count[0] += 1
+        real(conn, step, ctx)
+        if count[0] == 3:
+            conn.close()
+            raise CommitUnknown("the connection was lost at COMMIT of step 'fill'")
+
+    monkeypatch.setattr(batches if light else transaction, "commit_only", unanswered)
+    with pytest.raises(ConnectionLost, match="the next try goes on from there"):
+        apply_all(plan, database)
+    ((done, _, _),) = filled(database)
+    assert 0 < done < ROWS
+    apply_all(plan, database)
+    assert filled(database) == [(ROWS, 1, 1)]
 
 
 def test_the_size_of_a_batch_follows_its_time() -> None:

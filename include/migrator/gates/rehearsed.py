@@ -1,4 +1,4 @@
-"""What the schema must be like now, at the reached to which a plan is applied: the rehearsal has seen it there."""
+"""What the schema must be like now, at the place to which a plan is applied: the rehearsal has seen it there."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ MOST = 20
 """So many states are tried."""
 LEAST_SECONDS, MOST_SECONDS = 60.0, 600.0
 """For how long new ones are begun: as long as the whole apply took, but within these. Each begins from the start."""
-TODO = (
+CURE = (
     "write the rollback script so that it is right from there, too, or put what belongs together into one step that is"
     " a transaction; or say on_failure: hold"
 )
@@ -92,7 +92,7 @@ def checks_of(results: Sequence[Result]) -> tuple[Check, ...]:
 
 
 def _told(result: Result) -> str:
-    return f"when it stops {result.halt}, the rollback does not give back what was there: {result.detail}. {TODO}"
+    return f"when it stops {result.halt}, the rollback does not give back what was there: {result.detail}. {CURE}"
 
 
 def noted(results: Sequence[Result]) -> dict[str, list[str]]:

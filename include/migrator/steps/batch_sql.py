@@ -20,7 +20,7 @@ SPREAD = {"update_stmt": "FROM", "delete_stmt": "USING"}
 
 @frozen
 class BatchSql:
-    """Parts of the statement, as they are written."""
+    """Parts of the statement, as they are written; a comment may end each of them."""
 
     verb: str
     relation: str
@@ -42,7 +42,7 @@ class BatchSql:
         how many of them still meet the condition."""
         returning = f"({self.condition}\n)" if self.again else "false"
         change = (
-            f"{self.verb} {table} AS {self.alias} {self.middle} WHERE ({self.condition}\n)"
+            f"{self.verb} {table} AS {self.alias} {self.middle}\nWHERE ({self.condition}\n)"
             f" AND {self.alias}.ctid OPERATOR(pg_catalog.>=) '({first},0)'::pg_catalog.tid"
             f" AND {self.alias}.ctid OPERATOR(pg_catalog.<) '({end},0)'::pg_catalog.tid"
         )
@@ -52,7 +52,7 @@ class BatchSql:
     def left(self) -> str:
         """One row: whether any row still meets the condition."""
         table = f"{'ONLY ' if self.only else ''}{self.relation} AS {self.alias}"
-        return f"SELECT EXISTS (SELECT FROM {table}{self.others} WHERE ({self.condition}\n))"  # noqa: S608
+        return f"SELECT EXISTS (SELECT FROM {table}{self.others}\nWHERE ({self.condition}\n))"  # noqa: S608
 
 
 def refusal(statement: ParsedStatement) -> tuple[str, str] | None:

@@ -18,7 +18,7 @@ from typing import Any
 from migrator.database import naming, queries, session
 from migrator.database.door import send
 from migrator.database.locking import with_lock_retries
-from migrator.errors import NeedsHuman, StatementFailed
+from migrator.errors import CommitUnknown, ConnectionLost, NeedsHuman, StatementFailed
 from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.batch_sql import BatchSql, batch_sql
@@ -33,6 +33,7 @@ from migrator.steps.transaction import (
     commit_only,
     cursor_of,
     ddl_connection,
+    failure,
     noticing,
     roll_back,
     take_back,
@@ -67,10 +68,8 @@ class Table:
     name: str
     """Quoted and qualified."""
     kind: str
-    persistence: str
     file: int
     pages: int
-    rows: int
 
 
 @dataclass
@@ -179,6 +178,11 @@ class Work:
                 commit_only(conn, self.step, ctx)
             else:
                 commit(conn, self.step, ctx, functools.partial(write, light=False))
+        except CommitUnknown as exc:
+            raise ConnectionLost(
+                f"the connection was lost at COMMIT of a batch of step {self.step.name!r}; how far it is stands in the"
+                " ledger, which the batch commits with: the next try goes on from there"
+            ) from exc
         except BaseException:
             roll_back(conn)  # what is committed stays
             raise
@@ -206,13 +210,15 @@ class Work:
         return int(changed), int(again)
 
     def _left(self) -> bool:
-        with (
-            cancellable(self.ctx),
-            session.translated(statement=self.statement, step=self.step.name),
-            naming.names_of_target(self.conn),
-        ):
-            ((left,),) = send(self.conn, self.sql.left(), statement=self.statement).fetchall()
-        return bool(left)
+        """What the condition calls must not write here: nobody would look at what it wrote."""
+        try:
+            with cancellable(self.ctx), session.translated(statement=self.statement, step=self.step.name):
+                self.conn.execute("BEGIN READ ONLY")
+                with naming.names_of_target(self.conn):
+                    ((left,),) = send(self.conn, self.sql.left(), statement=self.statement).fetchall()
+            return bool(left)
+        finally:
+            roll_back(self.conn)
 
     def _tables(self) -> list[Table]:
         with session.translated(statement=self.statement, step=self.step.name):
@@ -237,17 +243,7 @@ class Work:
         )  # fmt: skip
 
     def _failed(self, reason: str) -> StatementFailed:
-        statement = self.statement
-        return StatementFailed(
-            f"{statement.file}:{statement.line}: {reason}",
-            file=statement.file,
-            line=statement.line,
-            column=statement.column,
-            step=self.step.name,
-            statement=statement.index,
-            sql=statement.sql,
-            sqlstate=None,
-        )
+        return failure(reason, self.statement, self.step)
 
 
 def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[StatementResult, ...]:
@@ -265,7 +261,7 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
     with ddl_connection(ctx) as conn:
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
         alone = replace(ctx, tracer=None)  # which looks at all batches together
-        work = Work(step, statement, of(statement), pace, alone, conn, Progress.of(row.cursor))
+        work = Work(step, statement, _sql_of(statement), pace, alone, conn, Progress.of(row.cursor))
         if work.progress.rows:
             ctx.log.info("step %s goes on after %s rows", step.name, work.progress.rows)
         ctx.trace_before(step, statement, conn)
@@ -279,12 +275,5 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
     return (StatementResult(statement.index, statement.kind, outcome, seconds, rows),)
 
 
-def of(statement: Statement) -> BatchSql:
+def _sql_of(statement: Statement) -> BatchSql:
     return batch_sql(statements.parse(statement.sql, file=statement.file).statements[0])
-
-
-def left(statement: Statement, conn: Connection) -> bool:
-    """Whether any row still meets its condition."""
-    with session.translated(statement=statement), naming.names_of_target(conn):
-        ((found,),) = send(conn, of(statement).left(), statement=statement).fetchall()
-    return bool(found)

@@ -17,10 +17,8 @@ SELECT
     c.oid::bigint,
     quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
     c.relkind::text,
-    c.relpersistence::text,
     pg_relation_filenode(c.oid)::bigint AS file,
-    pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
-    greatest(c.reltuples, 0)::bigint AS rows
+    pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
 FROM members AS m
 INNER JOIN pg_class AS c ON m.oid = c.oid
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid

@@ -18,7 +18,7 @@ from migrator.database import naming, session, withheld
 from migrator.database.door import send as send_text
 from migrator.database.told import words
 from migrator.database.vocabulary import told_name
-from migrator.errors import DriftDetected, MigratorError, NeedsHuman, StatementFailed, TransientError
+from migrator.errors import DriftDetected, MigratorError, NeedsHuman, TransientError
 from migrator.parsing import statements
 from migrator.parsing.nodes import Node
 from migrator.parsing.unseen import one_line
@@ -27,7 +27,7 @@ from migrator.steps.context import StatementOutcome, StatementResult, StepContex
 from migrator.steps.progress import watching
 from migrator.steps.real_state import QUERIES, Connection, Evidence, State, qualified, relation, tree_of
 from migrator.steps.transaction import execute as send
-from migrator.steps.transaction import set_timeouts
+from migrator.steps.transaction import failure, set_timeouts
 
 KIND = "CREATE INDEX CONCURRENTLY"
 
@@ -240,8 +240,8 @@ def _spoiled(
     try:
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=CLEANUP_TIMEOUT_MS)
         _drop(found, ctx, conn)
-    except (MigratorError, psycopg.Error) as failure:
-        ctx.log.error("index %s may be wrong and could not be dropped: %s", one_line(found.told), words(failure))
+    except (MigratorError, psycopg.Error) as other:
+        ctx.log.error("index %s may be wrong and could not be dropped: %s", one_line(found.told), words(other))
         return DriftDetected(
             f"{exc}; but first drop index {found.told}, which was built meanwhile and may be wrong", **exc.fields
         )
@@ -260,23 +260,10 @@ def _require_wanted(statement: Statement, step: Step, conn: Connection) -> None:
     """The server would say that it skips the statement, and report success."""
     problem = another(statement, conn) if may_skip(statement) else None
     if problem is not None:
-        raise _failure(f"{problem}. drop that one first, or give this one another name", statement, step)
+        raise failure(f"{problem}. drop that one first, or give this one another name", statement, step)
 
 
 def _require_valid(statement: Statement, step: Step, conn: Connection) -> None:
     found = _find(statement, conn)
     if found is None or not found.usable:
-        raise _failure("the server reported success, but the index is not valid", statement, step)
-
-
-def _failure(problem: str, statement: Statement, step: Step) -> StatementFailed:
-    return StatementFailed(
-        f"{statement.file}:{statement.line}: {problem}",
-        file=statement.file,
-        line=statement.line,
-        column=statement.column,
-        step=step.name,
-        statement=statement.index,
-        sql=statement.sql,
-        sqlstate=None,
-    )
+        raise failure("the server reported success, but the index is not valid", statement, step)

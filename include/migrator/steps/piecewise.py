@@ -20,7 +20,7 @@ from migrator.database import session
 from migrator.database.locking import with_lock_retries
 from migrator.database.told import words
 from migrator.database.vocabulary import told_name
-from migrator.errors import ContentChanged, MigratorError, NeedsHuman, StatementFailed
+from migrator.errors import ContentChanged, MigratorError, NeedsHuman
 from migrator.ledger.rows import LedgerStep
 from migrator.parsing import statements
 from migrator.parsing.unseen import continued
@@ -37,6 +37,7 @@ from migrator.steps.transaction import (
     commit,
     cursor_of,
     ddl_connection,
+    failure,
     roll_back,
     set_timeouts,
     take_back,
@@ -282,16 +283,7 @@ def _in_own_transaction(
         try:
             result = send(statement, step, ctx, conn)
             if refuse is not None and (reason := refuse(result)):
-                raise StatementFailed(
-                    f"{statement.file}:{statement.line}: {reason}",
-                    file=statement.file,
-                    line=statement.line,
-                    column=statement.column,
-                    step=step.name,
-                    statement=statement.index,
-                    sql=statement.sql,
-                    sqlstate=None,
-                )
+                raise failure(reason, statement, step)
             ctx.check_lock()
             within = keeper.seen(position)
             cursor = keeper.cursor(position, "done", position + 1, within)

@@ -171,17 +171,8 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
         cursor = send(conn, statement.sql, statement=statement)
     seconds = time.monotonic() - started
     if conn.info.transaction_status != status:
-        raise StatementFailed(
-            f"{statement.file}:{statement.line}: {statement.kind} ended or began a transaction by itself;"
-            " take transaction control out of the file",
-            file=statement.file,
-            line=statement.line,
-            column=statement.column,
-            step=step.name,
-            statement=statement.index,
-            sql=statement.sql,
-            sqlstate=COMMITS_ITSELF,
-        )
+        problem = f"{statement.kind} ended or began a transaction by itself; take transaction control out of the file"
+        raise failure(problem, statement, step, sqlstate=COMMITS_ITSELF)
     ctx.trace_after(step, statement, conn, cursor.rowcount)
     return StatementResult(
         statement=statement.index,
@@ -190,6 +181,20 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
         seconds=seconds,
         rows=cursor.rowcount,
         notices=tuple(notices),
+    )
+
+
+def failure(problem: str, statement: Statement, step: Step, *, sqlstate: str | None = None) -> StatementFailed:
+    """Of a statement with which the server found no fault, or which it has not seen."""
+    return StatementFailed(
+        f"{statement.file}:{statement.line}: {problem}",
+        file=statement.file,
+        line=statement.line,
+        column=statement.column,
+        step=step.name,
+        statement=statement.index,
+        sql=statement.sql,
+        sqlstate=sqlstate,
     )
 
 

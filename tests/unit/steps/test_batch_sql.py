@@ -20,6 +20,9 @@ WRITTEN = [
     ("UPDATE t SET a = u.a FROM u JOIN v USING (id) WHERE b", "t", None, "b", ", u JOIN v USING (id)"),
     ("DELETE FROM t WHERE b", "t", "", "b", ""),
     ("DELETE FROM ONLY t AS x USING u WHERE u.id = x.id", "t", "USING u", "u.id = x.id", ", u"),
+    ("UPDATE t SET a = 1 -- one\nWHERE b", "t", "SET a = 1 -- one", "b", ""),
+    ("DELETE FROM t USING u -- two\n, v WHERE b", "t", "USING u -- two\n, v", "b", ", u -- two\n, v"),
+    ("UPDATE t SET a = u.a FROM u -- three\nWHERE b", "t", "SET a = u.a FROM u -- three", "b", ", u -- three"),
     ("UPDATE t SET a = ' WHERE ' /* WHERE */ WHERE b", "t", "SET a = ' WHERE ' /* WHERE */", "b", ""),
 ]
 
