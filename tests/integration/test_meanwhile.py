@@ -18,13 +18,14 @@ from migrator.database import queries, session
 from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import DriftDetected, MigratorError, NeedsHuman, TransientError
+from migrator.ledger.rows import MigrationStatus
 from migrator.stages.rollback import Action
 from migrator.steps.meanwhile import Meanwhile
 from migrator.steps.piecewise import Keeper
 from migrator.steps.session_state import SessionState
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
-from tests.integration.stages import apply_all, query, roll_back
+from tests.integration.stages import apply_all, query, roll_back, row_of
 from tests.integration.test_between_steps import Prepared, rehearsed, step, wait_for_lock
 
 RUNS_NOTHING = """
@@ -351,3 +352,25 @@ def test_a_procedure_that_commits_is_looked_at_afterwards(make_database: MakeDat
         holder.execute("SELECT pg_advisory_unlock(78)")
         with pytest.raises(MigratorError, match=r"(?s)what this step may run was changed.*public\.price"):
             doing.result()
+
+
+def test_what_is_found_after_the_commit_of_a_rollback_is_told(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is rolled back, and not half undone."""
+    plan, bundle, database = rehearsed(make_database, plan_from_sql("CREATE TABLE a (id int)", "DROP TABLE a"), SCRIPT)
+    apply_all(plan, database, bundle)
+    real = Meanwhile.committing
+
+    @contextmanager
+    def late(self: Meanwhile, conn: Any) -> Iterator[None]:
+        with real(self, conn):
+            yield
+            query(database, PRICE.format("666"))
+
+    monkeypatch.setattr(Meanwhile, "committing", late)
+    with pytest.raises(NeedsHuman, match="while this was committed somebody else has changed"):
+        roll_back(plan, database, bundle)
+    row = row_of(plan, database)
+    assert row is not None
+    assert row.status is MigrationStatus.ROLLED_BACK

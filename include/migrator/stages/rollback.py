@@ -351,6 +351,9 @@ def _undo(ctx: StepContext, decision: Decision) -> tuple[StatementResult, ...]:
     except DriftDetected as exc:  # the next try looks at what is there then
         raise TransientError(f"the rollback is not done, and is to be tried again: {exc}") from exc
     except MigratorError as exc:
+        row = ctx.ledger.migration(version)
+        if row is not None and row.status is MigrationStatus.ROLLED_BACK:
+            raise  # it is done: what was found after its COMMIT is for a person
         ctx.log.error("rollback of %s failed: %s", version, exc)
         ctx.ledger.mark_rollback_failed(version, run=ctx.run, error_message=str(exc))
         raise RollbackFailed(
