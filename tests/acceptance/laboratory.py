@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import uuid
 from collections.abc import Mapping
@@ -109,6 +111,11 @@ class Laboratory:
         self.processes.stop()
         for stack in (self.stack, *self.servers.values()):
             stack.stop("immediate")
+
+    def restart_triggerer(self) -> None:
+        """kill -9; what is deferred waits in the database."""
+        os.kill(self.processes.pid("triggerer"), signal.SIGKILL)
+        self.airflow.start_component("triggerer")
 
     def client(self, user: str) -> Observer:
         """One session a user and thread."""

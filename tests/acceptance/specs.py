@@ -23,6 +23,11 @@ GATE = f"SELECT pg_advisory_xact_lock({GATE_KEY});\n"
 """Waits while a `Gate` of the test is shut in the same database; on a restored copy nobody shuts it."""
 PATIENT: Mapping[str, Any] = {"lock_timeout": "5 minutes"}
 """For a migration with a gate: waiting there counts as waiting for a lock."""
+NUMBERS = """\
+CREATE TABLE numbers (id int, times int NOT NULL DEFAULT 0, done boolean, filler text);
+INSERT INTO numbers (id, filler) SELECT g, repeat('x', 200) FROM generate_series(1, 20000) AS g;
+"""
+FILL = "UPDATE numbers SET times = times + 1, done = true WHERE done IS NULL;\n"
 REVIEWED: Mapping[str, Any] = {"environment": "production", "reviews": {"low": 2, "medium": 2, "high": 2}}
 """A target that wants two reviews of everything."""
 

@@ -12,8 +12,10 @@ from tests.acceptance.case import Brake, Case, Gate, Holder, Run, wait_until
 from tests.acceptance.specs import (
     ADD_TABLE,
     DROP_TABLE,
+    FILL,
     GATE,
     NOT_SABOTAGED,
+    NUMBERS,
     PATIENT,
     SABOTEUR,
     Files,
@@ -38,11 +40,6 @@ INSERT INTO labels VALUES (1, 'first');
 """
 """COMMIT itself waits at the gate: what is deferred once runs before it."""
 AT_COMMIT_ROLLBACK = "DROP TABLE labels;\nDROP TABLE gates;\nDROP FUNCTION at_commit();\n"
-NUMBERS = """\
-CREATE TABLE numbers (id int, times int NOT NULL DEFAULT 0, done boolean, filler text);
-INSERT INTO numbers (id, filler) SELECT g, repeat('x', 200) FROM generate_series(1, 20000) AS g;
-"""
-FILL = "UPDATE numbers SET times = times + 1, done = true WHERE done IS NULL;\n"
 FILLING = {
     **PATIENT,
     "steps": [

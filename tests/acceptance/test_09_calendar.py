@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 from sandbox.rest import RUN_ENDED
 from tests.acceptance.case import Case, Gate, wait_until
-from tests.acceptance.specs import ADD_TABLE, DROP_TABLE, GATE, PATIENT, Files, Spec, scenario
+from tests.acceptance.specs import ADD_TABLE, DROP_TABLE, FILL, GATE, NUMBERS, PATIENT, Files, Spec, scenario
 
 REVIEWED_ONCE = {"environment": "production", "reviews": {"low": 1, "medium": 1, "high": 1}}
 EVERY_DAY = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -180,6 +180,49 @@ def test_freeze_begins_between_two_steps(case: Case) -> None:
     assert (states["apply.first"], states["apply.second"]) == ("success", "failed")
     assert "incident" in run.log("apply.second")
     case.expect_rolled_back()
+
+
+@scenario(
+    slow=True,
+    migrations={
+        "": Files(
+            sql=NUMBERS,
+            rollback="DROP TABLE numbers;\n",
+            metadata={
+                **PATIENT,
+                "steps": [
+                    {"name": "make", "kind": "sql"},
+                    {"name": "gate", "kind": "sql", "file": "gate.sql"},
+                    {"name": "fill", "kind": "backfill", "file": "fill.sql"},
+                    {"name": "publish", "kind": "sql", "file": "publish.sql"},
+                ],
+            },
+            more={
+                "gate.sql": GATE,
+                "fill.sql": FILL,
+                "publish.sql": "UPDATE numbers SET filler = 'published' WHERE id = 1;\n",
+            },
+        )
+    },
+)
+def test_long_work_goes_on_and_its_last_step_waits_for_the_window(case: Case) -> None:
+    """Without a worker, over a restart of what waits, with what is done in place."""
+    run = case.trigger()
+    with Gate(case) as gate:
+        gate.wait_for_waiter()
+        opens = (now() + timedelta(seconds=150)).replace(second=0, microsecond=0)
+        case.set_policy(windows=[{"days": EVERY_DAY, "start": f"{opens:%H:%M}", "duration": "1 hour"}])
+    run.until("apply.publish", "deferred")
+    assert case.value("SELECT count(*) FROM numbers WHERE done") == 20000
+    case.laboratory.restart_triggerer()
+    row = case.row()
+    assert row is not None
+    assert row.status == "running"
+    assert run.wait() == "success"
+    case.expect_applied()
+    (waited,) = [event for event in case.events() if event.kind == "waits"]
+    assert "step 'publish' waits" in waited.detail["reason"]
+    assert case.value("SELECT started_at FROM migrator.schema_migration_steps WHERE step = 'publish'") >= opens
 
 
 def both() -> Spec:

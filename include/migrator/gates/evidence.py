@@ -1,14 +1,9 @@
-"""Does the evidence belong to this plan, and how long will production take by it?"""
+"""Does the evidence belong to this plan, and does it prove what it should?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from migrator.evidence import EvidenceBundle, Verdict
-from migrator.plan import Plan, Step
-
-if TYPE_CHECKING:
-    pass
+from migrator.plan import Plan
 
 
 def evidence_problems(plan: Plan, evidence: EvidenceBundle) -> tuple[str, ...]:
@@ -26,12 +21,3 @@ def evidence_problems(plan: Plan, evidence: EvidenceBundle) -> tuple[str, ...]:
     if not dry_run.stands:
         found.append(f"the dry run is {dry_run.verdict.value}")
     return tuple(found)
-
-
-def remaining_seconds(step: Step, plan: Plan, evidence: EvidenceBundle) -> float:
-    """How long this step and those after it took on the restored copy. Pure."""
-    names = [item.name for item in plan.steps]
-    left = set(names[names.index(step.name) :])
-    if len(left) == len(names):
-        return evidence.dry_run.seconds
-    return sum(trace.seconds for trace in evidence.dry_run.statements if trace.step in left)

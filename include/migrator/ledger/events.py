@@ -71,5 +71,7 @@ def _clean_all(value: Any) -> Any:
 
 TAMPERED = "tampered"
 """A migration has written to the ledger by itself."""
+WAITS = "waits"
+"""What is begun waits: for a window, or until the server is ready for it. Its detail: step, reason, until."""
 FAILED = "verify_failed"
 """The event that remembers what was not as promised, for the rollback and the outcome to say."""

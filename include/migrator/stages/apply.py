@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,15 +19,23 @@ from migrator.database import schema, session
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import only_known
-from migrator.errors import NeedsHuman, OutsideWindow, Refused
+from migrator.errors import MigratorError, NeedsHuman, OutsideWindow, PreflightBusy, PreflightRefused, Refused
 from migrator.evidence import EvidenceBundle
 from migrator.gates import ahead, clock, emergency, origin, reviews, settings
-from migrator.gates.clear_way import applied_already, require_clear_way, require_dependencies, require_free
+from migrator.gates.clear_way import (
+    applied_already,
+    partly_applied,
+    require_clear_way,
+    require_dependencies,
+    require_free,
+)
 from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, require_same_code
-from migrator.gates.evidence import evidence_problems, remaining_seconds
-from migrator.gates.window import decide_window
+from migrator.gates.evidence import evidence_problems
+from migrator.gates.window import decide_next, may_wait
 from migrator.history import out_of_order
+from migrator.ledger.events import WAITS
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
+from migrator.operations import health
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
 from migrator.steps import execution, timings
@@ -89,19 +98,28 @@ def run_step(
         digest = evidence.digest if evidence is not None else evidence_digest
         before = Start.of(evidence.snapshot).schema if evidence is not None else None
 
-        def window(phase: Phase) -> str | None:
-            return _window(step, phase, ctx, target, migration, evidence) if evidence is not None else None
+        def may_begin(phase: Phase) -> str | None:
+            if evidence is None:
+                return None
+            try:
+                return _may_begin(step, phase, ctx, target, migration, evidence)
+            except (OutsideWindow, PreflightBusy, PreflightRefused) as exc:
+                if exc.fields.get("begun"):
+                    _said(step, ctx, exc)
+                raise
 
         def between(phase: Phase) -> None:
             """What may have changed while the phase before it ran."""
-            reviews.require(ledger, plan, digest, target, run.clock())
-            _tell_lifted(window(phase), step, ctx)
+            reviews.require(ledger, plan, digest, target, _reviewed_by(plan, ledger, run))
+            _tell_lifted(may_begin(phase), step, ctx)
+
+        ctx = replace(ctx, may_go_on=may_begin)
 
         if not _is_done(step, plan, rows, ledger, run):
             above = _gates(
                 step, ctx, rows, target=target, evidence_digest=digest, migration=migration, catalogue=catalogue
             )
-            lifted = window(execution.next_phase(step, ctx))
+            lifted = may_begin(execution.next_phase(step, ctx))
             if evidence is not None:
                 require_free(plan, ledger, run.run_id)  # what another migration is doing is no drift
                 _drift(step, ctx, evidence)
@@ -171,7 +189,7 @@ def _gates(
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)
         origin.require(plan, migration)
-    reviews.require(ledger, plan, evidence_digest, target, ctx.run.clock())
+    reviews.require(ledger, plan, evidence_digest, target, _reviewed_by(plan, ledger, ctx.run))
     ahead.require_turn(plan, ledger, target=target, now=ctx.run.clock(), migration=migration, catalogue=catalogue)
     require_dependencies(plan, rows, target)
     above = out_of_order.require(plan, rows, target)
@@ -186,7 +204,18 @@ def _gates(
     return above
 
 
-def _window(
+def _reviewed_by(plan: Plan, ledger: Ledger, run: RunContext) -> datetime:
+    """The moment at which the reviews must be valid: what this run has begun under valid ones goes on under them,
+    although it works or waits for longer than they last. A rejection stops it at any time."""
+    row = ledger.migration(plan.version)
+    if row is None or row.status is not MigrationStatus.RUNNING or row.started_at is None:
+        return run.clock()
+    if (row.run_id, row.plan_digest) != (run.run_id, plan.digest) or not partly_applied(plan, ledger):
+        return run.clock()
+    return min(row.started_at, run.clock())
+
+
+def _may_begin(
     step: Step,
     phase: Phase,
     ctx: StepContext,
@@ -197,27 +226,41 @@ def _window(
     """The calendar may have closed while the task was queued, or while an earlier phase ran. Returns what an emergency
     lifts; that enough people approved it has been asked before.
 
-    :raises OutsideWindow: `begun` says whether an earlier phase of the step is done: then this one can wait.
+    :raises OutsideWindow: `begun` says whether it can wait, with a part of it applied.
+    :raises PreflightBusy, PreflightRefused: preflight has asked this before the first phase; here it has to wait, too.
     """
-    if not phase.needs_window:
-        return None
-    seconds = remaining_seconds(step, ctx.plan, evidence)
-    decision = decide_window(ctx.plan, target, migration, seconds, ctx.run.clock())
+    rows = ctx.ledger.steps(ctx.plan.version)
+    begun = may_wait(ctx.plan, rows)
+    decision = decide_next(ctx.plan, target, migration, evidence, rows, ctx.run.clock())
+    what = f"phase {phase.name!r} of step {step.name!r}" if start_of(step, phase) > 0 else f"step {step.name!r}"
     if decision.state is not windows.WindowState.OPEN:
-        begun = start_of(step, phase) > 0
-        what = (
-            f"phase {phase.name!r} of step {step.name!r} waits, what comes before it is applied"
-            if begun
-            else f"step {step.name!r} is not started"
-        )
-        todo = f"clear the apply task of {step.name!r}" if begun else "clear preflight"
+        if not begun:
+            state, todo = "is not started", ". clear preflight with Downstream when it may run"
+        else:
+            state = "waits, what comes before it is applied"
+            over = decision.opens_at is None
+            todo = "; give it another window (`schedule` in its metadata), and it goes on there" if over else ""
         raise OutsideWindow(
-            f"{what}: {decision.reason}. {todo} with Downstream when it may run",
+            f"{what} {state}: {decision.reason}{todo}",
             opens_at=decision.opens_at,
             closes_at=decision.closes_at,
             begun=begun,
         )
+    if begun and phase.needs_window:
+        try:
+            health.require(ctx.plan, evidence, ctx.endpoint, target.limits)
+        except (PreflightBusy, PreflightRefused) as exc:
+            text = f"{what} waits, what comes before it is applied: {exc}"
+            raise type(exc)(text, **{**exc.fields, "begun": True}) from None
     return decision.lifted
+
+
+def _said(step: Step, ctx: StepContext, waits: MigratorError) -> None:
+    """That what is begun waits is in the ledger once for each reason, not each time somebody looks."""
+    detail = {"step": step.name, "reason": str(waits), "until": waits.fields.get("opens_at")}
+    before = ctx.ledger.events(ctx.plan.version)
+    if not before or (before[-1].kind, before[-1].detail.get("reason")) != (WAITS, detail["reason"]):
+        ctx.ledger.append_event(WAITS, version=ctx.plan.version, run=ctx.run, detail=detail)
 
 
 def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:

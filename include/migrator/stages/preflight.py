@@ -29,9 +29,9 @@ from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.gates import ahead, clear_way, clock, origin, reviews, settings
 from migrator.gates.drift import require_no_drift, start_of
 from migrator.gates.evidence import evidence_problems
-from migrator.gates.window import decide_window
+from migrator.gates.window import decide_next
 from migrator.history import out_of_order
-from migrator.operations import health_checks, health_facts
+from migrator.operations import health, health_checks
 from migrator.plan import Plan
 from migrator.run import RunContext
 from migrator.targets import windows
@@ -103,20 +103,14 @@ def run_checks(
         _gate("dependencies", lambda: _dependencies(plan, ledger, there, target)),
         _gate("ahead", lambda: _ahead(plan, ledger, target, migration, catalogue, run)),
         _gate("order", lambda: _order(plan, ledger, there, target)),
-        _gate("window", lambda: _window(plan, bundle, target, migration, run)),
+        _gate("window", lambda: _window(plan, bundle, ledger, target, migration, run)),
         _gate("settings", lambda: _settings(plan, bundle, endpoint)),
         _gate("drift", lambda: _drift(plan, bundle, endpoint, ledger, there)),
     ]
     findings = [health_checks.snapshot_age(bundle, target.snapshot.max_age, run.clock())]
     started = time.monotonic()
-    with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
-        facts = health_facts.read(
-            connection,
-            touched=health_checks.touched_tables(plan, bundle),
-            rewritten=health_checks.rewritten_tables(plan, bundle),
-        )
+    findings += health.findings(plan, bundle, endpoint, target.limits)
     seconds = time.monotonic() - started
-    findings += health_checks.server_checks(facts, plan, target.limits, wal_bytes=bundle.dry_run.wal_bytes)
     made += [_health(finding, seconds) for finding in findings]
     report = PreflightReport(plan.version, target.name, tuple(one.check for one in made))
     for check in report.checks:
@@ -230,9 +224,12 @@ def _order(plan: Plan, ledger: Ledger, there: bool, target: Target) -> str:
     )
 
 
-def _window(plan: Plan, bundle: EvidenceBundle, target: Target, migration: Migration | None, run: RunContext) -> str:
+def _window(
+    plan: Plan, bundle: EvidenceBundle, ledger: Ledger, target: Target, migration: Migration | None, run: RunContext
+) -> str:
     """The operator has waited for it; here it is told with the rest."""
-    decision = decide_window(plan, target, migration, bundle.dry_run.seconds, run.clock())
+    rows = ledger.steps(plan.version) if ledger.exists() else ()
+    decision = decide_next(plan, target, migration, bundle, rows, run.clock())
     if decision.state is not windows.WindowState.OPEN:
         raise OutsideWindow(decision.reason, opens_at=decision.opens_at, closes_at=decision.closes_at)
     return decision.reason

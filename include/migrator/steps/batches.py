@@ -90,6 +90,7 @@ class Progress:
 @dataclass
 class Work:
     step: Step
+    phase: Phase
     statement: Statement
     sql: BatchSql
     pace: Pace
@@ -193,6 +194,8 @@ class Work:
         if not at_once and now - self.looked < LOOK_SECONDS:
             return
         ctx = self.ctx
+        if ctx.may_go_on is not None:
+            ctx.may_go_on(self.phase)
         if ctx.meanwhile is not None:
             ctx.meanwhile.require_unchanged(self.conn.info.backend_pid)
         ctx.ledger.require_untouched()
@@ -261,7 +264,7 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
     with ddl_connection(ctx) as conn:
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
         alone = replace(ctx, tracer=None)  # which looks at all batches together
-        work = Work(step, statement, _sql_of(statement), pace, alone, conn, Progress.of(row.cursor))
+        work = Work(step, phase, statement, _sql_of(statement), pace, alone, conn, Progress.of(row.cursor))
         if work.progress.rows:
             ctx.log.info("step %s goes on after %s rows", step.name, work.progress.rows)
         ctx.trace_before(step, statement, conn)

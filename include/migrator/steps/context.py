@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from migrator.database import queries, session
 from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
 from migrator.errors import Cancelled
-from migrator.plan import Plan, Statement, Step
+from migrator.plan import Phase, Plan, Statement, Step
 from migrator.run import RunContext
 
 if TYPE_CHECKING:
@@ -169,6 +169,9 @@ class StepContext:
     """Since the gates were asked; None: nothing was asked."""
     watch: Watch | None = None
     """Of a rehearsal."""
+    may_go_on: Callable[[Phase], object] | None = None
+    """Asks the calendar, between two parts of a long phase. It raises when the phase must stop for now: it is not done
+    then, and has not failed."""
 
     def is_last(self, step: Step) -> bool:
         return step.name == self.plan.steps[-1].name

@@ -32,6 +32,8 @@ T = TypeVar("T")
 REFUSAL = "refusal"
 """XCom key of the message with which a task failed."""
 LONGEST_REFUSAL = 20_000
+WINDOW = "window"
+"""XCom key of the words in which the run's page says what preflight, or a step, waits for."""
 
 
 class TaskStopped(KeyboardInterrupt):

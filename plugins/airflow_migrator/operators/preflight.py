@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_migrator.operators.base import PgMigrationOperator
+from airflow_migrator.operators.base import WINDOW, PgMigrationOperator
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from migrator.catalogue.catalogue import Catalogue
     from migrator.catalogue.migration import Migration
     from migrator.errors import AheadPending
-    from migrator.evidence import EvidenceBundle
     from migrator.ledger.ledger import Ledger
     from migrator.plan import Plan
     from migrator.targets.targets import Target
+    from migrator.targets.windows import WindowDecision
 
 
 LOOK_AGAIN = timedelta(seconds=20)
-WINDOW = "window"
-"""XCom key of the words in which the run's page says what preflight waits for."""
 
 
 class PgMigrationPreflightOperator(PgMigrationOperator):
@@ -38,6 +36,7 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
 
     def execute(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         from migrator.gates.clear_way import applied_already
+        from migrator.gates.window import decide_next
         from migrator.stages import preflight
 
         with self.running(context):
@@ -49,7 +48,9 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
                 if not applied_already(plan, ledger):
                     now = run.clock()
                     turn = its_turn(plan, ledger, target, migration, catalogue, now)
-                    self.wait_for_window(context, plan, target, migration, bundle, now, turn)
+                    rows = ledger.steps(plan.version) if ledger.exists() else ()
+                    window = decide_next(plan, target, migration, bundle, rows, now)
+                    self.wait_for_window(context, window, turn)
                     self.wait_for_turn(context, turn, now)
                 report = preflight.run_checks(
                     plan,
@@ -72,16 +73,7 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
             context["ti"].xcom_push(key=WINDOW, value=f"after {turn.fields['waits_for']}, which comes first")
             self.defer(trigger=WindowOpenTrigger((now + LOOK_AGAIN).isoformat()), method_name="execute")
 
-    def wait_for_window(
-        self,
-        context: Context,
-        plan: Plan,
-        target: Target,
-        migration: Migration,
-        bundle: EvidenceBundle,
-        now: datetime,
-        turn: AheadPending | None,
-    ) -> None:
+    def wait_for_window(self, context: Context, window: WindowDecision, turn: AheadPending | None) -> None:
         """Goes on when the window is open; gives the worker back until it opens.
 
         :param turn: what comes first and is still to come.
@@ -89,9 +81,7 @@ class PgMigrationPreflightOperator(PgMigrationOperator):
         """
         from airflow_migrator.triggers.window import WindowOpenTrigger
         from migrator.errors import OutsideWindow
-        from migrator.gates.window import decide_window
 
-        window = decide_window(plan, target, migration, bundle.dry_run.seconds, now)
         self.log.info("window: %s, %s", window.state, window.reason)
         if window.state == "wait" and window.opens_at is not None:
             context["ti"].xcom_push(key=WINDOW, value=window.reason)

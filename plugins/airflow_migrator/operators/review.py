@@ -23,7 +23,6 @@ from migrator.errors import NeedsHuman
 from migrator.gates import reviews
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.shown import Shown, asked_again, difference, refuse
-from migrator.gates.window import decide_window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,10 +141,11 @@ class PgMigrationReviewOperator(MigrationTask, HITLOperator):
 
     def when(self, hook: PgMigrationHook, plan: Plan, bundle: EvidenceBundle) -> str:
         """When preflight would let it pass, as things are now."""
+        from migrator.gates.window import decide_next
         from migrator.run import system_clock
 
         migration = hook.migration(self.version)
-        window = decide_window(plan, hook.target(), migration, bundle.dry_run.seconds, system_clock())
+        window = decide_next(plan, hook.target(), migration, bundle, (), system_clock())
         if window.state == "open":
             return f"as soon as the reviews are complete ({window.reason})"
         return window.reason

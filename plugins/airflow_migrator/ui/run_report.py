@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from airflow_migrator.operators.base import REFUSAL
+from airflow_migrator.operators.base import REFUSAL, WINDOW
 from airflow_migrator.operators.dry_run import FAILED_EVIDENCE
-from airflow_migrator.operators.preflight import WINDOW
 from airflow_migrator.params import REHEARSAL
 from airflow_migrator.stage_docs import STAGES
 from airflow_migrator.ui.run_facts import RunFacts, TaskFacts
@@ -144,6 +143,8 @@ def _waits_for(task: TaskFacts) -> str:
     if task.stage == "preflight":
         window = task.left.get(WINDOW)
         return "waits for the maintenance window" + (f": {window}" if window else "")
+    if task.stage == "apply":
+        return str(task.left.get(WINDOW) or "waits for the maintenance window")
     if task.stage == "rollback":
         return "it failed, and a person has to decide whether to roll back: see Required Actions"
     return f"waits for {task.task_id.rpartition('.')[2].replace('_', ' ')}: see Required Actions"

@@ -23,6 +23,7 @@ from airflow_migrator.operators.verify import PgMigrationVerifyOperator
 from migrator.catalogue.metadata import Schedule
 from migrator.catalogue.migration import Migration
 from migrator.errors import AheadPending, OutsideWindow
+from migrator.gates.window import decide_next
 from migrator.targets.targets import Target
 from tests.evidence import make_bundle
 from tests.factories import NOW, make_metadata, make_plan
@@ -101,10 +102,11 @@ def test_a_window_that_ran_out_says_what_was_waited_for() -> None:
     plan, target = make_plan(version="002_second"), Target("test", "development", "a", "b")
     operator = PgMigrationPreflightOperator(task_id="t", version="002_second", target="test")
     late, turn = NOW + timedelta(hours=2), AheadPending("wait", waits_for="001_first")
+    window = decide_next(plan, target, migration, make_bundle(plan), (), late)
     with pytest.raises(OutsideWindow, match=r"; it has waited for 001_first, which comes first$"):
-        operator.wait_for_window({}, plan, target, migration, make_bundle(plan), late, turn)
+        operator.wait_for_window({}, window, turn)
     with pytest.raises(OutsideWindow) as alone:
-        operator.wait_for_window({}, plan, target, migration, make_bundle(plan), late, None)
+        operator.wait_for_window({}, window, None)
     assert "waited" not in str(alone.value)
 
 
