@@ -60,6 +60,12 @@ class Processes:
     def pid(self, name: str) -> int:
         return self._running[name][0].pid
 
+    def kill(self, name: str) -> None:
+        """With -9. It may be started again."""
+        process, _ = self._running.pop(name)
+        process.kill()
+        process.wait()
+
     def dead(self) -> dict[str, int]:
         """Names and exit codes of the components that ended by themselves."""
         codes = {name: process.poll() for name, (process, _) in self._running.items()}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import uuid
 from collections.abc import Mapping
@@ -114,7 +112,7 @@ class Laboratory:
 
     def restart_triggerer(self) -> None:
         """kill -9; what is deferred waits in the database."""
-        os.kill(self.processes.pid("triggerer"), signal.SIGKILL)
+        self.processes.kill("triggerer")
         self.airflow.start_component("triggerer")
 
     def client(self, user: str) -> Observer:

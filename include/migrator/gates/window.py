@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from migrator.evidence import EvidenceBundle
 from migrator.ledger.rows import LedgerStep, StepStatus, took_effect
 from migrator.plan import Phase, Plan, Step
-from migrator.steps.contract import end_of, phases_of, start_of
+from migrator.steps.contract import end_of, lasts, phases_of, start_of
 from migrator.targets import windows
 from migrator.targets.targets import Target
 
@@ -57,8 +57,7 @@ def may_wait(plan: Plan, rows: Sequence[LedgerStep]) -> bool:
 
     :param rows: the ledger's, of the plan's steps.
     """
-    lasts = any(not phase.needs_window for step in plan.steps for phase in phases_of(step))
-    return lasts and any(took_effect(row) for row in rows)
+    return lasts(plan) and any(took_effect(row) for row in rows)
 
 
 def _left(plan: Plan, rows: Sequence[LedgerStep]) -> Iterator[tuple[Step, Phase]]:

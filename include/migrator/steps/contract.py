@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from migrator.frozen import frozen
-from migrator.plan import Phase, Statement, Step
+from migrator.plan import Phase, Plan, Statement, Step
 
 if TYPE_CHECKING:
     from migrator.database.session import Connection
@@ -91,6 +91,11 @@ def one_phase(step: Step, *, needs_window: bool = True) -> Step:
 def phases_of(step: Step) -> tuple[Phase, ...]:
     """Of a plan that an older engine made: one phase."""
     return step.phases or (Phase("run", len(step.statements)),)
+
+
+def lasts(plan: Plan) -> bool:
+    """Whether some of it needs no window: it may take longer than one, while others go on with their work."""
+    return any(not phase.needs_window for step in plan.steps for phase in phases_of(step))
 
 
 def end_of(step: Step, phase: Phase) -> int:
