@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from migrator.database.schema import Schema
-from migrator.database.schema_diff import SchemaDiff, diff
+from migrator.database.schema import OF_ROLES, Schema
+from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
 from migrator.evidence import HALFWAY, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, RehearsedState, SnapshotRecord
+from migrator.gates.reach import reach_of
 from migrator.gates.rehearsed import code_of, expected, is_expected, reached_by
 from migrator.gates.unheard import deciding
 from migrator.ledger import states
 from migrator.ledger.rows import LedgerEvent, LedgerStep
 from migrator.plan import Plan
+from migrator.steps.contract import lasts
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,22 @@ def start_of(bundle: EvidenceBundle) -> Start:
     return Start.of(bundle.snapshot, bundle.dry_run)
 
 
+def elsewhere(now: Schema, plan: Plan, start: Start) -> SchemaDiff:
+    """What others have changed since, of things that a plan with long work can neither touch nor run. Nobody can keep a
+    database still for days. Pure."""
+    if not lasts(plan) or not (changes := diff(start.schema, now).changes):
+        return SchemaDiff(())
+    reach = reach_of(plan, start.schema, start.path)
+    known = start.exact  # otherwise roles are those of a copy
+    return SchemaDiff(tuple(one for one in changes if reach.misses(one) and (known or one.kind not in OF_ROLES)))
+
+
+def without_others(now: Schema, plan: Plan, start: Start) -> Schema:
+    """`now` as if others had not done what is `elsewhere`. Pure."""
+    others = elsewhere(now, plan, start).changes
+    return patch(now, SchemaDiff(tuple(replace(one, before=one.after, after=one.before) for one in others)))
+
+
 def require_no_drift(
     now: Schema, plan: Plan, bundle: EvidenceBundle, events: Callable[[], Iterable[LedgerEvent]] = tuple
 ) -> None:
@@ -105,6 +123,9 @@ def require_as_rehearsed(now: Schema, plan: Plan, bundle: EvidenceBundle, after:
     if wanted is None or now.portable.fingerprint == wanted:
         return
     start, rehearsed = start_of(bundle), set(bundle.dry_run.schema_diff)
+    now = without_others(now, plan, start)
+    if now.portable.fingerprint == wanted:
+        return
     known = vocabulary(plan, start.snapshot)
     changes = diff(start.schema.portable, now.portable)
     told = known.lines_and_rest(changes, f"what changed in the schema since step {after!r}")
@@ -148,7 +169,7 @@ def foreign_code(
     """
     undoing = start.undoing if undone_in_part else None
     wanted, *others = expected(start.schema, start.states, undoing, plan, reached_by(plan, rows))
-    code = code_of(now)
+    code = code_of(without_others(now, plan, start))
     if code.fingerprint in {one.code for one in (wanted, *others)}:
         return ()
     changes = [one for one in diff(code_of(wanted.schema), code).changes if not is_expected(one, others)]

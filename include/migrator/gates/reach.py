@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from migrator import documents
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import Change
 from migrator.gates.rehearsed import PASSIVE_KINDS
-from migrator.gates.unheard import CONCERNS_OTHERS, DYNAMIC
+from migrator.gates.unheard import CONCERNS_OTHERS, DYNAMIC, is_named
 from migrator.plan import Plan
 
 TABLES = ("table", "view", "materialized_view", "sequence")
@@ -62,7 +62,9 @@ class Reach:
         kind = whole.partition(" ")[0]
         if self.everything or whole in self.objects or kind not in (*TABLES, *ROUTINES):
             return False
-        if change.kind not in (*TABLES, *ROUTINES, *PARTS) or _bare(change.name) in self.words:
+        if change.kind not in (*TABLES, *ROUTINES, *PARTS) or _is_named(whole, self.words):
+            return False
+        if is_named(change) and _bare(change.name) in self.words:
             return False
         texts = [text for text in (change.before, change.after) if text is not None]
         return not any(CONCERNS_OTHERS.search(text) and not self.tables.isdisjoint(_words(text)) for text in texts)
@@ -77,7 +79,6 @@ def reach_of(plan: Plan, before: Schema, *path: str) -> Reach:
     :param path: where its texts look names up.
     """
     groups = _groups(before)
-    names = {whole: _bare(whole.partition(" ")[2].partition("(")[0]) for whole in groups}
     found: set[str] = set()
     tables: set[str] = set()
     words: set[str] = set()
@@ -88,11 +89,18 @@ def reach_of(plan: Plan, before: Schema, *path: str) -> Reach:
             return Reach(everything=True)
         words.update(word for text in fresh for word in _words(text))
         left = [whole for whole in groups if whole not in found]
-        new = [whole for whole in left if names[whole] in words or _follows(whole, groups[whole], tables)]
+        new = [whole for whole in left if _is_named(whole, words) or _follows(whole, groups[whole], tables)]
         found.update(new)
-        tables.update(names[whole] for whole in new if whole.startswith("table "))
+        tables.update(_bare(whole) for whole in new if whole.startswith("table "))
         fresh = [_ASKED.sub("", text) for whole in new for text in groups[whole]]
     return Reach(False, frozenset(found), frozenset(words), frozenset(tables))
+
+
+def _is_named(whole: str, words: Collection[str]) -> bool:
+    kind, _, name = whole.partition(" ")
+    if kind not in ROUTINES:
+        return _bare(name) in words
+    return '"' in name or _bare(name.partition("(")[0]) in words  # who could say where a quoted name ends
 
 
 def _is_anywhere(kind: str) -> bool:

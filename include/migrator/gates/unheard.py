@@ -51,9 +51,13 @@ def _runs_nothing(change: Change, new: Collection[str]) -> bool:
     return (whole or part) and not asks_others
 
 
+def is_named(change: Change) -> bool:
+    """Whether a text can mean it without its table."""
+    return change.kind in NAMED or (change.kind == "constraint" and (change.after or "").startswith(KEYS))
+
+
 def _is_heard(change: Change, heard: str) -> bool:
-    named = change.kind in NAMED or (change.kind == "constraint" and (change.after or "").startswith(KEYS))
-    return named and _has(heard, change.name)
+    return is_named(change) and _has(heard, change.name)
 
 
 def _has(text: str, name: str) -> bool:

@@ -34,7 +34,7 @@ from migrator.errors import (
 from migrator.evidence import Verdict
 from migrator.gates import set_back
 from migrator.gates.clear_way import has_content
-from migrator.gates.drift import Start, foreign_code
+from migrator.gates.drift import Start, foreign_code, without_others
 from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
@@ -383,10 +383,12 @@ def _compare(report: RollbackReport, start: Start, ctx: StepContext) -> Rollback
     same."""
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
-    if start.is_there(now):
+    if start.is_there(without_others(now, ctx.plan, start)):
         return replace(report, schema_equal=True)
     known = vocabulary(ctx.plan, start.snapshot)
-    differences = known.lines_and_rest(start.changes(now), "what the rollback left in the schema")
+    differences = known.lines_and_rest(
+        start.changes(without_others(now, ctx.plan, start)), "what the rollback left in the schema"
+    )
     detail = {"differences": list(differences)}
     ctx.ledger.append_event("rollback_differs", version=ctx.plan.version, run=ctx.run, detail=detail)
     ctx.log.warning("after the rollback the schema differs from the one before:\n%s", "\n".join(differences))

@@ -13,12 +13,12 @@ from __future__ import annotations
 import functools
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from migrator.database import naming, queries, session
 from migrator.database.door import send
 from migrator.database.locking import with_lock_retries
-from migrator.errors import CommitUnknown, ConnectionLost, NeedsHuman, StatementFailed
+from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, NeedsHuman, StatementFailed
 from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.batch_sql import BatchSql, batch_sql
@@ -38,6 +38,9 @@ from migrator.steps.transaction import (
     roll_back,
     take_back,
 )
+
+if TYPE_CHECKING:
+    from migrator.steps.meanwhile import Meanwhile
 
 QUERIES = queries.load(__package__, "batches")
 
@@ -128,7 +131,13 @@ class Work:
         while place.page < table.pages:
             self._look()
             end = place.page + self.pages
-            place = self._patiently(table, replace(place, page=end), place.page)
+            try:
+                place = self._patiently(table, replace(place, page=end), place.page)
+            except DriftDetected as exc:  # nothing of the batch is committed
+                if self.ctx.meanwhile is None:
+                    raise
+                self._go_on_beside(exc, self.ctx.meanwhile)
+                continue
             self.progress = place
             self._say(table)
             self.ctx.handle.sleep(self.pace.pause)
@@ -197,10 +206,19 @@ class Work:
         if ctx.may_go_on is not None:
             ctx.may_go_on(self.phase)
         if ctx.meanwhile is not None:
-            ctx.meanwhile.require_unchanged(self.conn.info.backend_pid)
+            try:
+                ctx.meanwhile.require_unchanged(self.conn.info.backend_pid)
+            except DriftDetected as exc:
+                self._go_on_beside(exc, ctx.meanwhile)
         ctx.ledger.require_untouched()
         self.light = ctx.ledger.may_be_light()
         self.looked = time.monotonic()
+
+    def _go_on_beside(self, others: DriftDetected, meanwhile: Meanwhile) -> None:
+        """:raises DriftDetected: what others have changed is what this step may run."""
+        meanwhile.begin_anew()
+        told = ", ".join(others.fields["differences"])
+        self.ctx.log.warning("step %s goes on, although others have changed: %s", self.step.name, told)
 
     def _send(self, text: str) -> tuple[int, int]:
         with (

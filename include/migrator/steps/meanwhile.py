@@ -110,6 +110,16 @@ class Meanwhile:
             self._base = self._moment(self._seen(self._conn), self._conn)
         self.look()
 
+    def begin_anew(self) -> None:
+        """Between two parts of long work: what others have changed counts as there, where it is nothing that the rest
+        may run.
+
+        :raises DriftDetected: see `look`.
+        """
+        with session.translated():
+            self._base = self._moment(self._seen(self._conn), self._conn)
+        self.look()
+
     def _within(self, conn: psycopg.Connection[Any]) -> _Moment:
         """As it will be after COMMIT, read as the login role, as by the observing session."""
         if self._endpoint.role is None:
