@@ -75,6 +75,10 @@ class ConnectionLost(TransientError):
     """the connection to the database was lost; fields: sqlstate"""
 
 
+class LoadUnknown(TransientError):
+    """nobody can say how loaded the server is, so nothing more is begun"""
+
+
 class CommitUnknown(TransientError):
     """the connection was lost at COMMIT: the ledger says on the next try whether it took effect"""
 

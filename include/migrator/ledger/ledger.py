@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import migrator
 from migrator.errors import LedgerForeign, LedgerOlder, UsageError
-from migrator.ledger import events, identity, install, states
+from migrator.ledger import controls, events, identity, install, states
 from migrator.ledger.rows import STATEMENTS_DONE, MigrationStatus, StepStatus
 from migrator.ledger.version import SCHEMA_VERSION
 from migrator.ledger.writer import LedgerWriter
@@ -127,6 +127,29 @@ class Ledger(LedgerWriter):
             detail = {"step": step, "statement": statement, "took_effect": took_effect, "reason": events.clean(reason)}
             events.append(self, connection, "settle", version=version, run=run, detail=detail)
             self.execute(connection, "settle_step", version=version, step=step, cursor=events.as_json(settled))
+
+    def ask(self, version: str, kind: str, *, run: RunContext, reason: str, **detail: int) -> None:
+        """A person asks it to pause, to resume or to go at another pace; the worker looks every two seconds.
+
+        :param kind: `controls.PAUSE`, `RESUME` or `TUNE`; the last with `controls.BATCH_MS` or `PAUSE_MS`.
+        :raises UsageError: no reason, or a migration that is over, or that pauses already, or does not pause.
+        """
+        if not reason.strip():
+            raise UsageError("it needs a reason: whoever finds it like that wants to know")
+        with self.transaction() as connection:
+            self.take_head(connection)
+            row = self._row(connection, version)
+            if row is None:
+                raise UsageError(f"the ledger has no migration {version!r}; it has: {self._versions()}")
+            if row.status not in (MigrationStatus.RUNNING, MigrationStatus.FAILED):
+                raise UsageError(f"{version!r} is {row.status.value}: nothing of it is to go on")
+            paused = self.control(version).paused
+            if kind == controls.PAUSE and paused is not None:
+                raise UsageError(f"{version!r} is paused already, {paused}")
+            if kind == controls.RESUME and paused is None:
+                raise UsageError(f"{version!r} is not paused")
+            told = {**detail, "reason": events.clean(reason)}
+            events.append(self, connection, kind, version=version, run=run, detail=told)
 
     def _versions(self) -> str:
         return ", ".join(row.version for row in self.migrations()) or "none"

@@ -183,6 +183,22 @@ WHERE id > %(after)s AND (%(version)s::text IS NULL OR version = %(version)s)
 ORDER BY id
 LIMIT %(limit)s;
 
+-- name: controls
+-- What people have asked of a version, oldest first.
+SELECT
+    id,
+    at,
+    kind,
+    version,
+    run_id,
+    actor,
+    detail,
+    prev_hash,
+    hash
+FROM {schema}.schema_migration_events
+WHERE version = %(version)s AND kind = ANY(%(kinds)s)
+ORDER BY id;
+
 -- name: server_time
 -- Not now(), which stands still for a transaction.
 SELECT clock_timestamp() AS now;
@@ -399,10 +415,11 @@ WHERE version = %(version)s AND run_id = %(run_id)s AND status = 'running'
 FOR UPDATE;
 
 -- name: step_started
--- backend_pid and backend_start name the session that executes, for the fence.
+-- backend_pid and backend_start name the session that executes, for the fence. What an earlier one waited for is over.
 UPDATE {schema}.schema_migration_steps
 SET
     status = 'running',
+    cursor = cursor - ARRAY['waiting', 'slowed'],
     attempts = attempts + 1,
     run_id = %(run_id)s,
     backend_pid = %(backend_pid)s,
@@ -427,12 +444,19 @@ WHERE version = %(version)s AND step = %(step)s AND status = 'running';
 UPDATE {schema}.schema_migration_steps
 SET
     cursor = %(cursor)s,
-    rows_done = %(rows_done)s
+    rows_done = %(rows_done)s,
+    rows_total = %(rows_total)s
 WHERE
     version = %(version)s
     AND step = %(step)s
     AND status = 'running'
     AND backend_pid = pg_catalog.pg_backend_pid();
+
+-- name: step_waits
+-- Why nothing goes on, for those who look; the place to go on stays. A worker that was fenced meets no row.
+UPDATE {schema}.schema_migration_steps
+SET cursor = (cursor - 'waiting') || %(waiting)s::jsonb
+WHERE version = %(version)s AND step = %(step)s AND status = 'running' AND backend_pid = %(pid)s;
 
 -- name: step_succeeded
 -- May run in the transaction of the DDL itself.

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from migrator.errors import LedgerMissing, LedgerNewer, LedgerTampered
-from migrator.ledger import chain, review_backing, shape
+from migrator.ledger import chain, controls, review_backing, shape
 from migrator.ledger.connection import LedgerConnection
 from migrator.ledger.events import TAMPERED
 from migrator.ledger.rows import (
@@ -114,6 +114,11 @@ class LedgerReader(LedgerConnection):
             for row in rows:
                 yield LedgerEvent(**row)
             after = rows[-1]["id"]
+
+    def control(self, version: str) -> controls.Control:
+        """What people have asked of it while it runs."""
+        rows = self.read("controls", version=version, kinds=list(controls.KINDS))
+        return controls.control_of(LedgerEvent(**row) for row in rows)
 
     def verify_chain(self) -> tuple[str, ...]:
         """Every problem of the chain, of the reviews' backing, and of states that no event explains; empty = intact.

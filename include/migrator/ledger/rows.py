@@ -19,6 +19,10 @@ STATEMENTS_DONE = "statements_done"
 """Key of a step's cursor: how many statements of a non-transactional step have been done, counted from its first."""
 
 
+WAITING = "waiting"
+"""Key of a step's cursor: why it begins no further batch now. It says nothing about what is done."""
+
+
 class MigrationStatus(StrEnum):
     RUNNING = "running"
     """From begin until verified: also while applied but not yet verified."""
@@ -87,7 +91,7 @@ class LedgerStep:
         nothing."""
         if self.status in (StepStatus.PENDING, StepStatus.ROLLED_BACK):
             return False
-        return self.status is StepStatus.SUCCESS or bool(self.cursor)
+        return self.status is StepStatus.SUCCESS or any(key != WAITING for key in self.cursor)
 
     @property
     def statements_done(self) -> int:

@@ -16,7 +16,7 @@ from migrator.errors import MigratorError, NeedsHuman
 from migrator.ledger import beginning, events, resume, review_backing, states
 from migrator.ledger.guard import GuardedLedger
 from migrator.ledger.reader import migration_of, step_of
-from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
+from migrator.ledger.rows import WAITING, LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.plan import Plan
 from migrator.run import RunContext
 
@@ -101,7 +101,15 @@ class LedgerWriter(GuardedLedger):
             self.execute(connection, "step_progress", version=version, step=step, **parameters)
 
     def step_advanced(
-        self, version: str, step: str, *, cursor: Mapping[str, Any], rows_done: int, on: Connection, light: bool
+        self,
+        version: str,
+        step: str,
+        *,
+        cursor: Mapping[str, Any],
+        rows_done: int,
+        rows_total: int | None = None,
+        on: Connection,
+        light: bool,
     ) -> None:
         """A batch of a step, in its open transaction: refused when another session executes the step by now.
 
@@ -112,9 +120,15 @@ class LedgerWriter(GuardedLedger):
             self.require_unlocked_lightly(on)
         else:
             self.require_untouched(on=on)
-        values = {"cursor": events.as_json(cursor), "rows_done": rows_done}
+        values = {"cursor": events.as_json(cursor), "rows_done": rows_done, "rows_total": rows_total}
         if not self.execute(on, "step_advanced", version=version, step=step, **values):
             raise NeedsHuman(f"step {step!r} of {version} is not this session's any more: nothing is committed")
+
+    def step_waits(self, version: str, step: str, *, waiting: Mapping[str, Any] | None, pid: int) -> None:
+        """Why the session `pid` begins nothing more of the step now; None: it goes on. Leaves no event."""
+        with self.transaction() as connection:
+            document = events.as_json({} if waiting is None else {WAITING: waiting})
+            self.execute(connection, "step_waits", version=version, step=step, waiting=document, pid=pid)
 
     def step_succeeded(
         self,

@@ -16,6 +16,7 @@ from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.input.durations import format_duration
 from migrator.operations.health_facts import Connections, InvalidIndex, OpenTransaction, ServerFacts
 from migrator.plan import Plan
+from migrator.steps.throttle import is_throttled
 from migrator.targets.targets import Limits
 from migrator.wording import count, size
 
@@ -42,6 +43,8 @@ def server_checks(facts: ServerFacts, plan: Plan, limits: Limits, *, wal_bytes: 
     yield invalid_indexes(facts.invalid_indexes, plan)
     yield wraparound(facts)
     yield disk(facts, wal_bytes)
+    if any(map(is_throttled, plan.steps)):
+        yield signals(facts)
 
 
 def recovery(facts: ServerFacts) -> HealthFinding:
@@ -149,6 +152,13 @@ def disk(facts: ServerFacts, wal_bytes: int) -> HealthFinding:
     if facts.rewrite_bytes:
         need += f", and rewritten tables need {size(facts.rewrite_bytes)} once more until COMMIT"
     return _unverified("disk", f"PostgreSQL does not tell how much space is free; {need}")
+
+
+def signals(facts: ServerFacts) -> HealthFinding:
+    """A step of many batches goes on without what its role may not see; a person should know that beforehand."""
+    if facts.hidden_signals:
+        return _unverified("throttle", f"the steps in batches will not see {', '.join(facts.hidden_signals)}; {GRANT}")
+    return _passed("throttle", "the steps in batches see all that they wait for")
 
 
 def snapshot_age(bundle: EvidenceBundle, max_age: timedelta, now: datetime) -> HealthFinding:

@@ -8,6 +8,7 @@ from typing import Any
 
 from migrator.database import naming, queries, session
 from migrator.database.session import Connection
+from migrator.steps import signals
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class ServerFacts:
     wraparound: tuple[Wraparound, ...]
     rewrite_bytes: int
     """Size of the tables that get rewritten."""
+    hidden_signals: tuple[str, ...] = ()
+    """What our role may not see of what a step of many batches looks at while it runs, in words."""
 
 
 def read(connection: Connection, *, touched: Collection[str], rewritten: Collection[str]) -> ServerFacts:
@@ -98,6 +101,7 @@ def read(connection: Connection, *, touched: Collection[str], rewritten: Collect
         invalid_indexes=tuple(InvalidIndex(**row) for row in _rows(connection, "invalid_indexes", **tables)),
         wraparound=tuple(Wraparound(**row) for row in _rows(connection, "wraparound", **tables)),
         rewrite_bytes=_rows(connection, "sizes", tables=sorted(rewritten))[0]["bytes"],
+        hidden_signals=signals.hidden(connection),
     )
 
 

@@ -38,7 +38,7 @@ from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, t
 from migrator.operations import health
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
-from migrator.steps import execution, timings
+from migrator.steps import execution, throttle, timings
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepContext, StepHandle, StepResult
 from migrator.steps.contract import start_of
@@ -93,7 +93,7 @@ def run_step(
             ledger.install()
         ledger.check()
         ledger.require_intact()
-        ctx = stack.enter_context(_watching(ctx, evidence))
+        ctx = replace(stack.enter_context(_watching(ctx, evidence)), limits=_limits(target))
         rows = ledger.migrations()
         digest = evidence.digest if evidence is not None else evidence_digest
         before = Start.of(evidence.snapshot).schema if evidence is not None else None
@@ -143,6 +143,18 @@ def begin(plan: Plan, *, ledger: Ledger, run: RunContext, rows: Sequence[LedgerM
     """
     require_clear_way(plan, ledger.migrations() if rows is None else rows, ledger)
     ledger.begin(plan, run=run)
+
+
+def _limits(target: Target) -> throttle.Limits:
+    limits = target.limits
+    return throttle.Limits(
+        replication_lag_bytes=limits.max_replication_lag_bytes,
+        replay_lag_seconds=limits.max_replay_lag_seconds,
+        archive_backlog=limits.max_archive_backlog,
+        transaction_age_seconds=limits.max_transaction_age_seconds,
+        free_connections=limits.min_free_connections,
+        wal_bytes_a_second=limits.max_wal_rate_bytes,
+    )
 
 
 def _require_match(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,11 @@ from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, NeedsH
 from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.batch_sql import BatchSql, batch_sql
+from migrator.steps.brake import Brake, braking
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.contract import IN_BATCHES
+from migrator.steps.meter import Meter
+from migrator.steps.throttle import Rhythm
 from migrator.steps.transaction import (
     Connection,
     backend_of,
@@ -38,6 +42,7 @@ from migrator.steps.transaction import (
     roll_back,
     take_back,
 )
+from migrator.wording import seconds
 
 if TYPE_CHECKING:
     from migrator.steps.meanwhile import Meanwhile
@@ -73,6 +78,8 @@ class Table:
     kind: str
     file: int
     pages: int
+    rows: int
+    """As the planner estimates them."""
 
 
 @dataclass
@@ -96,23 +103,34 @@ class Work:
     phase: Phase
     statement: Statement
     sql: BatchSql
-    pace: Pace
     ctx: StepContext
     conn: Connection
     progress: Progress
+    brake: Brake
+    meter: Meter
     pages: int = field(default_factory=lambda: FIRST_PAGES)
+    sized: float = 0.0
+    """The time of a batch, in seconds, that `pages` is meant for."""
     light: bool = False
     looked: float = 0.0
     said: float = field(default_factory=time.monotonic)
-    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.brake.look = self._look
+        self.sized = self.brake.rhythm.batch
 
     def run(self) -> None:
         """:raises StatementFailed: with file and line."""
         while True:
-            for table in self._tables():
+            tables = self._tables()
+            place = self.progress
+            sizes = ((one.oid, one.pages, one.rows) for one in tables)
+            self.meter.begin_round(sizes, table=place.table, page=place.page, rows=place.rows)
+            for table in tables:
                 if table.oid >= self.progress.table:
                     self._through(table)
             self._look(at_once=True)
+            self.brake.before_batch(self.progress.table)
             if not self._left():
                 return
             if self.progress.round >= ROUNDS:
@@ -130,7 +148,9 @@ class Work:
             place = replace(place, table=table.oid, file=table.file, page=0)
         while place.page < table.pages:
             self._look()
-            end = place.page + self.pages
+            self.brake.before_batch(table.oid)
+            slower = min(1.0, self.brake.rhythm.batch / self.sized)
+            end = place.page + max(1, int(self.pages * slower))
             try:
                 place = self._patiently(table, replace(place, page=end), place.page)
             except DriftDetected as exc:  # nothing of the batch is committed
@@ -140,7 +160,7 @@ class Work:
                 continue
             self.progress = place
             self._say(table)
-            self.ctx.handle.sleep(self.pace.pause)
+            self.brake.rest()
 
     def _patiently(self, table: Table, then: Progress, first: int) -> Progress:
         return with_lock_retries(
@@ -171,14 +191,20 @@ class Work:
             raise
         then = replace(then, rows=then.rows + changed)
         self._commit(then)
-        self.pages = self.pace.next(self.pages, time.monotonic() - started)
+        rhythm = self.brake.rhythm
+        self.pages = Pace(rhythm.batch, rhythm.pause).next(then.page - first, time.monotonic() - started)
+        self.sized = rhythm.batch
         return then
 
     def _commit(self, then: Progress) -> None:
         ctx, conn = self.ctx, self.conn
         cursor = {**cursor_of(self.statement, 0, IN_BATCHES, 0), **vars(then)}
+        cursor |= self.meter.at(then.table, then.page, then.rows)
+        if (slowed := self.brake.slowed) is not None:
+            cursor["slowed"] = slowed
         advance = functools.partial(ctx.ledger.step_advanced, ctx.plan.version, self.step.name)
-        write = functools.partial(advance, cursor=cursor, rows_done=then.rows, on=conn)
+        total = None if self.meter.rows_total is None else max(self.meter.rows_total, then.rows)
+        write = functools.partial(advance, cursor=cursor, rows_done=then.rows, rows_total=total, on=conn)
         try:
             with session.translated(step=self.step.name):
                 light = self.light and ctx.ledger.is_light(conn)
@@ -212,6 +238,7 @@ class Work:
                 self._go_on_beside(exc, ctx.meanwhile)
         ctx.ledger.require_untouched()
         self.light = ctx.ledger.may_be_light()
+        self.brake.obey()
         self.looked = time.monotonic()
 
     def _go_on_beside(self, others: DriftDetected, meanwhile: Meanwhile) -> None:
@@ -257,10 +284,12 @@ class Work:
         if time.monotonic() - self.said < SAY_SECONDS:
             return
         self.said = time.monotonic()
-        rate = self.progress.rows / (self.said - self.started)
+        told = self.meter.at(table.oid, self.progress.page, self.progress.rows)
+        left = "" if told["left_seconds"] is None else f", {seconds(told['left_seconds'])} left"
         self.ctx.log.info(
-            "step %s: page %s of %s of %s, %s rows so far, %.0f a second",
-            self.step.name, self.progress.page, table.pages, table.name, self.progress.rows, rate,
+            "step %s: page %s of %s of %s, %.0f %% of all pages, %s rows so far, %.0f a second%s",
+            self.step.name, self.progress.page, table.pages, table.name,
+            100 * told["pages_done"] / max(1, told["pages_total"]), self.progress.rows, told["rate"] or 0, left,
         )  # fmt: skip
 
     def _failed(self, reason: str) -> StatementFailed:
@@ -271,7 +300,7 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
     """Go on where the ledger's cursor stands, until no row meets the condition; then the ledger says success."""
     statement = step.statements[0]
     row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
-    if row.cursor and row.cursor.get("digest") != statement.digest:
+    if row.touched and row.cursor.get("digest") != statement.digest:
         raise NeedsHuman(
             f"step {step.name!r} has changed rows by another statement than the plan has now; put it back as it was, or"
             " roll the migration back first",
@@ -279,10 +308,13 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
             step=step.name,
         )
     started = time.monotonic()
-    with ddl_connection(ctx) as conn:
-        ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
+    with ExitStack() as stack:
+        conn = stack.enter_context(ddl_connection(ctx))
+        backend = backend_of(conn, ctx)
+        ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend)
         alone = replace(ctx, tracer=None)  # which looks at all batches together
-        work = Work(step, phase, statement, _sql_of(statement), pace, alone, conn, Progress.of(row.cursor))
+        brake = stack.enter_context(braking(step, ctx, backend[0], Rhythm(pace.batch, pace.pause)))
+        work = Work(step, phase, statement, _sql_of(statement), alone, conn, Progress.of(row.cursor), brake, Meter())
         if work.progress.rows:
             ctx.log.info("step %s goes on after %s rows", step.name, work.progress.rows)
         ctx.trace_before(step, statement, conn)
@@ -292,8 +324,8 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
     ctx.check_lock()
     rows = work.progress.rows
     ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, last=ctx.is_last(step), rows=rows)
-    outcome, seconds = StatementOutcome.EXECUTED, time.monotonic() - started
-    return (StatementResult(statement.index, statement.kind, outcome, seconds, rows),)
+    outcome, took = StatementOutcome.EXECUTED, time.monotonic() - started
+    return (StatementResult(statement.index, statement.kind, outcome, took, rows, note=brake.note),)
 
 
 def _sql_of(statement: Statement) -> BatchSql:

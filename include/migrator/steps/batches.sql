@@ -18,7 +18,8 @@ SELECT
     quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
     c.relkind::text,
     pg_relation_filenode(c.oid)::bigint AS file,
-    pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
+    pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
+    greatest(c.reltuples, 0)::bigint AS rows
 FROM members AS m
 INNER JOIN pg_class AS c ON m.oid = c.oid
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from migrator.database.locking import LockSession
     from migrator.ledger.ledger import Ledger
     from migrator.steps.meanwhile import Meanwhile
+    from migrator.steps.throttle import Limits
     from migrator.steps.tracing import Tracer, Watch
 
 LOG = logging.getLogger("migrator.steps")
@@ -172,6 +173,8 @@ class StepContext:
     may_go_on: Callable[[Phase], object] | None = None
     """Asks the calendar, between two parts of a long phase. It raises when the phase must stop for now: it is not done
     then, and has not failed."""
+    limits: Limits | None = None
+    """Of the server's load, for steps of many batches; None: nobody else works there, as on a copy."""
 
     def is_last(self, step: Step) -> bool:
         return step.name == self.plan.steps[-1].name

@@ -84,11 +84,17 @@ class SnapshotPolicy:
 
 @dataclass(frozen=True)
 class Limits:
-    """Above these, preflight refuses."""
+    """Above these, preflight refuses, and a step of many batches waits or slows down."""
 
     max_replication_lag_bytes: int = 64 * 1024**2
     max_transaction_age_seconds: float = 300.0
     min_free_connections: int = 5
+    max_replay_lag_seconds: float = 10.0
+    """This and the following concern long steps alone: they are of no interest before WAL is written."""
+    max_archive_backlog: int = 64
+    """Segments of WAL."""
+    max_wal_rate_bytes: int | None = None
+    """A second, of the whole server; None: any."""
 
 
 @dataclass(frozen=True)

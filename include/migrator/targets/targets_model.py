@@ -108,6 +108,13 @@ class LimitsModel(InputModel):
         default="5 minutes", validate_default=True, description="Of the oldest open transaction."
     )
     min_free_connections: Count = Field(default=5, description="Connections that the server must still accept.")
+    max_replay_lag: Duration = Field(
+        default="10 seconds",
+        validate_default=True,
+        description="Of any standby, in time. This and the following hold steps of many batches, preflight asks none.",
+    )
+    max_archive_backlog: Count = Field(default=64, description="Segments of WAL that wait for the archiver.")
+    max_wal_rate: Size | None = Field(default=None, description="WAL of the whole server a second; absent: any.")
 
 
 class NotificationModel(InputModel):
@@ -149,7 +156,9 @@ class TargetModel(InputModel):
     windows: tuple[WindowModel, ...] = Field(default=(), description="Maintenance windows; absent: any time.")
     freezes: tuple[FreezeModel, ...] = Field(default=(), description="When nothing may be changed.")
     snapshot: SnapshotModel = Field(default_factory=SnapshotModel, description="How snapshots are taken and kept.")
-    limits: LimitsModel = Field(default_factory=LimitsModel, description="Above these, preflight refuses.")
+    limits: LimitsModel = Field(
+        default_factory=LimitsModel, description="Above these, preflight refuses, and steps of many batches wait."
+    )
     notifications: tuple[NotificationModel, ...] = Field(default=(), description="Who is told what.")
     out_of_order: OrderPolicy = Field(
         default=OrderPolicy.REJECT,
@@ -345,6 +354,9 @@ def _target(name: str, model: TargetModel, document: Document, at: Key) -> tuple
             max_replication_lag_bytes=model.limits.max_replication_lag,
             max_transaction_age_seconds=model.limits.max_transaction_age.total_seconds(),
             min_free_connections=model.limits.min_free_connections,
+            max_replay_lag_seconds=model.limits.max_replay_lag.total_seconds(),
+            max_archive_backlog=model.limits.max_archive_backlog,
+            max_wal_rate_bytes=model.limits.max_wal_rate,
         ),
         notifications=tuple(Notification(**dict(notification)) for notification in model.notifications),
     )

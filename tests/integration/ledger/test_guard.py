@@ -44,9 +44,28 @@ BEGIN
 END $do$
 """
 
+RESUMES = """
+DO $do$
+DECLARE
+    head record;
+    body jsonb := '{"reason": "fine"}';
+    moment timestamptz := date_trunc('microseconds', clock_timestamp());
+    link text;
+BEGIN
+    SELECT head_count, head_hash INTO head FROM migrator.ledger_identity;
+    link := 'sha256:' || encode(sha256(convert_to('[' || concat_ws(', ', head.head_count + 1,
+        to_json(to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')), '"resume"', '"001_test"',
+        '"r"', '"bob"', to_json(body::text), to_json(head.head_hash)) || ']', 'UTF8')), 'hex');
+    INSERT INTO migrator.schema_migration_events
+    VALUES (head.head_count + 1, moment, 'resume', '001_test', 'r', 'bob', body, head.head_hash, link);
+    UPDATE migrator.ledger_identity SET head_count = head_count + 1, head_hash = link;
+END $do$
+"""
+
 ATTACKS = {
     "a trigger that doubles approvals": DOUBLES,
     "a forged review with the right hash": FORGES,
+    "a forged word of a person with the right hash": RESUMES,
     "a guard taken off and put on again": (
         "ALTER TABLE migrator.schema_migration_events DISABLE TRIGGER append_only;"
         " UPDATE migrator.schema_migration_events SET actor = 'nobody' WHERE id = 1;"
