@@ -1,4 +1,4 @@
-"""`migrator status`: what is applied to a target, by whom, and what is still to come."""
+"""`migrator status`: what is applied to a target, by whom, and what is still to come; of one version, how far it is."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ PENDING = "pending"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("version", nargs="?", metavar="VERSION", help="only this one: how far each step of it is")
+    parser.add_argument("--watch", action="store_true", help="with VERSION: go on showing until it runs no more")
     parser.add_argument("--schema", default="migrator", help="where the ledger lies (default: %(default)s)")
     parser.add_argument("--compare", action="store_true", help="also compare what was applied with the files of today")
     options.add_catalogue_arguments(parser)
@@ -34,6 +36,14 @@ def run(args: argparse.Namespace, out: Output) -> int:
     endpoint = options.endpoint(args)
     if endpoint is None:  # unreachable: options.endpoint() raises when a database is required
         raise UsageError("which database?")
+    if args.watch and args.version is None:
+        raise UsageError("which migration? give its VERSION with --watch")
+    if args.version is not None:
+        from migrator.cli import watch
+
+        with Ledger(endpoint, schema=args.schema) as ledger:
+            perform = watch.watch if args.watch else watch.show
+            return perform(ledger, args.version, out)
     catalogue = _catalogue(args)
     with Ledger(endpoint, schema=args.schema) as ledger:
         trouble = _trouble(ledger)
