@@ -30,6 +30,7 @@ from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import NOW, make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase, database_on
 from tests.integration.stages import apply_all, make_target, query, run_of, traces, verify_it
+from tests.integration.test_backfill import backfill, plan_of
 
 
 def check(plan: Plan, endpoint: Endpoint, *, target: Target | None = None, bundle: Any = None, **over: Any) -> Any:
@@ -180,8 +181,11 @@ def test_sessions_that_nobody_may_see(own_server: Server) -> None:
         with psycopg.connect(own_server.conninfo("blind")) as other:
             other.execute("SELECT 1")
             report = check(make_plan(), database)
+            in_batches = check(plan_of(backfill("UPDATE t SET b = 1 WHERE b IS NULL")), database)
     assert [one.name for one in report.unverified] == ["transactions", "autovacuum", "disk"]
     assert "grant pg_monitor" in named(report, "transactions").detail
+    assert [one.name for one in in_batches.unverified] == ["transactions", "autovacuum", "disk", "throttle"]
+    assert "will not see the lag of standbys" in named(in_batches, "throttle").detail
 
 
 def test_an_invalid_index_on_a_touched_table(database: Endpoint) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from migrator.database.session import Endpoint
+from migrator.embedded.programs import Programs
 from migrator.embedded.server import Server
 from migrator.errors import Cancelled, LoadUnknown, UsageError
 from migrator.ledger import controls
@@ -27,7 +31,9 @@ from migrator.steps.throttle import Limits as Throttle
 from migrator.targets.targets import Limits
 from tests.integration.conftest import database_on
 from tests.integration.stages import apply_all, make_target, query, run_of, verify_it
+from tests.integration.test_apply import wait_for
 from tests.integration.test_backfill import FILL, ROWS, TABLE, backfill, filled, plan_of
+from tests.integration.test_estimate import standby_of
 
 Third = Callable[[Work], None]
 WAITS = "SELECT cursor -> 'waiting' ->> 'name' FROM migrator.schema_migration_steps WHERE status = 'running'"
@@ -205,6 +211,28 @@ def test_a_slot_that_nobody_reads_holds_it(own_server: Server, monkeypatch: pyte
     assert "slots" in result.statements[0].note
     (told,) = events_of(database, brake.EVENT)
     assert told["waited_seconds"]["slots"] > 0
+
+
+def test_a_standby_that_does_not_replay_holds_it(own_server: Server, programs: Programs) -> None:
+    """Measured by what it has replayed: it has received all of it."""
+    database = database_on(own_server, "primary", script=TABLE)
+    target = make_target(limits=Limits(max_replication_lag_bytes=300_000, min_free_connections=1))
+    plan = plan_of(backfill(FILL))
+    with standby_of(own_server, programs) as standby, psycopg.connect(standby.conninfo(), autocommit=True) as replay:
+        streams = "EXISTS (SELECT 1 FROM pg_stat_replication WHERE state = 'streaming')"
+        database = replace(database, conninfo=make_conninfo(database.conninfo, port=own_server.port))
+        wait_for(database, streams)
+        replay.execute("SELECT pg_wal_replay_pause()")
+        with applying(plan, database, target=target) as doing:
+            wait_until(database, "replication lag", doing)
+            ((reason,),) = query(database, WAITS.replace("name", "reason"))
+            assert re.match(r"standby 'copy' is .* behind \(limit 293.0 kB\)", reason)
+            ((received,),) = query(database, "SELECT flush_lsn > replay_lsn FROM pg_stat_replication")
+            assert received
+            replay.execute("SELECT pg_wal_replay_resume()")
+            (result,) = doing.result(timeout=120)
+    assert filled(database) == [(ROWS, 1, 1)]
+    assert "replication lag" in result.statements[0].note
 
 
 def test_a_session_that_waits_for_a_batch_slows_it_down(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

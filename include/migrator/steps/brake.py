@@ -70,6 +70,8 @@ class Brake:
     waited: dict[str, float] = field(default_factory=dict)
     """Seconds, by what they were waited for."""
     signs: tuple[Sign, ...] = ()
+    cause: Sign | None = None
+    """What has slowed it down last; it gets faster by small steps only."""
     slow_since: datetime | None = None
     waiting: Waiting | None = None
     unknown_since: float | None = None
@@ -121,15 +123,15 @@ class Brake:
             self.ctx.handle.sleep(min(left, signals.LOOK_SECONDS))
             if slow:
                 self.look()
-        if slow and self.signs:
-            self._count(self.signs[0].name, time.monotonic() - began - self.rhythm.least)
+        if slow and self.cause is not None:
+            self._count(self.cause.name, time.monotonic() - began - self.rhythm.least)
 
     @property
     def slowed(self) -> dict[str, Any] | None:
         """For the step's cursor."""
-        if not self.rhythm.slowed or self.slow_since is None:
+        if not self.rhythm.slowed or self.slow_since is None or self.cause is None:
             return None
-        return {"reason": "; ".join(sign.text for sign in self.signs), "since": self.slow_since.isoformat()}
+        return {"reason": self.cause.text, "since": self.slow_since.isoformat()}
 
     @property
     def note(self) -> str:
@@ -159,16 +161,16 @@ class Brake:
                 self._slow_down(found, stops=stops)
             self.signs = found
             return
-        if any(sign.level is Level.STOP for sign in self.signs):
-            self.signs = tuple(sign for sign in self.signs if sign.level is not Level.STOP)
+        self.signs = ()
         was = self.rhythm.slowed
         self.rhythm.better()
         if was and not self.rhythm.slowed:
-            self.signs, self.slow_since = (), None
+            self.cause = self.slow_since = None
             self.ctx.log.info("step %s is at its own pace again", self.step.name)
 
     def _slow_down(self, found: tuple[Sign, ...], *, stops: bool) -> None:
         self.rhythm.worse()
+        self.cause = found[0]
         self.slow_since = self.slow_since or system_clock()
         if not stops:
             self.ctx.log.warning(
