@@ -18,6 +18,7 @@ import psycopg
 from migrator.database.told import words
 from migrator.errors import LoadUnknown, MigratorError
 from migrator.ledger.controls import Control
+from migrator.parsing.unseen import continued
 from migrator.plan import Step
 from migrator.run import system_clock
 from migrator.steps import signals
@@ -88,8 +89,10 @@ class Brake:
         if longest is None or least is None or self.control.tuned == before.tuned:
             return
         if self.rhythm.asked(longest / 1000, least / 1000):
-            asked = self.control.tuned or "as the step says"
-            self.ctx.log.info("step %s: batches of %s ms, pauses of %s ms, %s", self.step.name, longest, least, asked)
+            self.ctx.log.info(
+                "step %s: batches of %s ms, pauses of %s ms, %s",
+                self.step.name, longest, least, continued(str(self.control.tuned)),
+            )  # fmt: skip
 
     def before_batch(self, table: int) -> None:
         """Return when one may be begun.
@@ -121,7 +124,7 @@ class Brake:
         began, slow = time.monotonic(), self.rhythm.pause > self.rhythm.least
         while (left := began + self.rhythm.pause - time.monotonic()) > 0:
             self.ctx.handle.sleep(min(left, signals.LOOK_SECONDS))
-            if slow:
+            if self.signals is not None:
                 self.look()
         if slow and self.cause is not None:
             self._count(self.cause.name, time.monotonic() - began - self.rhythm.least)
@@ -204,7 +207,7 @@ class Brake:
         self.waiting.hold = hold
         if now - self.waiting.said >= SAY_SECONDS or not self.waiting.said:
             self.waiting.said = now
-            self.ctx.log.warning("step %s waits: %s", self.step.name, hold.reason)
+            self.ctx.log.warning("step %s waits: %s", self.step.name, continued(hold.reason))
         if now - self.waiting.told >= TELL_SECONDS or not self.waiting.told:
             self.waiting.told = now
             self._tell_ledger({"name": hold.name, "reason": hold.reason, "since": self.waiting.since.isoformat()})
