@@ -12,20 +12,21 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; form-action 'self'"
 """Content-Security-Policy of every answer."""
 REFRESH_SECONDS = 10
 DIFF = {"+": "added", "-": "dropped", "~": "changed"}
 
 
-def page(title: str, markdown: str, *, refresh: bool = False) -> str:
+def page(title: str, markdown: str, *, refresh: bool = False, form: str = "") -> str:
     """
+    :param form: HTML of ours, above the text.
     :param refresh: the run goes on, so the page is to be loaded again now and then.
     """
     again = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if refresh else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{again}<title>{html.escape(title)}</title>'
-        f"<style>{_style()}</style></head><body>{_renderer().render(markdown)}</body></html>"
+        f"<style>{_style()}</style></head><body>{form}{_renderer().render(markdown)}</body></html>"
     )
 
 

@@ -52,17 +52,24 @@ AT_WORK = ("running", "queued", "awaiting_input")
 NOT_RUN = (None, "skipped", "upstream_failed", "removed")
 
 
-def report(run: RunFacts, read: Read[Any], *, now: datetime) -> str:
-    return "\n\n".join(part for part in _parts(run, read, now) if part) + "\n"
+def report(run: RunFacts, read: Read[Any], *, now: datetime, progress: str = "") -> str:
+    """:param progress: of the running step, as markdown."""
+    return "\n\n".join(part for part in _parts(run, read, now, progress) if part) + "\n"
 
 
-def _parts(run: RunFacts, read: Read[Any], now: datetime) -> Iterator[str]:
+def plan_of(run: RunFacts, read: Read[Any]) -> Plan | None:
+    """None when analyze has not left one, or when it cannot be read."""
+    return _document(run.task("analyze").returned, Plan, "analyze", read, [])
+
+
+def _parts(run: RunFacts, read: Read[Any], now: datetime, progress: str) -> Iterator[str]:
     notes: list[str] = []
     plan = _document(run.task("analyze").returned, Plan, "analyze", read, notes)
     bundle = _bundle(run, read, notes) if plan is not None else None
     target = plan.target if plan is not None else run.conf.get("target", "")
     yield f"# {text(run.dag_id.removeprefix('migrate_'))}" + (f" on {text(str(target))}" if target else "")
     yield _headline(run, notes)
+    yield progress
     yield "## Stages\n\n" + _stages(run, now, notes)
     yield "\n".join(f"⚠️ {text(note)}" for note in notes)
     if plan is not None:
