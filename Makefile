@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo up down status test test-all test-fast test-unit test-integration test-integration-all test-core test-acceptance test-browser bench lint format constraints pictures pin-images clean
+.PHONY: help setup demo up down status test test-all test-fast test-unit test-integration test-integration-all test-core test-acceptance test-browser test-torture torture bench lint format constraints pictures pin-images clean
 
 help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
 	@echo "make up      start the local stack and leave it running; make down stops it"
 	@echo "make test    run the tests; make test-fast a part in a minute, make test-all also all majors, cases and the browser"
+	@echo "make torture KIND=backfill SEEDS=200   a long step under live traffic, seed after seed; goes on where it was stopped"
 	@echo "make lint    check style, types, layers and SQL"
 	@echo "make bench   measure, and compare with the naive way or a peer"
 
@@ -41,12 +42,13 @@ status: $(STAMP)
 TIMED = @start=$$SECONDS; $(PYTEST)
 TOOK = && echo "== $@: $$((SECONDS - start)) s"
 
-test: test-unit test-integration test-core
+test: test-unit test-integration test-torture test-core
 
 # The cases that go through every stage, its failure included; the others add people, kills, drift and the calendar.
 CORE := tests/acceptance/test_01_happy_path.py tests/acceptance/test_02_failing_stages.py
 
-test-all: test-unit test-integration-all test-acceptance test-browser
+test-all: TORTURED := 10
+test-all: test-unit test-integration-all test-torture test-acceptance test-browser
 
 # For the loop of an editor: what needs no server, a sample of the effects, and the stages on one server.
 QUICK := tests/integration/test_apply.py tests/integration/test_verify.py tests/integration/test_rollback.py \
@@ -74,6 +76,21 @@ test-browser: $(STAMP)
 
 test-acceptance: $(STAMP)
 	$(TIMED) tests/acceptance -q $(TOOK)
+
+# Long steps under live traffic: so many seeds of each kind, and defects that must be found. One after the other, because
+# a seed keeps both of a small machine's cores busy.
+TORTURED := 3
+
+test-torture: $(STAMP)
+	$(TIMED) tests/torture --seeds $(TORTURED) -q $(TOOK)
+
+# Results lie in .local/torture; a seed that has passed is left out until its line there is gone.
+KIND ?= backfill
+SEEDS ?= 200
+FROM ?= 1
+
+torture: $(STAMP)
+	$(TIMED) tests/torture/test_seeds.py --keep --kind $(KIND) --seeds $(SEEDS) --from-seed $(FROM) -q $(TOOK)
 
 bench: $(STAMP)
 	@set -e; for file in tests/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done

@@ -13,7 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RINGS = {"unit": "unit", "integration": "integration", "effects": "integration"}
-RINGS |= {"acceptance": "acceptance", "browser": "browser"}
+RINGS |= {"acceptance": "acceptance", "browser": "browser", "torture": "torture"}
 LARGE = 3
 """A test with as many cases is one of which `--sample` takes some, unless it is marked `whole`."""
 
@@ -60,6 +60,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=1,
         metavar="N",
         help="of the cases of effects, and of each larger matrix on a server, take one in N, the same ones each time",
+    )
+    torture = parser.getgroup("torture", "of tests/torture")
+    torture.addoption("--kind", default=None, choices=("backfill",), help="torture this step kind only")
+    torture.addoption("--seeds", type=int, default=3, metavar="N", help="how many seeds of each kind")
+    torture.addoption("--from-seed", type=int, default=1, metavar="SEED", help="the first one")
+    torture.addoption(
+        "--keep", action="store_true", help="write results down, and leave out seeds that have passed before"
     )
 
 

@@ -229,3 +229,5 @@ def test_the_size_of_a_batch_follows_its_time() -> None:
     assert pace.next(6, 10.0) == 3
     assert pace.next(6, 0.0001) == 8, "no more than MOST_PAGES"
     assert pace.next(1, 60.0) == 1
+    assert pace.next(4, 0.05, 0.05) == 4
+    assert pace.next(4, 0.05, 0.5) == 4, "slow round trips do not make a batch of nothing"

@@ -63,9 +63,14 @@ class Pace:
     batch: float
     pause: float
 
-    def next(self, pages: int, took: float) -> int:
-        """Half as many or half as many more at most, so that one slow batch does not decide for the next ones."""
-        return max(1, min(MOST_PAGES, round(pages * max(0.5, min(1.5, self.batch / max(took, 0.001))))))
+    def next(self, pages: int, took: float, beside: float = 0.0) -> int:
+        """Half as many or half as many more at most, so that one slow batch does not decide for the next ones.
+
+        :param took: seconds of the statement. :param beside: of the round trips around it, which a smaller batch would
+            not shorten: half of the time is the statement's all the same.
+        """
+        wanted = max(self.batch - beside, self.batch / 2)
+        return max(1, min(MOST_PAGES, round(pages * max(0.5, min(1.5, wanted / max(took, 0.001))))))
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,9 @@ class Work:
         begin(conn, self.step, ctx)
         started = time.monotonic()
         try:
+            sent = time.monotonic()
             changed, again = self._send(self.sql.batch(table.name, first, then.page))
+            took = time.monotonic() - sent
             if again:
                 raise self._failed(
                     f"{again} of {changed} rows still meet the condition after the change, and would be changed again."
@@ -192,7 +199,8 @@ class Work:
         then = replace(then, rows=then.rows + changed)
         self._commit(then)
         rhythm = self.brake.rhythm
-        self.pages = Pace(rhythm.batch, rhythm.pause).next(then.page - first, time.monotonic() - started)
+        pace = Pace(rhythm.batch, rhythm.pause)
+        self.pages = pace.next(then.page - first, took, time.monotonic() - started - took)
         self.sized = rhythm.batch
         return then
 

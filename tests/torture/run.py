@@ -1,0 +1,281 @@
+"""One case from its table to its judgement: writers, the step attempt after attempt, what happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+import psycopg
+
+from migrator import documents
+from migrator.database import schema as schemas
+from migrator.database.session import Endpoint
+from tests.torture import backfill
+from tests.torture.case import SORTS, Case, Stop
+from tests.torture.disturbance import Disturbances
+from tests.torture.judge import judge
+from tests.torture.observer import ENGINE, Observer
+from tests.torture.table import ddl
+from tests.torture.worker import Order, start
+from tests.torture.writer import Writer
+
+ATTEMPTS = 15
+ZOMBIE = "stopping zombie"
+SECONDS = 60.0
+"""An attempt that takes longer hangs."""
+ZOMBIE_SECONDS = 0.4
+"""After so long a process that was thought dead comes back."""
+GRACE_SECONDS = 1.0
+"""How much longer than the lock timeout a statement of the application may wait because of the engine."""
+INHERENT = 0.25
+"""Of the transactions of a writer that is not READ COMMITTED so many may fail because somebody changed its rows."""
+
+
+@dataclass
+class Result:
+    """`wrong` empty: the case is passed. The figures say that there was something to see."""
+
+    seed: int
+    wrong: list[str] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
+    disturbed: list[str] = field(default_factory=list)
+    committed: dict[str, int] = field(default_factory=dict)
+    meanwhile: int = 0
+    """Transactions that were committed while the step ran."""
+    rows_written: int = 0
+    filled: int = 0
+    batches: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    deadlocks: dict[str, int] = field(default_factory=dict)
+    longest_wait: float = 0.0
+    behind: str = ""
+    longest_behind_rollback: float = 0.0
+    longest_statement: float = 0.0
+    seconds: float = 0.0
+
+
+class Run:
+    """:param endpoint: an empty database. :param admin: a superuser's connection string to it."""
+
+    def __init__(self, case: Case, endpoint: Endpoint, admin: str, *, defect: str = "") -> None:
+        self.case, self.endpoint, self.admin, self.defect = case, endpoint, admin, defect
+        self.result = Result(case.seed)
+        self.plan = backfill.plan(case)
+        self.writers = [Writer(number, case, self._login(number)) for number in range(1, case.shape.writers + 1)]
+        self.observer = Observer(admin)
+        self.disturbances = Disturbances(case, admin)
+        self.looked: float | None = None
+        self.began = self.ended = 0.0
+
+    def _schema(self) -> str:
+        """Without the ledger's."""
+        with psycopg.connect(self.endpoint.conninfo, autocommit=True) as conn:
+            return schemas.read(conn, exclude=("migrator",)).fingerprint
+
+    def _login(self, number: int) -> str:
+        """Only a superuser may pass for a replication's worker."""
+        return self.admin if self.case.roles[number - 1].replica else self.endpoint.conninfo
+
+    def carry_out(self) -> Result:
+        started = time.monotonic()
+        with psycopg.connect(self.endpoint.conninfo, autocommit=True) as conn:
+            conn.execute(ddl(self.case.shape, ENGINE, 1 if self.case.form == "delete" else None).encode())
+        schema = self._schema()
+        with ExitStack() as stack:
+            self.observer.start()
+            stack.callback(self.observer.stop)
+            stack.callback(self._stop_writers)
+            for writer in self.writers:
+                writer.start()
+            self._step()
+        self.disturbances.finish()
+        self._judge(schema)
+        self.result.seconds = round(time.monotonic() - started, 2)
+        return self.result
+
+    def _stop_writers(self) -> None:
+        """When each has committed every sort; what they found wrong is told."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and not self.result.wrong:
+            enough = set(SORTS) - {"unset"}
+            if all(enough <= writer.committed.keys() or not writer.is_alive() for writer in self.writers):
+                break
+            time.sleep(0.02)
+        for writer in self.writers:
+            writer.stopping.set()
+        for writer in self.writers:
+            writer.join(30)
+            if writer.is_alive():
+                self.result.wrong.append(f"{writer.name} hangs")
+            if writer.wrong is not None:
+                self.result.wrong.append(f"{writer.name}: {type(writer.wrong).__name__}: {writer.wrong}")
+
+    # The step.
+
+    def _step(self) -> None:
+        before = sum(writer.committed.total() for writer in self.writers)
+        stops = list(self.case.stops)
+        partial = self.case.undo == "partial"
+        done = False
+        while not done and len(self.result.attempts) < ATTEMPTS:
+            if partial and self.result.attempts and not stops:
+                break
+            stop = stops.pop(0) if stops else None
+            done = self._attempt("apply", stop)
+            if any(writer.wrong for writer in self.writers) or self.result.wrong:
+                break
+        self.result.meanwhile = sum(writer.committed.total() for writer in self.writers) - before
+        self.ended = time.monotonic()
+        for writer in self.writers:
+            writer.ended.set()
+        if not done and not partial:
+            self.result.wrong.append(f"the step is not done after {len(self.result.attempts)} attempts")
+        if self.case.undo:
+            self._undo()
+
+    def _undo(self) -> None:
+        tries = 0
+        while not self._attempt("rollback", None):
+            tries += 1
+            if tries > ATTEMPTS or self.result.wrong:
+                self.result.wrong.append("the rollback does not end")
+                return
+
+    def _attempt(self, stage: str, stop: Stop | None) -> bool:
+        """Whether it is done. An attempt that is stopped and lives is followed by another beside it."""
+        order = Order(
+            plan=documents.canonical_json(self.plan),
+            conninfo=self.endpoint.conninfo,
+            admin=self.admin,
+            stage=stage,
+            first_pages=self.case.first_pages,
+            most_pages=self.case.most_pages,
+            stop=stop,
+            naps=self.case.naps,
+            wait_at=self.case.wait_at,
+            defect=self.defect,
+        )
+        process, pipe = start(order)
+        try:
+            said = self._listen(process, pipe, stop)
+            if said == ZOMBIE:
+                return self._beside(process, stage)
+        finally:
+            process.kill()
+            process.join(10)
+            pipe.close()
+        self.result.attempts.append(f"{stage} {said}"[:400])
+        if said.startswith("failed"):
+            self.result.wrong.append(f"{stage} {said}")
+        return said.startswith("ended")
+
+    def _listen(self, process: BaseProcess, pipe: Connection, stop: Stop | None) -> str:
+        """What the attempt said last."""
+        began, said = time.monotonic(), "killed"
+        seconds = stop.seconds if stop is not None and stop.seconds is not None else SECONDS
+        while time.monotonic() - began < seconds:
+            if not pipe.poll(0.02):
+                if said == ZOMBIE or (not process.is_alive() and not pipe.poll(0)):
+                    return said
+                continue
+            try:
+                what, value, at = pipe.recv()
+            except EOFError:
+                return said
+            if what == "batch":
+                self.result.batches += 1
+                self.observer.engine[value] = "migration apply"
+                self.disturbances.batch(self.result.batches)
+            elif what == "look":
+                self.looked = at
+            elif what == "waiting":
+                for writer in self.writers:
+                    writer.through.wait(20)
+                pipe.send("go")
+            elif what in ("stopping", "ended", "again", "failed"):
+                said = f"{what} {value}"
+                if what == "ended" and self.looked is None:
+                    self.looked = at  # it has not looked, and says that it is done
+        return "killed from outside" if seconds < SECONDS else "failed: it hangs"
+
+    def _beside(self, zombie: BaseProcess, stage: str) -> bool:
+        """The process is thought dead, and its lock is gone; it comes back while the next attempt works."""
+        self.result.attempts.append(f"{stage} {ZOMBIE}")
+        with psycopg.connect(self.admin, autocommit=True) as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name LIKE 'migration lock%'"
+            )
+        wake = threading.Timer(ZOMBIE_SECONDS, os.kill, (zombie.pid, signal.SIGCONT))
+        wake.start()
+        try:
+            return self._attempt(stage, None)
+        finally:
+            wake.join()
+
+    # The end.
+
+    def _judge(self, schema: str) -> None:
+        result, case = self.result, self.case
+        committed: Counter[str] = sum((writer.committed for writer in self.writers), Counter())
+        result.committed = dict(committed)
+        result.rows_written = sum(writer.rows_written for writer in self.writers)
+        result.refused = dict(sum((writer.refused for writer in self.writers), Counter()))
+        result.disturbed = self.disturbances.done
+        result.longest_statement = round(max(writer.longest for writer in self.writers), 3)
+        result.longest_wait, result.behind = round(self.observer.longest, 3), self.observer.behind
+        result.longest_behind_rollback = round(self.observer.behind_rollback, 3)
+        say = result.wrong.append
+        for failed in self.disturbances.failed:
+            say(f"maintenance: {failed}")
+        looked = None if case.undo else self.looked
+        with psycopg.connect(self.admin, autocommit=True) as conn:
+            found = list(judge(conn, case, {writer.number: writer.model for writer in self.writers}, looked))
+            result.wrong += found[:20]
+            ((result.filled,),) = conn.execute("SELECT count(*) FROM filled").fetchall()
+            if not result.wrong or found:
+                self._ledger(conn, say)
+        self._application(say)
+        if case.undo and self._schema() != schema:
+            say("the schema is another one after the rollback")
+        missing = set(SORTS) - committed.keys() - ({"unset"} if case.undo else set())
+        if not result.wrong and (missing or result.meanwhile < 3 * len(SORTS) or not result.filled):
+            say(f"nothing to see: {result.meanwhile} transactions, {result.filled} rows, never {sorted(missing)}")
+
+    def _ledger(self, conn: psycopg.Connection, say: Callable[[str], None]) -> None:
+        steps = conn.execute("SELECT status, rows_done FROM migrator.schema_migration_steps").fetchall()
+        count = "SELECT count(*) FROM migrator.schema_migration_events WHERE kind = 'step_succeeded'"
+        ((succeeded,),) = conn.execute(count).fetchall()
+        ((status,),) = conn.execute("SELECT status FROM migrator.schema_migrations").fetchall()
+        if self.case.undo:
+            if status != "rolled_back":
+                say(f"the ledger says {status}")
+            return
+        if [(state, rows) for state, rows in steps] != [("success", self.result.filled)] or succeeded != 1:
+            say(f"the ledger says {steps}, {succeeded} times; {self.result.filled} rows were changed")
+
+    def _application(self, say: Callable[[str], None]) -> None:
+        """What the application has suffered."""
+        limit = self.case.lock_timeout_ms / 1000 + GRACE_SECONDS
+        if self.observer.longest > limit:
+            say(f"a statement waited {self.observer.longest:.2f} s, {limit:.2f} at most: {self.observer.behind}")
+        for writer in self.writers:
+            for _, pids in writer.deadlocks:
+                engine = sorted(self.observer.engine[pid].split(" ")[1] for pid in pids if pid in self.observer.engine)
+                cause = engine[0] if engine else "somebody else"
+                self.result.deadlocks[cause] = self.result.deadlocks.get(cause, 0) + 1
+            failed, all_of = writer.refused["40001"], writer.committed.total()
+            if failed and writer.role.isolation == "READ COMMITTED":
+                say(f"{writer.name} got 40001 {failed} times, in READ COMMITTED")
+            if failed > INHERENT * all_of + 10:
+                say(f"{writer.name} got 40001 {failed} times in {all_of} transactions")
+        if self.result.deadlocks.get("apply"):
+            say(f"the application lost {self.result.deadlocks['apply']} deadlocks against a batch")
