@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, MigratorError, StatementFailed
+from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, LockNotAvailable, MigratorError, StatementFailed
 from migrator.evidence import HALFWAY
 from migrator.plan import Plan, Step
 from migrator.stages.rollback import Action
@@ -21,6 +22,7 @@ from tests.evidence import rehearse
 from tests.factories import plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, row_of, verify_it
+from tests.integration.test_apply import in_background, wait_for
 
 ROWS = 8_000
 TABLE = f"""
@@ -32,6 +34,10 @@ CREATE TRIGGER counted BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION public.c
 """
 DOUBLE = "UPDATE t SET a = a * 2, b = 1 WHERE b IS NULL"
 FILL = "UPDATE t SET b = a * 2 WHERE b IS NULL"
+WAITS = (
+    "EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'migration apply%'"
+    " AND wait_event_type = 'Lock')"
+)
 
 
 def backfill(sql: str, *, name: str = "fill", start: int = 0, **parameters: Any) -> Step:
@@ -137,6 +143,65 @@ def test_rows_of_another_table(database: Endpoint) -> None:
     assert query(database, "SELECT count(*), min(b - id), max(b - id) FROM t WHERE b IS NOT NULL") == [
         (ROWS // 2, 7, 7)
     ]
+
+
+def test_a_locked_row_is_waited_for_last_and_with_nothing_held(database: Endpoint) -> None:
+    """Whoever holds it may want any other row meanwhile: as it was, a deadlock, which the application could lose."""
+    query(database, TABLE)
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute(f"UPDATE t SET a = a WHERE id = {ROWS // 2}")
+        with in_background(lambda: apply_all(plan_of(backfill(FILL)), database)) as raised:
+            wait_for(database, WAITS)
+            holder.execute("SET lock_timeout = '1s'")
+            holder.execute(f"UPDATE t SET a = a + 1 WHERE id <> {ROWS // 2}")
+            holder.commit()
+    assert raised == []
+    assert query(database, "SELECT count(*), count(*) FILTER (WHERE b IS NULL) FROM t") == [(ROWS, 0)]
+    assert query(database, "SELECT count(*) FROM t WHERE b = a * 2") == [(1,)], "the others were done before"
+
+
+@pytest.mark.parametrize("sql", [FILL, "DELETE FROM t WHERE b IS NULL", "UPDATE t SET b = 1 FROM u WHERE b IS NULL"])
+def test_rows_that_somebody_holds_to_the_deadline_are_told(database: Endpoint, sql: str) -> None:
+    query(database, TABLE + "CREATE TABLE u AS SELECT 1 AS c")
+    with psycopg.connect(database.conninfo, application_name="holder") as holder:
+        holder.execute("SELECT FROM t WHERE id IN (17, 4000) FOR UPDATE")
+        plan = replace(plan_of(backfill(sql)), lock_timeout_ms=300)
+        with pytest.raises(LockNotAvailable, match=r"no lock after .* \(holder"):
+            apply_all(plan, database, deadline_seconds=0.0)
+        assert query(database, "SELECT count(*) FROM t WHERE b IS NULL") == [(2,)]
+    apply_all(plan, database)
+    assert query(database, "SELECT count(*) FROM t WHERE b IS NULL") == [(0,)]
+
+
+def test_a_row_that_moves_to_another_partition_while_it_is_waited_for(database: Endpoint) -> None:
+    query(
+        database,
+        """CREATE TABLE p (id int, b int) PARTITION BY LIST (id);
+        CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2);
+        INSERT INTO p VALUES (2, NULL)""",
+    )
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute("UPDATE p SET id = 1")
+        with in_background(
+            lambda: apply_all(plan_of(backfill("UPDATE p SET b = id WHERE b IS NULL")), database)
+        ) as raised:
+            wait_for(database, WAITS)
+            holder.commit()
+    assert raised == []
+    assert query(database, "SELECT id, b FROM p") == [(1, 1)]
+
+
+@pytest.mark.thorough
+def test_rows_that_a_trigger_keeps_as_they_are_are_told(database: Endpoint) -> None:
+    """Nobody holds them, so waiting does not help."""
+    query(database, TABLE)
+    query(
+        database,
+        "CREATE FUNCTION public.kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        " CREATE TRIGGER kept BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.id = 17) EXECUTE FUNCTION public.kept()",
+    )
+    with pytest.raises(StatementFailed, match="after 10 rounds there are still rows"):
+        apply_all(plan_of(backfill(FILL)), database)
 
 
 def test_deleting(database: Endpoint) -> None:

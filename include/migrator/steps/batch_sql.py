@@ -3,6 +3,10 @@
 A range is one of ctid: no key is needed, and a TID range scan reads each page once (PostgreSQL 14 and later,
 https://www.postgresql.org/docs/14/release-14.html). What the author has written stands in each batch as it was written;
 only the table's name is that of the very table or partition, and the condition has the range beside it.
+
+A row that somebody else has locked is left out: whoever waits for one while it holds others makes everybody wait who
+wants those, and may be in a deadlock that the application loses. Such rows are waited for one at a time, with nothing
+held (`one`).
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from migrator.parsing.nodes import name_of
 from migrator.parsing.statements import ParsedStatement
 from migrator.parsing.tokens import Token, fold, tokens
 
+LOCKS = {"UPDATE ONLY": "FOR NO KEY UPDATE", "DELETE FROM ONLY": "FOR UPDATE"}
+"""As the statement itself locks rows. One that changes a key takes more later, against those that refer to the row."""
 VERBS = {"update_stmt": "UPDATE ONLY", "delete_stmt": "DELETE FROM ONLY"}
 SPREAD = {"update_stmt": "FROM", "delete_stmt": "USING"}
 """What introduces the other tables."""
@@ -32,7 +38,7 @@ class BatchSql:
     middle: str
     """SET and what follows, or USING, up to WHERE."""
     others: str
-    """The other tables that it reads, with their keyword, for a query that looks for the rows that are left."""
+    """The other tables that it reads, with their keyword, for queries that look for the rows that need it."""
     condition: str
     again: bool
     """Whether a row that it has changed must not meet the condition any more: a deleted one is gone."""
@@ -40,11 +46,23 @@ class BatchSql:
     def batch(self, table: str, first: int, end: int) -> str:
         """Pages `first` to before `end` of `table`, quoted and qualified. One row: how many rows it has changed, and
         how many of them still meet the condition."""
-        returning = f"({self.condition}\n)" if self.again else "false"
-        change = (
-            f"{self.verb} {table} AS {self.alias} {self.middle}\nWHERE ({self.condition}\n)"
+        pages = (
             f" AND {self.alias}.ctid OPERATOR(pg_catalog.>=) '({first},0)'::pg_catalog.tid"
             f" AND {self.alias}.ctid OPERATOR(pg_catalog.<) '({end},0)'::pg_catalog.tid"
+        )
+        return self._change(table, f"{pages} {LOCKS[self.verb]} OF {self.alias} SKIP LOCKED")
+
+    def one(self, table: str) -> str:
+        """As `batch`, of any one row that needs it, for which it waits."""
+        return self._change(table, f" LIMIT 1 {LOCKS[self.verb]} OF {self.alias}")
+
+    def _change(self, table: str, which: str) -> str:
+        returning = f"({self.condition}\n)" if self.again else "false"
+        source = f"{table} AS {self.alias}{self.others}"
+        rows = f"SELECT {self.alias}.ctid FROM ONLY {source}\nWHERE ({self.condition}\n){which}"  # noqa: S608
+        change = (
+            f"{self.verb} {table} AS {self.alias} {self.middle}\nWHERE ({self.condition}\n)"
+            f" AND {self.alias}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY({rows}))"
         )
         counts = "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE again)"
         return f"WITH batch AS ({change} RETURNING {returning} AS again) SELECT {counts} FROM batch"  # noqa: S608

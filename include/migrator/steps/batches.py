@@ -1,8 +1,8 @@
 """An UPDATE or DELETE of many rows in batches, each in a transaction of its own together with the ledger's cursor.
 
 So a batch is done once in effect, whatever stops the worker: the cursor says where to go on. A row that the application
-moves to an earlier page meanwhile is found in the next round; the step is done when a query of the whole table finds no
-row any more that meets the statement's condition.
+moves to an earlier page meanwhile, or that somebody has locked, is found in the next round; the step is done when a
+query of the whole table finds no row any more that meets the statement's condition.
 
 Rows stay locked while a batch is looked at. So what takes long (has anybody changed what it may run, is the ledger what
 it was) is asked between two batches, every LOOK_SECONDS; within a batch only what its own transaction has done.
@@ -11,6 +11,7 @@ it was) is asked between two batches, every LOOK_SECONDS; within a batch only wh
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from migrator.database import naming, queries, session
 from migrator.database.door import send
 from migrator.database.locking import with_lock_retries
-from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, NeedsHuman, StatementFailed
+from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, NeedsHuman, StatementFailed, TransientError
 from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.batch_sql import BatchSql, batch_sql
@@ -52,6 +53,9 @@ QUERIES = queries.load(__package__, "batches")
 FIRST_PAGES, MOST_PAGES = 32, 8192
 ROUNDS = 10
 """When rows are still found after as many, something goes on writing them."""
+AGAIN = frozenset({"40001", "40P01"})
+"""SQLSTATEs of a batch that has lost against somebody, as when its row moves to another partition meanwhile."""
+TRIES = 5
 SAY_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 
@@ -117,6 +121,8 @@ class Work:
     sized: float = 0.0
     """The time of a batch, in seconds, that `pages` is meant for."""
     light: bool = False
+    one: bool = False
+    """Whether a batch is one row that it waits for."""
     looked: float = 0.0
     said: float = field(default_factory=time.monotonic)
 
@@ -127,7 +133,7 @@ class Work:
     def run(self) -> None:
         """:raises StatementFailed: with file and line."""
         while True:
-            tables = self._tables()
+            before, tables = self.progress.rows, self._tables()
             place = self.progress
             sizes = ((one.oid, one.pages, one.rows) for one in tables)
             self.meter.begin_round(sizes, table=place.table, page=place.page, rows=place.rows)
@@ -138,6 +144,8 @@ class Work:
             self.brake.before_batch(self.progress.table)
             if not self._left():
                 return
+            if self.progress.rows == before and self._wait_for_one(tables):
+                continue
             if self.progress.round >= ROUNDS:
                 raise self._failed(
                     f"after {ROUNDS} rounds there are still rows that meet the condition: something goes on writing"
@@ -146,6 +154,22 @@ class Work:
                 )
             self.progress = Progress(round=self.progress.round + 1, rows=self.progress.rows)
             self.ctx.log.info("step %s: round %s, for rows that moved", self.step.name, self.progress.round)
+
+    def _wait_for_one(self, tables: list[Table]) -> bool:
+        """Somebody holds the rows that are left: wait for one, holding none, then try the others again.
+
+        :raises LockNotAvailable: at the deadline, with who is in the way.
+        """
+        self.ctx.log.info("step %s: rows that are left are locked by others; waiting for one", self.step.name)
+        before, pages, self.one = self.progress.rows, self.pages, True
+        start = Progress(round=self.progress.round, rows=before)
+        try:
+            for table in tables:
+                if self.progress.rows == before:
+                    self.progress = self._patiently(table, start, 0)
+        finally:
+            self.one, self.pages = False, pages
+        return self.progress.rows > before
 
     def _through(self, table: Table) -> None:
         place = self.progress
@@ -168,14 +192,21 @@ class Work:
             self.brake.rest()
 
     def _patiently(self, table: Table, then: Progress, first: int) -> Progress:
-        return with_lock_retries(
-            lambda: self._batch(table, then, first),
-            observer_endpoint=self.ctx.endpoint,
-            pid_of=lambda: self.conn.info.backend_pid,
-            deadline_seconds=self.ctx.deadline_seconds,
-            log=self.ctx.log,
-            sleep=self.ctx.handle.sleep,
-        )
+        for tries in itertools.count(1):
+            try:
+                return with_lock_retries(
+                    lambda: self._batch(table, then, first),
+                    observer_endpoint=self.ctx.endpoint,
+                    pid_of=lambda: self.conn.info.backend_pid,
+                    deadline_seconds=self.ctx.deadline_seconds,
+                    log=self.ctx.log,
+                    sleep=self.ctx.handle.sleep,
+                )
+            except TransientError as exc:
+                if exc.fields.get("sqlstate") not in AGAIN or tries == TRIES:
+                    raise
+                self.ctx.log.info("step %s: a batch is tried again: %s", self.step.name, exc)
+        raise AssertionError("the last try returns or raises")
 
     def _batch(self, table: Table, then: Progress, first: int) -> Progress:
         ctx, conn = self.ctx, self.conn
@@ -184,7 +215,8 @@ class Work:
         started = time.monotonic()
         try:
             sent = time.monotonic()
-            changed, again = self._send(self.sql.batch(table.name, first, then.page))
+            name = table.name
+            changed, again = self._send(self.sql.one(name) if self.one else self.sql.batch(name, first, then.page))
             took = time.monotonic() - sent
             if again:
                 raise self._failed(
