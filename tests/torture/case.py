@@ -153,7 +153,7 @@ def draw(seed: int, forms: tuple[str, ...]) -> Case:
         form=form,
         shape=shape,
         undo=undo,
-        batch_ms=chance.choice((10, 20, 50)),
+        batch_ms=chance.choice((20, 50, 100)),
         pause_ms=chance.choice((0, 5, 20)),
         first_pages=chance.choice((4, 8)),
         most_pages=chance.choice((32, 64, 128)),

@@ -30,13 +30,15 @@ from tests.torture.writer import Writer
 ATTEMPTS = 15
 ZOMBIE = "stopping zombie"
 SECONDS = 60.0
-"""An attempt that takes longer hangs."""
+"""An attempt that says nothing for so long hangs, or that does not end within LONGEST."""
+LONGEST = 120.0
 ZOMBIE_SECONDS = 0.4
 """After so long a process that was thought dead comes back."""
 GRACE_SECONDS = 1.0
 """How much longer than the lock timeout a statement of the application may wait because of the engine."""
-INHERENT = 0.25
-"""Of the transactions of a writer that is not READ COMMITTED so many may fail because somebody changed its rows."""
+INHERENT = 1.0
+"""For each transaction that a writer commits which is not READ COMMITTED, so many may fail because somebody changed
+its rows: by key a few do, where SERIALIZABLE reads the whole table more."""
 
 
 @dataclass
@@ -180,8 +182,9 @@ class Run:
     def _listen(self, process: BaseProcess, pipe: Connection, stop: Stop | None) -> str:
         """What the attempt said last."""
         began, said = time.monotonic(), "killed"
-        seconds = stop.seconds if stop is not None and stop.seconds is not None else SECONDS
-        while time.monotonic() - began < seconds:
+        killed = stop.seconds if stop is not None else None
+        heard = began
+        while time.monotonic() - began < (killed or LONGEST) and time.monotonic() - heard < SECONDS:
             if not pipe.poll(0.02):
                 if said == ZOMBIE or (not process.is_alive() and not pipe.poll(0)):
                     return said
@@ -190,6 +193,7 @@ class Run:
                 what, value, at = pipe.recv()
             except EOFError:
                 return said
+            heard = time.monotonic()
             if what == "batch":
                 self.result.batches += 1
                 self.observer.engine[value] = "migration apply"
@@ -204,7 +208,7 @@ class Run:
                 said = f"{what} {value}"
                 if what == "ended" and self.looked is None:
                     self.looked = at  # it has not looked, and says that it is done
-        return "killed from outside" if seconds < SECONDS else "failed: it hangs"
+        return "killed from outside" if killed is not None else "failed: it hangs"
 
     def _beside(self, zombie: BaseProcess, stage: str) -> bool:
         """The process is thought dead, and its lock is gone; it comes back while the next attempt works."""

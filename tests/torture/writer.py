@@ -21,7 +21,8 @@ OLD = frozenset({"unset"})
 """Sorts that an application does no more once it knows the new column."""
 NEW_ROWS = frozenset({"insert", "delete_and_insert", "insert_again", "upsert"})
 SEEN = sql.SQL("RETURNING n, a, b, token, rank")
-THINK_SECONDS = 0.04
+THINK_SECONDS, AT_EASE = 0.04, 3
+"""How long it rests at most after a transaction; later longer, so that the step ends on a busy machine as well."""
 BULK = 1
 """The block in which a bulk update takes all rows of its writer."""
 AFTER = 6
@@ -77,7 +78,7 @@ class Writer(threading.Thread):
                 if self.ended.is_set() and not self.case.undo and after < AFTER:
                     old, after = True, after + 1
                 self._transaction(decision, old=old)
-                self._rest(decision.picks[4] * THINK_SECONDS)
+                self._rest(decision.picks[4] * THINK_SECONDS * (AT_EASE if self.through.is_set() else 1))
 
     def _transaction(self, decision: Decision, *, old: bool) -> None:
         sort = decision.sort
