@@ -63,6 +63,10 @@ class HeldByOther(TransientError):
     """another migration run holds this database; fields: holder"""
 
 
+class GivesWay(TransientError):
+    """long work lets the lock go between two batches, because another migration has asked for it"""
+
+
 class AheadPending(TransientError):
     """another migration of the window comes first; fields: waits_for"""
 

@@ -106,7 +106,8 @@ def run(
     found = reconcile.examine(
         endpoint=endpoint, ledger=ledger, run=run, state_of=state_of, sleep=sleep, pause_seconds=PAUSE_SECONDS
     )
-    row = ledger.running() if ledger.exists() else None
+    rows = ledger.all_running() if ledger.exists() else ()
+    row = next((one for one in rows if (one.version, one.run_id) == (found.version, found.run_id)), None)
     if found.state is State.CLOSED:
         log.warning("%s", found.text)
         return Finished(run.target, Ending.CLOSED, found.text, found.version, found.run_id, news=True)

@@ -54,6 +54,12 @@ class LockSession:
         self._key = key
         self.pid, self.backend_start = session.backend_of(connection)
 
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for it who may go on while the holder rests."""
+        with session.translated():
+            key = _asking(self._key)
+            return holder_of(self._connection, key) is not None
+
     def check(self) -> None:
         """Ask the server whether we still hold it; call it before every COMMIT.
 
@@ -76,11 +82,14 @@ def migration_lock(
     *,
     run: RunContext,
     deadline_seconds: float = 600,
+    asks: Callable[[], bool] = lambda: True,
     on_wait: Callable[[LockHolder | None], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[LockSession]:
     """Hold the target for the length of the block.
+
+    :param asks: whether a holder that rests is asked to let it go for a while; see `LockSession.is_wanted`.
 
     Tries and backs off, never waits inside PostgreSQL: a waiting statement would hold a snapshot. `on_wait` is told
     the holder at each failed try.
@@ -90,7 +99,9 @@ def migration_lock(
     connection = session.connect(endpoint, purpose="lock", version=run.version)
     try:
         key = lock_key(connection)
-        _acquire(connection, key, deadline_seconds=deadline_seconds, on_wait=on_wait, clock=clock, sleep=sleep)
+        _acquire(
+            connection, key, deadline_seconds=deadline_seconds, asks=asks, on_wait=on_wait, clock=clock, sleep=sleep
+        )
         log.info("%s: migration lock taken for %s", run.version, run.run_id)
         yield LockSession(connection, key=key)
         _release(connection, key)
@@ -119,17 +130,20 @@ def _acquire(
     key: int,
     *,
     deadline_seconds: float,
+    asks: Callable[[], bool],
     on_wait: Callable[[LockHolder | None], None] | None,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> None:
     started = clock()
     attempt = 0
+    asking = False
     while True:
-        with session.translated():
-            row = connection.execute(queries.load(__package__, "activity")["try_lock"], {"key": key}).fetchone()
-        if row is not None and row[0]:
+        if _try(connection, key):
+            if asking:
+                _release(connection, _asking(key))
             return
+        asking = asking or (asks() and _try(connection, _asking(key)))
         holder = holder_of(connection, key)
         waited = clock() - started
         if waited >= deadline_seconds:
@@ -145,6 +159,17 @@ def _acquire(
         pause = backoff(attempt, first=FIRST_WAIT_SECONDS, longest=LONGEST_WAIT_SECONDS)
         sleep(min(pause, max(0.0, deadline_seconds - waited)))
         attempt += 1
+
+
+def _try(connection: Connection, key: int) -> bool:
+    with session.translated():
+        row = connection.execute(queries.load(__package__, "activity")["try_lock"], {"key": key}).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _asking(key: int) -> int:
+    """Held by the first of those who wait."""
+    return key ^ 1
 
 
 def _release(connection: Connection, key: int) -> None:

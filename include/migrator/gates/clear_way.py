@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from migrator.errors import DependencyMissing, NeedsHuman
@@ -29,7 +29,7 @@ def require_clear_way(plan: Plan, rows: Sequence[LedgerMigration], ledger: Ledge
             raise NeedsHuman(reason, version=other.version)
 
 
-def require_free(plan: Plan, ledger: Ledger, run_id: str) -> None:
+def require_free(plan: Plan, ledger: Ledger, run_id: str, beside: Collection[str] = ()) -> None:
     """The very questions that the ledger asks when a migration begins.
 
     :raises HeldByOther: another one, or another run of this one, is in progress.
@@ -38,9 +38,10 @@ def require_free(plan: Plan, ledger: Ledger, run_id: str) -> None:
     resume.decide(
         plan,
         run_id=run_id,
-        running=ledger.running(),
+        running=ledger.all_running(),
         row=ledger.migration(plan.version),
         steps=ledger.steps(plan.version),
+        beside=beside,
     )
 
 

@@ -224,7 +224,8 @@ SELECT
     run_id,
     run_url,
     engine_version,
-    plan_digest
+    plan_digest,
+    rests
 FROM {schema}.schema_migrations
 WHERE
     (%(version)s::text IS NULL OR version = %(version)s)
@@ -360,6 +361,7 @@ SET
     type = excluded.type,
     risk = excluded.risk,
     status = excluded.status,
+    rests = false,
     started_at = excluded.started_at,
     applied_at = NULL,
     verified_at = NULL,
@@ -413,6 +415,12 @@ SELECT status
 FROM {schema}.schema_migrations
 WHERE version = %(version)s AND run_id = %(run_id)s AND status = 'running'
 FOR UPDATE;
+
+-- name: set_rests
+-- Nothing is written when it is so already.
+UPDATE {schema}.schema_migrations
+SET rests = %(rests)s
+WHERE version = %(version)s AND run_id = %(run_id)s AND status = 'running' AND rests <> %(rests)s;
 
 -- name: step_started
 -- backend_pid and backend_start name the session that executes, for the fence. What an earlier one waited for is over.
@@ -530,6 +538,7 @@ ORDER BY s.position;
 -- Only after this a migration counts as applied for its dependants.
 UPDATE {schema}.schema_migrations
 SET
+    rests = false,
     status = 'success',
     verified_at = clock_timestamp(),
     failed_at = NULL,
@@ -540,13 +549,14 @@ WHERE version = %(version)s;
 -- name: failed
 -- The runbook's "mark migration as failed".
 UPDATE {schema}.schema_migrations
-SET status = 'failed', failed_at = clock_timestamp(), error_message = %(error_message)s
+SET status = 'failed', rests = false, failed_at = clock_timestamp(), error_message = %(error_message)s
 WHERE version = %(version)s;
 
 -- name: rolled_back
 -- Nothing of this version is left in the database.
 UPDATE {schema}.schema_migrations
 SET
+    rests = false,
     status = 'rolled_back',
     rolled_back_at = clock_timestamp(),
     applied_at = NULL,
@@ -558,6 +568,7 @@ WHERE version = %(version)s;
 -- Half undone: only a person may go on.
 UPDATE {schema}.schema_migrations
 SET
+    rests = false,
     status = 'rollback_failed',
     failed_at = coalesce(failed_at, clock_timestamp()),
     error_message = %(error_message)s
@@ -567,6 +578,7 @@ WHERE version = %(version)s;
 -- A person's word; the event beside it says whose and why.
 UPDATE {schema}.schema_migrations
 SET
+    rests = false,
     status = %(status)s,
     applied_at = CASE %(status)s
         WHEN 'success' THEN coalesce(applied_at, clock_timestamp())

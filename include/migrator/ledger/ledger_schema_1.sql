@@ -37,16 +37,19 @@ CREATE TABLE {schema}.schema_migrations (
     run_url text,
     engine_version text NOT NULL,
     plan_digest text,
+    rests boolean NOT NULL DEFAULT false,
+    CHECK (NOT rests OR status = 'running'),
     CHECK (status <> 'success' OR applied_at IS NOT NULL),
     CHECK (status <> 'failed' OR failed_at IS NOT NULL),
     CHECK (status <> 'rolled_back' OR rolled_back_at IS NOT NULL)
 );
 
 -- name: one_running
--- The server itself refuses a second migration in progress.
+-- The server itself refuses a second migration in progress, but for those that rest: they work in batches, or wait, and
+-- change no schema.
 CREATE UNIQUE INDEX schema_migrations_one_running
 ON {schema}.schema_migrations ((true))
-WHERE status = 'running';
+WHERE status = 'running' AND NOT rests;
 
 -- name: steps
 -- One row per resumable unit. statement_digests tell on a resume whether what is done equals what was planned.

@@ -81,10 +81,9 @@ class LedgerReader(LedgerConnection):
         now: datetime = self.read("server_time")[0]["now"]
         return now
 
-    def running(self) -> LedgerMigration | None:
-        """The one that holds the database between its steps."""
-        rows = self._migrations(status=MigrationStatus.RUNNING.value)
-        return rows[0] if rows else None
+    def all_running(self) -> tuple[LedgerMigration, ...]:
+        """Those that are begun and not verified: one, and others beside which it rests, or that rest."""
+        return self._migrations(status=MigrationStatus.RUNNING.value)
 
     def steps(self, version: str) -> tuple[LedgerStep, ...]:
         return tuple(step_of(row) for row in self.read("steps", version=version, step=None))

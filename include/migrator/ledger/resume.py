@@ -5,7 +5,7 @@ What took effect stays as it is; so a plan may only go on if its first statement
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -32,15 +32,22 @@ def decide(
     plan: Plan,
     *,
     run_id: str,
-    running: LedgerMigration | None,
+    running: Iterable[LedgerMigration],
     row: LedgerMigration | None,
     steps: tuple[LedgerStep, ...],
+    beside: Collection[str] = (),
 ) -> Beginning:
-    """:raises HeldByOther: a version, or another run of this one, is in progress.
+    """
+    :param running: all that are.
+    :param beside: versions beside which it may begin. What is begun goes on, whoever has begun beside it.
+    :raises HeldByOther: a version, or another run of this one, is in progress.
     :raises ContentChanged: what was done differs from the plan's beginning.
     :raises NeedsHuman: the last rollback failed half-way."""
-    if running is not None and (running.version, running.run_id) != (plan.version, run_id):
-        raise held_by(running)
+    is_begun = row is not None and (row.status, row.run_id) == (MigrationStatus.RUNNING, run_id)
+    for other in running:
+        mine = other.version == plan.version
+        if other.run_id != run_id if mine else not is_begun and other.version not in beside:
+            raise held_by(other)
     if row is None or row.status is MigrationStatus.ROLLED_BACK:
         return Beginning(write=True)
     if row.status is MigrationStatus.ROLLBACK_FAILED:

@@ -63,6 +63,8 @@ class LedgerMigration:
     run_url: str | None
     engine_version: str
     plan_digest: str | None
+    rests: bool = False
+    """While it runs: it works in batches, or waits, and its schema stays as it is."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ deadlock, and a writer never waits for DDL unless it is its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,11 @@ from migrator.run import RunContext
 class LedgerWriter(GuardedLedger):
     """The verbs of apply, verify, rollback and review."""
 
-    def begin(self, plan: Plan, *, run: RunContext) -> None:
+    def begin(self, plan: Plan, *, run: RunContext, beside: Collection[str] = ()) -> None:
         """Take the database for this version and run. Writes nothing when the run holds it already with this plan, or
         when the version is applied.
 
+        :param beside: other versions that are not finished, and beside which it may begin.
         :raises HeldByOther, ContentChanged, NeedsHuman: see `resume.decide`.
         """
         with self.transaction() as connection:
@@ -38,9 +39,10 @@ class LedgerWriter(GuardedLedger):
             decision = resume.decide(
                 plan,
                 run_id=run.run_id,
-                running=migration_of(held[0]) if held else None,
+                running=[migration_of(one) for one in held],
                 row=row,
                 steps=tuple(step_of(step) for step in old_steps),
+                beside=beside,
             )
             if decision.write:
                 beginning.write(self, connection, plan, decision, run)
@@ -73,6 +75,25 @@ class LedgerWriter(GuardedLedger):
                 self._event(connection, "step_started", version, run, detail)
             self.watch(version, connection)
             return step_of(rows[0])
+
+    def rest(self, version: str, *, run: RunContext, kind: str, detail: Mapping[str, Any], rests: bool = True) -> None:
+        """From here on its schema stays as it is, until `goes_on`; others may begin beside it.
+
+        :param rests: False: it only says so, because nobody could begin beside it.
+        """
+        with self.transaction() as connection:
+            self.take_head(connection)
+            self._hold(connection, version, run)
+            if rests:
+                self.execute(connection, "set_rests", version=version, run_id=run.run_id, rests=True)
+            self._event(connection, kind, version, run, detail)
+
+    def goes_on(self, version: str, *, run: RunContext) -> None:
+        """:raises StatementFailed: another one is at work; the caller has asked that before."""
+        with self.transaction() as connection:
+            self.take_head(connection)
+            self._hold(connection, version, run)
+            self.execute(connection, "set_rests", version=version, run_id=run.run_id, rests=False)
 
     def step_progress(
         self,

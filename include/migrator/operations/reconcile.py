@@ -20,7 +20,7 @@ from migrator.database.locking import migration_lock
 from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
 from migrator.errors import HeldByOther, LedgerForeign, LedgerNewer, LedgerOlder
-from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, StepStatus, took_effect
+from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.run import RunContext
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def tell(report: Report, *, ledger: Ledger, run: RunContext, log: logging.Logger
 
 
 def decide(
-    row: LedgerMigration | None,
+    row: LedgerMigration,
     steps: Sequence[LedgerStep],
     *,
     target: str,
@@ -171,8 +171,6 @@ def decide(
 
     :param alive: sessions that execute this migration, by their pid.
     """
-    if row is None:
-        return Report(target, State.FREE, "no migration is running")
     who = f"{row.version} of run {row.run_id!r} by {row.applied_by}"
 
     def report(state: State, text: str) -> Report:
@@ -227,18 +225,19 @@ def _is_lost(step: LedgerStep, now: datetime) -> bool:
 def _look(
     endpoint: Endpoint, ledger: Ledger, run: RunContext, state_of: Callable[[LedgerMigration], RunState]
 ) -> Report:
-    row = ledger.running() if ledger.exists() else None
-    if row is not None:
-        ledger.check()
-    steps = ledger.steps(row.version) if row is not None else ()
-    return decide(
-        row,
-        steps,
-        target=run.target,
-        state=state_of(row) if row is not None else RunState.GONE,
-        alive=at_work(endpoint, row, steps) if row is not None else (),
-        now=run.clock(),
-    )
+    """Of several that are not finished, the first that nobody works on."""
+    rows = ledger.all_running() if ledger.exists() else ()
+    if not rows:
+        return Report(run.target, State.FREE, "no migration is running")
+    ledger.check()
+    found = [_look_at(row, endpoint, ledger, run, state_of(row)) for row in rows]
+    return next((one for one in found if one.state is not State.AT_WORK), found[0])
+
+
+def _look_at(row: LedgerMigration, endpoint: Endpoint, ledger: Ledger, run: RunContext, state: RunState) -> Report:
+    steps = ledger.steps(row.version)
+    alive = at_work(endpoint, row, steps)
+    return decide(row, steps, target=run.target, state=state, alive=alive, now=run.clock())
 
 
 def at_work(endpoint: Endpoint, row: LedgerMigration, steps: Sequence[LedgerStep]) -> tuple[int, ...]:
@@ -272,8 +271,8 @@ def _close(
     holder = replace(run, version=report.version)
     try:
         with migration_lock(endpoint, run=holder, deadline_seconds=LOCK_SECONDS):
-            row = ledger.running()
-            if row is None or (row.version, row.run_id) != (report.version, report.run_id):
+            row = ledger.migration(report.version)
+            if row is None or (row.status, row.run_id) != (MigrationStatus.RUNNING, report.run_id):
                 return _look(endpoint, ledger, run, state_of)
             if any(took_effect(step) for step in ledger.steps(row.version)):
                 return _look(endpoint, ledger, run, state_of)

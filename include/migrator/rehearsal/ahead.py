@@ -60,8 +60,7 @@ def adopt(book: Ledger, run: RunContext) -> None:
     else:
         book.install()
     book.check()
-    held = book.running()
-    if held is not None:
+    for held in book.all_running():
         book.repair(held.version, status="failed", run=run, reason=f"was running at the snapshot; {REASON}")
 
 

@@ -7,7 +7,8 @@ two tasks files, reviews, the schema and the calendar may have changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
@@ -19,9 +20,9 @@ from migrator.database import schema, session
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import only_known
-from migrator.errors import MigratorError, NeedsHuman, OutsideWindow, PreflightBusy, PreflightRefused, Refused
+from migrator.errors import GivesWay, MigratorError, NeedsHuman, OutsideWindow, PreflightBusy, PreflightRefused, Refused
 from migrator.evidence import EvidenceBundle
-from migrator.gates import ahead, clock, emergency, origin, reviews, settings
+from migrator.gates import ahead, beside, clock, emergency, origin, reviews, settings
 from migrator.gates.clear_way import (
     applied_already,
     partly_applied,
@@ -31,9 +32,10 @@ from migrator.gates.clear_way import (
 )
 from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, require_same_code
 from migrator.gates.evidence import evidence_problems
+from migrator.gates.reach import Reach
 from migrator.gates.window import decide_next, may_wait
 from migrator.history import out_of_order
-from migrator.ledger.events import WAITS
+from migrator.ledger.events import RESTS, WAITS
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
 from migrator.operations import health
 from migrator.plan import Phase, Plan, Step
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
+
+GIVE_WAY_SECONDS = 5.0
+"""Long enough for whoever has asked for the lock to take it."""
 
 
 def run_step(
@@ -87,6 +92,37 @@ def run_step(
     attempt = Attempt(
         plan, endpoint, ledger, run, deadline_seconds=deadline_seconds, handle=handle or StepHandle(), log=log
     )
+    attempt = replace(attempt, asks=partial(_may_ask, plan, evidence, ledger, run))
+    once = partial(
+        _try,
+        step,
+        target=target,
+        evidence=evidence,
+        evidence_digest=evidence_digest,
+        migration=migration,
+        catalogue=catalogue,
+    )
+    while True:
+        try:
+            return once(attempt)
+        except GivesWay as exc:
+            log.info("step %s rests: %s", step.name, exc)
+            attempt.handle.sleep(GIVE_WAY_SECONDS)
+            attempt = replace(attempt, deadline_seconds=math.inf)
+
+
+def _try(
+    step: Step,
+    attempt: Attempt,
+    *,
+    target: Target,
+    evidence: EvidenceBundle | None,
+    evidence_digest: str | None,
+    migration: Migration | None,
+    catalogue: Catalogue | None,
+) -> StepResult:
+    """:raises GivesWay: somebody has asked for the lock, between two batches."""
+    plan, ledger, run, log = attempt.plan, attempt.ledger, attempt.run, attempt.log
     with ExitStack() as stack:
         ctx = stack.enter_context(attempt.locked())
         if not ledger.exists():
@@ -105,7 +141,7 @@ def run_step(
                 return _may_begin(step, phase, ctx, target, migration, evidence)
             except (OutsideWindow, PreflightBusy, PreflightRefused) as exc:
                 if exc.fields.get("begun"):
-                    _said(step, ctx, exc)
+                    _said(step, ctx, exc, beside.reserved(plan, evidence))
                 raise
 
         def between(phase: Phase) -> None:
@@ -113,36 +149,71 @@ def run_step(
             reviews.require(ledger, plan, digest, target, _reviewed_by(plan, ledger, run))
             _tell_lifted(may_begin(phase), step, ctx)
 
-        ctx = replace(ctx, may_go_on=may_begin)
-
+        ctx = replace(ctx, may_go_on=_resting(step, ctx, evidence, may_begin) if evidence is not None else None)
+        others = beside.beside(plan, evidence, ledger, run.run_id)
         if not _is_done(step, plan, rows, ledger, run):
             above = _gates(
                 step, ctx, rows, target=target, evidence_digest=digest, migration=migration, catalogue=catalogue
             )
             lifted = may_begin(execution.next_phase(step, ctx))
             if evidence is not None:
-                require_free(plan, ledger, run.run_id)  # what another migration is doing is no drift
+                require_free(plan, ledger, run.run_id, others)  # what another migration is doing is no drift
                 _drift(step, ctx, evidence)
             _tell_lifted(lifted, step, ctx)
             if above:
                 log.warning("%s is out of order: %s applied already", plan.version, ", ".join(above))
                 out_of_order.record(ledger, plan, above, target=target, run=run)
-            begin(plan, ledger=ledger, run=run, rows=rows)
+            begin(plan, ledger=ledger, run=run, rows=rows, others=others)
         with only_known(plan, before) if before is not None else nullcontext():
             result = execution.run(step, ctx, gate=between)
         timings.record(ledger, timings.timings_of(plan, step, result, evidence), run=run)
         return result
 
 
-def begin(plan: Plan, *, ledger: Ledger, run: RunContext, rows: Sequence[LedgerMigration] | None = None) -> None:
+def _may_ask(plan: Plan, evidence: EvidenceBundle | None, ledger: Ledger, run: RunContext) -> bool:
+    """Whether whoever holds the database may let this migration go first: nobody rests in vain."""
+    rows = ledger.all_running() if ledger.exists() else ()
+    if not rows or _is_begun(plan, rows, run):
+        return True
+    return bool(beside.beside(plan, evidence, ledger, run.run_id))
+
+
+def _resting(
+    step: Step, ctx: StepContext, evidence: EvidenceBundle, may_begin: Callable[[Phase], object]
+) -> Callable[[Phase], None]:
+    """What is asked between two batches. From the first time on the migration rests, as the ledger says."""
+    reach = beside.reserved(ctx.plan, evidence)
+    told: list[bool] = []
+
+    def may_go_on(phase: Phase) -> None:
+        may_begin(phase)
+        if reach is not None and not told:
+            detail = {"step": step.name, **beside.told(reach)}
+            ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=RESTS, detail=detail)
+            told.append(True)
+        if ctx.lock is not None and ctx.lock.is_wanted():
+            raise GivesWay("another migration has asked for the database, and goes first")
+
+    return may_go_on
+
+
+def begin(
+    plan: Plan,
+    *,
+    ledger: Ledger,
+    run: RunContext,
+    rows: Sequence[LedgerMigration] | None = None,
+    others: Collection[str] = (),
+) -> None:
     """Take the database for this plan and run; a second time it writes nothing. Called with the lock held.
 
     :param rows: what the ledger holds, when it was read since the lock was taken.
+    :param others: versions that rest, and beside which it may begin.
     :raises HeldByOther: another migration, or another run, is between its steps.
     :raises NeedsHuman: an earlier migration was left half applied.
     """
     require_clear_way(plan, ledger.migrations() if rows is None else rows, ledger)
-    ledger.begin(plan, run=run)
+    ledger.begin(plan, run=run, beside=others)
 
 
 def _limits(target: Target) -> throttle.Limits:
@@ -172,6 +243,12 @@ def _require_match(
         problems.append("its digest is another one than the reviewers saw")
     if problems:
         raise Refused(f"the evidence does not support this plan: {'; '.join(problems)}. run it again from snapshot")
+
+
+def _is_begun(plan: Plan, rows: Sequence[LedgerMigration], run: RunContext) -> bool:
+    """By this very run. What is higher has begun beside it, then."""
+    wanted = (plan.version, MigrationStatus.RUNNING, run.run_id)
+    return any((row.version, row.status, row.run_id) == wanted for row in rows)
 
 
 def _is_done(step: Step, plan: Plan, rows: Sequence[LedgerMigration], ledger: Ledger, run: RunContext) -> bool:
@@ -204,7 +281,7 @@ def _gates(
     reviews.require(ledger, plan, evidence_digest, target, _reviewed_by(plan, ledger, ctx.run))
     ahead.require_turn(plan, ledger, target=target, now=ctx.run.clock(), migration=migration, catalogue=catalogue)
     require_dependencies(plan, rows, target)
-    above = out_of_order.require(plan, rows, target)
+    above = () if _is_begun(plan, rows, ctx.run) else out_of_order.require(plan, rows, target)
     states = {item.step: item.status for item in ledger.steps(plan.version)}
     before = [item.name for item in plan.steps[: [one.name for one in plan.steps].index(step.name)]]
     undone = [name for name in before if states.get(name) is not StepStatus.SUCCESS]
@@ -260,19 +337,22 @@ def _may_begin(
         )
     if begun and phase.needs_window:
         try:
+            if other := beside.at_work(ctx.plan, ctx.ledger):
+                raise PreflightBusy(f"{other} is being applied", checks=())
             health.require(ctx.plan, evidence, ctx.endpoint, target.limits)
         except (PreflightBusy, PreflightRefused) as exc:
             text = f"{what} waits, what comes before it is applied: {exc}"
             raise type(exc)(text, **{**exc.fields, "begun": True}) from None
+        ctx.ledger.goes_on(ctx.plan.version, run=ctx.run)
     return decision.lifted
 
 
-def _said(step: Step, ctx: StepContext, waits: MigratorError) -> None:
+def _said(step: Step, ctx: StepContext, waits: MigratorError, reach: Reach | None) -> None:
     """That what is begun waits is in the ledger once for each reason, not each time somebody looks."""
-    detail = {"step": step.name, "reason": str(waits), "until": waits.fields.get("opens_at")}
+    detail = {"step": step.name, "reason": str(waits), "until": waits.fields.get("opens_at"), **beside.told(reach)}
     before = ctx.ledger.events(ctx.plan.version)
     if not before or (before[-1].kind, before[-1].detail.get("reason")) != (WAITS, detail["reason"]):
-        ctx.ledger.append_event(WAITS, version=ctx.plan.version, run=ctx.run, detail=detail)
+        ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=WAITS, detail=detail, rests=reach is not None)
 
 
 def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:

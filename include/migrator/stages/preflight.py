@@ -26,7 +26,7 @@ from migrator.errors import (
     TransientError,
 )
 from migrator.evidence import Check, EvidenceBundle, Verdict
-from migrator.gates import ahead, clear_way, clock, origin, reviews, settings
+from migrator.gates import ahead, beside, clear_way, clock, origin, reviews, settings
 from migrator.gates.drift import require_no_drift, start_of
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.window import decide_next
@@ -97,7 +97,7 @@ def run_checks(
         _gate("evidence", lambda: _evidence(plan, bundle)),
         _gate("clock", lambda: clock.require(ledger)),
         _gate("ledger", lambda: _ledger(ledger, there)),
-        _gate("holder", lambda: _holder(plan, ledger, there, run)),
+        _gate("holder", lambda: _holder(plan, bundle, ledger, there, run)),
         _gate("reviews", lambda: _reviews(plan, bundle, ledger, target, run)),
         _gate("content", lambda: _content(plan, migration)),
         _gate("dependencies", lambda: _dependencies(plan, ledger, there, target)),
@@ -177,12 +177,15 @@ def _ledger(ledger: Ledger, there: bool) -> str:
     return "whole, and of this database"
 
 
-def _holder(plan: Plan, ledger: Ledger, there: bool, run: RunContext) -> str:
+def _holder(plan: Plan, bundle: EvidenceBundle, ledger: Ledger, there: bool, run: RunContext) -> str:
     """The very questions that apply asks when it begins."""
     if not there:
         return "no other migration is in the way"
     clear_way.require_clear_way(plan, ledger.migrations(), ledger)
-    clear_way.require_free(plan, ledger, run.run_id)
+    others = beside.beside(plan, bundle, ledger, run.run_id)
+    clear_way.require_free(plan, ledger, run.run_id, others)
+    if others:
+        return f"{', '.join(others)} rests, and what this one touches is out of its reach"
     return "no other migration is in the way"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -29,12 +29,15 @@ class Attempt:
     handle: StepHandle = field(default_factory=StepHandle)
     tracer: Tracer | None = None
     log: logging.Logger = LOG
+    asks: Callable[[], bool] = lambda: True
+    """Whether a holder of the lock that rests is asked to let it go for a while."""
 
     @contextmanager
     def locked(self) -> Iterator[StepContext]:
         """:raises LockNotAvailable: another migration works on this database."""
+        patience, sleep = self.deadline_seconds, self.handle.sleep
         with migration_lock(
-            self.endpoint, run=self.run, deadline_seconds=self.deadline_seconds, sleep=self.handle.sleep
+            self.endpoint, run=self.run, deadline_seconds=patience, asks=self.asks, sleep=sleep
         ) as lock:
             yield StepContext(
                 endpoint=self.endpoint,

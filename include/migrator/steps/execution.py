@@ -14,7 +14,15 @@ import psycopg
 from migrator.database import session
 from migrator.database.activity import fence
 from migrator.database.told import words
-from migrator.errors import CommitUnknown, ConnectionLost, MigratorError, NeedsHuman, OutsideWindow, UsageError
+from migrator.errors import (
+    CommitUnknown,
+    ConnectionLost,
+    GivesWay,
+    MigratorError,
+    NeedsHuman,
+    OutsideWindow,
+    UsageError,
+)
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep
 from migrator.parsing.unseen import continued
@@ -74,7 +82,7 @@ def _run_phase(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementRes
         return kind_of(step).execute(step, phase, ctx)
     except CommitUnknown as exc:
         return _resolve_commit(step, phase, ctx, exc)
-    except OutsideWindow as exc:  # no failure: the step stays as it is until it may go on
+    except (OutsideWindow, GivesWay) as exc:  # no failure: the step stays as it is until it may go on
         ctx.log.info("step %s of %s stops for now: %s", step.name, ctx.plan.version, exc)
         raise
     except MigratorError as exc:

@@ -110,17 +110,21 @@ class Watcher:
 
         with PgMigrationHook(self.target).ledger(purpose="custodian") as ledger:
             while not self.stop.wait(EVERY_SECONDS):
-                self.see(ledger.running() if ledger.exists() else None)
+                self.see(ledger.all_running() if ledger.exists() else ())
 
-    def see(self, row: LedgerMigration | None) -> None:
-        """One look: whether somebody works on the row, and since when nobody does."""
+    def see(self, rows: Sequence[LedgerMigration]) -> None:
+        """One look: whether somebody works on each row, and since when nobody does."""
+        keys = {(row.version, row.run_id) for row in rows}
+        for known in (self._idle, self._told):
+            for key in set(known) - keys:
+                del known[key]
+        for row in rows:
+            self.see_one(row)
+
+    def see_one(self, row: LedgerMigration) -> None:
         from airflow_migrator.run_state import look
         from migrator.operations.reconcile import ENDED
 
-        if row is None:
-            self._idle.clear()
-            self._told.clear()
-            return
         key, now = (row.version, row.run_id), time.monotonic()
         found = look(row)
         if found.state not in ENDED:

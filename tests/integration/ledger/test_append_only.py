@@ -70,8 +70,8 @@ def test_a_role_without_privileges_sees_nothing(database: Endpoint, superuser: s
             admin.execute("DROP ROLE stranger")
 
 
-def test_only_one_migration_can_be_running(database: Endpoint) -> None:
-    """The server itself refuses the second, whatever the engine believes."""
+def test_only_one_migration_can_be_at_work(database: Endpoint) -> None:
+    """The server itself refuses the second, whatever the engine believes; one that rests is none."""
     history(database)
     with psycopg.connect(database.conninfo, autocommit=True) as conn:
         row = (

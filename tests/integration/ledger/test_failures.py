@@ -128,7 +128,7 @@ def test_a_lost_connection_of_the_ledger_is_renewed(database: Endpoint) -> None:
                 ledger.begin(plan, run=run)
             else:
                 assert ledger.migrations() == ()
-        assert ledger.running() is not None
+        assert [row.version for row in ledger.all_running()] == [plan.version]
 
 
 def test_text_that_postgresql_cannot_store(database: Endpoint) -> None:

@@ -22,10 +22,6 @@ def judged(*steps: Any, state: RunState, alive: tuple[int, ...] = (), **row: Any
     return decide(migration_row(**row), steps, target="production", state=state, alive=alive, now=AT)
 
 
-def test_no_row_no_work() -> None:
-    assert decide(None, (), target="production", state=RunState.GONE, alive=(), now=AT).state is State.FREE
-
-
 @pytest.mark.parametrize(
     "steps, state, alive, expected",
     [
