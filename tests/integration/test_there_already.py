@@ -41,6 +41,36 @@ ANOTHER = [
     ("CREATE INDEX i ON users (email)", "INDEX CONCURRENTLY IF NOT EXISTS i ON users (email) WHERE gone", "predicate"),
     ("CREATE INDEX i ON users (email)", "INDEX CONCURRENTLY IF NOT EXISTS i ON users USING hash (email)", "method"),
     (
+        "CREATE INDEX i ON users (email text_pattern_ops)",
+        "INDEX CONCURRENTLY IF NOT EXISTS i ON users (email)",
+        "operator classes",
+    ),
+    (
+        'CREATE INDEX i ON users (email COLLATE "C")',
+        "INDEX CONCURRENTLY IF NOT EXISTS i ON users (email)",
+        "collations",
+    ),
+    (
+        "CREATE INDEX i ON users (email)",
+        "INDEX CONCURRENTLY IF NOT EXISTS i ON users (email DESC NULLS LAST)",
+        "sort order",
+    ),
+    (
+        "CREATE INDEX i ON users (email)",
+        "INDEX CONCURRENTLY IF NOT EXISTS i ON users (email) INCLUDE (gone)",
+        "the number of columns",
+    ),
+    (
+        "CREATE INDEX i ON users (email)",
+        "INDEX CONCURRENTLY IF NOT EXISTS i ON users (email) WITH (fillfactor = 70)",
+        "options",
+    ),
+    (
+        "CREATE INDEX i ON users (email)",
+        "INDEX CONCURRENTLY IF NOT EXISTS i ON users (email) TABLESPACE other_place",
+        "tablespace",
+    ),
+    (
         "CREATE TABLE others (id int); CREATE INDEX i ON others (id)",
         "INDEX CONCURRENTLY IF NOT EXISTS i ON users (id)",
         "its table",

@@ -36,16 +36,20 @@ class Blocker:
     holds: bool = True
     """False for one that waits itself, ahead of us in the queue."""
 
-    def __str__(self) -> str:
-        relation = told_name(self.relation) if self.relation else "an object"
+    @property
+    def who(self) -> str:
         if self.pid == 0:
-            return f"a prepared transaction holds {self.mode or 'a lock'} on {relation}"
+            return "a prepared transaction"
         age = f", transaction open for {self.xact_age_seconds:.1f} s" if self.xact_age_seconds is not None else ""
-        verb = "holds" if self.holds else "waits ahead of us for"
         return (
             f"pid {self.pid} ({self.application_name or 'no application name'}, user {self.user or 'hidden'}, "
-            f"{self.state or 'state hidden'}{age}) {verb} {self.mode or 'a lock'} on {relation}"
+            f"{self.state or 'state hidden'}{age})"
         )
+
+    def __str__(self) -> str:
+        relation = told_name(self.relation) if self.relation else "an object"
+        verb = "holds" if self.holds else "waits ahead of us for"
+        return f"{self.who} {verb} {self.mode or 'a lock'} on {relation}"
 
 
 def blockers_of(connection: Connection, pid: int) -> tuple[Blocker, ...]:

@@ -23,8 +23,9 @@ from migrator.parsing import statements
 from migrator.parsing.nodes import Node
 from migrator.parsing.unseen import one_line
 from migrator.plan import Statement, Step
+from migrator.steps import duplicates
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
-from migrator.steps.progress import watching
+from migrator.steps.progress import Watched, given_up, watching
 from migrator.steps.real_state import QUERIES, Connection, Evidence, State, qualified, relation, tree_of
 from migrator.steps.transaction import execute as send
 from migrator.steps.transaction import failure, set_timeouts
@@ -38,7 +39,19 @@ CLEANUP_TIMEOUT_MS = 60_000
 """For dropping our own invalid index after a failure; without success the next try drops it."""
 
 
-_WORDS = {"indisunique": "being unique", "indnullsnotdistinct": "NULLs"}
+EXISTS, UNIQUE = "42P07", "23505"
+"""duplicate_table, unique_violation"""
+
+_WORDS = {
+    "indisunique": "being unique",
+    "indnullsnotdistinct": "NULLs",
+    "indnatts": "the number of columns",
+    "indnkeyatts": "the number of key columns",
+    "indclass": "operator classes",
+    "class_options": "options of operator classes",
+    "indcollation": "collations",
+    "indoption": "sort order",
+}
 """Of keys of `index_shape` that do not speak for themselves."""
 
 
@@ -94,7 +107,15 @@ def differences(statement: Statement, conn: Connection) -> tuple[str, ...] | Non
     if not found.same_table:
         return ("its table",)
     shape = _shape(found.oid, conn) or {}
-    return tuple(_WORDS.get(key, key) for key in wanted if shape.get(key) != wanted[key])
+    differing = tuple(_WORDS.get(key, key) for key in wanted if shape.get(key) != wanted[key])
+    return differing + _elsewhere(statement, found, conn)
+
+
+def _elsewhere(statement: Statement, found: FoundIndex, conn: Connection) -> tuple[str, ...]:
+    """A statement that names no tablespace takes the index wherever somebody has moved it."""
+    named = tree_of(statement).table_space
+    rows = naming.ask(conn, QUERIES["index_tablespace"], {"oid": found.oid}).rows if named else []
+    return ("tablespace",) if rows and rows[0][0] != named else ()
 
 
 def others(made: Sequence[Statement], conn: Connection) -> tuple[str, ...]:
@@ -108,34 +129,66 @@ def may_skip(statement: Statement) -> bool:
 
 
 def build(
-    statement: Statement, step: Step, ctx: StepContext, conn: Connection, *, cursor: dict[str, Any] | None
+    statement: Statement,
+    step: Step,
+    ctx: StepContext,
+    conn: Connection,
+    *,
+    cursor: dict[str, Any] | None,
+    tried: bool = False,
 ) -> StatementResult:
     """Build the index; when this returns it is valid.
 
     :param cursor: what the step's ledger row keeps while progress is written into it; None writes no progress.
-    :raises StatementFailed: duplicates in a unique index, a bad expression; the invalid index has been dropped again.
+    :param tried: the ledger knows of an earlier attempt at this very statement.
+    :raises StatementFailed: duplicates in a unique index, a bad expression, or the step's deadline is over; the invalid
+        index has been dropped again, or the message says why not.
+    :raises NeedsHuman: an index of the name is not valid, and is none that this statement makes.
     """
-    note = _clear_invalid(statement, ctx, conn)
+    note = _clear_invalid(statement, ctx, conn, tried=tried)
     _require_wanted(statement, step, conn)
     before = _find(statement, conn)
+    if before is None:
+        _require_unique(statement, step, ctx, conn)
     for attempt in range(1, TRIES + 1):
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
+        watched = Watched()
         try:
-            with ctx.watching(statement, conn), watching(conn.info.backend_pid, step, ctx, cursor=cursor):
+            with ctx.watching(statement, conn), watching(statement, step, ctx, conn, cursor=cursor) as watched:
                 result = send(statement, step, ctx, conn)
             break
         except DriftDetected as exc:
             raise _spoiled(exc, statement, before, ctx, conn) from exc
         except MigratorError as exc:
-            _clear_after_failure(statement, ctx, conn)
+            left = "" if exc.fields.get("sqlstate") == EXISTS else _clear_after_failure(statement, ctx, conn)
+            if watched.overdue:
+                raise given_up(watched, statement, step, left) from None
             if not isinstance(exc, TransientError) or conn.closed or attempt == TRIES:
-                raise
+                raise _explained(exc, statement, step, ctx, conn) from None
             ctx.log.warning("the build failed and is tried again (%s of %s): %s", attempt, TRIES, exc)
             ctx.handle.sleep(attempt)
     _require_valid(statement, step, conn)
     if note:
         return replace(result, outcome=StatementOutcome.REPAIRED, note=note)
     return result
+
+
+def _require_unique(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> None:
+    """Before hours of work that must fail."""
+    found = duplicates.look_for(statement, ctx, conn)
+    if found is not None:
+        text = f"the index is not begun: {found}. make them differ, or take them out, then try again"
+        raise failure(text, statement, step, sqlstate=UNIQUE)
+
+
+def _explained(
+    exc: MigratorError, statement: Statement, step: Step, ctx: StepContext, conn: Connection
+) -> MigratorError:
+    """Of a unique index that cannot be built, how many rows are in the way by now."""
+    if exc.fields.get("sqlstate") != UNIQUE or conn.closed or ctx.handle.cancelled:
+        return exc
+    found = duplicates.look_for(statement, ctx, conn)
+    return exc if found is None else type(exc)(f"{exc}: {found}", **exc.fields)
 
 
 def invalid(built: Sequence[Statement], conn: Connection) -> tuple[str, ...]:
@@ -200,7 +253,7 @@ def _wanted_shape(statement: Statement, conn: Connection) -> Any:
         return None
 
 
-def _clear_invalid(statement: Statement, ctx: StepContext, conn: Connection) -> str:
+def _clear_invalid(statement: Statement, ctx: StepContext, conn: Connection, *, tried: bool) -> str:
     """Drop an index of this name that some earlier attempt left invalid. Returns what was done, for the record."""
     found = _find(statement, conn)
     if found is None or found.usable:
@@ -210,23 +263,45 @@ def _clear_invalid(statement: Statement, ctx: StepContext, conn: Connection) -> 
         raise NeedsHuman(
             f"index {found.told} is being built by backend {builder[0]}, which is not ours; wait for it or cancel it"
         )
+    _require_ours(found, statement, conn, tried=tried)
     set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
     _drop(found, ctx, conn)
     return f"index {found.told} was left invalid by an earlier attempt: dropped and built again"
 
 
-def _clear_after_failure(statement: Statement, ctx: StepContext, conn: Connection) -> None:
-    """An invalid unique index still rejects the application's rows, so it goes at once. After a cancel time is short:
-    the next attempt, or the rollback, drops it."""
-    if conn.closed or ctx.handle.cancelled:
+def _require_ours(found: FoundIndex, statement: Statement, conn: Connection, *, tried: bool) -> None:
+    """Somebody else's index may be invalid because its build goes on, or waits for a person.
+
+    :raises NeedsHuman: it is another one than the statement makes, or nobody can say.
+    """
+    differing = differences(statement, conn)
+    if differing == () or (differing is None and tried):
         return
+    withheld.keep(f"index {found.name}: {found.definition}")
+    why = f"it differs in {', '.join(differing)}" if differing else "nobody can compare it, without TEMPORARY rights"
+    raise NeedsHuman(
+        f"index {found.told} is there and not valid, and is none that an attempt at this statement left: {why}. find"
+        f" out whose it is; then drop it with DROP INDEX CONCURRENTLY, or give this one another name"
+    )
+
+
+def _clear_after_failure(statement: Statement, ctx: StepContext, conn: Connection) -> str:
+    """An invalid unique index still rejects the application's rows, so it goes at once. After a cancel time is short:
+    the next attempt, or the rollback, drops it. Returns what became of it, for the message."""
+    if conn.closed or ctx.handle.cancelled:
+        return ""
+    found = None
     try:
         found = _find(statement, conn)
-        if found is not None and not found.usable:
-            set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=CLEANUP_TIMEOUT_MS)
-            _drop(found, ctx, conn)
+        if found is None or found.usable or differences(statement, conn):
+            return ""
+        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=CLEANUP_TIMEOUT_MS)
+        _drop(found, ctx, conn)
+        return f"the invalid index {found.told} is dropped"
     except (MigratorError, psycopg.Error) as exc:
         ctx.log.warning("the invalid index stays until the next try: %s", words(exc))
+        name = found.told if found is not None else "of the statement"
+        return f"the invalid index {name} could not be dropped, the next try or the rollback drops it: {words(exc)}"
 
 
 def _spoiled(

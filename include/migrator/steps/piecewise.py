@@ -28,6 +28,7 @@ from migrator.plan import Phase, Statement, Step
 from migrator.steps import concurrent_index, real_state, session_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.contract import end_of, start_of
+from migrator.steps.progress import Watched, given_up, watching
 from migrator.steps.real_state import Evidence, State
 from migrator.steps.session_state import SessionState
 from migrator.steps.transaction import (
@@ -217,7 +218,7 @@ def _outside_transaction(
     cursor: dict[str, Any],
 ) -> StatementResult:
     if statement.kind == concurrent_index.KIND:
-        return concurrent_index.build(statement, step, ctx, conn, cursor=cursor)
+        return concurrent_index.build(statement, step, ctx, conn, cursor=cursor, tried=found is not None)
     if found is not None:
         for command in found.cleanup:
             set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
@@ -228,17 +229,20 @@ def _outside_transaction(
                 ctx.meanwhile.went_on(statement.kind)
     sent = statement if found is None or found.instead is None else replace(statement, sql=found.instead)
     with ctx.ledger.kept_from_others(ctx.plan.version) if may_commit(statement) else nullcontext():
-        result = send_alone(sent, step, ctx, conn)
+        result = send_alone(sent, step, ctx, conn, cursor=cursor)
     if found is not None and (found.cleanup or found.instead):
         return replace(result, outcome=StatementOutcome.REPAIRED, note=found.text)
     return result
 
 
-def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
+def send_alone(
+    statement: Statement, step: Step, ctx: StepContext, conn: Connection, *, cursor: dict[str, Any] | None = None
+) -> StatementResult:
     """One statement in autocommit. What works CONCURRENTLY gets no timeout: that would leave a half-made object, and it
-    waits without blocking anybody."""
-    timeout = 0 if statement.kind.endswith("CONCURRENTLY") else None
-    set_timeouts(conn, ctx, local=False, lock_ms=timeout, statement_ms=timeout)
+    waits without blocking anybody. It is watched instead, and ended at the step's own deadline."""
+    if statement.kind.endswith("CONCURRENTLY"):
+        return _gently(statement, step, ctx, conn, cursor)
+    set_timeouts(conn, ctx, local=False)
     if may_commit(statement):  # what it has committed by itself must not be done twice, so nobody looks at it here
         if ctx.meanwhile is not None:
             ctx.meanwhile.require_unchanged(conn.info.backend_pid)
@@ -247,6 +251,23 @@ def send_alone(statement: Statement, step: Step, ctx: StepContext, conn: Connect
     def attempt() -> StatementResult:
         with ctx.watching(statement, conn):
             return send(statement, step, ctx, conn)
+
+    return _patiently(attempt, ctx, conn)
+
+
+def _gently(
+    statement: Statement, step: Step, ctx: StepContext, conn: Connection, cursor: dict[str, Any] | None
+) -> StatementResult:
+    def attempt() -> StatementResult:
+        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
+        watched = Watched()
+        try:
+            with ctx.watching(statement, conn), watching(statement, step, ctx, conn, cursor=cursor) as watched:
+                return send(statement, step, ctx, conn)
+        except MigratorError:
+            if watched.overdue:
+                raise given_up(watched, statement, step) from None
+            raise
 
     return _patiently(attempt, ctx, conn)
 

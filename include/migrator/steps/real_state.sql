@@ -89,6 +89,11 @@ SELECT
     || jsonb_build_object(
         'method', a.amname,
         'options', c.reloptions,
+        'class_options', (
+            SELECT jsonb_agg(to_jsonb(o.attoptions) ORDER BY o.attnum)
+            FROM pg_attribute AS o
+            WHERE o.attrelid = i.indexrelid
+        ),
         'predicate', pg_get_expr(i.indpred, i.indrelid),
         'columns', (
             SELECT jsonb_agg(pg_get_indexdef(i.indexrelid, k::integer, false) ORDER BY k)
@@ -99,6 +104,26 @@ FROM pg_index AS i
 INNER JOIN pg_class AS c ON i.indexrelid = c.oid
 INNER JOIN pg_am AS a ON c.relam = a.oid
 WHERE i.indexrelid = %(oid)s::oid;
+
+-- name: index_tablespace
+-- Of an index that lies where the database does, the database's.
+SELECT s.spcname
+FROM pg_class AS c
+INNER JOIN pg_database AS d ON d.datname = current_database()
+INNER JOIN pg_tablespace AS s ON s.oid = coalesce(nullif(c.reltablespace, 0), d.dattablespace)
+WHERE c.oid = %(oid)s::oid;
+
+-- name: plain_columns
+-- How many of these columns have a type of the server's own, or an enum, whose comparison is the server's.
+SELECT count(*) AS known
+FROM pg_attribute AS a
+INNER JOIN pg_type AS t ON a.atttypid = t.oid
+WHERE
+    a.attrelid = to_regclass(%(table)s)
+    AND a.attname = ANY(%(columns)s::text [])
+    AND NOT a.attisdropped
+    AND a.attgenerated <> 'v'
+    AND (t.typtype = 'e' OR (t.typtype IN ('b', 'r') AND t.typnamespace = 'pg_catalog'::regnamespace));
 
 -- name: index_builder
 -- Whether some session is building this very index now.

@@ -30,7 +30,7 @@ from tests.unit.trees import metadata
 
 GIVEN: dict[str, dict[str, Any]] = {
     "sql": {"file": None, "transaction": None},
-    "create_index": {"file": None, "transaction": None},
+    "create_index": {"file": None, "transaction": None, "deadline": None},
     "backfill": {"file": None, "batch_ms": 100, "pause_ms": 20},
     "analyze_tables": {"tables": ["public.t"], "skip_locked": False, "buffer_usage_limit": None},
 }

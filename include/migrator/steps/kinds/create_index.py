@@ -9,6 +9,7 @@ from migrator.frozen import frozen
 from migrator.input.described import described
 from migrator.parsing.nodes import name_of
 from migrator.plan import Phase, Step
+from migrator.steps import deadline
 from migrator.steps.contract import Written, one_phase
 from migrator.steps.files import FILE, FILE_PATTERN, FILE_WANTED
 
@@ -31,6 +32,7 @@ class Parameters:
     transaction: bool | None = described(
         "Only `false`, which is what happens anyway: an index is built outside a transaction.", default=None
     )
+    deadline: str | None = described(deadline.TEXT, default=None, pattern=deadline.PATTERN, wanted=deadline.WANTED)
 
 
 PARAMETERS = Parameters
@@ -39,6 +41,7 @@ PARAMETERS = Parameters
 def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
     if parameters.transaction:
         yield "transaction", "an index is built outside a transaction", "remove the key"
+    yield from deadline.contradictions(parameters.deadline)
 
 
 def sql(parameters: Parameters) -> str:
@@ -51,6 +54,7 @@ def problems(parsed: ParsedFile) -> Iterator[Problem]:
 
 def plan(written: Written) -> Step:
     params = _index(written.parsed[0]) if written.parsed else {}
+    params |= deadline.in_plan(written.parameters.get(deadline.KEY))
     return one_phase(Step(written.name, KIND, False, written.statements, params))
 
 
@@ -70,7 +74,8 @@ def _index(item: ParsedStatement) -> dict[str, Any]:
 
 
 def describe(step: Step) -> str:
-    return "builds the index without blocking writers; may be interrupted and repeated, no timeout ends it"
+    ends = f"it is given up after {step.params[deadline.KEY]}" if deadline.KEY in step.params else "no timeout ends it"
+    return f"builds the index without blocking writers; may be interrupted and repeated, {ends}"
 
 
 def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
