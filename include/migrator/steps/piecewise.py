@@ -53,6 +53,11 @@ _CALLS = re.compile(r"\bcall\b", re.IGNORECASE)
 Refuse = Callable[[StatementResult], str | None]
 """Why a result is none although the server reported success."""
 
+Remember = Callable[[Connection, Mapping[str, Any] | None], Mapping[str, Any]]
+"""What the cursor keeps of how it was before the step; given what an earlier attempt has kept."""
+BEFORE = "before"
+"""Its key in the cursor."""
+
 
 @dataclass
 class Keeper:
@@ -62,6 +67,7 @@ class Keeper:
     step: Step
     ctx: StepContext
     conn: Connection
+    before: Mapping[str, Any] | None = None
 
     def restore(self, cursor: Mapping[str, Any]) -> None:
         def again(statement: Statement) -> object:
@@ -79,14 +85,18 @@ class Keeper:
         return {
             **cursor_of(self.step.statements[position], position, state, done),
             **(session or self.state).document,
+            **({} if self.before is None else {BEFORE: self.before}),
         }
 
 
-def execute(step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None = None) -> tuple[StatementResult, ...]:
+def execute(
+    step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None = None, remember: Remember | None = None
+) -> tuple[StatementResult, ...]:
     """Go on where the ledger's cursor stands and carry the phase to its end; after the last one the ledger says
     success.
 
     :param refuse: asked of each statement that runs in a transaction of its own, before that commits.
+    :param remember: asked before the first statement; it may refuse to begin.
     """
     start, end = start_of(step, phase), end_of(step, phase)
     row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
@@ -94,6 +104,8 @@ def execute(step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None
     with ddl_connection(ctx) as conn:
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
         keeper = Keeper(session_state.begin(step, conn), step, ctx, conn)
+        if remember is not None:
+            keeper.before = remember(conn, row.cursor.get(BEFORE))
         if 0 < done < end:
             ctx.log.info("step %s goes on after statement %s of %s", step.name, done, len(step.statements))
             keeper.restore(row.cursor)

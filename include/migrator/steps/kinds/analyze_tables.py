@@ -15,6 +15,7 @@ from migrator.frozen import frozen
 from migrator.input.described import described
 from migrator.plan import Phase, Step
 from migrator.steps.contract import Written, one_phase
+from migrator.steps.files import NAME_PATTERN, TABLE_WANTED
 
 if TYPE_CHECKING:
     from migrator.database.session import Connection
@@ -28,8 +29,6 @@ SUMMARY = "collects the planner's statistics of its tables while others read and
 ONE_BY_ONE = True
 UNDONE_BY_SCRIPT = False
 
-_NAME = r'([a-z_][a-z0-9_$]*|"[^"\x00]+")'
-TABLE_PATTERN = rf"{_NAME}(\.{_NAME})?"
 SIZE_PATTERN = r"[1-9][0-9]*(kB|MB|GB)"
 
 
@@ -37,8 +36,8 @@ SIZE_PATTERN = r"[1-9][0-9]*(kB|MB|GB)"
 class Parameters:
     tables: tuple[str, ...] = described(
         "Tables to analyze, in this order, as SQL writes their names: `public.messages`.",
-        pattern=TABLE_PATTERN,
-        wanted='is not the name of a table: write it as SQL does, such as public.messages or "Odd Names"',
+        pattern=NAME_PATTERN,
+        wanted=TABLE_WANTED,
     )
     skip_locked: bool = described(
         "`true`: pass by a table that somebody else is changing, instead of waiting for it.", default=False
