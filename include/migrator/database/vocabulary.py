@@ -31,7 +31,7 @@ _WORD = re.compile(r"[^\W_]+")
 _UNIT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?(?!\w)|\w+")
 """A text, a quoted name, a number, or a bare word. Wherever a definition is cut wrongly, each of its words is looked up
 still."""
-_NUMBERED = re.compile(r"(?:key|pkey|fkey|check|idx|seq|excl|null)[0-9]{1,2}")
+_NUMBERED = re.compile(r"(?:key|pkey|fkey|check|idx|seq|excl|null|ccnew|ccold)[0-9]{1,2}")
 """The next free name, as ChooseRelationName makes it (src/backend/commands/indexcmds.c)."""
 _LONG = 60
 """Bytes of a name whose parts makeObjectName may have cut, to fit them into NAMEDATALEN (the same file)."""
@@ -51,7 +51,7 @@ cycle 0 1 2 100 1000 32767 32768 2147483647 2147483648 9223372036854775807 92233
 enabled forced partitioned permissive restrictive plain extended main pglz lz4 toast nondeterministic attached via root
 canonical diff combinefunc finalfunc initcond sfunc sortop stype tag ctype locale provider rules publications setting
 inherited pending subtype opclass sspace modify extra serialfunc deserialfunc msfunc minvfunc mstype msspace mfinalfunc
-minitcond hypothetical ordered used member r w
+minitcond hypothetical ordered used member r w ccnew ccold
 """
 _OWN = KEYWORDS | frozenset(_OWN_TEXT.split())
 """Of `schema.sql` and the server: types, ways of access, functions that stand for syntax, the ends of names that it

@@ -8,16 +8,15 @@ catalog decides what an interrupted attempt did (see `real_state`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
 from migrator.database import session
-from migrator.database.locking import with_lock_retries
 from migrator.database.told import words
 from migrator.database.vocabulary import told_name
 from migrator.errors import ContentChanged, MigratorError, NeedsHuman
@@ -28,7 +27,7 @@ from migrator.plan import Phase, Statement, Step
 from migrator.steps import concurrent_index, real_state, session_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.contract import end_of, start_of
-from migrator.steps.progress import Watched, given_up, watching
+from migrator.steps.gently import LEFTOVERS, gently, patiently
 from migrator.steps.real_state import Evidence, State
 from migrator.steps.session_state import SessionState
 from migrator.steps.transaction import (
@@ -44,8 +43,6 @@ from migrator.steps.transaction import (
     take_back,
 )
 from migrator.steps.transaction import execute as send
-
-T = TypeVar("T")
 
 _CALLS = re.compile(r"\bcall\b", re.IGNORECASE)
 
@@ -68,6 +65,7 @@ class Keeper:
     ctx: StepContext
     conn: Connection
     before: Mapping[str, Any] | None = None
+    leftovers: Collection[int] | None = None
 
     def restore(self, cursor: Mapping[str, Any]) -> None:
         def again(statement: Statement) -> object:
@@ -86,6 +84,7 @@ class Keeper:
             **cursor_of(self.step.statements[position], position, state, done),
             **(session or self.state).document,
             **({} if self.before is None else {BEFORE: self.before}),
+            **({} if self.leftovers is None else {LEFTOVERS: sorted(self.leftovers)}),
         }
 
 
@@ -103,7 +102,7 @@ def execute(
     done = resume_point(step, row)
     with ddl_connection(ctx) as conn:
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend_of(conn, ctx))
-        keeper = Keeper(session_state.begin(step, conn), step, ctx, conn)
+        keeper = Keeper(session_state.begin(step, conn), step, ctx, conn, leftovers=row.cursor.get(LEFTOVERS))
         if remember is not None:
             keeper.before = remember(conn, row.cursor.get(BEFORE))
         if 0 < done < end:
@@ -183,7 +182,10 @@ def _run(
     ctx.check_lock()
     if is_alone(statement):
         return _in_own_transaction(position, step, ctx, conn, keeper, refuse)
-    found = _look(statement, conn) if earlier else None
+    found = _look(statement, conn, keeper.leftovers or ()) if earlier else None
+    if earlier is None:
+        gentle = real_state.is_gentle_reindex(statement)
+        keeper.leftovers = tuple(real_state.reindex_leftovers(statement, conn)) if gentle else None
     if found is not None:
         ctx.log.warning("statement %s of step %s, tried before: %s", position + 1, step.name, continued(found.text))
         if found.state is State.DONE:
@@ -253,7 +255,7 @@ def send_alone(
     """One statement in autocommit. What works CONCURRENTLY gets no timeout: that would leave a half-made object, and it
     waits without blocking anybody. It is watched instead, and ended at the step's own deadline."""
     if statement.kind.endswith("CONCURRENTLY"):
-        return _gently(statement, step, ctx, conn, cursor)
+        return gently(statement, step, ctx, conn, cursor)
     set_timeouts(conn, ctx, local=False)
     if may_commit(statement):  # what it has committed by itself must not be done twice, so nobody looks at it here
         if ctx.meanwhile is not None:
@@ -264,24 +266,7 @@ def send_alone(
         with ctx.watching(statement, conn):
             return send(statement, step, ctx, conn)
 
-    return _patiently(attempt, ctx, conn)
-
-
-def _gently(
-    statement: Statement, step: Step, ctx: StepContext, conn: Connection, cursor: dict[str, Any] | None
-) -> StatementResult:
-    def attempt() -> StatementResult:
-        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
-        watched = Watched()
-        try:
-            with ctx.watching(statement, conn), watching(statement, step, ctx, conn, cursor=cursor) as watched:
-                return send(statement, step, ctx, conn)
-        except MigratorError:
-            if watched.overdue:
-                raise given_up(watched, statement, step) from None
-            raise
-
-    return _patiently(attempt, ctx, conn)
+    return patiently(attempt, ctx, conn)
 
 
 def in_transaction(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
@@ -299,7 +284,7 @@ def in_transaction(statement: Statement, step: Step, ctx: StepContext, conn: Con
         commit(conn, step, ctx, lambda: ctx.ledger.require_untouched(on=conn))
         return result
 
-    return _patiently(attempt, ctx, conn)
+    return patiently(attempt, ctx, conn)
 
 
 def _in_own_transaction(
@@ -332,28 +317,17 @@ def _in_own_transaction(
         )
         return result, within
 
-    result, within = _patiently(attempt, ctx, conn)
+    result, within = patiently(attempt, ctx, conn)
     keeper.state = keeper.seen(position)  # what is committed is not tried again, whatever comes of this
     if keeper.state.document != within.document:
         _record(ctx, step, keeper.cursor(position, "done", position + 1))
     return result
 
 
-def _patiently(work: Callable[[], T], ctx: StepContext, conn: Connection) -> T:
-    return with_lock_retries(
-        work,
-        observer_endpoint=ctx.endpoint,
-        pid_of=lambda: conn.info.backend_pid,
-        deadline_seconds=ctx.deadline_seconds,
-        log=ctx.log,
-        sleep=ctx.handle.sleep,
-    )
-
-
-def _look(statement: Statement, conn: Connection) -> Evidence:
+def _look(statement: Statement, conn: Connection, known: Collection[int]) -> Evidence:
     if statement.kind == concurrent_index.KIND:
         return concurrent_index.look(statement, conn)
-    return real_state.look(statement, conn)
+    return real_state.look(statement, conn, known)
 
 
 def _question(statement: Statement, position: int, step: Step, found: Evidence) -> str:

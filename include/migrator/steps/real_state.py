@@ -5,7 +5,7 @@ Only for statements that PostgreSQL refuses inside a transaction: all others com
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +55,13 @@ IDEMPOTENT = (
 """Twice is the same as once."""
 
 
-def look(statement: Statement, conn: Connection) -> Evidence:
-    """Decide from the catalog what the interrupted `statement` did."""
+def look(statement: Statement, conn: Connection, known: Collection[int] = ()) -> Evidence:
+    """Decide from the catalog what the interrupted `statement` did.
+
+    :param known: oids of leftovers that were there before it.
+    """
+    if is_gentle_reindex(statement):
+        return _reindex(statement, conn, known)
     if statement.kind in IDEMPOTENT:
         return Evidence(State.REPEAT, f"{statement.kind} may be repeated")
     reader = _READERS.get(statement.kind)
@@ -93,10 +98,22 @@ def _drop_index(tree: Node, conn: Connection) -> Evidence:
     return Evidence(State.REPEAT, f"index {', '.join(left)} is still there")
 
 
-def _reindex(tree: Node, conn: Connection) -> Evidence:
+def is_gentle_reindex(statement: Statement) -> bool:
+    return statement.kind.startswith("REINDEX") and statement.kind.endswith("CONCURRENTLY")
+
+
+def reindex_leftovers(statement: Statement, conn: Connection) -> dict[int, str]:
+    """Invalid copies that interrupted REINDEX CONCURRENTLY of the same indexes have left: names, quoted, by oid."""
+    tree = tree_of(statement)
     name = relation(tree.relation) if tree.HasField("relation") else None
-    rows = naming.ask(conn, QUERIES["reindex_leftovers"], {"name": name, "schema": tree.name or None}).rows
-    left = tuple(qualified(str(schema), str(index)) for schema, index in rows)
+    asked = {"name": name, "schema": tree.name or None}
+    with session.translated(statement=statement):
+        rows = naming.ask(conn, QUERIES["reindex_leftovers"], asked).rows
+    return {int(oid): qualified(str(schema), str(index)) for oid, schema, index in rows}
+
+
+def _reindex(statement: Statement, conn: Connection, known: Collection[int]) -> Evidence:
+    left = tuple(name for oid, name in reindex_leftovers(statement, conn).items() if oid not in known)
     text = f"REINDEX may be repeated; left behind: {', '.join(map(told_name, left)) or 'nothing'}"
     return Evidence(State.REPEAT, text, cleanup=tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {index}" for index in left))
 
@@ -142,10 +159,6 @@ def _object_name(tree: Node) -> str:
 
 _READERS: dict[str, Callable[[Node, Connection], Evidence]] = {
     "DROP INDEX CONCURRENTLY": _drop_index,
-    "REINDEX INDEX CONCURRENTLY": _reindex,
-    "REINDEX TABLE CONCURRENTLY": _reindex,
-    "REINDEX SCHEMA CONCURRENTLY": _reindex,
-    "REINDEX DATABASE CONCURRENTLY": _reindex,
     "ALTER TABLE DETACH PARTITION CONCURRENTLY": _detach,
     "CREATE DATABASE": _created("database_exists", "database"),
     "DROP DATABASE": _dropped("database_exists", "database"),

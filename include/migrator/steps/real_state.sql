@@ -3,8 +3,25 @@
 SELECT to_regclass(%(name)s) IS NOT NULL AS there;
 
 -- name: reindex_leftovers
--- An interrupted REINDEX CONCURRENTLY leaves invalid copies; the manual says to drop them and start over.
+-- An interrupted REINDEX CONCURRENTLY leaves invalid copies; the manual says to drop them and start over. Those of
+-- TOAST tables only a superuser may drop.
+WITH named AS (
+    SELECT to_regclass(%(name)s)::oid AS oid
+),
+
+tables AS (
+    SELECT n.oid FROM named AS n
+    UNION
+    SELECT o.indrelid FROM named AS n INNER JOIN pg_index AS o ON n.oid = o.indexrelid
+    UNION
+    SELECT coalesce(o.indrelid, p.relid::oid)
+    FROM named AS n
+    CROSS JOIN LATERAL pg_partition_tree(n.oid::regclass) AS p
+    LEFT JOIN pg_index AS o ON p.relid = o.indexrelid
+)
+
 SELECT
+    i.indexrelid::bigint AS oid,
     n.nspname,
     c.relname
 FROM pg_index AS i
@@ -13,11 +30,12 @@ INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
 WHERE
     NOT i.indisvalid
     AND c.relname ~ '_cc(new|old)[0-9]*$'
+    AND has_schema_privilege(n.oid, 'USAGE')
     AND (%(schema)s::text IS NULL OR n.nspname = %(schema)s)
     AND (
         %(name)s::text IS NULL
-        OR i.indrelid = to_regclass(%(name)s)
-        OR i.indrelid = (SELECT o.indrelid FROM pg_index AS o WHERE o.indexrelid = to_regclass(%(name)s))
+        OR i.indrelid IN (SELECT t.oid FROM tables AS t)
+        OR i.indrelid IN (SELECT r.reltoastrelid FROM tables AS t INNER JOIN pg_class AS r ON t.oid = r.oid)
     )
 ORDER BY n.nspname, c.relname;
 

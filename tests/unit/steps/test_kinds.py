@@ -32,6 +32,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "sql": {"file": None, "transaction": None},
     "create_index": {"file": None, "transaction": None, "deadline": None},
     "drop_index": {"index": "public.t_a", "deadline": None},
+    "reindex": {"index": "public.t_a", "table": None, "deadline": None},
     "backfill": {"file": None, "batch_ms": 100, "pause_ms": 20},
     "analyze_tables": {"tables": ["public.t"], "skip_locked": False, "buffer_usage_limit": None},
 }
@@ -147,6 +148,9 @@ def test_digests_of_applied_migrations_stay_as_they_were() -> None:
         ({"kind": "create_index", "deadline": "soon"}, "steps[0].deadline", "is not a duration", None),
         ({"kind": "create_index", "deadline": "3 moons"}, "steps[0].deadline", "is no unit of time", None),
         ({"kind": "drop_index", "index": "a.b.c"}, "steps[0].index", "is not the name of an index", None),
+        ({"kind": "reindex"}, "steps[0].index", "either this or table", "give one"),
+        ({"kind": "reindex", "index": "i", "table": "t"}, "steps[0].index", "either this or table", "give one"),
+        ({"kind": "reindex", "table": "pg_catalog.pg_class"}, "steps[0].table", "of the system's catalog", "window"),
         ({"kind": "sql", "file": "../a.sql"}, "steps[0].file", "is not the name of an SQL file", None),
     ],
 )  # fmt: skip
@@ -202,7 +206,7 @@ SUGGESTED = [(one, finding.suggestion) for one in examples() for finding in one.
 
 
 def test_rules_suggest_steps() -> None:
-    assert {suggestion.kind for _, suggestion in SUGGESTED} == {"analyze_tables", "backfill", "drop_index"}
+    assert {suggestion.kind for _, suggestion in SUGGESTED} == {"analyze_tables", "backfill", "drop_index", "reindex"}
 
 
 @pytest.mark.parametrize("suggestion", [one for _, one in SUGGESTED], ids=[str(one) for one, _ in SUGGESTED])

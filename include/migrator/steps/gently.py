@@ -1,0 +1,85 @@
+"""Run what works CONCURRENTLY: without time-outs, watched, and with what it leaves behind when it does not end well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+import psycopg
+
+from migrator.database import session
+from migrator.database.locking import with_lock_retries
+from migrator.database.told import words
+from migrator.database.vocabulary import told_name
+from migrator.errors import MigratorError
+from migrator.parsing.unseen import continued
+from migrator.plan import Statement, Step
+from migrator.steps import concurrent_index, real_state
+from migrator.steps.context import StatementResult, StepContext
+from migrator.steps.progress import Watched, given_up, watching
+from migrator.steps.transaction import Connection, set_timeouts
+from migrator.steps.transaction import execute as send
+
+T = TypeVar("T")
+
+LEFTOVERS = "leftovers"
+"""Key of the cursor: oids of what other attempts than ours at a REINDEX CONCURRENTLY had left before it."""
+
+
+def gently(
+    statement: Statement, step: Step, ctx: StepContext, conn: Connection, cursor: dict[str, Any] | None
+) -> StatementResult:
+    def attempt() -> StatementResult:
+        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
+        watched = Watched()
+        try:
+            with ctx.watching(statement, conn), watching(statement, step, ctx, conn, cursor=cursor) as watched:
+                return send(statement, step, ctx, conn)
+        except MigratorError:
+            left = _sweep_after_failure(statement, ctx, conn, cursor)
+            if watched.overdue:
+                raise given_up(watched, statement, step, left) from None
+            raise
+
+    return patiently(attempt, ctx, conn)
+
+
+def _sweep_after_failure(
+    statement: Statement, ctx: StepContext, conn: Connection, cursor: Mapping[str, Any] | None
+) -> str:
+    """Of a REINDEX: what it left costs every write. Returns what became of it."""
+    known = (cursor or {}).get(LEFTOVERS)
+    if known is None or conn.closed or ctx.handle.cancelled:
+        return ""
+    try:
+        dropped = sweep(statement, known, ctx, conn, timeout_ms=concurrent_index.CLEANUP_TIMEOUT_MS)
+    except (MigratorError, psycopg.Error) as exc:
+        ctx.log.warning("what REINDEX has left stays until the next try: %s", words(exc))
+        return f"what it left could not be dropped, the next try or the rollback does: {words(exc)}"
+    return f"what it left is dropped: {', '.join(map(told_name, dropped))}" if dropped else ""
+
+
+def sweep(
+    statement: Statement, known: Collection[int], ctx: StepContext, conn: Connection, *, timeout_ms: int = 0
+) -> tuple[str, ...]:
+    """Drop the leftovers of a REINDEX that are not among `known`. Returns their names."""
+    left = {oid: name for oid, name in real_state.reindex_leftovers(statement, conn).items() if oid not in known}
+    for name in left.values():
+        set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=timeout_ms)
+        ctx.log.warning("dropping index %s, which an interrupted REINDEX has left", continued(told_name(name)))
+        with session.translated(statement=statement):
+            conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
+        if ctx.meanwhile is not None:
+            ctx.meanwhile.went_on(statement.kind)
+    return tuple(left.values())
+
+
+def patiently(work: Callable[[], T], ctx: StepContext, conn: Connection) -> T:
+    return with_lock_retries(
+        work,
+        observer_endpoint=ctx.endpoint,
+        pid_of=lambda: conn.info.backend_pid,
+        deadline_seconds=ctx.deadline_seconds,
+        log=ctx.log,
+        sleep=ctx.handle.sleep,
+    )

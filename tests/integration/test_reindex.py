@@ -1,0 +1,144 @@
+"""Step kind `reindex` on a real server: built anew whatever stops the worker, and only our own leftovers go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from migrator.database.schema_diff import diff
+from migrator.database.session import Endpoint
+from migrator.errors import StatementFailed
+from migrator.plan import Plan
+from migrator.steps.contract import Written
+from migrator.steps.kinds import kind_named, parameters_of
+from tests.evidence import read_schema, rehearse
+from tests.factories import plan_from_sql, to_steps
+from tests.integration.conftest import MakeDatabase
+from tests.integration.stages import apply_all, query, roll_back, verify_it
+from tests.integration.test_apply import wait_for
+from tests.integration.test_crash import GONE
+from tests.integration.worker import working
+
+TABLE = """
+CREATE TABLE t (id int PRIMARY KEY, v text) WITH (autovacuum_enabled = off);
+INSERT INTO t SELECT g, g::text FROM generate_series(1, 20000) AS g;
+CREATE INDEX t_v ON t (v);
+DELETE FROM t WHERE id > 100;
+"""
+LEFT = "SELECT relname::text FROM pg_class WHERE relname ~ '_cc(new|old)' AND relname !~ 'toast' ORDER BY 1"
+"""But for those of TOAST tables, which only a superuser may drop."""
+WAITING = "EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%')"
+
+
+def rebuilding(**given: Any) -> Plan:
+    kind = kind_named("reindex")
+    given = {"index": None, "table": None, "deadline": None, **given}
+    parsed, statements = to_steps(kind.sql(parameters_of(kind, given)), "migration-metadata.yaml#again")
+    return replace(plan_from_sql("SELECT 1"), steps=(kind.plan(Written("again", parsed, statements, given)),))
+
+
+def leave_one(database: Endpoint, index: str) -> None:
+    """As an interrupted REINDEX leaves it: by a session that waits for a reader, and is ended."""
+    with (
+        psycopg.connect(database.conninfo) as reader,
+        psycopg.connect(database.conninfo, autocommit=True, options="-c statement_timeout=300") as other,
+    ):
+        reader.execute("SELECT count(*) FROM t")
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            other.execute(f"REINDEX INDEX CONCURRENTLY {index}".encode())
+
+
+@pytest.mark.parametrize("given", [{"table": "public.t"}, {"index": "t_v"}])
+def test_smaller_and_the_same(each_database: MakeDatabase, given: dict[str, str]) -> None:
+    database, plan = each_database(script=TABLE), rebuilding(**given)
+    bundle = rehearse(plan, database, each_database(script=TABLE))
+    before = read_schema(database)
+    query(database, "VACUUM t")
+    ((old,),) = query(database, "SELECT pg_relation_size('t_v')")
+    (result,) = apply_all(plan, database, bundle)
+    ((new,),) = query(database, "SELECT pg_relation_size('t_v')")
+    assert new < old / 4
+    assert f"index public.t_v had {old:,} bytes and has {new:,}" in result.notes[0]
+    assert ("t_pkey" in result.notes[0]) is ("table" in given)
+    verify_it(plan, database, bundle)
+    assert roll_back(plan, database, bundle, force=True).action == "rolled_back"
+    assert not diff(before, read_schema(database)).changes
+
+
+def test_killed_while_it_waits_it_leaves_nothing_but_what_was_there(database: Endpoint, tmp_path: Path) -> None:
+    query(database, TABLE)
+    leave_one(database, "t_pkey")
+    assert query(database, LEFT) == [("t_pkey_ccold",)]
+    plan = rebuilding(index="t_v")
+    with psycopg.connect(database.conninfo) as writer:
+        writer.execute("UPDATE t SET v = 'x' WHERE id = 1")
+        with working(plan, database, tmp_path) as worker:
+            wait_for(database, "to_regclass('t_v_ccnew') IS NOT NULL AND " + WAITING)
+            worker.kill()
+            wait_for(database, GONE, seconds=5)
+    assert query(database, LEFT) == [("t_pkey_ccold",), ("t_v_ccnew",)]
+    (result,) = apply_all(plan, database)
+    assert query(database, LEFT) == [("t_pkey_ccold",)], "that is somebody else's"
+    assert result.statements[0].outcome == "repaired"
+    verify_it(plan, database)
+
+
+def test_killed_and_rolled_back(database: Endpoint, tmp_path: Path) -> None:
+    query(database, TABLE)
+    plan, before = rebuilding(table="t"), read_schema(database)
+    with psycopg.connect(database.conninfo) as writer:
+        writer.execute("UPDATE t SET v = 'x' WHERE id = 1")
+        with working(plan, database, tmp_path) as worker:
+            wait_for(database, WAITING)
+            worker.kill()
+            wait_for(database, GONE, seconds=5)
+    report = roll_back(plan, database)
+    assert (report.action, report.leftovers) == ("rolled_back", ())
+    assert query(database, LEFT) == []
+    assert not diff(before, read_schema(database)).changes
+
+
+def test_at_its_deadline_it_is_given_up(database: Endpoint) -> None:
+    """The reader's snapshot is of another table: what is left can be dropped."""
+    query(database, TABLE + "CREATE TABLE u (id int)")
+    plan = rebuilding(index="t_v", deadline="1 second")
+    with psycopg.connect(database.conninfo, application_name="a report") as reader:
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT count(*) FROM u")
+        with pytest.raises(StatementFailed, match=r"at its deadline, .*\(a report.* what it left is dropped: .*ccnew"):
+            apply_all(plan, database)
+        assert query(database, LEFT) == []
+    apply_all(plan, database)
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ({"index": "missing"}, "there is no index missing"),
+        ({"table": "missing"}, "there is no table missing with an index"),
+        ({"table": "pg_class"}, "pg_class is of the system's catalog, for which there is no CONCURRENTLY"),
+        ({"index": "x_r_excl"}, "index public.x_r_excl belongs to an exclusion constraint"),
+        ({"table": "x"}, "index public.x_r_excl belongs to an exclusion constraint, .* name the others one by one"),
+    ],
+)
+def test_what_it_cannot_do_is_told(database: Endpoint, given: dict[str, str], told: str) -> None:
+    query(database, "CREATE TABLE x (id int PRIMARY KEY, r int4range, EXCLUDE USING gist (r WITH &&))")
+    with pytest.raises(StatementFailed, match=rf"migration-metadata\.yaml#again:1: {told}"):
+        apply_all(rebuilding(**given), database)
+
+
+def test_all_partitions(each_database: MakeDatabase) -> None:
+    database = each_database(
+        script="CREATE TABLE p (id int) PARTITION BY LIST (id); CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);"
+        "CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2); CREATE INDEX p_id ON p (id)"
+    )
+    for plan in (rebuilding(table="p"), rebuilding(index="p_id")):
+        (result,) = apply_all(plan, database)
+        assert "index public.p1_id_idx" in result.notes[0]
+        assert "index public.p2_id_idx" in result.notes[0]
+        verify_it(plan, database)
+        query(database, "DROP SCHEMA migrator CASCADE")
