@@ -31,11 +31,11 @@ VALID = "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('t_v') AND 
 WAITS = "EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase = '{}')"
 
 
-def indexed(sql: str = INDEX, **parameters: Any) -> Plan:
+def indexed(sql: str = INDEX, *, rollback: str = "DROP INDEX CONCURRENTLY IF EXISTS t_v", **parameters: Any) -> Plan:
     parsed, statements = to_steps(sql, "i.sql")
     given = {"file": "i.sql", "transaction": None, "deadline": None, **parameters}
     step = kind_named("create_index").plan(Written("i", parsed, statements, given))
-    return replace(plan_from_sql("SELECT 1", "DROP INDEX CONCURRENTLY IF EXISTS t_v"), steps=(step,))
+    return replace(plan_from_sql("SELECT 1", rollback), steps=(step,))
 
 
 def left_invalid(database: Endpoint, sql: str) -> None:

@@ -20,7 +20,7 @@ from migrator.errors import NeedsHuman, StatementFailed
 from migrator.ledger.rows import LedgerStep
 from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
-from migrator.steps import concurrent_index, piecewise
+from migrator.steps import concurrent_index, patience, piecewise
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.real_state import Connection, qualified
 from migrator.steps.transaction import failure
@@ -84,7 +84,7 @@ def build_again(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection)
         built = StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE)
     else:
         built = concurrent_index.build(statement, patient, ctx, conn, cursor=None, tried=True)
-    rest = [piecewise.in_transaction(one, patient, ctx, conn) for one in _attributes(before, name, step)]
+    rest = [patience.in_transaction(one, patient, ctx, conn) for one in _attributes(before, name, step)]
     return (built, *rest)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import psycopg
 
 from migrator.database import session
-from migrator.database.locking import with_lock_retries
 from migrator.database.told import words
 from migrator.database.vocabulary import told_name
 from migrator.errors import MigratorError
@@ -16,11 +15,10 @@ from migrator.parsing.unseen import continued
 from migrator.plan import Statement, Step
 from migrator.steps import concurrent_index, real_state
 from migrator.steps.context import StatementResult, StepContext
+from migrator.steps.patience import patiently
 from migrator.steps.progress import Watched, given_up, watching
 from migrator.steps.transaction import Connection, set_timeouts
 from migrator.steps.transaction import execute as send
-
-T = TypeVar("T")
 
 LEFTOVERS = "leftovers"
 """Key of the cursor: oids of what other attempts than ours at a REINDEX CONCURRENTLY had left before it."""
@@ -72,14 +70,3 @@ def sweep(
         if ctx.meanwhile is not None:
             ctx.meanwhile.went_on(statement.kind)
     return tuple(left.values())
-
-
-def patiently(work: Callable[[], T], ctx: StepContext, conn: Connection) -> T:
-    return with_lock_retries(
-        work,
-        observer_endpoint=ctx.endpoint,
-        pid_of=lambda: conn.info.backend_pid,
-        deadline_seconds=ctx.deadline_seconds,
-        log=ctx.log,
-        sleep=ctx.handle.sleep,
-    )

@@ -24,10 +24,11 @@ from migrator.ledger.rows import LedgerStep
 from migrator.parsing import statements
 from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
-from migrator.steps import concurrent_index, real_state, session_state
+from migrator.steps import concurrent_index, partitioned_index, real_state, session_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.contract import end_of, start_of
-from migrator.steps.gently import LEFTOVERS, gently, patiently
+from migrator.steps.gently import LEFTOVERS, gently
+from migrator.steps.patience import patiently
 from migrator.steps.real_state import Evidence, State
 from migrator.steps.session_state import SessionState
 from migrator.steps.transaction import (
@@ -231,6 +232,8 @@ def _outside_transaction(
     found: Evidence | None,
     cursor: dict[str, Any],
 ) -> StatementResult:
+    if partitioned_index.is_partitioned(statement, conn):
+        return partitioned_index.build(statement, step, ctx, conn, cursor=cursor, tried=found is not None)
     if statement.kind == concurrent_index.KIND:
         return concurrent_index.build(statement, step, ctx, conn, cursor=cursor, tried=found is not None)
     if found is not None:
@@ -265,24 +268,6 @@ def send_alone(
     def attempt() -> StatementResult:
         with ctx.watching(statement, conn):
             return send(statement, step, ctx, conn)
-
-    return patiently(attempt, ctx, conn)
-
-
-def in_transaction(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
-    """One statement of a script that starts over whenever it is interrupted: no cursor is kept of it."""
-
-    def attempt() -> StatementResult:
-        begin(conn, step, ctx)
-        try:
-            result = send(statement, step, ctx, conn)
-            ctx.check_lock()
-            take_back(conn, ctx)
-        except BaseException:
-            roll_back(conn)
-            raise
-        commit(conn, step, ctx, lambda: ctx.ledger.require_untouched(on=conn))
-        return result
 
     return patiently(attempt, ctx, conn)
 

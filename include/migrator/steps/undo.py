@@ -14,7 +14,7 @@ from migrator.database.vocabulary import told_name
 from migrator.errors import MigratorError
 from migrator.ledger.rows import LedgerStep, took_effect
 from migrator.plan import Statement, Step
-from migrator.steps import concurrent_index, piecewise, real_state
+from migrator.steps import concurrent_index, patience, piecewise, real_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.kinds import kind_named, kind_of
 from migrator.steps.real_state import State
@@ -127,7 +127,7 @@ def _undo_one(statement: Statement, step: Step, ctx: StepContext, conn: Connecti
         if found.state is State.DONE:
             return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=found.text)
     if piecewise.is_alone(statement):
-        return piecewise.in_transaction(statement, step, ctx, conn)
+        return patience.in_transaction(statement, step, ctx, conn)
     if statement.kind == concurrent_index.KIND:
         result = concurrent_index.build(statement, step, ctx, conn, cursor=None)
     else:
