@@ -137,35 +137,48 @@ def source_name(migration: Migration, step: StepSpec) -> str:
     return f"{_name(migration, migration.metadata_path)}#{step.name}"
 
 
-def parse_sql(migration: Migration, files: Mapping[str, bytes]) -> dict[str, ParsedFile]:
-    """The SQL of all steps by the name of its source, in the order in which they run."""
+def parse_sql(migration: Migration, files: Mapping[str, bytes], *, major: int | None = None) -> dict[str, ParsedFile]:
+    """The SQL of all steps by the name of its source, in the order in which they run.
+
+    :param major: of the server that it is for; without it a kind makes what every server takes.
+    """
     if not migration.steps:
         return {name: scripts.read(files[name], file=name, version=migration.version) for name in sql_names(migration)}
     found: dict[str, ParsedFile] = {}
     for step in migration.steps:
         name = source_name(migration, step)
         if name not in found:
-            found[name] = _of_step(step, name, files, migration)
+            found[name] = _of_step(step, name, files, migration, major)
     return found
 
 
-def _of_step(step: StepSpec, name: str, files: Mapping[str, bytes], migration: Migration) -> ParsedFile:
-    from migrator.steps.kinds import kind_named
-
-    if not step.reads_file:
-        return parse(_made(step), file=name)
-    parsed = scripts.read(files[name], file=name, version=migration.version)
-    kind = kind_named(step.kind)
-    alone = False if kind.ONE_BY_ONE else step.parameters.get("transaction")
-    problems = (*parsed.problems, *kind.problems(parsed))
-    return replace(parsed, problems=problems, transaction=alone, step_kind=step.kind)
+def made_sql(migration: Migration, major: int) -> dict[str, ParsedFile]:
+    """What kinds make from their parameters for a server of this version, by the name of its source."""
+    made = {source_name(migration, step): step for step in migration.steps if not step.reads_file}
+    return {name: _made(step, name, major) for name, step in made.items()}
 
 
-def _made(step: StepSpec) -> str:
+def _made(step: StepSpec, name: str, major: int | None) -> ParsedFile:
     from migrator.steps.kinds import kind_named, parameters_of
 
     kind = kind_named(step.kind)
-    return kind.sql(parameters_of(kind, step.parameters))
+    text = kind.sql(parameters_of(kind, step.parameters), major)
+    own = not kind.UNDONE_BY_SCRIPT
+    return replace(parse(text, file=name), transaction=False, step_kind=step.kind, undoes_itself=own)
+
+
+def _of_step(
+    step: StepSpec, name: str, files: Mapping[str, bytes], migration: Migration, major: int | None
+) -> ParsedFile:
+    from migrator.steps.kinds import kind_named
+
+    if not step.reads_file:
+        return _made(step, name, major)
+    kind = kind_named(step.kind)
+    parsed = scripts.read(files[name], file=name, version=migration.version)
+    alone = False if kind.ONE_BY_ONE else step.parameters.get("transaction")
+    problems = (*parsed.problems, *kind.problems(parsed))
+    return replace(parsed, problems=problems, transaction=alone, step_kind=step.kind)
 
 
 def parse_rollback(migration: Migration, files: Mapping[str, bytes]) -> ParsedFile | None:

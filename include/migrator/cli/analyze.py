@@ -215,7 +215,7 @@ def _migration(version: Path | str, server: Server, settings: Settings, args: ar
 
     migration = options.migration(args, str(version))
     content.expected_changes(migration)  # refused here when it is wrong, as the stage refuses it
-    sources = parse_migration(migration).sources
+    sources = parse_migration(migration, major=server.major).sources
     past = server.past(options.catalogue_root(args))
     before, others = (past.before(migration.version), past.others(migration.version)) if past else (NOTHING_BEFORE, ())
     facts, basis = server.look(sources.files, before.files)

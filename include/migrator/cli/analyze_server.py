@@ -54,6 +54,13 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    @property
+    def major(self) -> int | None:
+        """Version of the server; None without one."""
+        if self._endpoint is None:
+            return None
+        return self._session(self._endpoint, "observe").info.server_version // 10_000
+
     def look(
         self, files: Sequence[ParsedFile], others: Sequence[ParsedFile] = ()
     ) -> tuple[CatalogFacts | None, Basis | None]:

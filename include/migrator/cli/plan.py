@@ -29,7 +29,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     from migrator.analysis.walk.lock_order import LockOrder
     from migrator.analysis.walk.pending import NOTHING_BEFORE
     from migrator.catalogue.catalogue import load_catalogue
-    from migrator.database.session import connect
+    from migrator.database.session import connect, major_of
     from migrator.facts.query import collect_facts
     from migrator.history.past import Past, rows_of
     from migrator.stages.analyze import Standing, analyze, parse_migration
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     migration = options.migration(args, args.version)
     endpoint = options.endpoint(args, required=False)
     facts, applied = None, None
-    parsed = parse_migration(migration)
+    parsed = parse_migration(migration, major=None if endpoint is None else major_of(endpoint))
     rows = {} if endpoint is None else rows_of(endpoint)
     before, others = NOTHING_BEFORE, tuple[LockOrder, ...]()
     if rows is not None:  # else nobody knows what is applied

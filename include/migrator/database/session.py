@@ -255,6 +255,12 @@ def connect(
     return connection
 
 
+def major_of(endpoint: Endpoint) -> int:
+    """Version of the server, such as 16. :raises MigratorError: see `connect`."""
+    with connect(endpoint, purpose="observe") as connection:
+        return connection.info.server_version // 10_000
+
+
 def require_usual(connection: Session, endpoint: Endpoint) -> None:
     """:raises Refused: what it was given makes SQL mean something else here than on a copy."""
     meanings.require_usual(connection, connection.given, role=endpoint.role, label=endpoint.label)

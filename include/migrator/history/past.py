@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from migrator.analysis.effects import Assumed, World
 from migrator.analysis.walk.pending import Before, Chain, Earlier, lock_orders
-from migrator.catalogue import content, scripts
+from migrator.catalogue import content
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.catalogue.metadata import METADATA_FILE
 from migrator.errors import BaselineMissing, InvalidInput
@@ -106,9 +106,8 @@ def _read(migration: Migration) -> Earlier | None:
         raw = content.read_files(migration)
     except InvalidInput:
         return None
-    version = migration.version
-    files = tuple(scripts.read(raw[name], file=name, version=version) for name in content.sql_names(migration))
-    return Earlier(version, migration.relative, files, migration.metadata.transaction)
+    files = tuple(content.parse_sql(migration, raw).values())
+    return Earlier(migration.version, migration.relative, files, migration.metadata.transaction)
 
 
 def catalogue_of(file: Path, root: Path) -> tuple[Path, str] | None:

@@ -93,6 +93,8 @@ class ParsedFile:
     """What the step says that runs it: True, all statements in one; False, each by itself; None, as they allow."""
     step_kind: str | None = None
     """Of the step that runs it, where the metadata says so."""
+    undoes_itself: bool = False
+    """Whether that step undoes what the statements did, wherever they stopped."""
 
     @functools.cached_property
     def lines(self) -> Lines:

@@ -57,6 +57,8 @@ class Parsed:
     sql: Mapping[str, ParsedFile]
     """By the name of their source, in the order in which they run."""
     sources: Sources
+    digested: Mapping[str, ParsedFile]
+    """The same for a server of no version: the digest of a migration is the same for all targets."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,15 @@ WINDOW_ORDER = "window-order"
 """The rule that tells which migration of the same window is not counted on."""
 
 
-def parse_migration(migration: Migration) -> Parsed:
-    """Reads and parses the files. :raises InvalidInput: when one cannot be read."""
+def parse_migration(migration: Migration, *, major: int | None = None) -> Parsed:
+    """Reads and parses the files.
+
+    :param major: of the server that it is for.
+    :raises InvalidInput: when one cannot be read.
+    """
     raw, metadata = content.read_files(migration), migration.metadata
-    sql = content.parse_sql(migration, raw)
+    digested = content.parse_sql(migration, raw)
+    sql = digested if major is None else {**digested, **content.made_sql(migration, major)}
     rollback = content.parse_rollback(migration, raw)
     sources = Sources(
         tuple(sql.values()),
@@ -93,7 +100,7 @@ def parse_migration(migration: Migration) -> Parsed:
             parse(text, file=f"{METADATA_FILE}#verify[{number}]") for number, text in enumerate(metadata.verify)
         ),
     )
-    return Parsed(raw, sql, sources)
+    return Parsed(raw, sql, sources, digested)
 
 
 def analyze(
@@ -106,8 +113,9 @@ def analyze(
     clock: Callable[[], datetime] = system_clock,
 ) -> Plan:
     """The plan, with every finding in it; never refuses."""
-    parsed, now = parsed or parse_migration(migration), clock()
     metadata, facts = migration.metadata, known.facts
+    parsed = parsed or parse_migration(migration, major=facts.major if facts else None)
+    now = clock()
     inspection = inspect(parsed.sources, replace(known, today=now.date()))
     expected = content.expected_changes(migration)
     classification = inspection.classification
@@ -142,7 +150,7 @@ def analyze(
         estimated_seconds=inspection.estimated_seconds,
         server_version_num=facts.server_version_num if facts else None,
         content_digest=content.content_digest(
-            sql=parsed.sql, rollback=parsed.sources.rollback, expected_changes=expected, metadata=metadata
+            sql=parsed.digested, rollback=parsed.sources.rollback, expected_changes=expected, metadata=metadata
         ),
         checksums=content.checksums(parsed.raw),
         files=content.texts(parsed.raw),
@@ -192,7 +200,7 @@ def run_analyze(
     """
     if endpoint is not None and ledger is not None:
         history.require(endpoint, ledger)
-    parsed = parse_migration(migration)
+    parsed = parse_migration(migration, major=None if endpoint is None else _major(endpoint))
     authors, unknown = _authors(migration, parsed, target, run)
     may_approve = 0 if target is None else len(approvers(target, everyone(migration.metadata.author, authors)))
     if emergency is not None and target is not None:
@@ -307,6 +315,12 @@ def _obstacles(endpoint: Endpoint, copies: Endpoint | None) -> tuple[Finding, ..
     from migrator.backups import obstacle_facts, obstacles
 
     return obstacles.findings(*obstacle_facts.look(endpoint, copies))
+
+
+def _major(endpoint: Endpoint) -> int:
+    from migrator.database.session import major_of
+
+    return major_of(endpoint)
 
 
 def _refused(endpoint: Endpoint, parsed: Parsed) -> tuple[Finding, ...]:

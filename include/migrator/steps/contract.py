@@ -53,9 +53,11 @@ class StepKind(Protocol):
     def contradictions(self, parameters: Any) -> Iterator[tuple[str, str, str | None]]:
         """Parameters that do not go together: key, what is wrong, hint."""
 
-    def sql(self, parameters: Any) -> str:
+    def sql(self, parameters: Any, major: int | None = None) -> str:
         """The SQL of a kind that reads no file: analysed, shown to the reviewers and in the digest like a file's.
-        Empty for a kind that reads one."""
+        Empty for a kind that reads one.
+
+        :param major: of the server that it is for; None is not known, and what the migration's digest is made of."""
 
     def problems(self, parsed: ParsedFile) -> Iterator[Problem]:
         """What the kind cannot carry out of the SQL of its file."""

@@ -32,6 +32,7 @@ from migrator.steps.patience import patiently
 from migrator.steps.real_state import Evidence, State
 from migrator.steps.session_state import SessionState
 from migrator.steps.transaction import (
+    Already,
     Connection,
     backend_of,
     begin,
@@ -39,6 +40,7 @@ from migrator.steps.transaction import (
     cursor_of,
     ddl_connection,
     failure,
+    once,
     roll_back,
     set_timeouts,
     take_back,
@@ -55,6 +57,16 @@ Remember = Callable[[Connection, Mapping[str, Any] | None], Mapping[str, Any]]
 """What the cursor keeps of how it was before the step; given what an earlier attempt has kept."""
 BEFORE = "before"
 """Its key in the cursor."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a kind asks of each statement."""
+
+    refuse: Refuse | None = None
+    """Of one that runs in a transaction of its own, before that commits."""
+    already: Already | None = None
+    """Before it runs."""
 
 
 @dataclass
@@ -90,14 +102,22 @@ class Keeper:
 
 
 def execute(
-    step: Step, phase: Phase, ctx: StepContext, *, refuse: Refuse | None = None, remember: Remember | None = None
+    step: Step,
+    phase: Phase,
+    ctx: StepContext,
+    *,
+    refuse: Refuse | None = None,
+    already: Already | None = None,
+    remember: Remember | None = None,
 ) -> tuple[StatementResult, ...]:
     """Go on where the ledger's cursor stands and carry the phase to its end; after the last one the ledger says
     success.
 
     :param refuse: asked of each statement that runs in a transaction of its own, before that commits.
+    :param already: asked before each statement.
     :param remember: asked before the first statement; it may refuse to begin.
     """
+    asked = Asked(refuse, already)
     start, end = start_of(step, phase), end_of(step, phase)
     row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
     done = resume_point(step, row)
@@ -115,7 +135,7 @@ def execute(
         ]
         for position in range(done, end):
             earlier = earlier_attempt(step.statements[position], position, row) if position == done else None
-            results.append(_run(position, step, ctx, conn, keeper, earlier=earlier, refuse=refuse))
+            results.append(_run(position, step, ctx, conn, keeper, earlier=earlier, asked=asked))
             if position + 1 < end:
                 ctx.went_on()
                 if ctx.meanwhile is not None and not is_alone(step.statements[position]):
@@ -176,13 +196,16 @@ def _run(
     keeper: Keeper,
     *,
     earlier: str | None,
-    refuse: Refuse | None,
+    asked: Asked,
 ) -> StatementResult:
     statement = step.statements[position]
     ctx.handle.raise_if_cancelled()
     ctx.check_lock()
     if is_alone(statement):
-        return _in_own_transaction(position, step, ctx, conn, keeper, refuse)
+        return _in_own_transaction(position, step, ctx, conn, keeper, asked)
+    if earlier is None and asked.already is not None and (note := asked.already(statement, conn)) is not None:
+        _record(ctx, step, keeper.cursor(position, "done", position + 1))
+        return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=note)
     found = _look(statement, conn, keeper.leftovers or ()) if earlier else None
     if earlier is None:
         gentle = real_state.is_gentle_reindex(statement)
@@ -273,7 +296,7 @@ def send_alone(
 
 
 def _in_own_transaction(
-    position: int, step: Step, ctx: StepContext, conn: Connection, keeper: Keeper, refuse: Refuse | None
+    position: int, step: Step, ctx: StepContext, conn: Connection, keeper: Keeper, asked: Asked
 ) -> StatementResult:
     """The statement and its cursor commit together: after a crash the ledger alone knows the answer.
 
@@ -284,8 +307,8 @@ def _in_own_transaction(
     def attempt() -> tuple[StatementResult, SessionState]:
         begin(conn, step, ctx)
         try:
-            result = send(statement, step, ctx, conn)
-            if refuse is not None and (reason := refuse(result)):
+            result = once(statement, step, ctx, conn, asked.already)
+            if asked.refuse is not None and (reason := asked.refuse(result)):
                 raise failure(reason, statement, step)
             ctx.check_lock()
             within = keeper.seen(position)

@@ -30,6 +30,9 @@ from migrator.steps.contract import end_of, start_of
 
 Connection = psycopg.Connection[Any]
 
+Already = Callable[[Statement, Connection], "str | None"]
+"""Why a statement need not run any more; None: it must."""
+
 COMMITS_ITSELF = "2D000"
 """invalid_transaction_termination"""
 
@@ -43,16 +46,18 @@ def run_in_transaction(
     *,
     started: Callable[[tuple[int, datetime]], None],
     finish: Callable[[Connection, int], None],
+    already: Already | None = None,
 ) -> tuple[StatementResult, ...]:
     """One connection, as many tries as lock timeouts allow, one COMMIT.
 
     :param started: called once with the backend's pid and start, before anything is executed.
     :param finish: called with the open transaction and the number of rows, right before COMMIT: writes the ledger.
+    :param already: asked before each statement.
     """
     with ddl_connection(ctx) as conn:
         started(backend_of(conn, ctx))
         results = with_lock_retries(
-            lambda: _attempt(step, ctx, conn, finish),
+            lambda: _attempt(step, ctx, conn, finish, already),
             observer_endpoint=ctx.endpoint,
             pid_of=lambda: conn.info.backend_pid,
             deadline_seconds=ctx.deadline_seconds,
@@ -64,7 +69,9 @@ def run_in_transaction(
         return results
 
 
-def run_phase(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
+def run_phase(
+    step: Step, phase: Phase, ctx: StepContext, *, already: Already | None = None
+) -> tuple[StatementResult, ...]:
     """The statements of a phase in one transaction, together with the ledger's row, which then says that they are done;
     after the last phase, that the step is."""
     start, end = start_of(step, phase), end_of(step, phase)
@@ -82,7 +89,7 @@ def run_phase(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResu
             ctx.ledger.step_progress(version, step.name, cursor=cursor, rows_done=rows, on=conn)
 
     part = replace(step, statements=step.statements[start:end])
-    results = run_in_transaction(part, ctx, started=started, finish=finish)
+    results = run_in_transaction(part, ctx, started=started, finish=finish, already=already)
     if last:
         ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)
     return results
@@ -136,12 +143,16 @@ def backend_of(conn: Connection, ctx: StepContext) -> tuple[int, datetime]:
 
 
 def _attempt(
-    step: Step, ctx: StepContext, conn: Connection, finish: Callable[[Connection, int], None]
+    step: Step,
+    ctx: StepContext,
+    conn: Connection,
+    finish: Callable[[Connection, int], None],
+    already: Already | None,
 ) -> tuple[StatementResult, ...]:
     ctx.handle.raise_if_cancelled()
     begin(conn, step, ctx)
     try:
-        results = tuple(execute(statement, step, ctx, conn) for statement in step.statements)
+        results = tuple(once(statement, step, ctx, conn, already) for statement in step.statements)
         ctx.check_lock()
         take_back(conn, ctx)
     except BaseException:
@@ -149,6 +160,17 @@ def _attempt(
         raise
     commit(conn, step, ctx, lambda: finish(conn, sum(result.rows for result in results if result.rows > 0)))
     return results
+
+
+def once(
+    statement: Statement, step: Step, ctx: StepContext, conn: Connection, already: Already | None
+) -> StatementResult:
+    """`execute`, where there is need to."""
+    note = already(statement, conn) if already is not None else None
+    if note is None:
+        return execute(statement, step, ctx, conn)
+    ctx.log.info("%s:%s is done already: %s", statement.file, statement.line, continued(note))
+    return StatementResult(statement.index, statement.kind, StatementOutcome.ALREADY_DONE, note=note)
 
 
 def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:

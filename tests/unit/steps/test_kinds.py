@@ -34,6 +34,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "drop_index": {"index": "public.t_a", "deadline": None},
     "reindex": {"index": "public.t_a", "table": None, "deadline": None},
     "backfill": {"file": None, "batch_ms": 100, "pause_ms": 20},
+    "constraint": {"table": "public.t", "constraint": "t_b", "definition": "CHECK (b > 0)"},
     "analyze_tables": {"tables": ["public.t"], "skip_locked": False, "buffer_usage_limit": None},
 }
 """Parameters that are right, for each kind; a kind without an entry fails the tests."""

@@ -15,7 +15,7 @@ from migrator.frozen import frozen
 from migrator.input.described import described
 from migrator.plan import Phase, Step
 from migrator.steps.contract import Written, one_phase
-from migrator.steps.files import NAME_PATTERN, TABLE_WANTED
+from migrator.steps.names import RELATION_PATTERN, TABLE_WANTED
 
 if TYPE_CHECKING:
     from migrator.database.session import Connection
@@ -36,7 +36,7 @@ SIZE_PATTERN = r"[1-9][0-9]*(kB|MB|GB)"
 class Parameters:
     tables: tuple[str, ...] = described(
         "Tables to analyze, in this order, as SQL writes their names: `public.messages`.",
-        pattern=NAME_PATTERN,
+        pattern=RELATION_PATTERN,
         wanted=TABLE_WANTED,
     )
     skip_locked: bool = described(
@@ -61,7 +61,7 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
             yield "tables", f"names {table} twice", None
 
 
-def sql(parameters: Parameters) -> str:
+def sql(parameters: Parameters, major: int | None = None) -> str:
     """A statement for each table, so that a failure or a kill costs one of them."""
     options = ["SKIP_LOCKED"] if parameters.skip_locked else []
     if parameters.buffer_usage_limit:

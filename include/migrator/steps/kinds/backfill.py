@@ -54,7 +54,7 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
         yield "pause_ms", "is not between nothing and ten minutes", "the usual value is 20"
 
 
-def sql(parameters: Parameters) -> str:
+def sql(parameters: Parameters, major: int | None = None) -> str:
     return ""
 
 

@@ -44,7 +44,7 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
     yield from deadline.contradictions(parameters.deadline)
 
 
-def sql(parameters: Parameters) -> str:
+def sql(parameters: Parameters, major: int | None = None) -> str:
     return ""
 
 

@@ -13,7 +13,7 @@ from migrator.input.described import described
 from migrator.plan import Phase, Step
 from migrator.steps import deadline
 from migrator.steps.contract import Written, one_phase
-from migrator.steps.files import INDEX_WANTED, NAME_PATTERN
+from migrator.steps.names import INDEX_WANTED, RELATION_PATTERN
 
 if TYPE_CHECKING:
     from migrator.database.session import Connection
@@ -31,7 +31,7 @@ UNDONE_BY_SCRIPT = False
 @frozen
 class Parameters:
     index: str = described(
-        "The index, as SQL writes its name: `public.messages_old_idx`.", pattern=NAME_PATTERN, wanted=INDEX_WANTED
+        "The index, as SQL writes its name: `public.messages_old_idx`.", pattern=RELATION_PATTERN, wanted=INDEX_WANTED
     )
     deadline: str | None = described(deadline.TEXT, default=None, pattern=deadline.PATTERN, wanted=deadline.WANTED)
 

@@ -13,7 +13,7 @@ from migrator.input.described import described
 from migrator.plan import Phase, Step
 from migrator.steps import deadline
 from migrator.steps.contract import Written, one_phase
-from migrator.steps.files import INDEX_WANTED, NAME_PATTERN, TABLE_WANTED
+from migrator.steps.names import INDEX_WANTED, RELATION_PATTERN, TABLE_WANTED
 
 if TYPE_CHECKING:
     from migrator.database.session import Connection
@@ -33,13 +33,13 @@ class Parameters:
     index: str | None = described(
         "The index, as SQL writes its name; this or `table`.",
         default=None,
-        pattern=NAME_PATTERN,
+        pattern=RELATION_PATTERN,
         wanted=INDEX_WANTED,
     )
     table: str | None = described(
         "The table, all of whose indexes are built anew; this or `index`.",
         default=None,
-        pattern=NAME_PATTERN,
+        pattern=RELATION_PATTERN,
         wanted=TABLE_WANTED,
     )
     deadline: str | None = described(deadline.TEXT, default=None, pattern=deadline.PATTERN, wanted=deadline.WANTED)

@@ -39,7 +39,7 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
     yield from ()
 
 
-def sql(parameters: Parameters) -> str:
+def sql(parameters: Parameters, major: int | None = None) -> str:
     return ""
 
 
