@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,8 @@ import psycopg
 import pytest
 
 from migrator.catalogue.catalogue import load_one
-from migrator.database.session import Endpoint
-from migrator.errors import LockNotAvailable, MigratorError, StatementFailed, VerifyFailed
+from migrator.database.session import Endpoint, major_of
+from migrator.errors import AnalysisRefused, LockNotAvailable, MigratorError, StatementFailed, VerifyFailed
 from migrator.evidence import Verdict
 from migrator.plan import Plan, Severity, Statement
 from migrator.run import RunContext
@@ -56,16 +57,18 @@ FORCES = {
 }
 """Whether it is there; of the others the constraint's own row tells."""
 RUN = RunContext(run_id="run-1", version="001_test", target="test", actor="tester", clock=lambda: NOW)
-SAME_WAY = ("check", "unique")
+SAME_WAY = ("check", "foreign key", "unique")
 """What they are added by, others are as well."""
 each_kind = pytest.mark.parametrize(
     "what", [pytest.param(what, marks=[pytest.mark.thorough] * (what in SAME_WAY)) for what in DEFINITIONS]
 )
 
 
-def planned(endpoint: Endpoint, tmp_path: Path, definition: str, *, table: str = "public.messages") -> Plan:
+def planned(
+    endpoint: Endpoint, tmp_path: Path, definition: str, *, table: str = "public.messages", name: str = "added"
+) -> Plan:
     """As the stage makes it, from metadata on disk and what the server says."""
-    step = {"name": "constrain", "kind": "constraint", "table": table, "constraint": "added", "definition": definition}
+    step = {"name": "constrain", "kind": "constraint", "table": table, "constraint": name, "definition": definition}
     root = folder(tmp_path, [step], {}, risk_level="high")
     migration = load_one(root, "001_one")
     plan = run_analyze(migration, target=None, catalogue=None, endpoint=endpoint, ledger=None, run=RUN)
@@ -240,6 +243,24 @@ def test_who_blocks_it_is_named_and_nobody_waits_longer_than_the_lock_timeout(
     assert is_there(database, "not null")
 
 
+def test_who_has_written_to_the_referenced_table_can_go_on_in_the_other(database: Endpoint, tmp_path: Path) -> None:
+    """ALTER TABLE alone would hold the one while it waits for the other: a deadlock."""
+    query(database, TABLES)
+    plan = planned(database, tmp_path, DEFINITIONS["foreign key"])
+    with psycopg.connect(database.conninfo) as conn, ThreadPoolExecutor(1) as pool:
+        conn.execute("INSERT INTO tenants VALUES (10)")
+        applied = pool.submit(apply_all, plan, database)
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.tenants'::regclass"
+        while not query(database, waiting):
+            assert not applied.done(), applied.result()
+        started = time.monotonic()
+        conn.execute("INSERT INTO messages VALUES (600, 10, 'new')")
+        conn.commit()
+        assert time.monotonic() - started < 0.5
+        applied.result()
+    assert is_there(database)
+
+
 @each_kind
 def test_others_write_meanwhile(database: Endpoint, tmp_path: Path, what: str) -> None:
     query(database, TABLES)
@@ -328,3 +349,50 @@ def test_verify_tells_what_is_gone(database: Endpoint, tmp_path: Path) -> None:
     query(database, "ALTER TABLE messages DROP CONSTRAINT added")
     with pytest.raises(VerifyFailed, match=r"constraint added of .* is not there"):
         verify_it(plan, database)
+
+
+PARTITIONED = TABLES.replace("body text);", "body text) PARTITION BY RANGE (id);", 1).replace(
+    "INSERT INTO messages",
+    """CREATE TABLE low PARTITION OF messages FOR VALUES FROM (0) TO (300);
+    CREATE TABLE high PARTITION OF messages FOR VALUES FROM (300) TO (3000);
+    INSERT INTO messages""",
+)
+KEYS = ("unique", "primary key")
+
+
+@each_kind
+def test_a_partitioned_table(each_database: MakeDatabase, tmp_path: Path, what: str) -> None:
+    """What PostgreSQL adds to it as a whole only, the partitions get first: then it takes over theirs."""
+    database = each_database(script=PARTITIONED)
+    before, definition = read_schema(database), DEFINITIONS[what].removesuffix(" DEFERRABLE")
+    as_a_whole = what in KEYS or (what == "foreign key" and major_of(database) < 18)
+    tables = ["public.messages"]
+    if as_a_whole:
+        with pytest.raises(AnalysisRefused, match=r"is partitioned.*give it to each partition .*public\.low"):
+            planned(database, tmp_path / "refused", definition)
+        tables = ["public.high", "public.low"]
+    plans = []
+    for table in tables:
+        part = table.removeprefix("public.")
+        name = f"{part}_added" if as_a_whole else "added"
+        plan = planned(database, tmp_path / part, definition, table=table, name=name)
+        plans.append(replace(plan, version=f"001_{part}"))
+    for plan in plans:
+        apply_all(plan, database)
+        verify_it(plan, database)
+    if as_a_whole:
+        query(database, f"ALTER TABLE messages ADD CONSTRAINT added {definition}")
+        found = query(
+            database,
+            "SELECT count(*), count(c.conparentid::bigint) FILTER (WHERE p.conname = 'added') FROM pg_constraint AS c"
+            " LEFT JOIN pg_constraint AS p ON p.oid = c.conparentid"
+            " WHERE c.contype IN ('f', 'u', 'p') AND c.conrelid IN ('low'::regclass, 'high'::regclass)",
+        )
+        assert found == [(2, 2)], "it has taken over those of the partitions"
+        query(database, "ALTER TABLE messages DROP CONSTRAINT added")
+        return
+    with pytest.raises(psycopg.errors.IntegrityError):
+        query(database, BREAKS[what])
+    for plan in plans:
+        roll_back(plan, database, force=True)
+    assert read_schema(database).fingerprint == before.fingerprint

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from migrator.catalogue.metadata import Metadata, StepSpec
     from migrator.catalogue.migration import Migration
     from migrator.plan import Plan
+    from migrator.steps.contract import StepKind
 
 logger = logging.getLogger(__name__)
 
@@ -162,9 +163,21 @@ def _made(step: StepSpec, name: str, major: int | None) -> ParsedFile:
     from migrator.steps.kinds import kind_named, parameters_of
 
     kind = kind_named(step.kind)
-    text = kind.sql(parameters_of(kind, step.parameters), major)
+    parsed = parse(kind.sql(parameters_of(kind, step.parameters), major), file=name)
     own = not kind.UNDONE_BY_SCRIPT
-    return replace(parse(text, file=name), transaction=False, step_kind=step.kind, undoes_itself=own)
+    blocks = () if kind.ONE_BY_ONE else tuple(_blocks(kind, parsed))
+    return replace(parsed, transaction=False, blocks=blocks, step_kind=step.kind, undoes_itself=own)
+
+
+def _blocks(kind: StepKind, parsed: ParsedFile) -> Iterator[tuple[int, int]]:
+    """Of what a kind makes, a phase that needs the window is one transaction."""
+    from migrator.steps.contract import Written
+
+    first = 0
+    for phase in kind.plan(Written("", parsed.statements, ())).phases:
+        if phase.needs_window and phase.statements > 1:
+            yield first, first + phase.statements - 1
+        first += phase.statements
 
 
 def _of_step(

@@ -93,6 +93,8 @@ class ParsedFile:
     """What the step says that runs it: True, all statements in one; False, each by itself; None, as they allow."""
     step_kind: str | None = None
     """Of the step that runs it, where the metadata says so."""
+    blocks: tuple[tuple[int, int], ...] = ()
+    """First and last of the statements that share a transaction with others, where each else runs by itself."""
     undoes_itself: bool = False
     """Whether that step undoes what the statements did, wherever they stopped."""
 

@@ -76,10 +76,10 @@ def _refusal(found: Wanted) -> str | None:
     constraint = found.constraint
     if found.kind not in KINDS:
         return "is no constraint that can be added without stopping the table"
-    if constraint.skip_validation:
-        return "says NOT VALID, which the step does itself"
     if found.kind in ("CONSTR_CHECK", "CONSTR_FOREIGN") and not constraint.is_enforced:
         return "is NOT ENFORCED: nothing is checked, so a step of kind sql adds it at once"
+    if constraint.skip_validation:
+        return "says NOT VALID, which the step does itself"
     if constraint.indexname:
         return "says USING INDEX, which the step does itself"
     if constraint.without_overlaps or constraint.fk_with_period or constraint.pk_with_period:
@@ -96,8 +96,16 @@ def pieces(found: Wanted, major: int | None) -> tuple[str, ...]:
     if found.kind == "CONSTR_NOTNULL":
         required = _required(found.table, dict.fromkeys(found.keys, found.name), major)
         return (required.check, *required.add, *required.validate, *required.finish)
-    table = relation_text(found.table)
-    return (_violations(found), _not_valid(found), f"ALTER TABLE {table} VALIDATE CONSTRAINT {name_text(found.name)}")
+    validate = f"ALTER TABLE {relation_text(found.table)} VALIDATE CONSTRAINT {name_text(found.name)}"
+    lock = (_both_locked(found),) if found.kind == "CONSTR_FOREIGN" else ()
+    return (_violations(found), *lock, _not_valid(found), validate)
+
+
+def _both_locked(found: Wanted) -> str:
+    """In the order in which applications write: first what is referred to. ALTER TABLE itself locks that table last,
+    and who writes to it and then to the other one would wait for us while we wait for it."""
+    tables = dict.fromkeys(map(relation_text, (found.constraint.pktable, found.table)))
+    return f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE"
 
 
 @frozen

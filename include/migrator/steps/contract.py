@@ -46,7 +46,8 @@ class StepKind(Protocol):
     PARAMETERS: type[Any]
     """A frozen dataclass whose fields are all `described`. With a field `file` the step runs an SQL file."""
     ONE_BY_ONE: bool
-    """True: it never has two statements in one transaction."""
+    """True: it never has two statements in one transaction. False: of what it makes from its parameters, each phase
+    that needs the window is one."""
     UNDONE_BY_SCRIPT: bool
     """True: what it did is undone by the migration's rollback script. False: by its own `undo`."""
 

@@ -207,7 +207,8 @@ SUGGESTED = [(one, finding.suggestion) for one in examples() for finding in one.
 
 
 def test_rules_suggest_steps() -> None:
-    assert {suggestion.kind for _, suggestion in SUGGESTED} == {"analyze_tables", "backfill", "drop_index", "reindex"}
+    kinds = {"analyze_tables", "backfill", "constraint", "drop_index", "reindex"}
+    assert {suggestion.kind for _, suggestion in SUGGESTED} == kinds
 
 
 @pytest.mark.parametrize("suggestion", [one for _, one in SUGGESTED], ids=[str(one) for one, _ in SUGGESTED])

@@ -33,6 +33,7 @@ allowance that nothing needs, that has expired or has no reason is itself a find
 
 Besides the rules below there are findings with the ids `not-analysable` (it does not parse, or is not SQL), `allow`
 (something is wrong with an allowance), `risk-understated`, `type-mismatch`, `downtime-not-declared`, `nothing-to-do`,
+`constraint-by-partition` (a step of kind `constraint` that its partitions need first),
 `another-versions-row` (bookkeeping in `schema_migrations` that is not about this migration), `header-contradicts` (the
 comment at the head of a file says something else than the metadata),
 `undeclared-dependency` (it needs what a migration makes that it does not depend on), `pending-conflict` (it may fail

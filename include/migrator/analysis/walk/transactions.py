@@ -78,7 +78,7 @@ class Session:
         self._begun_at: int | None = None
         self._savepoints: list[tuple[str, State]] = []
         if one:
-            self._open()
+            self.open()
 
     def before(self) -> State:
         """What the next statement finds."""
@@ -120,13 +120,13 @@ class Session:
         self._next += 1
         return self._next - 1
 
-    def _open(self) -> None:
+    def open(self) -> None:
         self._begin = self._state
         self._savepoints = []
         self._state = altered(self._state, transaction=self._next, in_block=True, held=())
         self._next += 1
 
-    def _close(self) -> None:
+    def close(self) -> None:
         settings = {name: item for name, item in self._state.settings.items() if not item.local}
         world = self._state.world.in_another_transaction()
         self._state = altered(self._state, world=world, in_block=False, held=(), settings=settings)
@@ -138,7 +138,7 @@ class Session:
             if self._state.in_block:
                 self._issue(statement, "a transaction is open already: BEGIN does nothing but a warning")
             else:
-                self._open()
+                self.open()
                 self._begun_at = statement.index
         elif kind in ("TRANS_STMT_COMMIT", "TRANS_STMT_ROLLBACK", "TRANS_STMT_PREPARE"):
             self._end(statement, kind)
@@ -158,9 +158,9 @@ class Session:
             self._issue(statement, f"{statement.kind} ends the transaction that the engine has opened for the file")
         if kind == "TRANS_STMT_ROLLBACK" and self._begin is not None:
             self._state = altered(self._state, world=self._begin.world, settings=self._begin.settings)
-        self._close()
+        self.close()
         if statement.tree.chain:
-            self._open()
+            self.open()
             self._begun_at = statement.index
 
     def _savepoint(self, statement: ParsedStatement, kind: str) -> None:

@@ -43,12 +43,17 @@ def walk(parsed: ParsedFile, world: World, *, wanted: bool | None, rollback: boo
     session = Session(world, one=not alone and not opened)
     walker = _Walker(parsed, session)
     subjects: list[Subject] = []
+    firsts, lasts = {first for first, _ in parsed.blocks}, {last for _, last in parsed.blocks}
     for item in parsed.statements:
+        if item.index in firsts:
+            session.open()
         state = session.before()
         walker.inside = 0
         subject, world = walker.visit(item, state, subjects[-1] if subjects else None, state.world)
         subjects.append(subject)
         session.after(item, subject.all_effects, world)
+        if item.index in lasts:
+            session.close()
     after = session.finish()
     script = Script(
         parsed,
