@@ -13,7 +13,7 @@ from dataclasses import replace
 from migrator.database.vocabulary import told_name
 from migrator.ledger.rows import LedgerStep, StepStatus
 from migrator.plan import Phase, Statement, Step
-from migrator.steps import piecewise, standing, transaction
+from migrator.steps import patience, piecewise, standing, transaction
 from migrator.steps.constraint_sql import LIMIT
 from migrator.steps.context import StatementResult, StepContext
 from migrator.steps.real_state import Connection, relation, tree_of
@@ -82,7 +82,7 @@ def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tup
         for text in _texts(step, position, kept):
             kind = "DROP INDEX CONCURRENTLY" if text.startswith("DROP INDEX") else "ALTER TABLE"
             statement = replace(step.statements[position], sql=text, kind=kind)
-            send = piecewise.in_transaction if kind == "ALTER TABLE" else piecewise.send_alone
+            send = patience.in_transaction if kind == "ALTER TABLE" else piecewise.send_alone
             results.append(send(statement, step, ctx, conn))
             if kind != "ALTER TABLE" and ctx.meanwhile is not None:
                 ctx.meanwhile.wrote_anything()

@@ -55,7 +55,7 @@ def problems(parsed: ParsedFile) -> Iterator[Problem]:
 def plan(written: Written) -> Step:
     params = _index(written.parsed[0]) if written.parsed else {}
     params |= deadline.in_plan(written.parameters.get(deadline.KEY))
-    return one_phase(Step(written.name, KIND, False, written.statements, params))
+    return one_phase(Step(written.name, KIND, False, written.statements, params), needs_window=False)
 
 
 def _index(item: ParsedStatement) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
     yield from deadline.contradictions(parameters.deadline)
 
 
-def sql(parameters: Parameters) -> str:
+def sql(parameters: Parameters, major: int | None = None) -> str:
     return f"DROP INDEX CONCURRENTLY {parameters.index};\n"
 
 
@@ -53,7 +53,7 @@ def problems(parsed: ParsedFile) -> Iterator[Problem]:
 
 def plan(written: Written) -> Step:
     params = {"index": written.parameters["index"], **deadline.in_plan(written.parameters.get(deadline.KEY))}
-    return one_phase(Step(written.name, KIND, False, written.statements, params))
+    return one_phase(Step(written.name, KIND, False, written.statements, params), needs_window=False)
 
 
 def describe(step: Step) -> str:

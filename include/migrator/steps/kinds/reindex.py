@@ -59,7 +59,7 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
     yield from deadline.contradictions(parameters.deadline)
 
 
-def sql(parameters: Parameters) -> str:
+def sql(parameters: Parameters, major: int | None = None) -> str:
     kind = "INDEX" if parameters.index is not None else "TABLE"
     return f"REINDEX {kind} CONCURRENTLY {parameters.index or parameters.table};\n"
 
@@ -71,7 +71,7 @@ def problems(parsed: ParsedFile) -> Iterator[Problem]:
 def plan(written: Written) -> Step:
     given = {key: written.parameters.get(key) for key in ("index", "table", deadline.KEY)}
     params = {key: value for key, value in given.items() if value is not None}
-    return one_phase(Step(written.name, KIND, False, written.statements, params))
+    return one_phase(Step(written.name, KIND, False, written.statements, params), needs_window=False)
 
 
 def describe(step: Step) -> str:
