@@ -154,10 +154,10 @@ def test_nobody_changes_anything(prepared: Prepared) -> None:
         query(database, "CREATE TEMP TABLE mine (a int DEFAULT 1 PRIMARY KEY)")
         conn.execute("CREATE FUNCTION public.own() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         conn.execute("SAVEPOINT s; CREATE TABLE public.made (a int DEFAULT 1 PRIMARY KEY); RELEASE s")
-        meanwhile.require_unchanged(conn.info.backend_pid)
+        meanwhile.require_unchanged()
         query(database, "CREATE DOMAIN public.d AS int")
         with pytest.raises(DriftDetected, match=r"type (public\.)?d\b"):
-            meanwhile.require_unchanged(conn.info.backend_pid)
+            meanwhile.require_unchanged()
 
 
 def test_a_function_is_exchanged_before_a_step_is_tried_again(
@@ -262,12 +262,12 @@ def test_a_statement_that_commits_by_itself_asks_before_it_begins(
     told: str, change: str, database: Endpoint, superuser: str
 ) -> None:
     with Meanwhile(database) as meanwhile:
-        meanwhile.require_unchanged(0)
+        meanwhile.require_unchanged()
         query(replace(database, conninfo=superuser), change)
         with pytest.raises(DriftDetected, match=told):
-            meanwhile.require_unchanged(0)
+            meanwhile.require_unchanged()
         meanwhile.wrote_anything()
-        meanwhile.require_unchanged(0)
+        meanwhile.require_unchanged()
 
 
 def wait_for_lock(database: Endpoint, doing: Future[Any], table: str = "orders") -> None:
@@ -296,7 +296,7 @@ def test_a_change_of_a_transaction_that_began_before_the_gates_looked(saved: boo
 
 
 def test_columns_that_change_places_while_a_step_waits(make_database: MakeDatabase) -> None:
-    """Of tables that the step has locked; rows that the application writes, or a TRUNCATE of another table, are none of
+    """Rows that the application writes, or a TRUNCATE of another table, are none of
     its business."""
     script = "CREATE TABLE t (id int PRIMARY KEY, a int, b int); CREATE TABLE other ();"
     plan = plan_from_sql("LOCK TABLE t IN SHARE MODE; UPDATE t SET a = 1 WHERE b = 2;", "SELECT 1;")

@@ -78,11 +78,22 @@ def test_assertions_run_nothing_that_was_exchanged_meanwhile(database: Endpoint,
     verify_it(plan, database, bundle)
 
 
+@pytest.mark.parametrize(
+    "told, change",
+    [
+        (
+            "function public.watched",
+            "CREATE OR REPLACE FUNCTION public.watched() RETURNS bool LANGUAGE sql AS 'SELECT 1 = 1'",
+        ),
+        ("columns of table public.t", "ALTER TABLE public.t ALTER a TYPE public.small"),
+    ],
+)
 def test_what_is_exchanged_during_an_assertion_is_not_run_by_the_next(
-    database: Endpoint, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+    told: str, change: str, database: Endpoint, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = (
         "CREATE FUNCTION public.watched() RETURNS bool LANGUAGE sql AS 'SELECT true';"
+        " CREATE TABLE public.t (a int); CREATE DOMAIN public.small AS int;"
         " CREATE VIEW public.state AS SELECT public.watched() AS good"
     )
     twin = make_database("twin", script=script)
@@ -93,12 +104,12 @@ def test_what_is_exchanged_during_an_assertion_is_not_run_by_the_next(
     asked = []
 
     def slow(conn: psycopg.Connection[Any], number: int, text: str, plan: Plan, before: Schema | None) -> Check:
-        query(database, "CREATE OR REPLACE FUNCTION public.watched() RETURNS bool LANGUAGE sql AS 'SELECT 1 = 1'")
+        query(database, change)
         asked.append(number)
         return assertions.assertion(conn, number, text, plan, before)
 
     monkeypatch.setattr(verify, "assertion", slow)
-    with pytest.raises(TransientError, match=r"function public\.watched"):
+    with pytest.raises(TransientError, match=told):
         verify_it(plan, database, bundle)
     assert asked == [1]
     row = row_of(plan, database)

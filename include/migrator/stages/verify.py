@@ -216,10 +216,10 @@ def _assertions(plan: Plan, conn: Connection, meanwhile: Meanwhile, names: Schem
     checks: list[Check] = []
     try:
         for number, query in enumerate(plan.assertions, start=1):
-            meanwhile.require_unchanged(conn.info.backend_pid)
+            meanwhile.require_unchanged()
             started = time.monotonic()
             checks.append(replace(assertion(conn, number, query, plan, names), seconds=time.monotonic() - started))
-        meanwhile.require_unchanged(conn.info.backend_pid)
+        meanwhile.require_unchanged()
     except DriftDetected as exc:
         changed = ", ".join(exc.fields["differences"])
         raise TransientError(

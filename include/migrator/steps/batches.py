@@ -273,7 +273,7 @@ class Work:
             ctx.may_go_on(self.phase)
         if ctx.meanwhile is not None:
             try:
-                ctx.meanwhile.require_unchanged(self.conn.info.backend_pid)
+                ctx.meanwhile.require_unchanged()
             except DriftDetected as exc:
                 self._go_on_beside(exc, ctx.meanwhile)
         ctx.ledger.require_untouched()

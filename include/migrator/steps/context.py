@@ -190,7 +190,7 @@ class StepContext:
         if self.meanwhile is None:
             yield
             return
-        self.meanwhile.require_unchanged(conn.info.backend_pid)
+        self.meanwhile.require_unchanged()
         yield
         self.meanwhile.went_on(statement.kind)
 

@@ -19,13 +19,17 @@ from migrator.database.session import Endpoint
 from migrator.errors import CommitUnknown, DriftDetected, NeedsHuman
 
 SHOWN = 5
+PREPARED_AFTER = 3
+"""Planning takes longer than the rest. Not in the step's own session: there, others could exchange what is prepared."""
 QUERIES = queries.load(__package__, "meanwhile")
-_RELATIONS, _COLUMNS = "pg_class", "pg_attribute"
+_RELATIONS = "pg_class"
 
 _INDEX = "pg_index"
 _MAKES = {"CREATE INDEX CONCURRENTLY": frozenset({_INDEX}), "DROP INDEX CONCURRENTLY": frozenset[str]()}
 """Where a statement that commits by itself makes rows, by its kind. Indexes run nothing: any of them may drop some."""
-_OF_TABLES = frozenset({_INDEX, "pg_class", "pg_constraint", "pg_inherits", "pg_partitioned_table", "pg_trigger"})
+_OF_TABLES = frozenset(
+    {_INDEX, "pg_attribute", "pg_class", "pg_constraint", "pg_inherits", "pg_partitioned_table", "pg_trigger"}
+)
 """Where all others do: VACUUM, REINDEX, DETACH PARTITION CONCURRENTLY. None makes a function, or a type."""
 
 
@@ -46,6 +50,7 @@ class Meanwhile:
     def __enter__(self) -> Meanwhile:
         """A session of its own, so that nobody waits for one while locks are held."""
         self._conn = session.connect(self._endpoint, purpose="observe")
+        self._conn.prepare_threshold = PREPARED_AFTER
         with session.translated(), self._conn.transaction(force_rollback=True):
             self._conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             ((oldest,),) = self._conn.execute(QUERIES["now"]).fetchall()
@@ -56,15 +61,13 @@ class Meanwhile:
     def __exit__(self, *exc: object) -> None:
         self._conn.close()
 
-    def require_unchanged(self, pid: int) -> None:
-        """Before a statement that takes effect by itself.
+    def require_unchanged(self) -> None:
+        """Before a statement that takes effect by itself, and in a transaction that has written to no catalog.
 
-        :param pid: of the session that executes the step.
         :raises DriftDetected: somebody else has.
         """
         with session.translated():
-            now = self._seen(self._conn)
-            self._refuse(self._changed(now, lambda: _locked(self._conn, pid)))
+            self._refuse(self._changed(self._seen(self._conn)))
 
     @contextmanager
     def committing(self, conn: psycopg.Connection[Any]) -> Iterator[None]:
@@ -74,8 +77,7 @@ class Meanwhile:
         """
         with session.translated():
             after = self._within(conn)
-            locked = _locked(conn, conn.info.backend_pid)
-        self.require_unchanged(conn.info.backend_pid)
+        self.require_unchanged()
         try:
             yield
         except CommitUnknown:  # if it took effect, it is there
@@ -83,7 +85,7 @@ class Meanwhile:
             raise
         self._base = after
         with session.translated():
-            changed = self._changed(self._seen(self._conn), lambda: locked)
+            changed = self._changed(self._seen(self._conn))
         if changed:
             raise NeedsHuman(
                 "while this was committed somebody else has changed what COMMIT may run, in a deferred trigger:"
@@ -98,7 +100,7 @@ class Meanwhile:
         """
         with session.translated():
             now = self._seen(self._conn)
-            self._refuse(self._changed(now, frozenset, besides=_MAKES.get(kind, _OF_TABLES)))
+            self._refuse(self._changed(now, besides=_MAKES.get(kind, _OF_TABLES)))
             self._base = self._moment(now, self._conn)
 
     def wrote_anything(self) -> None:
@@ -138,18 +140,12 @@ class Meanwhile:
         rows = frozenset(_Row(*row) for row in found if row[1] is not None)
         return _Seen(rows, {catalog: int(number) for catalog, kind, _, number in found if kind is None})
 
-    def _changed(
-        self, now: _Seen, locked: Callable[[], Collection[int]], *, besides: frozenset[str] | None = None
-    ) -> tuple[str, ...]:
+    def _changed(self, now: _Seen, *, besides: frozenset[str] | None = None) -> tuple[str, ...]:
         """
-        :param locked: relations whose columns matter.
         :param besides: where the statement that has just committed by itself makes rows.
         """
         before = self._base
         rows = [row for row in now.rows - before.rows if row.catalog not in (besides or ())]
-        if any(row.catalog == _COLUMNS for row in rows):
-            ours = locked()
-            rows = [row for row in rows if row.catalog != _COLUMNS or row.object in ours]
         if any(row.catalog == _RELATIONS for row in rows):
             relations = _relations(self._conn)
             rows = [
@@ -187,10 +183,6 @@ def _shown(changed: tuple[str, ...]) -> str:
 
 def _relations(conn: psycopg.Connection[Any]) -> dict[int, str]:
     return dict(conn.execute(QUERIES["relations"]).fetchall())
-
-
-def _locked(conn: psycopg.Connection[Any], pid: int) -> frozenset[int]:
-    return frozenset(relation for (relation,) in conn.execute(QUERIES["locked"], {"pid": pid}).fetchall())
 
 
 class _Row(NamedTuple):

@@ -15,13 +15,6 @@ SELECT
 FROM pg_catalog.pg_class AS c
 WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c');
 
--- name: locked
--- By a session.
-SELECT DISTINCT l.relation::bigint AS relation
-FROM pg_catalog.pg_locks AS l
-INNER JOIN pg_catalog.pg_database AS d ON l.database = d.oid
-WHERE l.locktype = 'relation' AND l.pid = %(pid)s::int AND d.datname = pg_catalog.current_database();
-
 -- name: told
 -- As a person calls it; what is gone by now is called by its kind.
 SELECT
@@ -84,6 +77,10 @@ composite AS MATERIALIZED (
     SELECT c.oid, c.reltype
     FROM pg_catalog.pg_class AS c
     WHERE c.relkind = 'c' AND c.relnamespace NOT IN (SELECT oid FROM passing_schemas)
+),
+
+with_columns AS MATERIALIZED (
+    SELECT c.oid FROM pg_catalog.pg_class AS c WHERE c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ),
 
 made AS (
@@ -204,10 +201,10 @@ made AS (
     INNER JOIN pg_catalog.pg_attribute AS a ON c.oid = a.attrelid
     WHERE a.attnum > 0
     UNION ALL
-    -- Not counted: those of a table are asked about only where the step has locked it, and then none is dropped.
+    -- Not counted: none goes but with its table.
     SELECT tableoid, attrelid, 'pg_catalog.pg_class'::pg_catalog.regclass, xmin
     FROM pg_catalog.pg_attribute
-    WHERE attnum > 0 AND attrelid NOT IN (SELECT oid FROM passing)
+    WHERE attnum > 0 AND attrelid IN (SELECT oid FROM with_columns)
 ),
 
 -- Each catalog is read once: what is new, and what is counted.

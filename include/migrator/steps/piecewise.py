@@ -285,7 +285,7 @@ def send_alone(
     set_timeouts(conn, ctx, local=False)
     if may_commit(statement):  # what it has committed by itself must not be done twice, so nobody looks at it here
         if ctx.meanwhile is not None:
-            ctx.meanwhile.require_unchanged(conn.info.backend_pid)
+            ctx.meanwhile.require_unchanged()
         return send(statement, step, ctx, conn)
 
     def attempt() -> StatementResult:

@@ -79,7 +79,7 @@ def _by_kinds(
         for step, row in own:
             ctx.check_lock()
             if ctx.meanwhile is not None:
-                ctx.meanwhile.require_unchanged(conn.info.backend_pid)
+                ctx.meanwhile.require_unchanged()
             results += kind_of(step).undo(step, row, ctx, conn)
             if ctx.meanwhile is not None:
                 ctx.meanwhile.wrote_anything()
