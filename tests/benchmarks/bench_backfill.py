@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
 from migrator.database.session import Endpoint
 from migrator.embedded.programs import find_programs
 from migrator.embedded.server import Server
+from tests.evidence import make_bundle, read_schema
 from tests.integration.stages import apply_all
 from tests.integration.test_backfill import backfill, plan_of
 
@@ -76,8 +77,13 @@ def by_key(conninfo: str) -> None:
 
 
 def in_batches(conninfo: str, **parameters: int) -> None:
-    plan = plan_of(backfill(FILL, **{"pause_ms": 20, **parameters}))
-    apply_all(plan, Endpoint(conninfo=conninfo, name="bench"))
+    """With evidence, so that each batch is looked at."""
+    plan, endpoint = (
+        plan_of(backfill(FILL, **{"pause_ms": 20, **parameters})),
+        Endpoint(conninfo=conninfo, name="bench"),
+    )
+    before = read_schema(endpoint)
+    apply_all(plan, endpoint, make_bundle(plan, before, before))
 
 
 if __name__ == "__main__":

@@ -267,8 +267,7 @@ def test_a_commit_without_an_answer(database: Endpoint, monkeypatch: pytest.Monk
     if not light:  # then COMMIT may run triggers
         query(
             database,
-            "CREATE TABLE other (id int); CREATE CONSTRAINT TRIGGER late AFTER INSERT ON other DEFERRABLE"
-            " FOR EACH ROW EXECUTE FUNCTION public.counted()",
+            "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t DEFERRABLE FOR EACH ROW EXECUTE FUNCTION counted()",
         )
     plan, real, count = plan_of(backfill(FILL)), transaction.commit_only, [0]
 

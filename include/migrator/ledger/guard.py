@@ -91,15 +91,10 @@ class GuardedLedger(LedgerReader):
         """
         self._refuse(self._of_transaction(on) or self._shape_on(on), on)
 
-    def may_be_light(self) -> bool:
-        """Whether `is_light` can be asked of transactions: their counters are kept, and no trigger runs at COMMIT."""
-        with self.transaction() as connection:
-            return bool(shape.ask(connection, "counted", schema=self.schema)[0]["number"])
-
     def is_light(self, on: Connection) -> bool:
-        """Whether an open transaction has written rows of tables and nothing else, by its own counters. See
-        `may_be_light`."""
-        return not shape.ask(on, "catalogs_written", schema=self.schema)[0]["number"]
+        """Whether an open transaction, in which deferred triggers were made to run, has written rows of tables and
+        nothing else, by its own counters, and no trigger can have been deferred anew: COMMIT runs nobody's code."""
+        return bool(shape.ask(on, "is_light", schema=self.schema)[0]["found"])
 
     def require_unlocked_lightly(self, on: Connection) -> None:
         """Of a transaction that is light, one of many like it: the chain is looked at between them, every now and then,

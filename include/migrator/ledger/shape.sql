@@ -406,18 +406,26 @@ WHERE
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
 ORDER BY c.relname, l.mode;
 
--- name: catalogs_written
--- How many catalogs this very transaction has written to; its own counters, which nobody else can reset.
-SELECT pg_catalog.count(*)::int AS number
-FROM pg_catalog.pg_stat_xact_sys_tables
-WHERE n_tup_ins OPERATOR(pg_catalog.+) n_tup_upd OPERATOR(pg_catalog.+) n_tup_del OPERATOR(pg_catalog.>) 0;
-
--- name: counted
--- Whether such counters are kept, and nothing but the engine's own code can run at COMMIT: constraints that are checked
--- then are PostgreSQL's.
+-- name: is_light
+-- Whether this very transaction has written to no catalog, by its own counters, which nobody else can reset, and no trigger
+-- may wait for its COMMIT. Whose trigger that is does not matter: PostgreSQL's own evaluate expressions and operators of
+-- anybody. It can wait only where a row was written, and there nobody makes one deferrable until this transaction ends.
 SELECT
     pg_catalog.current_setting('track_counts')::pg_catalog.bool
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgdeferrable AND NOT tgisinternal) AS number;
+    AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_stat_xact_sys_tables
+        WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+    )
+    AND NOT EXISTS (
+        SELECT
+        FROM pg_catalog.pg_trigger AS t
+        INNER JOIN pg_catalog.pg_locks AS l ON t.tgrelid = l.relation
+        WHERE
+            t.tgdeferrable
+            AND l.locktype = 'relation'
+            AND l.pid = pg_catalog.pg_backend_pid()
+            AND l.mode <> 'AccessShareLock'
+    ) AS found;
 
 -- name: held_cursors
 -- The query of a cursor WITH HOLD runs to its end at COMMIT, after everything was looked at.

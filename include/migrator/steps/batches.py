@@ -4,8 +4,9 @@ So a batch is done once in effect, whatever stops the worker: the cursor says wh
 moves to an earlier page meanwhile, or that somebody has locked, is found in the next round; the step is done when a
 query of the whole table finds no row any more that meets the statement's condition.
 
-Rows stay locked while a batch is looked at. So what takes long (has anybody changed what it may run, is the ledger what
-it was) is asked between two batches, every LOOK_SECONDS; within a batch only what its own transaction has done.
+Rows stay locked while a batch is looked at. So where nothing but the engine's own code can run at COMMIT, no more is
+asked before it than whether anybody has changed what the batch may have run, and what its transaction has done. What
+becomes of the ledger's chain is asked between two batches, every LOOK_SECONDS.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import itertools
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from migrator.database import naming, queries, session
 from migrator.database.door import send
@@ -44,9 +45,6 @@ from migrator.steps.transaction import (
     take_back,
 )
 from migrator.wording import seconds
-
-if TYPE_CHECKING:
-    from migrator.steps.meanwhile import Meanwhile
 
 QUERIES = queries.load(__package__, "batches")
 
@@ -120,7 +118,6 @@ class Work:
     pages: int = field(default_factory=lambda: FIRST_PAGES)
     sized: float = 0.0
     """The time of a batch, in seconds, that `pages` is meant for."""
-    light: bool = False
     one: bool = False
     """Whether a batch is one row that it waits for."""
     looked: float = 0.0
@@ -183,9 +180,7 @@ class Work:
             try:
                 place = self._patiently(table, replace(place, page=end), place.page)
             except DriftDetected as exc:  # nothing of the batch is committed
-                if self.ctx.meanwhile is None:
-                    raise
-                self._go_on_beside(exc, self.ctx.meanwhile)
+                self._go_on_beside(exc)
                 continue
             self.progress = place
             self._say(table)
@@ -225,6 +220,7 @@ class Work:
                 )
             ctx.check_lock()
             take_back(conn, ctx)
+            took = time.monotonic() - started
         except BaseException:
             roll_back(conn)
             raise
@@ -247,8 +243,9 @@ class Work:
         write = functools.partial(advance, cursor=cursor, rows_done=then.rows, rows_total=total, on=conn)
         try:
             with session.translated(step=self.step.name):
-                light = self.light and ctx.ledger.is_light(conn)
+                light = ctx.ledger.is_light(conn)
                 if light:
+                    self._require_unchanged()
                     write(light=True)
             if light:
                 commit_only(conn, self.step, ctx)
@@ -271,19 +268,24 @@ class Work:
         ctx = self.ctx
         if ctx.may_go_on is not None:
             ctx.may_go_on(self.phase)
-        if ctx.meanwhile is not None:
-            try:
-                ctx.meanwhile.require_unchanged()
-            except DriftDetected as exc:
-                self._go_on_beside(exc, ctx.meanwhile)
+        try:
+            self._require_unchanged()
+        except DriftDetected as exc:
+            self._go_on_beside(exc)
         ctx.ledger.require_untouched()
-        self.light = ctx.ledger.may_be_light()
         self.brake.obey()
         self.looked = time.monotonic()
 
-    def _go_on_beside(self, others: DriftDetected, meanwhile: Meanwhile) -> None:
+    def _require_unchanged(self) -> None:
+        """:raises DriftDetected: see `Meanwhile`."""
+        if self.ctx.meanwhile is not None:
+            self.ctx.meanwhile.require_unchanged()
+
+    def _go_on_beside(self, others: DriftDetected) -> None:
         """:raises DriftDetected: what others have changed is what this step may run."""
-        meanwhile.begin_anew()
+        if self.ctx.meanwhile is None:
+            raise others
+        self.ctx.meanwhile.begin_anew()
         told = ", ".join(others.fields["differences"])
         self.ctx.log.warning("step %s goes on, although others have changed: %s", self.step.name, told)
 
