@@ -9,20 +9,24 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from migrator import documents
 from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from migrator.errors import DriftDetected, DryRunFailed, LockNotAvailable, MigratorError
 from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.reports.review_card import card
 from migrator.stages import apply
+from migrator.steps import batches
 from tests.evidence import make_bundle, read_schema
 from tests.factories import plan_from_sql
 from tests.factories_evidence import record_of, restore_of
 from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import COPY, make_copy, rehearse
-from tests.integration.stages import apply_all, make_target, roll_back, run_of
+from tests.integration.stages import apply_all, make_target, query, roll_back, run_of
+from tests.integration.test_backfill import backfill
 from tests.integration.test_between_steps import step
 from tests.integration.test_no_rows_defined import do
 from tests.integration.test_no_rows_told import CANARY, ROWS, require_no_row_in
@@ -217,3 +221,40 @@ def test_what_a_procedure_has_committed(make_database: MakeDatabase, caplog: pyt
     with pytest.raises(MigratorError) as caught:
         apply_all(plan, database, bundle)
     require_no_row_in(f"{caught.value} {caught.value.fields} {logged(caplog)}")
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        do("CREATE TABLE %1$I () INHERITS (filled)", "INSERT INTO %1$I VALUES (1)"),
+        do("CREATE FOREIGN TABLE %1$I () INHERITS (filled) SERVER far"),
+    ],
+    ids=["table", "foreign"],
+)
+def test_the_children_of_a_table_that_is_changed_in_batches(
+    child: str,
+    server: Server,
+    make_database: MakeDatabase,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(batches, "SAY_SECONDS", 0.0)
+    script = f"{ROWS} CREATE TABLE filled (a int, b int); INSERT INTO filled VALUES (1)"
+    database = make_database("batches", script=script)
+    with psycopg.connect(server.conninfo(str(conninfo_to_dict(database.conninfo)["dbname"]))) as conn:
+        conn.execute("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER far FOREIGN DATA WRAPPER w")
+        conn.execute("GRANT USAGE ON FOREIGN SERVER far TO migrator")
+    made = plan_from_sql(child)
+    fill = backfill("UPDATE filled SET b = a WHERE b IS NULL", start=len(made.steps[0].statements))
+    plan = replace(made, steps=(replace(made.steps[0], name="makes"), fill))
+    bundle, said = make_bundle(plan, read_schema(database), states=()), ""
+    try:
+        apply_all(plan, database, bundle)
+    except MigratorError as exc:
+        said = f"{exc} {exc.fields}"
+    assert ("no table that has pages" in said) == ("FOREIGN" in child)
+    told = query(database, "SELECT detail::text FROM migrator.schema_migration_events")
+    told += query(database, "SELECT error_message FROM migrator.schema_migrations")
+    assert said or "…" in logged(caplog)
+    require_no_row_in(f"{said} {logged(caplog)} {told}")

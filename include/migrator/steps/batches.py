@@ -21,6 +21,7 @@ from typing import Any
 from migrator.database import naming, queries, session
 from migrator.database.door import send
 from migrator.database.locking import with_lock_retries
+from migrator.database.vocabulary import told_name
 from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, NeedsHuman, StatementFailed, TransientError
 from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
@@ -87,6 +88,11 @@ class Table:
     pages: int
     rows: int
     """As the planner estimates them."""
+
+    @property
+    def told(self) -> str:
+        """A step before may have called a child like a row."""
+        return told_name(self.name)
 
 
 @dataclass
@@ -319,7 +325,7 @@ class Work:
             raise self._failed(f"there is no table {self.sql.relation}")
         for table in tables:
             if table.kind != "r":
-                raise self._failed(f"{table.name} is no table that has pages; name the tables behind it")
+                raise self._failed(f"{table.told} is no table that has pages; name the tables behind it")
         return tables
 
     def _say(self, table: Table) -> None:
@@ -330,7 +336,7 @@ class Work:
         left = "" if told["left_seconds"] is None else f", {seconds(told['left_seconds'])} left"
         self.ctx.log.info(
             "step %s: page %s of %s of %s, %.0f %% of all pages, %s rows so far, %.0f a second%s",
-            self.step.name, self.progress.page, table.pages, table.name,
+            self.step.name, self.progress.page, table.pages, table.told,
             100 * told["pages_done"] / max(1, told["pages_total"]), self.progress.rows, told["rate"] or 0, left,
         )  # fmt: skip
 
