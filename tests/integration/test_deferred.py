@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 
@@ -9,8 +11,10 @@ from migrator.database.session import Endpoint
 from migrator.evidence import Verdict
 from migrator.rehearsal.comparison import unpredicted_writes
 from migrator.rehearsal.usage import EXACT_FROM
+from migrator.steps import batches
 from tests.factories import plan_from_sql
 from tests.integration.copies import check_of, failed, make_copy
+from tests.integration.test_backfill import backfill
 from tests.integration.test_observer import locks_of, observe
 from tests.integration.test_predicted_writes import observed
 
@@ -40,6 +44,11 @@ CREATE FUNCTION purge() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN DELETE FROM notes WHERE account = NEW.id; RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER purge AFTER INSERT ON closed DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION purge();
+"""
+TRUNCATES = """
+CREATE FUNCTION purge() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF NEW.id = 400 AND NEW.state = 'closed' THEN EXECUTE 'TRUNCATE ' || 'notes'; END IF; RETURN NULL; END $$;
+CREATE TRIGGER purge AFTER UPDATE ON accounts FOR EACH ROW EXECUTE FUNCTION purge();
 """
 CLOSE = "UPDATE accounts SET state = 'closed' WHERE id = 1;"
 OPEN = "UPDATE accounts SET state = 'active' WHERE id = 1;"
@@ -72,6 +81,18 @@ def test_lost_rows_fail(copies: Endpoint, there: str, down: str) -> None:
     check = check_of(evidence, "rollback_data")
     assert check.verdict is Verdict.FAILED
     assert "public.notes has 0 rows, had 9 rows" in check.detail
+
+
+@pytest.mark.parametrize("there", [CHAIN, TRUNCATES], ids=["at COMMIT", "truncated"])
+def test_rows_that_the_last_batch_loses_fail(copies: Endpoint, there: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another batch has told before what it did."""
+    monkeypatch.setattr(batches, "FIRST_PAGES", 1)
+    monkeypatch.setattr(batches, "MOST_PAGES", 1)
+    more = "INSERT INTO accounts SELECT g, 'active' FROM generate_series(2, 400) AS g; UPDATE notes SET account = 400;"
+    fill = backfill("UPDATE accounts SET state = 'closed' WHERE state = 'active'")
+    plan = replace(plan_from_sql("SELECT 1", "UPDATE accounts SET state = 'active';"), steps=(fill,))
+    evidence = failed(plan, copies, make_copy(copies, TABLES + more + there)).evidence
+    assert "public.notes has 0 rows, had 9 rows" in check_of(evidence, "rollback_data").detail
 
 
 def test_rows_that_a_rollback_loses_one_by_one_fail(copies: Endpoint) -> None:

@@ -140,7 +140,7 @@ class Observer:
                     usage.flush(conn)
             pid = conn.info.backend_pid
             locks = self._locks(conn, pid) if transactional else frozenset()
-            use = usage.read(conn, transactional, {}, wait=False)
+            use = usage.read(conn, transactional)
             wal = _wal(conn)
         relations = {oid: relation for oid, relation in now.items() if oid in self._base}
         if not transactional:
@@ -161,10 +161,11 @@ class Observer:
         with session.translated():
             wal = _wal(conn) - before.wal
             held = self._locks(conn, before.pid) if before.transactional else sampled
-            use = usage.read(conn, before.transactional, before.use, wait=True)
+            use = usage.read(conn, before.transactional)
             now = self._relations(conn)
         changed = usage.more(use, before.use)
-        self._written |= _written(statement, before, held, changed)
+        refiled = {oid for oid, old in before.relations.items() if oid in now and now[oid].file != old.file}
+        self._written |= _written(statement, before, held, changed | refiled)
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         rewritten = () if emptied else _rewritten(before.relations, now)
         read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}
@@ -201,7 +202,7 @@ class Observer:
         if done is None:
             return
         with session.translated():
-            locks, use = self._locks(conn, done.pid), usage.read(conn, True, {}, wait=False)
+            locks, use = self._locks(conn, done.pid), usage.read(conn, True)
             changed = usage.more(use, done.use)
             if locks <= done.locks and not changed:
                 return
@@ -219,7 +220,7 @@ class Observer:
         if done is None or done.so_far is None:
             return
         with session.translated():
-            use, relations = usage.read(conn, False, done.so_far, wait=True), self._old_ones(conn)
+            use, relations = usage.read(conn, False), self._old_ones(conn)
         known = {oid: Use(changed=usage.changes(oid, done.so_far, done.use)) for oid in use}
         self._add(done, relations, {}, usage.more(use, known))
 

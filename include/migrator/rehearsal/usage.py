@@ -14,7 +14,7 @@ from migrator.database import queries
 QUERIES = queries.load("migrator.database", "observe")
 
 FLUSH_SECONDS = 1.5
-"""PostgreSQL 14 reports statistics through a process of its own: this long one may wait for it."""
+"""PostgreSQL 14 reports statistics through a process of its own: after so long it has told all."""
 
 EXACT_FROM = 150000
 """Sessions share their statistics, and report them when they are told to."""
@@ -42,25 +42,18 @@ def before_commit(conn: psycopg.Connection[Any]) -> dict[int, Use] | None:
     return _counts(conn, "use_so_far") if conn.info.server_version >= EXACT_FROM else None
 
 
-def read(
-    conn: psycopg.Connection[Any], transactional: bool, earlier: Mapping[int, Use], *, wait: bool
-) -> dict[int, Use]:
+def read(conn: psycopg.Connection[Any], transactional: bool) -> dict[int, Use]:
+    """Of this transaction, or of all that have ended. A first difference may be of one that ended long before the last
+    did, so 14 is given its time in any case."""
     if transactional:
         return _counts(conn, "use_of_transaction")
     if conn.info.server_version >= EXACT_FROM:
         flush(conn)
-        return _counts(conn, "use_so_far")
-    if not wait:
+    else:
         time.sleep(FLUSH_SECONDS / 2)  # a session sends what it counted at most twice a second,
         conn.execute("SELECT 1")  # and only when one of its transactions ends,
         time.sleep(FLUSH_SECONDS / 2)  # and the answer to who asks may be half a second old
-        return _counts(conn, "use_so_far")
-    deadline = time.monotonic() + FLUSH_SECONDS
-    while True:
-        found = _counts(conn, "use_so_far")
-        if found != earlier or time.monotonic() >= deadline:
-            return found
-        time.sleep(0.1)
+    return _counts(conn, "use_so_far")
 
 
 def _counts(conn: psycopg.Connection[Any], query: str) -> dict[int, Use]:
