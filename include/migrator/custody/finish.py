@@ -18,9 +18,8 @@ from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
 from migrator.errors import NeedsHuman, Refused, RollbackFailed, VerifyFailed
 from migrator.evidence import EvidenceBundle
-from migrator.gates import reviews
 from migrator.gates.drift import start_of
-from migrator.gates.evidence import evidence_problems
+from migrator.gates.evidence import kept_problems
 from migrator.ledger.rows import LedgerMigration, MigrationStatus
 from migrator.operations import reconcile
 from migrator.operations.reconcile import RunState, State
@@ -141,10 +140,7 @@ def _of_row(kept: Stored, row: LedgerMigration, ledger: Ledger) -> Stored:
         )
     if kept.evidence is None:
         return kept
-    problems = list(evidence_problems(plan, kept.evidence))
-    if not reviews.seen(kept.evidence.digest, plan, ledger):
-        problems.append("it is not what the reviewers have seen")
-    if problems:
+    if problems := kept_problems(plan, kept.evidence, ledger):
         raise NeedsHuman(f"the stored evidence of run {row.run_id!r} cannot be used: {'; '.join(problems)}")
     return kept
 

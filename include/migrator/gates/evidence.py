@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from migrator.evidence import EvidenceBundle, Verdict
+from migrator.gates import reviews
 from migrator.plan import Plan
+
+if TYPE_CHECKING:
+    from migrator.ledger.ledger import Ledger
 
 
 def evidence_problems(plan: Plan, evidence: EvidenceBundle) -> tuple[str, ...]:
@@ -21,3 +27,12 @@ def evidence_problems(plan: Plan, evidence: EvidenceBundle) -> tuple[str, ...]:
     if not dry_run.stands:
         found.append(f"the dry run is {dry_run.verdict.value}")
     return tuple(found)
+
+
+def kept_problems(plan: Plan, evidence: EvidenceBundle, ledger: Ledger) -> tuple[str, ...]:
+    """The same of what was kept, or made again, since the plan was applied."""
+    seen = reviews.seen(evidence.digest, plan, ledger)
+    return (
+        *evidence_problems(plan, evidence),
+        *(() if seen else ("it is not what the reviewers have seen and what it was applied by",)),
+    )

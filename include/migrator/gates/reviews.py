@@ -15,6 +15,8 @@ from migrator.documents import StrEnum
 from migrator.errors import ReviewMissing
 from migrator.gates import emergency
 from migrator.gates.authors import WORDS, authorship, everyone, person
+from migrator.ledger import states
+from migrator.ledger.rows import LedgerEvent
 from migrator.plan import Finding, Plan, Severity
 from migrator.steps.kinds import irreversible
 from migrator.targets.targets import OrderPolicy, Target
@@ -210,8 +212,23 @@ def _same_person(review: Review, responder: str, email: str) -> bool:
     return person(review.reviewer_email) == person(email) or person(review.reviewer) == person(responder)
 
 
+def applied_by(events: Iterable[LedgerEvent]) -> frozenset[str]:
+    """The evidence by which it was begun or gone on with, of the last beginning alone. Pure; events come oldest
+    first."""
+    found: set[str] = set()
+    for event in events:
+        if event.kind == "begin":
+            found.clear()
+        if event.kind in ("begin", "evidence") and states.EVIDENCE in event.detail:
+            found.add(str(event.detail[states.EVIDENCE]))
+    return frozenset(found)
+
+
 def seen(evidence_digest: str, plan: Plan, ledger: Ledger) -> bool:
-    """Whether the approvals of this plan, if there are any, were given on this evidence."""
+    """Whether it is what the migration was applied by; where the ledger does not tell that, whether the approvals of
+    this plan, if there are any, were given on this evidence."""
+    if applied := applied_by(ledger.events(plan.version)):
+        return evidence_digest in applied
     approvals = {
         review.evidence_digest
         for review in ledger.reviews(plan.version, plan_digest=plan.digest)

@@ -12,7 +12,14 @@ from migrator.plan import Plan
 from migrator.run import RunContext
 
 
-def write(ledger: LedgerConnection, connection: Connection, plan: Plan, beginning: Beginning, run: RunContext) -> None:
+def write(
+    ledger: LedgerConnection,
+    connection: Connection,
+    plan: Plan,
+    beginning: Beginning,
+    run: RunContext,
+    evidence_digest: str | None,
+) -> None:
     """What is done already is left alone; everything else becomes what this plan says."""
     detail = {
         states.STATUS: MigrationStatus.RUNNING.value,
@@ -22,6 +29,8 @@ def write(ledger: LedgerConnection, connection: Connection, plan: Plan, beginnin
         "done": beginning.done,
         "resumed_from": beginning.resumed_from,
     }
+    if evidence_digest is not None:
+        detail[states.EVIDENCE] = evidence_digest
     if run.reason:
         detail["reason"] = run.reason
     events.append(ledger, connection, "begin", version=plan.version, run=run, detail=detail)

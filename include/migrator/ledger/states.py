@@ -21,6 +21,8 @@ FROM = {
 
 STATUS = "status"
 """Key of an event's detail: the status that the migration had after the event."""
+EVIDENCE = "evidence_digest"
+"""Key of the detail of `begin` and `evidence`: what apply's gates went by."""
 SCHEMAS = "schemas"
 """Key of the detail of `verified`: the fingerprints of the portable schema before the migration and after it."""
 EXACT_SCHEMAS = "exact_schemas"

@@ -24,11 +24,14 @@ from migrator.run import RunContext
 class LedgerWriter(GuardedLedger):
     """The verbs of apply, verify, rollback and review."""
 
-    def begin(self, plan: Plan, *, run: RunContext, beside: Collection[str] = ()) -> None:
+    def begin(
+        self, plan: Plan, *, run: RunContext, beside: Collection[str] = (), evidence_digest: str | None = None
+    ) -> None:
         """Take the database for this version and run. Writes nothing when the run holds it already with this plan, or
         when the version is applied.
 
         :param beside: other versions that are not finished, and beside which it may begin.
+        :param evidence_digest: what it is begun by; None: there was no dry run.
         :raises HeldByOther, ContentChanged, NeedsHuman: see `resume.decide`.
         """
         with self.transaction() as connection:
@@ -45,7 +48,7 @@ class LedgerWriter(GuardedLedger):
                 beside=beside,
             )
             if decision.write:
-                beginning.write(self, connection, plan, decision, run)
+                beginning.write(self, connection, plan, decision, run, evidence_digest)
 
     def step_started(
         self, version: str, step: str, *, run: RunContext, backend: tuple[int, datetime] | None

@@ -35,6 +35,7 @@ from migrator.gates.evidence import evidence_problems
 from migrator.gates.reach import Reach
 from migrator.gates.window import decide_next, may_wait
 from migrator.history import out_of_order
+from migrator.ledger import states
 from migrator.ledger.events import RESTS, WAITS
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
 from migrator.operations import health
@@ -163,7 +164,7 @@ def _try(
             if above:
                 log.warning("%s is out of order: %s applied already", plan.version, ", ".join(above))
                 out_of_order.record(ledger, plan, above, target=target, run=run)
-            begin(plan, ledger=ledger, run=run, rows=rows, others=others)
+            begin(plan, ledger=ledger, run=run, rows=rows, others=others, evidence_digest=digest)
         with only_known(plan, before) if before is not None else nullcontext():
             result = execution.run(step, ctx, gate=between)
         timings.record(ledger, timings.timings_of(plan, step, result, evidence), run=run)
@@ -204,16 +205,21 @@ def begin(
     run: RunContext,
     rows: Sequence[LedgerMigration] | None = None,
     others: Collection[str] = (),
+    evidence_digest: str | None = None,
 ) -> None:
     """Take the database for this plan and run; a second time it writes nothing. Called with the lock held.
 
     :param rows: what the ledger holds, when it was read since the lock was taken.
     :param others: versions that rest, and beside which it may begin.
+    :param evidence_digest: what the gates have gone by; verify and rollback go by nothing else.
     :raises HeldByOther: another migration, or another run, is between its steps.
     :raises NeedsHuman: an earlier migration was left half applied.
     """
     require_clear_way(plan, ledger.migrations() if rows is None else rows, ledger)
-    ledger.begin(plan, run=run, beside=others)
+    ledger.begin(plan, run=run, beside=others, evidence_digest=evidence_digest)
+    if evidence_digest is not None and evidence_digest not in reviews.applied_by(ledger.events(plan.version)):
+        detail = {states.EVIDENCE: evidence_digest}
+        ledger.append_event("evidence", version=plan.version, run=run, detail=detail)
 
 
 def _limits(target: Target) -> throttle.Limits:
@@ -282,9 +288,9 @@ def _gates(
     ahead.require_turn(plan, ledger, target=target, now=ctx.run.clock(), migration=migration, catalogue=catalogue)
     require_dependencies(plan, rows, target)
     above = () if _is_begun(plan, rows, ctx.run) else out_of_order.require(plan, rows, target)
-    states = {item.step: item.status for item in ledger.steps(plan.version)}
+    statuses = {item.step: item.status for item in ledger.steps(plan.version)}
     before = [item.name for item in plan.steps[: [one.name for one in plan.steps].index(step.name)]]
-    undone = [name for name in before if states.get(name) is not StepStatus.SUCCESS]
+    undone = [name for name in before if statuses.get(name) is not StepStatus.SUCCESS]
     if undone:
         raise NeedsHuman(
             f"step {step.name!r} comes after {', '.join(map(repr, undone))}, which the ledger does not have as done;"

@@ -51,6 +51,11 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+NOT_KEPT = (
+    "the evidence of the dry run by which it was applied is gone, or was made again since, so nobody can tell whether"
+    " the rollback would do what was rehearsed. look at what the script would do, and undo by hand what is there"
+)
+
 
 class Action(StrEnum):
     NOTHING = "nothing"
@@ -161,7 +166,7 @@ def run(
     """Bring the database back to where it was, if this run changed it.
 
     :param watch: of a rehearsal.
-    :param start: the schema from before; with it that is compared afterwards.
+    :param start: what the dry run went by; without it nothing is undone unless a person asks for it.
     :raises RollbackFailed: the script failed; recorded, and not to be retried.
     :raises TransientError: a lock or the connection; the rollback may be tried again.
     """
@@ -189,8 +194,7 @@ def run(
             lost = _newer_rows(ctx) if tracer is None else ()
             if not force:
                 reason = newer_rows.reason(lost)
-                if start is not None and not reason:
-                    reason = _why_not(ctx, start)
+                reason = reason or _why_not(ctx, start)
                 if reason:
                     decision = _held(decision, reason, ledger.migration(plan.version), plan)
                     _close(plan, ledger, run, decision)
@@ -214,8 +218,10 @@ def run(
     return report
 
 
-def _why_not(ctx: StepContext, start: Start) -> str:
+def _why_not(ctx: StepContext, start: Start | None) -> str:
     """Why nobody has rehearsed what the script would do; empty: somebody has."""
+    if start is None:
+        return NOT_KEPT
     if reason := _unrehearsed(ctx, start):
         return reason
     if foreign := _foreign(ctx, start):

@@ -165,16 +165,16 @@ class MigrationTask:
         )
 
     def evidence_kept(self, context: Context, plan: Plan, ledger: Ledger) -> EvidenceBundle:
-        """The same where this run keeps it, also when XCom is gone or edited.
+        """What the plan was applied by, where this run keeps it, also when XCom is gone or edited.
 
-        :raises NeedsHuman: it is gone as well, or is not what the reviewers have seen.
+        :raises NeedsHuman: it is gone as well, or was made again since.
         """
         from migrator.errors import NeedsHuman
         from migrator.evidence import DryRunEvidence, EvidenceBundle, RestoreEvidence, SnapshotRecord
-        from migrator.gates import reviews
+        from migrator.gates.evidence import kept_problems
 
         try:
-            return self.evidence(context)
+            kept = self.evidence(context)
         except NeedsHuman as exc:
             self.log.warning("%s", exc)
             store = self.store(context)
@@ -183,9 +183,9 @@ class MigrationTask:
                 restore=store.found("restore_test", RestoreEvidence),
                 dry_run=store.found("dry_run", DryRunEvidence),
             )
-            if not reviews.seen(kept.digest, plan, ledger):
-                raise NeedsHuman("the evidence that this run keeps is not what the reviewers have seen") from exc
-            return kept
+        if problems := kept_problems(plan, kept, ledger):
+            raise NeedsHuman(f"the evidence that this run keeps cannot be used: {'; '.join(problems)}")
+        return kept
 
     def refuse_rehearsal(self, context: Context) -> None:
         """Whoever marks the reviews of a rehearsal as done and clears what comes after them has started no migration.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from migrator.gates.drift import Start
+    from migrator.ledger.ledger import Ledger
     from migrator.plan import Plan
     from migrator.stages.rollback import RollbackReport
 
@@ -62,17 +63,15 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
         with self.migration_hook().ledger() as ledger:
             return self.plan_begun(context, ledger)
 
-    def _start(self, context: Context) -> Start | None:
-        """To compare the schema with afterwards; that its record is gone keeps nothing from being undone."""
+    def _start(self, context: Context, plan: Plan, ledger: Ledger) -> Start | None:
+        """None: nobody can tell any more what was rehearsed, and a person has to decide."""
         from migrator.errors import NeedsHuman
-        from migrator.evidence import DryRunEvidence, SnapshotRecord
-        from migrator.gates.drift import Start
+        from migrator.gates.drift import start_of
 
-        store = self.store(context)
         try:
-            return Start.of(store.found("snapshot", SnapshotRecord), store.found("dry_run", DryRunEvidence))
+            return start_of(self.evidence_kept(context, plan, ledger))
         except NeedsHuman as exc:
-            self.log.warning("the schema will not be compared with the one from before: %s", exc)
+            self.log.warning("%s", exc)
             return None
 
     def _run(self, context: Context, plan: Plan) -> RollbackReport:
@@ -85,7 +84,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
                 endpoint=hook.endpoint(),
                 ledger=ledger,
                 run=self.run_context(context),
-                start=self._start(context),
+                start=self._start(context, plan, ledger),
                 handle=handle,
                 log=self.log,
             )
