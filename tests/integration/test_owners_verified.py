@@ -116,3 +116,13 @@ def test_what_is_rehearsed_is_no_difference(
     apply_all(plan, database, bundle)
     report = verify_it(plan, database, bundle)
     assert "owners and rights" in {check.name for check in report.checks}
+
+
+def test_evidence_that_has_not_looked_at_them_proves_nothing(make_database: MakeDatabase) -> None:
+    plan = plan_from_sql("UPDATE orders SET total = 6;", "SELECT 1")
+    database, bundle = applied(make_database, plan, SCRIPT)
+    older = replace(bundle, dry_run=replace(bundle.dry_run, extra={}))
+    with pytest.raises(VerifyFailed) as caught:
+        verify_it(plan, database, older)
+    check = next(check for check in caught.value.fields["report"].checks if check.name == "owners and rights")
+    assert check.verdict is Verdict.UNVERIFIED
