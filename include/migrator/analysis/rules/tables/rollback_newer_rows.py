@@ -9,7 +9,7 @@ from migrator.analysis.effects.objects.indexes import dotted_names
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.script import Whole
 from migrator.analysis.walk.subject import Subject
-from migrator.parsing.nodes import enum
+from migrator.parsing.nodes import enum, find
 from migrator.plan import Severity
 
 
@@ -38,23 +38,24 @@ def _taken(subject: Subject, first: World | None) -> Iterator[tuple[str, str, Se
     elif name == "truncate_stmt":
         for item in tree.relations:
             yield world.name(item.range_var), "empties the table with the rows", Severity.WARNING
-    elif name == "delete_stmt":
-        some = tree.HasField("where_clause")
-        what = "may delete rows" if some else "deletes the rows"
-        yield world.name(tree.relation), what, Severity.INFO if some else Severity.WARNING
-    elif name == "update_stmt":
-        yield world.name(tree.relation), "may change rows", Severity.INFO
+    elif name in ("delete_stmt", "update_stmt", "merge_stmt", "insert_stmt", "select_stmt", "create_table_as_stmt"):
+        for one in find(subject.statement.node, "DeleteStmt"):  # also in WITH
+            some = one.HasField("where_clause")
+            what = "may delete rows" if some else "deletes the rows"
+            yield world.name(one.relation), what, Severity.INFO if some else Severity.WARNING
+        for one in find(subject.statement.node, "UpdateStmt", "MergeStmt"):
+            yield world.name(one.relation), "may change rows", Severity.INFO
 
 
 RULE = Rule(
     id="rollback-newer-rows",
     severity=Severity.WARNING,
-    condition="TRUNCATE, DELETE or UPDATE in a rollback script, or DROP TABLE of a name that was there before",
+    condition="TRUNCATE, DELETE, UPDATE or MERGE in a rollback script, or DROP TABLE of a name that was there before",
     effect="it runs minutes or days after apply: what the application has written meanwhile is lost, or changed as if"
     " the migration had written it",
     alternative="take such rows along (INSERT ... SELECT) before the table goes, or have WHERE meet only what the"
-    " migration has written; where rows of others are in a table that it drops or empties, the automatic rollback is"
-    " held for a person",
+    " migration has written; where others have written to a table that the rehearsal has seen it drop, or delete from,"
+    " the automatic rollback is held for a person all the same",
     without_sql="always: which rows are the migration's own, only its author knows",
     source=DOCS + "sql-truncate.html",
     whole=check,
