@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 
-from migrator.database import schema, schema_diff
+from migrator.database import identities, schema, schema_diff
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import vocabulary
 from migrator.evidence import (
     ROLES_CHANGED,
+    TAKES,
     DryRunEvidence,
     EvidenceBundle,
     RehearsedState,
@@ -25,8 +27,11 @@ from migrator.evidence import (
 )
 from migrator.gates import owners
 from migrator.gates.rehearsed import Reached
-from migrator.plan import Plan
+from migrator.plan import Plan, Statement
+from migrator.rehearsal import taking
+from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.states import States
+from migrator.steps.halts import halts_of
 from tests.factories import NOW
 
 EMPTY = Schema({})
@@ -108,6 +113,8 @@ def make_bundle(plan: Plan, before: Schema = EMPTY, after: Schema = EMPTY, **ove
         irreversible=not plan.rollback_steps,
     )
     over.setdefault("states", _states(plan, before, after))
+    noted = {ROLES_CHANGED: owners.rehearsed(before, after), TAKES: takes_nothing(plan)}
+    over["extra"] = {**noted, **over.get("extra", {})}
     return EvidenceBundle(snapshot=snapshot, restore=restore, dry_run=replace(dry_run, **over))
 
 
@@ -119,6 +126,29 @@ def _states(plan: Plan, before: Schema, after: Schema) -> tuple[RehearsedState, 
     states = States(lambda: after, lambda: reached, before=before, start=before, known=vocabulary(plan, before))
     states.went_on()
     return states.taken()
+
+
+def takes_nothing(plan: Plan) -> dict[str, list[str]]:
+    """A rollback that takes no rows, wherever the migration stopped."""
+    return {"": [], **{halt.key: [] for halt in halts_of(plan)}}
+
+
+def _takes(plan: Plan, twin: Endpoint, back: Sequence[Statement]) -> list[str]:
+    """What the rollback takes; it is not done."""
+    with (
+        Observer(twin, version=plan.version) as observer,
+        psycopg.connect(twin.conninfo, autocommit=True) as conn,
+        suppress(psycopg.Error),  # then nobody has rehearsed it: those tests want to see it fail later
+        conn.transaction(force_rollback=True),
+    ):
+        there, schemas = identities.read(conn), schema.read(conn)
+        for statement in back:
+            observer.before("rollback", statement, conn)
+            rows = conn.execute(statement.sql.encode()).rowcount
+            observer.after("rollback", statement, conn, rows=rows)
+        gone = taking.schemas_gone(schemas, schema.read(conn))
+        return taking.noted(there, identities.read(conn), observer.taken, gone)
+    return []
 
 
 def read_schema(endpoint: Endpoint) -> Schema:
@@ -146,11 +176,13 @@ def rehearse(plan: Plan, source: Endpoint, twin: Endpoint, **over: Any) -> Evide
     over.setdefault("states", states.taken())
     after = read_schema(twin)
     back = [statement for step in plan.rollback_steps for statement in step.statements]
+    takes = _takes(plan, twin, back)
     if not all(step.transactional for step in plan.rollback_steps):
         with psycopg.connect(twin.conninfo, autocommit=True) as conn:
             for statement in back:
                 conn.execute(statement.sql.encode())
                 states.went_on()
         over.setdefault("undoing", states.taken())
-    over.setdefault("extra", {ROLES_CHANGED: owners.rehearsed(before, after)})
+    noted = {ROLES_CHANGED: owners.rehearsed(before, after), TAKES: {**takes_nothing(plan), "": takes}}
+    over["extra"] = {**noted, **over.get("extra", {})}
     return make_bundle(plan, before, after, **over)

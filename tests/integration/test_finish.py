@@ -13,13 +13,13 @@ from migrator.custody import finish
 from migrator.custody.finish import Ending, Finished, Stored
 from migrator.database.session import Endpoint
 from migrator.errors import NeedsHuman, StatementFailed
-from migrator.evidence import EvidenceBundle
+from migrator.evidence import TAKES, EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import LedgerMigration
 from migrator.operations.reconcile import RunState
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
-from tests.evidence import make_bundle, read_schema, rehearse
+from tests.evidence import make_bundle, read_schema, rehearse, takes_nothing
 from tests.factories import plan_from_sql
 from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of, verify_it
 
@@ -64,7 +64,7 @@ def rehearsed(plan: Plan, database: Endpoint) -> EvidenceBundle:
     """What a dry run would have left, but that it has seen the first two statements only."""
     (step,) = plan.steps
     begun = replace(plan, steps=(replace(step, statements=step.statements[:2]),))
-    bundle = rehearse(begun, database, database, plan_digest=plan.digest)
+    bundle = rehearse(begun, database, database, plan_digest=plan.digest, extra={TAKES: takes_nothing(plan)})
     query(database, DROP)
     return bundle
 
@@ -78,9 +78,9 @@ def half(database: Endpoint, **over: Any) -> tuple[Plan, EvidenceBundle]:
     return plan, bundle
 
 
-def applied(database: Endpoint, **over: Any) -> tuple[Plan, EvidenceBundle]:
+def applied(database: Endpoint, down: str = DROP, **over: Any) -> tuple[Plan, EvidenceBundle]:
     """All of it is applied, nothing is verified, and the evidence is what a dry run would have left."""
-    plan = plan_from_sql(ADD, DROP, **over)
+    plan = plan_from_sql(ADD, down, **over)
     before = read_schema(database)
     query(database, ADD)
     after = read_schema(database)
@@ -236,15 +236,7 @@ def test_a_session_that_still_executes_is_ended_first(database: Endpoint) -> Non
 def test_a_rollback_script_that_reaches_for_the_ledger_has_failed(database: Endpoint) -> None:
     """In its own transaction: nothing is undone, and whoever is on call hears of it."""
     reaches = "DO $$ BEGIN EXECUTE 'UPDATE migra' || 'tor.schema_migrations SET risk = risk'; END $$;"
-    plan, bundle = applied(database, assertions=("SELECT false",))
-    plan = plan_from_sql(ADD, f"{reaches} {DROP}", assertions=("SELECT false",))
-    query(
-        database,
-        "UPDATE migrator.schema_migrations SET plan_digest = %s, checksum = %s",
-        plan.digest,
-        plan.content_digest,
-    )
-    bundle = make_bundle(plan, read_schema(database), read_schema(database))
+    plan, bundle = applied(database, f"{reaches} {DROP}", assertions=("SELECT false",))
     found = end(plan, database, bundle)
     assert (found.ending, found.news) == (Ending.ROLLBACK_FAILED, True)
     assert "reached for its own ledger" in found.text

@@ -153,11 +153,12 @@ def test_verified_is_only_undone_when_a_person_asks(database: Endpoint) -> None:
     assert query(database, "SELECT to_regclass('thing')") == [(None,)]
 
 
-def test_a_rollback_outside_a_transaction(database: Endpoint) -> None:
-    query(database, "CREATE TABLE t (id int)")
+def test_a_rollback_outside_a_transaction(make_database: MakeDatabase) -> None:
+    database, twin = (make_database(name, script="CREATE TABLE t (id int)") for name in ("outside", "twin"))
     plan = plan_from_sql("CREATE INDEX CONCURRENTLY t_id ON t (id)", "DROP INDEX CONCURRENTLY IF EXISTS t_id")
-    apply_all(plan, database)
-    report = roll_back(plan, database)
+    bundle = rehearse(plan, database, twin)
+    apply_all(plan, database, bundle)
+    report = roll_back(plan, database, bundle)
     assert report.action is Action.ROLLED_BACK
     assert query(database, "SELECT to_regclass('t_id')") == [(None,)]
 

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from airflow_migrator.hooks.pg_migration import PgMigrationHook
 from airflow_migrator.operators.base import PgMigrationOperator
 from airflow_migrator.operators.rollback import PgMigrationRollbackOperator
 from airflow_migrator.operators.verify import PgMigrationVerifyOperator
 from airflow_migrator.storage.evidence_store import EvidenceStore
-
 from migrator.database.session import Endpoint
 from migrator.evidence import EvidenceBundle
 from migrator.plan import Plan

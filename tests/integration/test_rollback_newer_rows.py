@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
 
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from migrator import documents
 from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
+from migrator.evidence import TAKES, EvidenceBundle
+from migrator.gates.drift import start_of
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages.rollback import Action
+from migrator.steps import newer_rows
+from migrator.steps.context import StepContext
+from tests.evidence import read_schema, rehearse
 from tests.factories import plan_from_sql
-from tests.integration.stages import apply_all, outcome_of, query, roll_back
+from tests.integration.conftest import MakeDatabase
+from tests.integration.copies import make_copy
+from tests.integration.copies import rehearse as on_a_copy
+from tests.integration.stages import apply_all, outcome_of, query, roll_back, run_of
 
 PRICES = """
 CREATE TABLE prices (id int PRIMARY KEY, amount int);
@@ -29,69 +43,140 @@ CAUGHT = (
     " END$$;"
 )
 
+FILLED = "ALTER TABLE prices ADD note text; UPDATE prices SET note = 'n';"
+EMPTIED = "ALTER TABLE prices DROP note;"
+
+
+def applied(plan: Plan, make_database: MakeDatabase) -> tuple[Endpoint, EvidenceBundle]:
+    database, twin = make_database("newer", script=PRICES), make_database("twin", script=PRICES)
+    bundle = rehearse(plan, database, twin)
+    apply_all(plan, database, bundle)
+    return database, bundle
+
 
 @pytest.mark.parametrize(
     "plan, since, said",
     [
-        pytest.param(SWAP, INSERTED, "1 row of prices, which it drops", id="swapped"),
-        pytest.param(SWAP, "UPDATE prices SET amount = 0", "5 rows of prices, which it drops", id="updated"),
+        pytest.param(SWAP, INSERTED, "1 row of public.prices", id="swapped"),
+        pytest.param(SWAP, "UPDATE prices SET amount = 0", "5 rows of public.prices", id="updated"),
         pytest.param(
             plan_from_sql(BACKUP, "TRUNCATE prices; INSERT INTO prices SELECT * FROM bak; DROP TABLE bak;"),
             INSERTED,
-            "1 row of prices, which it empties",
+            "1 row of public.prices",
             id="emptied",
         ),
         pytest.param(
             plan_from_sql(BACKUP, "DELETE FROM public.prices; INSERT INTO prices SELECT * FROM bak; DROP TABLE bak;"),
             INSERTED,
-            "1 row of public.prices, which it empties",
+            "1 row of public.prices",
             id="deleted",
         ),
         pytest.param(
             plan_from_sql(PARTITION, "DROP TABLE days_1;"),
             "INSERT INTO days VALUES ('2026-02-02')",
-            "1 row of days_1, which it drops",
+            "1 row of public.days_1",
             id="partition",
         ),
         pytest.param(
             plan_from_sql("CREATE TABLE made (id int);", "DROP TABLE IF EXISTS made;"),
             "INSERT INTO made SELECT generate_series(1, 2000)",
-            "more than 1,000 rows of made, which it drops",
+            "more than 1,000 rows of public.made",
             id="new table",
         ),
         pytest.param(
             plan_from_sql("CREATE TABLE made (id int);", "ALTER TABLE made RENAME TO gone; DROP TABLE gone;"),
             "INSERT INTO made VALUES (1)",
-            "1 row of made, which it drops",
+            "1 row of public.made",
             id="under another name",
         ),
         pytest.param(
             plan_from_sql("CREATE SCHEMA s; CREATE TABLE s.made (id int);", "DROP SCHEMA s CASCADE;"),
             "INSERT INTO s.made VALUES (1)",
-            "1 row of s, which it drops",
+            "1 row of s.made",
             id="schema",
         ),
         pytest.param(
             plan_from_sql("CREATE TABLE made (id int); VACUUM made;", "DROP TABLE made;"),
             "INSERT INTO made VALUES (1)",
-            "1 row of made, which it drops",
+            "1 row of public.made",
             id="one by one",
         ),
     ],
 )
-def test_rows_written_since_are_not_lost(database: Endpoint, plan: Plan, since: str, said: str) -> None:
-    query(database, PRICES)
-    apply_all(plan, database)
+def test_rows_written_since_are_not_lost(make_database: MakeDatabase, plan: Plan, since: str, said: str) -> None:
+    database, bundle = applied(plan, make_database)
     query(database, since)
-    report = roll_back(plan, database)
+    report = roll_back(plan, database, bundle)
     assert report.action is Action.HELD
     assert said in report.reason
     assert said in outcome_of(plan, database).text
-    forced = roll_back(plan, database, force=True)
+    forced = roll_back(plan, database, bundle, force=True)
     assert (forced.action, forced.lost) == (Action.ROLLED_BACK, (said,))
     assert said in outcome_of(plan, database).text
     with Ledger(database) as ledger:
         assert "rollback_lost" in [event.kind for event in ledger.events()]
+
+
+@pytest.mark.parametrize(
+    "down",
+    [
+        "SELECT 1 FROM made LIMIT 0; DROP TABLE made;",
+        "CREATE TABLE kept AS SELECT 1 FROM made LIMIT 0; DROP TABLE kept; DROP TABLE made;",
+        "INSERT INTO prices SELECT * FROM made ON CONFLICT DO NOTHING; DROP TABLE made;",
+        "DO $$ BEGIN DROP TABLE made; END $$;",
+        "DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'made'; END $$;",
+        "DO $$ BEGIN EXECUTE 'TRUNCATE ' || 'made'; END $$;",
+        "DO $$ BEGIN INSERT INTO made VALUES (1); DELETE FROM made WHERE true; END $$;",
+        "DELETE FROM made WHERE true;",
+        "DELETE FROM made WHERE id > 0;",
+        "INSERT INTO made VALUES (0, 0); SELECT takes();",
+        "WITH gone AS (DELETE FROM made RETURNING *) SELECT count(*) FROM gone;",
+        "MERGE INTO made USING prices ON made.id = prices.id WHEN MATCHED THEN DELETE;",
+        "DROP SCHEMA IF EXISTS nothing; ALTER TABLE made RENAME TO gone; DO $$ BEGIN DROP TABLE gone; END $$;",
+    ],
+)
+def test_what_it_does_decides_and_not_how_it_is_written(make_database: MakeDatabase, down: str) -> None:
+    """Also where there was nothing to delete when it was rehearsed."""
+    function = "CREATE FUNCTION takes() RETURNS void LANGUAGE sql AS 'DELETE FROM made'"
+    plan = plan_from_sql(f"CREATE TABLE made (id int, amount int); {function}", down)
+    database, bundle = applied(plan, make_database)
+    query(database, "INSERT INTO made VALUES (1, 1)")
+    report = roll_back(plan, database, bundle)
+    assert report.action is Action.HELD
+    assert "1 row of public.made" in report.reason
+
+
+def test_a_partition_and_a_table_of_a_schema_that_came_later(make_database: MakeDatabase) -> None:
+    up = "CREATE TABLE parts (a int) PARTITION BY LIST (a); CREATE SCHEMA s;"
+    plan = plan_from_sql(up, "DROP TABLE parts; DROP SCHEMA s CASCADE;")
+    database, bundle = applied(plan, make_database)
+    query(database, "CREATE TABLE public.part PARTITION OF parts DEFAULT; CREATE TABLE s.later (a int)")
+    query(database, "INSERT INTO parts VALUES (1); INSERT INTO s.later VALUES (1)")
+    with Ledger(database) as ledger:
+        found = newer_rows.look(StepContext(database, ledger, plan, run_of(plan)), bundle.dry_run.extra[TAKES][""])
+    assert sorted(found.rows.values()) == [1, 1]
+
+
+def test_a_table_at_which_nobody_may_look(make_database: MakeDatabase, server: Server) -> None:
+    """To read it would run functions of its owner."""
+    plan = plan_from_sql("CREATE TABLE made (id int);", "DROP TABLE made;")
+    database, bundle = applied(plan, make_database)
+    query(database, "CREATE FUNCTION public.own(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';"
+          " CREATE INDEX ON made (public.own(id))")  # fmt: skip
+    with psycopg.connect(server.conninfo(str(conninfo_to_dict(database.conninfo)["dbname"]))) as conn:
+        conn.execute("ALTER FUNCTION public.own(int) OWNER TO pg_monitor")
+    known = replace(start_of(bundle), states=(), schema=read_schema(database))
+    report = roll_back(plan, database, start=known)
+    assert report.action is Action.HELD
+    assert "nobody may look" in report.reason
+    assert roll_back(plan, database, start=known, force=True).action is Action.ROLLED_BACK
+
+
+def test_evidence_that_does_not_say_what_the_rollback_takes(make_database: MakeDatabase) -> None:
+    plan = plan_from_sql("CREATE TABLE made (id int);", "DROP TABLE made;")
+    database, bundle = applied(plan, make_database)
+    older = replace(start_of(bundle), takes=None)
+    assert roll_back(plan, database, start=older).action is Action.HELD
 
 
 @pytest.mark.parametrize(
@@ -101,26 +186,38 @@ def test_rows_written_since_are_not_lost(database: Endpoint, plan: Plan, since: 
         pytest.param(SWAP, "INSERT INTO prices_old VALUES (100, 7)", id="another table"),
         pytest.param(plan_from_sql(CAUGHT, "DROP TABLE made;"), "SELECT 1", id="its own, in a part of the transaction"),
         pytest.param(plan_from_sql(CAUGHT + "VACUUM made;", "DROP TABLE made;"), "SELECT 1", id="its own, one by one"),
+        pytest.param(plan_from_sql(FILLED, "UPDATE prices SET note = NULL;" + EMPTIED), INSERTED, id="updated"),
         pytest.param(
-            plan_from_sql(
-                "CREATE TABLE made AS TABLE prices; ALTER TABLE prices RENAME TO old;"
-                "ALTER TABLE made RENAME TO prices;",
-                "INSERT INTO old SELECT * FROM prices ON CONFLICT DO NOTHING; DROP TABLE prices;"
-                "ALTER TABLE old RENAME TO prices;",
-            ),
+            plan_from_sql("INSERT INTO prices VALUES (7, 7);", "DELETE FROM prices WHERE id = 7;"),
+            "SELECT 1",
+            id="its own row",
+        ),
+        pytest.param(
+            plan_from_sql("ALTER TABLE prices ALTER amount TYPE bigint;", "ALTER TABLE prices ALTER amount TYPE int;"),
             INSERTED,
-            id="taken along",
+            id="written anew",
         ),
         pytest.param(
             plan_from_sql("ALTER TABLE prices ADD note text;", "ALTER TABLE prices DROP note;"), INSERTED, id="kept"
         ),
     ],
 )
-def test_an_honest_rollback_is_not_held(database: Endpoint, plan: Plan, since: str) -> None:
-    query(database, PRICES)
-    apply_all(plan, database)
+def test_an_honest_rollback_is_not_held(make_database: MakeDatabase, plan: Plan, since: str) -> None:
+    database, bundle = applied(plan, make_database)
     query(database, since)
-    assert roll_back(plan, database).action is Action.ROLLED_BACK
+    assert roll_back(plan, database, bundle).action is Action.ROLLED_BACK
+
+
+@pytest.mark.parametrize("down", ["", "VACUUM messages;"], ids=["together", "one by one"])
+def test_the_dry_run_notes_what_its_rollback_takes(copies: Endpoint, down: str) -> None:
+    """By names of which nobody can read rows; tables that it only changes are not among them."""
+    plan = plan_from_sql(
+        "CREATE TABLE made (id int); INSERT INTO tenants VALUES (99, 'x'); UPDATE messages SET stars = stars + 1;",
+        "DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'made'; END $$; DELETE FROM tenants WHERE id = 99;"
+        f" UPDATE messages SET stars = stars - 1; {down}",
+    )
+    extra = on_a_copy(plan, copies, make_copy(copies)).extra
+    assert extra[TAKES] == {"": sorted(map(documents.digest, ("public.made", "public.tenants")))}
 
 
 def test_a_second_round_looks_from_its_own_end(database: Endpoint) -> None:

@@ -53,7 +53,8 @@ WHERE
 SELECT
     relid::bigint AS oid,
     seq_scan::bigint AS scans,
-    (n_tup_ins + n_tup_upd + n_tup_del)::bigint AS changed
+    (n_tup_ins + n_tup_upd + n_tup_del)::bigint AS changed,
+    n_tup_del::bigint AS deleted
 FROM pg_catalog.pg_stat_xact_user_tables
 WHERE seq_scan > 0 OR n_tup_ins + n_tup_upd + n_tup_del > 0;
 
@@ -62,7 +63,8 @@ WHERE seq_scan > 0 OR n_tup_ins + n_tup_upd + n_tup_del > 0;
 SELECT
     relid::bigint AS oid,
     seq_scan::bigint AS scans,
-    (n_tup_ins + n_tup_upd + n_tup_del)::bigint AS changed
+    (n_tup_ins + n_tup_upd + n_tup_del)::bigint AS changed,
+    n_tup_del::bigint AS deleted
 FROM pg_catalog.pg_stat_user_tables
 WHERE seq_scan > 0 OR n_tup_ins + n_tup_upd + n_tup_del > 0;
 

@@ -9,7 +9,15 @@ from migrator.database.schema import OF_ROLES, Schema
 from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import DriftDetected
-from migrator.evidence import HALFWAY, ROLES_BEFORE, DryRunEvidence, EvidenceBundle, RehearsedState, SnapshotRecord
+from migrator.evidence import (
+    HALFWAY,
+    ROLES_BEFORE,
+    TAKES,
+    DryRunEvidence,
+    EvidenceBundle,
+    RehearsedState,
+    SnapshotRecord,
+)
 from migrator.gates.reach import reach_of
 from migrator.gates.rehearsed import code_of, expected, is_expected, reached_by
 from migrator.gates.unheard import deciding
@@ -38,6 +46,8 @@ class Start:
     """Where names are looked up by default."""
     halfway: Mapping[str, Sequence[str]] | None = None
     """See `evidence.HALFWAY`."""
+    takes: Mapping[str, Sequence[str]] | None = None
+    """See `evidence.TAKES`."""
 
     @classmethod
     def of(cls, snapshot: SnapshotRecord, dry_run: DryRunEvidence | None = None) -> Start:
@@ -46,7 +56,7 @@ class Start:
         if dry_run is None:
             return cls(before, before)
         found = cls(before, before, states=dry_run.states, undoing=dry_run.undoing, path=snapshot.search_path)
-        found = replace(found, halfway=dry_run.extra.get(HALFWAY))
+        found = replace(found, halfway=dry_run.extra.get(HALFWAY), takes=dry_run.extra.get(TAKES))
         if dry_run.start is None:
             return found
         roles = frozenset(dry_run.extra.get(ROLES_BEFORE) or ())

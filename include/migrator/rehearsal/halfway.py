@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from migrator.backups.trial import Trial
 from migrator.errors import MigratorError
-from migrator.evidence import Check, Verdict
+from migrator.evidence import HALFWAY, TAKES, Check, Verdict
 from migrator.plan import OnFailure, Plan
 from migrator.steps.halts import Halt, halts_of
 from migrator.steps.kinds import irreversible
@@ -33,6 +33,8 @@ class Result:
     detail: str = ""
     clean: bool = False
     """The clone is as it was before."""
+    takes: tuple[str, ...] = ()
+    """See `evidence.TAKES`."""
 
 
 def wanted(plan: Plan) -> bool:
@@ -64,12 +66,13 @@ def rehearse(
     return (*found, *(Result(halt, Verdict.UNVERIFIED, "not tried") for halt in halts[len(found) :]))
 
 
-def judged(halt: Halt, checks: Sequence[Check]) -> Result:
+def judged(halt: Halt, checks: Sequence[Check], takes: Sequence[str] = ()) -> Result:
     """What apply itself dropped no script brings back, from there no more than after all of it. Pure."""
     wrong = [check for check in checks if check.verdict is Verdict.FAILED]
     if wrong:
         return Result(halt, Verdict.FAILED, "; ".join(f"{check.name}: {check.detail}" for check in wrong))
-    return Result(halt, Verdict.PASSED, clean=all(check.verdict is Verdict.PASSED for check in checks))
+    clean = all(check.verdict is Verdict.PASSED for check in checks)
+    return Result(halt, Verdict.PASSED, clean=clean, takes=tuple(takes))
 
 
 def refused(halt: Halt, error: MigratorError | None) -> Result:
@@ -95,6 +98,11 @@ def _told(result: Result) -> str:
     return f"when it stops {result.halt}, the rollback does not give back what was there: {result.detail}. {CURE}"
 
 
-def noted(results: Sequence[Result]) -> dict[str, list[str]]:
-    """For the evidence. Pure."""
-    return {one.halt.key: [one.verdict.value, one.detail] for one in results}
+def noted(results: Sequence[Result] | None, takes: Sequence[str] | None) -> dict[str, dict[str, list[str]]]:
+    """For the evidence. Pure. :param takes: by the rollback after all of it; None: it was not reached."""
+    found = {}
+    if results is not None:
+        found[HALFWAY] = {one.halt.key: [one.verdict.value, one.detail] for one in results}
+    if takes is not None:
+        found[TAKES] = {"": list(takes), **{one.halt.key: list(one.takes) for one in results or ()}}
+    return found

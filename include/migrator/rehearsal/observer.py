@@ -24,10 +24,10 @@ from migrator.database.told import tell
 from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_modes import AX, MODES, RX, SUX, X, strength
 from migrator.plan import Statement
-from migrator.rehearsal import skipped, usage
+from migrator.rehearsal import skipped, taking, usage
 from migrator.rehearsal.comparison import judged
 from migrator.rehearsal.skipped import Skipped
-from migrator.rehearsal.usage import Use
+from migrator.rehearsal.taking import TABLES
 
 QUERIES = queries.load("migrator.database", "observe")
 
@@ -38,7 +38,6 @@ COMMITS_BY_ITSELF = ("CALL", "DO")
 """Outside a transaction these have many of their own: what they write may be over between two samples."""
 
 INDEXES = ("i", "I")
-TABLES = ("r", "p")
 MOST_HELD = 50
 """Where nothing is predicted, all tables are held for a moment, unless they are this many."""
 Lock = tuple[int, str]
@@ -68,7 +67,7 @@ class Before:
     relations: Mapping[int, Relation]
     """Those that existed before the transaction, with their files as of now."""
     locks: frozenset[Lock]
-    use: Mapping[int, Use]
+    use: Mapping[int, usage.Use]
     wal: int
     started: float
     notices: list[str] = field(default_factory=list)
@@ -82,8 +81,8 @@ class Open:
     pid: int
     ran: list[tuple[tuple[str, int], Statement]] = field(default_factory=list)
     locks: frozenset[Lock] = frozenset()
-    use: Mapping[int, Use] = field(default_factory=dict)
-    so_far: Mapping[int, Use] | None = None
+    use: Mapping[int, usage.Use] = field(default_factory=dict)
+    so_far: Mapping[int, usage.Use] | None = None
     """Before COMMIT, which will have something to do."""
 
 
@@ -96,6 +95,7 @@ class Observer:
         self._traces: dict[tuple[str, int], StatementTrace] = {}
         self._skipped: dict[tuple[str, int], tuple[Skipped, ...]] = {}
         self._written: set[str] = set()
+        self._taken: set[int] = set()
         self._transaction: tuple[Any, ...] | None = None
         self._base: frozenset[int] = frozenset()
         self._before: Before | None = None
@@ -124,6 +124,11 @@ class Observer:
     def written(self) -> frozenset[str]:
         """Relations on which a lock was held under which rows can change."""
         return frozenset(self._written)
+
+    @property
+    def taken(self) -> frozenset[int]:
+        """Tables from which rows were deleted, or may have been if there had been any, by oid."""
+        return frozenset(self._taken)
 
     def before(self, step: str, statement: Statement, conn: psycopg.Connection[Any]) -> None:
         self._stop_listening()
@@ -166,6 +171,8 @@ class Observer:
         changed = usage.more(use, before.use)
         refiled = {oid for oid, old in before.relations.items() if oid in now and now[oid].file != old.file}
         self._written |= _written(statement, before, held, changed | refiled)
+        self._taken |= taking.taken(statement, before.relations, before.locks, held, refiled)
+        self._taken |= usage.deleted(use, before.use)
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         rewritten = () if emptied else _rewritten(before.relations, now)
         read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}
@@ -207,8 +214,10 @@ class Observer:
             if locks <= done.locks and not changed:
                 return
             relations = self._old_ones(conn)
+            self._taken |= usage.deleted(use, done.use) | {oid for oid, mode in locks - done.locks if mode == RX}
             if changed:
                 done.so_far = usage.before_commit(conn)
+                self._taken |= relations.keys() if done.so_far is None else set()
                 self._written |= {relation.name for relation in relations.values()}
         taken = _strongest(locks - done.locks, relations)
         self._written |= {relations[oid].name for oid, mode in taken.items() if mode in WRITING_MODES}
@@ -221,7 +230,8 @@ class Observer:
             return
         with session.translated():
             use, relations = usage.read(conn, False), self._old_ones(conn)
-        known = {oid: Use(changed=usage.changes(oid, done.so_far, done.use)) for oid in use}
+        known = {oid: usage.together(oid, done.so_far, done.use) for oid in use}
+        self._taken |= usage.deleted(use, known)
         self._add(done, relations, {}, usage.more(use, known))
 
     def _old_ones(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:

@@ -43,7 +43,7 @@ NOTHING_APPLIED = Applied()
 
 
 def after_apply(trial: Trial, version: str) -> Applied:
-    before, after = _identities(trial.pristine, version), _identities(trial.watching, version)
+    before, after = identities_of(trial.pristine, version), identities_of(trial.watching, version)
     made = _fingerprints(trial.texts, version, losses.replaced(before, after))
     empty = [name for name, table in made.items() if not table.rows]
     found = losses.dropped(before, after, empty)
@@ -77,7 +77,7 @@ class Comparison:
 
     def check(self, snapshot: Collection[TableFingerprint] | None, written: Collection[str]) -> Check:
         """:param snapshot: None: its rows are not those from before."""
-        before, after, now = self.applied.before, self.applied.after, _identities(self.trial.watching, self.version)
+        before, after, now = self.applied.before, self.applied.after, identities_of(self.trial.watching, self.version)
         names = losses.concerned(before, after, now, written)
         moved = {name for name in names if columns_moved(name, self.before, self.restored)}
         originals = {table.table: table for table in snapshot or () if table.table in names}
@@ -165,6 +165,6 @@ def _fingerprints(
     return {table.table: table for table in found}
 
 
-def _identities(endpoint: Endpoint, version: str) -> Identities:
+def identities_of(endpoint: Endpoint, version: str) -> Identities:
     with session.connect(endpoint, purpose="observe", version=version) as conn:
         return identities.read(conn, exclude=(LEDGER_SCHEMA,))

@@ -22,10 +22,12 @@ EXACT_FROM = 150000
 
 @dataclass(frozen=True)
 class Use:
-    """What was done with a table so far: how often it was read in full, how many of its rows were changed."""
+    """What was done with a table so far: how often it was read in full, how many of its rows were changed, and how many
+    of those deleted."""
 
     scans: int = 0
     changed: int = 0
+    deleted: int = 0
 
 
 UNUSED = Use()
@@ -57,7 +59,7 @@ def read(conn: psycopg.Connection[Any], transactional: bool) -> dict[int, Use]:
 
 
 def _counts(conn: psycopg.Connection[Any], query: str) -> dict[int, Use]:
-    return {int(oid): Use(scans, changed) for oid, scans, changed in conn.execute(QUERIES[query]).fetchall()}
+    return {int(oid): Use(*counts) for oid, *counts in conn.execute(QUERIES[query]).fetchall()}
 
 
 def more(use: Mapping[int, Use], before: Mapping[int, Use]) -> set[int]:
@@ -65,5 +67,11 @@ def more(use: Mapping[int, Use], before: Mapping[int, Use]) -> set[int]:
     return {oid for oid, one in use.items() if one.changed > before.get(oid, UNUSED).changed}
 
 
-def changes(oid: int, *counted: Mapping[int, Use]) -> int:
-    return sum(one.get(oid, UNUSED).changed for one in counted)
+def deleted(use: Mapping[int, Use], before: Mapping[int, Use]) -> set[int]:
+    """Tables of which rows have been deleted since."""
+    return {oid for oid, one in use.items() if one.deleted > before.get(oid, UNUSED).deleted}
+
+
+def together(oid: int, *counted: Mapping[int, Use]) -> Use:
+    found = [one.get(oid, UNUSED) for one in counted]
+    return Use(changed=sum(one.changed for one in found), deleted=sum(one.deleted for one in found))

@@ -27,13 +27,8 @@ from migrator.database.schema_diff import SchemaDiff, diff, patch
 from migrator.database.session import Endpoint
 from migrator.database.told import names_known
 from migrator.database.vocabulary import Vocabulary, vocabulary
-from migrator.errors import (
-    CopySpoiled,
-    Refused,
-    RestoreNotProven,
-)
+from migrator.errors import CopySpoiled, Refused, RestoreNotProven
 from migrator.evidence import (
-    HALFWAY,
     IDLE,
     LACKING,
     ROLLBACK_CHECKS,
@@ -58,6 +53,7 @@ from migrator.rehearsal.positions import NONE_TOUCHED, Touched
 from migrator.rehearsal.rows import NOTHING_APPLIED, Applied
 from migrator.rehearsal.sheet import Sheet
 from migrator.rehearsal.states import States
+from migrator.rehearsal.taking import noted, schemas_gone
 from migrator.run import RunContext
 from migrator.stages import rollback
 from migrator.steps import execution
@@ -196,6 +192,7 @@ class _Rehearsal(Sheet):
     """The snapshot has a part of this migration in it; then the rollback goes back further than to the snapshot."""
     before: Schema = field(default_factory=lambda: Schema({}))
     partly: tuple[halfway.Result, ...] | None = None
+    takes: list[str] | None = None
 
     def perform(self, book: Ledger, forwards: Observer, backwards: Observer) -> None:
         before = self.before = self._open(book)
@@ -228,6 +225,7 @@ class _Rehearsal(Sheet):
             return
         self.rollback_seconds, self.undoing = self.checks[-1].seconds, watch.taken()
         restored = self._schema()
+        self.takes = self._takes(backwards, after, restored)
         if self.resumed:
             self.not_reached("rollback_schema_equal", "rollback_data", reason=dry_run_checks.RESUMED)
             self._judge_changes(diff(restored.portable, after.portable))
@@ -267,7 +265,7 @@ class _Rehearsal(Sheet):
                 return halfway.refused(halt, self.error)
             self.checks.append(self._equal("rollback_schema_equal", before, restored))
             self.timed_check(lambda: self._data(restored, tracer.written.union(written)))
-        return halfway.judged(halt, self.checks)
+        return halfway.judged(halt, self.checks, self._takes(tracer, there, restored))
 
     def look_around(self) -> census.Census:
         with session.connect(self.trial.copies, purpose="observe", version=self.plan.version) as conn:
@@ -305,7 +303,7 @@ class _Rehearsal(Sheet):
                 "sequences": [list(key) for key in self.sequences.keys],
                 "sequences_as_before": [list(key) for key in self.sequences.as_before],
                 LACKING: list(self.lacking),
-                **({HALFWAY: halfway.noted(self.partly)} if self.partly is not None else {}),
+                **halfway.noted(self.partly, self.takes),
                 IDLE: not self.changes and self.applied.same and dry_run_checks.idle(forwards),
                 **(self.original.started if self.plan.ahead else {}),
             },
@@ -386,6 +384,10 @@ class _Rehearsal(Sheet):
         )
         found = positions.after_rollback(self.trial, self.plan.version, found, self.applied.dropped)
         return blobs.after_rollback(self.trial, self.plan.version, found)
+
+    def _takes(self, tracer: Observer, there: Schema, restored: Schema) -> list[str]:
+        left = rows.identities_of(self.trial.watching, self.plan.version)
+        return noted(self.applied.after, left, tracer.taken, schemas_gone(there, restored))
 
     def _judge_sequences(self, written: Collection[str]) -> None:
         self.sequences = positions.after_apply(self.trial, self.plan.version, written)

@@ -299,7 +299,7 @@ def _event_line(event: LedgerEvent) -> str:
 
 
 _AFTER_ROLLBACK = {
-    "rollback_lost": "the rollback has lost rows that others had written since",
+    "rollback_lost": "the rollback has deleted, or changed, rows that others had written since",
     "rollback_set_back": "the rollback has set sequences back",
 }
 

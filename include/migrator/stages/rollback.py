@@ -31,8 +31,7 @@ from migrator.errors import (
     RollbackFailed,
     TransientError,
 )
-from migrator.evidence import Verdict
-from migrator.gates import set_back
+from migrator.gates import set_back, way_back
 from migrator.gates.clear_way import has_content
 from migrator.gates.drift import Start, foreign_code, without_others
 from migrator.ledger.events import FAILED as VERIFY_FAILED
@@ -42,7 +41,6 @@ from migrator.run import RunContext
 from migrator.steps import newer_rows, undo
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
-from migrator.steps.halts import halted
 from migrator.steps.meanwhile import Meanwhile
 
 if TYPE_CHECKING:
@@ -50,11 +48,6 @@ if TYPE_CHECKING:
     from migrator.steps.tracing import Tracer, Watch
 
 LOG = logging.getLogger(__name__)
-
-NOT_KEPT = (
-    "the evidence of the dry run by which it was applied is gone, or was made again since, so nobody can tell whether"
-    " the rollback would do what was rehearsed. look at what the script would do, and undo by hand what is there"
-)
 
 
 class Action(StrEnum):
@@ -89,7 +82,7 @@ class RollbackReport:
     leftovers: tuple[str, ...] = ()
     """Statements that remove what interrupted attempts have left behind."""
     lost: tuple[str, ...] = ()
-    """Rows that others had written since, and that went with it: a person has said so."""
+    """Rows that others had written since, and that it has deleted or changed: a person has said so."""
     set_back: tuple[str, ...] = ()
     """Sequences that give numbers again which are taken."""
 
@@ -191,18 +184,16 @@ def run(
             if tracer is None:  # on a copy nobody else is
                 known = partial(_require_known, ctx, None if force else start)
                 ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint, known)))
-            lost = _newer_rows(ctx) if tracer is None else ()
-            if not force:
-                reason = newer_rows.reason(lost)
-                reason = reason or _why_not(ctx, start)
-                if reason:
-                    decision = _held(decision, reason, ledger.migration(plan.version), plan)
-                    _close(plan, ledger, run, decision)
-                    return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
             stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
+            newer = newer_rows.look(ctx, None) if force and tracer is None else newer_rows.NOTHING
+            if not force and (reason := _why_not(ctx, start)):
+                decision = _held(decision, reason, ledger.migration(plan.version), plan)
+                _close(plan, ledger, run, decision)
+                return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
             before = set_back.read(endpoint, ledger.schema, log=log) if tracer is None else None
             statements = _undo(ctx, decision)
-        _tell("rollback_lost", "the rollback has lost rows that others had written since", lost, ctx)
+            lost = newer_rows.lost(ctx, newer)
+        _tell("rollback_lost", "the rollback has deleted, or changed, rows that others had written since", lost, ctx)
         stuck = set_back.problems(before, endpoint, ledger.schema, log=log)
         _tell("rollback_set_back", "the rollback has set sequences back", stuck, ctx)
         report = RollbackReport(
@@ -221,8 +212,9 @@ def run(
 def _why_not(ctx: StepContext, start: Start | None) -> str:
     """Why nobody has rehearsed what the script would do; empty: somebody has."""
     if start is None:
-        return NOT_KEPT
-    if reason := _unrehearsed(ctx, start):
+        return way_back.NOT_KEPT
+    rows = ctx.ledger.steps(ctx.plan.version)
+    if reason := way_back.unrehearsed(start, ctx.plan, rows):
         return reason
     if foreign := _foreign(ctx, start):
         return (
@@ -230,7 +222,12 @@ def _why_not(ctx: StepContext, start: Start | None) -> str:
             + "\n".join(foreign)
             + "\nfind out who did it, take it back, then clear rollback with Downstream"
         )
-    return ""
+    if not undo.needs_script(rows):
+        return ""
+    taken = way_back.takes(start, ctx.plan, rows)
+    if taken is None:
+        return "the dry run was made by an older engine, and has not noted from which tables the rollback takes rows"
+    return newer_rows.reason(newer_rows.look(ctx, taken))
 
 
 def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
@@ -250,30 +247,10 @@ def _require_known(ctx: StepContext, start: Start | None) -> None:
         )
 
 
-def _newer_rows(ctx: StepContext) -> tuple[str, ...]:
-    return newer_rows.look(ctx) if undo.needs_script(ctx.ledger.steps(ctx.plan.version)) else ()
-
-
 def _tell(kind: str, what: str, found: Sequence[str], ctx: StepContext) -> None:
     if found:
         ctx.log.warning("%s: %s", what, "; ".join(found))
         ctx.ledger.append_event(kind, version=ctx.plan.version, run=ctx.run, detail={"told": list(found)})
-
-
-def _unrehearsed(ctx: StepContext, start: Start) -> str:
-    """The script may copy back what was not yet copied, so it must have been tried from where the migration stopped."""
-    halt = halted(ctx.plan, ctx.ledger.steps(ctx.plan.version))
-    if halt is None or start.halfway is None:
-        return ""
-    tried = None if halt.doubtful else start.halfway.get(halt.key)
-    if tried is not None and tried[0] == Verdict.PASSED:
-        return ""
-    why = tried[1] if tried is not None else "not tried"
-    return (
-        f"the migration stopped {halt}, and nobody has seen the rollback script give back from there what was before"
-        f" ({why}). look at what the script would do: go on with the migration, or undo what is there by hand and"
-        f' say so with "migrator ledger repair {ctx.plan.version}"'
-    )
 
 
 def _held(decision: Decision, reason: str, row: LedgerMigration | None, plan: Plan) -> Decision:

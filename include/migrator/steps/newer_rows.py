@@ -1,24 +1,23 @@
-"""Rows that others have written since a migration was applied, in tables that its rollback script drops or empties.
+"""Rows that others have written since a migration was applied, in tables from which its rollback takes rows.
 
-A row says which transaction has written it, and the ledger's event, which came right after the last step that is done.
-What was written meanwhile by a transaction that had begun before is not seen.
+Which those are, the rehearsal has seen, whatever the form of the script. A row says which transaction has written it,
+and the ledger's event, which came right after the last step that is done. What was written meanwhile by a transaction
+that had begun before is not seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping
+from dataclasses import field
 
 from psycopg import sql as quoting
 
-from migrator import wording
-from migrator.database import held, naming, plain, queries, session
+from migrator import documents, wording
+from migrator.database import held, plain, queries, session
+from migrator.database.vocabulary import told_name
 from migrator.errors import MigratorError, TransientError
 from migrator.frozen import frozen
 from migrator.ledger.rows import took_effect
-from migrator.parsing import statements
-from migrator.parsing.nodes import Node, enum, relations, strings
-from migrator.parsing.statements import ParsedStatement
-from migrator.plan import Statement
 from migrator.steps.context import StepContext
 from migrator.steps.real_state import qualified
 
@@ -26,123 +25,132 @@ MOST_ROWS = 1000
 """More are not counted."""
 MOST_PAGES = 32_768
 """Of a larger table the end is looked at, where new rows come."""
-
-_READING = ("insert_stmt", "create_table_as_stmt", "merge_stmt", "update_stmt", "select_stmt", "copy_stmt")
-
-Name = tuple[str, str]
-"""Schema, or "", and name, as written."""
+QUERIES = queries.load(__package__, "newer_rows")
 
 
 @frozen
-class Loss:
-    """What a script takes away with all its rows."""
+class Newer:
+    """What was found at one moment."""
 
-    name: Name
-    verb: str
-    schema: bool = False
-
-
-def losses(script: Sequence[Statement]) -> tuple[Loss, ...]:
-    """By the names from before the script. A table that it has read before may have given its rows to another. Pure."""
-    found: dict[Loss, None] = {}
-    before: dict[Name, Name] = {}
-    read: set[Name] = set()
-    for statement in script:
-        item = statements.parse(statement.sql, file=statement.file).statements[0]
-        for loss in _losses(item.name, item.tree):
-            name = before.get(loss.name, loss.name)
-            if name not in read:
-                found[Loss(name, loss.verb, loss.schema)] = None
-        if item.name == "rename_stmt" and enum(item.tree, "rename_type") == "OBJECT_TABLE":
-            old = _name(item.tree.relation)
-            before[old[0], item.tree.newname] = before.get(old, old)
-        read.update(before.get(name, name) for name in _read(item))
-    return tuple(found)
+    rows: Mapping[int, int] = field(default_factory=dict)
+    """By the oid of their table, of those that have some."""
+    names: Mapping[int, str] = field(default_factory=dict)
+    """As they may be told."""
+    unseen: tuple[str, ...] = ()
+    """Tables at which nobody may look, and why."""
+    since: str = ""
+    until: str = ""
+    """Transactions between which they were written."""
 
 
-def _losses(kind: str, tree: Node) -> Iterator[Loss]:
-    if kind == "drop_stmt" and enum(tree, "remove_type") == "OBJECT_TABLE":
-        for item in tree.objects:
-            parts = ("", *strings(item.list.items))
-            yield Loss((parts[-2], parts[-1]), "drops")
-    elif kind == "drop_stmt" and enum(tree, "remove_type") == "OBJECT_SCHEMA":
-        yield from (Loss((item.string.sval, ""), "drops", schema=True) for item in tree.objects)
-    elif kind == "truncate_stmt":
-        yield from (Loss(_name(item.range_var), "empties") for item in tree.relations)
-    elif kind == "delete_stmt" and not tree.HasField("where_clause"):
-        yield Loss(_name(tree.relation), "empties")
+NOTHING = Newer()
 
 
-def _read(item: ParsedStatement) -> Iterator[Name]:
-    if item.name in _READING:
-        target = item.tree.relation if "relation" in item.tree.DESCRIPTOR.fields_by_name else None
-        yield from (_name(one) for one in relations(item.node) if one is not target and one != target)
-    if item.name == "copy_stmt" and not item.tree.is_from:
-        yield _name(item.tree.relation)
+@frozen
+class _Table:
+    oid: int
+    schema: str
+    name: str
+    pages: int
+    goes_with: tuple[str, ...]
+    """Names that it has, that those have of which it is a part, and its schema's."""
+
+    @property
+    def told(self) -> str:
+        return told_name(f"{self.schema}.{self.name}")
 
 
-def _name(relation: Node) -> Name:
-    return relation.schemaname, relation.relname
-
-
-def look(ctx: StepContext) -> tuple[str, ...]:
-    """A phrase for each such table. That nobody can look is told, and keeps nothing from being undone."""
-    script = [statement for step in ctx.plan.rollback_steps for statement in step.statements]
-    found = losses(script)
+def look(ctx: StepContext, taken: Collection[str] | None) -> Newer:
+    """
+    :param taken: digests of names of tables and schemas, as the rehearsal has noted them; None: look everywhere.
+    """
     done = [row.step for row in ctx.ledger.steps(ctx.plan.version) if took_effect(row)]
-    since = ctx.ledger.written_by(ctx.plan.version, done[-1]) if found and done else None
+    since = ctx.ledger.written_by(ctx.plan.version, done[-1]) if done and taken != [] else None
     if since is None:
+        return NOTHING
+    with _looking(ctx) as conn, session.translated():
+        ((until,),) = conn.execute(QUERIES["next_transaction"]).fetchall()
+        return _newer(ctx, conn, taken, since, until)
+
+
+def lost(ctx: StepContext, before: Newer) -> tuple[str, ...]:
+    """What of it is gone, or was changed, since. That nobody can look is told."""
+    if not before.rows:
         return ()
     try:
-        version, patience = ctx.plan.version, held.WAIT_MS
-        with (
-            session.connect(ctx.endpoint, purpose="validate", version=version, lock_timeout_ms=patience) as conn,
-            session.translated(),
-        ):
-            return tuple(filter(None, (_told(loss, since, conn) for loss in found)))
-    except TransientError:
-        raise
+        with _looking(ctx) as conn, session.translated():
+            now = _newer(ctx, conn, None, before.since, before.until)
     except MigratorError as exc:
-        ctx.log.warning("nobody could look for rows that others have written since: %s", exc)
+        ctx.log.warning("nobody could look what became of rows that others have written since: %s", exc)
         return ()
-
-
-def reason(found: Sequence[str]) -> str:
-    """Why a person has to decide; empty: there is nothing to decide. Pure."""
-    if not found:
-        return ""
-    return (
-        f"others have written rows since, and the rollback script would lose them: {'; '.join(found)}. take them"
-        " along to where they belong, or go on with the migration"
+    return tuple(
+        _told(count - now.rows.get(oid, 0), before.names[oid])
+        for oid, count in before.rows.items()
+        if now.rows.get(oid, 0) < count
     )
 
 
-def _told(loss: Loss, since: str, conn: session.Connection) -> str:
-    rows, many = _count(loss, since, conn)
-    count = f"more than {MOST_ROWS:,} rows" if many else wording.count(rows, "row")
-    return f"{count} of {'.'.join(filter(None, loss.name))}, which it {loss.verb}" if rows else ""
+def reason(found: Newer) -> str:
+    """Why a person has to decide; empty: there is nothing to decide. Pure."""
+    if found.rows:
+        said = "; ".join(_told(count, found.names[oid]) for oid, count in found.rows.items())
+        return (
+            "others have written rows since, in tables that the rollback drops, or from which it deletes, as it was"
+            f" rehearsed: {said}. take them along to where they belong, or go on with the migration"
+        )
+    if found.unseen:
+        return (
+            "the rollback drops tables, or deletes from them, as it was rehearsed, and nobody may look whether others"
+            f" have written rows there since: {'; '.join(found.unseen)}"
+        )
+    return ""
 
 
-def _count(loss: Loss, since: str, conn: session.Connection) -> tuple[int, bool]:
-    queries_ = queries.load(__package__, "newer_rows")
-    name = qualified(*loss.name) if not loss.schema else None
-    tables = naming.ask(conn, queries_["tables"], {"name": name, "schema": loss.name[0] if loss.schema else None}).rows
-    rows = 0
+def _told(count: int, name: str) -> str:
+    return f"{f'more than {MOST_ROWS:,} rows' if count > MOST_ROWS else wording.count(count, 'row')} of {name}"
+
+
+def _looking(ctx: StepContext) -> session.Connection:
+    return session.connect(ctx.endpoint, purpose="validate", version=ctx.plan.version, lock_timeout_ms=held.WAIT_MS)
+
+
+def _newer(ctx: StepContext, conn: session.Connection, taken: Collection[str] | None, since: str, until: str) -> Newer:
+    """:raises TransientError: somebody keeps a table of which it must be known."""
+    found = conn.execute(QUERIES["tables"], {"ledger": ctx.ledger.schema}).fetchall()
+    tables = [_Table(oid, schema, name, pages, tuple(parts)) for oid, schema, name, pages, parts in found]
+    rows, names, unseen = dict[int, int](), dict[int, str](), list[str]()
+    for table in tables:
+        if taken is not None and not {documents.digest(part) for part in table.goes_with} & {*taken}:
+            continue
+        try:
+            with session.translated():
+                count = _count(table, since, until, conn)
+        except TransientError:
+            if taken is not None:
+                raise
+            unseen.append(f"{table.told}: somebody keeps it")
+        except MigratorError as exc:
+            unseen.append(f"{table.told}: {exc}")
+        else:
+            if count:
+                rows[table.oid], names[table.oid] = count, table.told
+    return Newer(rows, names, tuple(unseen), since, until)
+
+
+def _count(table: _Table, since: str, until: str, conn: session.Connection) -> int:
     with plain.as_they_lie(conn):
-        for schema, table, pages in tables:
-            held.hold(conn, [qualified(schema, table)])
-            query = quoting.SQL(
-                "select pg_catalog.count(*) from (select from only {table} as t where pg_catalog.age(t.xmin)"
-                " < pg_catalog.age({since}::pg_catalog.text::pg_catalog.xid) and t.ctid >= {first}::pg_catalog.tid"
-                " limit {most}) as newer"
-            ).format(
-                table=quoting.Identifier(schema, table),
-                since=quoting.Literal(since),
-                first=quoting.Literal(f"({max(0, pages - MOST_PAGES)},0)"),
-                most=quoting.Literal(MOST_ROWS + 1 - rows),
-            )
-            row = conn.execute(query).fetchone()
-            rows += int(row[0]) if row else 0
-            if rows > MOST_ROWS:
-                return rows, True
-    return rows, False
+        held.hold(conn, [qualified(table.schema, table.name)])
+        query = quoting.SQL(
+            "select pg_catalog.count(*) from (select from only {table} as t where pg_catalog.age(t.xmin)"
+            " < pg_catalog.age({since}::pg_catalog.text::pg_catalog.xid) and pg_catalog.age(t.xmin)"
+            " > pg_catalog.age({until}::pg_catalog.text::pg_catalog.xid) and t.ctid >= {first}::pg_catalog.tid"
+            " limit {most}) as newer"
+        ).format(
+            table=quoting.Identifier(table.schema, table.name),
+            since=quoting.Literal(since),
+            until=quoting.Literal(until),
+            first=quoting.Literal(f"({max(0, table.pages - MOST_PAGES)},0)"),
+            most=quoting.Literal(MOST_ROWS + 1),
+        )
+        row = conn.execute(query).fetchone()
+        return int(row[0]) if row else 0

@@ -1,16 +1,37 @@
 -- name: tables
--- A table, or its partitions, or all tables of a schema, with their sizes in pages.
+-- Every table that has rows of its own, with its size in pages, the names of what it is a part of, and its schema.
+WITH RECURSIVE above AS (
+    SELECT
+        c.oid,
+        c.oid AS part_of
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+    UNION
+    SELECT
+        a.oid,
+        i.inhparent
+    FROM above AS a
+    INNER JOIN pg_catalog.pg_inherits AS i ON a.part_of = i.inhrelid
+)
+
 SELECT
-    n.nspname,
-    c.relname,
-    pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
-FROM pg_class AS c
-INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
-WHERE
-    c.relkind = 'r'
-    AND (
-        c.oid IN (SELECT t.relid FROM pg_partition_tree(to_regclass(%(name)s)) AS t)
-        OR c.oid = to_regclass(%(name)s)
-        OR n.nspname = %(schema)s
-    )
+    c.oid::bigint,
+    n.nspname::text,
+    c.relname::text,
+    pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint AS pages,
+    pg_catalog.array_agg(pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(p.relname))
+    || pg_catalog.quote_ident(n.nspname) AS goes_with
+FROM above AS a
+INNER JOIN pg_catalog.pg_class AS c ON a.oid = c.oid
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+INNER JOIN pg_catalog.pg_class AS p ON a.part_of = p.oid
+INNER JOIN pg_catalog.pg_namespace AS s ON p.relnamespace = s.oid
+WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', %(ledger)s)
+GROUP BY c.oid, n.nspname, c.relname
 ORDER BY n.nspname, c.relname;
+
+-- name: next_transaction
+-- As rows have it, without its epoch.
+SELECT (
+    pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::numeric % 4294967296
+)::text AS until;
