@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,23 +19,19 @@ from migrator.database import schema, session
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import only_known
-from migrator.errors import GivesWay, MigratorError, NeedsHuman, OutsideWindow, PreflightBusy, PreflightRefused, Refused
+from migrator.errors import GivesWay, NeedsHuman, Refused
 from migrator.evidence import EvidenceBundle
-from migrator.gates import ahead, beside, clock, emergency, origin, reviews, settings
+from migrator.gates import ahead, beside, clock, emergency, going_on, origin, reviews, settings
 from migrator.gates.clear_way import (
     applied_already,
-    partly_applied,
     require_clear_way,
     require_dependencies,
     require_free,
 )
 from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, require_same_code
 from migrator.gates.evidence import evidence_problems
-from migrator.gates.reach import Reach
-from migrator.gates.window import decide_next, may_wait
 from migrator.history import out_of_order
 from migrator.ledger import states
-from migrator.ledger.events import RESTS, WAITS
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
 from migrator.operations import health
 from migrator.plan import Phase, Plan, Step
@@ -44,9 +39,7 @@ from migrator.run import RunContext
 from migrator.steps import execution, throttle, timings
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepContext, StepHandle, StepResult
-from migrator.steps.contract import start_of
 from migrator.steps.meanwhile import Meanwhile
-from migrator.targets import windows
 from migrator.targets.targets import Target
 
 if TYPE_CHECKING:
@@ -138,19 +131,15 @@ def _try(
         def may_begin(phase: Phase) -> str | None:
             if evidence is None:
                 return None
-            try:
-                return _may_begin(step, phase, ctx, target, migration, evidence)
-            except (OutsideWindow, PreflightBusy, PreflightRefused) as exc:
-                if exc.fields.get("begun"):
-                    _said(step, ctx, exc, beside.reserved(plan, evidence))
-                raise
+            healthy = partial(health.require, plan, evidence, ctx.endpoint, target.limits)
+            return going_on.may_begin(step, phase, ctx, target, migration, evidence, healthy)
 
         def between(phase: Phase) -> None:
             """What may have changed while the phase before it ran."""
-            reviews.require(ledger, plan, digest, target, _reviewed_by(plan, ledger, run))
+            reviews.require(ledger, plan, digest, target, going_on.reviewed_by(plan, ledger, run))
             _tell_lifted(may_begin(phase), step, ctx)
 
-        ctx = replace(ctx, may_go_on=_resting(step, ctx, evidence, may_begin) if evidence is not None else None)
+        ctx = replace(ctx, may_go_on=going_on.resting(step, ctx, evidence, may_begin) if evidence is not None else None)
         others = beside.beside(plan, evidence, ledger, run.run_id)
         if not _is_done(step, plan, rows, ledger, run):
             above = _gates(
@@ -177,25 +166,6 @@ def _may_ask(plan: Plan, evidence: EvidenceBundle | None, ledger: Ledger, run: R
     if not rows or _is_begun(plan, rows, run):
         return True
     return bool(beside.beside(plan, evidence, ledger, run.run_id))
-
-
-def _resting(
-    step: Step, ctx: StepContext, evidence: EvidenceBundle, may_begin: Callable[[Phase], object]
-) -> Callable[[Phase], None]:
-    """What is asked between two batches. From the first time on the migration rests, as the ledger says."""
-    reach = beside.reserved(ctx.plan, evidence)
-    told: list[bool] = []
-
-    def may_go_on(phase: Phase) -> None:
-        may_begin(phase)
-        if reach is not None and not told:
-            detail = {"step": step.name, **beside.told(reach)}
-            ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=RESTS, detail=detail)
-            told.append(True)
-        if ctx.lock is not None and ctx.lock.is_wanted():
-            raise GivesWay("another migration has asked for the database, and goes first")
-
-    return may_go_on
 
 
 def begin(
@@ -284,7 +254,7 @@ def _gates(
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)
         origin.require(plan, migration)
-    reviews.require(ledger, plan, evidence_digest, target, _reviewed_by(plan, ledger, ctx.run))
+    reviews.require(ledger, plan, evidence_digest, target, going_on.reviewed_by(plan, ledger, ctx.run))
     ahead.require_turn(plan, ledger, target=target, now=ctx.run.clock(), migration=migration, catalogue=catalogue)
     require_dependencies(plan, rows, target)
     above = () if _is_begun(plan, rows, ctx.run) else out_of_order.require(plan, rows, target)
@@ -297,68 +267,6 @@ def _gates(
             f" clear the apply task of {undone[0]!r} with Downstream"
         )
     return above
-
-
-def _reviewed_by(plan: Plan, ledger: Ledger, run: RunContext) -> datetime:
-    """The moment at which the reviews must be valid: what this run has begun under valid ones goes on under them,
-    although it works or waits for longer than they last. A rejection stops it at any time."""
-    row = ledger.migration(plan.version)
-    if row is None or row.status is not MigrationStatus.RUNNING or row.started_at is None:
-        return run.clock()
-    if (row.run_id, row.plan_digest) != (run.run_id, plan.digest) or not partly_applied(plan, ledger):
-        return run.clock()
-    return min(row.started_at, run.clock())
-
-
-def _may_begin(
-    step: Step,
-    phase: Phase,
-    ctx: StepContext,
-    target: Target,
-    migration: Migration | None,
-    evidence: EvidenceBundle,
-) -> str | None:
-    """The calendar may have closed while the task was queued, or while an earlier phase ran. Returns what an emergency
-    lifts; that enough people approved it has been asked before.
-
-    :raises OutsideWindow: `begun` says whether it can wait, with a part of it applied.
-    :raises PreflightBusy, PreflightRefused: preflight has asked this before the first phase; here it has to wait, too.
-    """
-    rows = ctx.ledger.steps(ctx.plan.version)
-    begun = may_wait(ctx.plan, rows)
-    decision = decide_next(ctx.plan, target, migration, evidence, rows, ctx.run.clock())
-    what = f"phase {phase.name!r} of step {step.name!r}" if start_of(step, phase) > 0 else f"step {step.name!r}"
-    if decision.state is not windows.WindowState.OPEN:
-        if not begun:
-            state, todo = "is not started", ". clear preflight with Downstream when it may run"
-        else:
-            state = "waits, what comes before it is applied"
-            over = decision.opens_at is None
-            todo = "; give it another window (`schedule` in its metadata), and it goes on there" if over else ""
-        raise OutsideWindow(
-            f"{what} {state}: {decision.reason}{todo}",
-            opens_at=decision.opens_at,
-            closes_at=decision.closes_at,
-            begun=begun,
-        )
-    if begun and phase.needs_window:
-        try:
-            if other := beside.at_work(ctx.plan, ctx.ledger):
-                raise PreflightBusy(f"{other} is being applied", checks=())
-            health.require(ctx.plan, evidence, ctx.endpoint, target.limits)
-        except (PreflightBusy, PreflightRefused) as exc:
-            text = f"{what} waits, what comes before it is applied: {exc}"
-            raise type(exc)(text, **{**exc.fields, "begun": True}) from None
-        ctx.ledger.goes_on(ctx.plan.version, run=ctx.run)
-    return decision.lifted
-
-
-def _said(step: Step, ctx: StepContext, waits: MigratorError, reach: Reach | None) -> None:
-    """That what is begun waits is in the ledger once for each reason, not each time somebody looks."""
-    detail = {"step": step.name, "reason": str(waits), "until": waits.fields.get("opens_at"), **beside.told(reach)}
-    before = ctx.ledger.events(ctx.plan.version)
-    if not before or (before[-1].kind, before[-1].detail.get("reason")) != (WAITS, detail["reason"]):
-        ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=WAITS, detail=detail, rests=reach is not None)
 
 
 def _tell_lifted(lifted: str | None, step: Step, ctx: StepContext) -> None:
