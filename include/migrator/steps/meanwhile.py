@@ -17,12 +17,15 @@ from psycopg import sql as quoting
 from migrator.database import queries, session
 from migrator.database.session import Endpoint
 from migrator.errors import CommitUnknown, DriftDetected, NeedsHuman
+from migrator.lock_modes import MODES
+from migrator.plan import PredictedLock
 
 SHOWN = 5
 PREPARED_AFTER = 3
 """Planning takes longer than the rest. Not in the step's own session: there, others could exchange what is prepared."""
 QUERIES = queries.load(__package__, "meanwhile")
 _RELATIONS = "pg_class"
+_BEFORE = "migrator_before_lock"
 
 _INDEX = "pg_index"
 _MAKES = {"CREATE INDEX CONCURRENTLY": frozenset({_INDEX}), "DROP INDEX CONCURRENTLY": frozenset[str]()}
@@ -68,6 +71,21 @@ class Meanwhile:
         """
         with session.translated():
             self._refuse(self._changed(self._seen(self._conn)))
+
+    def lock_first(self, conn: psycopg.Connection[Any], locks: Collection[PredictedLock]) -> None:
+        """Before a statement of a step's transaction: what it is known to lock is locked now, so that it runs what is
+        looked at here. Else it would wait for its lock with the code that it will find then.
+
+        What may not be locked so, or is no table, is left to the statement; it is looked at before COMMIT.
+
+        :raises DriftDetected: somebody else has changed something.
+        """
+        if not locks:
+            return
+        named = {"relations": [lock.relation for lock in locks], "modes": [lock.mode for lock in locks]}
+        for name, mode in self._conn.execute(QUERIES["lockable"], named).fetchall():
+            _lock(conn, name, mode)
+        self.require_unchanged()
 
     @contextmanager
     def committing(self, conn: psycopg.Connection[Any]) -> Iterator[None]:
@@ -179,6 +197,15 @@ class Meanwhile:
 def _shown(changed: tuple[str, ...]) -> str:
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
     return f"{', '.join(changed[:SHOWN])}{more}"
+
+
+def _lock(conn: psycopg.Connection[Any], table: str, mode: str) -> None:
+    if mode not in MODES:
+        return
+    try:
+        conn.execute(f"SAVEPOINT {_BEFORE}; LOCK TABLE ONLY {table} IN {mode} MODE; RELEASE {_BEFORE}".encode())
+    except psycopg.ProgrammingError:  # no right to, or the transaction has dropped it
+        conn.execute(f"ROLLBACK TO {_BEFORE}; RELEASE {_BEFORE}".encode())
 
 
 def _relations(conn: psycopg.Connection[Any]) -> dict[int, str]:

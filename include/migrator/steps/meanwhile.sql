@@ -15,6 +15,21 @@ SELECT
 FROM pg_catalog.pg_class AS c
 WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c');
 
+-- name: lockable
+-- Tables that LOCK TABLE takes, in one order for all steps. Those that a transaction has made itself nobody else sees.
+SELECT
+    pg_catalog.format('%%I.%%I', n.nspname, c.relname) AS name,
+    m.mode
+FROM (
+    SELECT
+        pg_catalog.unnest(%(relations)s::text[]) AS relation,
+        pg_catalog.unnest(%(modes)s::text[]) AS mode
+) AS m
+CROSS JOIN pg_catalog.pg_class AS c
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+WHERE c.relkind IN ('r', 'p') AND m.relation = n.nspname::text || '.' || c.relname::text
+ORDER BY c.oid, m.mode;
+
 -- name: told
 -- As a person calls it; what is gone by now is called by its kind.
 SELECT

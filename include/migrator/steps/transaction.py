@@ -188,9 +188,11 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
         cancellable(ctx),
         _commits_explained(inside=status != TransactionStatus.IDLE),
         session.translated(statement=statement, step=step.name),
-        naming.names_of_target(conn),
     ):
-        cursor = send(conn, statement.sql, statement=statement)
+        if ctx.meanwhile is not None and status == TransactionStatus.INTRANS:
+            ctx.meanwhile.lock_first(conn, statement.locks)
+        with naming.names_of_target(conn):
+            cursor = send(conn, statement.sql, statement=statement)
     seconds = time.monotonic() - started
     if conn.info.transaction_status != status:
         problem = f"{statement.kind} ended or began a transaction by itself; take transaction control out of the file"
