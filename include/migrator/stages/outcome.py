@@ -96,7 +96,8 @@ def describe(
     mine = tuple(event for event in events if event.run_id == run.run_id and event.kind != EVENT)
     same = plan is None or row is None or has_content(row, plan)
     ok = row is not None and row.status is MigrationStatus.SUCCESS and same
-    todo = "" if ok else next_step(plan, row, steps, mine, run=run, version=version, same_content=same)
+    left = not_as_before(events)
+    todo = "" if ok else next_step(plan, row, steps, mine, run=run, version=version, same_content=same, left=left)
     story = [*_story(row, steps, mine, ok=ok, same_content=same), *alive]
     text = f"{version} on {target}: {_headline(row, steps, run=run, ok=ok, same_content=same, mine=mine)}"
     text += "".join(f"\n- {line}" for line in story)
@@ -148,8 +149,12 @@ def next_step(
     run: RunContext,
     version: str,
     same_content: bool,
+    left: Sequence[str] = (),
 ) -> str:
-    """What a person has to do, as a command where there is one. Pure."""
+    """What a person has to do, as a command where there is one. Pure.
+
+    :param left: see `not_as_before`.
+    """
     if row is None:
         return "nothing was changed. see what the task that failed says, and clear what it names with downstream"
     if row.status is MigrationStatus.SUCCESS and not same_content:
@@ -162,6 +167,11 @@ def next_step(
         )
     if row.run_id != run.run_id and row.status is MigrationStatus.RUNNING:
         return f"wait for run {row.run_id!r}{_where(row)}; if it is over, clear its rollback"
+    if row.status is MigrationStatus.ROLLED_BACK and left:
+        return (
+            f"it is rolled back, and the database is NOT as before: {'; '.join(left)}. put that back by hand or with a"
+            " new migration, mend the migration and its rollback script, then clear analyze with downstream"
+        )
     if row.status is MigrationStatus.ROLLED_BACK:
         return (
             "the database is as before. mend the cause, then clear preflight (or the first task of the group apply)"
@@ -180,6 +190,19 @@ def next_step(
             f' "migrator ledger repair {version} --status rolled_back --reason ..."'
         )
     return "the database is as before. mend the cause, then clear preflight with downstream"
+
+
+def not_as_before(events: Sequence[LedgerEvent]) -> tuple[str, ...]:
+    """What the last rollback has not given back, whichever run has made it. Pure; events come oldest first."""
+    left: list[str] = []
+    for event in events:
+        if event.kind == "begin":
+            left = []
+        elif event.kind == "rollback_differs":
+            left.append(f"the schema differs ({'; '.join(map(str, event.detail.get('differences', ())))})")
+        elif event.kind in _AFTER_ROLLBACK:
+            left.append(_AFTER_ROLLBACK[event.kind])
+    return tuple(left)
 
 
 def _headline(
