@@ -76,6 +76,8 @@ class SnapshotRecord:
     dump."""
     search_path: str = ""
     """The one of them that is no secret, with "$user" as the role has it."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Of the target's server, those that the migration's texts or the schema name: see `stand_ins.of_target`."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,8 @@ IDLE = "idle"
 SKIPPED = "skipped"
 """The check of what IF NOT EXISTS and IF EXISTS made a statement of: none at all. What could not be compared is told
 beside the verdict."""
+RIGHTS = "rights"
+"""The check of what a copy lacks because roles are not on its server. It is told beside the verdict."""
 NOTHING_CHANGED = "apply changed nothing: neither the schema nor a row of an older table"
 NOT_COMPARABLE = frozenset({"rollback_schema_equal", "rollback_data"})
 """Of a resumed migration: what was there before its first part is not in the snapshot."""
@@ -191,7 +195,8 @@ class DryRunEvidence:
     snapshot_id: str
     verdict: Verdict
     checks: tuple[Check, ...]
-    """Named: apply, data (when rows made apply fail), skipped (where a statement did nothing), expected_changes,
+    """Named: apply, data (when rows made apply fail), roles (when one did),
+    skipped (where a statement did nothing), expected_changes,
     assertions, sequences (where one was touched), predicted_writes, rollback, rollback_schema_equal, rollback_data,
     reapply, reapply_schema_equal, server, settings (where the target's database or role has some), rollback_halfway and
     rollback_from_<where it stops>."""
@@ -227,7 +232,8 @@ class DryRunEvidence:
         proved that still can be. Else who has half of a migration could never go on."""
         if self.verdict is not Verdict.UNVERIFIED or not self.extra.get("resumed"):
             return self.verdict is Verdict.PASSED
-        return all(one.verdict is Verdict.PASSED or one.name in (*NOT_COMPARABLE, SKIPPED) for one in self.checks)
+        beside = (*NOT_COMPARABLE, SKIPPED, RIGHTS)
+        return all(one.verdict is Verdict.PASSED or one.name in beside for one in self.checks)
 
     @property
     def outcome(self) -> str:

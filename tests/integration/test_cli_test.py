@@ -181,3 +181,16 @@ def test_a_failure_of_the_sql_is_no_change_of_the_server(repository: Path, tmp_p
     done = call(repository, "001_broken", "--migrations", str(tmp_path / "m"))
     assert re.search(r"apply +failed", done.stdout), done.stdout + done.stderr
     assert re.search(r"server +passed", done.stdout), done.stdout + done.stderr
+
+
+def test_roles_that_the_texts_name_are_there(repository: Path, tmp_path: Path) -> None:
+    """As they are on a target; nobody has to make any on his own machine."""
+    sql = (
+        'CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO app_ro; ALTER TABLE t OWNER TO "App Owner";'
+        " ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t TO app_ro;"
+        " DO $$BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'app_rw') THEN"
+        " GRANT INSERT ON t TO app_rw; END IF; END$$;\n"
+    )
+    write(tmp_path, "001_roles", sql, "DROP TABLE t;\n")
+    done = call(repository, "001_roles", "--migrations", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,4 @@
--- The moment of a snapshot, and the bookkeeping of restored copies.
+-- The moment of a snapshot.
 
 -- name: moment
 -- Everything that is dumped and hashed is of this very snapshot. A standby has no current insert position.
@@ -10,10 +10,3 @@ select
         else pg_catalog.pg_current_wal_lsn()
     end::text as lsn,
     pg_catalog.current_database()::text as dbname;
-
--- name: missing_roles
--- Which of these roles are not on this server.
-select r.name
-from pg_catalog.unnest(%(roles)s::text []) as r (name)
-where not exists (select from pg_catalog.pg_roles as p where p.rolname = r.name) and r.name <> 'public'
-order by r.name;

@@ -13,14 +13,15 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from psycopg import sql as pgsql
 
-from migrator.backups import copy_role
+from migrator.backups import copy_role, stand_ins
 from migrator.backups.copy_role import CopyRole
 from migrator.backups.copy_template import Locale, Template
 from migrator.database import queries, session
@@ -51,6 +52,8 @@ class Copy:
     expires_at: datetime
     spoiled: bool = False
     """Somebody knew its role's password for a while: it is not used any more."""
+    stand_ins: tuple[str, ...] = ()
+    """Of the target's roles, which it shares with other copies."""
 
     @property
     def mark(self) -> str:
@@ -62,6 +65,7 @@ class Copy:
                 "target": self.target,
                 "expires_at": self.expires_at.isoformat(),
                 "spoiled": self.spoiled,
+                "stand_ins": list(self.stand_ins),
             }
         )
 
@@ -103,19 +107,29 @@ def new_name(run: RunContext) -> str:
 
 
 def create(
-    conn: Connection, role: CopyRole, *, run: RunContext, locale: Locale = DEFAULT, template: Template | None = None
+    conn: Connection,
+    role: CopyRole,
+    *,
+    run: RunContext,
+    locale: Locale = DEFAULT,
+    template: Template | None = None,
+    roles: Mapping[str, str] = MappingProxyType({}),
 ) -> Copy:
     """A database without tables in which the role may make everything; the copies of earlier attempts are dropped
     before. The role may log in until it is closed.
 
     :param template: of this very locale, with what only an administrator can make.
+    :param roles: of the target, that must be there by their names: see `stand_ins.of_target`.
 
     :raises EnvironmentFault: we may not create databases or roles, or the locale is not on this server.
     """
     for earlier in of_run(conn, run):
         drop(conn, earlier)
     wanted = Copy(role.name, 0, run.run_id, run.version, run.target, run.clock() + LIFETIME)
-    role.create(conn, mark=wanted.mark)
+    with session.translated(), conn.transaction():
+        wanted = replace(wanted, stand_ins=stand_ins.make(conn, roles) if roles else ())
+        role.create(conn, mark=wanted.mark)
+        stand_ins.lend(conn, role.name, roles)
     copy = next(one for one in _all(conn) if one.name == role.name)
     try:
         _make(conn, role.copies, copy, copy.name, locale, template)
@@ -238,6 +252,7 @@ def drop(conn: Connection, copy: Copy) -> None:
         for name, *_ in there:
             drop_database(conn, name)
     copy_role.drop(conn, copy.name)
+    stand_ins.sweep(conn, LOG)
 
 
 def drop_named(conn: Connection, name: str) -> None:
@@ -281,6 +296,7 @@ def reap(copies: Endpoint, *, now: datetime, spare: Collection[str] = (), log: l
                 dropped.append(copy.name)
             except MigratorError as exc:
                 failed.append(f'"{copy.name}": {exc}')
+        stand_ins.sweep(conn, log)
     if failed:
         raise EnvironmentFault(
             f"{len(dropped)} restored copies were dropped, {len(failed)} could not be: {'; '.join(failed)}"
@@ -295,8 +311,8 @@ def read_mark(name: str, role_oid: int, comment: str | None) -> Copy | None:
         if data["migrator_copy"] != 2:
             return None
         expires = datetime.fromisoformat(data["expires_at"])
-        spoiled = bool(data["spoiled"])
-        return Copy(name, role_oid, data["run_id"], data["version"], data["target"], expires, spoiled)
+        spoiled, others = bool(data["spoiled"]), tuple(map(str, data.get("stand_ins", ())))
+        return Copy(name, role_oid, data["run_id"], data["version"], data["target"], expires, spoiled, others)
     except (ValueError, KeyError, TypeError):
         return None
 

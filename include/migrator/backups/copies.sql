@@ -47,13 +47,14 @@ where d.datallowconn and pg_catalog.has_database_privilege('public', d.oid, 'CON
 order by d.datname;
 
 -- name: reachable
--- The same for one role by name.
-select d.datname::text as name
-from pg_catalog.pg_database as d
+-- The same for some roles by name.
+select r.name, d.datname::text as database
+from pg_catalog.unnest(%(roles)s::text []) as r (name)
+cross join pg_catalog.pg_database as d
 where
-    d.datallowconn and pg_catalog.has_database_privilege(%(role)s, d.oid, 'CONNECT')
+    d.datallowconn and pg_catalog.has_database_privilege(r.name, d.oid, 'CONNECT')
     and not d.datname = any(%(own)s::text [])
-order by d.datname;
+order by r.name, d.datname;
 
 -- name: schemas_to_give
 -- From PostgreSQL 15 on the database's owner has `public`, before that the superuser that made the cluster.
@@ -91,14 +92,21 @@ where a.usename = %(role)s and not a.pid = any(%(ours)s::int []);
 select (pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => %(seconds)s::float8))::text as moment;
 
 -- name: powers
--- What a copy's role may not have, in words. None of it is ever given; a person may have.
-select array_remove(array[
+-- What the role of a copy and the stand-ins may not have, in words. None of it is ever given; a person may have.
+select r.rolname::text as name, array_remove(array[
     case when r.rolsuper then 'is a superuser' end,
     case when r.rolcreatedb then 'may create databases' end,
     case when r.rolcreaterole then 'may create roles' end,
     case when r.rolreplication then 'may replicate' end,
     case when r.rolbypassrls then 'passes row level security' end,
-    case when exists (select from pg_catalog.pg_auth_members as m where m.member = r.oid) then 'is a member of roles' end
+    case when r.rolcanlogin and r.rolname <> %(role)s then 'may log in' end,
+    case when exists (
+        select from pg_catalog.pg_auth_members as m
+        where
+            m.member = r.oid
+            and (r.rolname <> %(role)s or not pg_catalog.pg_get_userbyid(m.roleid) = any(%(stand_ins)s::text []))
+    ) then 'is a member of roles' end
 ], null) as powers
 from pg_catalog.pg_roles as r
-where r.rolname = %(role)s;
+where r.rolname = %(role)s or r.rolname = any(%(stand_ins)s::text [])
+order by r.rolname <> %(role)s, r.rolname;

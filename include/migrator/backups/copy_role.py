@@ -1,8 +1,9 @@
 """The role that owns what is in a restored copy, and nothing else: as whom a migration's texts run there.
 
-It connects; nobody becomes it by SET ROLE, which RESET ROLE would undo. It has no membership, it may not make databases
-or roles, and it may log in only while a session of ours is being opened: whoever gives it another password
-(`ALTER ROLE CURRENT_USER PASSWORD`, which PostgreSQL allows to each role) gains nothing, and shuts nobody out.
+It connects; nobody becomes it by SET ROLE, which RESET ROLE would undo. It is a member of stand-ins alone
+(`stand_ins`), it may not make databases or roles, and it may log in only while a session of ours is being opened:
+whoever gives it another password (`ALTER ROLE CURRENT_USER PASSWORD`, which PostgreSQL allows to each role) gains
+nothing, and shuts nobody out.
 
 It does not own the database itself. An owner may rename it, comment on it, give it settings, a limit of connections and
 IS_TEMPLATE, and let others connect (src/backend/commands/dbcommands.c); all of that stays ours, so that our mark on it
@@ -90,11 +91,7 @@ class CopyRole:
                     self._sql, self._verifier(conn), _in(conn, self.lasting)
                 )
             )
-            conn.execute(pgsql.SQL("ALTER ROLE {} RESET ALL").format(self._sql))
-            for (database,) in conn.execute(_query("settings_of"), {"role": self.name}).fetchall():
-                conn.execute(
-                    pgsql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(self._sql, pgsql.Identifier(database))
-                )
+            reset(conn, self.name)
             for (member,) in conn.execute(_query("others_in_it"), {"role": self.name}).fetchall():
                 self.log.warning(
                     '"%s" is a member of the role "%s" of a restored copy: not any more', member, self.name
@@ -169,6 +166,15 @@ def drop(conn: Connection, name: str) -> None:
     """The databases in which it owns something must be gone."""
     with session.translated():
         conn.execute(pgsql.SQL("DROP ROLE IF EXISTS {}").format(pgsql.Identifier(name)))
+
+
+def reset(conn: Connection, name: str) -> None:
+    """Take away what settings a role has of its own."""
+    role = pgsql.Identifier(name)
+    with session.translated():
+        conn.execute(pgsql.SQL("ALTER ROLE {} RESET ALL").format(role))
+        for (database,) in conn.execute(_query("settings_of"), {"role": name}).fetchall():
+            conn.execute(pgsql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(role, pgsql.Identifier(database)))
 
 
 def _in(conn: Connection, time: timedelta) -> pgsql.Literal:

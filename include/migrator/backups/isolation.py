@@ -35,18 +35,26 @@ def require_isolated(conn: Connection) -> None:
 
 
 def require_confined(conn: Connection, copy: Copy) -> None:
-    """:raises Refused: the copy's role may do more than own what is in its copy."""
+    """:raises Refused: the copy's role may do more than own what is in its copy, or a stand-in more than nothing."""
+    texts = queries.load(__package__, "copies")
+    names = {"role": copy.name, "stand_ins": list(copy.stand_ins)}
+    reached = {"roles": [copy.name, *copy.stand_ins], "own": list(copy.databases)}
     with session.translated():
-        row = conn.execute(queries.load(__package__, "copies")["powers"], {"role": copy.name}).fetchone()
-        others = conn.execute(
-            queries.load(__package__, "copies")["reachable"], {"role": copy.name, "own": list(copy.databases)}
-        ).fetchall()
-    powers = [str(power) for power in (row[0] if row else ["no such role"])]
-    powers += [f'may connect to "{name}"' for (name,) in others]
-    if powers:
-        raise Refused(
-            f'the role "{copy.name}" of the restored copy {" and ".join(powers)}: run again from restore_test'
-        )
+        powers = {str(name): list(found) for name, found in conn.execute(texts["powers"], names).fetchall()}
+        gone = {copy.name, *copy.stand_ins} - powers.keys()
+        others = conn.execute(texts["reachable"], reached).fetchall() if not gone else []
+    for name in sorted(gone):
+        powers[name] = ["is gone"]
+    for name, database in others:
+        powers[name].append(f'may connect to "{database}"')
+    if found := powers.pop(copy.name):
+        raise Refused(f'the role "{copy.name}" of the restored copy {" and ".join(found)}: run again from restore_test')
+    for name, found in powers.items():
+        if found:
+            raise Refused(
+                f'the role "{name}", which on the server for restored copies stands in for the target\'s,'
+                f" {' and '.join(found)}: take that away from it there, then run again from restore_test"
+            )
 
 
 def require_harmless(conn: Connection) -> str:

@@ -11,17 +11,17 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 from migrator import wording
+from migrator.backups import stand_ins
 from migrator.backups.contract import Restored
 from migrator.backups.copy_template import Template
-from migrator.database import fingerprint, large_objects, queries, schema, session
+from migrator.database import fingerprint, large_objects, schema, session
 from migrator.database.schema import LEDGER_SCHEMA, MEMBER, ROLE_KINDS, Schema
 from migrator.database.schema_diff import SchemaDiff, diff
-from migrator.database.session import Connection, Endpoint
+from migrator.database.session import Endpoint
 from migrator.errors import RestoreNotProven
-from migrator.evidence import Check, SnapshotRecord, TableFingerprint, Verdict
+from migrator.evidence import RIGHTS, Check, SnapshotRecord, TableFingerprint, Verdict
 
 SHOWN = 10
 """Differences of one check that a message names."""
@@ -94,17 +94,21 @@ def comparable(
     found: Schema,
     *,
     grants: bool,
+    role: str = "",
     template: Template | None = None,
     members: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Schema, Schema]:
     """Both without what a restore by another role cannot give back, and without what the template holds for others.
     Pure.
 
+    :param role: the copy's, which is called like the copy; "": nobody owns anything in another's stead.
     :param members: of those that the source tells, whoever owns them on the copy."""
     kinds = [*NOT_RESTORED]
     if not grants or wanted.objects.get("default_privileges"):
         kinds.append("grant")
     found = replace(found, objects={**found.objects, MEMBER: members}) if members else found.without(MEMBER)
+    if role:
+        found = stand_ins.without_owners_rights(found, wanted, role)
     both = wanted, _without_surplus(wanted, found, template)
     first, second = (_without_comments(one, kinds).without(*kinds) for one in both)
     return first, second
@@ -172,10 +176,12 @@ def prove(
         read = schema.read(conn, exclude=(LEDGER_SCHEMA,))
         with session.translated():
             members = schema.members(conn, wanted.names(MEMBER)) if wanted.names(MEMBER) else {}
-        here, there = comparable(wanted, read, grants=not missing, template=template, members=members)
+        here, there = comparable(
+            wanted, read, grants=not missing, role=conn.info.dbname, template=template, members=members
+        )
         good = f"equal; not compared: {', '.join(kind.replace('_', ' ') for kind in NOT_RESTORED)}"
         if missing:
-            good += f"; privileges not restored, because these roles are not on this server: {', '.join(missing)}"
+            good += "; privileges not restored"
         if template is not None:
             good += f'; made from the template database "{template.name}"'
         if restored.left_out:
@@ -217,6 +223,21 @@ def _check(name: str, problems: Sequence[str], good: str, started: float) -> Che
     return Check(name, verdict, shown or good, time.monotonic() - started)
 
 
+def rights(missing: Sequence[str]) -> tuple[Check, ...]:
+    """What it means that the server for copies lacks roles. Pure."""
+    if not missing:
+        return ()
+    return (
+        Check(
+            RIGHTS,
+            Verdict.UNVERIFIED,
+            f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} not on the server for restored copies, and a"
+            " name that begins with pg_ is given by the server alone: the copy has none of the target's privileges, so"
+            " nobody has seen which ones the migration and its rollback lose. use a server of the target's own release",
+        ),
+    )
+
+
 def refuse_differences(record: SnapshotRecord, checks: Sequence[Check]) -> None:
     """:raises RestoreNotProven: with everything that differs. Pure."""
     failed = [check for check in checks if check.verdict is not Verdict.PASSED]
@@ -228,23 +249,3 @@ def refuse_differences(record: SnapshotRecord, checks: Sequence[Check]) -> None:
             + "\ndo not rely on this snapshot; find out why, then run again from snapshot",
             differences=differences,
         )
-
-
-def missing_roles(conn: Connection, wanted: Schema) -> tuple[str, ...]:
-    """Roles that the source's grants name and this server does not have."""
-    roles = sorted({role for text in wanted.objects.get("grant", {}).values() for role in _grantees(text)})
-    with session.translated():
-        rows: list[Any] = conn.execute(
-            queries.load(__package__, "backups")["missing_roles"], {"roles": roles}
-        ).fetchall()
-    return tuple(row[0] for row in rows)
-
-
-def _grantees(text: str) -> set[str]:
-    """`schema.read` writes "+SELECT to app, -USAGE from public"."""
-    found = set()
-    for part in text.split(", "):
-        words = part.split(" to ") if " to " in part else part.split(" from ")
-        if len(words) == 2:
-            found.add(words[1].removesuffix(" with grant option").strip().strip('"'))
-    return found

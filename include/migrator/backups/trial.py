@@ -21,7 +21,7 @@ from types import MappingProxyType
 import psycopg
 from psycopg import sql as pgsql
 
-from migrator.backups import target_settings
+from migrator.backups import stand_ins, target_settings
 from migrator.backups.copies import Copy, base_name, drop_database, settle, spoil, trial_name
 from migrator.backups.copy_role import CopyRole
 from migrator.backups.isolation import require_confined, require_isolated
@@ -124,6 +124,7 @@ def trial_database(
     with session.connect(copies, purpose="dry_run") as conn:
         require_isolated(conn)
         role.renew(conn)
+        stand_ins.renew(conn, copy.stand_ins)
         base = Trial(copy, copies, role, base_name(copy.name), copy.name, settings, session_settings)
         trial = replace(base, name=name, origin=copy.name if first is None else base.name)
         for database in (trial.name, base.name):

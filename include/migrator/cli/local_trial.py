@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -12,7 +14,7 @@ from psycopg import sql as pgsql
 from psycopg.conninfo import make_conninfo
 
 from migrator.backups import copies as restored
-from migrator.backups import trial
+from migrator.backups import stand_ins, trial
 from migrator.backups.copies import Copy
 from migrator.backups.copy_role import CopyRole
 from migrator.catalogue.catalogue import Catalogue
@@ -23,7 +25,11 @@ from migrator.embedded.programs import Programs
 from migrator.embedded.server import Server
 from migrator.errors import DryRunFailed, MigratorError
 from migrator.evidence import DryRunEvidence
+from migrator.facts.running import Running
 from migrator.ledger.ledger import Ledger
+from migrator.parsing.nodes import find
+from migrator.parsing.sql_text import read_sql
+from migrator.parsing.statements import parse
 from migrator.plan import Plan
 from migrator.rehearsal.original import Original
 from migrator.run import RunContext
@@ -68,8 +74,8 @@ def try_migration(catalogue: Catalogue, version: str, *, programs: Programs, log
     """
     *before, migration = order_of(catalogue, version)
     with Server.temporary(programs=programs) as server:
-        copies = _prepare(server)
-        role, copy = _database(server, copies)
+        copies, named = _prepare(server), named_roles((*before, migration))
+        role, copy = _database(server, copies, named)
         endpoint = role.on(copy.name)
         for earlier in before:
             _apply(_plan(earlier, endpoint), endpoint, log)
@@ -80,6 +86,7 @@ def try_migration(catalogue: Catalogue, version: str, *, programs: Programs, log
                 copy=copy,
                 schema=schema.read(conn),
                 tables=fingerprint.tables(conn, exclude=(schema.LEDGER_SCHEMA,)),
+                roles=named.roles,
             )
         with session.connect(copies, purpose="dry_run") as conn:
             trial.seal(conn, role, copy)
@@ -90,6 +97,34 @@ def try_migration(catalogue: Catalogue, version: str, *, programs: Programs, log
         except DryRunFailed as failure:
             evidence = failure.fields["evidence"]
     return Trial(plan, tuple(one.version for one in before), evidence)
+
+
+@dataclass(frozen=True)
+class Named:
+    """The roles that texts name, which on a target would be there."""
+
+    roles: Mapping[str, str]
+    """As in `SnapshotRecord.roles`: whoever runs them may become all of these."""
+    make: bool
+    """Whether one of them becomes an owner or makes something."""
+
+
+def named_roles(migrations: Sequence[Migration]) -> Named:
+    """Those in DO blocks, too; without those that the texts themselves make."""
+    running, made, make = Running(), set[str](), False
+    for migration in migrations:
+        paths = (*migration.sql_paths, *([migration.rollback_path] if migration.rollback_path else ()))
+        for path in paths:
+            parsed = parse(read_sql(path), file=path.name)
+            make = make or _BECOMES.search(parsed.text) is not None
+            for statement in parsed.statements:
+                running.add(statement)
+                made.update(item.role for item in find(statement.node, "CreateRoleStmt"))
+    roles = sorted(running.mentioned.named_roles - made)
+    return Named({name: "inherit set" for name in roles if not stand_ins.RESERVED.match(name)}, make)
+
+
+_BECOMES = re.compile(r"\b(?:owner\s+to|set\s+(?:local\s+|session\s+)?role|authorization)\b", re.IGNORECASE)
 
 
 def _plan(migration: Migration, endpoint: Endpoint) -> Plan:
@@ -119,15 +154,17 @@ def _prepare(server: Server) -> Endpoint:
     return Endpoint(conninfo=conninfo, name="the trial server")
 
 
-def _database(server: Server, copies: Endpoint) -> tuple[CopyRole, Copy]:
+def _database(server: Server, copies: Endpoint, named: Named) -> tuple[CopyRole, Copy]:
     """An empty database in which a migration's texts may do what they may on a copy."""
     run = RunContext(run_id="trial", version="trial", target="", actor="trial")
     role = CopyRole(restored.new_name(run), copies)
     with session.connect(copies, purpose="restore") as conn:
-        copy = restored.create(conn, role, run=run)
+        copy = restored.create(conn, role, run=run, roles=named.roles)
     with psycopg.connect(server.conninfo(copy.name), autocommit=True) as conn:
         # PostgreSQL 14 lets everybody create in `public`, 15 and later only the owner: as the owner on all of them.
         conn.execute(pgsql.SQL("ALTER SCHEMA public OWNER TO {}").format(pgsql.Identifier(copy.name)))
+        if named.make:
+            conn.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     return role, copy
 
 

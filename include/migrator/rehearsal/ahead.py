@@ -6,9 +6,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from migrator.backups import stand_ins
 from migrator.backups.trial import Trial
 from migrator.database import schema, session
-from migrator.database.schema import LEDGER_SCHEMA
+from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.schema_diff import diff
 from migrator.errors import EnvironmentFault, MigratorError, Refused, TransientError
 from migrator.gates.clear_way import is_applied
@@ -25,12 +26,14 @@ LOCK_DEADLINE_SECONDS = 60.0
 REASON = "a clone of a restored copy, for a dry run"
 
 
-def apply(plans: Sequence[Plan], trial: Trial, *, run: RunContext, handle: StepHandle, log: logging.Logger) -> First:
+def apply(
+    plans: Sequence[Plan], trial: Trial, target: Schema, *, run: RunContext, handle: StepHandle, log: logging.Logger
+) -> First:
     """One after the other, as production will; what they changed. Those that the snapshot has already are passed over.
 
     :raises Refused: one of them fails there.
     """
-    before = schema_of(trial)
+    before = schema_of(trial, target)
     with Ledger(trial.texts) as book:
         adopt(book, run)
         for plan in plans:
@@ -48,7 +51,7 @@ def apply(plans: Sequence[Plan], trial: Trial, *, run: RunContext, handle: StepH
                     f"{plan.version!r} comes before {run.version!r} in the window, and fails on the restored copy:"
                     f" {exc}. mend it, or give one of the two another window, then clear analyze with Downstream"
                 ) from exc
-    after = schema_of(trial)
+    after = schema_of(trial, target)
     roles = diff(before.of_roles, after.of_roles).changes
     return First(diff(before.portable, after.portable), tuple(sorted({change.name for change in roles})))
 
@@ -73,6 +76,10 @@ def _apply(plan: Plan, trial: Trial, book: Ledger, run: RunContext, handle: Step
         book.mark_verified(plan.version, run=run)
 
 
-def schema_of(trial: Trial) -> schema.Schema:
+def schema_of(trial: Trial, target: Schema) -> Schema:
+    """As the target would have it.
+
+    :param target: of the database that was copied."""
     with session.connect(trial.watching, purpose="observe") as conn:
-        return schema.read(conn, exclude=(LEDGER_SCHEMA,), role=trial.role.name)
+        found = schema.read(conn, exclude=(LEDGER_SCHEMA,), role=trial.role.name)
+    return stand_ins.as_on_target(found, target, trial.role.name)

@@ -16,7 +16,7 @@ Census = frozenset[tuple[str, str, str]]
 def take(conn: Connection, own: Collection[str]) -> Census:
     """As it is now, without the copies of others.
 
-    :param own: the databases of the copy that is tried; its role is called like one of them.
+    :param own: the databases of the copy that is tried, its role is called like one of them; and its stand-ins.
     """
     parameters = {"own": list(own), "suffixes": list(SUFFIXES), "calibration": CALIBRATION}
     with session.translated():

@@ -1,13 +1,14 @@
 -- What lies on a server beside the content of its databases.
 
 -- name: census
--- Roles, memberships, databases, settings and comments. Copies of other runs come and go, and a role and its database
--- have one name: marked roles are left out with all that hangs on them, but for our own.
+-- Roles, memberships, databases, settings and comments. Copies of other runs come and go with their stand-ins, and a
+-- copy's role and its database have one name: marked roles are left out with all that hangs on them, but for our own.
 with others as (
-    select r.oid, r.rolname
+    select r.oid, r.rolname, m.mark like '{"migrator_copy"%%' as is_copy
     from pg_catalog.pg_roles as r
+    cross join lateral (select pg_catalog.shobj_description(r.oid, 'pg_authid') as mark) as m
     where
-        pg_catalog.shobj_description(r.oid, 'pg_authid') like '{"migrator_copy"%%'
+        (m.mark like '{"migrator_copy"%%' or m.mark like '{"migrator_stand_in"%%')
         and not r.rolname = any(%(own)s::text [])
 ),
 
@@ -17,9 +18,9 @@ databases as (
     where
         not exists (
             select from others as o
-            where d.datname = o.rolname or d.datname::text = any(
+            where o.is_copy and (d.datname = o.rolname or d.datname::text = any(
                 select o.rolname::text || s.suffix from pg_catalog.unnest(%(suffixes)s::text []) as s (suffix)
-            )
+            ))
         )
         and d.datname <> %(calibration)s
 )

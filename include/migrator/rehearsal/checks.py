@@ -11,7 +11,16 @@ from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, diff
 from migrator.database.vocabulary import MARK, Vocabulary
 from migrator.errors import DryRunFailed, MigratorError
-from migrator.evidence import ROLLBACK_CHECKS, SKIPPED, Check, DryRunEvidence, StatementTrace, TableFingerprint, Verdict
+from migrator.evidence import (
+    RIGHTS,
+    ROLLBACK_CHECKS,
+    SKIPPED,
+    Check,
+    DryRunEvidence,
+    StatementTrace,
+    TableFingerprint,
+    Verdict,
+)
 from migrator.gates import expected_changes
 from migrator.lock_modes import AX
 from migrator.plan import Plan
@@ -36,7 +45,7 @@ def verdict(checks: Sequence[Check], *, irreversible: bool) -> Verdict:
     """
     if any(check.verdict is Verdict.FAILED for check in checks):
         return Verdict.FAILED
-    waived = (*(ROLLBACK_CHECKS if irreversible else ()), SKIPPED)
+    waived = (*(ROLLBACK_CHECKS if irreversible else ()), SKIPPED, RIGHTS)
     decisive = [check for check in checks if check.name not in waived and not _dropped(check)]
     if not decisive or any(check.verdict is not Verdict.PASSED for check in decisive):
         return Verdict.UNVERIFIED

@@ -12,7 +12,8 @@ from migrator.backups.copies import Copy
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import SchemaDiff, patch
 from migrator.database.session import Endpoint
-from migrator.evidence import ROLES_BEFORE, START, SnapshotRecord, TableFingerprint
+from migrator.evidence import RIGHTS, ROLES_BEFORE, START, Check, RestoreEvidence, SnapshotRecord, TableFingerprint
+from migrator.rehearsal.checks import settings_given
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Original:
     """Of the target's database and role, with which the texts' sessions begin."""
     session_settings_missing: tuple[str, ...] = ()
     """Names of those with which they cannot."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """See `SnapshotRecord.roles`."""
+    rights: tuple[Check, ...] = ()
+    """What the copy lacks of the target's rights."""
 
     @property
     def start(self) -> Schema:
@@ -51,12 +56,20 @@ class Original:
         return patch(self.schema, self.first.changes)
 
     @property
+    def checks(self) -> tuple[Check, ...]:
+        """What a rehearsal on it cannot show."""
+        given = settings_given(self.session_settings, self.session_settings_missing)
+        return (*given, *self.rights)
+
+    @property
     def started(self) -> dict[str, Any]:
         """The same for the evidence, where others come first."""
         return {START: self.start.to_dict(), ROLES_BEFORE: list(self.first.roles)}
 
 
-def of_record(record: SnapshotRecord, copy: Copy, place: Place | None, copies: Endpoint) -> Original:
+def of_record(
+    record: SnapshotRecord, restore: RestoreEvidence, copy: Copy, place: Place | None, copies: Endpoint
+) -> Original:
     """What `copy` is a restore of.
 
     :param place: where the snapshot is; None: the values of the target's settings are out of reach.
@@ -72,5 +85,7 @@ def of_record(record: SnapshotRecord, copy: Copy, place: Place | None, copies: E
         proof.own_rows(record),
         settings=record.settings,
         session_settings=settings,
+        roles=record.roles,
+        rights=tuple(check for check in restore.checks if check.name == RIGHTS),
         session_settings_missing=target_settings.missing(record.session_settings, settings),
     )

@@ -45,7 +45,7 @@ from migrator.gates.rehearsed import reached_by
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
 from migrator.plan import Plan
-from migrator.rehearsal import ahead, blobs, census, halfway, positions, privileges, rows, rows_in_the_way, skipped
+from migrator.rehearsal import ahead, blobs, census, halfway, in_the_way, positions, privileges, rows, skipped
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.original import NOTHING_FIRST, Original, of_record
@@ -100,7 +100,7 @@ def run(
         require_isolated(conn)
         copy = restored.own(conn, restore.copy_database, run)
     place = None if target is None else Place(target, storage or local_storage(target.storage), programs, log=log)
-    original = of_record(record, copy, place, copies)
+    original = of_record(record, restore, copy, place, copies)
     return rehearse(plan, original, copies=copies, run=run, handle=handle, programs=programs, log=log)
 
 
@@ -124,7 +124,7 @@ def rehearse(
 
     def first(trial: Trial) -> None:
         with names_known(vocabulary(plan, original.schema).knows):
-            changed.append(ahead.apply(plan.ahead, trial, run=run, handle=handle, log=log))
+            changed.append(ahead.apply(plan.ahead, trial, original.schema, run=run, handle=handle, log=log))
 
     with session.connect(copies.with_database(original.copy.name), purpose="observe") as conn:
         settings, lacking = meanings.taken(conn, original.settings)
@@ -156,9 +156,8 @@ def rehearse(
             done, undone = rehearsal.traces(forwards), rehearsal.traces(backwards)
             rehearsal.judge_writes(done + undone)
             rehearsal.judge_server(before)
-            given = original.session_settings, original.session_settings_missing
             rehearsal.checks += skipped.judge(forwards.skipped, rehearsal.known)
-            rehearsal.checks += dry_run_checks.settings_given(*given)
+            rehearsal.checks += original.checks
             written = forwards.written | backwards.written
     rehearsal.go_halfway(trials, written)
     evidence = rehearsal.evidence(done, undone)
@@ -204,7 +203,7 @@ class _Rehearsal(Sheet):
             known=self.known,
         )
         if not self.timed("apply", lambda: self._apply(book, forwards, watch)):
-            self.checks += rows_in_the_way.look_for(self.trial, self.plan, self.log)
+            self.checks += in_the_way.look_for(self.trial, self.plan, self.original, self.error, self.log)
             self.not_reached("expected_changes", "assertions", "later_backup", *ROLLBACK_CHECKS)
             return
         self.seconds, self.states = self.checks[-1].seconds, watch.taken()
@@ -269,7 +268,7 @@ class _Rehearsal(Sheet):
 
     def look_around(self) -> census.Census:
         with session.connect(self.trial.copies, purpose="observe", version=self.plan.version) as conn:
-            return census.take(conn, self.trial.copy.databases)
+            return census.take(conn, (*self.trial.copy.databases, *self.trial.copy.stand_ins))
 
     def judge_server(self, before: census.Census) -> None:
         """Whatever became of the rest: has it reached beyond the copy?"""
@@ -395,4 +394,4 @@ class _Rehearsal(Sheet):
             self.checks.append(self.sequences.check)
 
     def _schema(self) -> Schema:
-        return ahead.schema_of(self.trial)
+        return ahead.schema_of(self.trial, self.original.schema)

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 from migrator.backups import copies as restored
-from migrator.backups import copy_template, obstacle_facts, obstacles, proof, providers
+from migrator.backups import copy_template, obstacle_facts, obstacles, proof, providers, stand_in_owners, stand_ins
 from migrator.backups.contract import Place, backup_of
 from migrator.backups.copies import Copy
 from migrator.backups.copy_role import CopyRole
-from migrator.backups.isolation import require_isolated
+from migrator.backups.isolation import require_confined, require_isolated
 from migrator.backups.storage import Storage, local_storage
 from migrator.backups.trial import seal
 from migrator.database import session
@@ -56,12 +56,13 @@ def run(
     with session.connect(copies, purpose="restore", version=run.version) as conn:
         _elsewhere(conn, record, target, log)
         require_isolated(conn)
-        missing = proof.missing_roles(conn, wanted)
+        missing = stand_ins.missing(conn, stand_ins.named_in(wanted))
         facts = obstacle_facts.server(conn)
     like = obstacles.described(wanted)
     obstacles.refuse(
         obstacles.of_server(like, facts), what=f"snapshot {record.id} cannot be restored on the server for copies"
     )
+    roles = {**dict.fromkeys(stand_ins.named_in(wanted), ""), **record.roles}
     template = copy_template.choose(facts.templates, like.locale, like.extensions)
     made: Copy | None = None
 
@@ -69,7 +70,8 @@ def run(
         """Only now may the copy of an earlier attempt go: this backup can take its place."""
         nonlocal made
         with session.connect(copies, purpose="restore", version=run.version) as conn:
-            made = restored.create(conn, role, run=run, locale=like.locale, template=template)
+            made = restored.create(conn, role, run=run, locale=like.locale, template=template, roles=roles)
+            require_confined(conn, made)
 
     try:
         try:
@@ -79,6 +81,8 @@ def run(
         finally:
             if made is not None:
                 _seal(copies, role, made)
+        assert made is not None  # `prepare` was called
+        stand_in_owners.give(record, made, copies, log)
         log.info("restored %s as %s in %.1f s", record.id, role.name, done.seconds)
         started = time.monotonic()
         checks = proof.prove(record, wanted, endpoint, missing, done, log, template=template)
@@ -92,7 +96,7 @@ def run(
         snapshot_id=record.id,
         copy_database=role.name,
         verdict=Verdict.PASSED,
-        checks=checks,
+        checks=(*checks, *proof.rights(missing)),
         restore_seconds=done.seconds,
         proof_seconds=proof_seconds,
         tables_compared=len(compared),

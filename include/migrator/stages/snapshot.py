@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from migrator.backups import obstacle_facts, obstacles, providers, target_settings
+from migrator.backups import obstacle_facts, obstacles, providers, stand_ins, target_settings
 from migrator.backups.contract import Place, Wanted
 from migrator.backups.storage import Storage, local_storage
 from migrator.database import fingerprint, large_objects, meanings, queries, schema, session
 from migrator.database.held import Beside
 from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.session import Connection, Endpoint
+from migrator.database.vocabulary import written
 from migrator.evidence import SnapshotRecord, TableFingerprint
 from migrator.plan import Plan
 from migrator.run import RunContext
@@ -89,7 +90,8 @@ def run(
         with session.translated():
             conn.execute("ROLLBACK")
         after = fingerprint.sequences(conn)
-    found = facts[0]
+        found = facts[0]
+        roles = stand_ins.of_target(conn, written(plan, Schema({})), found.schema)
     record = SnapshotRecord(
         id=name,
         provider=provider.NAME,
@@ -116,6 +118,7 @@ def run(
         large_objects=found.large_objects,
         session_settings=tuple(sorted(session_settings)),
         search_path=path,
+        roles=roles,
     )
     log.info(
         "snapshot %s: %s bytes in %.1f s (dump and hashes of %s tables side by side: %.1f s)",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from migrator.backups.proof import comparable, ways_out
+from migrator.backups.proof import comparable, rights, ways_out
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff
+from migrator.evidence import Check, Verdict
+from migrator.rehearsal.checks import verdict
 
 MEMBER = "function public.price(bigint) of citext"
 
@@ -34,3 +36,10 @@ def test_a_member_that_the_copy_has_is_the_same_whoever_owns_it() -> None:
     assert not diff(*comparable(told(), copy, grants=True)), "an extension makes its own"
     assert diff(*comparable(source, copy, grants=True)).lines() == (f"- extension member {MEMBER}: CREATE",)
     assert diff(*comparable(source, copy, grants=True, members={MEMBER: "other"})).changed
+
+
+def test_rights_that_nobody_has_seen_are_told_beside_the_verdict() -> None:
+    (check,) = rights(["pg_newer"])
+    assert check.verdict is Verdict.UNVERIFIED
+    assert verdict([Check("apply", Verdict.PASSED), check], irreversible=False) is Verdict.PASSED
+    assert rights([]) == ()

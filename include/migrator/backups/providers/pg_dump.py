@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from migrator.database.session import Endpoint
 from migrator.embedded.programs import Programs
 from migrator.errors import EnvironmentFault, ProgramFailed, UsageError
 from migrator.evidence import Check, Verdict
+from migrator.parsing.statements import parse
 
 NAME = "pg_dump"
 CAPABILITIES = Capabilities(
@@ -37,7 +39,8 @@ CAPABILITIES = Capabilities(
         "event triggers",
         "user mappings",
         "settings of databases and roles, but in a rehearsal",
-        "grants, where a role that they name is not on the other server",
+        "who has granted a privilege, but for its owner",
+        "grants, where one is to a role of a newer release",
         "what a template database of the other server has already: extensions, and privileges on their members",
     ),
     rights=("CONNECT", "SELECT on every table, sequence and large object", "no row level security on what it reads"),
@@ -204,6 +207,8 @@ def _restore(
         held = obstacle_facts.held(conn)
     dropped = {line for line in entries if is_left_out(line, privileges=privileges, held=held)}
     left_out = tuple(entry_of(line) for line in entries if line in dropped)
+    granting = [line for line in entries if line not in dropped and entry_of(line).startswith("ACL ")]
+    dropped.update(granting)
     with (
         connection_by_service(endpoint) as (conninfo, env),
         tempfile.NamedTemporaryFile("w", prefix="migrator-toc-", suffix=".list") as listing,
@@ -226,4 +231,21 @@ def _restore(
             )
         except ProgramFailed as exc:
             raise ProgramFailed(f"{exc}{advice_on(str(exc))}", **exc.fields) from None
-    return seconds, left_out
+    return seconds + _grant(endpoint, source, granting, programs), left_out
+
+
+def _grant(endpoint: Endpoint, source: Path, entries: Sequence[str], programs: Programs) -> float:
+    """The privileges, all by the owner: what somebody else has granted pg_restore would grant after SET SESSION
+    AUTHORIZATION, which is a superuser's. Returns seconds."""
+    if not entries:
+        return 0.0
+    started = time.monotonic()
+    with tempfile.NamedTemporaryFile("w", prefix="migrator-toc-", suffix=".list") as listing:
+        listing.write("\n".join(entries) + "\n")
+        listing.flush()
+        text = programs.run("pg_restore", "--no-owner", f"--use-list={listing.name}", "--file=-", source)
+    with session.connect(endpoint, purpose="restore") as conn, session.translated(), conn.transaction():
+        for statement in parse(text, file="privileges").statements:
+            if statement.name == "grant_stmt":
+                conn.execute(statement.sql.encode())
+    return time.monotonic() - started
