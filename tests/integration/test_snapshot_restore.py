@@ -15,7 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from migrator.backups import copies as restored
-from migrator.backups import retention
+from migrator.backups import obstacle_facts, obstacles, retention
 from migrator.backups.contract import Place, Provider
 from migrator.backups.providers import PROVIDERS
 from migrator.backups.storage import local_storage
@@ -318,18 +318,21 @@ def test_a_stopped_snapshot_leaves_nothing(source: Endpoint, target: Target, mon
     assert list((Path(target.storage) / target.name).iterdir()) == []
 
 
-def test_a_copies_role_that_may_not_create_databases_is_told_so(
-    source: Endpoint, copies: Endpoint, target: Target, copies_server: Any
+@pytest.mark.parametrize("power", ["CREATEDB", "CREATEROLE"])
+def test_a_copies_role_that_may_not_make_what_a_copy_wants_is_told_so(
+    source: Endpoint, copies: Endpoint, target: Target, copies_server: Any, power: str
 ) -> None:
     record = take(source, target)
     with psycopg.connect(copies_server.conninfo(), autocommit=True) as conn:
-        conn.execute("ALTER ROLE restorer NOCREATEDB")
+        conn.execute(f"ALTER ROLE restorer NO{power}".encode())
     try:
-        with pytest.raises(EnvironmentFault, match="CREATEDB"):
+        with pytest.raises(Refused, match="CREATEDB CREATEROLE"):
             restore_test.run(record, copies=copies, target=target, run=RUN)
+        (finding,) = obstacles.findings(*obstacle_facts.look(source, copies))
+        assert "may not make databases and roles" in finding.message
     finally:
         with psycopg.connect(copies_server.conninfo(), autocommit=True) as conn:
-            conn.execute("ALTER ROLE restorer CREATEDB")
+            conn.execute(f"ALTER ROLE restorer {power}".encode())
 
 
 def test_retention_keeps_the_newest(source: Endpoint, target: Target) -> None:

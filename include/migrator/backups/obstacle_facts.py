@@ -39,7 +39,7 @@ def source(conn: Connection) -> Source:
     """As the role that the snapshot will have."""
     texts = queries.load(__package__, "obstacles")
     with session.translated():
-        role, _ = conn.execute(texts["role"]).fetchall()[0]
+        role, *_ = conn.execute(texts["role"]).fetchall()[0]
         locale = Locale(*conn.execute(texts["locale"]).fetchall()[0])
         return Source(
             role,
@@ -55,7 +55,7 @@ def source(conn: Connection) -> Source:
 def server(conn: Connection) -> Server:
     texts = queries.load(__package__, "obstacles")
     with session.translated():
-        role, bypasses = conn.execute(texts["role"]).fetchall()[0]
+        role, bypasses, makes = conn.execute(texts["role"]).fetchall()[0]
         offers = conn.execute(texts["offers"]).fetchall()
         marked = conn.execute(texts["templates"]).fetchall()
         icu = bool(conn.execute(texts["icu"]).fetchall()[0][0])
@@ -68,6 +68,7 @@ def server(conn: Connection) -> Server:
         tuple(one for one in templates if one is not None),
         icu,
         bypasses,
+        makes,
     )
 
 

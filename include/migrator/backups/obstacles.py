@@ -77,6 +77,8 @@ class Server:
     icu: bool = True
     bypasses: bool = True
     """Whether our role there sees the rows that policies hide from their tables' owner."""
+    makes: bool = True
+    """Whether it may make databases and roles."""
 
 
 def of_source(source: Source) -> tuple[Obstacle, ...]:
@@ -86,7 +88,7 @@ def of_source(source: Source) -> tuple[Obstacle, ...]:
 
 def of_server(source: Source, server: Server) -> tuple[Obstacle, ...]:
     """What the restore would end with. Pure."""
-    return (*_provider(source.locale, server), *_extensions(source, server), *_forced(source, server))
+    return (*_makes(server), *_provider(source.locale, server), *_extensions(source, server), *_forced(source, server))
 
 
 def findings(source: Source, server: Server | None) -> tuple[Finding, ...]:
@@ -141,6 +143,15 @@ def _large_objects(source: Source) -> Iterator[Obstacle]:
         yield Obstacle(
             f'{count(number, "large object")} of "{owner}", such as {first}, may not be read by "{source.role}"',
             f'let a superuser run: GRANT "{owner}" TO "{source.role}", or GRANT SELECT ON LARGE OBJECT for each',
+        )
+
+
+def _makes(server: Server) -> Iterator[Obstacle]:
+    if not server.makes:
+        yield Obstacle(
+            f'the role "{server.role}" of the server for restored copies may not make databases and roles, which each'
+            " copy wants: one of its own, and stand-ins for the target's",
+            f'let a superuser there run: ALTER ROLE "{server.role}" CREATEDB CREATEROLE',
         )
 
 

@@ -154,6 +154,9 @@ where c.relkind in ('r', 'p') and c.relrowsecurity and c.relforcerowsecurity
 order by 1;
 
 -- name: role
-select r.rolname::text as name, r.rolbypassrls or r.rolsuper as bypasses
+select
+    r.rolname::text as name,
+    r.rolbypassrls or r.rolsuper as bypasses,
+    r.rolsuper or (r.rolcreatedb and r.rolcreaterole) as makes
 from pg_catalog.pg_roles as r
 where r.rolname = current_user;
