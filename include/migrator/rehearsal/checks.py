@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -167,6 +168,15 @@ def data_equal(
         else "no row of an older table was touched"
     )
     return Check("rollback_data", Verdict.PASSED, good)
+
+
+def without_views(data: Check, views: Sequence[str]) -> Check:
+    """`data`, the check of the rows, with what it says nothing about."""
+    if not views:
+        return data
+    what = wording.count(len(views), "materialized view")
+    text = f"{data.detail}; what is in {what} is not compared: only REFRESH in the rollback brings it back"
+    return replace(data, detail=text)
 
 
 def writes_predicted(traces: Iterable[StatementTrace]) -> Check:

@@ -14,7 +14,7 @@ from migrator.database.vocabulary import Vocabulary
 from migrator.evidence import Check, TableFingerprint
 from migrator.rehearsal import columns as found_columns
 from migrator.rehearsal import losses
-from migrator.rehearsal.checks import columns_moved, data_equal
+from migrator.rehearsal.checks import columns_moved, data_equal, without_views
 from migrator.rehearsal.losses import Dropped, Part
 
 Tables = dict[str, TableFingerprint]
@@ -98,7 +98,8 @@ class Comparison:
         excused = {*blamed, *dropped.tables, *(name for name in left[0] if left[0][name] == left[1].get(name))}
         others = sorted(name for name in originals.keys() - excused if _other(originals[name], found.get(name)))
         said = self._columns(others[:MOST_TABLES], now) if others else {}
-        return data_equal(originals, found, dropped, left=left, blamed={**said, **blamed})
+        check = data_equal(originals, found, dropped, left=left, blamed={**said, **blamed})
+        return without_views(check, self.before.names("materialized_view"))
 
     def _columns(self, names: Collection[str], now: Identities) -> dict[str, str]:
         """Which columns of these tables are others, a sentence each."""
