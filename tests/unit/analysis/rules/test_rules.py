@@ -168,6 +168,26 @@ def test_validation_at_once_is_one_of_the_same_transaction(files: list[str], fou
     assert ("validate-in-same-transaction" in {finding.rule for finding in inspection.findings}) is found
 
 
+@pytest.mark.parametrize(
+    "sql, severity",
+    [
+        ("ALTER TABLE t ALTER mood SET DEFAULT 'fine';", Severity.WARNING),
+        ("ALTER TABLE t ALTER name SET DEFAULT 'fine';", Severity.INFO),
+        ("ALTER TABLE t ADD COLUMN other mood DEFAULT 'fine';", Severity.WARNING),
+        ("ALTER TABLE t ADD COLUMN other text DEFAULT 'fine';", Severity.INFO),
+        ("ALTER TABLE t ALTER mood SET DEFAULT 'bad';", None),
+    ],
+)
+def test_a_new_enum_value_as_a_default(sql: str, severity: Severity | None) -> None:
+    columns = {"mood": ColumnFacts("mood", False), "name": ColumnFacts("text", False)}
+    table = RelationFacts("public.t", "r", columns=columns)
+    facts = CatalogFacts(180000, relations={"public.t": table}, resolved={"t": "public.t"})
+    file = parse(f"ALTER TYPE mood ADD VALUE 'fine'; {sql}", file="x.sql")
+    found = inspect(Sources((file,)), Known(facts=facts)).findings
+    severities = [one.severity for one in found if one.rule == "enum-value-in-same-transaction"]
+    assert severities == ([severity] if severity else [])
+
+
 @pytest.mark.parametrize("example", [one for one in BAD if one.rule in PRIVILEGES], ids=str)
 def test_privileges_are_of_high_risk_and_told_first(example: Example) -> None:
     inspection = inspect(Sources((example.parsed,)))

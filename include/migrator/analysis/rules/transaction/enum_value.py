@@ -9,7 +9,7 @@ from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.subject import Subject
 from migrator.parsing.build import later
-from migrator.parsing.nodes import Node, find, name_of, strings
+from migrator.parsing.nodes import Node, commands, enum, find, name_of, strings, type_parts
 from migrator.plan import Severity
 
 USERS = (
@@ -76,6 +76,24 @@ def _used(subject: Subject, value: str, type_name: str) -> bool | None:
         if facts is not None:
             typed = any(item.type.rsplit(".", 1)[-1].strip('"') == type_name for item in facts.columns.values())
             return True if typed else None
+    if subject.statement.name == "alter_table_stmt":
+        return _default(subject, value, type_name)
+    return False
+
+
+def _default(subject: Subject, value: str, type_name: str) -> bool:
+    """Whether a column of this type gets it as its default."""
+    facts = subject.world.relation(subject.world.name(subject.statement.tree.relation))
+    for command in commands(subject.statement.tree):
+        constants = {item.sval.sval for item in find(command, "A_Const") if item.WhichOneof("val") == "sval"}
+        if value not in constants:
+            continue
+        if enum(command, "subtype") == "AT_ColumnDefault" and facts is not None:
+            column = facts.columns.get(command.name)
+            if column is not None and column.type.rsplit(".", 1)[-1].strip('"') == type_name:
+                return True
+        elif any(type_parts(item.type_name)[-1:] == (type_name,) for item in find(command, "ColumnDef")):
+            return True
     return False
 
 
