@@ -195,8 +195,8 @@ class DryRunEvidence:
     snapshot_id: str
     verdict: Verdict
     checks: tuple[Check, ...]
-    """Named: apply, data (when rows made apply fail), roles (when one did),
-    skipped (where a statement did nothing), expected_changes,
+    """Named: apply, data (when rows made apply fail), roles and enum_value
+    (when one did), skipped (where a statement did nothing), expected_changes,
     assertions, sequences (where one was touched), predicted_writes, rollback, rollback_schema_equal, rollback_data,
     reapply, reapply_schema_equal, server, settings (where the target's database or role has some), rollback_halfway and
     rollback_from_<where it stops>."""

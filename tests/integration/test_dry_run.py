@@ -97,6 +97,13 @@ def test_a_materialized_view_that_the_rollback_forgets_fails(copies: Endpoint) -
     assert "materialized view public.counted" in check.detail
 
 
+def test_a_new_enum_value_wants_a_migration_of_its_own(copies: Endpoint) -> None:
+    copy = make_copy(copies, "CREATE TYPE st AS ENUM ('a'); CREATE TABLE e (s st);")
+    plan = plan_from_sql("ALTER TYPE st ADD VALUE 'c'; ALTER TABLE e ALTER s SET DEFAULT 'c';", "SELECT 1;")
+    check = check_of(failed(plan, copies, copy).evidence, "enum_value")
+    assert "use the value in the next one" in check.detail
+
+
 def verdicts(evidence: DryRunEvidence) -> dict[str, str]:
     return {check.name: check.verdict.value for check in evidence.checks}
 

@@ -193,6 +193,25 @@ def prove(
     return tuple(checks)
 
 
+def advice_on_views(told: str, wanted: Schema) -> str:
+    """Why a restore makes no unique index, as far as that is known; "" for another failure. Pure."""
+    if "could not create unique index" not in told:
+        return ""
+    views = sorted(
+        part.removeprefix("materialized_view ")
+        for name, text in wanted.objects.get("index", {}).items()
+        if "UNIQUE" in text and (part := wanted.part_of.get(f"index {name}", "")).startswith("materialized_view ")
+    )
+    if not views:
+        return "\nrows of the target break an index of its own: let amcheck's bt_index_check look at its unique indexes"
+    named = ", ".join(dict.fromkeys(views))
+    return (
+        f"\na restore fills materialized views anew, and with today's rows {named} may have some twice that a unique"
+        " index forbids. REFRESH MATERIALIZED VIEW on the target says which: mend those rows, or the view's query, or"
+        " drop the index"
+    )
+
+
 def ways_out(differences: SchemaDiff) -> Iterator[str]:
     """What to do about what no dump has. Pure."""
     hidden = [change.name for change in differences.changes if change.kind == "used_by"]

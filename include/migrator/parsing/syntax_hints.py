@@ -6,6 +6,7 @@ import re
 
 _PSQL_VARIABLE = re.compile(r":['\"]?[A-Za-z_]")
 _SHELL_VARIABLE = re.compile(r"\$[A-Za-z_{(]")
+_PLACEHOLDER = re.compile(r"\$\{[\w.:-]+\}")
 _INVISIBLE = "\u00a0\u200b\u200c\u200d\u2060\ufeff\u202f\u3000"
 _TYPOGRAPHIC = "\u2018\u2019\u201c\u201d\u2013\u2014"
 
@@ -19,6 +20,11 @@ def hint_for(message: str, sql: str, offset: int, words: tuple[str, ...]) -> str
         return "close the quote or comment that opens here"
     if message.startswith("memory exhausted"):
         return "the expression is nested too deep; write it as a list, a join or several statements"
+    if placeholder := _PLACEHOLDER.match(near):
+        return (
+            f"{placeholder[0]} is a placeholder that Flyway, Liquibase or a shell fills in, and nothing here does:"
+            " write the value itself"
+        )
     if _SHELL_VARIABLE.match(near):
         return "a shell would put a value in here, and none reads the file: write the value itself"
     if _PSQL_VARIABLE.match(near) and not near.startswith("::"):

@@ -33,6 +33,10 @@ NO_SCRIPT = "there is no rollback script: this migration cannot be undone"
 RESUMED = "a part of it was applied before the snapshot, so the rollback goes back further than to the snapshot"
 
 NUMBERS_AGAIN = "numbers may be given again"
+COPY_ASIDE = (
+    "let the migration copy the rows that it deletes into a table of their own first (CREATE TABLE ... AS SELECT), and"
+    " the rollback insert them again; or, if nobody needs them any more, declare rollback_available: false"
+)
 IN_SNAPSHOT = "what was dropped is in the snapshot only"
 
 
@@ -144,6 +148,7 @@ def data_equal(
     """
     gone: list[str] = []
     wrong: list[str] = []
+    fewer = False
     for name, original in sorted(wanted.items()):
         now = found.get(name)
         if now == original:
@@ -157,8 +162,10 @@ def data_equal(
             gone.append(f"{text}; but for column {', '.join(sorted(dropped.columns[name]))} they are as before")
         else:
             wrong.append(f"{text}: {blamed[name]}" if name in blamed else text)
+            fewer = fewer or (name not in blamed and now is not None and now.rows < original.rows)
     if wrong:
-        return Check("rollback_data", Verdict.FAILED, "the rollback loses data: " + "; ".join([*wrong, *gone]))
+        text = "the rollback loses data: " + "; ".join([*wrong, *gone])
+        return Check("rollback_data", Verdict.FAILED, f"{text}. {COPY_ASIDE}" if fewer else text)
     if gone:
         text = f"{IN_SNAPSHOT}, the rollback gives back the structure: {'; '.join(gone)}"
         return Check("rollback_data", Verdict.UNVERIFIED, text)

@@ -26,7 +26,17 @@ def look_for(
     trial: Trial, plan: Plan, original: Original, error: MigratorError | None, log: logging.Logger
 ) -> tuple[Check, ...]:
     """After apply has failed, on the copy as it was. Never raises: the failure of apply is what people must see."""
-    return (*_rows(trial, plan, log), *_roles(original, error))
+    return (*_rows(trial, plan, log), *_roles(original, error), *_enum_value(error))
+
+
+def _enum_value(error: MigratorError | None) -> tuple[Check, ...]:
+    if error is None or error.fields.get("sqlstate") != "55P04":
+        return ()
+    text = (
+        "a new value of an enum can be used only after the COMMIT of what adds it: leave ALTER TYPE ... ADD VALUE alone"
+        " in this migration, and use the value in the next one"
+    )
+    return (Check("enum_value", Verdict.FAILED, text),)
 
 
 def _rows(trial: Trial, plan: Plan, log: logging.Logger) -> tuple[Check, ...]:

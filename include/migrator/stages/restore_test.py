@@ -20,7 +20,7 @@ from migrator.backups.trial import seal
 from migrator.database import session
 from migrator.database.schema import Schema
 from migrator.database.session import Connection, Endpoint
-from migrator.errors import CopySpoiled, Refused
+from migrator.errors import CopySpoiled, ProgramFailed, Refused
 from migrator.evidence import RestoreEvidence, SnapshotRecord, Verdict
 from migrator.run import RunContext
 from migrator.targets.targets import Target
@@ -78,6 +78,8 @@ def run(
             done = provider.restore(
                 place, backup_of(record), role.on(role.name), prepare=prepare, privileges=not missing
             )
+        except ProgramFailed as exc:
+            raise ProgramFailed(f"{exc}{proof.advice_on_views(str(exc), wanted)}", **exc.fields) from None
         finally:
             if made is not None:
                 _seal(copies, role, made)

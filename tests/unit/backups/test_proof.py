@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.backups.proof import comparable, rights, ways_out
+from migrator.backups.proof import advice_on_views, comparable, rights, ways_out
 from migrator.database.schema import Schema
 from migrator.database.schema_diff import diff
 from migrator.evidence import Check, Verdict
@@ -36,6 +36,15 @@ def test_a_member_that_the_copy_has_is_the_same_whoever_owns_it() -> None:
     assert not diff(*comparable(told(), copy, grants=True)), "an extension makes its own"
     assert diff(*comparable(source, copy, grants=True)).lines() == (f"- extension member {MEMBER}: CREATE",)
     assert diff(*comparable(source, copy, grants=True, members={MEMBER: "other"})).changed
+
+
+def test_which_materialized_view_a_restore_cannot_fill() -> None:
+    failed, index = "could not execute query: could not create unique index", "CREATE UNIQUE INDEX i ON public.v (n)"
+    view = Schema({"index": {"public.i": index}}, {"index public.i": "materialized_view public.v"})
+    assert "with today's rows public.v may have some twice" in advice_on_views(failed, view)
+    table = Schema({"index": {"public.i": index}}, {"index public.i": "table public.t"})
+    assert "bt_index_check" in advice_on_views(failed, table)
+    assert advice_on_views("role does not exist", view) == ""
 
 
 def test_rights_that_nobody_has_seen_are_told_beside_the_verdict() -> None:

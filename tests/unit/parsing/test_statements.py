@@ -191,3 +191,9 @@ def test_line_ends_within_literals_stay() -> None:
     other = parse(crlf.replace(b"\r\n", b"\n"), file="x.sql")
     assert other.statements[0].digest == found.statements[0].digest, "one for every checkout"
     assert other.statements[0].sql != found.statements[0].sql
+
+
+def test_a_placeholder_of_another_tool_is_called_that() -> None:
+    (problem,) = parse("GRANT SELECT ON ${schema}.t TO app;", file="x.sql").problems
+    assert problem.hint is not None
+    assert problem.hint.startswith("${schema} is a placeholder that Flyway")

@@ -89,6 +89,13 @@ def test_a_table_that_the_rollback_lost() -> None:
     assert (check.verdict, check.detail) == (F, "the rollback loses data: public.t is not there, had 3 rows")
 
 
+def test_rows_that_are_gone_must_be_copied_aside() -> None:
+    """A DELETE before a UNIQUE, which no script can undo by itself."""
+    wanted, found = ({"public.t": TableFingerprint("public.t", rows, "1")} for rows in (202, 200))
+    assert "first (CREATE TABLE ... AS SELECT)" in data_equal(wanted, found, NOTHING).detail
+    assert "CREATE TABLE" not in data_equal(found, wanted, NOTHING).detail
+
+
 def test_only_what_apply_dropped_is_excused() -> None:
     wanted = {name: TableFingerprint(name, 3, "1") for name in ("public.t", "public.u")}
     found = {name: TableFingerprint(name, 3, "2") for name in wanted}
