@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, LockNotAvailable, MigratorError, StatementFailed
+from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, MigratorError, StatementFailed
 from migrator.evidence import HALFWAY
 from migrator.plan import Plan, Step
 from migrator.stages.rollback import Action
-from migrator.steps import batches, transaction
-from migrator.steps.batches import Pace, Progress, Work
+from migrator.steps import batch_size, batches, transaction
+from migrator.steps.batches import Progress, Work
 from migrator.steps.context import StepHandle
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named
@@ -22,7 +21,6 @@ from tests.evidence import rehearse
 from tests.factories import plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, row_of, verify_it
-from tests.integration.test_apply import in_background, wait_for
 
 ROWS = 8_000
 TABLE = f"""
@@ -34,10 +32,6 @@ CREATE TRIGGER counted BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION public.c
 """
 DOUBLE = "UPDATE t SET a = a * 2, b = 1 WHERE b IS NULL"
 FILL = "UPDATE t SET b = a * 2 WHERE b IS NULL"
-WAITS = (
-    "EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'migration apply%'"
-    " AND wait_event_type = 'Lock')"
-)
 
 
 def backfill(sql: str, *, name: str = "fill", start: int = 0, **parameters: Any) -> Step:
@@ -58,8 +52,8 @@ def filled(database: Endpoint) -> list[tuple[Any, ...]]:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that there are many."""
-    monkeypatch.setattr(batches, "FIRST_PAGES", 4)
-    monkeypatch.setattr(batches, "MOST_PAGES", 8)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 4)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 8)
 
 
 def test_every_row_is_changed_once(database: Endpoint) -> None:
@@ -145,63 +139,19 @@ def test_rows_of_another_table(database: Endpoint) -> None:
     ]
 
 
-def test_a_locked_row_is_waited_for_last_and_with_nothing_held(database: Endpoint) -> None:
-    """Whoever holds it may want any other row meanwhile: as it was, a deadlock, which the application could lose."""
+def test_columns_may_be_named_with_the_schema(database: Endpoint) -> None:
     query(database, TABLE)
-    with psycopg.connect(database.conninfo) as holder:
-        holder.execute(f"UPDATE t SET a = a WHERE id = {ROWS // 2}")
-        with in_background(lambda: apply_all(plan_of(backfill(FILL)), database)) as raised:
-            wait_for(database, WAITS)
-            holder.execute("SET lock_timeout = '1s'")
-            holder.execute(f"UPDATE t SET a = a + 1 WHERE id <> {ROWS // 2}")
-            holder.commit()
-    assert raised == []
-    assert query(database, "SELECT count(*), count(*) FILTER (WHERE b IS NULL) FROM t") == [(ROWS, 0)]
-    assert query(database, "SELECT count(*) FROM t WHERE b = a * 2") == [(1,)], "the others were done before"
+    sql = "UPDATE public.t SET b = public.t.a * 2 WHERE public.t.b IS NULL"
+    apply_all(plan_of(backfill(sql)), database)
+    assert filled(database) == [(ROWS, 1, 1)]
 
 
-@pytest.mark.parametrize("sql", [FILL, "DELETE FROM t WHERE b IS NULL", "UPDATE t SET b = 1 FROM u WHERE b IS NULL"])
-def test_rows_that_somebody_holds_to_the_deadline_are_told(database: Endpoint, sql: str) -> None:
-    query(database, TABLE + "CREATE TABLE u AS SELECT 1 AS c")
-    with psycopg.connect(database.conninfo, application_name="holder") as holder:
-        holder.execute("SELECT FROM t WHERE id IN (17, 4000) FOR UPDATE")
-        plan = replace(plan_of(backfill(sql)), lock_timeout_ms=300)
-        with pytest.raises(LockNotAvailable, match=r"no lock after .* \(holder"):
-            apply_all(plan, database, deadline_seconds=0.0)
-        assert query(database, "SELECT count(*) FROM t WHERE b IS NULL") == [(2,)]
-    apply_all(plan, database)
-    assert query(database, "SELECT count(*) FROM t WHERE b IS NULL") == [(0,)]
-
-
-def test_a_row_that_moves_to_another_partition_while_it_is_waited_for(database: Endpoint) -> None:
-    query(
-        database,
-        """CREATE TABLE p (id int, b int) PARTITION BY LIST (id);
-        CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE p2 PARTITION OF p FOR VALUES IN (2);
-        INSERT INTO p VALUES (2, NULL)""",
-    )
-    with psycopg.connect(database.conninfo) as holder:
-        holder.execute("UPDATE p SET id = 1")
-        with in_background(
-            lambda: apply_all(plan_of(backfill("UPDATE p SET b = id WHERE b IS NULL")), database)
-        ) as raised:
-            wait_for(database, WAITS)
-            holder.commit()
-    assert raised == []
-    assert query(database, "SELECT id, b FROM p") == [(1, 1)]
-
-
-@pytest.mark.thorough
-def test_rows_that_a_trigger_keeps_as_they_are_are_told(database: Endpoint) -> None:
-    """Nobody holds them, so waiting does not help."""
-    query(database, TABLE)
-    query(
-        database,
-        "CREATE FUNCTION public.kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
-        " CREATE TRIGGER kept BEFORE UPDATE ON t FOR EACH ROW WHEN (OLD.id = 17) EXECUTE FUNCTION public.kept()",
-    )
-    with pytest.raises(StatementFailed, match="after 10 rounds there are still rows"):
-        apply_all(plan_of(backfill(FILL)), database)
+@pytest.mark.parametrize("sql", ["UPDATE t SET c = 1 WHERE b IS NULL", "UPDATE u SET b = 1 WHERE b IS NULL"])
+def test_a_text_is_refused_where_nothing_is_to_do(database: Endpoint, sql: str) -> None:
+    """As in a rehearsal on a table without rows."""
+    query(database, "CREATE TABLE t (id int, b int)")
+    with pytest.raises(StatementFailed, match=r"fill\.sql:1.* does not exist"):
+        apply_all(plan_of(backfill(sql)), database)
 
 
 def test_deleting(database: Endpoint) -> None:
@@ -210,18 +160,55 @@ def test_deleting(database: Endpoint) -> None:
     assert query(database, "SELECT count(*), count(*) FILTER (WHERE a % 10 = 3) FROM t") == [(ROWS - ROWS // 10, 0)]
 
 
-@pytest.mark.thorough
-def test_new_rows_without_end_are_told(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def going_on(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """While it is true, each look for rows that are left finds a new one."""
+    monkeypatch.setattr(batches, "ROUNDS", 2)
     query(database, TABLE)
-    real = Work._left
+    real, going = Work._left, [True]
 
     def insert(work: Work) -> bool:
-        query(database, "INSERT INTO t (id, a) VALUES (0, 0)")
+        if going[0]:
+            query(database, "INSERT INTO t (id, a) VALUES (0, 0)")
         return real(work)
 
     monkeypatch.setattr(Work, "_left", insert)
-    with pytest.raises(StatementFailed, match=r"after 10 rounds .* something goes on writing them"):
-        apply_all(plan_of(backfill(FILL)), database)
+    return going
+
+
+def test_new_rows_without_end_are_told_and_the_retry_gets_on(database: Endpoint, going_on: list[bool]) -> None:
+    plan = plan_of(backfill(FILL))
+    for _ in range(2):
+        with pytest.raises(StatementFailed, match=r"after 2 rounds .* something goes on writing them"):
+            apply_all(plan, database)
+    going_on[0] = False
+    query(database, "INSERT INTO t (id, a) VALUES (1, 1)")
+    apply_all(plan, database)
+    assert query(database, "SELECT count(*) FROM t WHERE b IS NULL") == [(0,)]
+
+
+def test_new_rows_without_end_can_be_ended_by_a_step_before(database: Endpoint, going_on: list[bool]) -> None:
+    """As the message advises: after a rollback the migration may be another one."""
+    undo = replace(plan_from_sql("SELECT 1", "UPDATE t SET b = NULL"), steps=(backfill(FILL),))
+    with pytest.raises(StatementFailed, match="roll this migration back"):
+        apply_all(undo, database)
+    assert roll_back(undo, database, force=True).action is Action.ROLLED_BACK
+    before = replace(plan_from_sql("ALTER TABLE t ALTER COLUMN b SET DEFAULT 0").steps[0], name="before")
+    apply_all(replace(undo, steps=(before, backfill(FILL, start=1))), database, run_id="run-2")
+    assert query(database, "SELECT count(*) FROM t WHERE b IS NULL") == [(0,)]
+
+
+def test_the_last_look_takes_as_long_as_it_takes(database: Endpoint) -> None:
+    """What limits a statement of the file is no limit for a look at the whole table."""
+    query(
+        database,
+        f"""{TABLE} CREATE FUNCTION public.unhurried() RETURNS bool LANGUAGE plpgsql STABLE AS $$ BEGIN
+        IF current_setting('transaction_read_only') = 'on' AND current_setting('statement_timeout') <> '0' THEN
+        RAISE 'hurried'; END IF; RETURN true; END $$""",
+    )
+    plan = plan_of(backfill("UPDATE t SET b = a * 2 WHERE unhurried() AND b IS NULL"))
+    apply_all(replace(plan, statement_timeout_ms=60_000), database)
+    assert filled(database) == [(ROWS, 1, 1)]
 
 
 def test_a_batch_that_fails_names_the_statement(database: Endpoint) -> None:
@@ -258,6 +245,39 @@ def test_a_condition_that_writes_is_refused(database: Endpoint) -> None:
     )
     with pytest.raises(StatementFailed, match=r"fill\.sql:1.*read-only transaction"):
         apply_all(plan_of(backfill("UPDATE t SET b = a * 2 WHERE CASE WHEN told(id) THEN b IS NULL END")), database)
+    assert query(database, "SELECT count(b) FROM t") == [(0,)], "it is asked before the first row is changed"
+
+
+@pytest.mark.parametrize(
+    "more, sql",
+    [
+        (
+            "CREATE FUNCTION public.oldest() RETURNS int LANGUAGE sql STABLE AS 'SELECT min(id) + 99 FROM t'",
+            "DELETE FROM t WHERE id <= oldest()",
+        ),
+        (
+            "CREATE TABLE u AS SELECT id, id + x AS c FROM t, (VALUES (1), (2)) AS v (x)",
+            "UPDATE t SET b = u.c FROM u WHERE u.id = t.id AND t.b IS DISTINCT FROM u.c",
+        ),
+    ],
+)
+def test_a_rehearsal_that_changes_more_than_one_statement_fails(
+    database: Endpoint, monkeypatch: pytest.MonkeyPatch, more: str, sql: str
+) -> None:
+    monkeypatch.setattr(batches, "REHEARSAL", "apply")
+    query(database, f"{TABLE.replace(str(ROWS), '800')} {more}")
+    with pytest.raises(StatementFailed, match=r"fill\.sql:1: \d+ rows are changed already, and one statement would"):
+        apply_all(plan_of(backfill(sql)), database)
+
+
+def test_a_rehearsal_that_changes_as_much_as_one_statement_passes(
+    database: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "REHEARSAL", "apply")
+    query(database, f"{TABLE} CREATE TABLE u AS SELECT id, 7 AS c FROM t, (VALUES (1), (2)) AS v (x)")
+    sql = "UPDATE t SET b = u.c FROM u WHERE u.id = t.id AND t.b IS DISTINCT FROM u.c"
+    apply_all(plan_of(backfill(sql)), database)
+    assert query(database, "SELECT count(*), max(times) FROM t WHERE b = 7") == [(ROWS, 1)]
 
 
 @pytest.mark.parametrize("light", [True, False])
@@ -285,13 +305,3 @@ def test_a_commit_without_an_answer(database: Endpoint, monkeypatch: pytest.Monk
     assert 0 < done < ROWS
     apply_all(plan, database)
     assert filled(database) == [(ROWS, 1, 1)]
-
-
-def test_the_size_of_a_batch_follows_its_time() -> None:
-    pace = Pace(0.1, 0.0)
-    assert pace.next(6, 0.1) == 6
-    assert pace.next(6, 10.0) == 3
-    assert pace.next(6, 0.0001) == 8, "no more than MOST_PAGES"
-    assert pace.next(1, 60.0) == 1
-    assert pace.next(4, 0.05, 0.05) == 4
-    assert pace.next(4, 0.05, 0.5) == 4, "slow round trips do not make a batch of nothing"

@@ -13,7 +13,7 @@ from migrator.database.session import Endpoint
 from migrator.errors import DriftDetected, LedgerTampered, MigratorError, ReviewMissing
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
-from migrator.steps import batches
+from migrator.steps import batch_size, batches
 from migrator.steps.batches import Progress, Work
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import plan_from_sql
@@ -43,8 +43,8 @@ def filling(back: str = "UPDATE t SET b = NULL") -> Plan:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that there are many, and only the first look between two of them finds anything."""
-    monkeypatch.setattr(batches, "FIRST_PAGES", 1)
-    monkeypatch.setattr(batches, "MOST_PAGES", 1)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 1)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 1)
     monkeypatch.setattr(batches, "LOOK_SECONDS", 600.0)
 
 
@@ -59,6 +59,7 @@ def before_batch(monkeypatch: pytest.MonkeyPatch, does: dict[int, Callable[[], o
     monkeypatch.setattr(Work, "_batch", batch)
 
 
+CHANGED = "somebody else has changed what it may run|was changed since it was rehearsed"
 EXCHANGES = {
     "a function": (COUNTED.format("INSERT INTO public.told VALUES (1);"), None),
     "a function, and put back": (COUNTED.format("INSERT INTO public.told VALUES (1);"), COUNTED.format("")),
@@ -86,7 +87,7 @@ def test_somebody_exchanges_what_the_next_batch_would_run(
 
     told: list[Any] = []
     before_batch(monkeypatch, {4: exchange})
-    with pytest.raises(DriftDetected, match="somebody else has changed what it may run"):
+    with pytest.raises(DriftDetected, match=CHANGED):
         apply_all(plan, database, bundle)
     ((done,),) = query(database, "SELECT count(*) FROM t WHERE b IS NOT NULL")
     assert 0 < done < 2000

@@ -11,7 +11,7 @@ from migrator.database.session import Endpoint
 from migrator.errors import DriftDetected, VerifyFailed
 from migrator.evidence import EvidenceBundle
 from migrator.plan import Plan
-from migrator.steps import batches
+from migrator.steps import batch_size, batches
 from migrator.steps.batches import Progress, Work
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql
@@ -49,8 +49,8 @@ def bundle(plan: Plan, database: Endpoint, make_database: MakeDatabase) -> Evide
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "FIRST_PAGES", 2)
-    monkeypatch.setattr(batches, "MOST_PAGES", 2)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 2)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 2)
     monkeypatch.setattr(batches, "LOOK_SECONDS", 0.0)
 
 

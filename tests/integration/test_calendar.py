@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -12,14 +11,14 @@ import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import OutsideWindow, PreflightBusy, ReviewMissing, ReviewRefused
+from migrator.errors import OutsideWindow, PreflightRefused, ReviewMissing, ReviewRefused
 from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan, Risk, Step
 from migrator.stages import review
-from migrator.steps import batches
+from migrator.steps import batch_size, batches
 from migrator.steps.batches import Progress, Work
-from migrator.targets.targets import Freeze, Limits, WindowRule
+from migrator.targets.targets import Freeze, WindowRule
 from tests.evidence import rehearse
 from tests.factories import NOW, plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase
@@ -70,11 +69,10 @@ def waits(plan: Plan, database: Endpoint) -> list[Any]:
         return [event.detail for event in ledger.events(plan.version) if event.kind == "waits"]
 
 
-@contextmanager
-def open_transaction(database: Endpoint) -> Iterator[None]:
-    with psycopg.connect(database.conninfo) as conn:
-        conn.execute("SELECT 1")
-        yield
+def leave_an_invalid_index(database: Endpoint) -> None:
+    query(database, "CREATE TABLE public.other AS SELECT 1 AS x FROM generate_series(1, 2)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        query(database, "CREATE UNIQUE INDEX CONCURRENTLY other_idx ON public.other (x)")
 
 
 def filled(database: Endpoint) -> int:
@@ -103,8 +101,8 @@ def test_the_last_step_waits_for_the_next_window(database: Endpoint, plan: Plan,
 def test_a_freeze_stops_long_work_between_two_batches(
     database: Endpoint, plan: Plan, bundle: EvidenceBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "FIRST_PAGES", 2)
-    monkeypatch.setattr(batches, "MOST_PAGES", 2)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 2)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 2)
     monkeypatch.setattr(batches, "LOOK_SECONDS", 0.0)
     freeze = Freeze("incident", TOMORROW, TOMORROW + timedelta(days=2))
     target, now, real = make_target(freezes=(freeze,)), [NOW], Work._batch
@@ -138,14 +136,15 @@ def test_what_waits_can_be_undone(database: Endpoint, plan: Plan, bundle: Eviden
 
 def test_the_server_is_looked_at_again(database: Endpoint, plan: Plan, bundle: EvidenceBundle) -> None:
     """Preflight has asked days ago."""
-    crowded = make_target(limits=Limits(min_free_connections=1, max_transaction_age_seconds=-1.0))
-    words = r"step 'publish' waits.*transactions: open for"
-    with open_transaction(database), pytest.raises(PreflightBusy, match=words) as caught:
-        apply_all(plan, database, bundle, target=crowded)
+    leave_an_invalid_index(database)
+    words = r"step 'publish' waits.*invalid_indexes: not valid"
+    with pytest.raises(PreflightRefused, match=words) as caught:
+        apply_all(plan, database, bundle)
     assert caught.value.fields["begun"]
     assert filled(database) == ROWS
     (said,) = waits(plan, database)
     assert said["step"] == "publish"
+    query(database, "DROP INDEX public.other_idx")
     apply_all(plan, database, bundle)
     verify_it(plan, database, bundle)
 
@@ -168,9 +167,10 @@ def test_reviews_last_as_long_as_what_was_begun_under_them(
     with pytest.raises(ReviewMissing, match="expired"):
         apply_all(plan, database, bundle, target=target, run=at(late, plan))
     asked = iter([begun] * 3)
-    busy = replace(target, limits=Limits(min_free_connections=1, max_transaction_age_seconds=-1.0))
-    with open_transaction(database), pytest.raises(PreflightBusy):
-        apply_all(plan, database, bundle, target=busy, run=at(lambda: next(asked, late), plan))
+    leave_an_invalid_index(database)
+    with pytest.raises(PreflightRefused):
+        apply_all(plan, database, bundle, target=target, run=at(lambda: next(asked, late), plan))
+    query(database, "DROP INDEX public.other_idx")
     assert filled(database) == ROWS, "the long work went on after the approval had expired"
     with pytest.raises(ReviewRefused):
         answered("rejected")

@@ -14,7 +14,7 @@ from migrator.cli import watch
 from migrator.cli.output import Output
 from migrator.database.session import Endpoint
 from migrator.ledger.ledger import Ledger
-from migrator.steps import batches
+from migrator.steps import batch_size, batches
 from tests.factories import plan_from_sql
 from tests.integration.stages import apply_all, query, verify_it
 from tests.integration.test_backfill import FILL, ROWS, TABLE, backfill, filled, plan_of
@@ -28,8 +28,8 @@ def migrator(database: Endpoint, command: str, *arguments: str) -> int:
 
 @pytest.fixture(autouse=True)
 def many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "FIRST_PAGES", 4)
-    monkeypatch.setattr(batches, "MOST_PAGES", 8)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 4)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 8)
     monkeypatch.setattr(batches, "LOOK_SECONDS", 0.0)
 
 
@@ -112,7 +112,7 @@ def test_what_makes_no_sense_is_said(database: Endpoint, capsys: pytest.CaptureF
     query(database, TABLE)
     plan = plan_of(backfill(FILL))
     query(database, "ALTER TABLE t RENAME TO u")
-    with pytest.raises(Exception, match="there is no table"):
+    with pytest.raises(Exception, match="does not exist"):
         apply_all(plan, database)
     for command, arguments, told in (
         ("tune", ("--batch-ms", "5"), "--batch-ms 5 is not between 10 milliseconds and a minute"),

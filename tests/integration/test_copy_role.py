@@ -421,8 +421,6 @@ def test_what_a_database_is_made_of_comes_back(each_copies: Endpoint, each_serve
         if admin.execute("SELECT FROM pg_available_extensions WHERE name = 'citext'").fetchone() is not None:
             admin.execute("GRANT CREATE ON DATABASE source TO migrator; SET ROLE migrator; CREATE EXTENSION citext")
             admin.execute("ALTER TABLE owned ADD COLUMN mail citext")
-        if each_server.programs.major < 15:  # pg_dump 14 does not carry that nobody may
-            admin.execute("RESET ROLE; GRANT CREATE ON SCHEMA public TO PUBLIC")
     target = make_target(storage=str(tmp_path / "snapshots"))
     bindir = each_server.programs.bindir
     record = snapshot.run(make_plan(), endpoint=source, target=target, run=RUN, programs=bindir)

@@ -13,8 +13,9 @@ from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import ConnectionLost, TransientError
 from migrator.plan import Plan
+from tests.evidence import rehearse
 from tests.factories import plan_from_sql
-from tests.integration.conftest import database_on
+from tests.integration.conftest import MakeDatabase, database_on
 from tests.integration.stages import apply_all, outcome_of, query, roll_back, row_of, verify_it
 from tests.integration.test_apply import ACTIVE, in_background, wait_for
 from tests.integration.worker import working
@@ -180,16 +181,17 @@ def test_worker_killed_in_a_concurrent_build(database: Endpoint, tmp_path: Path)
     assert query(database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 't_v'::regclass") == [(True,)]
 
 
-def test_rollback_after_a_killed_build_leaves_nothing(database: Endpoint, tmp_path: Path) -> None:
-    query(database, "CREATE TABLE t (id int, v int)")
+def test_rollback_after_a_killed_build_leaves_nothing(make_database: MakeDatabase, tmp_path: Path) -> None:
+    database, twin = (make_database(name, script="CREATE TABLE t (id int, v int)") for name in ("killed", "twin"))
     plan = plan_from_sql(INDEX, "DROP INDEX CONCURRENTLY IF EXISTS t_v")
+    bundle = rehearse(plan, database, twin)
     with psycopg.connect(database.conninfo) as reader:
         reader.execute("DECLARE c CURSOR FOR SELECT * FROM t")
         with working(plan, database, tmp_path) as worker:
             wait_for(database, "to_regclass('t_v') IS NOT NULL")
             worker.kill()
             wait_for(database, GONE, seconds=3)
-    assert roll_back(plan, database).action == "rolled_back"
+    assert roll_back(plan, database, bundle).action == "rolled_back"
     assert query(database, "SELECT to_regclass('t_v')") == [(None,)]
 
 

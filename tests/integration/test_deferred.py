@@ -11,7 +11,7 @@ from migrator.database.session import Endpoint
 from migrator.evidence import Verdict
 from migrator.rehearsal.comparison import unpredicted_writes
 from migrator.rehearsal.usage import EXACT_FROM
-from migrator.steps import batches
+from migrator.steps import batch_size
 from tests.factories import plan_from_sql
 from tests.integration.copies import check_of, failed, make_copy
 from tests.integration.test_backfill import backfill
@@ -86,8 +86,8 @@ def test_lost_rows_fail(copies: Endpoint, there: str, down: str) -> None:
 @pytest.mark.parametrize("there", [CHAIN, TRUNCATES], ids=["at COMMIT", "truncated"])
 def test_rows_that_the_last_batch_loses_fail(copies: Endpoint, there: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another batch has told before what it did."""
-    monkeypatch.setattr(batches, "FIRST_PAGES", 1)
-    monkeypatch.setattr(batches, "MOST_PAGES", 1)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 1)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 1)
     more = "INSERT INTO accounts SELECT g, 'active' FROM generate_series(2, 400) AS g; UPDATE notes SET account = 400;"
     fill = backfill("UPDATE accounts SET state = 'closed' WHERE state = 'active'")
     plan = replace(plan_from_sql("SELECT 1", "UPDATE accounts SET state = 'active';"), steps=(fill,))

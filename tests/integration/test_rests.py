@@ -16,7 +16,7 @@ from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply
-from migrator.steps import batches
+from migrator.steps import batch_size
 from migrator.steps.batches import Progress, Work
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql
@@ -107,8 +107,8 @@ class Lab:
 
 @pytest.fixture
 def lab(database: Endpoint, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    monkeypatch.setattr(batches, "FIRST_PAGES", 2)
-    monkeypatch.setattr(batches, "MOST_PAGES", 2)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 2)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 2)
     monkeypatch.setattr(apply, "GIVE_WAY_SECONDS", 1.0)
     query(database, SCRIPT)
     return Lab(database, make_database)

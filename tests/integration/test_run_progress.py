@@ -12,7 +12,7 @@ from airflow_migrator.ui.run_facts import RunFacts, TaskFacts
 from migrator.database.session import Endpoint
 from migrator.errors import UsageError
 from migrator.ledger.ledger import Ledger
-from migrator.steps import batches
+from migrator.steps import batch_size, batches
 from tests.factories import NOW
 from tests.integration.stages import query
 from tests.integration.test_backfill import FILL, ROWS, TABLE, backfill, plan_of
@@ -22,8 +22,8 @@ RUN = RunFacts("migrate_001_test", "run-1", "running", "carol", NOW, {}, (TaskFa
 
 
 def test_a_run_is_paused_and_goes_on(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "FIRST_PAGES", 4)
-    monkeypatch.setattr(batches, "MOST_PAGES", 8)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 4)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 8)
     monkeypatch.setattr(batches, "LOOK_SECONDS", 0.0)
     query(database, TABLE)
     plan = plan_of(backfill(FILL))

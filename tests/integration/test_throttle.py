@@ -23,7 +23,7 @@ from migrator.ledger import controls
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.steps import batches, brake
+from migrator.steps import batch_size, batches, brake
 from migrator.steps.batches import Work
 from migrator.steps.context import StepHandle, StepResult
 from migrator.steps.signals import hidden
@@ -42,8 +42,8 @@ WAITS = "SELECT cursor -> 'waiting' ->> 'name' FROM migrator.schema_migration_st
 @pytest.fixture(autouse=True)
 def many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many batches, and before each it is looked whether anybody has asked for anything."""
-    monkeypatch.setattr(batches, "FIRST_PAGES", 4)
-    monkeypatch.setattr(batches, "MOST_PAGES", 8)
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 4)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 8)
     monkeypatch.setattr(batches, "LOOK_SECONDS", 0.0)
 
 
@@ -153,7 +153,7 @@ def test_a_pause_before_the_first_batch_leaves_nothing_that_looks_done(database:
     query(database, TABLE)
     plan, handle = plan_of(backfill(FILL)), StepHandle()
     query(database, "ALTER TABLE t RENAME TO u")
-    with pytest.raises(Exception, match="there is no table"):
+    with pytest.raises(Exception, match="does not exist"):
         apply_all(plan, database)
     query(database, "ALTER TABLE u RENAME TO t")
     ask(database, controls.PAUSE, plan)

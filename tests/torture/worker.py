@@ -22,7 +22,7 @@ from migrator import documents
 from migrator.database.session import Endpoint
 from migrator.errors import Cancelled, MigratorError, TransientError
 from migrator.plan import Plan
-from migrator.steps import batches, transaction
+from migrator.steps import batch_size, batches, transaction
 from migrator.steps.context import StepHandle
 from tests.integration.stages import apply_all, roll_back
 from tests.torture.case import Stop
@@ -131,7 +131,7 @@ def main(order: Order, pipe: Connection) -> None:
 
 def _hook(attempt: Attempt) -> None:
     """Tell of batches and looks, and stop where the order says."""
-    batches.FIRST_PAGES, batches.MOST_PAGES = attempt.order.first_pages, attempt.order.most_pages
+    batch_size.FIRST_PAGES, batch_size.MOST_PAGES = attempt.order.first_pages, attempt.order.most_pages
     batch, send, commit, left = batches.Work._batch, batches.Work._send, batches.Work._commit, batches.Work._left
     commit_only, sleep = batches.commit_only, attempt.handle.sleep
     current: list[Any] = [None]

@@ -28,6 +28,7 @@ SHOWN = 10
 NOT_RESTORED = (*ROLE_KINDS, "publication", "subscription", "user_mapping", "event_trigger", "setting")
 """Kinds that reach beyond the database, or belong to roles of the source: pg_restore is told to leave them out."""
 
+PUBLIC = "schema public"
 _SWITCHED = re.compile(r"\[(?:disabled|replica|always) on (?P<table>[^\]]+)\]")
 """How the query `constraint` of schema.sql ends a definition."""
 
@@ -109,9 +110,21 @@ def comparable(
     found = replace(found, objects={**found.objects, MEMBER: members}) if members else found.without(MEMBER)
     if role:
         found = stand_ins.without_owners_rights(found, wanted, role)
+    if public_is_the_servers(found, role):
+        wanted, found = (_without_grants_on_public(one) for one in (wanted, found))
     both = wanted, _without_surplus(wanted, found, template)
     first, second = (_without_comments(one, kinds).without(*kinds) for one in both)
     return first, second
+
+
+def public_is_the_servers(found: Schema, role: str) -> bool:
+    """Until PostgreSQL 14 a new database's `public` belongs to the superuser, and is open to everybody. Pure."""
+    return bool(role) and found.objects.get("owner", {}).get(PUBLIC, role) != role
+
+
+def _without_grants_on_public(schema: Schema) -> Schema:
+    kept = {name: text for name, text in schema.objects.get("grant", {}).items() if name != PUBLIC}
+    return replace(schema, objects={**schema.objects, "grant": kept}) if kept else schema.without("grant")
 
 
 def _without_comments(schema: Schema, kinds: Collection[str]) -> Schema:
@@ -182,6 +195,10 @@ def prove(
         good = f"equal; not compared: {', '.join(kind.replace('_', ' ') for kind in NOT_RESTORED)}"
         if missing:
             good += "; privileges not restored"
+        if public_is_the_servers(read, conn.info.dbname):
+            good += (
+                "; nor privileges on schema public, which belongs to a superuser there, as in each new database of 14"
+            )
         if template is not None:
             good += f'; made from the template database "{template.name}"'
         if restored.left_out:

@@ -6,17 +6,19 @@ failed we step back long enough for the queue to drain. Meanwhile a second conne
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from migrator.database import session, withheld
 from migrator.database.activity import Blocker, blockers_of
 from migrator.database.backoff import backoff
-from migrator.database.session import Endpoint
-from migrator.errors import LockNotAvailable, MigratorError
+from migrator.database.session import Connection, Endpoint
+from migrator.errors import LockNotAvailable, MigratorError, TransientError
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -41,65 +43,97 @@ def with_lock_retries(
     log: Log = logger,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    observer: Observer | None = None,
+    retried: frozenset[str] = frozenset(),
 ) -> T:
     """Run `work` until it does not raise LockNotAvailable. `work` must leave nothing behind when it raises (its
     transaction rolled back); `pid_of` tells the session that it executes on, asked while it runs.
 
+    :param observer: of whoever does much work one after the other: it keeps its session.
+    :param retried: SQLSTATEs of further errors after which it is tried again; at the deadline they are raised as they
+        are.
     :raises LockNotAvailable: at the deadline, with `blockers` (text) and `attempts`; the last try is never cut short.
     """
     started = clock()
     attempt = 0
     while True:
-        with _Observer(observer_endpoint, pid_of) as observer:
+        looking = Observer(observer_endpoint, pid_of) if observer is None else observer
+        with looking.during(keep=observer is not None) as seen:
             try:
                 return work()
-            except LockNotAvailable as exc:
+            except TransientError as exc:
+                if not isinstance(exc, LockNotAvailable) and exc.fields.get("sqlstate") not in retried:
+                    raise
                 error = exc
         attempt += 1
         waited = clock() - started
-        names = "; ".join(str(blocker) for blocker in observer.seen) or "nobody could be seen in the way"
+        names = "; ".join(str(blocker) for blocker in seen.values()) or "nobody could be seen in the way"
         pause = backoff(attempt - 1, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)
         if waited + pause > deadline_seconds:
+            if not isinstance(error, LockNotAvailable):
+                raise error
+            blockers = tuple(map(str, seen.values()))
             raise LockNotAvailable(
                 f"no lock after {attempt} tries in {waited:.1f} s: {names} ({error})",
-                **{**error.fields, "blockers": tuple(str(blocker) for blocker in observer.seen), "attempts": attempt},
+                **{**error.fields, "blockers": blockers, "attempts": attempt},
             ) from error
-        log.warning("try %s: lock not granted, next try in %.1f s; in the way: %s", attempt, pause, names)
+        if isinstance(error, LockNotAvailable):
+            log.warning("try %s: lock not granted, next try in %.1f s; in the way: %s", attempt, pause, names)
+        else:
+            log.warning("try %s: %s; next try in %.1f s", attempt, error, pause)
         sleep(pause)
 
 
-class _Observer:
+class Observer:
     """Looks, from a thread and a connection of its own, who blocks the working session. It connects only when the work
     takes longer than one look, and its own trouble never disturbs the work."""
 
-    def __init__(self, endpoint: Endpoint, pid_of: Callable[[], int]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, pid_of: Callable[[], int], *, every_seconds: float = LOOK_EVERY_SECONDS
+    ) -> None:
         self._endpoint = endpoint
         self._pid_of = pid_of
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=withheld.keeping(self._watch), name="migration observer", daemon=True)
-        self._seen: dict[int, Blocker] = {}
+        self._every = every_seconds
+        self._connection: Connection | None = None
 
-    @property
-    def seen(self) -> tuple[Blocker, ...]:
-        """Everybody who was in the way at some time during the try."""
-        return tuple(self._seen.values())
-
-    def __enter__(self) -> _Observer:
-        self._thread.start()
+    def __enter__(self) -> Observer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join(timeout=session.CONNECT_TIMEOUT_SECONDS + 5)
+        self._close()
 
-    def _watch(self) -> None:
-        if self._done.wait(LOOK_EVERY_SECONDS):
+    @contextmanager
+    def during(self, *, keep: bool = False) -> Iterator[dict[int, Blocker]]:
+        """Everybody who is in the way at some time meanwhile, by pid. With `keep` the session stays for the next time:
+        until `with` ends, which the observer is used in then."""
+        seen: dict[int, Blocker] = {}
+        done = threading.Event()
+        watch = withheld.keeping(functools.partial(self._watch, seen, done))
+        thread = threading.Thread(target=watch, name="migration observer", daemon=True)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            done.set()
+            thread.join(timeout=session.CONNECT_TIMEOUT_SECONDS + 5)
+            if not keep:
+                self._close()
+
+    def _watch(self, seen: dict[int, Blocker], done: threading.Event) -> None:
+        if done.wait(self._every):
             return
         try:
-            with session.connect(self._endpoint, purpose="observe", statement_timeout_ms=2000) as connection:
-                while not self._done.is_set():
-                    for blocker in blockers_of(connection, self._pid_of()):
-                        self._seen[blocker.pid] = blocker
-                    self._done.wait(LOOK_EVERY_SECONDS)
+            if self._connection is None:
+                self._connection = session.connect(self._endpoint, purpose="observe", statement_timeout_ms=2000)
+            while not done.is_set():
+                for blocker in blockers_of(self._connection, self._pid_of()):
+                    seen[blocker.pid] = blocker
+                done.wait(self._every)
         except MigratorError as exc:
+            self._close()
             logger.warning("cannot look who is in the way: %s", exc)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

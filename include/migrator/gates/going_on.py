@@ -110,6 +110,12 @@ def _said(step: Step, ctx: StepContext, waits: MigratorError, reach: Reach | Non
         ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=WAITS, detail=detail, rests=reach is not None)
 
 
+def hearing(plan: Plan, evidence: EvidenceBundle) -> Callable[[str], bool]:
+    """See `StepContext.hears`."""
+    reach = beside.reserved(plan, evidence)
+    return reach.hears if reach is not None else lambda _: True
+
+
 def resting(
     step: Step, ctx: StepContext, evidence: EvidenceBundle, ask: Callable[[Phase], object]
 ) -> Callable[[Phase], None]:

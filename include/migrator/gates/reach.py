@@ -43,6 +43,7 @@ _FOLLOWS = re.compile(r"\b(partition of|inherits)\b|\bON (DELETE|UPDATE) (CASCAD
 """In a table, or a constraint of one: its rows are changed with another table's."""
 _ASKED = re.compile(r"\bREFERENCES\s+[^(]+\([^)]*\)")
 _WORD = re.compile(r'"(?:[^"]|"")+"|[\w$]+')
+_DOTTED = re.compile(r'(?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))+|\S+(?= on )')
 _LAST = re.compile(r'(?:"(?:[^"]|"")+"|[^".]+)\Z')
 
 
@@ -68,6 +69,13 @@ class Reach:
             return False
         texts = [text for text in (change.before, change.after) if text is not None]
         return not any(CONCERNS_OTHERS.search(text) and not self.tables.isdisjoint(_words(text)) for text in texts)
+
+    def hears(self, told: str) -> bool:
+        """Whether what the server calls so ("function public.f(integer)", "g on public.t") is within, by the words of
+        its name: it may have been changed, and put back."""
+        name = told.partition("(")[0]
+        words = {part for dotted in _DOTTED.findall(name) for part in _words(dotted.split(".", 1)[-1])}
+        return self.everything or not self.words.isdisjoint(words)
 
     def within(self, changes: Iterable[Change]) -> tuple[Change, ...]:
         return tuple(change for change in changes if not self.misses(change))

@@ -139,7 +139,9 @@ def _try(
             reviews.require(ledger, plan, digest, target, going_on.reviewed_by(plan, ledger, run))
             _tell_lifted(may_begin(phase), step, ctx)
 
-        ctx = replace(ctx, may_go_on=going_on.resting(step, ctx, evidence, may_begin) if evidence is not None else None)
+        if evidence is not None:
+            may_go_on = going_on.resting(step, ctx, evidence, may_begin)
+            ctx = replace(ctx, may_go_on=may_go_on, hears=going_on.hearing(plan, evidence))
         others = beside.beside(plan, evidence, ledger, run.run_id)
         if not _is_done(step, plan, rows, ledger, run):
             above = _gates(

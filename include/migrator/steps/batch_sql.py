@@ -2,24 +2,22 @@
 
 A range is one of ctid: no key is needed, and a TID range scan reads each page once (PostgreSQL 14 and later,
 https://www.postgresql.org/docs/14/release-14.html). What the author has written stands in each batch as it was written;
-only the table's name is that of the very table or partition, and the condition has the range beside it.
-
-A row that somebody else has locked is left out: whoever waits for one while it holds others makes everybody wait who
-wants those, and may be in a deadlock that the application loses. Such rows are waited for one at a time, with nothing
-held (`one`).
+only the table's name is that of the very partition where that makes no difference, and the condition has the range
+beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from migrator.frozen import frozen
-from migrator.parsing.build import name_text
-from migrator.parsing.nodes import name_of
+from migrator.parsing.build import name_text, relation_text
+from migrator.parsing.nodes import Node, find, name_of, walk
 from migrator.parsing.statements import ParsedStatement
 from migrator.parsing.tokens import Token, fold, tokens
+from migrator.steps.reads_itself import reads_itself
 
-LOCKS = {"UPDATE ONLY": "FOR NO KEY UPDATE", "DELETE FROM ONLY": "FOR UPDATE"}
-"""As the statement itself locks rows. One that changes a key takes more later, against those that refer to the row."""
-VERBS = {"update_stmt": "UPDATE ONLY", "delete_stmt": "DELETE FROM ONLY"}
+VERBS = {"update_stmt": "UPDATE", "delete_stmt": "DELETE FROM"}
 SPREAD = {"update_stmt": "FROM", "delete_stmt": "USING"}
 """What introduces the other tables."""
 
@@ -35,42 +33,60 @@ class BatchSql:
     """Without partitions and children."""
     alias: str
     """Quoted as need be: what the statement calls the table."""
+    aliased: bool
+    """By a name that it gives it."""
     middle: str
     """SET and what follows, or USING, up to WHERE."""
     others: str
-    """The other tables that it reads, with their keyword, for queries that look for the rows that need it."""
+    """The other tables that it reads, with their keyword, for a query that looks for the rows that are left."""
     condition: str
     again: bool
     """Whether a row that it has changed must not meet the condition any more: a deleted one is gone."""
 
+    columns: tuple[str, ...]
+    """Those that SET names."""
+
     def batch(self, table: str, first: int, end: int) -> str:
-        """Pages `first` to before `end` of `table`, quoted and qualified. One row: how many rows it has changed, and
-        how many of them still meet the condition."""
-        pages = (
-            f" AND {self.alias}.ctid OPERATOR(pg_catalog.>=) '({first},0)'::pg_catalog.tid"
-            f" AND {self.alias}.ctid OPERATOR(pg_catalog.<) '({end},0)'::pg_catalog.tid"
-        )
-        return self._change(table, f"{pages} {LOCKS[self.verb]} OF {self.alias} SKIP LOCKED")
-
-    def one(self, table: str) -> str:
-        """As `batch`, of any one row that needs it, for which it waits."""
-        return self._change(table, f" LIMIT 1 {LOCKS[self.verb]} OF {self.alias}")
-
-    def _change(self, table: str, which: str) -> str:
+        """Pages `first` to before `end` of `table`, as FROM writes it. One row: how many rows it has changed, and how
+        many of them still meet the condition."""
         returning = f"({self.condition}\n)" if self.again else "false"
-        source = f"{table} AS {self.alias}{self.others}"
-        rows = f"SELECT {self.alias}.ctid FROM ONLY {source}\nWHERE ({self.condition}\n){which}"  # noqa: S608
-        change = (
-            f"{self.verb} {table} AS {self.alias} {self.middle}\nWHERE ({self.condition}\n)"
-            f" AND {self.alias}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY({rows}))"
-        )
+        change = f"{self.verb} {self._named(table)} {self.middle}\nWHERE {self._within(first, end)}"
         counts = "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE again)"
         return f"WITH batch AS ({change} RETURNING {returning} AS again) SELECT {counts} FROM batch"  # noqa: S608
 
+    def trial(self, table: str) -> str:
+        """A batch that nobody executes: the server says whether it could be."""
+        return f"EXPLAIN (FORMAT JSON) {self.batch(table, 0, 1)}"
+
+    def first(self, table: str, first: int, end: int) -> str:
+        """One row: the place of the first row within these pages that meets the condition, or NULL."""
+        place = f"pg_catalog.min({self.alias}.ctid)::pg_catalog.text"
+        return f"SELECT {place} FROM {self._named(table)}{self.others}\nWHERE {self._within(first, end)}"  # noqa: S608
+
     def left(self) -> str:
         """One row: whether any row still meets the condition."""
-        table = f"{'ONLY ' if self.only else ''}{self.relation} AS {self.alias}"
-        return f"SELECT EXISTS (SELECT FROM {table}{self.others}\nWHERE ({self.condition}\n))"  # noqa: S608
+        return f"SELECT EXISTS (SELECT {self._all()})"
+
+    def count(self) -> str:
+        """One row: how many rows the statement itself would change now, however many partners each has."""
+        row = f"DISTINCT {self.alias}.tableoid, {self.alias}.ctid" if self.others else ""
+        return f"SELECT pg_catalog.count(*) FROM (SELECT {row} {self._all()}) AS found"  # noqa: S608
+
+    def _all(self) -> str:
+        table = f"ONLY {self.relation}" if self.only else self.relation
+        return f"FROM {self._named(table)}{self.others}\nWHERE ({self.condition}\n)"
+
+    def _named(self, table: str) -> str:
+        """As it is written where it is the table that is written: columns may be named with its schema."""
+        written = not self.aliased and table.removeprefix("ONLY ") == self.relation
+        return table if written else f"{table} AS {self.alias}"
+
+    def _within(self, first: int, end: int) -> str:
+        return (
+            f"({self.condition}\n)"
+            f" AND {self.alias}.ctid OPERATOR(pg_catalog.>=) '({first},0)'::pg_catalog.tid"
+            f" AND {self.alias}.ctid OPERATOR(pg_catalog.<) '({end},0)'::pg_catalog.tid"
+        )
 
 
 def refusal(statement: ParsedStatement) -> tuple[str, str] | None:
@@ -88,6 +104,18 @@ def refusal(statement: ParsedStatement) -> tuple[str, str] | None:
         return f"{statement.kind} without WHERE cannot be done in batches: nobody knows what is left to do", cure
     if name_of(tree.where_clause) == "current_of_expr":
         return "WHERE CURRENT OF cannot be done in batches", "write a condition"
+    if tree.relation.catalogname:
+        return "the table's name cannot have the database before it in what is done in batches", "leave it out"
+    if next(find(tree, "LockingClause"), None) is not None:
+        return "what is done in batches cannot lock rows of other queries", "take FOR UPDATE and its like out"
+    if reads_itself(tree):
+        name = relation_text(tree.relation)
+        return (
+            f"it reads {name} beside the row that it changes: a batch would see what those before it have done, and all"
+            " of them together would do something else than this one statement",
+            f"write what it finds there into a table of its own, in a step before, and read that; where another table"
+            f" than {name} is meant, write the schema of both",
+        )
     return None
 
 
@@ -97,50 +125,41 @@ def batch_sql(statement: ParsedStatement) -> BatchSql:
     if refused:
         raise ValueError(refused[0])
     kind, tree, text = name_of(statement.node), statement.tree, statement.sql
-    top = _outer(text)
-    where = next(token for token in top if _is(token, "WHERE"))
-    spread = next((one for one, before in zip(top[1:], top, strict=False) if _spreads(one, before, kind)), None)
-    after = next(token for token in _after_name(top, kind) if _is(token, "SET", "USING", "WHERE"))
+    words = _outer_words(text)
+    sources = tree.from_clause if kind == "update_stmt" else tree.using_clause
+    where = _before(words, "WHERE", [tree.where_clause], text)
+    words = words[: words.index(where)]
+    spread = _before(words, SPREAD[kind], sources, text) if len(sources) else where
+    middle = _before(words, "SET", tree.target_list, text) if kind == "update_stmt" else spread
     relation = tree.relation
     return BatchSql(
         verb=VERBS[kind],
         relation=".".join(name_text(part) for part in (relation.schemaname, relation.relname) if part),
         only=not relation.inh,
         alias=name_text(relation.alias.aliasname if relation.HasField("alias") else relation.relname),
-        middle=text[after.start : where.start].rstrip(),
-        others="" if spread is None else f", {text[spread.end : where.start].strip()}",
+        aliased=relation.HasField("alias"),
+        middle=text[middle.start : where.start].rstrip(),
+        others=f", {text[spread.end : where.start].strip()}" if len(sources) else "",
         condition=text[where.end :].strip(),
         again=kind == "update_stmt",
+        columns=tuple(item.res_target.name for item in tree.target_list) if kind == "update_stmt" else (),
     )
 
 
-def _outer(text: str) -> list[Token]:
-    """The tokens that stand in no parentheses, without white space and comments."""
+def _outer_words(text: str) -> list[Token]:
+    """Those that stand in no parentheses."""
     depth, found = 0, []
     for token in tokens(text):
-        depth -= token.kind == "right"
-        if depth == 0 and token.kind not in ("space", "comment", "block", "right"):
+        depth += (token.kind == "left") - (token.kind == "right")
+        if depth == 0 and token.kind == "word":
             found.append(token)
-        depth += token.kind == "left"
     return found
 
 
-def _after_name(top: list[Token], kind: str) -> list[Token]:
-    """What follows the table's name and its alias, either of which may be called like a keyword."""
-    position = 1 if kind == "update_stmt" else 2
-    position += _is(top[position], "ONLY")
-    position += 1
-    while top[position].text == ".":
-        position += 2
-    position += top[position].text == "*"
-    if _is(top[position], "AS"):
-        return top[position + 2 :]
-    return top[position + (not _is(top[position], "SET", "USING", "WHERE")) :]
-
-
-def _spreads(token: Token, before: Token, kind: str) -> bool:
-    return _is(token, SPREAD[kind]) and not _is(before, "DISTINCT")
-
-
-def _is(token: Token, *words: str) -> bool:
-    return token.kind == "word" and fold(token.text) in {fold(word) for word in words}
+def _before(words: list[Token], word: str, parts: Sequence[Node], text: str) -> Token:
+    """The word that introduces these parts of the tree: the last one like it in front of all that they consist of. What
+    else is called so stands earlier, as a column of SET, or later."""
+    places = [getattr(node, "location", 0) for part in parts for node in walk(part)]
+    written = text.encode()
+    first = len(written[: min((place for place in places if place > 0), default=len(written))].decode())
+    return next(token for token in reversed(words) if token.start < first and fold(token.text) == fold(word))

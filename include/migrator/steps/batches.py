@@ -1,31 +1,35 @@
 """An UPDATE or DELETE of many rows in batches, each in a transaction of its own together with the ledger's cursor.
 
 So a batch is done once in effect, whatever stops the worker: the cursor says where to go on. A row that the application
-moves to an earlier page meanwhile, or that somebody has locked, is found in the next round; the step is done when a
-query of the whole table finds no row any more that meets the statement's condition.
+moves to an earlier page meanwhile is found in the next round; the step is done when a query of the whole table finds no
+row any more that meets the statement's condition, and nobody who was writing before it is writing still.
+
+A batch waits for a row as long as it should take, not longer: its own rows stay locked meanwhile. Then it gives way,
+before anybody who waits for one of them in turn is made the victim of a deadlock, and comes back with fewer pages.
 
 Rows stay locked while a batch is looked at. So where nothing but the engine's own code can run at COMMIT, no more is
 asked before it than whether anybody has changed what the batch may have run, and what its transaction has done. What
-becomes of the ledger's chain is asked between two batches, every LOOK_SECONDS.
+becomes of the ledger's chain, of the calendar and of the server's load is asked between two batches.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from migrator.database import naming, queries, session
+from migrator.database import naming, session
 from migrator.database.door import send
-from migrator.database.locking import with_lock_retries
-from migrator.database.vocabulary import told_name
 from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, NeedsHuman, StatementFailed, TransientError
 from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
+from migrator.steps import batch_size, batch_tables
+from migrator.steps.batch_looks import Looks
+from migrator.steps.batch_size import Pace, Size
 from migrator.steps.batch_sql import BatchSql, batch_sql
+from migrator.steps.batch_tables import Table
 from migrator.steps.brake import Brake, braking
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.contract import IN_BATCHES
@@ -47,52 +51,13 @@ from migrator.steps.transaction import (
 )
 from migrator.wording import seconds
 
-QUERIES = queries.load(__package__, "batches")
-
-FIRST_PAGES, MOST_PAGES = 32, 8192
 ROUNDS = 10
-"""When rows are still found after as many, something goes on writing them."""
-AGAIN = frozenset({"40001", "40P01"})
-"""SQLSTATEs of a batch that has lost against somebody, as when its row moves to another partition meanwhile."""
-TRIES = 5
+"""Of one attempt. When rows are still found after as many, something goes on writing them."""
 SAY_SECONDS = 10.0
 LOOK_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How long a batch should take, in which its rows stay locked, and how long the rest after it is. In seconds."""
-
-    batch: float
-    pause: float
-
-    def next(self, pages: int, took: float, beside: float = 0.0) -> int:
-        """Half as many or half as many more at most, so that one slow batch does not decide for the next ones.
-
-        :param took: seconds of the statement. :param beside: of the round trips around it, which a smaller batch would
-            not shorten: half of the time is the statement's all the same.
-        """
-        wanted = max(self.batch - beside, self.batch / 2)
-        return max(1, min(MOST_PAGES, round(pages * max(0.5, min(1.5, wanted / max(took, 0.001))))))
-
-
-@dataclass(frozen=True)
-class Table:
-    """One that holds rows: the relation itself, or one of its partitions."""
-
-    oid: int
-    name: str
-    """Quoted and qualified."""
-    kind: str
-    file: int
-    pages: int
-    rows: int
-    """As the planner estimates them."""
-
-    @property
-    def told(self) -> str:
-        """A step before may have called a child like a row."""
-        return told_name(self.name)
+REHEARSAL = "dry_run"
+CANCELED, GONE = "57014", "42P01"
+"""query_canceled and undefined_table"""
 
 
 @dataclass
@@ -118,107 +83,134 @@ class Work:
     sql: BatchSql
     ctx: StepContext
     conn: Connection
+    looks: Looks
     progress: Progress
+    size: Size
     brake: Brake
     meter: Meter
-    pages: int = field(default_factory=lambda: FIRST_PAGES)
-    sized: float = 0.0
-    """The time of a batch, in seconds, that `pages` is meant for."""
-    one: bool = False
-    """Whether a batch is one row that it waits for."""
+    deadlock_ms: int
+    """After which the server looks for a deadlock."""
+    most: int | None = None
+    """Of a rehearsal, where nobody else writes: how many rows the one statement would change."""
     looked: float = 0.0
     said: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.brake.look = self._look
-        self.sized = self.brake.rhythm.batch
 
     def run(self) -> None:
         """:raises StatementFailed: with file and line."""
-        while True:
-            before, tables = self.progress.rows, self._tables()
-            place = self.progress
-            sizes = ((one.oid, one.pages, one.rows) for one in tables)
+        for table in self._tables()[:1]:
+            self.looks.ask(self.sql.trial(table.target))  # also where nothing is to do, as on a copy without rows
+        if self.ctx.purpose == REHEARSAL and not self.progress.rows:
+            self.most = int(self.looks.ask(self.sql.count()))
+        rounds = 0
+        while not self._is_done():
+            if rounds == ROUNDS:
+                raise self._failed(
+                    f"after {ROUNDS} rounds there are still rows that meet the condition: something goes on writing"
+                    " them, or one that is done meets it again, or a trigger or policy keeps it as it is. stop what"
+                    " does, then try again; or roll this migration back, and see to it that new rows are right, by a"
+                    " DEFAULT or a trigger in a step before"
+                )
+            if rounds:
+                self.progress = Progress(round=self.progress.round + 1, rows=self.progress.rows)
+                self.ctx.log.info("step %s: round %s, for rows that moved", self.step.name, self.progress.round)
+            tables, place = self._tables(), self.progress
+            sizes = ((one.oid, one.pages, round(one.rows * one.pages)) for one in tables)
             self.meter.begin_round(sizes, table=place.table, page=place.page, rows=place.rows)
             for table in tables:
                 if table.oid >= self.progress.table:
                     self._through(table)
             self._look(at_once=True)
             self.brake.before_batch(self.progress.table)
-            if not self._left():
-                return
-            if self.progress.rows == before and self._wait_for_one(tables):
-                continue
-            if self.progress.round >= ROUNDS:
-                raise self._failed(
-                    f"after {ROUNDS} rounds there are still rows that meet the condition: something goes on writing"
-                    " them. see to it that new rows are right, by a DEFAULT or a trigger in a step before, then try"
-                    " again"
-                )
-            self.progress = Progress(round=self.progress.round + 1, rows=self.progress.rows)
-            self.ctx.log.info("step %s: round %s, for rows that moved", self.step.name, self.progress.round)
+            rounds += 1
 
-    def _wait_for_one(self, tables: list[Table]) -> bool:
-        """Somebody holds the rows that are left: wait for one, holding none, then try the others again.
-
-        :raises LockNotAvailable: at the deadline, with who is in the way.
-        """
-        self.ctx.log.info("step %s: rows that are left are locked by others; waiting for one", self.step.name)
-        before, pages, self.one = self.progress.rows, self.pages, True
-        start = Progress(round=self.progress.round, rows=before)
-        try:
-            for table in tables:
-                if self.progress.rows == before:
-                    self.progress = self._patiently(table, start, 0)
-        finally:
-            self.one, self.pages = False, pages
-        return self.progress.rows > before
+    def _is_done(self) -> bool:
+        """Rows of a transaction in flight nobody sees yet: one that has begun to write before we looked is waited for,
+        and then it is looked again."""
+        writing = self.looks.writers()
+        if self._left():
+            return False
+        if not writing:
+            return True
+        self.looks.wait_for(writing)
+        return not self._left()
 
     def _through(self, table: Table) -> None:
         place = self.progress
         if (table.oid, table.file) != (place.table, place.file):
             place = replace(place, table=table.oid, file=table.file, page=0)
-        while place.page < table.pages:
-            self._look()
-            self.brake.before_batch(table.oid)
-            slower = min(1.0, self.brake.rhythm.batch / self.sized)
-            end = place.page + max(1, int(self.pages * slower))
-            try:
-                place = self._patiently(table, replace(place, page=end), place.page)
-            except DriftDetected as exc:  # nothing of the batch is committed
-                self._go_on_beside(exc)
-                continue
-            self.progress = place
-            self._say(table)
-            self.brake.rest()
+        idle = True
+        try:
+            while place.page < table.pages:
+                self._look()
+                self.brake.before_batch(table.oid)
+                self.size.at(Pace(self.brake.rhythm.batch, self.brake.rhythm.pause))
+                if idle:
+                    place = replace(place, page=self._next(table, place.page))
+                    if place.page >= table.pages:
+                        return
+                before = place
+                try:
+                    place = self.progress = self.looks.patiently(functools.partial(self._sized, table, before))
+                except DriftDetected as exc:  # nothing of the batch is committed
+                    self._go_on_beside(exc)
+                    continue
+                idle = place.rows == before.rows
+                self._compare()
+                self._say(table)
+                self.brake.rest()
+        except StatementFailed as exc:
+            if exc.fields.get("sqlstate") != GONE or table.oid in {one.oid for one in self._tables()}:
+                raise
+            self.ctx.log.info("step %s: %s is gone", self.step.name, table.told)
 
-    def _patiently(self, table: Table, then: Progress, first: int) -> Progress:
-        for tries in itertools.count(1):
+    def _compare(self) -> None:
+        """What a function reads, no text shows."""
+        if self.most is not None and self.progress.rows > self.most:
+            raise self._failed(
+                f"{self.progress.rows} rows are changed already, and one statement would have changed {self.most}: what"
+                " it reads changes with what it writes, or a row has several partners that each change it. write what"
+                " decides into a table of its own, in a step before, and read that"
+            )
+
+    def _next(self, table: Table, page: int) -> int:
+        """The first page from here on that has something to do. Reading only: so pages without work neither take a
+        transaction each, nor make the batches grow for when there is some."""
+        window = self.size.pages
+        while page < table.pages:
+            found = self.looks.ask(self.sql.first(table.target, page, page + window))
+            if found is not None:
+                return int(found.strip("()").split(",")[0])
+            page += window
+            window = min(2 * window, batch_size.MOST_PAGES)
+        return page
+
+    def _sized(self, table: Table, place: Progress) -> Progress:
+        """One batch, of as many pages as it can be by now."""
+        while True:
+            pages, began = self.size.pages, time.monotonic()
             try:
-                return with_lock_retries(
-                    lambda: self._batch(table, then, first),
-                    observer_endpoint=self.ctx.endpoint,
-                    pid_of=lambda: self.conn.info.backend_pid,
-                    deadline_seconds=self.ctx.deadline_seconds,
-                    log=self.ctx.log,
-                    sleep=self.ctx.handle.sleep,
-                )
-            except TransientError as exc:
-                if exc.fields.get("sqlstate") not in AGAIN or tries == TRIES:
+                return self._batch(table, replace(place, page=place.page + pages), place.page)
+            except TransientError:
+                self.size.shrink()
+                raise
+            except StatementFailed as exc:
+                stopped = time.monotonic() - began >= self.size.pace.stop_ms / 1000
+                if exc.fields.get("sqlstate") != CANCELED or pages == 1 or not stopped:
                     raise
-                self.ctx.log.info("step %s: a batch is tried again: %s", self.step.name, exc)
-        raise AssertionError("the last try returns or raises")
+                self.size.halve()
+                self.ctx.log.info("step %s: a batch of %s pages took too long", self.step.name, pages)
 
     def _batch(self, table: Table, then: Progress, first: int) -> Progress:
-        ctx, conn = self.ctx, self.conn
+        conn, pages = self.conn, then.page - first
+        ctx = self._limited(pages)
         ctx.handle.raise_if_cancelled()
         begin(conn, self.step, ctx)
         started = time.monotonic()
         try:
-            sent = time.monotonic()
-            name = table.name
-            changed, again = self._send(self.sql.one(name) if self.one else self.sql.batch(name, first, then.page))
-            took = time.monotonic() - sent
+            changed, again = self._send(self.sql.batch(table.target, first, then.page))
             if again:
                 raise self._failed(
                     f"{again} of {changed} rows still meet the condition after the change, and would be changed again."
@@ -226,17 +218,24 @@ class Work:
                 )
             ctx.check_lock()
             take_back(conn, ctx)
-            took = time.monotonic() - started
         except BaseException:
             roll_back(conn)
             raise
+        took = time.monotonic() - started
         then = replace(then, rows=then.rows + changed)
         self._commit(then)
-        rhythm = self.brake.rhythm
-        pace = Pace(rhythm.batch, rhythm.pause)
-        self.pages = pace.next(then.page - first, took, time.monotonic() - started - took)
-        self.sized = rhythm.batch
+        self.size.after(pages, changed, took, table.rows)
         return then
+
+    def _limited(self, pages: int) -> StepContext:
+        """With timeouts of its own, in which it is stopped; a batch that cannot be smaller has the plan's time."""
+        plan, pace = self.ctx.plan, self.size.pace
+        limited = replace(plan, lock_timeout_ms=pace.lock_ms(plan.lock_timeout_ms, self.deadlock_ms))
+        if pages > 1:
+            limited = replace(
+                limited, statement_timeout_ms=min(pace.stop_ms, plan.statement_timeout_ms or pace.stop_ms)
+            )
+        return replace(self.ctx, plan=limited)
 
     def _commit(self, then: Progress) -> None:
         ctx, conn = self.ctx, self.conn
@@ -248,7 +247,7 @@ class Work:
         total = None if self.meter.rows_total is None else max(self.meter.rows_total, then.rows)
         write = functools.partial(advance, cursor=cursor, rows_done=then.rows, rows_total=total, on=conn)
         try:
-            with session.translated(step=self.step.name):
+            with cancellable(ctx), session.translated(step=self.step.name):
                 light = ctx.ledger.is_light(conn)
                 if light:
                     self._require_unchanged()
@@ -289,7 +288,7 @@ class Work:
 
     def _go_on_beside(self, others: DriftDetected) -> None:
         """:raises DriftDetected: what others have changed is what this step may run."""
-        if self.ctx.meanwhile is None:
+        if self.ctx.meanwhile is None or any(map(self.ctx.hears, others.fields["differences"])):
             raise others
         self.ctx.meanwhile.begin_anew()
         told = ", ".join(others.fields["differences"])
@@ -306,27 +305,14 @@ class Work:
         return int(changed), int(again)
 
     def _left(self) -> bool:
-        """What the condition calls must not write here: nobody would look at what it wrote."""
-        try:
-            with cancellable(self.ctx), session.translated(statement=self.statement, step=self.step.name):
-                self.conn.execute("BEGIN READ ONLY")
-                with naming.names_of_target(self.conn):
-                    ((left,),) = send(self.conn, self.sql.left(), statement=self.statement).fetchall()
-            return bool(left)
-        finally:
-            roll_back(self.conn)
+        return bool(self.looks.ask(self.sql.left()))
 
     def _tables(self) -> list[Table]:
-        with session.translated(statement=self.statement, step=self.step.name):
-            values = {"relation": self.sql.relation, "by_itself": self.sql.only}
-            found = naming.ask(self.conn, QUERIES["tables"], values)
-        tables = [Table(*row) for row in found.rows]
-        if not tables:
-            raise self._failed(f"there is no table {self.sql.relation}")
-        for table in tables:
+        found = self.looks.tables()
+        for table in found:
             if table.kind != "r":
                 raise self._failed(f"{table.told} is no table that has pages; name the tables behind it")
-        return tables
+        return found
 
     def _say(self, table: Table) -> None:
         if time.monotonic() - self.said < SAY_SECONDS:
@@ -360,9 +346,14 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
         conn = stack.enter_context(ddl_connection(ctx))
         backend = backend_of(conn, ctx)
         ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend)
-        alone = replace(ctx, tracer=None)  # which looks at all batches together
+        sql, alone = _sql_of(statement), replace(ctx, tracer=None)  # which looks at all batches together
+        looks = Looks(step, statement, sql, alone, conn)
         brake = stack.enter_context(braking(step, ctx, backend[0], Rhythm(pace.batch, pace.pause)))
-        work = Work(step, phase, statement, _sql_of(statement), alone, conn, Progress.of(row.cursor), brake, Meter())
+        stack.enter_context(looks.observer)
+        with session.translated():
+            deadlock_ms = batch_tables.deadlock_timeout_ms(conn)
+        progress, size, meter = Progress.of(row.cursor), Size(pace), Meter()
+        work = Work(step, phase, statement, sql, alone, conn, looks, progress, size, brake, meter, deadlock_ms)
         if work.progress.rows:
             ctx.log.info("step %s goes on after %s rows", step.name, work.progress.rows)
         ctx.trace_before(step, statement, conn)

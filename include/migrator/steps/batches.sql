@@ -1,5 +1,8 @@
 -- name: tables
 -- The tables that hold the rows of a relation, in the order of their oids: itself, and with children its partitions.
+-- `together`: a statement for one of them would not do what the one for all does: for policies, statement triggers,
+-- rules and rights it is the named table that counts, and a row that leaves its partition goes to another one. `rows`
+-- are those of a page, 0 while nobody has counted them. A table that is gone since has no size.
 WITH RECURSIVE wanted AS (
     SELECT to_regclass(%(relation)s)::oid AS oid
 ),
@@ -11,17 +14,91 @@ members AS (
     FROM members AS m
     INNER JOIN pg_inherits AS i ON m.oid = i.inhparent
     WHERE NOT %(by_itself)s
+),
+
+keys AS (
+    -- A column of a partition key depends on its table as one of the table's own parts (StorePartitionKey).
+    SELECT DISTINCT d.objid AS oid
+    FROM members AS m
+    INNER JOIN pg_depend AS d ON m.oid = d.objid AND m.oid = d.refobjid
+    INNER JOIN pg_attribute AS a ON d.objid = a.attrelid AND d.objsubid = a.attnum
+    WHERE
+        d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+        AND d.refobjsubid = 0 AND d.deptype = 'i' AND a.attname = ANY(%(written)s::text [])
+),
+
+special AS (
+    SELECT c.oid
+    FROM members AS m
+    INNER JOIN pg_class AS c ON m.oid = c.oid
+    WHERE
+        c.relrowsecurity OR c.relhasrules OR NOT pg_has_role(c.relowner, 'USAGE')
+        OR EXISTS (SELECT 1 FROM keys AS k WHERE k.oid = c.oid)
+        OR EXISTS (
+            SELECT 1
+            FROM pg_trigger AS t
+            WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 1 = 0 AND t.tgenabled <> 'D'
+        )
+),
+
+found AS (
+    SELECT
+        c.oid,
+        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
+        c.relkind,
+        pg_relation_filenode(c.oid) AS file,
+        pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
+        CASE WHEN c.relpages > 0 AND c.reltuples > 0 THEN c.reltuples / c.relpages ELSE 0 END AS rows
+    FROM members AS m
+    INNER JOIN pg_class AS c ON m.oid = c.oid
+    INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+    WHERE c.relkind <> 'p'
 )
 
 SELECT
-    c.oid::bigint,
-    quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
-    c.relkind::text,
-    pg_relation_filenode(c.oid)::bigint AS file,
-    pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages,
-    greatest(c.reltuples, 0)::bigint AS rows
+    f.oid::bigint,
+    f.name,
+    f.relkind::text AS kind,
+    coalesce(f.file, 0)::bigint AS file,
+    coalesce(f.pages, 0)::bigint AS pages,
+    f.rows::float8,
+    (SELECT count(*) FROM members) > 1 AND EXISTS (SELECT 1 FROM special) AS together
+FROM found AS f
+WHERE f.pages IS NOT NULL OR f.relkind NOT IN ('r', 'm')
+ORDER BY f.oid;
+
+-- name: writers
+-- Transactions that hold the lock of who writes into one of these tables: their rows nobody else sees yet. What is
+-- hidden from our role is NULL.
+WITH RECURSIVE members AS (
+    SELECT to_regclass(%(relation)s)::oid AS oid
+    UNION
+    SELECT i.inhrelid
+    FROM members AS m
+    INNER JOIN pg_inherits AS i ON m.oid = i.inhparent
+    WHERE NOT %(by_itself)s
+)
+
+SELECT DISTINCT ON (l.virtualtransaction)
+    l.virtualtransaction,
+    coalesce(l.pid, 0) AS pid,
+    a.usename::text,
+    a.application_name,
+    a.state,
+    extract(EPOCH FROM clock_timestamp() - a.xact_start)::float8 AS xact_age_seconds,
+    l.mode,
+    l.relation::regclass::text AS relation
 FROM members AS m
-INNER JOIN pg_class AS c ON m.oid = c.oid
-INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
-WHERE c.relkind <> 'p'
-ORDER BY c.oid;
+INNER JOIN pg_locks AS l ON m.oid = l.relation
+LEFT JOIN pg_stat_activity AS a ON l.pid = a.pid
+WHERE
+    l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+ORDER BY l.virtualtransaction, l.pid;
+
+-- name: deadlock_timeout
+-- In milliseconds.
+SELECT setting::int AS milliseconds
+FROM pg_settings
+WHERE name = 'deadlock_timeout';

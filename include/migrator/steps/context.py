@@ -173,6 +173,8 @@ class StepContext:
     may_go_on: Callable[[Phase], object] | None = None
     """Asks the calendar, between two parts of a long phase. It raises when the phase must stop for now: it is not done
     then, and has not failed."""
+    hears: Callable[[str], bool] = lambda _: True
+    """Whether what the server calls so is something that the plan may touch or run."""
     limits: Limits | None = None
     """Of the server's load, for steps of many batches; None: nobody else works there, as on a copy."""
 

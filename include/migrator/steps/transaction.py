@@ -245,12 +245,12 @@ def commit(conn: Connection, step: Step, ctx: StepContext, write: Callable[[], N
     """
     try:
         with nullcontext() if ctx.meanwhile is None else ctx.meanwhile.committing(conn):
-            with session.translated(step=step.name):
+            with cancellable(ctx), session.translated(step=step.name):
                 ctx.ledger.require_unlocked(conn)
             with ctx.ledger.turn():
-                with session.translated(step=step.name):
+                with cancellable(ctx), session.translated(step=step.name):
                     write()
-                sealed = ctx.ledger.before_commit(conn)
+                    sealed = ctx.ledger.before_commit(conn)
                 commit_only(conn, step, ctx)
                 _look_at_the_ledger(sealed, step, ctx)
             ctx.trace_committed(conn)

@@ -137,6 +137,22 @@ def test_others_may_change_what_is_out_of_reach(change: Change) -> None:
     assert reach().misses(change)
 
 
+@pytest.mark.parametrize(
+    "told, heard",
+    [
+        ("table column public.t.b", True),
+        ("g on public.t", True),
+        ("function public.f(integer)", False),
+        ('function public."T"(integer)', True),
+        ("index public.v_x_idx", False),
+        ("place of table public.w", False),
+        ("something was dropped: fewer rows in pg_class", False),
+    ],
+)
+def test_what_the_server_tells_of(told: str, heard: bool) -> None:
+    assert reach().hears(told) is heard
+
+
 @pytest.mark.parametrize("change", REACHED, ids=lambda one: f"{one.sign} {one.kind} {one.name}")
 def test_others_may_not_change_what_it_runs(change: Change) -> None:
     assert not reach().misses(change)

@@ -89,9 +89,10 @@ def describe(step: Step) -> str:
 def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
     """:raises StatementFailed: with file and line; what earlier batches did is committed, and the retry goes on."""
     from migrator.steps import batches
+    from migrator.steps.batch_size import Pace
 
     parameters = documents.from_dict(Parameters, step.params)
-    pace = batches.Pace(parameters.batch_ms / 1000, parameters.pause_ms / 1000)
+    pace = Pace(parameters.batch_ms / 1000, parameters.pause_ms / 1000)
     return batches.execute(step, phase, ctx, pace)
 
 

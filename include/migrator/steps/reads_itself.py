@@ -1,0 +1,56 @@
+"""Does an UPDATE or DELETE read what it writes, beside the row that it changes? Then its batches would not do what the
+one statement does: the second one reads what the first has left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.parsing.nodes import Node, find, relations, strings
+
+
+def reads_itself(tree: Node) -> bool:
+    """Of what an UPDATE reads elsewhere in its table only the columns count that it sets: the others are as they were.
+    What a function reads nobody sees here; the rehearsal counts."""
+    written = None
+    if type(tree).__name__ == "UpdateStmt":
+        written = frozenset(item.res_target.name for item in tree.target_list)
+    mentions = {item.location for item in relations(tree) if _same(item, tree.relation)} - {tree.relation.location}
+    return any(
+        _sees(scope, item, tree, written)
+        for scope in (tree, *find(tree, "SelectStmt"))
+        for item in _own(scope)
+        if item.location in mentions
+    )
+
+
+def _own(scope: Node) -> Iterator[Node]:
+    """The relations that this query reads, as far as no query within it does."""
+    inner = {item.location for one in find(scope, "SelectStmt") if one is not scope for item in find(one, "RangeVar")}
+    return (item for item in find(scope, "RangeVar") if item.location not in inner)
+
+
+def _same(other: Node, target: Node) -> bool:
+    """As far as the names tell."""
+    schemas = {name for name in (other.schemaname, target.schemaname) if name}
+    return bool(other.relname == target.relname and len(schemas) < 2)
+
+
+def _sees(scope: Node, other: Node, tree: Node, written: frozenset[str] | None) -> bool:
+    """Whether the query that reads `other` may name a column of it that the statement writes."""
+    if written is None or len(other.alias.colnames) or any(_joins(join, written) for join in find(scope, "JoinExpr")):
+        return True
+    target = tree.relation.alias.aliasname or tree.relation.relname
+    alias = other.alias.aliasname or other.relname
+    for column in find(scope, "ColumnRef"):
+        names = strings(column.fields)
+        if len(names) > 1 and names[-2] == target != alias:
+            continue  # of the row that is changed
+        if scope is tree and len(names) == 1 and names[0] != alias:
+            continue  # of neither: it would not be clear of which
+        if len(names) < len(column.fields) or names[-1] in written or names == (alias,):
+            return True
+    return False
+
+
+def _joins(join: Node, written: frozenset[str]) -> bool:
+    return bool(join.is_natural) or bool(written & set(strings(join.using_clause)))

@@ -1,0 +1,144 @@
+"""Step kind `backfill` on partitioned tables and on parents: it does what the one statement does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from migrator.database.session import Endpoint
+from migrator.parsing import statements
+from migrator.steps import batch_size, batch_tables
+from migrator.steps.batch_sql import BatchSql, batch_sql
+from migrator.steps.batches import Progress, Work
+from tests.integration.conftest import MakeDatabase
+from tests.integration.stages import apply_all, query
+from tests.integration.test_backfill import backfill, plan_of
+
+TABLES = """
+CREATE TABLE p (id int, k int, b int) PARTITION BY RANGE (k);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1000);
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (1000) TO (100000);
+INSERT INTO p SELECT g, g FROM generate_series(1, 5000) AS g;
+"""
+FILL = "UPDATE p SET b = 1 WHERE b IS NULL"
+HALF = "CREATE POLICY half ON p USING (id % 2 = 0)"
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 4)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 8)
+
+
+def forced(table: str) -> str:
+    return f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
+
+
+def test_policies_of_the_parent_hold(database: Endpoint) -> None:
+    query(database, f"{TABLES} {forced('p')} {HALF}")
+    apply_all(plan_of(backfill(FILL)), database)
+    query(database, "ALTER TABLE p DISABLE ROW LEVEL SECURITY")
+    assert query(database, "SELECT count(*), count(*) FILTER (WHERE id % 2 = 0) FROM p WHERE b = 1") == [(2500, 2500)]
+
+
+def test_policies_of_a_parent_hold_for_its_children(database: Endpoint) -> None:
+    query(
+        database,
+        "CREATE TABLE p (id int); CREATE TABLE c (x text) INHERITS (p); INSERT INTO p SELECT generate_series(1, 100);"
+        f"INSERT INTO c SELECT generate_series(1, 100); {forced('p')} {HALF}",
+    )
+    apply_all(plan_of(backfill("DELETE FROM p WHERE id > 0")), database)
+    query(database, "ALTER TABLE p DISABLE ROW LEVEL SECURITY")
+    assert query(database, "SELECT count(*), count(*) FILTER (WHERE id % 2 = 0) FROM p") == [(100, 0)]
+
+
+def test_policies_of_a_partition_do_not_count(database: Endpoint) -> None:
+    query(database, f"{TABLES} {forced('p2')}")
+    apply_all(plan_of(backfill(FILL)), database)
+    assert query(database, "SELECT count(*) FROM p WHERE b IS NULL") == [(0,)]
+
+
+def test_statement_triggers_of_the_parent_fire(database: Endpoint) -> None:
+    query(
+        database,
+        f"""{TABLES} CREATE TABLE audit (n bigint); CREATE FUNCTION public.audit() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN INSERT INTO public.audit SELECT count(*) FROM fresh; RETURN NULL; END'; CREATE TRIGGER audit
+        AFTER UPDATE ON p REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.audit()""",
+    )
+    apply_all(plan_of(backfill(FILL)), database)
+    assert query(database, "SELECT sum(n)::int FROM audit") == [(5000,)]
+
+
+def test_rows_go_to_another_partition(database: Endpoint) -> None:
+    query(database, TABLES)
+    apply_all(plan_of(backfill("UPDATE p SET k = k + 1000 WHERE k < 1000")), database)
+    assert query(database, "SELECT count(*), min(k) FROM p") == [(5000, 1000)]
+
+
+def test_rights_on_the_parent_are_enough(database: Endpoint, superuser: str) -> None:
+    query(database, TABLES)
+    with psycopg.connect(superuser, autocommit=True) as conn:
+        conn.execute("CREATE ROLE of_the_partitions")
+        conn.execute("ALTER TABLE p1 OWNER TO of_the_partitions")
+        try:
+            apply_all(plan_of(backfill(FILL)), database)
+        finally:
+            conn.execute("REASSIGN OWNED BY of_the_partitions TO CURRENT_USER; DROP ROLE of_the_partitions")
+        assert conn.execute("SELECT count(*) FROM p WHERE b = 1").fetchall() == [(5000,)]
+
+
+def test_the_same_pages_of_all_partitions_are_read_by_their_numbers(each_database: MakeDatabase) -> None:
+    """Whatever the server's version is: a range of pages of each, and no more of them."""
+    database = each_database("ranges", script=TABLES + HALF)
+    sql = batch_sql(statements.parse("UPDATE p SET b = 1 WHERE b IS NULL", file="fill.sql").statements[0])
+    plan = "\n".join(row[0] for row in query(database, f"EXPLAIN {sql.batch('p', 0, 2)}"))
+    assert plan.count("Tid Range Scan") == 2
+    assert "Seq Scan" not in plan
+
+
+def test_partitions_are_done_one_by_one_where_it_makes_no_difference(database: Endpoint) -> None:
+    query(database, TABLES)
+    sql = batch_sql(statements.parse(FILL, file="fill.sql").statements[0])
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        assert [table.target for table in batch_tables.tables(conn, sql)] == ["ONLY public.p1", "ONLY public.p2"]
+
+
+def test_without_partitions_nothing_is_to_do(database: Endpoint) -> None:
+    query(database, "CREATE TABLE p (id int, b int) PARTITION BY RANGE (id)")
+    (result,) = apply_all(plan_of(backfill(FILL)), database)
+    assert result.statements[0].rows == 0
+
+
+def test_a_partition_that_is_dropped_is_done(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    query(database, TABLES)
+    real, count = Work._batch, [0]
+
+    def dropped(work: Work, table: Any, then: Progress, first: int) -> Progress:
+        count[0] += 1
+        if count[0] == 2:
+            query(database, "DROP TABLE p2")
+        return real(work, table, then, first)
+
+    monkeypatch.setattr(Work, "_batch", dropped)
+    apply_all(plan_of(backfill(FILL)), database)
+    assert query(database, "SELECT count(*), count(b) FROM p") == [(999, 999)]
+
+
+def test_a_partition_that_goes_while_the_tables_are_listed(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The catalog still has it, but it has no size any more."""
+    query(database, TABLES)
+    real = batch_tables.tables
+
+    def listed(conn: Any, sql: BatchSql) -> list[batch_tables.Table]:
+        monkeypatch.setattr(batch_tables, "tables", real)
+        with psycopg.connect(database.conninfo) as before:
+            before.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            before.execute("SELECT count(*) FROM pg_class")
+            query(database, "DROP TABLE p2")
+            return real(before, sql)
+
+    monkeypatch.setattr(batch_tables, "tables", listed)
+    apply_all(plan_of(backfill(FILL)), database)
+    assert query(database, "SELECT count(*), count(b) FROM p") == [(999, 999)]
