@@ -15,14 +15,13 @@ from migrator.documents import StrEnum
 from migrator.errors import ReviewMissing
 from migrator.gates import emergency
 from migrator.gates.authors import WORDS, authorship, everyone, person
-from migrator.ledger import states
-from migrator.ledger.rows import LedgerEvent
 from migrator.plan import Finding, Plan, Severity
 from migrator.steps.kinds import irreversible
 from migrator.targets.targets import OrderPolicy, Target
 
 if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
+    from migrator.ledger.rows import LedgerEvent
 
 
 TOO_FEW = "too-few-reviewers"
@@ -215,12 +214,14 @@ def _same_person(review: Review, responder: str, email: str) -> bool:
 def applied_by(events: Iterable[LedgerEvent]) -> frozenset[str]:
     """The evidence by which it was begun or gone on with, of the last beginning alone. Pure; events come oldest
     first."""
+    from migrator.ledger.states import EVIDENCE
+
     found: set[str] = set()
     for event in events:
         if event.kind == "begin":
             found.clear()
-        if event.kind in ("begin", "evidence") and states.EVIDENCE in event.detail:
-            found.add(str(event.detail[states.EVIDENCE]))
+        if event.kind in ("begin", "evidence") and EVIDENCE in event.detail:
+            found.add(str(event.detail[EVIDENCE]))
     return frozenset(found)
 
 
