@@ -54,8 +54,10 @@ def run(args: argparse.Namespace, out: Output) -> int:
         raise UsageError("which database?")
     found = catalogue.load_catalogue(options.catalogue_root(args), cache=args.cache)
     with Ledger(endpoint, schema=args.schema) as ledger:
-        _refuse_gaps(found, tuple(args.versions), ledger)
-        rows = _of_tool(args.tool, endpoint, found) if args.tool else ()
+        named = tuple(args.versions)
+        if not args.tool:
+            _refuse_gaps(found, named, (), ledger)
+        rows = _of_tool(args.tool, endpoint, found, named, ledger) if args.tool else ()
         report = baseline.adopt(
             endpoint,
             ledger,
@@ -76,7 +78,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _of_tool(name: str, endpoint: Endpoint, catalogue: Catalogue) -> tuple[LegacyRow, ...]:
+def _of_tool(
+    name: str, endpoint: Endpoint, catalogue: Catalogue, named: tuple[str, ...], ledger: Ledger
+) -> tuple[LegacyRow, ...]:
     """:raises UsageError: nothing that the tool has applied is in the catalogue."""
     from migrator.database import session
     from migrator.history import foreign_ledgers
@@ -84,9 +88,15 @@ def _of_tool(name: str, endpoint: Endpoint, catalogue: Catalogue) -> tuple[Legac
     tool = foreign_ledgers.find(name)
     with session.connect(endpoint, purpose="baseline") as connection:
         rows = foreign_ledgers.read(connection, tool)
-    versions = [migration.version for migration in catalogue.migrations]
-    found = foreign_ledgers.matched(rows, versions, tool, before=catalogue.dependencies_of)
-    if any(row.not_applied_because is None for row in found):
+    migrations = catalogue.migrations
+    versions = [migration.version for migration in migrations]
+    parts = {one.version: foreign_ledgers.changesets(one.read_sql().decode("utf-8", "replace")) for one in migrations}
+    found = foreign_ledgers.matched(
+        rows, versions, tool, before=catalogue.dependencies_of, parts_of=lambda version: parts.get(version, ())
+    )
+    applied = tuple(row.version for row in found if row.not_applied_because is None)
+    if applied:
+        _refuse_gaps(catalogue, applied, named, ledger)
         return found
     told = "".join(f"\n- {row.version}: {row.not_applied_because}" for row in found)
     raise UsageError(f"nothing that {name} has applied is in the catalogue:{told}")
@@ -111,8 +121,9 @@ def _known(catalogue: Catalogue) -> dict[str, Known]:
     return known
 
 
-def _refuse_gaps(catalogue: Catalogue, versions: tuple[str, ...], ledger: Ledger) -> None:
-    """A named version whose dependency is nowhere would be a history that cannot have happened."""
+def _refuse_gaps(catalogue: Catalogue, applied: tuple[str, ...], named: tuple[str, ...], ledger: Ledger) -> None:
+    """A version whose dependency is nowhere would be a history that cannot have happened."""
+    versions = (*applied, *named)
     present = {row.version for row in ledger.migrations()} if ledger.exists() else set()
     for version in versions:
         catalogue.require(version)

@@ -7,8 +7,8 @@ and not adopted: a version that is taken for applied and is not would be lost, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from psycopg import sql as pgsql
@@ -43,6 +43,12 @@ TOOLS = (
     Tool("golang-migrate", "schema_migrations", up_to=True),
     Tool("rails", "schema_migrations"),
 )
+
+
+HALF_DOWN = (
+    "the version before it is dirty, as one is that was interrupted on its way down from here: look what is there"
+)
+_CHANGESET = re.compile(r"^\s*--\s*changeset\s+([^\s:]+):(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,17 @@ def read(connection: Connection, tool: Tool) -> tuple[ForeignRow, ...]:
 
 
 def matched(
-    rows: Sequence[ForeignRow], versions: Sequence[str], tool: Tool, *, before: Callable[[str], tuple[str, ...]]
+    rows: Sequence[ForeignRow],
+    versions: Sequence[str],
+    tool: Tool,
+    *,
+    before: Callable[[str], tuple[str, ...]],
+    parts_of: Callable[[str], Collection[str]] = lambda _: (),
 ) -> tuple[LegacyRow, ...]:
     """The catalogue's versions that the tool has applied; for what cannot be matched, a row that says why. Pure.
 
     :param before: what must be applied before a version: its dependencies, directly or not.
+    :param parts_of: what of a version's file must be applied for it to be: "author:id" of each changeset.
     """
     if tool.up_to:
         return tuple(row for one in rows for row in _up_to(one, versions))
@@ -98,6 +110,8 @@ def matched(
     for row in (_one(one, versions, tool) for one in rows):
         if not (tool.parts and row.version in found and found[row.version].not_applied_because):
             found[row.version] = row
+    if tool.parts:
+        found = {version: _whole(row, rows, parts_of(version)) for version, row in found.items()}
     for reached in baselines.values():
         for row in reached:
             found.setdefault(row.version, row)
@@ -108,6 +122,22 @@ def matched(
     return tuple(found.values())
 
 
+def _whole(row: LegacyRow, rows: Sequence[ForeignRow], parts: Collection[str]) -> LegacyRow:
+    """Not applied when a part of its file is missing."""
+    there = {
+        f"{one.applied_by}:{one.version}" for one in rows if one.name and PurePosixPath(one.name).stem == row.version
+    }
+    missing = sorted({*parts} - there)
+    if row.not_applied_because is not None or not missing:
+        return row
+    return replace(row, not_applied_because=f"changeset {', '.join(missing)} of its file is not in the table")
+
+
+def changesets(sql: str) -> tuple[str, ...]:
+    """ "author:id" of each, as Liquibase's formatted SQL has them. Pure."""
+    return tuple(f"{author}:{name}" for author, name in _CHANGESET.findall(sql))
+
+
 def _up_to(row: ForeignRow, known: Sequence[str]) -> Iterable[LegacyRow]:
     last = _number(row.version)
     for version in known:
@@ -115,6 +145,10 @@ def _up_to(row: ForeignRow, known: Sequence[str]) -> Iterable[LegacyRow]:
         if last is not None and number is not None and number <= last:
             reason = row.not_applied_because if number == last or row.up_to else None
             yield LegacyRow(version, None, None, None, None, reason)
+    if last is not None and row.not_applied_because and not row.up_to:
+        above = [version for version in known if (_number(version) or 0) > last]
+        for version in sorted(above, key=lambda one: _number(one) or 0)[:1]:
+            yield LegacyRow(version, None, None, None, None, HALF_DOWN)
 
 
 def _one(row: ForeignRow, known: Sequence[str], tool: Tool) -> LegacyRow:
@@ -142,8 +176,8 @@ def _is(version: str, row: ForeignRow, tool: Tool) -> bool:
 
 
 def _number(version: str) -> int | None:
-    """Of "001_initial" and of "1"; None of "1.2" or "a1b2"."""
-    digits = re.match(r"[0-9]+(?![0-9.])", version)
+    """Of "001_initial" and of "1"; None of "1.2", "a1b2" or "1a2b"."""
+    digits = re.match(r"[0-9]+(?![0-9A-Za-z.])", version)
     return int(digits[0]) if digits and "." not in version else None
 
 

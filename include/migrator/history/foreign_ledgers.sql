@@ -15,7 +15,9 @@ SELECT
             EXISTS (
                 SELECT 1
                 FROM {table} AS u
-                WHERE u.version = h.version AND u.type LIKE 'UNDO%%' AND u.installed_rank > h.installed_rank
+                WHERE
+                    u.version = h.version AND u.type LIKE 'UNDO%%' AND u.success
+                    AND u.installed_rank > h.installed_rank
             ) THEN 'it was undone'
         WHEN
             EXISTS (

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from migrator.database import withheld
 from migrator.errors import UsageError
-from migrator.parsing.bookkeeping import version_of
+from migrator.parsing.bookkeeping import is_of, version_of
 
 _TRUE = frozenset({True, "t", "true", "y", "yes", "on", "1"})
+GOLANG = frozenset({"version", "dirty"})
 APPLIED = frozenset({"success", "applied", "ok", "done"})
 
 
@@ -34,6 +35,12 @@ def read(rows: Iterable[Mapping[str, Any]]) -> tuple[LegacyRow, ...]:
     :raises UsageError: the table has no column `version`.
     """
     found: dict[str, LegacyRow] = {}
+    rows = tuple(rows)
+    if len(rows) == 1 and set(rows[0]) == GOLANG:
+        raise UsageError(
+            "public.schema_migrations looks like the one of golang-migrate, whose row stands for all versions up to its"
+            " own: give --from golang-migrate, or --ignore-table and name the versions"
+        )
     for columns in rows:
         row = _row(columns)
         earlier = found.get(row.version)
@@ -41,6 +48,17 @@ def read(rows: Iterable[Mapping[str, Any]]) -> tuple[LegacyRow, ...]:
             found[row.version] = row
     latest = datetime.max.replace(tzinfo=timezone.utc)
     return tuple(sorted(found.values(), key=lambda row: (row.applied_at or latest, row.version)))
+
+
+def as_catalogued(row: LegacyRow, versions: Iterable[str]) -> LegacyRow:
+    """The row under the catalogue's name of its version: tables kept by hand often have the number alone."""
+    known = tuple(versions)
+    named = [version for version in known if is_of(row.version, version)]
+    if row.version in known or not named:
+        return row
+    if len(named) == 1:
+        return replace(row, version=named[0])
+    return replace(row, not_applied_because=f"it may be {' or '.join(named)}; name what it is")
 
 
 def _row(columns: Mapping[str, Any]) -> LegacyRow:

@@ -125,8 +125,33 @@ def test_rails_and_golang_migrate(database: Endpoint, capsys: pytest.CaptureFixt
         "INSERT INTO schema_migrations VALUES (1, false), (2, true)",
     )
     code, said, _ = adopt(database, capsys)
-    assert (code, [one["version"] for one in said["adopted"]]) == (0, ["1"])
-    assert said["skipped"] == [["2", "it is marked dirty"]]
+    assert (code, [one["version"] for one in said["adopted"]]) == (0, ["001_add_analytics_tables"])
+    ((second, why),) = said["skipped"]
+    assert (second.partition("_")[0].lstrip("0"), why) == ("2", "it is marked dirty")
+
+
+def test_a_number_alone_is_the_catalogues_version(database: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else it would be applied a second time."""
+    query(
+        database,
+        "CREATE TABLE public.schema_migrations (version text PRIMARY KEY, applied_at timestamp);"
+        "INSERT INTO schema_migrations VALUES ('1', now()), ('900', now())",
+    )
+    code, said, _ = adopt(database, capsys)
+    assert (code, sorted(one["version"] for one in said["adopted"])) == (0, ["001_add_analytics_tables", "900"])
+
+
+def test_the_table_of_golang_migrate_says_more_than_its_row(
+    database: Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(
+        database,
+        "CREATE TABLE public.schema_migrations (version bigint, dirty boolean);"
+        "INSERT INTO schema_migrations VALUES (2, false)",
+    )
+    code, _, err = adopt(database, capsys)
+    assert code == 2
+    assert "give --from golang-migrate" in err
 
 
 def test_named_versions(database: Endpoint, capsys: pytest.CaptureFixture[str]) -> None:

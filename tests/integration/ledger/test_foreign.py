@@ -128,6 +128,59 @@ def test_what_flyway_undid_is_not_applied(
     assert ["002_add_labels", "it was undone"] in said["skipped"]
 
 
+def test_an_undo_that_failed_undid_nothing(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, FLYWAY)
+    query(
+        database,
+        "INSERT INTO flyway_schema_history VALUES"
+        " (6, '2', 'add labels', 'UNDO_SQL', 'U2__add_labels.sql', 1, 'dba', now(), 10, false)",
+    )
+    _, said, _ = adopt(database, migrations, "flyway", capsys)
+    assert [one["version"] for one in said["adopted"]] == [NAMES[0], NAMES[1]]
+
+
+def test_a_revision_that_begins_with_a_digit_is_no_number(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, ALEMBIC.replace("002_add_labels", "3a1b9cd04e5f"))
+    code, _, error = adopt(database, migrations, "alembic", capsys)
+    assert code == 2
+    assert "nothing that alembic has applied is in the catalogue" in error
+
+
+def test_a_file_of_which_a_changeset_is_missing_is_not_applied(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = migrations / "2024" / NAMES[0] / f"{NAMES[0]}.sql"
+    text = "--changeset ann:{}\nCREATE TABLE {} (id bigint);\n"
+    file.write_text("--liquibase formatted sql\n" + "".join(text.format(*one) for one in ((1, "a"), (3, "b"))))
+    query(database, LIQUIBASE.replace("('002_add_labels', 'ann', 'db/changes.xml', now(), 3, 'RERAN'),", ""))
+    code, _, error = adopt(database, migrations, "liquibase", capsys)
+    assert code == 2
+    assert f"{NAMES[0]}: changeset ann:3 of its file is not in the table" in error
+
+
+def test_a_history_with_a_gap_cannot_have_happened(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, RAILS.replace("('001'), ", ""))
+    code, _, error = adopt(database, migrations, "rails", capsys)
+    assert code == 2
+    assert f"'{NAMES[1]}' depends on {NAMES[0]}: name these too, or adopt them first" in error
+
+
+def test_what_a_dirty_version_leaves_open(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tool writes the version that it goes to before it begins, up or down."""
+    query(database, GOLANG.replace("(3, true)", "(2, true)"))
+    _, said, _ = adopt(database, migrations, "golang-migrate", capsys)
+    assert [one["version"] for one in said["adopted"]] == [NAMES[0]]
+    assert {version for version, _ in said["skipped"]} == {NAMES[1], NAMES[2]}
+
+
 def test_what_flyway_marked_as_deleted_is_not_applied(
     database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
