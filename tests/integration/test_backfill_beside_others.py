@@ -195,7 +195,7 @@ def test_a_cancel_while_the_ledger_is_written_is_a_cancel(
     database: Endpoint, monkeypatch: pytest.MonkeyPatch, light: bool
 ) -> None:
     query(database, TABLE)
-    monkeypatch.setattr(Ledger, "may_be_light", lambda ledger: light)
+    monkeypatch.setattr(Ledger, "is_light", lambda ledger, on: light)
     handle = StepHandle()
 
     def advanced(ledger: Ledger, *args: Any, on: Any, **kwargs: Any) -> None:

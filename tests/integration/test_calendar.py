@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,14 +12,14 @@ import psycopg
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.errors import OutsideWindow, PreflightRefused, ReviewMissing, ReviewRefused
+from migrator.errors import OutsideWindow, PreflightBusy, ReviewMissing, ReviewRefused
 from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan, Risk, Step
-from migrator.stages import review
+from migrator.stages import apply, review
 from migrator.steps import batch_size, batches
 from migrator.steps.batches import Progress, Work
-from migrator.targets.targets import Freeze, WindowRule
+from migrator.targets.targets import Freeze, Limits, WindowRule
 from tests.evidence import rehearse
 from tests.factories import NOW, plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase
@@ -69,10 +70,11 @@ def waits(plan: Plan, database: Endpoint) -> list[Any]:
         return [event.detail for event in ledger.events(plan.version) if event.kind == "waits"]
 
 
-def leave_an_invalid_index(database: Endpoint) -> None:
-    query(database, "CREATE TABLE public.other AS SELECT 1 AS x FROM generate_series(1, 2)")
-    with pytest.raises(psycopg.errors.UniqueViolation):
-        query(database, "CREATE UNIQUE INDEX CONCURRENTLY other_idx ON public.other (x)")
+@contextmanager
+def open_transaction(database: Endpoint) -> Iterator[None]:
+    with psycopg.connect(database.conninfo) as conn:
+        conn.execute("SELECT 1")
+        yield
 
 
 def filled(database: Endpoint) -> int:
@@ -136,16 +138,16 @@ def test_what_waits_can_be_undone(database: Endpoint, plan: Plan, bundle: Eviden
 
 def test_the_server_is_looked_at_again(database: Endpoint, plan: Plan, bundle: EvidenceBundle) -> None:
     """Preflight has asked days ago."""
-    leave_an_invalid_index(database)
-    words = r"step 'publish' waits.*invalid_indexes: not valid"
-    with pytest.raises(PreflightRefused, match=words) as caught:
-        apply_all(plan, database, bundle)
+    moments = iter([IN_WINDOW] * 3)
+    with pytest.raises(OutsideWindow):
+        apply_all(plan, database, bundle, target=WINDOWS, run=at(lambda: next(moments, TOMORROW), plan))
+    crowded = replace(WINDOWS, limits=Limits(min_free_connections=1, max_transaction_age_seconds=-1.0))
+    words = r"step 'publish' waits.*transactions: open for"
+    with open_transaction(database), pytest.raises(PreflightBusy, match=words) as caught:
+        apply_all(plan, database, bundle, target=crowded, run=at(NEXT, plan))
     assert caught.value.fields["begun"]
-    assert filled(database) == ROWS
-    (said,) = waits(plan, database)
-    assert said["step"] == "publish"
-    query(database, "DROP INDEX public.other_idx")
-    apply_all(plan, database, bundle)
+    assert [one["step"] for one in waits(plan, database)] == ["publish", "publish"]
+    apply_all(plan, database, bundle, target=WINDOWS, run=at(NEXT, plan))
     verify_it(plan, database, bundle)
 
 
@@ -166,12 +168,10 @@ def test_reviews_last_as_long_as_what_was_begun_under_them(
     answered("approved")
     with pytest.raises(ReviewMissing, match="expired"):
         apply_all(plan, database, bundle, target=target, run=at(late, plan))
-    asked = iter([begun] * 3)
-    leave_an_invalid_index(database)
-    with pytest.raises(PreflightRefused):
-        apply_all(plan, database, bundle, target=target, run=at(lambda: next(asked, late), plan))
-    query(database, "DROP INDEX public.other_idx")
-    assert filled(database) == ROWS, "the long work went on after the approval had expired"
+    for step in plan.steps[:2]:
+        with Ledger(database) as ledger:
+            given: dict[str, Any] = {"endpoint": database, "ledger": ledger, "target": target, "evidence": bundle}
+            apply.run_step(plan, step.name, run=at(begun, plan), **given)
     with pytest.raises(ReviewRefused):
         answered("rejected")
     with pytest.raises(ReviewMissing, match="'ann' rejected it"):

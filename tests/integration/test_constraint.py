@@ -250,7 +250,7 @@ def test_who_has_written_to_the_referenced_table_can_go_on_in_the_other(database
     with psycopg.connect(database.conninfo) as conn, ThreadPoolExecutor(1) as pool:
         conn.execute("INSERT INTO tenants VALUES (10)")
         applied = pool.submit(apply_all, plan, database)
-        waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.tenants'::regclass"
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'public.tenants'::regclass"
         while not query(database, waiting):
             assert not applied.done(), applied.result()
         started = time.monotonic()

@@ -157,7 +157,7 @@ def test_half_dropped_is_built_again_by_the_rollback(database: Endpoint) -> None
         reader.execute("SELECT count(*) FROM t")
         with pytest.raises(StatementFailed, match=r"DROP INDEX CONCURRENTLY was given up at its deadline, .* pid"):
             apply_all(plan, database)
-    assert roll_back(plan, database).action == "rolled_back"
+    assert roll_back(plan, database, force=True).action == "rolled_back"
     assert not diff(before, read_schema(database)).changes
 
 
@@ -173,9 +173,9 @@ def test_a_rollback_that_dies_after_the_build_goes_on(database: Endpoint, monkey
 
     monkeypatch.setattr(concurrent_index, "build", dying)
     with pytest.raises(KeyboardInterrupt):
-        roll_back(plan, database)
+        roll_back(plan, database, force=True)
     monkeypatch.setattr(concurrent_index, "build", real)
-    assert roll_back(plan, database).action == "rolled_back"
+    assert roll_back(plan, database, force=True).action == "rolled_back"
     assert not diff(before, read_schema(database)).changes
 
 
@@ -185,5 +185,5 @@ def test_another_index_that_got_the_name_is_left_alone(database: Endpoint) -> No
     apply_all(plan, database)
     query(database, "CREATE INDEX t_v ON t (id)")
     with pytest.raises(RollbackFailed, match="is not as it was: it differs in"):
-        roll_back(plan, database)
+        roll_back(plan, database, force=True)
     assert query(database, f"SELECT {THERE}") == [(True,)]

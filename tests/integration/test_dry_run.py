@@ -322,7 +322,7 @@ def test_the_copy_carries_the_ledger_of_production(copies: Endpoint, copy: Endpo
     assert rehearse(plan, copies, copy).verdict is Verdict.PASSED
     with Ledger(copy) as ledger:
         assert [row.version for row in ledger.migrations()] == ["000_earlier"]
-        assert (ledger.running() or earlier).version == "000_earlier", "the copy's own ledger is as it was"
+        assert [row.version for row in ledger.all_running()] == ["000_earlier"], "the copy's own ledger is as it was"
         assert ledger.identity().system_identifier == "123"
 
 

@@ -17,7 +17,7 @@ from migrator.parsing.statements import parse
 pytestmark = pytest.mark.integration
 
 SETUP = """
-CREATE ROLE somebody;
+CREATE ROLE bystander;
 CREATE ROLE owner_of_one;
 CREATE SEQUENCE of_owner;
 ALTER SEQUENCE of_owner OWNER TO owner_of_one;
@@ -68,7 +68,7 @@ ALTER TABLE t RENAME TO u
 ALTER TABLE t RENAME COLUMN a TO c
 ALTER TABLE t RENAME CONSTRAINT positive TO above
 ALTER TABLE t SET SCHEMA lm
-ALTER TABLE t OWNER TO somebody
+ALTER TABLE t OWNER TO bystander
 ALTER TABLE t ENABLE ROW LEVEL SECURITY
 ALTER TABLE p DETACH PARTITION p1
 ALTER INDEX t_a RENAME TO t_b
@@ -90,8 +90,8 @@ ALTER PUBLICATION pub DROP TABLE t
 ALTER PUBLICATION pub SET TABLE p1
 ALTER PUBLICATION pub ADD TABLE p1
 ALTER STATISTICS stat SET STATISTICS 5
-ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO somebody
-ALTER ROLE somebody NOLOGIN
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO bystander
+ALTER ROLE bystander NOLOGIN
 ALTER DATABASE postgres SET work_mem = '5MB'
 ALTER EVENT TRIGGER e4 DISABLE
 ALTER SCHEMA lm RENAME TO lmn
@@ -136,15 +136,15 @@ DROP PUBLICATION pub
 DROP STATISTICS stat
 DROP OWNED BY owner_of_one
 DROP EVENT TRIGGER e4
-DROP ROLE somebody
+DROP ROLE bystander
 COMMENT ON TABLE t IS 'x'
 COMMENT ON COLUMN t.a IS 'x'
-COMMENT ON ROLE somebody IS 'x'
+COMMENT ON ROLE bystander IS 'x'
 COMMENT ON EVENT TRIGGER e1 IS 'x'
-GRANT SELECT ON t TO somebody
-GRANT CONNECT ON DATABASE postgres TO somebody
-GRANT USAGE ON SCHEMA lm TO somebody
-GRANT pg_monitor TO somebody
+GRANT SELECT ON t TO bystander
+GRANT CONNECT ON DATABASE postgres TO bystander
+GRANT USAGE ON SCHEMA lm TO bystander
+GRANT pg_monitor TO bystander
 REVOKE ALL ON t FROM public
 REVOKE EXECUTE ON FUNCTION f() FROM public
 REFRESH MATERIALIZED VIEW m
@@ -165,6 +165,7 @@ def watched(each_server: Server) -> Iterator[psycopg.Connection]:
     """A superuser's session with one event trigger for each event."""
     with psycopg.connect(each_server.conninfo(), autocommit=True) as conn:
         conn.execute("CREATE DATABASE watched")
+        conn.execute("REVOKE CONNECT, TEMPORARY ON DATABASE watched FROM PUBLIC")  # copies are made on this server, too
     with psycopg.connect(each_server.conninfo("watched"), autocommit=True) as conn:
         conn.execute(SETUP.encode())
         yield conn

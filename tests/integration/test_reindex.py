@@ -96,7 +96,7 @@ def test_killed_and_rolled_back(database: Endpoint, tmp_path: Path) -> None:
             wait_for(database, WAITING)
             worker.kill()
             wait_for(database, GONE, seconds=5)
-    report = roll_back(plan, database)
+    report = roll_back(plan, database, force=True)
     assert (report.action, report.leftovers) == ("rolled_back", ())
     assert query(database, LEFT) == []
     assert not diff(before, read_schema(database)).changes

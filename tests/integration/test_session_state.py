@@ -81,7 +81,7 @@ ASKS = {
 
 def interrupted(plan: Plan, endpoint: Endpoint) -> LedgerStep:
     """The first attempt, which ends before its last statement; then the cause is mended."""
-    with pytest.raises(StatementFailed, match="unique"):
+    with pytest.raises(StatementFailed, match=r"unique|more than once"):
         execute(plan, endpoint)
     with psycopg.connect(endpoint.conninfo, autocommit=True) as conn:
         conn.execute("DELETE FROM app.t WHERE ctid = (SELECT min(ctid) FROM app.t WHERE x = 1)")

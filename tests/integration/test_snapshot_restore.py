@@ -303,7 +303,7 @@ def test_grants_to_roles_that_are_not_there_are_restored(
     asked = "SELECT has_table_privilege('only_at_the_source', 'message', 'SELECT')"
     assert query(copies.with_database(evidence.copy_database), asked) == [(True,)]
     restore_test.drop_copy(evidence, copies=copies, run=RUN)
-    assert query(copies, "SELECT FROM pg_roles WHERE rolname = 'only_at_the_source'") == []
+    assert query(copies, "SELECT 1 FROM pg_roles WHERE rolname = 'only_at_the_source'") == []
 
 
 def test_a_materialized_view_that_cannot_be_filled_anew_is_named(

@@ -148,7 +148,7 @@ def test_a_role_of_somebody_else_is_left_alone(case: Case) -> None:
     with pytest.raises(DryRunFailed, match="drop or rename it there"):
         case.rehearsed("002_given")
     assert query(case.copies, ROLE, OWNER) == before
-    assert query(case.copies, "SELECT FROM pg_roles WHERE rolname = %s", READER) == []
+    assert query(case.copies, "SELECT 1 FROM pg_roles WHERE rolname = %s", READER) == []
 
 
 ROLE = "SELECT to_jsonb(r) - 'rolpassword' FROM pg_roles AS r WHERE rolname = %s"
