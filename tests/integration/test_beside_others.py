@@ -13,8 +13,11 @@ from migrator.evidence import EvidenceBundle
 from migrator.plan import Plan
 from migrator.steps import batch_size, batches
 from migrator.steps.batches import Progress, Work
+from migrator.steps.contract import Written
+from migrator.steps.kinds import kind_named
+from migrator.steps.meanwhile import Meanwhile
 from tests.evidence import rehearse
-from tests.factories import plan_from_sql
+from tests.factories import plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, verify_it
 from tests.integration.test_backfill import backfill
@@ -117,6 +120,27 @@ def test_it_stops_when_they_change_what_it_runs(
     assert query(database, "SELECT count(*) FROM t WHERE b IS NULL") != [(0,)]
     with pytest.raises(DriftDetected):
         apply_all(plan, database, bundle)
+
+
+def test_an_index_is_built_beside_others(
+    database: Endpoint, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes hours, too, and was dropped when somebody had made a partition meanwhile."""
+    query(database, SCRIPT)
+    parsed, statements = to_steps("CREATE INDEX CONCURRENTLY t_a ON t (a)", "build.sql")
+    step = kind_named("create_index").plan(Written("build", parsed, statements, {"file": None}))
+    plan = replace(plan_from_sql("SELECT 1", "DROP INDEX t_a"), steps=(step,))
+    bundle = rehearse(plan, database, make_database("twin", script=SCRIPT))
+    real = Meanwhile.went_on
+
+    def went_on(watching: Meanwhile, kind: str) -> None:
+        query(database, ELSEWHERE[0])
+        real(watching, kind)
+
+    monkeypatch.setattr(Meanwhile, "went_on", went_on)
+    apply_all(plan, database, bundle)
+    verify_it(plan, database, bundle)
+    assert query(database, "SELECT indisvalid FROM pg_index WHERE indexrelid = 't_a'::regclass") == [(True,)]
 
 
 def test_its_rollback_says_what_is_not_of_it(

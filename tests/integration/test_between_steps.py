@@ -266,7 +266,7 @@ def test_a_statement_that_commits_by_itself_asks_before_it_begins(
         query(replace(database, conninfo=superuser), change)
         with pytest.raises(DriftDetected, match=told):
             meanwhile.require_unchanged()
-        meanwhile.wrote_anything()
+        meanwhile.begin_anew()
         meanwhile.require_unchanged()
 
 

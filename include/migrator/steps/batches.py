@@ -155,7 +155,7 @@ class Work:
                 try:
                     place = self.progress = self.looks.patiently(functools.partial(self._sized, table, before))
                 except DriftDetected as exc:  # nothing of the batch is committed
-                    self._go_on_beside(exc)
+                    self.ctx.go_on_beside(exc)
                     continue
                 idle = place.rows == before.rows
                 self._compare()
@@ -276,7 +276,7 @@ class Work:
         try:
             self._require_unchanged()
         except DriftDetected as exc:
-            self._go_on_beside(exc)
+            self.ctx.go_on_beside(exc)
         ctx.ledger.require_untouched()
         self.brake.obey()
         self.looked = time.monotonic()
@@ -285,14 +285,6 @@ class Work:
         """:raises DriftDetected: see `Meanwhile`."""
         if self.ctx.meanwhile is not None:
             self.ctx.meanwhile.require_unchanged()
-
-    def _go_on_beside(self, others: DriftDetected) -> None:
-        """:raises DriftDetected: what others have changed is what this step may run."""
-        if self.ctx.meanwhile is None or any(map(self.ctx.hears, others.fields["differences"])):
-            raise others
-        self.ctx.meanwhile.begin_anew()
-        told = ", ".join(others.fields["differences"])
-        self.ctx.log.warning("step %s goes on, although others have changed: %s", self.step.name, told)
 
     def _send(self, text: str) -> tuple[int, int]:
         with (

@@ -85,7 +85,7 @@ def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tup
             send = patience.in_transaction if kind == "ALTER TABLE" else piecewise.send_alone
             results.append(send(statement, step, ctx, conn))
             if kind != "ALTER TABLE" and ctx.meanwhile is not None:
-                ctx.meanwhile.wrote_anything()
+                ctx.meanwhile.begin_anew()
     return tuple(results)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,7 +16,7 @@ import psycopg
 from migrator.database import queries, session
 from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
-from migrator.errors import Cancelled
+from migrator.errors import Cancelled, DriftDetected
 from migrator.plan import Phase, Plan, Statement, Step
 from migrator.run import RunContext
 
@@ -192,9 +193,23 @@ class StepContext:
         if self.meanwhile is None:
             yield
             return
-        self.meanwhile.require_unchanged()
+        self._unless_beside(self.meanwhile.require_unchanged)
         yield
-        self.meanwhile.went_on(statement.kind)
+        self._unless_beside(partial(self.meanwhile.went_on, statement.kind))
+
+    def _unless_beside(self, look: Callable[[], object]) -> None:
+        try:
+            look()
+        except DriftDetected as exc:
+            self.go_on_beside(exc)
+
+    def go_on_beside(self, others: DriftDetected) -> None:
+        """:raises DriftDetected: what others have changed is what this plan may touch or run."""
+        if self.meanwhile is None or any(map(self.hears, others.fields["differences"])):
+            raise others
+        self.meanwhile.begin_anew()
+        told = ", ".join(others.fields["differences"])
+        self.log.warning("%s goes on, although others have changed: %s", self.plan.version, told)
 
     def went_on(self) -> None:
         """A part has taken effect, and the ledger says so."""

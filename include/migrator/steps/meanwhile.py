@@ -121,18 +121,9 @@ class Meanwhile:
             self._refuse(self._changed(now, besides=_MAKES.get(kind, _OF_TABLES)))
             self._base = self._moment(now, self._conn)
 
-    def wrote_anything(self) -> None:
-        """A procedure has committed by itself, and nobody knows what is its own: only states can be compared.
-
-        :raises DriftDetected: see `look`.
-        """
-        with session.translated():
-            self._base = self._moment(self._seen(self._conn), self._conn)
-        self.look()
-
     def begin_anew(self) -> None:
-        """Between two parts of long work: what others have changed counts as there, where it is nothing that the rest
-        may run.
+        """Whatever is there now counts as there; only states are compared. So where a procedure has committed by
+        itself, of which nobody knows what is its own; and where others have changed what long work cannot reach.
 
         :raises DriftDetected: see `look`.
         """

@@ -82,7 +82,7 @@ def _by_kinds(
                 ctx.meanwhile.require_unchanged()
             results += kind_of(step).undo(step, row, ctx, conn)
             if ctx.meanwhile is not None:
-                ctx.meanwhile.wrote_anything()
+                ctx.meanwhile.begin_anew()
         ctx.handle.release()
     return tuple(results)
 
@@ -133,5 +133,5 @@ def _undo_one(statement: Statement, step: Step, ctx: StepContext, conn: Connecti
     else:
         result = piecewise.send_alone(statement, step, ctx, conn)
     if ctx.meanwhile is not None:
-        ctx.meanwhile.wrote_anything()
+        ctx.meanwhile.begin_anew()
     return result
