@@ -58,8 +58,10 @@ class Disturbances:
                 "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 't'::regclass"
             ).fetchone()
             partitioned = self.case.shape.partitions > 0  # which CLUSTER takes since PostgreSQL 15
-            statement = "VACUUM FULL t" if index is None or partitioned else f"CLUSTER t USING {index[0]}"
-            conn.execute(statement.encode())
+            if index is None or partitioned:
+                conn.execute("VACUUM FULL t")
+                return
+            conn.execute(f"CLUSTER t USING {index[0]}".encode())
             conn.execute("ALTER TABLE t SET WITHOUT CLUSTER")  # that it was clustered is a part of the schema
         else:
             with conn.transaction():
