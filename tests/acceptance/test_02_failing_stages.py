@@ -42,10 +42,11 @@ def test_snapshot_cannot_be_written(case: Case) -> None:
 
 
 @scenario(target={"copies_connection": "migrator_powerless"})
-def test_restore_test_may_not_create_a_database(case: Case) -> None:
+def test_the_copies_role_may_not_create_a_database(case: Case) -> None:
+    """Said before anything is dumped."""
     run = case.trigger()
-    expect_red(case, run, "restore_test", rollback="upstream_failed")
-    assert "permission denied" in run.log("restore_test")
+    expect_red(case, run, "analyze", rollback="upstream_failed")
+    assert "may not make databases and roles" in run.log("analyze")
     case.expect_not_applied()
 
 
