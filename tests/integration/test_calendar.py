@@ -19,7 +19,7 @@ from migrator.plan import Plan, Risk, Step
 from migrator.stages import apply, review
 from migrator.steps import batch_size, batches
 from migrator.steps.batches import Progress, Work
-from migrator.targets.targets import Freeze, Limits, WindowRule
+from migrator.targets.targets import Freeze, Limits, Target, WindowRule
 from tests.evidence import rehearse
 from tests.factories import NOW, plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase
@@ -126,6 +126,24 @@ def test_a_freeze_stops_long_work_between_two_batches(
     apply_all(plan, database, bundle, target=target, run=at(freeze.end, plan))
     verify_it(plan, database, bundle)
     assert filled(database) == ROWS
+
+
+@pytest.mark.parametrize("now, target", [(NEXT, WINDOWS), (TOMORROW, WINDOWS)], ids=["in the window", "outside of it"])
+def test_another_run_goes_on_with_what_one_has_left(
+    database: Endpoint, plan: Plan, bundle: EvidenceBundle, now: datetime, target: Target
+) -> None:
+    moments = iter([IN_WINDOW] * 3)
+    with pytest.raises(OutsideWindow):
+        apply_all(plan, database, bundle, target=target, run=at(lambda: next(moments, TOMORROW), plan))
+    with Ledger(database) as ledger:
+        ledger.mark_failed(plan.version, run=run_of(plan), error_message="its run is gone")
+    again = replace(at(now, plan), run_id="run-2")
+    if now == TOMORROW:
+        with pytest.raises(OutsideWindow, match="waits, what comes before it is applied"):
+            apply_all(plan, database, bundle, target=target, run=again)
+        again = replace(at(NEXT, plan), run_id="run-2")
+    apply_all(plan, database, bundle, target=target, run=again)
+    verify_it(plan, database, bundle, run_id="run-2")
 
 
 def test_what_waits_can_be_undone(database: Endpoint, plan: Plan, bundle: EvidenceBundle) -> None:

@@ -82,20 +82,22 @@ class LedgerWriter(GuardedLedger):
     def rest(self, version: str, *, run: RunContext, kind: str, detail: Mapping[str, Any], rests: bool = True) -> None:
         """From here on its schema stays as it is, until `goes_on`; others may begin beside it.
 
+        Nothing where this run does not hold it, or not yet.
+
         :param rests: False: it only says so, because nobody could begin beside it.
         """
         with self.transaction() as connection:
             self.take_head(connection)
-            self._hold(connection, version, run)
+            if not self.fetch(connection, "hold_migration", version=version, run_id=run.run_id):
+                return
             if rests:
                 self.execute(connection, "set_rests", version=version, run_id=run.run_id, rests=True)
             self._event(connection, kind, version, run, detail)
 
     def goes_on(self, version: str, *, run: RunContext) -> None:
-        """:raises StatementFailed: another one is at work; the caller has asked that before."""
+        """Where this run holds it. :raises StatementFailed: another one is at work; whoever calls has asked that."""
         with self.transaction() as connection:
             self.take_head(connection)
-            self._hold(connection, version, run)
             self.execute(connection, "set_rests", version=version, run_id=run.run_id, rests=False)
 
     def step_progress(
