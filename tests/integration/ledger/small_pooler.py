@@ -71,6 +71,7 @@ class SmallPooler:
         for _ in range(size):
             self._idle.put(None)  # a server process that is still to be started
         self._open: list[socket.socket] = []
+        self._closing, self._closed = threading.Lock(), False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
 
@@ -80,16 +81,18 @@ class SmallPooler:
         try:
             yield self
         finally:
-            for connection in (self._listener, *self._open):
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-                connection.close()
+            with self._closing:
+                self._closed = True
+                for connection in (self._listener, *self._open):
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+                    connection.close()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
-                self._open.append(connection)
+                self._keep(connection)
                 threading.Thread(target=self._serve, args=(Stream(connection),), daemon=True).start()
 
     def _serve(self, client: Stream) -> None:
@@ -131,8 +134,15 @@ class SmallPooler:
         if free is not None:
             return free
         connection = self._connect()
-        self._open.append(connection)
+        self._keep(connection)
         return Backend(connection, parameters)
+
+    def _keep(self, connection: socket.socket) -> None:
+        """To be closed at the end; at once, where that has come already."""
+        with self._closing:
+            self._open.append(connection)
+            if self._closed:
+                connection.close()
 
     def _give_back(self, backend: Backend) -> None:
         self._idle.put(backend)
