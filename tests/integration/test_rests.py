@@ -54,6 +54,8 @@ class Lab:
     def __init__(self, database: Endpoint, make_database: MakeDatabase) -> None:
         self.database = database
         self._make, self._count = make_database, 0
+        self.deadlines: set[float] = set()
+        """Of the batches of the long one: for how long each would wait for a lock, in seconds."""
 
     def rehearsed(self, plan: Plan) -> EvidenceBundle:
         self._count += 1
@@ -79,6 +81,7 @@ class Lab:
         real = Work._batch
 
         def batch(work: Work, table: Any, then: Progress, first: int) -> Progress:
+            self.deadlines.add(work.ctx.deadline_seconds)
             if first >= 4 and work.ctx.plan.version == LONG:
                 there.set()
                 while not go_on.wait(0.05):
@@ -131,6 +134,7 @@ def test_another_one_begins_and_ends_beside_it(database: Endpoint, lab: Lab, mon
     assert query(database, "SELECT count(*) FROM t WHERE a = -id") == [(ROWS,)]
     with Ledger(database) as ledger:
         assert not ledger.verify_chain()
+        assert lab.deadlines == {600.0}, "it waits for the other one as long as that takes, and for no row"
         (again, *_) = [event for event in ledger.events(LONG) if event.kind == "rests"]
         assert again.detail["step"] == "fill"
 

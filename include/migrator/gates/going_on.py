@@ -5,7 +5,9 @@ What cannot go on now, with a part of it applied, waits; so the ledger says that
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -40,96 +42,100 @@ def reviewed_by(plan: Plan, ledger: Ledger, run: RunContext) -> datetime:
     return min(row.started_at, run.clock())
 
 
-def may_begin(
-    step: Step,
-    phase: Phase,
-    ctx: StepContext,
-    target: Target,
-    migration: Migration | None,
-    evidence: EvidenceBundle,
-    healthy: Callable[[], None],
-) -> str | None:
-    """The calendar may have closed while the task was queued, or while an earlier phase ran. Returns what an emergency
-    lifts; that enough people approved it has been asked before.
+@dataclass(frozen=True)
+class GoingOn:
+    """Of one attempt at a step.
 
-    :param healthy: asks the server, and raises as below.
-    :raises OutsideWindow: `begun` says whether it can wait, with a part of it applied.
-    :raises PreflightBusy, PreflightRefused: preflight has asked this before the first phase; here it has to wait, too.
+    :param healthy: asks the server. :raises PreflightBusy, PreflightRefused: it is not ready.
     """
-    try:
-        return _may_begin(step, phase, ctx, target, migration, evidence, healthy)
-    except (OutsideWindow, PreflightBusy, PreflightRefused) as exc:
-        if exc.fields.get("begun"):
-            _said(step, ctx, exc, beside.reserved(ctx.plan, evidence))
-        raise
 
+    step: Step
+    ctx: StepContext
+    target: Target
+    migration: Migration | None
+    evidence: EvidenceBundle
+    healthy: Callable[[], None]
+    rested: list[bool] = field(default_factory=list)
+    """Not empty: the ledger knows that it rests."""
 
-def _may_begin(
-    step: Step,
-    phase: Phase,
-    ctx: StepContext,
-    target: Target,
-    migration: Migration | None,
-    evidence: EvidenceBundle,
-    healthy: Callable[[], None],
-) -> str | None:
-    rows = ctx.ledger.steps(ctx.plan.version)
-    begun = may_wait(ctx.plan, rows)
-    decision = decide_next(ctx.plan, target, migration, evidence, rows, ctx.run.clock())
-    what = f"phase {phase.name!r} of step {step.name!r}" if start_of(step, phase) > 0 else f"step {step.name!r}"
-    if decision.state is not windows.WindowState.OPEN:
-        if not begun:
-            state, todo = "is not started", ". clear preflight with Downstream when it may run"
-        else:
-            state = "waits, what comes before it is applied"
-            over = decision.opens_at is None
-            todo = "; give it another window (`schedule` in its metadata), and it goes on there" if over else ""
-        raise OutsideWindow(
-            f"{what} {state}: {decision.reason}{todo}",
-            opens_at=decision.opens_at,
-            closes_at=decision.closes_at,
-            begun=begun,
-        )
-    if begun and phase.needs_window:
+    @functools.cached_property
+    def reach(self) -> Reach | None:
+        return beside.reserved(self.ctx.plan, self.evidence)
+
+    def hears(self, told: str) -> bool:
+        """See `StepContext.hears`."""
+        return self.reach is None or self.reach.hears(told)
+
+    def may_begin(self, phase: Phase) -> str | None:
+        """The calendar may have closed while the task was queued, or while an earlier phase ran. Returns what an
+        emergency lifts; that enough people approved it has been asked before.
+
+        :raises OutsideWindow: `begun` says whether it can wait, with a part of it applied.
+        :raises PreflightBusy, PreflightRefused: preflight has asked this before the first phase; here it has to wait.
+        """
         try:
-            if other := beside.at_work(ctx.plan, ctx.ledger):
-                raise PreflightBusy(f"{other} is being applied", checks=())
-            healthy()
-        except (PreflightBusy, PreflightRefused) as exc:
-            text = f"{what} waits, what comes before it is applied: {exc}"
-            raise type(exc)(text, **{**exc.fields, "begun": True}) from None
-        ctx.ledger.goes_on(ctx.plan.version, run=ctx.run)
-    return decision.lifted
+            return self._ask(phase)
+        except (OutsideWindow, PreflightBusy, PreflightRefused) as exc:
+            if exc.fields.get("begun"):
+                self._say(exc)
+            raise
 
+    def may_go_on(self, phase: Phase) -> None:
+        """Asked between two batches. From the first time on the migration rests.
 
-def _said(step: Step, ctx: StepContext, waits: MigratorError, reach: Reach | None) -> None:
-    """That what is begun waits is in the ledger once for each reason, not each time somebody looks."""
-    detail = {"step": step.name, "reason": str(waits), "until": waits.fields.get("opens_at"), **beside.told(reach)}
-    before = ctx.ledger.events(ctx.plan.version)
-    if not before or (before[-1].kind, before[-1].detail.get("reason")) != (WAITS, detail["reason"]):
-        ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=WAITS, detail=detail, rests=reach is not None)
-
-
-def hearing(plan: Plan, evidence: EvidenceBundle) -> Callable[[str], bool]:
-    """See `StepContext.hears`."""
-    reach = beside.reserved(plan, evidence)
-    return reach.hears if reach is not None else lambda _: True
-
-
-def resting(
-    step: Step, ctx: StepContext, evidence: EvidenceBundle, ask: Callable[[Phase], object]
-) -> Callable[[Phase], None]:
-    """What is asked between two batches. From the first time on the migration rests, as the ledger says."""
-    reach = beside.reserved(ctx.plan, evidence)
-    told: list[bool] = []
-
-    def may_go_on(phase: Phase) -> None:
-        ask(phase)
-        if reach is not None and not told:
-            detail = {"step": step.name, **beside.told(reach)}
+        :raises GivesWay: another migration has asked for the database. And see `may_begin`.
+        """
+        self.may_begin(phase)
+        ctx = self.ctx
+        if self.reach is not None and not self.rested:
+            detail = {"step": self.step.name, **beside.told(self.reach)}
             ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=RESTS, detail=detail)
-            told.append(True)
+            self.rested.append(True)
         if ctx.lock is not None and ctx.lock.is_wanted():
             raise GivesWay("another migration has asked for the database, and goes first")
 
-    return may_go_on
+    def _ask(self, phase: Phase) -> str | None:
+        rows = self.ctx.ledger.steps(self.ctx.plan.version)
+        begun = may_wait(self.ctx.plan, rows)
+        decision = decide_next(self.ctx.plan, self.target, self.migration, self.evidence, rows, self.ctx.run.clock())
+        what = (
+            f"phase {phase.name!r} of step {self.step.name!r}"
+            if start_of(self.step, phase) > 0
+            else f"step {self.step.name!r}"
+        )
+        if decision.state is not windows.WindowState.OPEN:
+            if not begun:
+                state, todo = "is not started", ". clear preflight with Downstream when it may run"
+            else:
+                state = "waits, what comes before it is applied"
+                todo = ""
+                if decision.state is windows.WindowState.OVER:
+                    todo = "; give it another window (`schedule` in its metadata), and it goes on there"
+                elif decision.opens_at is None:
+                    todo = f"; it goes on when the windows and freezes of {self.target.name!r} leave room for it"
+            raise OutsideWindow(
+                f"{what} {state}: {decision.reason}{todo}",
+                opens_at=decision.opens_at,
+                closes_at=decision.closes_at,
+                begun=begun,
+            )
+        if begun and phase.needs_window:
+            try:
+                if other := beside.at_work(self.ctx.plan, self.ctx.ledger):
+                    raise PreflightBusy(f"{other} is being applied", checks=())
+                self.healthy()
+            except (PreflightBusy, PreflightRefused) as exc:
+                text = f"{what} waits, what comes before it is applied: {exc}"
+                raise type(exc)(text, **{**exc.fields, "begun": True}) from None
+            self.ctx.ledger.goes_on(self.ctx.plan.version, run=self.ctx.run)
+        return decision.lifted
+
+    def _say(self, waits: MigratorError) -> None:
+        """That what is begun waits is in the ledger once for each reason, not each time somebody looks."""
+        ctx, reason = self.ctx, str(waits)
+        before = ctx.ledger.events(ctx.plan.version)
+        if before and (before[-1].kind, before[-1].detail.get("reason")) == (WAITS, reason):
+            return
+        detail = {"step": self.step.name, "reason": reason, "until": waits.fields.get("opens_at")}
+        detail |= beside.told(self.reach)
+        ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=WAITS, detail=detail, rests=self.reach is not None)

@@ -249,7 +249,7 @@ class GuardedLedger(LedgerReader):
 
     def _events_from(self, connection: Connection, first: int) -> Iterator[LedgerEvent]:
         after = first - 1
-        while rows := self.fetch(connection, "events", after=after, version=None, limit=PAGE):
+        while rows := self.fetch(connection, "events", after=after, version=None, kinds=None, limit=PAGE):
             for row in rows:
                 yield LedgerEvent(**row)
             after = rows[-1]["id"]

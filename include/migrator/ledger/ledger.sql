@@ -179,25 +179,12 @@ SELECT
     hash,
     detail::text AS detail_text
 FROM {schema}.schema_migration_events
-WHERE id > %(after)s AND (%(version)s::text IS NULL OR version = %(version)s)
+WHERE
+    id > %(after)s
+    AND (%(version)s::text IS NULL OR version = %(version)s)
+    AND (%(kinds)s::text [] IS NULL OR kind = ANY(%(kinds)s))
 ORDER BY id
 LIMIT %(limit)s;
-
--- name: controls
--- What people have asked of a version, oldest first.
-SELECT
-    id,
-    at,
-    kind,
-    version,
-    run_id,
-    actor,
-    detail,
-    prev_hash,
-    hash
-FROM {schema}.schema_migration_events
-WHERE version = %(version)s AND kind = ANY(%(kinds)s)
-ORDER BY id;
 
 -- name: server_time
 -- Not now(), which stands still for a transaction.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -106,18 +106,18 @@ class LedgerReader(LedgerConnection):
         """Oldest first; of one version, or all."""
         return tuple(self.iterate_events(version))
 
-    def iterate_events(self, version: str | None = None) -> Iterator[LedgerEvent]:
-        """The same, a page at a time."""
+    def iterate_events(self, version: str | None = None, kinds: Collection[str] | None = None) -> Iterator[LedgerEvent]:
+        """The same, a page at a time; of some kinds, or all."""
+        wanted = None if kinds is None else list(kinds)
         after = 0
-        while rows := self.read("events", after=after, version=version, limit=PAGE):
+        while rows := self.read("events", after=after, version=version, kinds=wanted, limit=PAGE):
             for row in rows:
                 yield LedgerEvent(**row)
             after = rows[-1]["id"]
 
     def control(self, version: str) -> controls.Control:
         """What people have asked of it while it runs."""
-        rows = self.read("controls", version=version, kinds=list(controls.KINDS))
-        return controls.control_of(LedgerEvent(**row) for row in rows)
+        return controls.control_of(self.iterate_events(version, controls.KINDS))
 
     def verify_chain(self) -> tuple[str, ...]:
         """Every problem of the chain, of the reviews' backing, and of states that no event explains; empty = intact.

@@ -21,7 +21,7 @@ from migrator.database.session import Endpoint
 from migrator.database.vocabulary import only_known
 from migrator.errors import GivesWay, NeedsHuman, Refused
 from migrator.evidence import EvidenceBundle
-from migrator.gates import ahead, beside, clock, emergency, going_on, origin, reviews, settings
+from migrator.gates import ahead, beside, clock, emergency, origin, reviews, settings
 from migrator.gates.clear_way import (
     applied_already,
     require_clear_way,
@@ -30,6 +30,7 @@ from migrator.gates.clear_way import (
 )
 from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, require_same_code
 from migrator.gates.evidence import evidence_problems
+from migrator.gates.going_on import GoingOn, reviewed_by
 from migrator.history import out_of_order
 from migrator.ledger import states
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
@@ -102,7 +103,7 @@ def run_step(
         except GivesWay as exc:
             log.info("step %s rests: %s", step.name, exc)
             attempt.handle.sleep(GIVE_WAY_SECONDS)
-            attempt = replace(attempt, deadline_seconds=math.inf)
+            attempt = replace(attempt, patience_seconds=math.inf)
 
 
 def _try(
@@ -128,20 +129,20 @@ def _try(
         digest = evidence.digest if evidence is not None else evidence_digest
         before = Start.of(evidence.snapshot).schema if evidence is not None else None
 
-        def may_begin(phase: Phase) -> str | None:
-            if evidence is None:
-                return None
+        calendar = None
+        if evidence is not None:
             healthy = partial(health.require, plan, evidence, ctx.endpoint, target.limits)
-            return going_on.may_begin(step, phase, ctx, target, migration, evidence, healthy)
+            calendar = GoingOn(step, ctx, target, migration, evidence, healthy)
+            ctx = replace(ctx, may_go_on=calendar.may_go_on, hears=calendar.hears)
+
+        def may_begin(phase: Phase) -> str | None:
+            return calendar.may_begin(phase) if calendar is not None else None
 
         def between(phase: Phase) -> None:
             """What may have changed while the phase before it ran."""
-            reviews.require(ledger, plan, digest, target, going_on.reviewed_by(plan, ledger, run))
+            reviews.require(ledger, plan, digest, target, reviewed_by(plan, ledger, run))
             _tell_lifted(may_begin(phase), step, ctx)
 
-        if evidence is not None:
-            may_go_on = going_on.resting(step, ctx, evidence, may_begin)
-            ctx = replace(ctx, may_go_on=may_go_on, hears=going_on.hearing(plan, evidence))
         others = beside.beside(plan, evidence, ledger, run.run_id)
         if not _is_done(step, plan, rows, ledger, run):
             above = _gates(
@@ -256,7 +257,7 @@ def _gates(
         for note in content.check_disk(plan, migration):
             ctx.log.warning("%s", note)
         origin.require(plan, migration)
-    reviews.require(ledger, plan, evidence_digest, target, going_on.reviewed_by(plan, ledger, ctx.run))
+    reviews.require(ledger, plan, evidence_digest, target, reviewed_by(plan, ledger, ctx.run))
     ahead.require_turn(plan, ledger, target=target, now=ctx.run.clock(), migration=migration, catalogue=catalogue)
     require_dependencies(plan, rows, target)
     above = () if _is_begun(plan, rows, ctx.run) else out_of_order.require(plan, rows, target)

@@ -29,13 +29,16 @@ class Attempt:
     handle: StepHandle = field(default_factory=StepHandle)
     tracer: Tracer | None = None
     log: logging.Logger = LOG
+    patience_seconds: float | None = None
+    """For the migration lock alone, where that is not `deadline_seconds`."""
     asks: Callable[[], bool] = lambda: True
     """Whether a holder of the lock that rests is asked to let it go for a while."""
 
     @contextmanager
     def locked(self) -> Iterator[StepContext]:
         """:raises LockNotAvailable: another migration works on this database."""
-        patience, sleep = self.deadline_seconds, self.handle.sleep
+        patience = self.deadline_seconds if self.patience_seconds is None else self.patience_seconds
+        sleep = self.handle.sleep
         with migration_lock(
             self.endpoint, run=self.run, deadline_seconds=patience, asks=self.asks, sleep=sleep
         ) as lock:
