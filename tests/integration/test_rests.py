@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from migrator.database import locking, session
 from migrator.database.session import Endpoint
 from migrator.errors import HeldByOther, PreflightBusy
 from migrator.evidence import EvidenceBundle
+from migrator.gates import going_on
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply
-from migrator.steps import batch_size
+from migrator.steps import batch_size, batches
 from migrator.steps.batches import Progress, Work
+from migrator.steps.context import StepHandle
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
@@ -113,6 +117,7 @@ def lab(database: Endpoint, make_database: MakeDatabase, monkeypatch: pytest.Mon
     monkeypatch.setattr(batch_size, "FIRST_PAGES", 2)
     monkeypatch.setattr(batch_size, "MOST_PAGES", 2)
     monkeypatch.setattr(apply, "GIVE_WAY_SECONDS", 1.0)
+    monkeypatch.setattr(going_on, "TURN_SECONDS", 0.0)
     query(database, SCRIPT)
     return Lab(database, make_database)
 
@@ -185,6 +190,27 @@ def test_it_waits_with_its_next_step_while_another_one_is_at_work(
     verify_it(guest, database, guest_bundle, run_id=guest.version)
     apply_all(host, database, host_bundle, run_id=LONG)
     verify_it(host, database, host_bundle, run_id=LONG)
+
+
+def test_whoever_asks_all_the_time_does_not_keep_it_from_working(
+    database: Endpoint, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three with long work one always asks; and any role may take an advisory lock."""
+    monkeypatch.setattr(going_on, "TURN_SECONDS", 0.3)
+    monkeypatch.setattr(apply, "GIVE_WAY_SECONDS", 0.1)
+    monkeypatch.setattr(batches, "LOOK_SECONDS", 0.0)
+    plan, handle = replace(long_plan(), steps=(backfill("UPDATE t SET a = -a WHERE a > 0", pause_ms=50),)), StepHandle()
+    bundle = lab.rehearsed(plan)
+    with session.connect(database, purpose="observe") as conn, ThreadPoolExecutor(1) as pool:
+        conn.execute("SELECT pg_catalog.pg_advisory_lock(%s)", (locking.lock_key(conn) ^ 1,))
+        applied = pool.submit(apply_all, plan, database, bundle, run_id=LONG, handle=handle)
+        try:
+            applied.result(timeout=40)
+        finally:
+            handle.cancel()
+    with Ledger(database) as ledger:
+        attempts = [event for event in ledger.events(LONG) if event.kind == "step_started"]
+    assert len(attempts) > 1, "it has made way all the same"
 
 
 def test_two_that_begin_beside_it_exclude_each_other(

@@ -6,6 +6,7 @@ What cannot go on now, with a part of it applied, waits; so the ledger says that
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -42,6 +43,10 @@ def reviewed_by(plan: Plan, ledger: Ledger, run: RunContext) -> datetime:
     return min(row.started_at, run.clock())
 
 
+TURN_SECONDS = 20.0
+"""So long it works before it lets the lock go: of two with long work each would only make way for the other."""
+
+
 @dataclass(frozen=True)
 class GoingOn:
     """Of one attempt at a step.
@@ -57,6 +62,7 @@ class GoingOn:
     healthy: Callable[[], None]
     rested: list[bool] = field(default_factory=list)
     """Not empty: the ledger knows that it rests."""
+    began: float = field(default_factory=time.monotonic)
 
     @functools.cached_property
     def reach(self) -> Reach | None:
@@ -91,7 +97,8 @@ class GoingOn:
             detail = {"step": self.step.name, **beside.told(self.reach)}
             ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=RESTS, detail=detail)
             self.rested.append(True)
-        if ctx.lock is not None and ctx.lock.is_wanted():
+        has_worked = time.monotonic() - self.began >= TURN_SECONDS
+        if has_worked and ctx.lock is not None and ctx.lock.is_wanted():
             raise GivesWay("another migration has asked for the database, and goes first")
 
     def _ask(self, phase: Phase) -> str | None:
