@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from sandbox.workspace import repository
-from tests.acceptance.specs import NOT_SABOTAGED, REVIEWED, Files, Spec
+from tests.acceptance.specs import GATE, NOT_SABOTAGED, PATIENT, REVIEWED, Files, Spec
 
 BROKEN = "777_typing_mistake"
 
@@ -34,10 +34,26 @@ RISKY = Files(
     },
 )
 
+FILLING = Files(
+    sql="CREATE TABLE numbers (id int, done boolean, filler text);\n"
+    "INSERT INTO numbers (id, filler) SELECT g, repeat('x', 200) FROM generate_series(1, 20000) AS g;\n",
+    rollback="DROP TABLE numbers;\n",
+    metadata={
+        **PATIENT,
+        "steps": [
+            {"name": "make", "kind": "sql"},
+            {"name": "gate", "kind": "sql", "file": "gate.sql"},
+            {"name": "fill", "kind": "backfill", "file": "fill.sql"},
+        ],
+    },
+    more={"gate.sql": GATE, "fill.sql": "UPDATE numbers SET done = true WHERE done IS NULL;\n"},
+)
+
 SPECS = {
     "rehearsed": Spec(migrations={"": analytics()}),
     "reviewed": Spec(migrations={"": RISKY}, target=REVIEWED),
     "overtaken": Spec(target=REVIEWED),
+    "filled": Spec(migrations={"": FILLING}),
     "undone": Spec(migrations={"": Files(metadata=NOT_SABOTAGED)}),
 }
 

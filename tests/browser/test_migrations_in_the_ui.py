@@ -6,12 +6,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sandbox.rest import wait_until
-from tests.acceptance.case import Case, Run
+from tests.acceptance.case import Case, Gate, Holder, Run
 from tests.acceptance.laboratory import Laboratory
 from tests.acceptance.specs import ADD_TABLE, SABOTEUR
 from tests.browser.cases import BROKEN
 from tests.browser.conftest import SignIn
 from tests.browser.ui import Ui
+
+FILLS = "SELECT 1 FROM migrator.schema_migration_steps WHERE step = 'fill' AND rows_done > 0"
+WAITS = "SELECT cursor -> 'waiting' ->> 'name' FROM migrator.schema_migration_steps WHERE step = 'fill'"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -207,6 +210,38 @@ def shows_the_evidence(ui: Ui, run: Run, number: int) -> Page:
     expect(page.get_by_role("row").filter(has_text="create-index")).to_contain_text("messages is small here")
     expect(page.locator("code.language-diff")).to_contain_text("~ column public.messages.body: text")
     return page
+
+
+def test_pause_and_resume_a_backfill(sign_in: SignIn, laboratory: Laboratory) -> None:
+    """A batch waits for a row meanwhile, so that there is time to look."""
+    case, ui = laboratory.cases["filled"], sign_in("carol")
+    run = case.trigger(user="carol")
+    with Gate(case) as gate:
+        gate.wait_for_waiter()
+        with Holder(case, "SELECT FROM numbers WHERE id = 15000 FOR UPDATE"):
+            gate.open()
+            wait_until(lambda: case.query(FILLS) != [], timeout_seconds=90, what="a batch that has committed")
+            frame = ui.report(run)
+            expect(frame.get_by_role("listitem").filter(has_text="fill: running")).to_contain_text("rows")
+            frame.get_by_role("link", name="Pause").click()
+            frame.get_by_label("Reason").fill("a <b>sale</b>")
+            frame.get_by_role("button", name="Pause").click()
+            paused = frame.get_by_role("listitem").filter(has_text="fill: paused")
+            expect(paused).to_contain_text("by carol: a <b>sale</b> since")
+    wait_until(lambda: case.query(WAITS) == [("paused",)], timeout_seconds=90, what="the step to be paused")
+    frame = ui.report(run)
+    frame.get_by_role("link", name="Resume").click()
+    frame.get_by_label("Reason").fill("it is over")
+    frame.get_by_role("button", name="Resume").click()
+    assert run.wait() == "success"
+    case.expect_applied()
+    asked = case.query(
+        "SELECT kind, actor, detail ->> 'reason' FROM migrator.schema_migration_events"
+        " WHERE kind IN ('pause', 'resume') ORDER BY id"
+    )
+    assert asked == [("pause", "carol", "a <b>sale</b>"), ("resume", "carol", "it is over")]
+    ui.open_run(run)
+    expect(ui.report(run).get_by_role("link", name="Pause")).to_have_count(0)
 
 
 def answer(ui: Ui, run: Run, case: Case, number: int, choice: str) -> None:
