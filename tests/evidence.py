@@ -30,7 +30,7 @@ from migrator.gates.rehearsed import Reached
 from migrator.plan import Plan, Statement
 from migrator.rehearsal import taking
 from migrator.rehearsal.observer import Observer
-from migrator.rehearsal.states import States
+from migrator.rehearsal.states import States, written_since
 from migrator.steps.halts import halts_of
 from tests.factories import NOW
 
@@ -161,10 +161,15 @@ def rehearse(plan: Plan, source: Endpoint, twin: Endpoint, **over: Any) -> Evide
     before = read_schema(source)
     assert read_schema(twin).fingerprint == before.fingerprint, "the twin is no twin"
     reached = Reached("", 0)
-    states = States(
-        lambda: read_schema(twin), lambda: reached, before=before, start=before, known=vocabulary(plan, before)
-    )
-    with psycopg.connect(twin.conninfo, autocommit=True) as conn:
+    with psycopg.connect(twin.conninfo, autocommit=True) as conn, written_since(twin, plan) as written:
+        states = States(
+            lambda: read_schema(twin),
+            lambda: reached,
+            before=before,
+            start=before,
+            known=vocabulary(plan, before),
+            written=written,
+        )
         for step in plan.steps:
             with conn.transaction() if step.transactional else nullcontext():
                 for done, statement in enumerate(step.statements, start=1):

@@ -187,6 +187,8 @@ class RehearsedState:
     changes: tuple[tuple[str, str, str | None, str | None], ...]
     """Since the state before: kind, name, definition (None: it is gone) and what it goes with. Left out is what may not
     be told; the fingerprints have it."""
+    written: tuple[str, ...] | None = None
+    """Digests of what was written to the catalog since then, put back or not; see `Meanwhile`. None: not looked at."""
 
 
 @dataclass(frozen=True)

@@ -357,6 +357,36 @@ def test_a_procedure_that_commits_is_looked_at_afterwards(make_database: MakeDat
             doing.result()
 
 
+CHANGES_ITSELF = f"""{SCRIPT} CREATE PROCEDURE changes() LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE orders SET total = price(total); COMMIT;
+    PERFORM pg_advisory_xact_lock(78); COMMIT;
+    ALTER TABLE orders DISABLE TRIGGER USER; ALTER TABLE orders ENABLE TRIGGER USER;
+    CREATE OR REPLACE FUNCTION public.own() RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE TABLE public.kept (words text);
+END $$; CREATE FUNCTION own() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TRIGGER nothing BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();"""
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_what_a_procedure_has_put_back_itself_is_its_own(exchanged: bool, make_database: MakeDatabase) -> None:
+    """The rehearsal has seen it write that, and nothing else."""
+    plan = plan_from_sql("CALL changes();", "DROP TABLE kept;", transaction=False)
+    plan, bundle, database = rehearsed(make_database, plan, CHANGES_ITSELF)
+    with psycopg.connect(database.conninfo) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("SELECT pg_advisory_lock(78)")
+        doing = pool.submit(step, plan.steps[0].name, plan, bundle, database)
+        with stopped_at(database, doing, "SELECT 1 FROM pg_locks WHERE NOT granted AND objid = 78"):
+            if exchanged:
+                query(database, PRICE.format("666"))
+                query(database, PRICE.format("$1 * 2"))
+        holder.execute("SELECT pg_advisory_unlock(78)")
+        if not exchanged:
+            doing.result()
+            return
+        with pytest.raises(NeedsHuman, match=r"may have put it back: function public\.price\(integer\)\. "):
+            doing.result()
+
+
 def test_what_is_found_after_the_commit_of_a_rollback_is_told(
     make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:

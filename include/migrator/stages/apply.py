@@ -284,7 +284,10 @@ def _watching(ctx: StepContext, evidence: EvidenceBundle | None) -> Iterator[Ste
     if evidence is None:
         yield ctx
         return
-    with Meanwhile(ctx.endpoint, partial(_same_code, ctx, evidence)) as meanwhile:
+    written = {(state.step, state.done): state.written for state in evidence.dry_run.states}
+    with Meanwhile(
+        ctx.endpoint, partial(_same_code, ctx, evidence), lambda step, done: written.get((step, done))
+    ) as meanwhile:
         yield replace(ctx, meanwhile=meanwhile)
 
 

@@ -52,7 +52,7 @@ from migrator.rehearsal.original import NOTHING_FIRST, Original, of_record
 from migrator.rehearsal.positions import NONE_TOUCHED, Touched
 from migrator.rehearsal.rows import NOTHING_APPLIED, Applied
 from migrator.rehearsal.sheet import Sheet
-from migrator.rehearsal.states import States
+from migrator.rehearsal.states import States, Written, written_since
 from migrator.rehearsal.taking import noted, schemas_gone
 from migrator.run import RunContext
 from migrator.stages import rollback
@@ -146,11 +146,12 @@ def rehearse(
             Ledger(trial.texts) as book,
             Observer(trial.watching, version=plan.version) as forwards,
             Observer(trial.watching, version=plan.version) as backwards,
+            written_since(trial.watching, plan) as catalog,
         ):
             before = rehearsal.look_around()
             try:
                 with names_known(rehearsal.known.knows):
-                    rehearsal.perform(book, forwards, backwards)
+                    rehearsal.perform(book, forwards, backwards, catalog)
             except CopySpoiled as exc:  # what is told about the server says so
                 log.warning("%s: the dry run of %s ends early: %s", run.run_id, plan.version, exc)
             done, undone = rehearsal.traces(forwards), rehearsal.traces(backwards)
@@ -193,7 +194,7 @@ class _Rehearsal(Sheet):
     partly: tuple[halfway.Result, ...] | None = None
     takes: list[str] | None = None
 
-    def perform(self, book: Ledger, forwards: Observer, backwards: Observer) -> None:
+    def perform(self, book: Ledger, forwards: Observer, backwards: Observer, written: Written) -> None:
         before = self.before = self._open(book)
         watch = States(
             self._schema,
@@ -201,6 +202,7 @@ class _Rehearsal(Sheet):
             before=before,
             start=self.original.start,
             known=self.known,
+            written=written,
         )
         if not self.timed("apply", lambda: self._apply(book, forwards, watch)):
             self.checks += in_the_way.look_for(self.trial, self.plan, self.original, self.error, self.log)

@@ -6,6 +6,8 @@ gates are passed, and could exchange a function or a trigger now, and put it bac
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from migrator.lock_modes import MODES
 from migrator.plan import PredictedLock
 
 SHOWN = 5
+_OF_TOAST = re.compile(r"(pg_toast_)\d+")
+"""Named by numbers of a database, which its copy does not have."""
 PREPARED_AFTER = 3
 """Planning takes longer than the rest. Not in the step's own session: there, others could exchange what is prepared."""
 QUERIES = queries.load(__package__, "meanwhile")
@@ -43,12 +47,20 @@ class Meanwhile:
     which somebody could change anything without being compared.
     """
 
-    def __init__(self, endpoint: Endpoint, look: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        look: Callable[[], None] = lambda: None,
+        written: Callable[[str, int], Collection[str] | None] = lambda step, done: None,
+    ) -> None:
         """
         :param look: compares what the migration may run with what was rehearsed, and raises.
+        :param written: digests of what a step's leading statements, so many, have written last when they were
+            rehearsed; None: nobody knows.
         """
         self._endpoint = endpoint
         self.look = look
+        self._rehearsed = written
 
     def __enter__(self) -> Meanwhile:
         """A session of its own, so that nobody waits for one while locks are held."""
@@ -121,15 +133,34 @@ class Meanwhile:
             self._refuse(self._changed(now, besides=_MAKES.get(kind, _OF_TABLES)))
             self._base = self._moment(now, self._conn)
 
-    def begin_anew(self) -> None:
+    def begin_anew(self) -> tuple[str, ...]:
         """Whatever is there now counts as there; only states are compared. So where a procedure has committed by
-        itself, of which nobody knows what is its own; and where others have changed what long work cannot reach.
+        itself, whose rows nobody can tell from others'; and where others have changed what long work cannot reach.
 
+        :returns: what was written since, put back or not.
         :raises DriftDetected: see `look`.
         """
         with session.translated():
-            self._base = self._moment(self._seen(self._conn), self._conn)
+            now = self._seen(self._conn)
+            written = self._written(now)
+            self._base = self._moment(now, self._conn)
         self.look()
+        return written
+
+    def committed_by_itself(self, step: str, done: int, hears: Callable[[str], bool]) -> None:
+        """A procedure has committed, of the migration's rows and of who knows whose.
+
+        :raises NeedsHuman: something was written that it did not write when it was rehearsed. It may be put back.
+        """
+        written = self.begin_anew()
+        known = self._rehearsed(step, done)
+        strange = tuple(one for one in written if known is not None and hears(one) and digests([one])[0] not in known)
+        if strange:
+            raise NeedsHuman(
+                "while this committed by itself somebody else has changed what it may run, and may have put it back:"
+                f" {_shown(strange)}. what it has committed stays: find out who did it and what it did, then clear the"
+                " task with Downstream, or roll the migration back"
+            )
 
     def _within(self, conn: psycopg.Connection[Any]) -> _Moment:
         """As it will be after COMMIT, read as the login role, as by the observing session."""
@@ -153,8 +184,16 @@ class Meanwhile:
         """
         :param besides: where the statement that has just committed by itself makes rows.
         """
+        dropped = [
+            f"something was dropped: fewer rows in {catalog}"
+            for catalog, number in self._base.counts.items()
+            if now.counts.get(catalog, 0) < number and (besides is None or catalog not in besides | {_INDEX})
+        ]
+        return (*self._written(now, besides or ()), *dropped)
+
+    def _written(self, now: _Seen, besides: Collection[str] = ()) -> tuple[str, ...]:
         before = self._base
-        rows = [row for row in now.rows - before.rows if row.catalog not in (besides or ())]
+        rows = [row for row in now.rows - before.rows if row.catalog not in besides]
         if any(row.catalog == _RELATIONS for row in rows):
             relations = _relations(self._conn)
             rows = [
@@ -162,12 +201,7 @@ class Meanwhile:
                 for row in rows
                 if row.catalog != _RELATIONS or relations.get(row.object) != before.relations.get(row.object)
             ]
-        dropped = [
-            f"something was dropped: fewer rows in {catalog}"
-            for catalog, number in before.counts.items()
-            if now.counts.get(catalog, 0) < number and (besides is None or catalog not in besides | {_INDEX})
-        ]
-        return (*self._told(rows), *dropped)
+        return self._told(rows)
 
     def _told(self, rows: Collection[_Row]) -> tuple[str, ...]:
         if not rows:
@@ -183,6 +217,11 @@ class Meanwhile:
                 f" {_shown(changed)}. find out who did it, then clear this task with Downstream",
                 differences=changed,
             )
+
+
+def digests(written: Collection[str]) -> tuple[str, ...]:
+    """What is called so, in every database; names may be made of rows."""
+    return tuple(sorted({hashlib.sha256(_OF_TOAST.sub(r"\1", one).encode()).hexdigest()[:16] for one in written}))
 
 
 def _shown(changed: tuple[str, ...]) -> str:

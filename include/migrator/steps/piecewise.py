@@ -228,7 +228,7 @@ def _run(
     _record(ctx, step, keeper.cursor(position, "done", position + 1))
     ctx.ledger.require_untouched()
     if ctx.meanwhile is not None and may_commit(statement):
-        ctx.meanwhile.begin_anew()
+        ctx.meanwhile.committed_by_itself(step.name, position + 1, ctx.hears)
     return result
 
 
