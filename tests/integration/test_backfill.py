@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -108,6 +109,31 @@ def test_rows_that_move_to_an_earlier_page_are_found(database: Endpoint, monkeyp
     apply_all(plan_of(backfill(FILL)), database)
     assert query(database, "SELECT count(*) FROM t WHERE b IS DISTINCT FROM a * 2") == [(0,)]
     assert rounds == {1, 2}
+
+
+def test_rows_far_from_each_other_are_done_together(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row in five pages, and then all rows of each: a batch has as many of them, not of pages."""
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 1)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 8192)
+    rows: list[int] = []
+    real = batch_size.Size.after
+
+    def after(self: batch_size.Size, pages: int, number: int, took: float, dense: float) -> None:
+        rows.append(number)
+        real(self, pages, number, took, dense)
+
+    monkeypatch.setattr(batch_size.Size, "after", after)
+    query(
+        database,
+        "CREATE TABLE wide (id int, b int, filler text);"
+        " INSERT INTO wide SELECT g, CASE WHEN g <= 10000 AND g % 200 > 0 THEN 1 END, repeat('x', 180)"
+        " FROM generate_series(1, 11000) AS g",
+    )
+    apply_all(plan_of(backfill("UPDATE wide SET b = 1 WHERE b IS NULL")), database)
+    assert query(database, "SELECT count(*) FROM wide WHERE b IS NULL") == [(0,)]
+    assert len(rows) < 20
+    assert rows[0] < 2 * batch_size.USUAL_ROWS
+    assert all(after <= 3 * before for before, after in pairwise(rows))
 
 
 def test_a_condition_that_stays_true_is_refused_before_anything_is_done_twice(database: Endpoint) -> None:

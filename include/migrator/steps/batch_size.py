@@ -8,6 +8,8 @@ FIRST_PAGES, MOST_PAGES = 1, 8192
 STOP_TIMES, STOP_MORE_MS = 5, 100
 """A batch is stopped that takes so many times as long as it should, and a bit: for what takes its time once."""
 SHORTEST_LOCK_MS = 100
+USUAL_ROWS = 50
+"""Of a page, where nobody knows: of 150 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,15 @@ class Size:
         if pace.batch < self.pace.batch:
             self.pages = max(1, round(self.pages * pace.batch / self.pace.batch))
         self.pace = pace
+
+    @property
+    def rows(self) -> int:
+        """How many a batch may have."""
+        return max(1, round(self.pages * (self.densest or USUAL_ROWS)))
+
+    def is_sparse(self, pages: int, rows: int) -> bool:
+        """Whether that many pages may have so few rows to change that a batch is better counted than measured."""
+        return rows == 0 or rows < pages * self.densest / 2
 
     def after(self, pages: int, rows: int, took: float, dense: float) -> None:
         """A batch that changed nothing tells nothing. Twice as many at most, so that one does not decide for the next.

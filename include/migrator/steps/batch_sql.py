@@ -58,10 +58,15 @@ class BatchSql:
         """A batch that nobody executes: the server says whether it could be."""
         return f"EXPLAIN (FORMAT JSON) {self.batch(table, 0, 1)}"
 
-    def first(self, table: str, first: int, end: int) -> str:
-        """One row: the place of the first row within these pages that meets the condition, or NULL."""
-        place = f"pg_catalog.min({self.alias}.ctid)::pg_catalog.text"
-        return f"SELECT {place} FROM {self._named(table)}{self.others}\nWHERE {self._within(first, end)}"  # noqa: S608
+    def found(self, table: str, first: int, end: int, most: int) -> str:
+        """One row: the places of the first and the last row within these pages that meet the condition, and how many
+        do, of the first so many. Places are NULL where none does."""
+        rows = f"FROM {self._named(table)}{self.others}\nWHERE {self._within(first, end)}"
+        return (
+            "SELECT ARRAY[pg_catalog.min(place)::pg_catalog.text, pg_catalog.max(place)::pg_catalog.text,"
+            " pg_catalog.count(*)::pg_catalog.text]"
+            f" FROM (SELECT {self.alias}.ctid AS place {rows}\nORDER BY 1 LIMIT {most}) AS found"
+        )
 
     def left(self) -> str:
         """One row: whether any row still meets the condition."""

@@ -92,6 +92,8 @@ class Work:
     """After which the server looks for a deadlock."""
     most: int | None = None
     """Of a rehearsal, where nobody else writes: how many rows the one statement would change."""
+    span: int = batch_size.FIRST_PAGES
+    """Pages of the batch at hand."""
     looked: float = 0.0
     said: float = field(default_factory=time.monotonic)
 
@@ -141,23 +143,25 @@ class Work:
         place = self.progress
         if (table.oid, table.file) != (place.table, place.file):
             place = replace(place, table=table.oid, file=table.file, page=0)
-        idle = True
+        counted = True
         try:
             while place.page < table.pages:
                 self._look()
                 self.brake.before_batch(table.oid)
                 self.size.at(Pace(self.brake.rhythm.batch, self.brake.rhythm.pause))
-                if idle:
-                    place = replace(place, page=self._next(table, place.page))
-                    if place.page >= table.pages:
+                self.span = self.size.pages
+                if counted:
+                    first, end = self._next(table, place.page)
+                    if first >= table.pages:
                         return
+                    place, self.span = replace(place, page=first), end - first
                 before = place
                 try:
                     place = self.progress = self.looks.patiently(functools.partial(self._sized, table, before))
                 except DriftDetected as exc:  # nothing of the batch is committed
                     self.ctx.go_on_beside(exc)
                     continue
-                idle = place.rows == before.rows
+                counted = self.size.is_sparse(place.page - before.page, place.rows - before.rows)
                 self._compare()
                 self._say(table)
                 self.brake.rest()
@@ -175,32 +179,37 @@ class Work:
                 " decides into a table of its own, in a step before, and read that"
             )
 
-    def _next(self, table: Table, page: int) -> int:
-        """The first page from here on that has something to do. Reading only: so pages without work neither take a
-        transaction each, nor make the batches grow for when there is some."""
-        window = self.size.pages
-        while page < table.pages:
-            found = self.looks.ask(self.sql.first(table.target, page, page + window))
-            if found is not None:
-                return int(found.strip("()").split(",")[0])
-            page += window
-            window = min(2 * window, batch_size.MOST_PAGES)
-        return page
+    def _next(self, table: Table, page: int) -> tuple[int, int]:
+        """From where on there is something to do, and up to where as much as a batch may have. Reading only: so pages
+        with little work neither take a transaction each, nor make the batches grow for where there is more."""
+        first, rows, window = page, 0, self.size.pages
+        while page < table.pages and page - first < batch_size.MOST_PAGES:
+            end, left = min(page + window, table.pages), self.size.rows - rows
+            low, high, found = self.looks.ask(self.sql.found(table.target, page, end, left))
+            if not rows:
+                first = _page_of(low) if low else end
+            rows += int(found)
+            if rows >= self.size.rows:
+                return first, _page_of(high) + 1
+            page, window = end, min(2 * window, batch_size.MOST_PAGES)
+        return first, page
 
     def _sized(self, table: Table, place: Progress) -> Progress:
         """One batch, of as many pages as it can be by now."""
         while True:
-            pages, began = self.size.pages, time.monotonic()
+            pages, began = self.span, time.monotonic()
             try:
                 return self._batch(table, replace(place, page=place.page + pages), place.page)
             except TransientError:
                 self.size.shrink()
+                self.span = batch_size.FIRST_PAGES
                 raise
             except StatementFailed as exc:
                 stopped = time.monotonic() - began >= self.size.pace.stop_ms / 1000
                 if exc.fields.get("sqlstate") != CANCELED or pages == 1 or not stopped:
                     raise
                 self.size.halve()
+                self.span = pages // 2
                 self.ctx.log.info("step %s: a batch of %s pages took too long", self.step.name, pages)
 
     def _batch(self, table: Table, then: Progress, first: int) -> Progress:
@@ -357,6 +366,10 @@ def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[Sta
     ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, last=ctx.is_last(step), rows=rows)
     outcome, took = StatementOutcome.EXECUTED, time.monotonic() - started
     return (StatementResult(statement.index, statement.kind, outcome, took, rows, note=brake.note),)
+
+
+def _page_of(place: str) -> int:
+    return int(place.strip("()").split(",")[0])
 
 
 def _sql_of(statement: Statement) -> BatchSql:
