@@ -52,6 +52,8 @@ class Review(Protocol):
     def decision(self) -> str: ...
     @property
     def expires_at(self) -> datetime | None: ...
+    @property
+    def sealed(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,13 @@ def judge(
 
 
 def current(reviews: Iterable[R], plan_digest: str, evidence_digest: str) -> tuple[R, ...]:
-    """The last word of each person about this very plan and evidence; reviews come oldest first."""
+    """The last word of each person about this very plan and evidence; reviews come oldest first. An approval that who
+    knows the connection's password did not write is nobody's word."""
     last: dict[str, R] = {}
     for review in reviews:
         if (review.plan_digest, review.evidence_digest) != (plan_digest, evidence_digest):
+            continue
+        if review.decision == Answer.APPROVED and not review.sealed:
             continue
         if review.decision in (Answer.APPROVED, Answer.REJECTED):
             last[person(review.reviewer_email)] = review
@@ -173,6 +178,13 @@ def problems(
     rejected = any(line.endswith("rejected it") for line in found)
     if len(approvers) >= wanted and not rejected:
         return ()
+    for review in everything:
+        about = (review.plan_digest, review.evidence_digest) == (plan.digest, evidence_digest)
+        if about and review.decision == Answer.APPROVED and not review.sealed:
+            found.append(
+                f"the approval of {review.reviewer!r} was not written with the password that this connection has now:"
+                " the password was changed since, or somebody has forged it; it does not count"
+            )
     if not found and any(review.decision == Answer.APPROVED for review in everything):
         found.append("the approvals on record are for another plan or evidence: something changed after the review")
     people = "approval" if wanted == 1 else "approvals by different people"

@@ -6,6 +6,7 @@ between two calls, CREATE INDEX CONCURRENTLY never waits for it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
-from migrator.database import queries, session
+from migrator.database import queries, sealing, session
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import ConnectionLost, LockNotAvailable
 from migrator.ledger.version import SCHEMA
@@ -51,6 +52,11 @@ class LedgerConnection:
             if connection is not None:
                 connection.close()
         self._connection = self._turns = None
+
+    @functools.cached_property
+    def seal_key(self) -> bytes | None:
+        """What reviews are sealed with; None: they are not."""
+        return sealing.key_of(self.endpoint, "reviews")
 
     @property
     def connection(self) -> Connection:

@@ -100,7 +100,7 @@ class LedgerReader(LedgerConnection):
             found += review_backing.lost(self.read("lost_reviews", version=version))
         if found:
             raise LedgerTampered("; ".join(found), problems=found)
-        return tuple(review_backing.review_of(row) for row in rows)
+        return tuple(review_backing.review_of(row, self.seal_key) for row in rows)
 
     def events(self, version: str | None = None) -> tuple[LedgerEvent, ...]:
         """Oldest first; of one version, or all."""

@@ -7,15 +7,24 @@ from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any
 
+from migrator.database import sealing
 from migrator.ledger import chain
 from migrator.ledger.rows import LedgerReview
 
+SEAL = "seal"
+"""Key of an event's detail."""
 COVERED = ("plan_digest", "evidence_digest", "reviewer", "reviewer_email", "decision", "reason")
 
 
 def detail_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the event says about a review: every column that a gate decides on."""
     return {**{name: given[name] for name in COVERED}, "expires_at": _moment(given["expires_at"])}
+
+
+def sealed(given: Mapping[str, Any], key: bytes | None) -> dict[str, Any]:
+    """The same, with the seal: SQL can compute every link of the chain, but no seal."""
+    detail = detail_of(given)
+    return detail if key is None else {**detail, SEAL: sealing.seal(key, *_said(given))}
 
 
 def problems(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -42,8 +51,11 @@ def lost(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     )
 
 
-def review_of(row: Mapping[str, Any]) -> LedgerReview:
-    return LedgerReview(**{item.name: row[item.name] for item in fields(LedgerReview)})
+def review_of(row: Mapping[str, Any], key: bytes | None) -> LedgerReview:
+    """:param key: what reviews are sealed with; None: nobody knows."""
+    told = {item.name: row[item.name] for item in fields(LedgerReview) if item.name != "sealed"}
+    given = (row["event_detail"] or {}).get(SEAL)
+    return LedgerReview(**told, sealed=key is None or sealing.holds(given, key, *_said(row)))
 
 
 def _linked(row: Mapping[str, Any]) -> bool:
@@ -62,6 +74,10 @@ def _linked(row: Mapping[str, Any]) -> bool:
     )
     before = row["hash_before"] if row["event_id"] > 1 else chain.GENESIS
     return bool(made == row["event_hash"] == row["hash_after"] and row["event_prev_hash"] == before)
+
+
+def _said(given: Mapping[str, Any]) -> tuple[str, ...]:
+    return (str(given["version"]), str(given["run_id"]), *map(str, detail_of(given).values()))
 
 
 def _moment(value: datetime | None) -> str | None:

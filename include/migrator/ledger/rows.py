@@ -120,6 +120,8 @@ class LedgerReview:
     expires_at: datetime | None
     run_id: str
     event_id: int
+    sealed: bool = True
+    """Written by who knows the password of the connection that reads it; where that has none, nobody can tell."""
 
 
 @dataclass(frozen=True)

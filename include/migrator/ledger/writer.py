@@ -283,19 +283,13 @@ class LedgerWriter(GuardedLedger):
             "decision": decision,
             "reason": events.clean(reason),
             "expires_at": expires_at,
+            "version": version,
+            "run_id": events.clean(run.run_id),
         }
         self.require_shape()
         with self.transaction() as connection:
-            event, at = self._event(connection, "review", version, run, review_backing.detail_of(fields))
-            self.execute(
-                connection,
-                "insert_review",
-                version=version,
-                decided_at=at,
-                run_id=events.clean(run.run_id),
-                event_id=event,
-                **fields,
-            )
+            event, at = self._event(connection, "review", version, run, review_backing.sealed(fields, self.seal_key))
+            self.execute(connection, "insert_review", decided_at=at, event_id=event, **fields)
 
     def append_event(self, kind: str, *, version: str | None, run: RunContext, detail: Mapping[str, Any]) -> None:
         """Something that happened and changes no state: an override, a terminated session, a refusal."""

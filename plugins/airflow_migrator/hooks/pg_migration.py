@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -59,14 +58,9 @@ class PgMigrationHook(BaseHook):
 
     def sealing_key(self) -> bytes | None:
         """What only the workers know about this target; None: its connection has no password."""
-        from psycopg.conninfo import conninfo_to_dict
+        from migrator.database import sealing
 
-        password = conninfo_to_dict(self.endpoint().conninfo).get("password")
-        return (
-            hashlib.sha256(f"migrator documents of {self.target_name}: {password}".encode()).digest()
-            if password
-            else None
-        )
+        return sealing.key_of(self.endpoint(), f"documents of {self.target_name}")
 
     def copies(self) -> Endpoint:
         """The server on which throw-away copies are restored."""

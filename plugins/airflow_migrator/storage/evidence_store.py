@@ -8,13 +8,12 @@ certificate, a service file) there is no seal.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from migrator import documents
+from migrator.database import sealing
 from migrator.errors import NeedsHuman
 from migrator.plan import Plan, plan_name, run_folder
 
@@ -41,7 +40,7 @@ class EvidenceStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(documents.canonical_json(document) + "\n", encoding="utf-8")
         digest = documents.digest(document)
-        sealed = {SEAL: self._seal(stage, digest)} if self.key else {}
+        sealed = {SEAL: sealing.seal(self.key, *self._sealed(stage, digest))} if self.key else {}
         if sealed:
             path.with_suffix(f".{SEAL}").write_text(sealed[SEAL] + "\n", encoding="utf-8")
         return {"uri": str(path), "digest": digest, **sealed, **summary}
@@ -77,16 +76,15 @@ class EvidenceStore:
                 f" has changed the XCom; clear {stage!r} with downstream"
             )
         sealed, digest = (str((reference or {}).get(key)) for key in (SEAL, "digest"))
-        if reference and self.key and not _same(sealed, self._seal(stage, digest)):
+        if reference and self.key and not sealing.holds(sealed, self.key, *self._sealed(stage, digest)):
             raise NeedsHuman(
                 f"the XCom of {stage!r} is not what that stage has left: somebody has changed it, or the password of"
                 f" the target's connection is another one since; clear {stage!r} with downstream"
             )
         return self.get(reference, cls, stage=stage)
 
-    def _seal(self, stage: str, digest: str) -> str:
-        what = "\0".join((self.target, self.version, self.run_id, stage, digest))
-        return hmac.new(self.key or b"", what.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
+    def _sealed(self, stage: str, digest: str) -> tuple[str, ...]:
+        return self.target, self.version, self.run_id, stage, digest
 
     @staticmethod
     def get(reference: dict[str, Any] | None, cls: type[T], *, stage: str) -> T:
@@ -131,7 +129,7 @@ class EvidenceStore:
         if self.key:
             path = self._folder() / f"{stage}.{SEAL}"
             sealed = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-            if not _same(sealed, self._seal(stage, digest)):
+            if not sealing.holds(sealed, self.key, *self._sealed(stage, digest)):
                 raise NeedsHuman(
                     f"what stage {stage!r} wrote has been changed, or the password of the target's connection is"
                     " another one since"
@@ -166,8 +164,3 @@ def as_uri(root: str) -> str:
 def within(uri: str, root: str) -> bool:
     """Whether `uri` names something below `root`, by its text alone."""
     return uri.startswith(as_uri(root).rstrip("/") + "/") and ".." not in uri.split("/")
-
-
-def _same(sealed: str, wanted: str) -> bool:
-    """As bytes: compare_digest() takes no other text than ASCII, and this one may be anybody's."""
-    return hmac.compare_digest(sealed.encode(errors="surrogatepass"), wanted.encode())

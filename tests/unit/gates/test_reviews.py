@@ -27,6 +27,7 @@ class Answer:
     plan_digest: str = PLAN.digest
     evidence_digest: str = EVIDENCE
     expires_at: datetime | None = NOW + timedelta(days=7)
+    sealed: bool = True
 
 
 ANN, BOB = Answer(), Answer("bob", "bob@example.com")
@@ -82,6 +83,7 @@ def test_what_is_out_of_order_needs_one_where_the_policy_asks() -> None:
         (replace(BOB, plan_digest="sha256:other"), "1 there"),
         (replace(BOB, evidence_digest="sha256:other"), "1 there"),
         (replace(BOB, expires_at=NOW), "'bob' expired"),
+        (replace(BOB, sealed=False), "approval of 'bob' was not written with the password"),
         (replace(BOB, decision="rejected"), "'bob' rejected it"),
         (replace(BOB, decision="refused"), "1 there"),
         (replace(BOB, reviewer="eve", reviewer_email="eve@example.com"), "'eve' is not among the reviewers"),
