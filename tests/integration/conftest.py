@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from migrator.database.lock_queue import LockQueue
 from migrator.database.session import Endpoint
 from migrator.embedded.download import find_or_download
 from migrator.embedded.programs import KNOWN_MAJORS, Programs
@@ -98,6 +99,14 @@ def own_server(programs: Programs) -> Iterator[Server]:
     with Server.temporary(programs=programs, settings=settings_of(programs)) as started:
         _prepare(started)
         yield started
+
+
+@pytest.fixture
+def queues_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever holds a table is queued behind, for as long as lock_timeout allows: so a test can see in pg_locks that a
+    statement has come to its lock, and do something meanwhile."""
+    monkeypatch.setattr(LockQueue, "old", lambda queue, locks: ())
+    monkeypatch.setattr(LockQueue, "patience_ms", lambda queue, most: most)
 
 
 @pytest.fixture

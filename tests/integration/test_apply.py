@@ -426,6 +426,7 @@ def test_two_runs_of_the_same_migration(database: Endpoint) -> None:
     assert isinstance(errors[0], HeldByOther)
 
 
+@pytest.mark.usefixtures("queues_at_once")
 def test_blockers_are_named_and_tries_are_short(database: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
     """F.44: while a table is held, each try is given up after lock_timeout, and the log says who holds it."""
     query(database, TABLE)

@@ -24,6 +24,8 @@ from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, make_target, query, roll_back, row_of, run_of, verify_it
 
+pytestmark = pytest.mark.usefixtures("queues_at_once")
+
 BEFORE = """
 CREATE TABLE orders (id bigint PRIMARY KEY, total int);
 CREATE FUNCTION price(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';

@@ -238,11 +238,12 @@ def test_who_blocks_it_is_named_and_nobody_waits_longer_than_the_lock_timeout(
             apply_all(plan, database, deadline_seconds=1.5)
         stop.set()
         reader.join()
-    assert 0.1 < max(waited) < 1.3
+    assert max(waited) < 0.25, "behind a try it would be lock_timeout"
     apply_all(plan, database)
     assert is_there(database, "not null")
 
 
+@pytest.mark.usefixtures("queues_at_once")
 def test_who_has_written_to_the_referenced_table_can_go_on_in_the_other(database: Endpoint, tmp_path: Path) -> None:
     """ALTER TABLE alone would hold the one while it waits for the other: a deadlock."""
     query(database, TABLES)

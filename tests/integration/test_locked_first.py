@@ -19,6 +19,8 @@ from tests.integration.stages import query
 from tests.integration.test_between_steps import rehearsed, step, wait_for_lock
 from tests.integration.test_meanwhile import TIDY
 
+pytestmark = pytest.mark.usefixtures("queues_at_once")
+
 LEAKS = "PERFORM setval(public.seen, (SELECT max(total) FROM public.secret));"
 OPEN = f"""
 CREATE TABLE orders (id int PRIMARY KEY, total int); INSERT INTO orders VALUES (1, 5); CREATE SEQUENCE seen;
@@ -72,3 +74,27 @@ def test_what_may_not_be_locked_first_is_left_to_the_statement(database: Endpoin
             "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'public.theirs'::regclass"
         ).fetchall()
     assert held == [("AccessShareLock",)]
+
+
+def test_a_strong_lock_is_queued_for_as_long_as_the_queue_allows_and_the_timeout_is_as_before(
+    database: Endpoint,
+) -> None:
+    query(database, "CREATE TABLE public.t (id int)")
+    locks = [PredictedLock("public.t", mode) for mode in ("ROW EXCLUSIVE", "ACCESS EXCLUSIVE")]
+    with (
+        Meanwhile(database) as meanwhile,
+        session.connect(database, purpose="apply", lock_timeout_ms=60_000) as ours,
+        psycopg.connect(database.conninfo) as holder,
+    ):
+        holder.execute("LOCK public.t IN ACCESS SHARE MODE")
+        ours.execute("BEGIN; SET LOCAL lock_timeout = '40s'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            meanwhile.lock_first(ours, locks, lambda most: 20 if most == 40_000 else most)
+        holder.rollback()
+        ours.execute("ROLLBACK; BEGIN; SET LOCAL lock_timeout = '40s'")
+        meanwhile.lock_first(ours, locks, lambda most: 20)
+        assert ours.execute("SHOW lock_timeout").fetchall() == [("40s",)]
+        held = ours.execute(
+            "SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'public.t'::regclass"
+        ).fetchall()
+    assert held == [("AccessExclusiveLock",)]

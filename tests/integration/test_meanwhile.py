@@ -28,6 +28,8 @@ from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, row_of
 from tests.integration.test_between_steps import Prepared, rehearsed, step, wait_for_lock
 
+pytestmark = pytest.mark.usefixtures("queues_at_once")
+
 RUNS_NOTHING = """
 pg_authid: its columns by their content in pg_roles, because nobody else may read it
 pg_user_mapping: by its content in pg_user_mappings, because nobody else may read it

@@ -24,6 +24,8 @@ from migrator.parsing.statements import parse
 from tests.integration.conftest import PASSWORD
 from tests.integration.stages import query
 
+pytestmark = pytest.mark.usefixtures("queues_at_once")
+
 OTHER = "owner_meanwhile"
 SCRIPT = """
 CREATE TABLE t (id serial, name text, twice int GENERATED ALWAYS AS (id * 2) STORED);

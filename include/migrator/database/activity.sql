@@ -44,6 +44,39 @@ LEFT JOIN pg_stat_activity AS a ON b.pid = a.pid
 LEFT JOIN held AS h ON b.pid = h.pid
 ORDER BY a.xact_start NULLS LAST, b.pid;
 
+-- name: holders
+-- Transactions that hold one of the modes on one of the relations, by the names that predictions have. An autovacuum makes
+-- way for who waits for it, unless it keeps transaction ids from coming round; what it does only some may see. pid 0 is a
+-- prepared transaction.
+SELECT
+    l.virtualtransaction AS transaction,
+    coalesce(l.pid, 0) AS pid,
+    a.usename AS user_name,
+    a.application_name,
+    a.state,
+    extract(EPOCH FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8 AS xact_age_seconds,
+    a.backend_start,
+    l.mode,
+    c.oid::regclass::text AS relation,
+    l.mode = 'ShareUpdateExclusiveLock' AND l.pid IS NOT NULL AND a.usesysid IS NULL
+    AND coalesce(a.query, '') NOT LIKE '%%(to prevent wraparound)%%' AS yields
+FROM (
+    SELECT
+        unnest(%(relations)s::text[]) AS relation,
+        unnest(%(modes)s::text[]) AS mode
+) AS w
+INNER JOIN pg_namespace AS n ON TRUE
+INNER JOIN pg_class AS c
+    ON n.oid = c.relnamespace AND w.relation = n.nspname::text || '.' || c.relname::text
+INNER JOIN pg_locks AS l ON c.oid = l.relation AND w.mode = l.mode
+LEFT JOIN pg_stat_activity AS a ON l.pid = a.pid
+LEFT JOIN pg_prepared_xacts AS p
+    ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction::text
+WHERE
+    l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM %(pid)s
+    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+ORDER BY coalesce(a.xact_start, p.prepared) NULLS LAST, l.pid;
+
 -- name: backend
 -- One row while the session lives. backend_start is NULL when we may not see it.
 SELECT backend_start

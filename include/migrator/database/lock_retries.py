@@ -45,6 +45,7 @@ def with_lock_retries(
     sleep: Callable[[float], None] = time.sleep,
     observer: Observer | None = None,
     retried: frozenset[str] = frozenset(),
+    first: Callable[[], object] = lambda: None,
 ) -> T:
     """Run `work` until it does not raise LockNotAvailable. `work` must leave nothing behind when it raises (its
     transaction rolled back); `pid_of` tells the session that it executes on, asked while it runs.
@@ -52,11 +53,16 @@ def with_lock_retries(
     :param observer: of whoever does much work one after the other: it keeps its session.
     :param retried: SQLSTATEs of further errors after which it is tried again; at the deadline they are raised as they
         are.
+    :param first: called before each try: it waits while trying is of no use, see `lock_queue`.
     :raises LockNotAvailable: at the deadline, with `blockers` (text) and `attempts`; the last try is never cut short.
     """
     started = clock()
     attempt = 0
     while True:
+        try:
+            first()
+        except LockNotAvailable as exc:
+            raise LockNotAvailable(str(exc), **{**exc.fields, "attempts": attempt}) from exc
         looking = Observer(observer_endpoint, pid_of) if observer is None else observer
         with looking.during(keep=observer is not None) as seen:
             try:

@@ -21,6 +21,7 @@ from migrator.plan import Phase, Plan, Statement, Step
 from migrator.run import RunContext
 
 if TYPE_CHECKING:
+    from migrator.database.lock_queue import LockQueue
     from migrator.database.locking import LockSession
     from migrator.ledger.ledger import Ledger
     from migrator.steps.meanwhile import Meanwhile
@@ -169,6 +170,8 @@ class StepContext:
     purpose: str = "apply"
     meanwhile: Meanwhile | None = None
     """Since the gates were asked; None: nothing was asked."""
+    queue: LockQueue | None = None
+    """Of the locks that are wanted now."""
     watch: Watch | None = None
     """Of a rehearsal."""
     may_go_on: Callable[[Phase], object] | None = None

@@ -27,7 +27,7 @@ LEFTOVERS = "leftovers"
 def gently(
     statement: Statement, step: Step, ctx: StepContext, conn: Connection, cursor: dict[str, Any] | None
 ) -> StatementResult:
-    def attempt() -> StatementResult:
+    def attempt(ctx: StepContext) -> StatementResult:
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
         watched = Watched()
         try:
@@ -39,7 +39,7 @@ def gently(
                 raise given_up(watched, statement, step, left) from None
             raise
 
-    return patiently(attempt, ctx, conn)
+    return patiently(attempt, step, ctx, conn)
 
 
 def _sweep_after_failure(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from psycopg import sql as quoting
 from migrator.database import queries, session
 from migrator.database.session import Endpoint
 from migrator.errors import CommitUnknown, DriftDetected, NeedsHuman
-from migrator.lock_modes import MODES
+from migrator.lock_modes import MODES, blocks_writes, strength
 from migrator.plan import PredictedLock
 
 SHOWN = 5
@@ -84,19 +84,33 @@ class Meanwhile:
         with session.translated():
             self._refuse(self._changed(self._seen(self._conn)))
 
-    def lock_first(self, conn: psycopg.Connection[Any], locks: Collection[PredictedLock]) -> None:
+    def lock_first(
+        self,
+        conn: psycopg.Connection[Any],
+        locks: Collection[PredictedLock],
+        patience_ms: Callable[[int], int] = lambda most: most,
+    ) -> None:
         """Before a statement of a step's transaction: what it is known to lock is locked now, so that it runs what is
         looked at here. Else it would wait for its lock with the code that it will find then.
 
         What may not be locked so, or is no table, is left to the statement; it is looked at before COMMIT.
+
+        :param patience_ms: for how long to wait for each, given the session's lock_timeout.
 
         :raises DriftDetected: somebody else has changed something.
         """
         if not locks:
             return
         named = {"relations": [lock.relation for lock in locks], "modes": [lock.mode for lock in locks]}
-        for name, mode in self._conn.execute(QUERIES["lockable"], named).fetchall():
-            _lock(conn, name, mode)
+        found = self._conn.execute(QUERIES["lockable"], named).fetchall()
+        if found:
+            ((usual,),) = conn.execute(QUERIES["lock_timeout"]).fetchall()
+        locked: set[str] = set()
+        for name, modes in _by_table(found).items():
+            for mode in modes:
+                patience = patience_ms(usual) if blocks_writes(mode) else usual
+                if name not in locked and _lock(conn, name, mode, patience, usual):
+                    locked.add(name)
         self.require_unchanged()
 
     @contextmanager
@@ -229,13 +243,25 @@ def _shown(changed: tuple[str, ...]) -> str:
     return f"{', '.join(changed[:SHOWN])}{more}"
 
 
-def _lock(conn: psycopg.Connection[Any], table: str, mode: str) -> None:
-    if mode not in MODES:
-        return
+def _by_table(found: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """In the same order, the strongest mode first: who takes a weaker one before meets another who does the same."""
+    modes: dict[str, list[str]] = {}
+    for name, mode in found:
+        if mode in MODES:
+            modes.setdefault(name, []).append(mode)
+    return {name: sorted(wanted, key=strength, reverse=True) for name, wanted in modes.items()}
+
+
+def _lock(conn: psycopg.Connection[Any], table: str, mode: str, patience_ms: int, usual_ms: int) -> bool:
+    lock = f"LOCK TABLE ONLY {table} IN {mode} MODE"
+    if patience_ms != usual_ms:
+        lock = f"SET LOCAL lock_timeout = {patience_ms}; {lock}; SET LOCAL lock_timeout = {usual_ms}"
     try:
-        conn.execute(f"SAVEPOINT {_BEFORE}; LOCK TABLE ONLY {table} IN {mode} MODE; RELEASE {_BEFORE}".encode())
+        conn.execute(f"SAVEPOINT {_BEFORE}; {lock}; RELEASE {_BEFORE}".encode())
     except psycopg.ProgrammingError:  # no right to, or the transaction has dropped it
         conn.execute(f"ROLLBACK TO {_BEFORE}; RELEASE {_BEFORE}".encode())
+        return False
+    return True
 
 
 def _relations(conn: psycopg.Connection[Any]) -> dict[int, str]:

@@ -30,6 +30,12 @@ INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
 WHERE c.relkind IN ('r', 'p') AND m.relation = n.nspname::text || '.' || c.relname::text
 ORDER BY c.oid, m.mode;
 
+-- name: lock_timeout
+-- In milliseconds.
+SELECT s.setting::integer AS lock_timeout
+FROM pg_catalog.pg_settings AS s
+WHERE s.name = 'lock_timeout';
+
 -- name: told
 -- As a person calls it; what is gone by now is called by its kind.
 SELECT

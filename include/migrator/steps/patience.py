@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import TypeVar
 
 from migrator.database.locking import with_lock_retries
-from migrator.plan import Statement, Step
+from migrator.plan import PredictedLock, Statement, Step
 from migrator.steps.context import StatementResult, StepContext
+from migrator.steps.queueing import queueing
 from migrator.steps.transaction import Connection, begin, commit, roll_back, take_back
 from migrator.steps.transaction import execute as send
 
@@ -17,7 +19,7 @@ T = TypeVar("T")
 def in_transaction(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> StatementResult:
     """One statement of a script that starts over whenever it is interrupted: no cursor is kept of it."""
 
-    def attempt() -> StatementResult:
+    def attempt(ctx: StepContext) -> StatementResult:
         begin(conn, step, ctx)
         try:
             result = send(statement, step, ctx, conn)
@@ -29,15 +31,24 @@ def in_transaction(statement: Statement, step: Step, ctx: StepContext, conn: Con
         commit(conn, step, ctx, lambda: ctx.ledger.require_untouched(on=conn))
         return result
 
-    return patiently(attempt, ctx, conn)
+    return patiently(attempt, step, ctx, conn, statement.locks)
 
 
-def patiently(work: Callable[[], T], ctx: StepContext, conn: Connection) -> T:
-    return with_lock_retries(
-        work,
-        observer_endpoint=ctx.endpoint,
-        pid_of=lambda: conn.info.backend_pid,
-        deadline_seconds=ctx.deadline_seconds,
-        log=ctx.log,
-        sleep=ctx.handle.sleep,
-    )
+def patiently(
+    work: Callable[[StepContext], T],
+    step: Step,
+    ctx: StepContext,
+    conn: Connection,
+    locks: Collection[PredictedLock] = (),
+) -> T:
+    """:param locks: which it may queue for."""
+    with queueing(step, ctx, conn) as queue:
+        return with_lock_retries(
+            lambda: work(replace(ctx, queue=queue)),
+            observer_endpoint=ctx.endpoint,
+            pid_of=lambda: conn.info.backend_pid,
+            deadline_seconds=ctx.deadline_seconds,
+            log=ctx.log,
+            sleep=ctx.handle.sleep,
+            first=lambda: queue.wait(locks),
+        )

@@ -288,11 +288,11 @@ def send_alone(
             ctx.meanwhile.require_unchanged()
         return send(statement, step, ctx, conn)
 
-    def attempt() -> StatementResult:
+    def attempt(ctx: StepContext) -> StatementResult:
         with ctx.watching(statement, conn):
             return send(statement, step, ctx, conn)
 
-    return patiently(attempt, ctx, conn)
+    return patiently(attempt, step, ctx, conn, statement.locks)
 
 
 def _in_own_transaction(
@@ -304,7 +304,7 @@ def _in_own_transaction(
     """
     statement = step.statements[position]
 
-    def attempt() -> tuple[StatementResult, SessionState]:
+    def attempt(ctx: StepContext) -> tuple[StatementResult, SessionState]:
         begin(conn, step, ctx)
         try:
             result = once(statement, step, ctx, conn, asked.already)
@@ -325,7 +325,7 @@ def _in_own_transaction(
         )
         return result, within
 
-    result, within = patiently(attempt, ctx, conn)
+    result, within = patiently(attempt, step, ctx, conn, statement.locks)
     keeper.state = keeper.seen(position)  # what is committed is not tried again, whatever comes of this
     if keeper.state.document != within.document:
         _record(ctx, step, keeper.cursor(position, "done", position + 1))

@@ -27,6 +27,7 @@ from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext, login_of
 from migrator.steps.contract import end_of, start_of
+from migrator.steps.queueing import lock_first, queueing
 
 Connection = psycopg.Connection[Any]
 
@@ -54,15 +55,17 @@ def run_in_transaction(
     :param finish: called with the open transaction and the number of rows, right before COMMIT: writes the ledger.
     :param already: asked before each statement.
     """
-    with ddl_connection(ctx) as conn:
+    locks = tuple(lock for statement in step.statements for lock in statement.locks)
+    with ddl_connection(ctx) as conn, queueing(step, ctx, conn) as queue:
         started(backend_of(conn, ctx))
         results = with_lock_retries(
-            lambda: _attempt(step, ctx, conn, finish, already),
+            lambda: _attempt(step, replace(ctx, queue=queue), conn, finish, already),
             observer_endpoint=ctx.endpoint,
             pid_of=lambda: conn.info.backend_pid,
             deadline_seconds=ctx.deadline_seconds,
             log=ctx.log,
             sleep=ctx.handle.sleep,
+            first=lambda: queue.wait(locks),
         )
         ctx.handle.release()
         ctx.ledger.require_untouched()  # a deferred trigger that defers another one has run at COMMIT all the same
@@ -189,8 +192,8 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
         _commits_explained(inside=status != TransactionStatus.IDLE),
         session.translated(statement=statement, step=step.name),
     ):
-        if ctx.meanwhile is not None and status == TransactionStatus.INTRANS:
-            ctx.meanwhile.lock_first(conn, statement.locks)
+        if status == TransactionStatus.INTRANS:
+            lock_first(statement, step, ctx, conn)
         with naming.names_of_target(conn):
             cursor = send(conn, statement.sql, statement=statement)
     seconds = time.monotonic() - started

@@ -1,0 +1,117 @@
+"""How a step comes to its locks: it looks who holds them before it queues, and tells whom it waits for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from migrator.database.activity import Blocker
+from migrator.database.lock_queue import LockQueue
+from migrator.database.told import words
+from migrator.errors import MigratorError
+from migrator.parsing.unseen import continued
+from migrator.plan import Statement, Step
+from migrator.run import system_clock
+from migrator.steps.context import StepContext
+from migrator.wording import seconds
+
+EVENT = "lock_awaited"
+"""Whom a step has waited for before it queued for a lock. Its detail: step, waited_seconds, blockers."""
+NAME = "locks"
+"""What such waiting is called where a running step is shown."""
+WORTH_SECONDS = 1.0
+"""Shorter waiting stands in the log only."""
+SAY_SECONDS = 10.0
+
+Connection = psycopg.Connection[Any]
+
+
+class Telling:
+    """Of the waiting of one step: into the log at once and then now and then, into the ledger when it lasts."""
+
+    def __init__(self, step: Step, ctx: StepContext, conn: Connection) -> None:
+        self._step, self._ctx, self._conn = step, ctx, conn
+        self._blockers: dict[int, str] = {}
+        self._since: datetime | None = None
+        self._seconds = 0.0
+        self._said = self._told = 0.0
+        """When, by the monotonic clock; 0: not yet."""
+
+    def __call__(self, waited: float, blockers: tuple[Blocker, ...]) -> None:
+        if not blockers:
+            self.finish()
+            return
+        now, self._seconds = time.monotonic(), waited
+        self._since = self._since or system_clock()
+        self._blockers |= {blocker.pid: str(blocker) for blocker in blockers}
+        reason = f"stands in no queue behind {'; '.join(map(str, blockers))}"
+        if not self._said or now - self._said >= SAY_SECONDS:
+            self._said = now
+            self._ctx.log.warning("step %s waits and %s", self._step.name, continued(reason))
+        if waited >= WORTH_SECONDS and (not self._told or now - self._told >= SAY_SECONDS):
+            self._told = now
+            self._tell({"name": NAME, "reason": reason, "since": self._since.isoformat()})
+
+    def finish(self) -> None:
+        """Also when the step gives up. What keeps the ledger from being told hides no other error."""
+        blockers, self._blockers = self._blockers, {}
+        if self._told:
+            self._tell(None)
+        self._since, self._said, self._told = None, 0.0, 0.0
+        if not blockers or self._seconds < WORTH_SECONDS:
+            return
+        self._ctx.log.info("step %s has waited %s, and goes on", self._step.name, seconds(self._seconds))
+        waited = {"waited_seconds": round(self._seconds, 3), "blockers": tuple(blockers.values())}
+        try:
+            self._ctx.ledger.append_event(
+                EVENT,
+                version=self._ctx.plan.version,
+                run=self._ctx.run,
+                detail={"step": self._step.name, **waited},
+            )
+        except (MigratorError, psycopg.Error) as exc:
+            self._ctx.log.warning("the ledger could not be told of the waiting: %s", words(exc))
+
+    def _tell(self, waiting: dict[str, str] | None) -> None:
+        ctx, pid = self._ctx, self._conn.info.backend_pid
+        try:
+            ctx.ledger.step_waits(ctx.plan.version, self._step.name, waiting=waiting, pid=pid)
+        except (MigratorError, psycopg.Error) as exc:
+            ctx.log.warning("the ledger could not be told of the waiting: %s", words(exc))
+
+
+@contextmanager
+def queueing(step: Step, ctx: StepContext, conn: Connection) -> Iterator[LockQueue]:
+    """For the locks that `conn` will want, from now until its deadline."""
+    telling = Telling(step, ctx, conn)
+    queue = LockQueue(
+        ctx.endpoint,
+        lambda: conn.info.backend_pid,
+        deadline_seconds=ctx.deadline_seconds,
+        told=telling,
+        sleep=ctx.handle.sleep,
+    )
+    try:
+        with queue:
+            yield queue
+    finally:
+        telling.finish()
+
+
+def lock_first(statement: Statement, step: Step, ctx: StepContext, conn: Connection) -> None:
+    """Before a statement inside a transaction, which may hold locks by now.
+
+    :raises LockNotAvailable: somebody old holds what it needs. :raises DriftDetected: see `Meanwhile.lock_first`.
+    """
+    if ctx.queue is not None and statement != step.statements[0]:
+        ctx.queue.require_clear(statement.locks)
+    if ctx.meanwhile is not None:
+        if ctx.queue is not None:
+            ctx.meanwhile.lock_first(conn, statement.locks, ctx.queue.patience_ms)
+        else:
+            ctx.meanwhile.lock_first(conn, statement.locks)
