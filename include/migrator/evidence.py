@@ -162,6 +162,10 @@ TAKES = "rollback_takes"
 and schemas that the rollback drops, or from which it deletes rows."""
 LACKING = "lacking"
 """In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
+TRAFFIC = "traffic"
+"""In `extra`: what wrote beside a migration that lasts, in each of its parts, and which of the application's statements
+failed by it (`rehearsal.traffic`); `spoiled` are checks that failed with it and passed without. Absent: the migration
+does not last."""
 IDLE = "idle"
 """In `extra`: whether apply left the schema and the rows as they were."""
 SKIPPED = "skipped"

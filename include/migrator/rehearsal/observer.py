@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -28,6 +29,7 @@ from migrator.rehearsal import skipped, taking, usage
 from migrator.rehearsal.comparison import judged
 from migrator.rehearsal.skipped import Skipped
 from migrator.rehearsal.taking import TABLES
+from migrator.rehearsal.traffic import Traffic
 
 QUERIES = queries.load("migrator.database", "observe")
 
@@ -89,7 +91,18 @@ class Open:
 class Observer:
     """A `tracing.Tracer`; a context manager, because it keeps a second connection. One migration at a time."""
 
-    def __init__(self, endpoint: Endpoint, *, version: str, exclude: Iterable[str] = (LEDGER_SCHEMA,)) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        version: str,
+        exclude: Iterable[str] = (LEDGER_SCHEMA,),
+        beside: Traffic | None = None,
+    ) -> None:
+        """
+        :param beside: another writer, whose rows the server's statistics count, too.
+        """
+        self._beside = beside
         self._exclude = list(exclude)
         self._sampler = LockSampler(endpoint, version=version)
         self._traces: dict[tuple[str, int], StatementTrace] = {}
@@ -151,7 +164,8 @@ class Observer:
         if not transactional:
             predicted = {lock.relation: lock.mode for lock in statement.locks}
             expected = {oid: predicted[item.plain] for oid, item in relations.items() if item.plain in predicted}
-            self._sampler.start(pid, held=_to_hold(statement, relations), expected=expected)
+            with nullcontext() if self._beside is None else self._beside.paused():
+                self._sampler.start(pid, held=_to_hold(statement, relations), expected=expected)
         before = Before(pid, transactional, relations, locks, use, wal, time.monotonic())
         self._before = before
         self._listen(conn, statement, before)
@@ -168,14 +182,16 @@ class Observer:
             held = self._locks(conn, before.pid) if before.transactional else sampled
             use = usage.read(conn, before.transactional)
             now = self._relations(conn)
-        changed = usage.more(use, before.use)
+        changed = self._by_us(usage.more(use, before.use), before, held)
         refiled = {oid for oid, old in before.relations.items() if oid in now and now[oid].file != old.file}
         self._written |= _written(statement, before, held, changed | refiled)
         self._taken |= taking.taken(statement, before.relations, before.locks, held, refiled)
-        self._taken |= usage.deleted(use, before.use)
+        self._taken |= self._by_us(usage.deleted(use, before.use), before, held)
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         rewritten = () if emptied else _rewritten(before.relations, now)
         read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}
+        if self._beside is not None and not before.transactional:
+            read -= self._beside.referencing
         trace = StatementTrace(
             step=step,
             statement=statement.index,
@@ -232,7 +248,15 @@ class Observer:
             use, relations = usage.read(conn, False), self._old_ones(conn)
         known = {oid: usage.together(oid, done.so_far, done.use) for oid in use}
         self._taken |= usage.deleted(use, known)
-        self._add(done, relations, {}, usage.more(use, known))
+        others = frozenset() if self._beside is None else self._beside.tables
+        self._add(done, relations, {}, usage.more(use, known) - others)
+
+    def _by_us(self, changed: set[int], before: Before, held: frozenset[Lock]) -> set[int]:
+        """Outside a transaction the statistics are everybody's; who writes to a table has a lock on it."""
+        if self._beside is None or before.transactional:
+            return changed
+        locked = {oid for oid, mode in held if mode in WRITING_MODES}
+        return changed - (self._beside.tables - locked)
 
     def _old_ones(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:
         return {oid: relation for oid, relation in self._relations(conn).items() if oid in self._base}

@@ -10,6 +10,7 @@ from migrator.analysis.walk.pending import CONFLICT, UNDECLARED
 from migrator.evidence import LACKING, NOTHING_CHANGED, Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.gates import emergency
 from migrator.plan import LEFT_OUT, Author, Finding, Plan, PredictedLock, Severity, Source
+from migrator.reports import traffic
 from migrator.reports.markdown import SEVERITY
 from migrator.reports.markup import Markup, bullets, fenced, table, text
 from migrator.steps.kinds import irreversible
@@ -93,6 +94,7 @@ def concerns(plan: Plan, bundle: EvidenceBundle) -> tuple[Markup, ...]:
     ]
     if lacking := bundle.dry_run.extra.get(LACKING):
         found.append(Markup(f"**rehearsed without**: {text('; '.join(lacking))}"))
+    found += traffic.concerns(bundle.dry_run)
     checks = [*bundle.restore.checks, *bundle.dry_run.checks]
     for verdict, words in ((Verdict.FAILED, "failed"), (Verdict.UNVERIFIED, "could not be verified")):
         if names := [check.name for check in checks if check.verdict is verdict]:
@@ -222,6 +224,7 @@ def _proof(plan: Plan, bundle: EvidenceBundle) -> str:
         ),
         ("Rollback", _rollback_verdict(plan, bundle), _rollback(plan, bundle)),
         *_halfway(verdicts),
+        *traffic.row(dry_run),
         ("Apply again", _verdict(verdicts, "reapply", "reapply_schema_equal"), "after the rollback"),
         ("Expected changes", expected, _detail(verdicts, "expected_changes")),
         ("Assertions", assertions, wording.count(len(plan.assertions), "assertion")),
