@@ -111,6 +111,16 @@ class ObservedLock:
 
 
 @dataclass(frozen=True)
+class HeldLock:
+    """A lock that kept writers waiting for at most so many seconds, until COMMIT."""
+
+    step: str
+    relation: str
+    mode: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class StatementTrace:
     """One statement as it really ran on the restored copy."""
 
@@ -162,6 +172,8 @@ TAKES = "rollback_takes"
 and schemas that the rollback drops, or from which it deletes rows."""
 LACKING = "lacking"
 """In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
+HELD = "held"
+"""In `extra`: the strong locks that apply held on the copy; of each step, object and mode the longest (`HeldLock`)."""
 TRAFFIC = "traffic"
 """In `extra`: what wrote beside a migration that lasts, in each of its parts, and which of the application's statements
 failed by it (`rehearsal.traffic`); `spoiled` are checks that failed with it and passed without. Absent: the migration

@@ -77,6 +77,20 @@ WHERE
     AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
 ORDER BY coalesce(a.xact_start, p.prepared) NULLS LAST, l.pid;
 
+-- name: held
+-- Locks of a session that keep writers waiting, on what others can see, by the names that predictions have.
+SELECT
+    n.nspname::text || '.' || c.relname::text AS relation,
+    l.mode
+FROM pg_locks AS l
+INNER JOIN pg_class AS c ON l.relation = c.oid
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE
+    l.pid = %(pid)s AND l.granted AND l.locktype = 'relation' AND n.nspname !~ '^pg_'
+    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+ORDER BY l.relation, l.mode;
+
 -- name: backend
 -- One row while the session lives. backend_start is NULL when we may not see it.
 SELECT backend_start

@@ -15,9 +15,10 @@ from psycopg.rows import kwargs_row
 from migrator.database import queries, session
 from migrator.database.activity import Blocker
 from migrator.database.backoff import backoff
+from migrator.database.lock_sampler import mode_name
 from migrator.database.session import Connection, Endpoint
 from migrator.errors import LockNotAvailable
-from migrator.lock_modes import MODES, blocks_writes, conflicts
+from migrator.lock_modes import MODES, blocks_writes, conflicts, strength
 from migrator.plan import PredictedLock
 
 FIRST_LOOK_SECONDS = 0.05
@@ -125,6 +126,19 @@ class LockQueue:
         patience = round(self._patience * 1000)
         return most if self._yielding or 0 < most < patience else patience
 
+    def held(self) -> tuple[tuple[str, str], ...]:
+        """The strong locks that the session itself has now: relation and mode, the strongest of each. Told apart from
+        what it has made itself, which this other session does not see."""
+        with session.translated():
+            query = queries.load(__package__, "activity")["held"]
+            found = self._looking().execute(query, {"pid": self._pid_of()}).fetchall()
+        modes: dict[str, str] = {}
+        for relation, written in found:
+            mode = mode_name(written)
+            if relation not in modes or strength(mode) > strength(modes[relation]):
+                modes[relation] = mode
+        return tuple(modes.items())
+
     @property
     def _waited(self) -> float:
         return self._clock() - self._started
@@ -133,14 +147,16 @@ class LockQueue:
     def _patience(self) -> float:
         return max(YOUNG_SECONDS, SHARE * self._waited)
 
+    def _looking(self) -> Connection:
+        if self._connection is None:
+            self._connection = session.connect(self._endpoint, purpose="observe", statement_timeout_ms=5000)
+        return self._connection
+
     def _holders(self, pairs: Collection[tuple[str, str]]) -> list[tuple[str, bool, Blocker]]:
         relations, modes = zip(*pairs, strict=True)
-        with session.translated():
-            if self._connection is None:
-                self._connection = session.connect(self._endpoint, purpose="observe", statement_timeout_ms=5000)
-            with self._connection.cursor(row_factory=kwargs_row(_holder)) as cursor:
-                named = {"relations": list(relations), "modes": list(modes), "pid": self._pid_of()}
-                return cursor.execute(queries.load(__package__, "activity")["holders"], named).fetchall()
+        named = {"relations": list(relations), "modes": list(modes), "pid": self._pid_of()}
+        with session.translated(), self._looking().cursor(row_factory=kwargs_row(_holder)) as cursor:
+            return cursor.execute(queries.load(__package__, "activity")["holders"], named).fetchall()
 
 
 def _in_catalog(mode: str) -> str:

@@ -37,7 +37,7 @@ from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, t
 from migrator.operations import health
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
-from migrator.steps import execution, throttle, timings
+from migrator.steps import execution, held_locks, throttle, timings
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepContext, StepHandle, StepResult
 from migrator.steps.meanwhile import Meanwhile
@@ -160,6 +160,7 @@ def _try(
         with only_known(plan, before) if before is not None else nullcontext():
             result = execution.run(step, ctx, gate=between)
         timings.record(ledger, timings.timings_of(plan, step, result, evidence), run=run)
+        held_locks.record(ledger, plan, step.name, result.held, evidence, run=run)
         return result
 
 

@@ -29,10 +29,12 @@ from migrator.database.told import names_known
 from migrator.database.vocabulary import vocabulary
 from migrator.errors import CopySpoiled, Refused, RestoreNotProven, TransientError
 from migrator.evidence import (
+    HELD,
     IDLE,
     LACKING,
     ROLLBACK_CHECKS,
     DryRunEvidence,
+    HeldLock,
     RehearsedState,
     RestoreEvidence,
     SnapshotRecord,
@@ -52,7 +54,7 @@ from migrator.rehearsal.states import States, Written, written_since
 from migrator.rehearsal.traffic import Traffic
 from migrator.run import RunContext
 from migrator.stages import rollback
-from migrator.steps import execution
+from migrator.steps import execution, holding
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepHandle
 from migrator.steps.contract import lasts
@@ -220,6 +222,7 @@ class _Rehearsal(Judging):
     takes: list[str] | None = None
     traffic: Traffic = field(init=False)
     """Beside the first apply."""
+    held: tuple[HeldLock, ...] = ()
     spoiled: list[str] = field(default_factory=list)
     """Checks that failed with it, and passed without."""
 
@@ -331,6 +334,7 @@ class _Rehearsal(Judging):
                 LACKING: list(self.lacking),
                 **halfway.noted(self.partly, self.takes),
                 **self.traffic.noted(self.spoiled),
+                HELD: [[one.step, one.relation, one.mode, one.seconds] for one in self.held],
                 IDLE: not self.changes and self.applied.same and dry_run_checks.idle(forwards),
                 **(self.original.started if self.plan.ahead else {}),
             },
@@ -362,6 +366,8 @@ class _Rehearsal(Judging):
                 results.append(execution.run(step, replace(ctx, watch=moments)))
                 if moments is not None:
                     moments.went_on()
+        if traffic is not None:
+            self.held = holding.longest(one for result in results for one in result.held)
         return wording.count(sum(len(result.statements) for result in results), "statement")
 
     def _roll_back(self, book: Ledger, tracer: Observer, watch: Watch | None = None) -> str:

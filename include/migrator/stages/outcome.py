@@ -18,6 +18,7 @@ from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import Plan
 from migrator.run import RunContext
+from migrator.steps import held_locks, queueing
 from migrator.wording import count, seconds
 
 if TYPE_CHECKING:
@@ -314,11 +315,23 @@ def _event_line(event: LedgerEvent) -> str:
         return f"{_AFTER_ROLLBACK[event.kind]}: {'; '.join(map(str, detail.get('told', ())))}"
     if event.kind == "rollback_decided":
         return f"{event.actor} decided about the rollback at {at}: {detail.get('decision', '')}"
+    if event.kind == held_locks.EVENT:
+        return f"step {detail['step']} held {'; '.join(map(_held, detail['held']))}"
+    if event.kind == queueing.EVENT:
+        waited, who = seconds(detail["waited_seconds"]), ", ".join(detail["blockers"])
+        return f"step {detail['step']} has waited {waited}, before it queued for a lock, for {who}"
     if event.kind == "held":
         return f"left as it is at {at}: {detail.get('reason', '')}"
     if event.kind in ("repair", "settle"):
         return f"{event.actor} put the ledger right at {at}: {detail.get('reason', '')}"
     return ""
+
+
+def _held(lock: Mapping[str, Any]) -> str:
+    before, most = lock["rehearsed_seconds"], lock["budget_seconds"]
+    said = f"{lock['mode']} on {lock['relation']} for {seconds(lock['seconds'])}"
+    rehearsed = "not in the dry run" if before is None else f"{seconds(before)} in the dry run"
+    return f"{said} ({rehearsed}, {'no bound' if most is None else f'at most {seconds(most)}'} in the plan)"
 
 
 _AFTER_ROLLBACK = {

@@ -17,6 +17,7 @@ from migrator.database import queries, session
 from migrator.database.session import Endpoint
 from migrator.documents import StrEnum
 from migrator.errors import Cancelled, DriftDetected
+from migrator.evidence import HeldLock
 from migrator.plan import Phase, Plan, Statement, Step
 from migrator.run import RunContext
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from migrator.database.lock_queue import LockQueue
     from migrator.database.locking import LockSession
     from migrator.ledger.ledger import Ledger
+    from migrator.steps.holding import Holding
     from migrator.steps.meanwhile import Meanwhile
     from migrator.steps.throttle import Limits
     from migrator.steps.tracing import Tracer, Watch
@@ -74,6 +76,8 @@ class StepResult:
     reconciled: bool = False
     """True when the ledger said that an earlier attempt had done it: nothing was executed now."""
     notes: tuple[str, ...] = ()
+    held: tuple[HeldLock, ...] = ()
+    """The strong locks of its transactions, as each held them."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -172,6 +176,10 @@ class StepContext:
     """Since the gates were asked; None: nothing was asked."""
     queue: LockQueue | None = None
     """Of the locks that are wanted now."""
+    holding: Holding | None = None
+    """Of the transaction that wants them."""
+    held: list[HeldLock] = field(default_factory=list)
+    """By the step so far."""
     watch: Watch | None = None
     """Of a rehearsal."""
     may_go_on: Callable[[Phase], object] | None = None

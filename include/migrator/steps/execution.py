@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import psycopg
 
@@ -54,7 +55,7 @@ def run(step: Step, ctx: StepContext, *, gate: Callable[[Phase], None] | None = 
     :raises StatementFailed: the server refused a statement; recorded in the ledger.
     :raises CommitUnknown: the connection died at COMMIT and the server did not come back; the next try resolves it.
     """
-    started = time.monotonic()
+    started, ctx = time.monotonic(), replace(ctx, held=[])
     before = reconcile(step, ctx)
     if before.status == "success":
         ctx.log.info("step %s of %s is already done: nothing executed", step.name, ctx.plan.version)
@@ -74,7 +75,9 @@ def run(step: Step, ctx: StepContext, *, gate: Callable[[Phase], None] | None = 
     seconds = time.monotonic() - started
     ctx.log.info("step %s of %s done in %.3f s, attempt %s", step.name, ctx.plan.version, seconds, after.attempts)
     notes = tuple(f"statement {result.statement + 1}: {result.note}" for result in statements if result.note)
-    return StepResult(step.name, step.kind, "success", seconds, statements, after.attempts, notes=notes)
+    return StepResult(
+        step.name, step.kind, "success", seconds, statements, after.attempts, notes=notes, held=tuple(ctx.held)
+    )
 
 
 def _run_phase(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:

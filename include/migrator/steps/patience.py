@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import TypeVar
 
 from migrator.database.locking import with_lock_retries
@@ -42,9 +41,9 @@ def patiently(
     locks: Collection[PredictedLock] = (),
 ) -> T:
     """:param locks: which it may queue for."""
-    with queueing(step, ctx, conn) as queue:
+    with queueing(step, ctx, conn) as (queue, queued):
         return with_lock_retries(
-            lambda: work(replace(ctx, queue=queue)),
+            lambda: work(queued),
             observer_endpoint=ctx.endpoint,
             pid_of=lambda: conn.info.backend_pid,
             deadline_seconds=ctx.deadline_seconds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from migrator.parsing.unseen import continued
 from migrator.plan import Statement, Step
 from migrator.run import system_clock
 from migrator.steps.context import StepContext
+from migrator.steps.holding import Holding
 from migrator.wording import seconds
 
 EVENT = "lock_awaited"
@@ -86,8 +88,8 @@ class Telling:
 
 
 @contextmanager
-def queueing(step: Step, ctx: StepContext, conn: Connection) -> Iterator[LockQueue]:
-    """For the locks that `conn` will want, from now until its deadline."""
+def queueing(step: Step, ctx: StepContext, conn: Connection) -> Iterator[tuple[LockQueue, StepContext]]:
+    """For the locks that `conn` will want, from now until its deadline; and the context that knows of it."""
     telling = Telling(step, ctx, conn)
     queue = LockQueue(
         ctx.endpoint,
@@ -98,7 +100,7 @@ def queueing(step: Step, ctx: StepContext, conn: Connection) -> Iterator[LockQue
     )
     try:
         with queue:
-            yield queue
+            yield queue, replace(ctx, queue=queue, holding=Holding(step.name, queue, ctx.held))
     finally:
         telling.finish()
 
@@ -108,6 +110,8 @@ def lock_first(statement: Statement, step: Step, ctx: StepContext, conn: Connect
 
     :raises LockNotAvailable: somebody old holds what it needs. :raises DriftDetected: see `Meanwhile.lock_first`.
     """
+    if ctx.holding is not None:
+        ctx.holding.wants(statement)
     if ctx.queue is not None and statement != step.statements[0]:
         ctx.queue.require_clear(statement.locks)
     if ctx.meanwhile is not None:

@@ -27,6 +27,7 @@ from migrator.parsing.unseen import continued
 from migrator.plan import Phase, Statement, Step
 from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementResult, StepContext, login_of
 from migrator.steps.contract import end_of, start_of
+from migrator.steps.holding import alone
 from migrator.steps.queueing import lock_first, queueing
 
 Connection = psycopg.Connection[Any]
@@ -56,10 +57,10 @@ def run_in_transaction(
     :param already: asked before each statement.
     """
     locks = tuple(lock for statement in step.statements for lock in statement.locks)
-    with ddl_connection(ctx) as conn, queueing(step, ctx, conn) as queue:
+    with ddl_connection(ctx) as conn, queueing(step, ctx, conn) as (queue, queued):
         started(backend_of(conn, ctx))
         results = with_lock_retries(
-            lambda: _attempt(step, replace(ctx, queue=queue), conn, finish, already),
+            lambda: _attempt(step, queued, conn, finish, already),
             observer_endpoint=ctx.endpoint,
             pid_of=lambda: conn.info.backend_pid,
             deadline_seconds=ctx.deadline_seconds,
@@ -201,6 +202,8 @@ def execute(statement: Statement, step: Step, ctx: StepContext, conn: Connection
         problem = f"{statement.kind} ended or began a transaction by itself; take transaction control out of the file"
         raise failure(problem, statement, step, sqlstate=COMMITS_ITSELF)
     ctx.trace_after(step, statement, conn, cursor.rowcount)
+    if status == TransactionStatus.IDLE:
+        ctx.held.extend(alone(statement, step.name, seconds))
     return StatementResult(
         statement=statement.index,
         kind=statement.kind,
@@ -282,6 +285,8 @@ def commit_only(conn: Connection, step: Step, ctx: StepContext) -> None:
     try:
         with cancellable(ctx), session.translated(step=step.name, moment=DEFERRED):
             naming.before_commit(conn)
+            if ctx.holding is not None:
+                ctx.holding.look()
             answer = conn.execute("COMMIT").statusmessage
     except ConnectionLost as exc:
         raise CommitUnknown(f"the connection was lost at COMMIT of step {step.name!r}") from exc
@@ -292,11 +297,15 @@ def commit_only(conn: Connection, step: Step, ctx: StepContext) -> None:
             sqlstate="25P02",
         )
     naming.committed(conn)
+    if ctx.holding is not None:
+        ctx.holding.ended()
 
 
 def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
     """Open a transaction with the plan's timeouts, in one round trip: in a string of several statements, BEGIN begins
     a transaction for those after the string as well."""
+    if ctx.holding is not None:
+        ctx.holding.begin()
     with session.translated(step=step.name):
         conn.execute(quoting.SQL("BEGIN; {}").format(_timeouts(ctx, local=True)))
 
