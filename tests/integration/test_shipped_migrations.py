@@ -8,7 +8,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.database.session import Endpoint
-from migrator.evidence import EvidenceBundle, Verdict
+from migrator.evidence import TRAFFIC, EvidenceBundle, Verdict
 from migrator.ledger.ledger import Ledger
 from migrator.run import RunContext
 from migrator.stages import analyze, dry_run, restore_test, snapshot
@@ -21,6 +21,7 @@ VERSIONS = (
     "002_messages_analytics_processed",
     "003_index_messages_tenant_created",
 )
+LASTING = VERSIONS[2:]
 SEED = """
 INSERT INTO tenants (name, slug) SELECT 't' || g, 't' || g FROM generate_series(1, 5) AS g;
 INSERT INTO contacts (tenant_id, phone) SELECT 1 + g % 5, '+' || (100000 + g) FROM generate_series(1, 100) AS g;
@@ -50,6 +51,11 @@ def test_rehearsed_applied_and_verified(database: Endpoint, copies: Endpoint, tm
         evidence = dry_run.run(plan, record, restore, copies=copies, run=run)
         assert evidence.verdict is Verdict.PASSED
         assert evidence.extra["surprises"] == [], "the analysis has predicted every lock"
+        assert (TRAFFIC in evidence.extra) == (version in LASTING)
+        for part in evidence.extra.get(TRAFFIC, {}).get("parts", ()):
+            assert part["writes"]
+            assert part["lacking"] == ""
+        assert not evidence.extra.get(TRAFFIC, {}).get("refused"), "the application of today goes on beside it"
         bundle = EvidenceBundle(record, restore, evidence)
         apply_all(plan, database, bundle, run_id=run.run_id)
         verified = verify_it(plan, database, bundle, run_id=run.run_id)

@@ -22,8 +22,9 @@ def section(plan: Plan, dry_run: DryRunEvidence | None) -> str:
     if not rows:
         return ""
     why = (
-        "What keeps writers waiting, how long the time-outs let it, and how long it was on the copy; a hold counts from"
-        " before it is queued for. In the queue it stands for lock_timeout at most, "
+        "What keeps writers waiting, how long the time-outs let it, and how long it was held on the copy, where we look"
+        " at each statement meanwhile; a hold counts from before it is queued for. In the queue it stands for"
+        " lock_timeout at most, "
         f"{wording.seconds(plan.lock_timeout_ms / 1000)} a try."
     )
     head = ("Step", "Line", "May hold", "At most", "Held on the copy")
