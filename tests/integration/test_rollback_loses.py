@@ -17,6 +17,9 @@ INSERT INTO codes VALUES ('007');
 CREATE SCHEMA shop;
 CREATE TABLE shop.goods (id bigserial PRIMARY KEY, name text);
 INSERT INTO shop.goods (name) VALUES ('a'), ('b');
+CREATE SCHEMA stage;
+CREATE TABLE stage.goods (id bigserial PRIMARY KEY, name text);
+INSERT INTO stage.goods (name) VALUES ('c');
 CREATE TABLE days (day date, what text) PARTITION BY RANGE (day);
 CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2025-01-01') TO ('2025-02-01');
 INSERT INTO days VALUES ('2025-01-05', 'x');
@@ -40,6 +43,7 @@ CREATE TABLE src (id int, note text);
 CREATE TABLE audit (id int, old src);
 INSERT INTO audit VALUES (1, (7, 'n7'));
 """
+EXCHANGE = "ALTER SCHEMA shop RENAME TO aside; ALTER SCHEMA stage RENAME TO shop; ALTER SCHEMA aside RENAME TO stage;"
 SERIAL = """
 CREATE TABLE {} (id bigserial PRIMARY KEY, name text);
 """
@@ -191,6 +195,25 @@ def passed(up: str, down: str, copies: Endpoint, copy: Endpoint) -> Check:
             "public.people has other content in its 1 rows",
             id="more than the attribute",
         ),
+        pytest.param(
+            EXCHANGE,
+            "SELECT 1;",
+            "shop.goods has 1 rows, had 2 rows; stage.goods has 2 rows, had 1 rows",
+            id="schemas exchanged",
+        ),
+        pytest.param(
+            "ALTER SCHEMA shop RENAME TO aside; UPDATE aside.goods SET name = 'x'; ALTER SCHEMA aside RENAME TO shop;",
+            "SELECT 1;",
+            "shop.goods has other content in its 2 rows",
+            id="written by apply under a name in between",
+        ),
+        pytest.param(
+            "CREATE TABLE made (id int);",
+            "DROP TABLE made; ALTER SCHEMA shop RENAME TO aside; DELETE FROM aside.goods;"
+            "ALTER SCHEMA aside RENAME TO shop;",
+            "shop.goods has 0 rows, had 2 rows",
+            id="written by the rollback under a name in between",
+        ),
     ],
 )
 def test_what_apply_did_not_drop_must_come_back(
@@ -277,6 +300,7 @@ def test_what_apply_dropped_is_in_the_snapshot_only(
             "ALTER TABLE orders DROP COLUMN remark;",
         ),
         ("ALTER SCHEMA shop RENAME TO old;", "ALTER SCHEMA old RENAME TO shop;"),
+        (EXCHANGE, EXCHANGE),
         (
             "CREATE SCHEMA arch; ALTER TABLE codes SET SCHEMA arch;",
             "ALTER TABLE arch.codes SET SCHEMA public; DROP SCHEMA arch;",

@@ -105,14 +105,15 @@ def excused(found: Dropped, before: Identities, after: Identities, now: Identiti
 
 def concerned(before: Identities, after: Identities, now: Identities, written: Collection[str]) -> frozenset[str]:
     """The tables whose rows may be others, by the names from before: those that were written under whatever name,
-    those that are not there any more, or lack a column, and those with values of a row type that lacks one.
+    those that are not there any more, or under another name, or lack a column, and those with values of a row type that
+    lacks one.
 
     :param now: after the rollback.
     """
     found = set(written)
     for oid, old in before.tables.items():
         kept, left = after.tables.get(oid), now.tables.get(oid)
-        lacks = left is None or not left.columns.keys() >= old.columns.keys()
+        lacks = left is None or left.name != old.name or not left.columns.keys() >= old.columns.keys()
         lacks = lacks or any(_lacks(kind, before, now) for kind in old.holds)
         if lacks or (kept is not None and kept.name in found):
             found.add(old.name)

@@ -107,7 +107,8 @@ class Observer:
         self._sampler = LockSampler(endpoint, version=version)
         self._traces: dict[tuple[str, int], StatementTrace] = {}
         self._skipped: dict[tuple[str, int], tuple[Skipped, ...]] = {}
-        self._written: set[str] = set()
+        self._names: dict[int, str] = {}
+        self._written: set[int] = set()
         self._taken: set[int] = set()
         self._transaction: tuple[Any, ...] | None = None
         self._base: frozenset[int] = frozenset()
@@ -135,8 +136,9 @@ class Observer:
 
     @property
     def written(self) -> frozenset[str]:
-        """Relations on which a lock was held under which rows can change."""
-        return frozenset(self._written)
+        """Relations on which a lock was held under which rows can change, by the names that they had at first: the
+        schema that a table is in gets another one without a lock on it."""
+        return frozenset(self._names[oid] for oid in self._written)
 
     @property
     def taken(self) -> frozenset[int]:
@@ -234,9 +236,9 @@ class Observer:
             if changed:
                 done.so_far = usage.before_commit(conn)
                 self._taken |= relations.keys() if done.so_far is None else set()
-                self._written |= {relation.name for relation in relations.values()}
+                self._written |= relations.keys()
         taken = _strongest(locks - done.locks, relations)
-        self._written |= {relations[oid].name for oid, mode in taken.items() if mode in WRITING_MODES}
+        self._written |= {oid for oid, mode in taken.items() if mode in WRITING_MODES}
         self._add(done, relations, taken, changed)
         done.use = use
 
@@ -283,6 +285,8 @@ class Observer:
     def _relations(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:
         with conn.cursor(row_factory=kwargs_row(Relation)) as cursor:
             found = cursor.execute(QUERIES["relations"], {"exclude": self._exclude}).fetchall()
+        for relation in found:
+            self._names.setdefault(relation.oid, relation.name)
         return {relation.oid: relation for relation in found}
 
     def _locks(self, conn: psycopg.Connection[Any], pid: int) -> frozenset[Lock]:
@@ -342,11 +346,11 @@ def _predicts(statement: Statement, names: Collection[str], mode: str) -> bool:
     return any(lock.relation in names and strength(lock.mode) >= strength(mode) for lock in statement.locks)
 
 
-def _written(statement: Statement, before: Before, held: frozenset[Lock], changed: set[int]) -> set[str]:
+def _written(statement: Statement, before: Before, held: frozenset[Lock], changed: set[int]) -> set[int]:
     if not before.transactional and statement.kind in COMMITS_BY_ITSELF:
-        return {relation.name for relation in before.relations.values()}
+        return {*before.relations}
     found = changed | {oid for oid, mode in held if mode in WRITING_MODES}
-    return {before.relations[oid].name for oid in found if oid in before.relations}
+    return found & before.relations.keys()
 
 
 def _to_hold(statement: Statement, relations: Mapping[int, Relation]) -> dict[int, str]:
