@@ -31,6 +31,8 @@ NOT_RESTORED = (*ROLE_KINDS, "publication", "subscription", "user_mapping", "eve
 PUBLIC = "schema public"
 _SWITCHED = re.compile(r"\[(?:disabled|replica|always) on (?P<table>[^\]]+)\]")
 """How the query `constraint` of schema.sql ends a definition."""
+_STORED = re.compile(r"\bgenerated always as \(.*\) stored\b", re.DOTALL)
+"""In the definition of a column, as the query `column` of schema.sql writes it."""
 
 
 def compare_tables(wanted: Sequence[TableFingerprint], found: Sequence[TableFingerprint]) -> tuple[str, ...]:
@@ -57,6 +59,16 @@ def own_rows(record: SnapshotRecord) -> tuple[TableFingerprint, ...]:
 
 def _materialized_views(record: SnapshotRecord) -> Collection[str]:
     return Schema.from_dict(record.schema).names("materialized_view")
+
+
+def _derived(record: SnapshotRecord) -> str:
+    """What holds no rows or values of its own, in words."""
+    columns = Schema.from_dict(record.schema).objects.get("column", {}).values()
+    found = {
+        "materialized view": len(_materialized_views(record)),
+        "generated column": sum(_STORED.search(text) is not None for text in columns),
+    }
+    return ", ".join(wording.count(number, what) for what, number in found.items() if number)
 
 
 def compare_sequences(record: SnapshotRecord, found: Mapping[str, int | None]) -> tuple[str, ...]:
@@ -172,8 +184,8 @@ def prove(
         found = fingerprint.tables(conn)
         rows = sum(table.rows for table in found)
         good = f"content of {len(found)} tables, {rows:,} rows, equal to the source at {record.lsn}"
-        if derived := len(_materialized_views(record)):
-            good += f"; not compared, because a restore fills them anew: {wording.count(derived, 'materialized view')}"
+        if derived := _derived(record):
+            good += f"; not compared, because a restore fills them anew: {derived}"
         checks.append(_check("tables", compare_tables(own_rows(record), found), good, started))
         started = time.monotonic()
         good = f"{len(record.sequences)} sequences at the same position"

@@ -8,7 +8,7 @@ whatever function the table's owner likes, and the hash whatever that function g
 A query on a table whose index or statistics call functions of its owner has them called while it is planned. So such a
 table is read by COPY, which plans nothing, and hashed here: the same numbers, slower. So is one of which it cannot be
 said, because somebody else owns it and cannot be kept from making an index right now. COPY leaves generated columns
-out, and so do all: what they hold is derived.
+out, and so do all that do not ask for them: a restore computes them anew.
 
 Materialized views are left out: what they hold is derived, and stale or of another moment (`now()`) than the same view
 of a restored copy, which pg_restore has just filled.
@@ -16,7 +16,8 @@ of a restored copy, which pg_restore has just filled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -56,6 +57,7 @@ def tables(
     only: Collection[str] | None = None,
     by_name: bool = False,
     columns: Mapping[str, Collection[str]] | None = None,
+    stored: bool = False,
     beside: Beside | None = None,
     observe: Callable[[TableFingerprint], None] | None = None,
 ) -> tuple[TableFingerprint, ...]:
@@ -64,8 +66,9 @@ def tables(
     Run it inside a REPEATABLE READ transaction to have all tables of one moment. `exclude` names schemas, `only`
     the tables to read. `by_name` takes the columns in the order of their names: equal for tables that differ in the
     order of columns alone; so does `columns`, which names by table those that count, of tables that are not to be read
-    in full. `beside` holds the tables of others; without it nobody else must be in the database. `observe` is called
-    after each table, largest first.
+    in full. `stored` takes what generated columns store, too: by a query in any case, so as a role as which the owners'
+    functions may run. `beside` holds the tables of others; without it nobody else must be in the database. `observe` is
+    called after each table, largest first.
     """
     found = []
     with plain.as_they_lie(conn, SETTINGS):
@@ -76,11 +79,13 @@ def tables(
             relation = pgsql.Identifier(nspname, relname)
             chosen = None if columns is None else columns.get(name)
             named = by_name or chosen is not None
-            row = _row(conn, name, chosen, by_name=named) if named or generated else pgsql.SQL("row(t.*)")
+            columns_of = partial(_columns, conn, name, chosen, by_name=named)
+            row = _row(columns_of(stored=stored)) if named or generated else pgsql.SQL("row(t.*)")
             query = _ROWS.format(row, relation)
-            rows = None if oid in code else _planned(conn, name, query, None if ours else beside)
+            copied = oid in code and not (stored and generated)
+            rows = None if copied else _planned(conn, name, query, None if ours else beside)
             if rows is None:
-                count, total = row_hash.total(_copied(conn, name, relation, by_name=named, chosen=chosen))
+                count, total = row_hash.total(_copied(conn, relation, columns_of()))
                 found.append(TableFingerprint(name, count, str(total)))
             else:
                 found.append(TableFingerprint(name, int(rows[0][0]), str(rows[0][1])))
@@ -131,30 +136,23 @@ def _planned(
     return rows
 
 
-def _row(
-    conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None, *, by_name: bool
-) -> pgsql.Composable:
-    columns = _columns(conn, table, chosen, by_name=by_name)
+def _row(columns: Collection[str]) -> pgsql.Composable:
     return pgsql.SQL("row({})").format(pgsql.SQL(", ").join(pgsql.Identifier("t", name) for name in columns))
 
 
-def _copied(
-    conn: psycopg.Connection[Any],
-    table: str,
-    relation: pgsql.Identifier,
-    *,
-    by_name: bool,
-    chosen: Collection[str] | None,
-) -> Iterator[bytes]:
+def _copied(conn: psycopg.Connection[Any], relation: pgsql.Identifier, columns: Sequence[str]) -> Iterator[bytes]:
     """The texts of its rows, in the server's encoding."""
-    columns = _columns(conn, table, chosen, by_name=by_name)
     encoding = conn.info.parameter_status("server_encoding") or "UTF8"
     return map(row_hash.row_text, plain.copied(conn, relation, columns, encoding=encoding))
 
 
-def _columns(conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None, *, by_name: bool) -> list[str]:
-    """Those that are not generated; in the order of their names, or else in the table's. `chosen` None: all."""
+def _columns(
+    conn: psycopg.Connection[Any], table: str, chosen: Collection[str] | None, *, by_name: bool, stored: bool = False
+) -> list[str]:
+    """Those that are not generated, or are `stored`; in the order of their names, or else in the table's. `chosen`
+    None: all."""
     found = conn.execute(queries.load(__package__, "fingerprint")["columns"], {"table": table}).fetchall()
     if not by_name:
         found.sort(key=lambda one: one[1])
-    return [name for name, _, generated in found if not generated and (chosen is None or name in chosen)]
+    kinds = ("", "s") if stored else ("",)
+    return [name for name, _, generated in found if generated in kinds and (chosen is None or name in chosen)]

@@ -32,7 +32,7 @@ order by c.relpages desc, n.nspname collate "C", c.relname collate "C";
 select
     a.attname::text,
     a.attnum,
-    a.attgenerated <> '' as generated
+    a.attgenerated::text as generated
 from pg_catalog.pg_attribute as a
 where a.attrelid = %(table)s::regclass and a.attnum > 0 and not a.attisdropped
 order by a.attname collate "C";

@@ -24,6 +24,8 @@ class Table:
     """By number, not quoted."""
     holds: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """By the oid of a row type, the columns that have values of it: as such, or in arrays, ranges and other types."""
+    generated: bool = False
+    """Whether it stores what it generates."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ def read(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -> Ide
     holds: dict[int, dict[int, frozenset[str]]] = defaultdict(dict)
     for oid, kind, columns in held:
         holds[oid][kind] = frozenset(columns)
-    tables = {oid: Table(oid, name, _columns(numbers, columns), holds[oid]) for oid, name, numbers, columns in rows}
+    tables = {
+        oid: Table(oid, name, _columns(numbers, columns), holds[oid], generated)
+        for oid, name, numbers, columns, generated in rows
+    }
     kinds = {oid: Table(oid, name, _columns(numbers, columns)) for oid, name, numbers, columns in types}
     return Identities(tables, kinds, frozenset(oid for (oid,) in sequences))
 

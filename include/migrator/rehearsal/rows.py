@@ -80,12 +80,14 @@ class Comparison:
         before, after, now = self.applied.before, self.applied.after, identities_of(self.trial.watching, self.version)
         names = losses.concerned(before, after, now, written)
         moved = {name for name in names if columns_moved(name, self.before, self.restored)}
+        still = names - moved
+        generated = {table.name for table in before.tables.values() if table.generated}
+        anew = still if snapshot is None else still & generated  # a snapshot has no hash of what is generated
         originals = {table.table: table for table in snapshot or () if table.table in names}
-        found = self._read(self.trial.texts, names - moved)
-        if moved or snapshot is None:
+        found = self._read(self.trial.texts, still)
+        if moved or anew:
             with self.trial.texts_on_the_origin() as pristine:
-                if snapshot is None:
-                    originals = self._read(pristine, names - moved)
+                originals |= self._read(pristine, anew)
                 originals |= self._read(pristine, moved, by_name=True)
             found |= self._read(self.trial.texts, moved, by_name=True)
         dropped = losses.excused(self.applied.dropped, before, after, now)
@@ -162,7 +164,9 @@ def _fingerprints(
     if not only:
         return {}
     with session.connect(endpoint, purpose="observe", version=version) as conn:
-        found = fingerprint.tables(conn, exclude=(LEDGER_SCHEMA,), only=only, by_name=by_name, columns=columns)
+        found = fingerprint.tables(
+            conn, exclude=(LEDGER_SCHEMA,), only=only, by_name=by_name, columns=columns, stored=True
+        )
     return {table.table: table for table in found}
 
 
