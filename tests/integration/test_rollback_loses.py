@@ -45,6 +45,12 @@ INSERT INTO bills (net) VALUES (100), (200);
 CREATE TABLE indexed_bills (net int, total int GENERATED ALWAYS AS (public.gross(net)) STORED);
 CREATE INDEX ON indexed_bills (public.gross(net)) WHERE public.gross(1) = 1;
 INSERT INTO indexed_bills (net) VALUES (100);
+CREATE VIEW seen AS SELECT 1 AS n;
+CREATE FUNCTION called() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TYPE mood AS ENUM ('a');
+CREATE DOMAIN reference AS regtype[];
+CREATE TABLE known (view regclass, calls regprocedure[], kinds reference);
+INSERT INTO known VALUES ('seen', '{called()}', '{mood}');
 CREATE TABLE src (id int, note text);
 CREATE TABLE audit (id int, old src);
 INSERT INTO audit VALUES (1, (7, 'n7'));
@@ -240,6 +246,25 @@ def passed(up: str, down: str, copies: Endpoint, copy: Endpoint) -> Check:
             "apply has left the values of net, total, note in public.kept: copy them back",
             id="generated, in a table of which there is a copy",
         ),
+        pytest.param(
+            "DROP VIEW seen;",
+            "CREATE VIEW seen AS SELECT 1 AS n;",
+            "public.known has other content in its 1 rows, had 1 rows: column view differs: a row names things by"
+            " their oids",
+            id="what a row refers to is another view",
+        ),
+        pytest.param(
+            "DROP FUNCTION called();",
+            "CREATE FUNCTION called() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+            "column calls differs",
+            id="what a row refers to is another function",
+        ),
+        pytest.param(
+            "DROP TYPE mood;",
+            "CREATE TYPE mood AS ENUM ('a');",
+            "column kinds differs",
+            id="what a row refers to is another type",
+        ),
     ],
 )
 def test_what_apply_did_not_drop_must_come_back(
@@ -342,6 +367,11 @@ def test_what_apply_dropped_is_in_the_snapshot_only(
         (
             "ALTER TABLE bills DROP COLUMN total;",
             "ALTER TABLE bills ADD COLUMN total int GENERATED ALWAYS AS (public.gross(net)) STORED;",
+        ),
+        ("ALTER VIEW seen RENAME TO viewed;", "ALTER VIEW viewed RENAME TO seen;"),
+        (
+            "DROP VIEW seen;",
+            "CREATE VIEW seen AS SELECT 1 AS n; UPDATE known SET view = 'seen';",
         ),
     ],
 )

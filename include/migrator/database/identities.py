@@ -14,6 +14,9 @@ import psycopg
 
 from migrator.database import plain, queries
 
+_NAMED = 0
+"""In place of a row type: regclass and its like."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -26,6 +29,8 @@ class Table:
     """By the oid of a row type, the columns that have values of it: as such, or in arrays, ranges and other types."""
     generated: bool = False
     """Whether it stores what it generates."""
+    refers: frozenset[str] = frozenset()
+    """Columns that have oids of what has a name, as regclass does: as such, or in other types."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Identities:
     types: Mapping[int, Table] = field(default_factory=dict)
     """Row types that columns have values of, by the oid of their relation: composite types, and those of tables."""
     sequences: frozenset[int] = frozenset()
+    named: str = ""
+    """A digest of all that has a name, with its oid."""
 
     @property
     def by_name(self) -> Mapping[str, Table]:
@@ -49,15 +56,17 @@ def read(conn: psycopg.Connection[Any], *, exclude: Collection[str] = ()) -> Ide
         held = conn.execute(texts["held"], parameters).fetchall()
         sequences = conn.execute(texts["sequences"]).fetchall()
         types = conn.execute(texts["types"], {"types": list({kind for _, kind, _ in held})}).fetchall()
+        ((named,),) = conn.execute(texts["named"], parameters).fetchall()
     holds: dict[int, dict[int, frozenset[str]]] = defaultdict(dict)
     for oid, kind, columns in held:
         holds[oid][kind] = frozenset(columns)
+    refers = {oid: kinds.pop(_NAMED, frozenset()) for oid, kinds in holds.items()}
     tables = {
-        oid: Table(oid, name, _columns(numbers, columns), holds[oid], generated)
+        oid: Table(oid, name, _columns(numbers, columns), holds[oid], generated, refers.get(oid, frozenset()))
         for oid, name, numbers, columns, generated in rows
     }
     kinds = {oid: Table(oid, name, _columns(numbers, columns)) for oid, name, numbers, columns in types}
-    return Identities(tables, kinds, frozenset(oid for (oid,) in sequences))
+    return Identities(tables, kinds, frozenset(oid for (oid,) in sequences), named)
 
 
 def _columns(numbers: Collection[int] | None, names: Collection[str] | None) -> dict[int, str]:

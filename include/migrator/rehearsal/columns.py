@@ -17,6 +17,7 @@ _SETS = (
     r"|\binto\s+(?:strict\s+)?new\s*\.\s*\"?{0}\b"
 )
 """A statement of PL/pgSQL; a comparison stands in the middle of one."""
+MADE_ANEW = ": a row names things by their oids, and what is made anew has another one; let the rollback write it again"
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 

@@ -105,8 +105,8 @@ def excused(found: Dropped, before: Identities, after: Identities, now: Identiti
 
 def concerned(before: Identities, after: Identities, now: Identities, written: Collection[str]) -> frozenset[str]:
     """The tables whose rows may be others, by the names from before: those that were written under whatever name,
-    those that are not there any more, or under another name, or lack a column, and those with values of a row type that
-    lacks one.
+    those that are not there any more, or under another name, or lack a column, those with values of a row type that
+    lacks one, and those that refer to things by their oids when one of these is another.
 
     :param now: after the rollback.
     """
@@ -115,6 +115,7 @@ def concerned(before: Identities, after: Identities, now: Identities, written: C
         kept, left = after.tables.get(oid), now.tables.get(oid)
         lacks = left is None or left.name != old.name or not left.columns.keys() >= old.columns.keys()
         lacks = lacks or any(_lacks(kind, before, now) for kind in old.holds)
+        lacks = lacks or bool(old.refers and before.named != now.named)
         if lacks or (kept is not None and kept.name in found):
             found.add(old.name)
     return frozenset(found)

@@ -119,6 +119,8 @@ class Comparison:
                 if differ is not None:
                     by = found_columns.setters(conn, name, differ)
                     said[name] = found_columns.sentence(name, differ, by, self.known.tell)
+                    if old[name].refers.intersection(differ):
+                        said[name] += found_columns.MADE_ANEW
         return said
 
     def _left(self, dropped: Dropped, originals: Tables, found: Tables, now: Identities) -> tuple[Tables, Tables]:
