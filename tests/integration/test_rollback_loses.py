@@ -51,11 +51,23 @@ CREATE TYPE mood AS ENUM ('a');
 CREATE DOMAIN reference AS regtype[];
 CREATE TABLE known (view regclass, calls regprocedure[], kinds reference);
 INSERT INTO known VALUES ('seen', '{called()}', '{mood}');
+CREATE FUNCTION folded(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
+CREATE FUNCTION code(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN public.folded($1); END';
+CREATE FUNCTION atomic(text) RETURNS text IMMUTABLE RETURN lower($1);
+CREATE TABLE coders (id int, name text);
+INSERT INTO coders VALUES (1, 'Anna');
+CREATE UNIQUE INDEX coders_code ON coders (public.code(name));
+CREATE INDEX coders_atomic ON coders (id) WHERE public.atomic(name) = 'anna';
+CREATE TEXT SEARCH CONFIGURATION words (COPY = english);
+CREATE INDEX coders_words ON coders USING gin (to_tsvector('public.words', name));
 CREATE TABLE src (id int, note text);
 CREATE TABLE audit (id int, old src);
 INSERT INTO audit VALUES (1, (7, 'n7'));
 """
 RATE = "CREATE OR REPLACE FUNCTION gross(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * {} / 100';"
+FOLDED = "CREATE OR REPLACE FUNCTION folded(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT {}($1)';"
+ATOMIC = "CREATE OR REPLACE FUNCTION atomic(text) RETURNS text IMMUTABLE RETURN {}($1);"
+WORDS = "ALTER TEXT SEARCH CONFIGURATION words ALTER MAPPING FOR asciiword WITH {};"
 EXCHANGE = "ALTER SCHEMA shop RENAME TO aside; ALTER SCHEMA stage RENAME TO shop; ALTER SCHEMA aside RENAME TO stage;"
 SERIAL = """
 CREATE TABLE {} (id bigserial PRIMARY KEY, name text);
@@ -373,10 +385,57 @@ def test_what_apply_dropped_is_in_the_snapshot_only(
             "DROP VIEW seen;",
             "CREATE VIEW seen AS SELECT 1 AS n; UPDATE known SET view = 'seen';",
         ),
+        *(
+            (up + f"REINDEX INDEX coders_{name};", down + f"REINDEX INDEX coders_{name};")
+            for name, up, down in (
+                ("code", FOLDED.format("upper"), FOLDED.format("lower")),
+                ("atomic", ATOMIC.format("upper"), ATOMIC.format("lower")),
+                ("words", WORDS.format("simple"), WORDS.format("english_stem")),
+            )
+        ),
+        ("REINDEX TABLE coders;" + FOLDED.format("upper"), FOLDED.format("lower")),
     ],
 )
 def test_what_was_renamed_comes_back(copies: Endpoint, copy: Endpoint, up: str, down: str) -> None:
     assert passed(up, down, copies, copy).verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    "up, down, index",
+    [
+        pytest.param(
+            FOLDED.format("upper") + "REINDEX INDEX coders_code;",
+            FOLDED.format("lower"),
+            "public.coders_code",
+            id="called by its function",
+        ),
+        pytest.param(
+            ATOMIC.format("upper") + "REINDEX INDEX coders_atomic;",
+            "REINDEX INDEX coders_atomic;" + ATOMIC.format("lower"),
+            "public.coders_atomic",
+            id="rebuilt too early",
+        ),
+        pytest.param(
+            WORDS.format("simple") + "REINDEX INDEX coders_words;",
+            WORDS.format("english_stem"),
+            "public.coders_words",
+            id="text search configuration",
+        ),
+    ],
+)
+def test_an_index_must_have_what_its_function_gives(
+    copies: Endpoint, copy: Endpoint, up: str, down: str, index: str
+) -> None:
+    assert lost(up, down, copies, copy).endswith(
+        f"the rollback puts back what index {index} calls, and leaves in it what another function gave: rows are not"
+        f" found by it. after that, let it run REINDEX INDEX {index}"
+    )
+
+
+def test_an_index_that_was_of_another_function_meanwhile_is_told(copies: Endpoint, copy: Endpoint) -> None:
+    check = passed(FOLDED.format("upper"), FOLDED.format("lower"), copies, copy)
+    assert check.verdict is Verdict.PASSED
+    assert "index public.coders_code calls a function that was another one meanwhile" in check.detail
 
 
 def test_a_name_that_a_row_has_made_is_not_told(copies: Endpoint, copy: Endpoint) -> None:

@@ -13,7 +13,7 @@ from migrator.database.schema_diff import SchemaDiff
 from migrator.database.vocabulary import Vocabulary, vocabulary
 from migrator.evidence import Check, StatementTrace
 from migrator.gates.assertions import assertion, step_checks
-from migrator.rehearsal import ahead, blobs, census, positions, rows
+from migrator.rehearsal import ahead, blobs, built, census, positions, rows
 from migrator.rehearsal import checks as dry_run_checks
 from migrator.rehearsal.observer import Observer
 from migrator.rehearsal.original import Original
@@ -70,14 +70,15 @@ class Judging(Sheet):
         if found:
             self.checks.append(dry_run_checks.together("assertions", found))
 
-    def rows_equal(self, restored: Schema, written: Collection[str]) -> Check:
-        """The rows of every table that was written and all large objects must be those of the snapshot again, and no
-        sequence behind."""
+    def rows_equal(self, restored: Schema, written: Collection[str], *observers: Observer) -> Check:
+        """The rows of every table that was written and all large objects must be those of the snapshot again, no
+        sequence behind, and no index of other code."""
         found = rows.Comparison(self.trial, self.plan.version, self.applied, self.before, restored, self.known).check(
             None if self.plan.ahead else self.original.tables, written
         )
         found = positions.after_rollback(self.trial, self.plan.version, found, self.applied.dropped)
-        return blobs.after_rollback(self.trial, self.plan.version, found)
+        found = blobs.after_rollback(self.trial, self.plan.version, found)
+        return built.after_rollback(self.trial, self.plan.version, found, [one.built for one in observers])
 
     def takes_of(self, tracer: Observer, there: Schema, restored: Schema) -> list[str]:
         left = rows.identities_of(self.trial.watching, self.plan.version)

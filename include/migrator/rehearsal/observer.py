@@ -26,6 +26,7 @@ from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_modes import AX, MODES, RX, SUX, X, strength
 from migrator.plan import Statement
 from migrator.rehearsal import skipped, taking, usage
+from migrator.rehearsal.built import Built
 from migrator.rehearsal.comparison import judged
 from migrator.rehearsal.skipped import Skipped
 from migrator.rehearsal.taking import TABLES
@@ -107,6 +108,7 @@ class Observer:
         self._sampler = LockSampler(endpoint, version=version)
         self._traces: dict[tuple[str, int], StatementTrace] = {}
         self._skipped: dict[tuple[str, int], tuple[Skipped, ...]] = {}
+        self.built = Built()
         self._names: dict[int, str] = {}
         self._written: set[int] = set()
         self._taken: set[int] = set()
@@ -151,6 +153,7 @@ class Observer:
         transactional = conn.info.transaction_status == TransactionStatus.INTRANS
         with session.translated():
             now = self._relations(conn)
+            self.built.see(conn)
             mark = conn.execute(QUERIES["transaction"]).fetchone()
             if not transactional or mark != self._transaction:
                 self._base, self._transaction = frozenset(now), mark
@@ -184,6 +187,7 @@ class Observer:
             held = self._locks(conn, before.pid) if before.transactional else sampled
             use = usage.read(conn, before.transactional)
             now = self._relations(conn)
+            self.built.see(conn)
         changed = self._by_us(usage.more(use, before.use), before, held)
         refiled = {oid for oid, old in before.relations.items() if oid in now and now[oid].file != old.file}
         self._written |= _written(statement, before, held, changed | refiled)

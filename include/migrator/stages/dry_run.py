@@ -270,9 +270,8 @@ class _Rehearsal(Judging):
             self.judge_changes(diff(restored.portable, after.portable))
         else:
             self.checks.append(self.schema_equal("rollback_schema_equal", before, restored))
-            self.timed_check(
-                lambda: self.rows_equal(restored, forwards.written | backwards.written | self.traffic.names)
-            )
+            written_to = forwards.written | backwards.written | self.traffic.names
+            self.timed_check(lambda: self.rows_equal(restored, written_to, forwards, backwards))
         if not self.timed("reapply", lambda: self._apply(book)):
             self.not_reached("reapply_schema_equal")
             return
@@ -305,7 +304,7 @@ class _Rehearsal(Judging):
             if not undone and (kept or (there.fingerprint == restored.fingerprint and not tracer.written)):
                 return halfway.refused(halt, self.error)
             self.checks.append(self.schema_equal("rollback_schema_equal", before, restored))
-            self.timed_check(lambda: self.rows_equal(restored, tracer.written.union(written)))
+            self.timed_check(lambda: self.rows_equal(restored, tracer.written.union(written), tracer))
         return halfway.judged(halt, self.checks, self.takes_of(tracer, there, restored))
 
     def evidence(self, forwards: tuple[StatementTrace, ...], backwards: tuple[StatementTrace, ...]) -> DryRunEvidence:
