@@ -130,6 +130,18 @@ class OutsideWindow(Refused):
     """the maintenance window does not allow this now; fields: opens_at, closes_at, begun"""
 
 
+class GateClosed(Refused):
+    """a gate between two steps does not open yet; fields: step, question, since, until, again"""
+
+
+class GateRefused(Refused):
+    """a person said no at a gate between two steps"""
+
+
+class GateExpired(Refused):
+    """a gate between two steps has waited for as long as it may"""
+
+
 class PreflightRefused(Refused):
     """a pre-flight check said no; fields: checks"""
 

@@ -50,30 +50,35 @@ HARMLESS = frozenset(
 """Volatile, because the answer changes, but they do nothing; statement_timeout ends what sleeps."""
 
 
-def faults(script: Script) -> Iterator[Finding]:
-    """What is wrong with the query of one assertion."""
+def faults(script: Script, what: str = "assertion") -> Iterator[Finding]:
+    """What is wrong with the query of one assertion.
+
+    :param what: it is called.
+    """
     file, statements = script.parsed.file, script.parsed.statements
+
+    def finding(text: str) -> Finding:
+        return Finding(
+            RULE, Severity.ERROR, f"this {what} {text}", "write a query that gives one true value", file=file
+        )
+
     if len(statements) != 1:
         if not script.parsed.problems:
-            yield _finding(file, f"must be one query, and is {len(statements)} statements")
+            yield finding(f"must be one query, and is {len(statements)} statements")
         return
     (statement,) = statements
     if statement.name not in READS:
-        yield _finding(file, f"must be a query (SELECT, VALUES, TABLE or SHOW), and is {statement.kind}")
+        yield finding(f"must be a query (SELECT, VALUES, TABLE or SHOW), and is {statement.kind}")
         return
     for kind in sorted({item.DESCRIPTOR.name for item in find(statement.tree, *WRITES)}):
-        yield _finding(file, f"must only read, and has a part that does not ({kind.removesuffix('Stmt')})")
+        yield finding(f"must only read, and has a part that does not ({kind.removesuffix('Stmt')})")
     for name in sorted(_called(statement) & (VOLATILE - HARMLESS)):
-        yield _finding(file, f"must only read, and calls {name}()")
+        yield finding(f"must only read, and calls {name}()")
     for subject in script.subjects:
         for lock in subject.all_effects.locks:
             if lock.mode != AS:
-                yield _finding(file, f"must only read, and takes {lock.mode} on {lock.relation}")
+                yield finding(f"must only read, and takes {lock.mode} on {lock.relation}")
 
 
 def _called(statement: ParsedStatement) -> set[str]:
     return {strings(item.funcname)[-1] for item in find(statement.tree, "FuncCall")}
-
-
-def _finding(file: str, text: str) -> Finding:
-    return Finding(RULE, Severity.ERROR, f"this assertion {text}", "write a query that gives one true value", file=file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis import own_words
-from migrator.analysis.inspection import Inspection
+from migrator.analysis.inspection import GATE, Inspection
 from migrator.catalogue.metadata import Metadata
 from migrator.parsing.nodes import enum
 from migrator.parsing.statements import ParsedFile, ParsedStatement
@@ -65,8 +65,8 @@ def _empty(inspection: Inspection) -> list[Finding]:
     found = [
         Finding(EMPTY_RULE, Severity.ERROR, _nothing(one), "write what is to be done, or remove it", file=one.file)
         for one in files
-        if not one.statements and not one.unparsed
-    ]
+        if not one.statements and not one.unparsed and not (one.step_kind == GATE and not one.text)
+    ]  # of a gate at which a person is asked there is no text
     undo = inspection.rollback.parsed if inspection.rollback is not None else None
     if undo is not None and not undo.statements and not undo.unparsed:
         hint = "write what undoes the migration, or say rollback_available: false"

@@ -42,6 +42,8 @@ HIGH = PRIVILEGES | {lock_timeout.RULE.id}
 """Rules whose warnings make the risk high: who may do more than before, and who keeps all others waiting."""
 UNSEEN = frozenset([half_known.RULE.id, not_analysed.RULE.id])
 """Rules about what runs and could not be looked into, whatever their severity."""
+GATE = "gate"
+"""The step kind."""
 NOT_SQL = "not-analysable"
 """Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
 
@@ -92,6 +94,7 @@ def inspect(sources: Sources, known: Known = NOTHING_KNOWN) -> Inspection:
     told = [*_problems(whole), *_once(_findings(whole), begun), *earlier.findings(before, begun, scripts)]
     findings = settled(told, files, sources.allow, known.today)
     findings += [found for file in sources.assertions for found in _asserted(file, world)]
+    findings += [found for script in scripts for found in _condition(script)]
     for script in whole.all_scripts:
         for subject in script.everything():
             subject.memo.clear()  # it refers to the subject: without it all of this goes away by itself
@@ -136,6 +139,12 @@ def _asserted(file: ParsedFile, world: World) -> Iterator[Finding]:
     yield from assertions.faults(script)
     whole = Whole((script,), None, has_metadata=False)
     yield from (*_problems(whole), *_findings(whole))
+
+
+def _condition(script: Script) -> Iterator[Finding]:
+    """What a gate waits for only reads, as an assertion does. No finding of it can be allowed."""
+    if script.parsed.step_kind == GATE and script.parsed.text.strip():
+        yield from assertions.faults(script, "condition")
 
 
 def _forecast(

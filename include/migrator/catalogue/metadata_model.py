@@ -20,7 +20,7 @@ from migrator.input.walltime import parse_instant
 from migrator.input.yaml_source import Document, read
 from migrator.plan import MigrationType, OnFailure, Risk
 from migrator.steps.contract import StepKind
-from migrator.steps.kinds import STEPS, kind_named, parameters_of
+from migrator.steps.kinds import STEPS, gate, kind_named, parameters_of
 
 VERSION_PATTERN = r"^[0-9]{3,17}_[A-Za-z0-9]+(_[A-Za-z0-9]+)*$"
 LONGEST_VERSION = 100
@@ -257,6 +257,11 @@ def _contradictions(model: MetadataModel) -> list[tuple[tuple[str | int, ...], s
         kind = kind_named(step.kind)
         for key, text, hint in kind.contradictions(parameters_of(kind, _parameters(step))):
             found.append((("steps", index, key), text, hint))
+    for index in {0, len(model.steps) - 1} if model.steps else ():
+        if model.steps[index].kind == gate.KIND:
+            found.append(
+                (("steps", index), "a gate stands between two steps", "write it after one step and before another")
+            )
     if model.steps and model.transaction is not None:
         found.append((("transaction",), "has no meaning beside 'steps'", "write it into the step"))
     for index, dependency in enumerate(model.dependencies):

@@ -24,6 +24,7 @@ from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
 from migrator.steps.context import StepContext
 from migrator.steps.contract import start_of
+from migrator.steps.kinds import gate
 from migrator.targets import windows
 from migrator.targets.targets import Target
 
@@ -79,11 +80,13 @@ class GoingOn:
         :raises OutsideWindow: `begun` says whether it can wait, with a part of it applied.
         :raises PreflightBusy, PreflightRefused: preflight has asked this before the first phase; here it has to wait.
         """
+        if self.step.kind == gate.KIND:
+            return None  # it begins nothing
         try:
             return self._ask(phase)
         except (OutsideWindow, PreflightBusy, PreflightRefused) as exc:
             if exc.fields.get("begun"):
-                self._say(exc)
+                self.says(exc)
             raise
 
     def may_go_on(self, phase: Phase) -> None:
@@ -137,12 +140,13 @@ class GoingOn:
             self.ctx.ledger.goes_on(self.ctx.plan.version, run=self.ctx.run)
         return decision.lifted
 
-    def _say(self, waits: MigratorError) -> None:
+    def says(self, waits: MigratorError) -> None:
         """That what is begun waits is in the ledger once for each reason, not each time somebody looks."""
         ctx, reason = self.ctx, str(waits)
         before = ctx.ledger.events(ctx.plan.version)
         if before and (before[-1].kind, before[-1].detail.get("reason")) == (WAITS, reason):
             return
-        detail = {"step": self.step.name, "reason": reason, "until": waits.fields.get("opens_at")}
+        until = waits.fields.get("opens_at") or waits.fields.get("until")
+        detail = {"step": self.step.name, "reason": reason, "until": until}
         detail |= beside.told(self.reach)
         ctx.ledger.rest(ctx.plan.version, run=ctx.run, kind=WAITS, detail=detail, rests=self.reach is not None)

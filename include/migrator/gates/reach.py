@@ -21,6 +21,7 @@ from migrator.database.schema_diff import Change
 from migrator.gates.rehearsed import PASSIVE_KINDS
 from migrator.gates.unheard import CONCERNS_OTHERS, DYNAMIC, is_named
 from migrator.plan import Plan
+from migrator.steps.kinds import gate
 
 TABLES = ("table", "view", "materialized_view", "sequence")
 ROUTINES = ("function", "procedure", "aggregate")
@@ -141,7 +142,8 @@ def _whole(kind: str, name: str, part_of: str | None) -> str:
 def _texts(plan: Plan) -> Iterator[str]:
     for step in (*plan.steps, *plan.rollback_steps):
         yield from (statement.sql for statement in step.statements)
-        yield from _strings(documents.to_dict(step.params))
+        if step.kind != gate.KIND:  # its question is no SQL
+            yield from _strings(documents.to_dict(step.params))
     yield from plan.assertions
 
 

@@ -100,16 +100,26 @@ def judge(
     :param email: the responder's address in the target's list of reviewers; None when the list does not have them.
     :param earlier: what the ledger has for this version; answers about another plan or evidence do not matter.
     """
-    if email is None:
-        return Judgement(Answer.REFUSED, f"{responder!r} is not among the reviewers of target {plan.target!r}")
-    if words := authorship(plan, responder, email):
-        return Judgement(Answer.REFUSED, f"{responder!r} {words}; another person has to review")
+    refused = not_one_of(plan, responder, email)
+    if email is None or refused:
+        return Judgement(Answer.REFUSED, refused)
     if decision != Answer.APPROVED:
         return Judgement(Answer.REJECTED, f"{responder!r} rejected the migration")
     for review in approvals(earlier, plan.digest, bundle_digest, now=now):
         if _same_person(review, responder, email):
             return Judgement(Answer.REFUSED, f"{responder!r} has approved this already; a second person is needed")
     return Judgement(Answer.APPROVED, f"{responder!r} approved the plan and its evidence")
+
+
+def not_one_of(plan: Plan, responder: str, email: str | None) -> str:
+    """Why this person may decide nothing about the plan; empty: they may. Pure.
+
+    :param email: see `judge`.
+    """
+    if email is None:
+        return f"{responder!r} is not among the reviewers of target {plan.target!r}"
+    words = authorship(plan, responder, email)
+    return f"{responder!r} {words}; another person has to review" if words else ""
 
 
 def current(reviews: Iterable[R], plan_digest: str, evidence_digest: str) -> tuple[R, ...]:

@@ -66,7 +66,9 @@ def _left(plan: Plan, rows: Sequence[LedgerStep]) -> Iterator[tuple[Step, Phase]
         row = found.get(step.name)
         done = row.statements_done if row is not None else 0
         is_done = row is not None and row.status is StepStatus.SUCCESS
-        yield from ((step, phase) for phase in phases_of(step) if not is_done and end_of(step, phase) > done)
+        for phase in phases_of(step):  # a gate at which a person is asked has no statement
+            if not is_done and (end_of(step, phase) > done or not step.statements):
+                yield step, phase
 
 
 def _indexes(step: Step, phase: Phase) -> list[int]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from migrator.frozen import frozen
 from migrator.ledger.controls import Control
 from migrator.ledger.rows import WAITING, LedgerStep, StepStatus
+from migrator.steps.kinds import gate
 from migrator.wording import count, seconds
 
 
@@ -18,8 +19,8 @@ class StepProgress:
     step: str
     kind: str
     status: str
-    """Of the ledger; of a running step also `paused`, `throttled` (it waits until the server may be loaded again) or
-    `slowed`."""
+    """Of the ledger; of a running step also `paused`, `throttled` (it waits until the server may be loaded again),
+    `slowed`, or `waits` (at a gate)."""
     percent: float | None = None
     rows_done: int | None = None
     rows_total: int | None = None
@@ -28,7 +29,7 @@ class StepProgress:
     """Rows a second, of this attempt."""
     left_seconds: float | None = None
     reason: str = ""
-    """Why it is paused, throttled or slowed."""
+    """Why it is paused, throttled or slowed, or what it waits for."""
     since: datetime | None = None
 
     def __str__(self) -> str:
@@ -55,7 +56,9 @@ def _of(row: LedgerStep, control: Control) -> StepProgress:
     running = row.status is StepStatus.RUNNING
     status, reason, since = str(row.status), "", None
     throttled, slowed = row.cursor.get(WAITING), row.cursor.get("slowed")
-    if control.paused is not None and running:
+    if row.kind == gate.KIND and running and throttled:
+        status, reason, since = "waits", str(throttled["reason"]), _time(throttled)
+    elif control.paused is not None and running:
         status, reason, since = "paused", f"by {control.paused.by}: {control.paused.reason}", control.paused.at
     elif running and throttled:
         status, reason, since = "throttled", str(throttled["reason"]), _time(throttled)

@@ -10,7 +10,7 @@ from migrator.analysis.walk.pending import CONFLICT, UNDECLARED
 from migrator.evidence import LACKING, NOTHING_CHANGED, Check, EvidenceBundle, Match, ObservedLock, Verdict
 from migrator.gates import emergency
 from migrator.plan import LEFT_OUT, Author, Finding, Plan, PredictedLock, Severity, Source
-from migrator.reports import lock_budget, traffic
+from migrator.reports import gates, lock_budget, traffic
 from migrator.reports.markdown import SEVERITY
 from migrator.reports.markup import Markup, bullets, fenced, table, text
 from migrator.steps.kinds import irreversible
@@ -69,6 +69,7 @@ def _parts(plan: Plan, bundle: EvidenceBundle | None, answers: Sequence[str], wh
         yield "## Statements: predicted and observed\n\n" + _statements(plan, bundle)
         yield lock_budget.section(plan, bundle.dry_run)
         yield "## Schema changes on the restored copy\n\n" + _diff(bundle.dry_run.schema_diff)
+    yield gates.section(plan, bundle)
     yield _left_out(plan)
     yield from _sql(plan)
     if plan.assertions:

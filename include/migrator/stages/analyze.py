@@ -22,6 +22,7 @@ from migrator.catalogue.content import check_disk
 from migrator.catalogue.metadata import METADATA_FILE
 from migrator.errors import AnalysisRefused, AuthorsUnknown, ContentChanged, DependencyMissing, MigratorError
 from migrator.facts.facts import CatalogFacts
+from migrator.gates import answers
 from migrator.gates.ahead import Window, rejected, window_of
 from migrator.gates.authors import approvers, beside_the_declared, everyone
 from migrator.gates.clear_way import has_content, is_applied
@@ -244,9 +245,9 @@ def run_analyze(
     gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
     if gone and target is not None and not plan.already_applied:
         plan = history.with_gone(plan, gone, approvers=may_approve)
-    few = too_few(target, plan, may_approve) if target is not None and not plan.already_applied else None
-    if few is not None:
-        plan = plan.with_findings((*plan.findings, few))
+    if target is not None and not plan.already_applied:
+        people = (too_few(target, plan, may_approve), answers.nobody_may(target, plan, may_approve))
+        plan = plan.with_findings((*plan.findings, *(one for one in people if one is not None)))
     if ledger is not None:
         _refuse_changed(plan, rows.get(plan.version))
         if not plan.already_applied:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,9 @@ from migrator.database import schema, session
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import only_known
-from migrator.errors import GivesWay, NeedsHuman, Refused
+from migrator.errors import GateClosed, GivesWay, NeedsHuman, Refused
 from migrator.evidence import EvidenceBundle
-from migrator.gates import ahead, beside, clock, emergency, origin, reviews, settings
+from migrator.gates import ahead, answers, beside, clock, emergency, origin, reviews, settings
 from migrator.gates.clear_way import (
     applied_already,
     require_clear_way,
@@ -37,9 +38,11 @@ from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, t
 from migrator.operations import health
 from migrator.plan import Phase, Plan, Step
 from migrator.run import RunContext
-from migrator.steps import execution, held_locks, throttle, timings
+from migrator.steps import execution, gating, held_locks, throttle, timings
+from migrator.steps.answer import Answer
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepContext, StepHandle, StepResult
+from migrator.steps.kinds import gate
 from migrator.steps.meanwhile import Meanwhile
 from migrator.targets.targets import Target
 
@@ -78,6 +81,7 @@ def run_step(
     :param catalogue: with it and `migration`, whether what comes first in the window is still to come.
     :param deadline_seconds: for the migration lock, and again for all waiting for locks of tables.
     :raises Refused: a gate said no; nothing was executed. :raises StatementFailed: recorded in the ledger.
+    :raises GateClosed: the step is a gate between two others, and does not open yet.
     """
     step = execution.find(plan, step_name)
     _require_match(plan, target, run, evidence, evidence_digest)
@@ -88,6 +92,8 @@ def run_step(
         plan, endpoint, ledger, run, deadline_seconds=deadline_seconds, handle=handle or StepHandle(), log=log
     )
     attempt = replace(attempt, asks=partial(_may_ask, plan, evidence, ledger, run))
+    if step.kind == gate.KIND:
+        _look_at_gate(step, attempt, target, evidence, evidence_digest)
     once = partial(
         _try,
         step,
@@ -134,6 +140,7 @@ def _try(
             healthy = partial(health.require, plan, evidence, ctx.endpoint, target.limits)
             calendar = GoingOn(step, ctx, target, migration, evidence, healthy)
             ctx = replace(ctx, may_go_on=calendar.may_go_on, hears=calendar.hears)
+        ctx = replace(ctx, answered=partial(_answered, ctx, target))
 
         def may_begin(phase: Phase) -> str | None:
             return calendar.may_begin(phase) if calendar is not None else None
@@ -158,10 +165,46 @@ def _try(
                 out_of_order.record(ledger, plan, above, target=target, run=run)
             begin(plan, ledger=ledger, run=run, rows=rows, others=others, evidence_digest=digest)
         with only_known(plan, before) if before is not None else nullcontext():
-            result = execution.run(step, ctx, gate=between)
+            try:
+                result = execution.run(step, ctx, gate=between)
+            except GateClosed as exc:
+                if calendar is not None:
+                    calendar.says(exc)
+                raise
         timings.record(ledger, timings.timings_of(plan, step, result, evidence), run=run)
         held_locks.record(ledger, plan, step.name, result.held, evidence, run=run)
         return result
+
+
+def _look_at_gate(
+    step: Step,
+    attempt: Attempt,
+    target: Target,
+    evidence: EvidenceBundle | None,
+    evidence_digest: str | None,
+) -> None:
+    """What this run waits for already is looked at without its turn: others beside it need not make way for a look.
+
+    :raises GateClosed: still. :raises Refused: what apply asks before any step does not hold any more.
+    """
+    plan, ledger, run = attempt.plan, attempt.ledger, attempt.run
+    ctx = StepContext(attempt.endpoint, ledger, plan, run, handle=attempt.handle, log=attempt.log)
+    if not gating.is_waiting(step, ctx):
+        return
+    ledger.check()
+    ledger.require_intact()
+    digest = evidence.digest if evidence is not None else evidence_digest
+    reviews.require(ledger, plan, digest, target, reviewed_by(plan, ledger, run))
+    before = Start.of(evidence.snapshot).schema if evidence is not None else None
+    if evidence is not None:
+        _drift(step, ctx, evidence)
+    with only_known(plan, before) if before is not None else nullcontext():
+        gating.look_again(step, replace(ctx, answered=partial(_answered, ctx, target)))
+
+
+def _answered(ctx: StepContext, target: Target, step: Step, since: datetime) -> Answer | None:
+    events = ctx.ledger.events(ctx.plan.version)
+    return answers.given(events, ctx.plan, step, run_id=ctx.run.run_id, since=since, target=target)
 
 
 def _may_ask(plan: Plan, evidence: EvidenceBundle | None, ledger: Ledger, run: RunContext) -> bool:

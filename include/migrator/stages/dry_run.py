@@ -54,7 +54,7 @@ from migrator.rehearsal.states import States, Written, written_since
 from migrator.rehearsal.traffic import Traffic
 from migrator.run import RunContext
 from migrator.stages import rollback
-from migrator.steps import execution, holding
+from migrator.steps import execution, gating, holding
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StepHandle
 from migrator.steps.contract import lasts
@@ -367,7 +367,8 @@ class _Rehearsal(Judging):
                     moments.went_on()
         if traffic is not None:
             self.held = holding.longest(one for result in results for one in result.held)
-        return wording.count(sum(len(result.statements) for result in results), "statement")
+        count = wording.count(sum(len(result.statements) for result in results), "statement")
+        return count + gating.told(self.plan, results)
 
     def _roll_back(self, book: Ledger, tracer: Observer, watch: Watch | None = None) -> str:
         report = rollback.run(

@@ -38,7 +38,7 @@ from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
-from migrator.steps import newer_rows, undo
+from migrator.steps import gating, newer_rows, undo
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
 from migrator.steps.meanwhile import Meanwhile
@@ -131,6 +131,14 @@ def decide(
             Action.HELD,
             "there is no rollback script: write a new migration that repairs what is there (a forward fix), or restore"
             " the snapshot",
+            close=row.status is MigrationStatus.RUNNING,
+        )
+    if not force and (gate := gating.expired(steps)):
+        return Decision(
+            Action.HELD,
+            f"gate {gate!r} has waited for as long as it may, and what is applied before it has not failed: clear the"
+            f" apply task of {gate!r} with Downstream, and it waits anew; or undo it with"
+            f' "migrator rollback {row.version} --reason ..."',
             close=row.status is MigrationStatus.RUNNING,
         )
     if on_failure is not OnFailure.ROLLBACK and not force:

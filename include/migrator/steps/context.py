@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from migrator.database.lock_queue import LockQueue
     from migrator.database.locking import LockSession
     from migrator.ledger.ledger import Ledger
+    from migrator.steps.answer import Answer
     from migrator.steps.holding import Holding
     from migrator.steps.meanwhile import Meanwhile
     from migrator.steps.throttle import Limits
@@ -187,6 +188,9 @@ class StepContext:
     then, and has not failed."""
     hears: Callable[[str], bool] = lambda _: True
     """Whether what the server calls so is something that the plan may touch or run."""
+    answered: Callable[[Step, datetime], Answer | None] | None = None
+    """What a person who may has said to the question of a gate, since it was asked; None: no gate is waited at, as on a
+    copy."""
     limits: Limits | None = None
     """Of the server's load, for steps of many batches; None: nobody else works there, as on a copy."""
 

@@ -18,6 +18,7 @@ from migrator.database.told import words
 from migrator.errors import (
     CommitUnknown,
     ConnectionLost,
+    GateClosed,
     GivesWay,
     MigratorError,
     NeedsHuman,
@@ -85,7 +86,7 @@ def _run_phase(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementRes
         return kind_of(step).execute(step, phase, ctx)
     except CommitUnknown as exc:
         return _resolve_commit(step, phase, ctx, exc)
-    except (OutsideWindow, GivesWay) as exc:  # no failure: the step stays as it is until it may go on
+    except (OutsideWindow, GateClosed, GivesWay) as exc:  # no failure: the step stays as it is until it may go on
         ctx.log.info("step %s of %s stops for now: %s", step.name, ctx.plan.version, exc)
         raise
     except MigratorError as exc:

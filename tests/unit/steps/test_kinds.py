@@ -23,7 +23,7 @@ from migrator.parsing.statements import parse
 from migrator.plan import Severity, Step, Suggestion
 from migrator.stages.analyze import analyze
 from migrator.steps.contract import StepKind, end_of, phases_of, start_of
-from migrator.steps.kinds import STEPS, analyze_tables, kind_named, parameters_of, reads_file
+from migrator.steps.kinds import STEPS, analyze_tables, gate, kind_named, parameters_of, reads_file
 from migrator.steps.suggestions import as_yaml
 from tests.rule_examples import examples
 from tests.unit.trees import metadata
@@ -36,6 +36,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "backfill": {"file": None, "batch_ms": 100, "pause_ms": 20},
     "constraint": {"table": "public.t", "constraint": "t_b", "definition": "CHECK (b > 0)"},
     "analyze_tables": {"tables": ["public.t"], "skip_locked": False, "buffer_usage_limit": None},
+    "gate": {"condition": "SELECT true", "question": None, "expires": "2 days", "every": "90s"},
 }
 """Parameters that are right, for each kind; a kind without an entry fails the tests."""
 
@@ -61,10 +62,13 @@ def folder(tmp_path: Path, steps: list[dict[str, Any]], files: dict[str, str], *
 def planned(kind: StepKind, tmp_path: Path) -> Step:
     files = {"one.sql": FILES[kind.KIND]} if reads_file(kind) else {}
     given = {key: value for key, value in GIVEN[kind.KIND].items() if value is not None}
-    step = {"name": "one", "kind": kind.KIND, **given, **({"file": "one.sql"} if files else {})}
-    migration = load_one(folder(tmp_path, [step], files), "001_one")
-    (made,) = build_steps(migration, content.parse_sql(migration, content.read_files(migration)))
-    return made
+    steps = [{"name": "one", "kind": kind.KIND, **given, **({"file": "one.sql"} if files else {})}]
+    if kind is gate:  # it stands between two steps
+        around = [{"name": name, "kind": "analyze_tables", "tables": ["public.t"]} for name in ("before", "after")]
+        steps = [around[0], *steps, around[1]]
+    migration = load_one(folder(tmp_path, steps, files), "001_one")
+    made = build_steps(migration, content.parse_sql(migration, content.read_files(migration)))
+    return next(step for step in made if step.name == "one")
 
 
 @pytest.mark.parametrize("kind", STEPS, ids=lambda kind: kind.KIND)
@@ -152,6 +156,20 @@ def test_digests_of_applied_migrations_stay_as_they_were() -> None:
         ({"kind": "reindex"}, "steps[0].index", "either this or table", "give one"),
         ({"kind": "reindex", "index": "i", "table": "t"}, "steps[0].index", "either this or table", "give one"),
         ({"kind": "reindex", "table": "pg_catalog.pg_class"}, "steps[0].table", "of the system's catalog", "window"),
+        ({"kind": "gate"}, "steps[0].kind", "neither 'condition' nor 'question'", "one of the two"),
+        ({"kind": "gate", "question": "?", "condition": "SELECT true"}, "steps[0].question", "beside", "one of"),
+        ({"kind": "gate", "question": " "}, "steps[0].question", "is empty", None),
+        ({"kind": "gate", "question": "?" * 1001}, "steps[0].question", "is longer than 1000", "notes"),
+        ({"kind": "gate", "question": "?", "every": "1 minute"}, "steps[0].every", "no meaning beside", "asked once"),
+        ({"kind": "gate", "question": "?", "expires": "3 moons"}, "steps[0].expires", "is no unit of time", None),
+        ({"kind": "gate", "condition": "SELECT true", "every": "1s"}, "steps[0].every", "is less than 5 sec", None),
+        (
+            {"kind": "gate", "condition": "SELECT true", "every": "2 days", "expires": "1 day"},
+            "steps[0].every",
+            "is longer than 'expires'",
+            None,
+        ),
+        ({"kind": "gate", "question": "?"}, "steps[0]", "a gate stands between two steps", "after one step"),
         ({"kind": "sql", "file": "../a.sql"}, "steps[0].file", "is not the name of an SQL file", None),
     ],
 )  # fmt: skip

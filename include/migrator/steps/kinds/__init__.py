@@ -9,9 +9,9 @@ from migrator import documents
 from migrator.errors import NeedsHuman
 from migrator.plan import Plan, Step
 from migrator.steps.contract import StepKind
-from migrator.steps.kinds import analyze_tables, backfill, constraint, create_index, drop_index, reindex, sql
+from migrator.steps.kinds import analyze_tables, backfill, constraint, create_index, drop_index, gate, reindex, sql
 
-STEPS: tuple[StepKind, ...] = (sql, create_index, drop_index, reindex, constraint, backfill, analyze_tables)
+STEPS: tuple[StepKind, ...] = (sql, create_index, drop_index, reindex, constraint, backfill, analyze_tables, gate)
 """In the order in which the documentation lists them."""
 
 
