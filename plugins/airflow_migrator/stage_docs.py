@@ -54,7 +54,7 @@ Red: one of the checks, named in the log. Nothing was applied. When it is over, 
 with downstream.""",
     "apply": """\
 **Executes one step in the target, under the lock; asks reviews, digests, window and drift again
-inside it.**
+inside it. A gate waits here, without a worker, for a person's answer or for its condition.**
 
 Red: what took effect is undone by rollback, unless the metadata says otherwise; see outcome.
 Safe to clear, with downstream: the ledger knows how far it came.""",

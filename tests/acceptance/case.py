@@ -270,12 +270,15 @@ class Run:
         self.case.as_(user).set_run_state(self.dag_id, self.run_id, state)
 
     def respond(self, reviewer: int, user: str, choice: str = "Approve", **params: Any) -> None:
-        task = f"review.reviewer_{reviewer}"
+        self.answer(f"review.reviewer_{reviewer}", user, choice, **params)
+
+    def answer(self, task: str, user: str, choice: str, **params: Any) -> None:
+        """Once it is asked."""
         asked = self.until(task, "awaiting_input", "deferred")
         self.case.laboratory.airflow.wait_until_parked(
             self.dag_id, self.run_id, task, try_number=int(asked["try_number"])
         )
-        self.case.as_(user).respond(self.dag_id, self.run_id, f"review.reviewer_{reviewer}", choice, params)
+        self.case.as_(user).respond(self.dag_id, self.run_id, task, choice, params)
 
     def kill_task(self, task_id: str) -> int:
         """kill -9 of the very process that runs the task. Returns its id."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from migrator.errors import ReviewRefused
 from migrator.gates.authors import person
 from migrator.gates.reviews import not_one_of
+from migrator.parsing.unseen import visible
 from migrator.plan import Finding, Plan, Severity, Step
 from migrator.steps import gating
 from migrator.steps.answer import Answer
@@ -57,19 +58,21 @@ def record(
     comment: str,
     since: datetime,
     run: RunContext,
+    stale: str = "",
 ) -> None:
     """Write an answer down, whatever it is.
 
     :param since: when this question was asked, as the card has it.
+    :param stale: why it answers something else.
     :raises ReviewRefused: it does not count, and the question stays open.
     """
     email = target.reviewers.get(responder)
-    refused = not_one_of(plan, responder, email)
+    refused = stale or not_one_of(plan, responder, email)
     detail = {
         "step": step.name,
         "question": gating.asks(step),
         "decision": REFUSED if refused else YES if yes else NO,
-        "comment": refused or comment,
+        "comment": visible(" ".join((refused or comment).split())),
         "email": email or "",
         "plan_digest": plan.digest,
         "evidence_digest": evidence_digest,

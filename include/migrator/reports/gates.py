@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from migrator.evidence import EvidenceBundle
 from migrator.plan import Plan
 from migrator.reports.markup import Markup, bullets, text
 from migrator.steps import gating
 from migrator.steps.kinds import gate
+
+
+def question(plan: Plan, name: str, *, until: datetime) -> str:
+    """What a person who is asked at gate `name` reads."""
+    names = [step.name for step in plan.steps]
+    at = names.index(name)
+    asked = gating.asks(plan.steps[at]) or ""
+    before, after = (", ".join(map(text, part)) for part in (names[:at], names[at + 1 :]))
+    return (
+        f"{text(plan.description)}\n\n## {text(asked)}\n\n"
+        f"- applied: **{before}**\n- after a Yes: **{after}**\n"
+        "- after a No the step fails, and what is applied is undone or stays, as the metadata says for a failure"
+        f" ({plan.on_failure.value})\n"
+        f"- without an answer until {until:%Y-%m-%d %H:%M:%S %Z} the step fails, and what is applied stays"
+    )
 
 
 def section(plan: Plan, bundle: EvidenceBundle | None) -> str:

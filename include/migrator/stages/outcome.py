@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from migrator.database import queries, session
 from migrator.database.session import Endpoint
+from migrator.gates import answers
 from migrator.gates.clear_way import has_content
 from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
@@ -304,6 +305,9 @@ def _event_line(event: LedgerEvent) -> str:
         return f"EMERGENCY at {at}, {detail.get('reason', '')}: it did not count that {detail.get('lifted', '')}"
     if event.kind == "out_of_order":
         return f"out of order: {', '.join(detail.get('higher', ()))} applied before"
+    if event.kind == answers.EVENT:
+        said = f": {detail['comment']}" if detail.get("comment") else ""
+        return f"gate {detail.get('step')}: {event.actor} answered at {at}, {detail.get('decision')}{said}"
     if event.kind == "rolled_back":
         return f"rolled back at {at}"
     if event.kind == "rollback_failed":

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from migrator.catalogue.metadata import FILE_KEY, StepSpec
 from migrator.plan import OnFailure
-from migrator.reports.markup import fenced, text
+from migrator.reports.markup import Markup, fenced, text
 from migrator.steps.kinds import kind_named
 
 if TYPE_CHECKING:
@@ -101,9 +101,8 @@ def _plan(migration: Migration) -> str:
 def _given(step: StepSpec) -> str:
     """The parameters that its author gave a step without a file."""
     given = {key: value for key, value in step.parameters.items() if value not in (None, False)}
-    return "; ".join(
-        f"{key}: {', '.join(value) if isinstance(value, (list, tuple)) else value}" for key, value in given.items()
-    )
+    shown = {key: ", ".join(value) if isinstance(value, (list, tuple)) else value for key, value in given.items()}
+    return Markup("; ".join(f"{key}: {text(str(value))}" for key, value in shown.items()))
 
 
 def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -112,7 +111,7 @@ def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text if isinstance(text, Markup) else text.replace("|", "\\|").replace("\n", " ")
 
 
 def _sql(title: str, path: Path) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ASKED = (controls.PAUSE, controls.RESUME)
 BUTTONS = {controls.PAUSE: "Pause", controls.RESUME: "Resume"}
-AT_WORK = ("queued", "running", "up_for_retry", "deferred")
+AT_WORK = ("queued", "running", "up_for_retry", "deferred", "awaiting_input")
 OpenLedger = Callable[[str, str], "Ledger"]
 """From a target and a purpose to its ledger."""
 

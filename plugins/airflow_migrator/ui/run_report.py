@@ -151,7 +151,8 @@ def _waits_for(task: TaskFacts) -> str:
         window = task.left.get(WINDOW)
         return "waits for the maintenance window" + (f": {window}" if window else "")
     if task.stage == "apply":
-        return str(task.left.get(WINDOW) or "waits for the maintenance window")
+        where = ": see Required Actions" if task.state == "awaiting_input" else ""
+        return str(task.left.get(WINDOW) or "waits for the maintenance window") + where
     if task.stage == "rollback":
         return "it failed, and a person has to decide whether to roll back: see Required Actions"
     return f"waits for {task.task_id.rpartition('.')[2].replace('_', ' ')}: see Required Actions"

@@ -61,6 +61,10 @@ def test_waiting_says_for_what() -> None:
     left = {"preflight": {"window": "next window: 2025-01-16 02:00 UTC"}}
     text = shown(run_of({**done, "preflight": "deferred"}, left=left))
     assert "⏳ **waits for the maintenance window: next window: 2025-01-16 02:00 UTC**" in text
+    asked = "step 'deployed' waits for an answer to \"Is *it*?\", until 2025-01-17; since 2025-01-16"
+    text = shown(run_of({**done, "apply.001_test": "awaiting_input"}, left={"apply.001_test": {"window": asked}}))
+    assert r'⏳ **step \'deployed\' waits for an answer to "Is \*it\*?", until'.replace("\\'", "'") in text
+    assert "since 2025-01-16: see Required Actions**" in text
 
 
 def test_failure_before_apply_says_that_nothing_was_applied_and_why() -> None:

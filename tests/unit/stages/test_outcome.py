@@ -47,5 +47,12 @@ def test_what_a_rollback_has_not_given_back_is_not_as_before(kind: str, run_id: 
     assert "the database is as before" in said()
 
 
+def test_an_answer_at_a_gate_is_told_with_its_comment() -> None:
+    detail = {"step": "deployed", "decision": "no", "comment": "two are old"}
+    told = [event("begin", "run-1"), event("gate_answered", "run-1", detail)]
+    text = describe(None, migration_row(), (), told, run=RUN, version="001_test", target="test").text
+    assert f"\n- gate deployed: tester answered at {AT:%H:%M:%S}, no: two are old\n" in text
+
+
 def event(kind: str, run_id: str, detail: Mapping[str, Any] = MappingProxyType({})) -> LedgerEvent:
     return LedgerEvent(1, AT, kind, "001_test", run_id, "tester", detail, "", "")
