@@ -133,6 +133,8 @@ class Finding:
     """The reason given in the metadata's `allow`; an allowed finding never fails analyze."""
 
 
+GATE = "gate"
+"""The kind of a step that waits, of which nothing is in the database but its row in the ledger."""
 LEFT_OUT = "left-out"
 """The rule that notes, once a file, what is left out."""
 MAY_FAIL = "may-fail"

@@ -56,8 +56,9 @@ def test_a_person_and_a_condition_open_gates_over_a_restart(case: Case) -> None:
     case.expect_applied()
     waited = [event.detail["reason"] for event in case.events() if event.kind == "waits"]
     assert [reason.split("'")[1] for reason in dict.fromkeys(waited)] == ["deployed", "drained"]
-    assert f"would ask: {QUESTION}" in run.log("dry_run")
-    assert "its condition is false here" in run.log("dry_run")
+    found = {check["name"]: check["detail"] for check in run.document("dry_run")["checks"]}
+    assert f"gate 'deployed': would ask: {QUESTION}" in found["apply"]
+    assert "gate 'drained': its condition is false here" in found["apply"]
 
 
 @scenario(migrations={"": gated({"name": "deployed", "question": QUESTION})})

@@ -71,10 +71,11 @@ def shut(plan: Plan, database: Endpoint, bundle: EvidenceBundle, **over: Any) ->
     return caught.value.fields
 
 
-def step_alone(plan: Plan, name: str, database: Endpoint, bundle: EvidenceBundle) -> None:
+def step_alone(plan: Plan, name: str, database: Endpoint, bundle: EvidenceBundle, **over: Any) -> None:
     """As its task does, and without patience."""
     with Ledger(database) as ledger:
         given: dict[str, Any] = {"endpoint": database, "ledger": ledger, "run": run_of(plan), "target": PEOPLE}
+        given |= over
         apply.run_step(plan, name, evidence=bundle, deadline_seconds=0.5, **given)
 
 
@@ -208,6 +209,49 @@ def test_a_gate_marked_as_success_is_not_passed(database: Endpoint, lab: Any) ->
     shut(plan, database, bundle)
     with pytest.raises(NeedsHuman, match="comes after 'gate', which the ledger does not"):
         step_alone(plan, "contract", database, bundle)
+
+
+def test_another_run_waits_at_it_again(database: Endpoint, lab: Any) -> None:
+    """What was so for one run and plan need not be so for the next; what is applied is not done twice."""
+    plan = plan_with(gate(condition=CONDITION))
+    bundle = lab(plan)
+    query(database, "INSERT INTO flags VALUES (true)")
+    for name in ("expand", "gate", "contract"):
+        step_alone(plan, name, database, bundle)
+    query(database, "DELETE FROM flags")
+    with Ledger(database) as ledger:
+        ledger.mark_failed(plan.version, run=run_of(plan), error_message="its run is gone")
+    again = run_of(plan, "run-2")
+    with pytest.raises(NeedsHuman, match="comes after 'gate'"):
+        step_alone(plan, "contract", database, bundle, run=again)
+    shut(plan, database, bundle, run_id="run-2")
+    query(database, "INSERT INTO flags VALUES (true)")
+    apply_all(plan, database, bundle, target=PEOPLE, run_id="run-2")
+    verify_it(plan, database, bundle, run_id="run-2")
+    attempts = dict(query(database, "SELECT step, attempts FROM migrator.schema_migration_steps"))
+    assert (attempts["expand"], attempts["contract"]) == (1, 1)
+
+
+def test_what_was_asked_of_the_same_run_is_not_asked_again(database: Endpoint, lab: Any) -> None:
+    plan = plan_with(gate(condition=CONDITION))
+    bundle = lab(plan)
+    query(database, "INSERT INTO flags VALUES (true)")
+    for name in ("expand", "gate"):
+        step_alone(plan, name, database, bundle)
+    with Ledger(database) as ledger:
+        ledger.mark_failed(plan.version, run=run_of(plan), error_message="held")
+    query(database, "DELETE FROM flags")
+    apply_all(plan, database, bundle, target=PEOPLE)
+    verify_it(plan, database, bundle)
+
+
+def test_an_answer_to_another_card_is_kept_and_does_not_count(database: Endpoint, lab: Any) -> None:
+    plan = plan_with(gate(question=QUESTION))
+    bundle = lab(plan)
+    told = shut(plan, database, bundle)
+    with pytest.raises(ReviewRefused, match="another plan lies there"):
+        answer(plan, database, told, "alice", yes=True, stale="another plan lies there")
+    shut(plan, database, bundle)
 
 
 def test_others_are_applied_beside_it(database: Endpoint, lab: Any) -> None:

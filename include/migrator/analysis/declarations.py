@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis import own_words
-from migrator.analysis.inspection import GATE, Inspection
+from migrator.analysis.inspection import Inspection
 from migrator.catalogue.metadata import Metadata
 from migrator.parsing.nodes import enum
 from migrator.parsing.statements import ParsedFile, ParsedStatement
-from migrator.plan import Finding, MigrationType, Severity
+from migrator.plan import GATE, Finding, MigrationType, Severity
 
 RISK_RULE = "risk-understated"
 TYPE_RULE = "type-mismatch"

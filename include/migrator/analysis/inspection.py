@@ -32,7 +32,7 @@ from migrator.parsing.routines.plpgsql_faults import without_limit
 from migrator.parsing.routines.sql_body import place
 from migrator.parsing.statements import ParsedFile
 from migrator.parsing.unseen import one_line
-from migrator.plan import MAY_FAIL, Finding, Severity
+from migrator.plan import GATE, MAY_FAIL, Finding, Severity
 from migrator.problems import Problem
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ HIGH = PRIVILEGES | {lock_timeout.RULE.id}
 """Rules whose warnings make the risk high: who may do more than before, and who keeps all others waiting."""
 UNSEEN = frozenset([half_known.RULE.id, not_analysed.RULE.id])
 """Rules about what runs and could not be looked into, whatever their severity."""
-GATE = "gate"
-"""The step kind."""
 NOT_SQL = "not-analysable"
 """Rule id of everything that keeps a file from being run at all: syntax, psql commands, encodings. Never allowed."""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from migrator.errors import ContentChanged, HeldByOther, NeedsHuman
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus
-from migrator.plan import Plan, Step
+from migrator.plan import GATE, Plan, Step
 
 
 @dataclass(frozen=True)
@@ -64,25 +64,33 @@ def decide(
                 new_digest=plan.content_digest,
             )
         return Beginning(write=False)
-    done = completed_prefix(plan, steps)
+    done = completed_prefix(plan, steps, gates=gates_stand(row, plan, run_id))
     if row.status is MigrationStatus.RUNNING and row.plan_digest == plan.digest:
         return Beginning(write=False, done=done)
-    complete = all(done.get(step.name) == len(step.statements) for step in plan.steps)
+    complete = all(done.get(step.name) == len(step.statements) for step in plan.steps if step.kind != GATE)
     return Beginning(write=True, done=done, applied_at=row.applied_at if complete else None, resumed_from=row.run_id)
 
 
-def completed_prefix(plan: Plan, steps: tuple[LedgerStep, ...]) -> dict[str, int]:
-    """How many statements of each step are done, after proving that the plan begins with exactly those.
+def gates_stand(row: LedgerMigration | None, plan: Plan, run_id: str) -> bool:
+    """Whether gates that were passed stay so: what was waited for was so for this very run and plan. Pure."""
+    return row is not None and (row.run_id, row.plan_digest) == (run_id, plan.digest)
 
+
+def completed_prefix(plan: Plan, steps: tuple[LedgerStep, ...], *, gates: bool = True) -> dict[str, int]:
+    """How many statements of each step are done, after proving that the plan begins with exactly those, gates aside.
+
+    :param gates: False: none of them counts as passed, so each is waited at again.
     :raises ContentChanged: naming the first statement that differs.
     """
-    done = [step for step in steps if step.touched]
+    done = [step for step in steps if step.touched and step.kind != GATE]
+    planned = [step for step in plan.steps if step.kind != GATE]
     for index, old in enumerate(done):
-        new = plan.steps[index] if index < len(plan.steps) else None
+        new = planned[index] if index < len(planned) else None
         if new is None or new.name != old.step:
             raise _changed(plan, f'step "{old.step}" was executed, but the plan has {_name(new)} in its place')
         _compare(plan, old, new)
-    return {step.step: step.statements_done for step in done}
+    passed = [step for step in steps if step.touched and step.kind == GATE and gates]
+    return {step.step: step.statements_done for step in (*done, *passed)}
 
 
 def held_by(row: LedgerMigration) -> HeldByOther:

@@ -33,7 +33,7 @@ from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, 
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.going_on import GoingOn, reviewed_by
 from migrator.history import out_of_order
-from migrator.ledger import states
+from migrator.ledger import resume, states
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
 from migrator.operations import health
 from migrator.plan import Phase, Plan, Step
@@ -306,8 +306,13 @@ def _gates(
     require_dependencies(plan, rows, target)
     above = () if _is_begun(plan, rows, ctx.run) else out_of_order.require(plan, rows, target)
     statuses = {item.step: item.status for item in ledger.steps(plan.version)}
-    before = [item.name for item in plan.steps[: [one.name for one in plan.steps].index(step.name)]]
-    undone = [name for name in before if statuses.get(name) is not StepStatus.SUCCESS]
+    stand = resume.gates_stand(ledger.migration(plan.version), plan, ctx.run.run_id)
+    before = plan.steps[: [one.name for one in plan.steps].index(step.name)]
+    undone = [
+        item.name
+        for item in before
+        if statuses.get(item.name) is not StepStatus.SUCCESS or (item.kind == gate.KIND and not stand)
+    ]
     if undone:
         raise NeedsHuman(
             f"step {step.name!r} comes after {', '.join(map(repr, undone))}, which the ledger does not have as done;"

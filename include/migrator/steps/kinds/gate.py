@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from migrator.frozen import frozen
 from migrator.input.described import described
 from migrator.input.durations import DURATION_PATTERN, parse_duration
-from migrator.plan import Phase, Step
+from migrator.plan import GATE, Phase, Step
 from migrator.steps.contract import Written, one_phase
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
 
-KIND = "gate"
+KIND = GATE
 SUMMARY = "waits for a person's answer, or until a condition holds, without a worker"
 ONE_BY_ONE = True
 UNDONE_BY_SCRIPT = False
