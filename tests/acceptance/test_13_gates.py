@@ -91,3 +91,23 @@ def test_what_is_applied_stays_when_its_time_is_up_and_it_asks_anew(case: Case) 
     run.answer("apply.deployed", "alice", "Yes")
     assert run.wait() == "success"
     case.expect_applied()
+
+
+@scenario(
+    slow=True,
+    own_server=True,
+    migrations={"": gated({"name": "drained", "condition": "SELECT EXISTS (SELECT FROM signals WHERE done)"})},
+)
+def test_a_database_that_is_away_for_a_while_costs_no_try(case: Case) -> None:
+    server = case.laboratory.server(case)
+    run = case.trigger()
+    run.until("apply.drained", "deferred")
+    case.query("INSERT INTO signals VALUES (true)")
+    server.stop("immediate")
+    try:
+        wait_until(lambda: "nobody could look" in run.log("apply.drained"), what="a look that fails", every=2.0)
+    finally:
+        server.start()
+    assert run.wait() == "success"
+    assert run.admin.task(run.dag_id, run.run_id, "apply.drained")["try_number"] == 1
+    case.expect_applied()
