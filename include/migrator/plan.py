@@ -112,7 +112,11 @@ class Suggestion:
     `migrator.steps.suggestions` checks and renders it."""
 
     kind: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    sql: str = ""
+    """Of a kind that reads a file: what is in it. "": whoever wrote the statement knows."""
+    undo: str | None = None
+    """What a rollback script says of it, where the rule knows more than the kind; "" where another step's does it."""
 
 
 @frozen

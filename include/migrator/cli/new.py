@@ -1,33 +1,40 @@
-"""`migrator new`: the files of a new migration, with the next number, ready to be filled in."""
+"""`migrator new`: the files of a new migration, with the next number. Ready to be filled in; or, where options or a
+statement say what it does, ready to run."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
-import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from migrator import errors
-from migrator.catalogue.metadata import CHANGES_FILE, METADATA_FILE
-from migrator.cli import options
+from migrator.catalogue.metadata import METADATA_FILE
+from migrator.cli import new_step, options
 from migrator.plan import MigrationType, Risk
 from migrator.run import system_clock
 
 if TYPE_CHECKING:
+    from migrator.cli.new_files import Draft
     from migrator.cli.output import Output
+    from migrator.plan import Plan, Suggestion
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="what it does, in words: 'add analytics tables'")
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="what it does, in words: 'add analytics tables'; default: of the step"
+    )
     options.add_catalogue_arguments(parser)
     parser.add_argument("--description", metavar="TEXT", help="one line; default: NAME")
     parser.add_argument("--author", metavar="EMAIL", help="default: Git's user.email")
-    parser.add_argument("--risk", choices=[str(risk) for risk in Risk], default="low", help="default: %(default)s")
+    parser.add_argument(
+        "--risk", choices=[str(risk) for risk in Risk], help="default: low; of a step that is written out: as analysed"
+    )
     parser.add_argument(
         "--type",
         choices=[str(kind) for kind in MigrationType],
@@ -43,40 +50,118 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--irreversible", action="store_true", help="without a rollback script")
     parser.add_argument("--concurrent-index", action="store_true", help="a step that builds an index concurrently")
+    new_step.add_arguments(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
+    from migrator.cli import new_files
+
+    root = options.catalogue_root(args)
+    steps = _steps(args)
+    draft = _draft(args, root, steps)
+    folder = root / (args.year or f"{system_clock():%Y}") / draft.version
+    written = new_files.files(draft)
+    new_files.check(written, folder / METADATA_FILE)
+    new_files.write(folder, written)
+    if steps:
+        written = _settled(draft, root, folder, wanted=args.risk)
+    out.document({"version": draft.version, "folder": str(folder), "files": [str(folder / name) for name in written]})
+    for name in written:
+        out.line(str(folder / name))
+    then = f"`migrator test {draft.version}`" if steps else f"write the SQL, then `migrator check {draft.version}`"
+    out.line(f"next: {then}", style="faint")
+    return 0
+
+
+def _steps(args: argparse.Namespace) -> tuple[Suggestion, ...]:
+    described = new_step.step_of(args)
+    if described is not None and args.concurrent_index:
+        raise errors.UsageError("--concurrent-index is a frame without a step: leave it out beside --kind")
+    return () if described is None else (described,)
+
+
+def _draft(args: argparse.Namespace, root: Path, steps: Sequence[Suggestion]) -> Draft:
+    """:raises UsageError: an option is wrong."""
     from migrator.catalogue.folder import scan
     from migrator.catalogue.metadata_model import version_problem
     from migrator.catalogue.order import sort_key
+    from migrator.cli.new_files import Draft
+    from migrator.steps.suggestions import composed
 
-    root = options.catalogue_root(args)
+    try:
+        whole = composed(steps) if steps else None
+    except ValueError as exc:
+        raise errors.UsageError(str(exc)) from exc
+    name = args.name or (new_step.title(steps) if steps else None)
+    if name is None:
+        raise errors.UsageError("what does it do? give NAME, in words, or --kind")
     versions = sorted((found.path.name for found in scan(root).found), key=sort_key)
-    words = re.sub(r"[^a-z0-9]+", "_", args.name.lower()).strip("_")
+    words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     version = f"{_next_number(versions)}_{words}"
     wrong = version_problem(version) if words else "has no letter or digit"
     if wrong:
-        raise errors.UsageError(f"NAME {args.name!r}: the version {wrong}")
+        raise errors.UsageError(f"NAME {name!r}: the version {wrong}")
     dependencies = versions[-1:] if args.depends_on is None else list(args.depends_on)
     unknown = sorted(set(dependencies) - set(versions))
     if unknown:
         raise errors.UsageError(f"--depends-on: there is no migration {unknown[0]!r}")
-    year = args.year or f"{system_clock():%Y}"
-    if not re.match(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z", year):
-        raise errors.UsageError(f"--year {year!r} is not the name of a folder")
-    author, description = args.author or _git_email(), " ".join((args.description or args.name).split())
+    if args.year and not re.match(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z", args.year):
+        raise errors.UsageError(f"--year {args.year!r} is not the name of a folder")
+    author, description = args.author or _git_email(), " ".join((args.description or name).split())
     if not author:
         raise errors.UsageError("who writes it? give --author EMAIL, or set Git's user.email")
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", parseaddr(author)[1]):
         raise errors.UsageError(f"author {author!r} is no e-mail address: give --author EMAIL")
-    files = _files(args, version, author=author, description=description, dependencies=dependencies)
-    _check(files, root / year / version / METADATA_FILE)
-    folder = _write(root / year / version, files)
-    out.document({"version": version, "folder": str(folder), "files": [str(folder / name) for name in files]})
-    for name in files:
-        out.line(str(folder / name))
-    out.line(f"next: write the SQL, then `migrator check {version}`", style="faint")
-    return 0
+    return Draft(
+        version=version,
+        description=description,
+        author=author,
+        written=system_clock().date(),
+        risk=args.risk or str(Risk.LOW),
+        type=args.type,
+        requires_downtime=False,
+        dependencies=tuple(dependencies),
+        irreversible=args.irreversible,
+        steps=whole,
+        concurrent_index=args.concurrent_index,
+    )
+
+
+def _settled(draft: Draft, root: Path, folder: Path, *, wanted: str | None) -> dict[str, str]:
+    """The files once risk and downtime in them are those of the analysis.
+
+    :raises UsageError: it cannot be; then the folder is gone again.
+    """
+    from migrator.cli import new_files
+    from migrator.plan import Severity
+
+    try:
+        plan = _analysed(root, draft.version)
+        risk = wanted or str(plan.risk)
+        written = new_files.files(replace(draft, risk=risk, requires_downtime=plan.requires_downtime))
+        (folder / METADATA_FILE).write_text(written[METADATA_FILE], encoding="utf-8")
+        refused = [one for one in _analysed(root, draft.version).findings if one.severity is Severity.ERROR]
+        if refused:
+            raise errors.UsageError("; ".join(f"{one.message} ({one.rule})" for one in refused))
+    except errors.InvalidInput as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise errors.UsageError("; ".join(one.message for one in error.problems)) from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return written
+
+
+def _analysed(root: Path, version: str) -> Plan:
+    from migrator.analysis.effects import ASSUMED
+    from migrator.analysis.known import Known
+    from migrator.catalogue.catalogue import load_catalogue
+    from migrator.history.past import Past
+    from migrator.stages.analyze import analyze
+
+    catalogue = load_catalogue(root)
+    before = Past(catalogue).before(version, assumed=ASSUMED)
+    return analyze(catalogue.require(version), known=Known(before=before))
 
 
 def _next_number(versions: list[str]) -> str:
@@ -95,80 +180,3 @@ def _git_email() -> str:
         return ""
     found = subprocess.run([git, "config", "user.email"], capture_output=True, text=True, check=False)
     return found.stdout.strip()
-
-
-def _files(
-    args: argparse.Namespace, version: str, *, author: str, description: str, dependencies: list[str]
-) -> dict[str, str]:
-    """Content by name, in the order in which people read them."""
-    header = f"-- Author: {author}\n-- Date: {system_clock():%Y-%m-%d}\n-- Description: {description}\n\n"
-    metadata = [
-        f"version: {_quoted(version)}",
-        f"description: {_quoted(description)}",
-        f"author: {_quoted(author)}",
-        "reviewed_by: []",
-        f"risk_level: {args.risk}",
-        *([f"type: {args.type}"] if args.type else []),
-        'estimated_duration: "1 minute"',
-        "requires_downtime: false",
-        f"rollback_available: {'false' if args.irreversible else 'true'}",
-        "testing:",
-        "  - unit_tests: false",
-        "  - integration_tests: false",
-        "  - performance_tests: false",
-        "  - production_like_test: false",
-        "dependencies:" + ("" if dependencies else " []"),
-        *(f"  - {_quoted(name)}" for name in dependencies),
-        *(["steps:", "  - {name: create_index, kind: create_index}"] if args.concurrent_index else []),
-        "verify: []",
-        "notes: |",
-        "  What reviewers and operators should know.",
-    ]
-    forward, back = "-- The change, as pure SQL: no BEGIN, no COMMIT, no psql commands.\n", "-- What undoes it.\n"
-    if args.concurrent_index:
-        forward += "-- CREATE INDEX CONCURRENTLY idx_table_column ON table (column);\n"
-        back += "-- DROP INDEX CONCURRENTLY IF EXISTS idx_table_column;\n"
-    files = {METADATA_FILE: "\n".join(metadata) + "\n", f"{version}.sql": f"-- Migration: {version}\n{header}{forward}"}
-    if not args.irreversible:
-        files[f"{version}_rollback.sql"] = f"-- Rollback: {version}\n{header}{back}"
-    files[CHANGES_FILE] = (
-        f"# What {version} changes: added, dropped, changed; under each tables, columns, indexes and so on.\n"
-        "# An added table covers its columns, constraints, indexes and sequences.\n"
-        "added: {}\ndropped: {}\nchanged: {}\n"
-    )
-    return files
-
-
-def _quoted(text: str) -> str:
-    """A YAML string that is one line, whatever is in it."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _check(files: dict[str, str], place: Path) -> None:
-    """Nothing is written that `migrator check` would refuse to read."""
-    from migrator.catalogue import metadata_model
-    from migrator.input import yaml_source
-
-    try:
-        metadata_model.check(yaml_source.parse(files[METADATA_FILE].encode(), file=str(place)))
-    except errors.InvalidInput as error:
-        raise errors.UsageError("; ".join(f"{one.key}: {one.message}" for one in error.problems)) from error
-
-
-def _write(folder: Path, files: dict[str, str]) -> Path:
-    """All files or none: they are written beside and moved into place, and an existing folder is never touched."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
-    try:
-        for name, content in files.items():
-            (draft / name).write_text(content, encoding="utf-8")
-        draft.chmod(0o755)
-        if folder.exists():
-            raise errors.UsageError(f"{str(folder)!r} exists already")
-        os.rename(draft, folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    return folder

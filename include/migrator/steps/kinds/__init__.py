@@ -10,9 +10,13 @@ from migrator.errors import NeedsHuman
 from migrator.plan import Plan, Step
 from migrator.steps.contract import StepKind
 from migrator.steps.kinds import analyze_tables, backfill, constraint, create_index, drop_index, gate, reindex, sql
+from migrator.steps.recipe import WritableKind
 
 STEPS: tuple[StepKind, ...] = (sql, create_index, drop_index, reindex, constraint, backfill, analyze_tables, gate)
 """In the order in which the documentation lists them."""
+
+WRITABLE: tuple[WritableKind, ...] = (create_index, drop_index, reindex, constraint, backfill, analyze_tables)
+"""Those whose steps `migrator new` writes."""
 
 
 def kind_named(name: str) -> StepKind:

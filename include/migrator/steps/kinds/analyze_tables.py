@@ -8,7 +8,7 @@ read and write meanwhile. https://www.postgresql.org/docs/current/sql-analyze.ht
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrator import documents
 from migrator.frozen import frozen
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from migrator.parsing.statements import ParsedFile
     from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
+    from migrator.steps.recipe import Recipe
 
 KIND = "analyze_tables"
 SUMMARY = "collects the planner's statistics of its tables while others read and write"
@@ -51,6 +52,7 @@ class Parameters:
 
 
 PARAMETERS = Parameters
+DRAFT: type[Any] | None = None
 
 
 def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
@@ -68,6 +70,20 @@ def sql(parameters: Parameters, major: int | None = None) -> str:
         options.append(f"BUFFER_USAGE_LIMIT '{parameters.buffer_usage_limit}'")
     shown = f"({', '.join(options)}) " if options else ""
     return "".join(f"ANALYZE {shown}{table};\n" for table in parameters.tables)
+
+
+def draft(given: None) -> str:
+    return ""
+
+
+def recipe(parameters: Parameters, sql: str) -> Recipe:
+    """Of a table that was skipped because others changed it nothing holds."""
+    from migrator.parsing.build import literal_text
+    from migrator.steps.recipe import Recipe
+
+    tables = ", ".join(f"{literal_text(table)}::regclass" for table in parameters.tables)
+    known = f"SELECT bool_and(reltuples >= 0) FROM pg_class WHERE oid IN ({tables})"
+    return Recipe(holds=() if parameters.skip_locked else (known,))
 
 
 def problems(parsed: ParsedFile) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ between its batches (https://www.postgresql.org/docs/current/plpgsql-transaction
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrator import documents
 from migrator.frozen import frozen
@@ -15,6 +15,7 @@ from migrator.input.described import described
 from migrator.plan import Phase, Step
 from migrator.steps.contract import Written, one_phase
 from migrator.steps.files import FILE_PATTERN, FILE_WANTED
+from migrator.steps.names import RELATION_PATTERN, TABLE_WANTED
 
 if TYPE_CHECKING:
     from migrator.database.session import Connection
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from migrator.parsing.statements import ParsedFile
     from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
+    from migrator.steps.recipe import Recipe
 
 KIND = "backfill"
 SUMMARY = "changes many rows in batches, each in a transaction of its own"
@@ -47,6 +49,19 @@ class Parameters:
 PARAMETERS = Parameters
 
 
+@frozen
+class Draft:
+    table: str = described(
+        "Table whose rows are changed, as SQL writes its name.", pattern=RELATION_PATTERN, wanted=TABLE_WANTED
+    )
+    where: str = described("True of the rows that still need it, false of one that is done: `label IS NULL`.")
+    set: str | None = described("What each of them gets, as UPDATE has it: `label = lower(title)`.", default=None)
+    delete: bool = described("Delete them instead.", default=False)
+
+
+DRAFT: type[Any] | None = Draft
+
+
 def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
     if not 10 <= parameters.batch_ms <= 60_000:
         yield "batch_ms", "is not between 10 milliseconds and a minute", "the usual value is 100"
@@ -56,6 +71,28 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
 
 def sql(parameters: Parameters, major: int | None = None) -> str:
     return ""
+
+
+def draft(given: Draft) -> str:
+    if (given.set is None) is not given.delete:
+        raise ValueError("needs either what the rows get (set) or that they are deleted (delete)")
+    if given.delete:
+        return f"DELETE FROM {given.table}\nWHERE {given.where};\n"
+    return f"UPDATE {given.table}\nSET {given.set}\nWHERE {given.where};\n"
+
+
+def recipe(parameters: Parameters, sql: str) -> Recipe:
+    """What the rows held before is kept nowhere, so nothing undoes it by itself. Of a condition that calls a function
+    nobody knows whether it stays true: that none is left is not asserted then."""
+    from migrator.parsing.nodes import find
+    from migrator.parsing.statements import parse
+    from migrator.steps.batch_sql import batch_sql
+    from migrator.steps.recipe import Recipe
+
+    statement = parse(sql, file="").statements[0]
+    none = f"SELECT NOT {batch_sql(statement).left().removeprefix('SELECT ')}"
+    calls = any(True for _ in find(statement.tree.where_clause, "FuncCall", "SQLValueFunction"))
+    return Recipe(None, () if calls else (none,))
 
 
 def problems(parsed: ParsedFile) -> Iterator[Problem]:

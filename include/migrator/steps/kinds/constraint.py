@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrator.frozen import frozen
 from migrator.input.described import described
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from migrator.parsing.statements import ParsedFile, ParsedStatement
     from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
+    from migrator.steps.recipe import Recipe
 
 KIND = "constraint"
 SUMMARY = "adds a constraint while others read and write"
@@ -49,6 +50,7 @@ class Parameters:
 
 
 PARAMETERS = Parameters
+DRAFT: type[Any] | None = None
 
 
 def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
@@ -69,6 +71,34 @@ def sql(parameters: Parameters, major: int | None = None) -> str:
     if isinstance(found, str):  # of metadata that nobody has checked
         return f"ALTER TABLE {parameters.table} ADD CONSTRAINT {parameters.constraint}\n{parameters.definition};\n"
     return "".join(f"{text};\n" for text in constraint_sql.pieces(found, major))
+
+
+def draft(given: None) -> str:
+    return ""
+
+
+def recipe(parameters: Parameters, sql: str) -> Recipe:
+    """What else a NOT NULL or a PRIMARY KEY changes depends on the server's version and on the columns."""
+    from migrator.parsing.build import literal_text, name_text
+    from migrator.steps import constraint_sql
+    from migrator.steps.names import has_schema
+    from migrator.steps.recipe import Recipe
+
+    found = constraint_sql.wanted(parameters.table, parameters.constraint, parameters.definition)
+    if isinstance(found, str):
+        raise ValueError(found)
+    table = f"{literal_text(parameters.table)}::regclass"
+    if found.kind == "CONSTR_NOTNULL":
+        column = literal_text(found.keys[0])
+        return Recipe(
+            holds=(f"SELECT attnotnull FROM pg_attribute WHERE attrelid = {table} AND attname = {column}",),
+            changes=None,
+        )
+    name = literal_text(found.name)
+    valid = f"SELECT convalidated FROM pg_constraint WHERE conrelid = {table} AND conname = {name}"
+    if not has_schema(parameters.table) or found.kind in constraint_sql.KEYS:
+        return Recipe(holds=(valid,), changes=None)
+    return Recipe(holds=(valid,), changes={"added": {"constraints": (f"{parameters.table}.{name_text(found.name)}",)}})
 
 
 def problems(parsed: ParsedFile) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from migrator.plan import Phase, Step
 from migrator.steps import deadline
 from migrator.steps.contract import Written, one_phase
 from migrator.steps.files import FILE, FILE_PATTERN, FILE_WANTED
+from migrator.steps.names import COLUMN_LIST, INDEX_WANTED, NAME_PATTERN, RELATION_PATTERN, TABLE_WANTED
 
 if TYPE_CHECKING:
     from migrator.database.session import Connection
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from migrator.parsing.statements import ParsedFile, ParsedStatement
     from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
+    from migrator.steps.recipe import Recipe
 
 KIND = "create_index"
 SUMMARY = "builds the index while others read and write"
@@ -38,6 +40,27 @@ class Parameters:
 PARAMETERS = Parameters
 
 
+@frozen
+class Draft:
+    table: str = described(
+        "Table that gets the index, as SQL writes its name.", pattern=RELATION_PATTERN, wanted=TABLE_WANTED
+    )
+    index: str = described("Name of the index, without its schema.", pattern=NAME_PATTERN, wanted=INDEX_WANTED)
+    columns: str = described("What it is of, as CREATE INDEX has it: `tenant_id, created_at DESC`.")
+    unique: bool = described("No two rows may be equal in it.", default=False)
+    method: str | None = described(
+        "`btree`, which is the default, `gin`, `brin` or another.",
+        default=None,
+        pattern=NAME_PATTERN,
+        wanted="is not the name of an access method",
+    )
+    include: str | None = described("Further columns, which it only holds.", default=None, pattern=COLUMN_LIST)
+    where: str | None = described("Condition of the rows that it has.", default=None)
+
+
+DRAFT: type[Any] | None = Draft
+
+
 def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
     if parameters.transaction:
         yield "transaction", "an index is built outside a transaction", "remove the key"
@@ -46,6 +69,28 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
 
 def sql(parameters: Parameters, major: int | None = None) -> str:
     return ""
+
+
+def draft(given: Draft) -> str:
+    unique = "UNIQUE " if given.unique else ""
+    method = f" USING {given.method}" if given.method else ""
+    include = f" INCLUDE ({given.include})" if given.include else ""
+    where = f"\n    WHERE {given.where}" if given.where else ""
+    on = f"{given.table}{method} ({given.columns}){include}{where}"
+    return f"CREATE {unique}INDEX CONCURRENTLY {given.index}\n    ON {on};\n"
+
+
+def recipe(parameters: Parameters, sql: str) -> Recipe:
+    """Of a partitioned table there is no DROP INDEX CONCURRENTLY: there the rule that knows it says what undoes it."""
+    from migrator.parsing.build import beside, literal_text, relation_text
+    from migrator.parsing.statements import parse
+    from migrator.steps.recipe import Recipe
+
+    tree = parse(sql, file="").statements[0].tree
+    name = relation_text(beside(tree.relation, tree.idxname))
+    valid = f"SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = {literal_text(name)}::regclass"
+    changes = {"added": {"indexes": (name,)}} if tree.relation.schemaname else None
+    return Recipe(f"DROP INDEX CONCURRENTLY IF EXISTS {name};\n", (valid,), changes)
 
 
 def problems(parsed: ParsedFile) -> Iterator[Problem]:

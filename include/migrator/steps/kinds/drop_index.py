@@ -6,7 +6,7 @@ https://www.postgresql.org/docs/current/sql-dropindex.html
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrator.frozen import frozen
 from migrator.input.described import described
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from migrator.parsing.statements import ParsedFile
     from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
+    from migrator.steps.recipe import Recipe
 
 KIND = "drop_index"
 SUMMARY = "drops an index while others read and write, and builds it again as it was when it is rolled back"
@@ -37,6 +38,7 @@ class Parameters:
 
 
 PARAMETERS = Parameters
+DRAFT: type[Any] | None = None
 
 
 def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
@@ -45,6 +47,20 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
 
 def sql(parameters: Parameters, major: int | None = None) -> str:
     return f"DROP INDEX CONCURRENTLY {parameters.index};\n"
+
+
+def draft(given: None) -> str:
+    return ""
+
+
+def recipe(parameters: Parameters, sql: str) -> Recipe:
+    from migrator.parsing.build import literal_text
+    from migrator.steps.names import has_schema
+    from migrator.steps.recipe import Recipe
+
+    gone = f"SELECT to_regclass({literal_text(parameters.index)}) IS NULL"
+    changes = {"dropped": {"indexes": (parameters.index,)}} if has_schema(parameters.index) else None
+    return Recipe(holds=(gone,), changes=changes)
 
 
 def problems(parsed: ParsedFile) -> Iterator[Problem]:

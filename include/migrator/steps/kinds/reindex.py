@@ -6,7 +6,7 @@ https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTL
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from migrator.frozen import frozen
 from migrator.input.described import described
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from migrator.parsing.statements import ParsedFile
     from migrator.problems import Problem
     from migrator.steps.context import StatementResult, StepContext
+    from migrator.steps.recipe import Recipe
 
 KIND = "reindex"
 SUMMARY = "builds an index, or all of a table, anew while others read and write"
@@ -46,6 +47,7 @@ class Parameters:
 
 
 PARAMETERS = Parameters
+DRAFT: type[Any] | None = None
 
 
 def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
@@ -62,6 +64,20 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
 def sql(parameters: Parameters, major: int | None = None) -> str:
     kind = "INDEX" if parameters.index is not None else "TABLE"
     return f"REINDEX {kind} CONCURRENTLY {parameters.index or parameters.table};\n"
+
+
+def draft(given: None) -> str:
+    return ""
+
+
+def recipe(parameters: Parameters, sql: str) -> Recipe:
+    from migrator.parsing.build import literal_text
+    from migrator.steps.recipe import Recipe
+
+    key = "indexrelid" if parameters.index is not None else "indrelid"
+    name = literal_text(parameters.index or parameters.table or "")
+    valid = f"SELECT coalesce(bool_and(indisvalid AND indisready), true) FROM pg_index WHERE {key} = {name}::regclass"
+    return Recipe(holds=(valid,))
 
 
 def problems(parsed: ParsedFile) -> Iterator[Problem]:

@@ -1,0 +1,50 @@
+"""What `migrator new` writes runs: applied, verified, rolled back and applied again on a server of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from migrator.catalogue.catalogue import load_catalogue
+from migrator.cli.local_trial import try_migration
+from migrator.embedded.programs import find_programs
+from tests.catalogue_files import write
+from tests.unit.cli.test_new import KINDS, TABLES, UNDO, new
+
+ROWS = """
+INSERT INTO public.tenants SELECT generate_series(1, 9);
+INSERT INTO public.messages SELECT g, g % 9 + 1, 'body ' || g FROM generate_series(1, 900) AS g;
+"""
+DEFINITIONS = {
+    "not_null": "NOT NULL body",
+    "unique": "UNIQUE (id, body)",
+    "foreign_key": "FOREIGN KEY (tenant_id) REFERENCES public.tenants (id)",
+}
+
+
+def passes(root: Path, version: str) -> None:
+    trial = try_migration(load_catalogue(root), version, programs=find_programs(None))
+    assert trial.evidence.verdict == "passed", trial.evidence.checks
+    verdicts = {check.name: check.verdict for check in trial.evidence.checks}
+    assert verdicts["assertions"] == verdicts["reapply_schema_equal"] == "passed"
+    assert trial.plan.findings == () or all(one.severity != "error" for one in trial.plan.findings)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write(tmp_path / "migrations", {"001_tables": TABLES + ROWS}, rollback="DROP TABLE messages, tenants;")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_of_each_kind_runs(kind: str, root: Path) -> None:
+    assert new(root, "made", "--kind", kind, *KINDS[kind], *(UNDO if kind == "backfill" else [])) == 0
+    passes(root, "002_made")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("definition", DEFINITIONS)
+def test_a_constraint_of_each_sort_runs(definition: str, root: Path) -> None:
+    given = ["--table", "public.messages", "--constraint", "c", "--definition", DEFINITIONS[definition]]
+    assert new(root, "made", "--kind", "constraint", *given) == 0
+    passes(root, "002_made")
