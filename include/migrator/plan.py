@@ -133,6 +133,9 @@ class Finding:
     column: int | None = None
     statement: int | None = None
     suggestion: Suggestion | None = None
+    """A step to add beside the statement."""
+    steps: tuple[Suggestion, ...] = ()
+    """Steps that together do all that the statement does, in its place."""
     allowed_because: str | None = None
     """The reason given in the metadata's `allow`; an allowed finding never fails analyze."""
 

@@ -284,6 +284,7 @@ def _finding(rule: Rule, hit: Hit, script: Script, subject: Subject | None) -> F
         help=rule.alternative if hit.help is None else hit.help,
         alternative_sql=None if subject is not None and subject.nested else hit.alternative_sql,
         suggestion=hit.suggestion,
+        steps=() if subject is not None and subject.nested else hit.steps,
         file=script.parsed.file,
         line=line,
         column=column,

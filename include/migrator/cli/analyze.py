@@ -198,7 +198,7 @@ def _file(path: Path | str, server: Server, settings: Settings, args: argparse.N
 
     version = scripts.version_of(Path(path))
     sources = Sources((scripts.read(read_sql(Path(path)), file=str(path), version=version),))
-    before, others = surroundings(Path(path), settings, server.past)
+    before, others = surroundings(Path(path), settings.catalogue, settings.assumed, server.past)
     facts, basis = server.look(sources.files, before.files)
     inspection = inspect(sources, Known(facts, basis, settings.assumed, before, others, settings.today))
     return analysis_of(str(path), inspection, extra=server.findings(inspection.scripts, before))

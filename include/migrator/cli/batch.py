@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from migrator.analysis.effects import Assumed
 from migrator.analysis.inspection import inspect
 from migrator.analysis.known import Known, Sources
 from migrator.analysis.walk.pending import NOTHING_BEFORE, Before
@@ -154,26 +155,26 @@ def _analysed(task: Task, settings: Settings) -> Printed:
     file = task.file
     raw = read_sql(file) if task.data is None else task.data
     sources = Sources((scripts.read(raw, file=str(file), version=scripts.version_of(file)),))
-    before, others = surroundings(file, settings)
+    before, others = surroundings(file, settings.catalogue, settings.assumed)
     inspection = inspect(sources, Known(assumed=settings.assumed, before=before, pending=others, today=settings.today))
     return outcome_of(analysis_of(str(file), inspection), settings)
 
 
 def surroundings(
-    file: Path, settings: Settings, past: Callable[[Path], Past | None] | None = None
+    file: Path, catalogue: Path, assumed: Assumed, past: Callable[[Path], Past | None] | None = None
 ) -> tuple[Before, tuple[LockOrder, ...]]:
     """The migrations before that of the file, and all others; nothing for a file that belongs to none.
 
-    :param past: of a catalogue's folder; None reads it without a ledger.
+    :param catalogue: where they are. :param past: of a catalogue's folder; None reads it without a ledger.
     """
     if not (file.parent / METADATA_FILE).is_file():
         return NOTHING_BEFORE, ()
     from migrator.history.past import before_file, catalogue_of, past_of  # a bare file has no use for the catalogue
 
-    found = catalogue_of(file, settings.catalogue)
+    found = catalogue_of(file, catalogue)
     known = None if found is None else (past or past_of)(found[0])
     if found is None or known is None:
         return NOTHING_BEFORE, ()
     version = found[1]
-    before = known.before(version, assumed=settings.assumed if known.rows is None else None)
+    before = known.before(version, assumed=assumed if known.rows is None else None)
     return before_file(known, version, file, before), known.others(version)

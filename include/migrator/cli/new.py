@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from migrator import errors
 from migrator.catalogue.metadata import METADATA_FILE
-from migrator.cli import new_step, options
+from migrator.cli import new_from, new_step, options
 from migrator.plan import MigrationType, Risk
 from migrator.run import system_clock
 
@@ -46,19 +46,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--depends-on",
         action="append",
         metavar="VERSION",
-        help="a migration that must be applied before; may be given several times; default: the newest",
+        help="a migration that must be applied before; may be given several times; default: that of --from, or the"
+        " newest",
     )
     parser.add_argument("--irreversible", action="store_true", help="without a rollback script")
     parser.add_argument("--concurrent-index", action="store_true", help="a step that builds an index concurrently")
     new_step.add_arguments(parser)
+    new_from.add_arguments(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     from migrator.cli import new_files
 
+    _require_one_way(args)
     root = options.catalogue_root(args)
-    steps = _steps(args)
-    draft = _draft(args, root, steps)
+    found = new_from.found_at(args)
+    steps = found.steps if found is not None else _described(args)
+    draft = _draft(args, root, steps, after=found.version if found is not None else None)
     folder = root / (args.year or f"{system_clock():%Y}") / draft.version
     written = new_files.files(draft)
     new_files.check(written, folder / METADATA_FILE)
@@ -68,20 +72,30 @@ def run(args: argparse.Namespace, out: Output) -> int:
     out.document({"version": draft.version, "folder": str(folder), "files": [str(folder / name) for name in written]})
     for name in written:
         out.line(str(folder / name))
+    if found is not None:
+        out.line(f"it does what {found.lines} does ({found.rule}): take that out, unless it is applied already")
     then = f"`migrator test {draft.version}`" if steps else f"write the SQL, then `migrator check {draft.version}`"
     out.line(f"next: {then}", style="faint")
     return 0
 
 
-def _steps(args: argparse.Namespace) -> tuple[Suggestion, ...]:
+def _described(args: argparse.Namespace) -> tuple[Suggestion, ...]:
     described = new_step.step_of(args)
-    if described is not None and args.concurrent_index:
-        raise errors.UsageError("--concurrent-index is a frame without a step: leave it out beside --kind")
     return () if described is None else (described,)
 
 
-def _draft(args: argparse.Namespace, root: Path, steps: Sequence[Suggestion]) -> Draft:
-    """:raises UsageError: an option is wrong."""
+def _require_one_way(args: argparse.Namespace) -> None:
+    """:raises UsageError: options say in two ways what it does."""
+    given = {"--kind": args.kind, "--from": args.place, "--concurrent-index": args.concurrent_index}
+    ways = [name for name, value in given.items() if value]
+    if len(ways) > 1:
+        raise errors.UsageError(f"{ways[0]} and {ways[1]} both say what it does: give one of them")
+
+
+def _draft(args: argparse.Namespace, root: Path, steps: Sequence[Suggestion], *, after: str | None) -> Draft:
+    """
+    :param after: the migration that its statement came from. :raises UsageError: an option is wrong.
+    """
     from migrator.catalogue.folder import scan
     from migrator.catalogue.metadata_model import version_problem
     from migrator.catalogue.order import sort_key
@@ -94,14 +108,15 @@ def _draft(args: argparse.Namespace, root: Path, steps: Sequence[Suggestion]) ->
         raise errors.UsageError(str(exc)) from exc
     name = args.name or (new_step.title(steps) if steps else None)
     if name is None:
-        raise errors.UsageError("what does it do? give NAME, in words, or --kind")
+        raise errors.UsageError("what does it do? give NAME, in words, --kind or --from")
     versions = sorted((found.path.name for found in scan(root).found), key=sort_key)
     words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     version = f"{_next_number(versions)}_{words}"
     wrong = version_problem(version) if words else "has no letter or digit"
     if wrong:
         raise errors.UsageError(f"NAME {name!r}: the version {wrong}")
-    dependencies = versions[-1:] if args.depends_on is None else list(args.depends_on)
+    newest = [after] if after in versions else versions[-1:]
+    dependencies = newest if args.depends_on is None else list(args.depends_on)
     unknown = sorted(set(dependencies) - set(versions))
     if unknown:
         raise errors.UsageError(f"--depends-on: there is no migration {unknown[0]!r}")

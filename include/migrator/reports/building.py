@@ -138,6 +138,7 @@ class _Entries:
             help=finding.help,
             alternative_sql=finding.alternative_sql,
             suggested_step=None if finding.suggestion is None else as_yaml(finding.suggestion),
+            steps=as_yaml(*finding.steps) if finding.steps else None,
             place=place,
             excerpt=_excerpt(place, parsed) if place and parsed else (),
             source=rule.source if rule else "",

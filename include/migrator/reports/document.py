@@ -47,7 +47,10 @@ class FindingEntry:
     alternative_sql: str | None
     """The safe way for this very statement, as SQL that runs; may be several statements."""
     suggested_step: str | None
-    """A step for the migration's metadata that does it or completes it, as YAML."""
+    """A step for the migration's metadata, beside the statement, as YAML."""
+    steps: str | None
+    """Steps for the migration's metadata that do all of the statement in its place, as YAML; what is in their files
+    stands in comments. `migrator new --from FILE:LINE` writes them."""
     place: Place | None
     """None: the finding concerns the migration as a whole."""
     excerpt: tuple[str, ...]

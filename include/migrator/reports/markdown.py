@@ -62,6 +62,8 @@ def _finding(entry: FindingEntry) -> str:
         lines.append(f"Instead: {text(entry.help)}")
     if entry.alternative_sql:
         lines.append(fenced(entry.alternative_sql, "sql"))
+    if entry.steps:
+        lines.append("As steps of the metadata, in its place:\n\n" + fenced(entry.steps, "yaml"))
     if entry.suggested_step:
         lines.append("Step for the metadata, after it:\n\n" + fenced(entry.suggested_step, "yaml"))
     return "\n\n".join(lines)

@@ -295,6 +295,8 @@ def _alternatives(findings: Iterable[Finding]) -> Iterator[str]:
         if finding.alternative_sql:
             where = "" if finding.line is None else f" in line {finding.line}"
             yield f"Instead{where} ({text(finding.rule)}):\n\n" + fenced(finding.alternative_sql, "sql")
+        if finding.steps:
+            yield f"As steps ({text(finding.rule)}):\n\n" + fenced(as_yaml(*finding.steps), "yaml")
         if finding.suggestion:
             yield f"Step to add ({text(finding.rule)}):\n\n" + fenced(as_yaml(finding.suggestion), "yaml")
 

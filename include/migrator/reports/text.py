@@ -175,6 +175,11 @@ def _finding(entry: FindingEntry, look: Look) -> Iterator[str]:
         yield from _labelled("instead", entry.help, look)
     for line in (entry.alternative_sql or "").splitlines():
         yield " " * GUTTER + look.paint("+ ", "good") + look.paint(line, "good")
+    if entry.steps:
+        at = f"{entry.place.file}:{entry.place.line}" if entry.place else ""
+        yield from _labelled("steps", f"in the metadata, in its place (migrator new --from {at}):", look)
+    for line in (entry.steps or "").splitlines():
+        yield " " * GUTTER + look.paint("+ ", "good") + look.paint(line, "good")
     if entry.suggested_step:
         yield from _labelled("step", "in the metadata, after it:", look)
     for line in (entry.suggested_step or "").splitlines():

@@ -98,14 +98,19 @@ def refusal(statement: ParsedStatement) -> tuple[str, str] | None:
     kind = name_of(statement.node)
     if kind not in VERBS:
         return f"{statement.kind} cannot be done in batches", "write one UPDATE or DELETE with its WHERE"
-    tree = statement.tree
+    return unfit(kind, statement.tree)
+
+
+def unfit(kind: str, tree: Node) -> tuple[str, str] | None:
+    """The same of an UPDATE or DELETE that is a tree only."""
     if tree.HasField("with_clause"):
         return "WITH cannot stand in what is done in batches", "write the query into WHERE or FROM"
     if tree.HasField("returning_clause") and len(tree.returning_clause.exprs):
         return "RETURNING has no meaning in what is done in batches", "leave it out"
     if not tree.HasField("where_clause"):
         cure = "write WHERE so that it is true of the rows that still need it, such as WHERE col IS NULL"
-        return f"{statement.kind} without WHERE cannot be done in batches: nobody knows what is left to do", cure
+        verb = VERBS[kind].partition(" ")[0]
+        return f"{verb} without WHERE cannot be done in batches: nobody knows what is left to do", cure
     if name_of(tree.where_clause) == "current_of_expr":
         return "WHERE CURRENT OF cannot be done in batches", "write a condition"
     if tree.relation.catalogname:

@@ -13,6 +13,9 @@ from migrator.steps.contract import StepKind
 from migrator.steps.kinds import WRITABLE, kind_named, parameters_of
 from migrator.steps.recipe import Changes, Recipe
 
+NAMES = {"sql": "at_once"}
+"""Of steps whose kind says nothing about what they do."""
+
 
 @frozen
 class Composed:
@@ -63,8 +66,9 @@ def _named(suggestions: Sequence[Suggestion]) -> Iterator[tuple[str, Suggestion]
     """Each with a name of its own."""
     seen: dict[str, int] = {}
     for suggestion in suggestions:
-        number = seen[suggestion.kind] = seen.get(suggestion.kind, 0) + 1
-        yield f"{suggestion.kind}_{number}" if number > 1 else suggestion.kind, suggestion
+        name = NAMES.get(suggestion.kind, suggestion.kind)
+        number = seen[name] = seen.get(name, 0) + 1
+        yield f"{name}_{number}" if number > 1 else name, suggestion
 
 
 def _entry(name: str, suggestion: Suggestion) -> list[str]:
@@ -92,7 +96,7 @@ def _checked(kind: StepKind, suggestion: Suggestion) -> Any:
 
 def _recipe(suggestion: Suggestion) -> Recipe:
     for kind in WRITABLE:
-        if suggestion.kind == kind.KIND:
+        if suggestion.kind == kind.KIND and (kind.DRAFT is None or suggestion.sql):
             return kind.recipe(_checked(kind, suggestion), suggestion.sql)
     return Recipe(undo=None, changes=None)
 

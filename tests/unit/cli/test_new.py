@@ -108,7 +108,7 @@ def test_a_unique_index_on_some_rows(root: Path) -> None:
             ["--kind", "backfill", "--table", "t", "--set", "a = 1", "--where", "b IN (SELECT a FROM t)"],
             "it reads t beside the row",
         ),
-        (["--kind", "backfill", "--concurrent-index", *KINDS["backfill"]], "--concurrent-index is a frame"),
+        (["--kind", "backfill", "--concurrent-index", *KINDS["backfill"]], "--concurrent-index both say what it does"),
         ([], "what does it do? give NAME"),
     ],
 )  # fmt: skip
@@ -131,8 +131,83 @@ def test_several_steps_have_names_of_their_own_and_one_way_back() -> None:
     add = Suggestion("sql", sql="ALTER TABLE t ADD COLUMN a int;\n", undo="ALTER TABLE t DROP COLUMN a;\n")
     whole = composed((add, fill, Suggestion("drop_index", {"index": "public.i"}), add))
     steps = yaml.safe_load(whole.steps)
-    assert [step["name"] for step in steps] == ["sql", "backfill", "drop_index", "sql_2"]
-    assert list(whole.files) == ["sql.sql", "backfill.sql", "sql_2.sql"]
+    assert [step["name"] for step in steps] == ["at_once", "backfill", "drop_index", "at_once_2"]
+    assert list(whole.files) == ["at_once.sql", "backfill.sql", "at_once_2.sql"]
     assert whole.undo == "ALTER TABLE t DROP COLUMN a;\n\nALTER TABLE t DROP COLUMN a;\n"
     assert whole.changes is None, "what a step of kind sql changes nobody has said"
     assert composed((add, Suggestion("backfill", sql=fill.sql))).undo is None, "a part of it nothing undoes"
+
+
+STATEMENTS = """\
+ALTER TABLE public.messages
+  ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid(),
+  ALTER COLUMN label SET NOT NULL;
+
+CREATE INDEX messages_label ON public.messages (label);
+UPDATE public.messages SET label = 'none' WHERE id = 1;
+ALTER TABLE public.messages ALTER COLUMN body TYPE bytea USING body::bytea;
+DROP INDEX public.messages_body; REINDEX TABLE public.messages;
+"""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """The SQL file of the second of three migrations."""
+    root = tmp_path / "migrations"
+    after = {"002_more": ["001_tables"], "003_last": ["002_more"]}
+    write(root, {"001_tables": TABLES, "002_more": STATEMENTS, "003_last": "SELECT 1;"}, after=after)
+    return root / "2025" / "002_more" / "002_more.sql"
+
+
+def from_line(file: Path, line: int | str, *arguments: str) -> int:
+    return new(file.parents[2], "made", "--from", f"{file}:{line}", *arguments)
+
+
+@pytest.mark.parametrize("line", [1, 3])
+def test_a_statement_becomes_steps_wherever_it_is_pointed_at(
+    line: int, written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_line(written, line) == 0
+    told = capsys.readouterr().out
+    assert f"it does what {written}:1-3 does" in told
+    assert "take that out" in told
+    made = load_one(written.parents[2], "004_made")
+    assert [step.kind for step in made.steps] == ["sql", "backfill", "constraint", "constraint"]
+    assert made.metadata.dependencies == ("002_more",), "that of the statement, not the newest"
+    assert made.metadata.steps[2].parameters["definition"] == "NOT NULL token"
+    assert made.rollback_path is not None
+    assert made.rollback_path.read_text().endswith("ALTER TABLE public.messages DROP COLUMN IF EXISTS token;\n")
+
+
+def test_an_index_keeps_its_name(written: Path) -> None:
+    assert from_line(written, 5) == 0
+    text = (written.parents[2] / "2026" / "004_made" / "create_index.sql").read_text()
+    assert text.endswith("CREATE INDEX CONCURRENTLY messages_label ON public.messages USING btree (label);\n")
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        (4, "002_more.sql:4: no statement stands there; the nearest begins in line 5"),
+        (6, "002_more.sql:6: UPDATE: no rule has anything to say of it"),
+        (7, "002_more.sql:7: ALTER TABLE: no step kind does that (alter-column-type"),
+        (8, "002_more.sql:8: 2 statements stand there"),
+        ("x", "write FILE:LINE"),
+    ],
+)
+def test_a_place_without_a_recipe_is_told(
+    line: int | str, told: str, written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_line(written, line) == 2
+    assert told in capsys.readouterr().err
+    assert not (written.parents[2] / "2026").exists()
+
+
+def test_a_file_that_is_not_there_or_cannot_run(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_line(tmp_path / "no.sql", 1, "--migrations", str(written.parents[2])) == 3
+    broken = tmp_path / "broken.sql"
+    broken.write_text("ALTER TABLE;\n")
+    assert from_line(broken, 1, "--migrations", str(written.parents[2])) == 1
+    assert "broken.sql:1:" in capsys.readouterr().out

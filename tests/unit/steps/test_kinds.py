@@ -24,7 +24,7 @@ from migrator.plan import Severity, Step, Suggestion
 from migrator.stages.analyze import analyze
 from migrator.steps.contract import StepKind, end_of, phases_of, start_of
 from migrator.steps.kinds import STEPS, analyze_tables, gate, kind_named, parameters_of, reads_file
-from migrator.steps.suggestions import as_yaml
+from migrator.steps.suggestions import as_yaml, composed
 from tests.rule_examples import examples
 from tests.unit.trees import metadata
 
@@ -221,19 +221,23 @@ def test_kinds_load_neither_driver_nor_parser_nor_pydantic() -> None:
     assert done.stdout == "[]\n"
 
 
-SUGGESTED = [(one, finding.suggestion) for one in examples() for finding in one.findings() if finding.suggestion]
+FOUND = [(one, finding) for one in examples() for finding in one.findings()]
+SUGGESTED = [(one, (finding.suggestion,)) for one, finding in FOUND if finding.suggestion] + [
+    (one, finding.steps) for one, finding in FOUND if finding.steps
+]
 
 
 def test_rules_suggest_steps() -> None:
-    kinds = {"analyze_tables", "backfill", "constraint", "drop_index", "reindex"}
-    assert {suggestion.kind for _, suggestion in SUGGESTED} == kinds
+    kinds = {"sql", "analyze_tables", "backfill", "constraint", "create_index", "drop_index", "reindex"}
+    assert {suggestion.kind for _, suggestions in SUGGESTED for suggestion in suggestions} == kinds
 
 
-@pytest.mark.parametrize("suggestion", [one for _, one in SUGGESTED], ids=[str(one) for one, _ in SUGGESTED])
-def test_a_suggested_step_is_taken_by_the_metadata(suggestion: Suggestion, tmp_path: Path) -> None:
-    steps = yaml.safe_load(as_yaml(suggestion))
-    files = {step["file"]: FILES[suggestion.kind] for step in steps if "file" in step}
-    migration = load_one(folder(tmp_path, steps, files, risk_level="high"), "001_one")
+@pytest.mark.parametrize("suggestions", [several for _, several in SUGGESTED], ids=[str(one) for one, _ in SUGGESTED])
+def test_suggested_steps_are_taken_by_the_metadata(suggestions: tuple[Suggestion, ...], tmp_path: Path) -> None:
+    steps = yaml.safe_load(as_yaml(*suggestions))
+    own = composed(suggestions).files
+    files = {step["file"]: own.get(step["file"], FILES[step["kind"]]) for step in steps if "file" in step}
+    migration = load_one(folder(tmp_path, steps, files, risk_level="high", requires_downtime=True), "001_one")
     assert not [finding for finding in analyze(migration).findings if finding.severity is Severity.ERROR]
 
 

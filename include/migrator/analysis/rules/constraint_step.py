@@ -14,24 +14,41 @@ STEP = "constraint"
 
 
 def constraint_step(item: Alteration) -> Suggestion | None:
-    """None where such a step does not do it: a key, or before PostgreSQL 18 a foreign key, of a partitioned table; and
-    a foreign key that does not say which columns it refers to."""
+    """Of a SET NOT NULL or ADD CONSTRAINT; None where such a step does not do it."""
+    if item.subtype != "AT_SetNotNull":
+        return step_of(item, item.constraint)
     if not item.relation.inh or item.relation.catalogname:
         return None
-    if item.subtype == "AT_SetNotNull":
-        column = item.command.name
-        name = object_name(item.relation.relname, column, "not_null", taken=taken(item))
-        return _suggested(item, name, f"NOT NULL {name_text(column)}")
-    constraint = item.constraint
+    column = item.command.name
+    name = object_name(item.relation.relname, column, "not_null", taken=taken(item))
+    return _suggested(item, name, f"NOT NULL {name_text(column)}")
+
+
+def step_of(item: Alteration, constraint: Node) -> Suggestion | None:
+    """Of a constraint of the table. None: a key, or before PostgreSQL 18 a foreign key, of a partitioned table; and a
+    foreign key whose columns on the other side are not known."""
     kind = enum(constraint, "contype")
     whole = kind in ("CONSTR_CHECK", "CONSTR_NOTNULL") or (kind == "CONSTR_FOREIGN" and item.world.major >= 18)
-    if item.is_partitioned and not whole:
+    if not item.relation.inh or item.relation.catalogname or (item.is_partitioned and not whole):
         return None
     if constraint.without_overlaps or constraint.fk_with_period or constraint.pk_with_period:
         return None
-    if kind == "CONSTR_FOREIGN" and len(constraint.fk_attrs) != len(constraint.pk_attrs):
+    if constraint.indexname or constraint.skip_validation:
         return None
-    return _suggested(item, constraint.conname or default_name(item, constraint), _definition(constraint))
+    wanted = copy_of(constraint)
+    if kind == "CONSTR_FOREIGN" and not len(wanted.pk_attrs):
+        for column in _primary_key(item, wanted):
+            wanted.pk_attrs.add().string.sval = column
+    if kind == "CONSTR_FOREIGN" and len(wanted.fk_attrs) != len(wanted.pk_attrs):
+        return None
+    return _suggested(item, constraint.conname or default_name(item, constraint), _definition(wanted))
+
+
+def _primary_key(item: Alteration, constraint: Node) -> tuple[str, ...]:
+    """The columns that a foreign key refers to where it names none."""
+    facts = item.world.relation(item.world.name(constraint.pktable))
+    keys = [one.columns for one in facts.constraints if one.kind == "p"] if facts is not None else []
+    return tuple(keys[0]) if keys else ()
 
 
 def _definition(constraint: Node) -> str:

@@ -28,7 +28,9 @@ class Hit:
     subject: Subject | None = None
     """For rules about a file: the statement to point at."""
     suggestion: Suggestion | None = None
-    """A step for the migration's metadata."""
+    """A step for the migration's metadata, beside the statement."""
+    steps: tuple[Suggestion, ...] = ()
+    """Steps for the migration's metadata, in the place of all of the statement."""
     part: int | None = None
     """Which subcommand, or which column of a CREATE TABLE, it is about, as they are written; None: all of it."""
     place: tuple[int, int] | None = None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects.types.volatility import volatile_functions
 from migrator.analysis.rules.alteration import alterations
+from migrator.analysis.rules.in_steps import altered
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.columns import parts_of_column
@@ -27,6 +28,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             f" computed for every row, and nobody can read or write the table meanwhile{'' if sure else item.doubt}",
             severity=item.severity_of(assumed=not sure),
             alternative_sql=safely(subject),
+            steps=altered(subject),
             part=item.position,
         )
 

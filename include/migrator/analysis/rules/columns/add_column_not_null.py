@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from migrator.analysis.effects.types.types import is_serial
 from migrator.analysis.rules.alteration import alterations
+from migrator.analysis.rules.in_steps import altered
 from migrator.analysis.rules.model import DOCS, Hit, Rule, rows_of
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.columns import parts_of_column
@@ -31,6 +32,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" {item.column_def.colname}, which is computed, is never NULL",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=safely(subject),
+                steps=altered(subject),
                 part=item.position,
             )
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.alteration import Alteration, alterations
+from migrator.analysis.rules.in_steps import altered
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.columns import parts_of_column
@@ -30,6 +31,7 @@ def _hit(item: Alteration, other: str, *, enforced: bool) -> Hit:
             f" read or write {item.table}, and nobody can write {other}",
             severity=item.severity_of(assumed=False),
             alternative_sql=safely(item.subject),
+            steps=altered(item.subject),
             part=item.position,
         )
     return Hit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.alteration import alterations
+from migrator.analysis.rules.in_steps import altered
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online import safely
 from migrator.analysis.rules.online.columns import parts_of_column
@@ -25,6 +26,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                     " while nobody can read or write the table",
                     severity=item.severity_of(assumed=False),
                     alternative_sql=safely(subject),
+                    steps=altered(subject),
                     part=item.position,
                 )
 

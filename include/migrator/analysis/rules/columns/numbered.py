@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from migrator.analysis.rules.alteration import Alteration, alterations
+from migrator.analysis.rules.in_steps import altered
 from migrator.analysis.rules.model import Hit
 from migrator.analysis.rules.online import safely
 from migrator.analysis.walk.subject import Subject
@@ -18,5 +19,6 @@ def numbered(subject: Subject, is_one: Callable[[Alteration], bool]) -> Iterator
                 " of its own; nobody can read or write the table meanwhile",
                 severity=item.severity_of(assumed=False),
                 alternative_sql=safely(subject),
+                steps=altered(subject),
                 part=item.position,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.analysis.rules.alteration import added_constraints
-from migrator.analysis.rules.constraint_step import constraint_step
+from migrator.analysis.rules.in_steps import altered
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online import safely
 from migrator.analysis.walk.subject import Subject
@@ -20,7 +20,7 @@ def check(subject: Subject) -> Iterator[Hit]:
                 f" write the table{item.doubt}",
                 severity=item.severity,
                 alternative_sql=safely(subject),
-                suggestion=constraint_step(item),
+                steps=altered(subject),
                 part=item.position,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.analysis.rules.in_steps import built
 from migrator.analysis.rules.model import DOCS, Hit, Rule, severity_by_size, size_text
 from migrator.analysis.rules.online.indexes import on_partitions
 from migrator.analysis.walk.subject import Subject
@@ -28,6 +29,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             severity=severity_by_size(subject, table),
             help="ON ONLY the parent first, CONCURRENTLY on each partition, then ALTER INDEX ... ATTACH PARTITION",
             alternative_sql=on_partitions(subject.statement.node, subject.world),
+            steps=built(subject),
         )
         return
     node = copy_of(subject.statement.node)
@@ -37,6 +39,7 @@ def check(subject: Subject) -> Iterator[Hit]:
         f"nobody can write to {table}{size_text(subject, table)} while this index is built{doubt}",
         severity=severity_by_size(subject, table),
         alternative_sql=script((node,)),
+        steps=built(subject),
     )
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.analysis.rules.in_steps import dropped
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.subject import Subject
-from migrator.parsing.build import as_written, build, script
+from migrator.parsing.build import build, script
 from migrator.parsing.nodes import enum, strings
-from migrator.plan import Severity, Suggestion
-
-STEP = "drop_index"
-"""The step kind that does so, and undoes it."""
+from migrator.plan import Severity
 
 
 def check(subject: Subject) -> Iterator[Hit]:
@@ -41,7 +39,7 @@ def check(subject: Subject) -> Iterator[Hit]:
         )
         if len(old) == len(names)
         else None,
-        suggestion=Suggestion(STEP, {"index": as_written(names[0])}) if len(names) == 1 else None,
+        steps=dropped(names) if len(old) == len(names) else (),
     )
 
 

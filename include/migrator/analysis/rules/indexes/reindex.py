@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.analysis.rules.in_steps import rebuilt
 from migrator.analysis.rules.model import DOCS, Hit, Rule, severity_by_size, size_text
 from migrator.analysis.walk.subject import Subject
-from migrator.parsing.build import as_written, build, script
+from migrator.parsing.build import build, script
 from migrator.parsing.nodes import copy_of, enum, flag
-from migrator.plan import Severity, Suggestion
+from migrator.plan import Severity
 
-STEP = "reindex"
-"""The step kind that does it without blocking anybody."""
 KINDS = ("REINDEX_OBJECT_INDEX", "REINDEX_OBJECT_TABLE", "REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_DATABASE")
 
 
@@ -39,7 +38,7 @@ def check(subject: Subject) -> Iterator[Hit]:
         " to use an index at work",
         severity=severity_by_size(subject, table),
         alternative_sql=script((node,)),
-        suggestion=Suggestion(STEP, {"table" if kind == KINDS[1] else "index": as_written(name)}),
+        steps=rebuilt(name, table=kind == KINDS[1]),
     )
 
 

@@ -85,7 +85,7 @@ def in_batches(node: Node, world: World) -> tuple[Node, ...] | None:
     update = name_of(node) == "update_stmt"
     if len(stmt.from_clause if update else stmt.using_clause):
         return None
-    unchanged = _still_old(stmt, world) if update else None
+    unchanged = still_old(stmt, world) if update else None
     if update and unchanged is None:
         return None
     facts = world.relation(world.name(stmt.relation))
@@ -96,7 +96,7 @@ def in_batches(node: Node, world: World) -> tuple[Node, ...] | None:
     return tuple(_batches(node, relation, unchanged) for relation in relations)
 
 
-def _still_old(stmt: Node, world: World) -> Node | None:
+def still_old(stmt: Node, world: World) -> Node | None:
     """The rows that do not have the new values yet."""
     table = world.name(stmt.relation)
     targets = {item.res_target.name for item in stmt.target_list}

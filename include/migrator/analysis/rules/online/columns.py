@@ -57,7 +57,7 @@ def add_column(alteration: Alteration) -> Steps | None:
     domain = domain_of(alteration, parts.column)
     if parts.stored or (domain is not None and domain.constrained):
         return None
-    steps = _values(alteration, parts)
+    steps = values(alteration, parts)
     filled = bool(steps.fill)
     name = alteration.column_def.colname
     primary = any(enum(item, "contype") == "CONSTR_PRIMARY" for item in parts.tables)
@@ -133,7 +133,7 @@ def with_base_type(alteration: Alteration, domain: DomainFacts) -> Alteration | 
     return replace(alteration, command=command)
 
 
-def _values(alteration: Alteration, parts: Parts) -> Steps:
+def values(alteration: Alteration, parts: Parts) -> Steps:
     """The column itself and what it holds in old rows. Serial and identity bring NOT NULL along."""
     table, name = alteration.relation, parts.column.colname
     serial = strings(parts.column.type_name.names)

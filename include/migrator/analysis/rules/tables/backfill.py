@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.analysis.rules.in_steps import filled
 from migrator.analysis.rules.model import DOCS, LARGE_ROWS, Hit, Rule, rows_of, size_text
 from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.subject import Subject
@@ -50,6 +51,7 @@ def _at_once(subject: Subject) -> Iterator[Hit]:
         return
     rows = rows_of(subject, table)
     chosen = "where_clause" in tree.DESCRIPTOR.fields_by_name and tree.HasField("where_clause")
+    steps = filled(subject) if subject.statement.name in ("update_stmt", "delete_stmt") else ()
     if chosen and rows is not None and rows >= LARGE_ROWS and not _by_key(subject, table):
         yield Hit(
             f"{subject.statement.kind} may change many of the rows of {table}{size_text(subject, table)} in one"
@@ -58,7 +60,8 @@ def _at_once(subject: Subject) -> Iterator[Hit]:
             " the rows that still need it, and false of one that is done",
             severity=Severity.INFO,
             subject=subject,
-            suggestion=Suggestion(STEP, {"file": "fill.sql"}),
+            suggestion=None if steps else Suggestion(STEP, {"file": "fill.sql"}),
+            steps=steps,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migrator.analysis.rules.in_steps import filled
 from migrator.analysis.rules.model import DOCS, Hit, Rule, severity_by_size, size_text
 from migrator.analysis.rules.online.backfill import in_batches
 from migrator.analysis.walk.subject import Subject
@@ -20,6 +21,7 @@ def check(subject: Subject) -> Iterator[Hit]:
             f"{subject.statement.kind} without WHERE touches all rows of {table}{size_text(subject, table)}",
             severity=severity_by_size(subject, table),
             alternative_sql=_alternative(subject),
+            steps=filled(subject),
         )
 
 
