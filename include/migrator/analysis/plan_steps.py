@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from migrator.analysis.effects import NOTHING, Effects
-from migrator.catalogue.content import source_name
+from migrator.catalogue.content import kind_of_file, source_name
 from migrator.parsing.statements import ParsedFile, ParsedStatement
 from migrator.plan import Statement, Step
-from migrator.steps.contract import StepKind, Written
-from migrator.steps.kinds import create_index, kind_named, sql
+from migrator.steps.contract import Written
+from migrator.steps.kinds import kind_named, sql
 
 if TYPE_CHECKING:
     from migrator.catalogue.migration import Migration
@@ -54,8 +54,7 @@ def steps_of_file(
     """One SQL file as one step; none when it has no statement."""
     if not parsed.statements:
         return ()
-    single_index = len(parsed.statements) == 1 and parsed.statements[0].kind == "CREATE INDEX CONCURRENTLY"
-    kind: StepKind = create_index if single_index else sql
+    kind = kind_named(kind_of_file(parsed))
     statements = _statements(parsed, effects, 0, seconds)
     return (kind.plan(Written(kind.KIND, parsed.statements, statements, {"transaction": transaction})),)
 

@@ -144,13 +144,24 @@ def parse_sql(migration: Migration, files: Mapping[str, bytes], *, major: int | 
     :param major: of the server that it is for; without it a kind makes what every server takes.
     """
     if not migration.steps:
-        return {name: scripts.read(files[name], file=name, version=migration.version) for name in sql_names(migration)}
+        return {name: _alone(files[name], name, migration.version) for name in sql_names(migration)}
     found: dict[str, ParsedFile] = {}
     for step in migration.steps:
         name = source_name(migration, step)
         if name not in found:
             found[name] = _of_step(step, name, files, migration, major)
     return found
+
+
+def _alone(raw: bytes, name: str, version: str) -> ParsedFile:
+    parsed = scripts.read(raw, file=name, version=version)
+    return replace(parsed, step_kind=kind_of_file(parsed))
+
+
+def kind_of_file(parsed: ParsedFile) -> str:
+    """Which step the file of a migration without `steps:` is."""
+    single = len(parsed.statements) == 1 and parsed.statements[0].kind == "CREATE INDEX CONCURRENTLY"
+    return "create_index" if single else "sql"
 
 
 def made_sql(migration: Migration, major: int) -> dict[str, ParsedFile]:

@@ -111,15 +111,21 @@ def built(subject: Subject) -> Steps:
     tree, world = subject.statement.tree, subject.world
     if tree.relation.catalogname or not tree.relation.inh:
         return ()
-    facts = world.relation(world.name(tree.relation))
-    node = copy_of(subject.statement.node)
-    node.index_stmt.concurrent = True
-    taken = [item.name.partition(".")[2] for item in facts.indexes] if facts is not None else []
-    node.index_stmt.idxname = tree.idxname or index_name(tree, tree.relation.relname, taken)
+    facts, node = world.relation(world.name(tree.relation)), named(subject)
     if facts is None or facts.kind != "p":
         return (Suggestion("create_index", sql=_text([node])),)
     name = relation_text(beside(tree.relation, node.index_stmt.idxname))
     return (Suggestion("create_index", sql=_text([node]), undo=f"DROP INDEX IF EXISTS {name};\n"),)
+
+
+def named(subject: Subject) -> Node:
+    """A CREATE INDEX with CONCURRENTLY and a name: the one that PostgreSQL would choose."""
+    node = copy_of(subject.statement.node)
+    tree = node.index_stmt
+    facts = subject.world.relation(subject.world.name(tree.relation))
+    taken = [item.name.partition(".")[2] for item in facts.indexes] if facts is not None else []
+    tree.concurrent, tree.idxname = True, tree.idxname or index_name(tree, tree.relation.relname, taken)
+    return node
 
 
 def dropped(names: Iterable[str]) -> Steps:

@@ -35,6 +35,8 @@ class Subject:
     """Inside IF, CASE or an exception handler: it may not run."""
     looped: bool = False
     """Inside a loop: it may run many times."""
+    step_kind: str | None = None
+    """Of the step that sends it; None for a bare file, a rollback script, and what runs inside of another statement."""
     memo: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What rules have worked out about the statement, so that the next rule need not."""
 

@@ -119,6 +119,7 @@ class _Walker:
             nested=piece is not None or element,
             conditional=bool(piece and piece.conditional),
             looped=bool(piece and piece.looped),
+            step_kind=None if piece is not None or element else self.parsed.step_kind,
         )
         if statement.name in ("do_stmt", "call_stmt") and bodies:
             effects = NOTHING

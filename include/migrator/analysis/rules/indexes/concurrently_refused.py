@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from migrator.analysis.rules.in_steps import built, named
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.rules.online.indexes import on_partitions
 from migrator.analysis.walk.subject import Subject
@@ -23,11 +24,21 @@ def check(subject: Subject) -> Iterator[Hit]:
 def _create(subject: Subject) -> Iterator[Hit]:
     tree = subject.statement.tree
     facts = subject.world.relation(subject.world.name(tree.relation))
-    if tree.concurrent and facts is not None and facts.kind == "p":
+    if not tree.concurrent or facts is None or facts.kind != "p":
+        return
+    if subject.step_kind is None:
         yield Hit(
             f"{facts.name} is partitioned: CREATE INDEX CONCURRENTLY on it may fail with 0A000",
             help="ON ONLY the parent first, CONCURRENTLY on each partition, then ALTER INDEX ... ATTACH PARTITION",
             alternative_sql=on_partitions(subject.statement.node, subject.world),
+            steps=built(subject),
+        )
+    elif not tree.idxname:  # a step builds it on one partition after the other, and names the parts after it
+        yield Hit(
+            f"{facts.name} is partitioned: the step may refuse an index without a name, after which it names the parts",
+            help="give the index a name",
+            alternative_sql=script((named(subject),)),
+            steps=built(subject),
         )
 
 
