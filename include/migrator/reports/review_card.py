@@ -13,6 +13,7 @@ from migrator.plan import LEFT_OUT, Author, Finding, Plan, PredictedLock, Severi
 from migrator.reports import gates, lock_budget, traffic
 from migrator.reports.markdown import SEVERITY
 from migrator.reports.markup import Markup, bullets, fenced, table, text
+from migrator.steps.contract import undoing
 from migrator.steps.kinds import irreversible
 from migrator.steps.suggestions import as_yaml
 
@@ -382,3 +383,6 @@ def _sql(plan: Plan) -> Iterator[str]:
         made = [statement.sql for statement in step.statements if statement.file not in plan.files]
         if made:
             yield f"## Step {text(step.name)} ({step.kind})\n\n" + fenced(";\n".join(made) + ";", "sql")
+        if back := undoing(step):
+            head = "A rollback sends for it, as far as it got; what was there before it stays:"
+            yield f"{head}\n\n" + fenced(";\n".join(back) + ";", "sql")

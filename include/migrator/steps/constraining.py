@@ -16,6 +16,7 @@ from migrator.plan import Phase, Statement, Step
 from migrator.steps import patience, piecewise, standing, transaction
 from migrator.steps.constraint_sql import LIMIT
 from migrator.steps.context import StatementResult, StepContext
+from migrator.steps.contract import UNDO
 from migrator.steps.real_state import Connection, relation, tree_of
 
 KEPT = "constraint_kept"
@@ -110,7 +111,7 @@ def _kept(step: Step, ctx: StepContext) -> set[int]:
 
 def _texts(step: Step, position: int, kept: set[int]) -> Iterator[str]:
     """What a constraint was that this step has only validated, it gets back: NOT VALID."""
-    back = [(item["statement"], item["sql"]) for item in step.params["undo"]]
+    back = [(item["statement"], item["sql"]) for item in step.params[UNDO]]
     yield from (text for place, text in back if place == position)
     named = {statement: command.name for statement, command in standing.commands(step) if command.name}
     name = named.get(step.statements[position])

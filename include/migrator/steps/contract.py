@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 IN_BATCHES = "batches"
 """State of a step's cursor: a part of the rows of its statement is changed."""
 
+UNDO = "undo"
+"""In the parameters that a plan has of a step: what a rollback sends for each of its statements, where the kind says so
+beforehand. Each is {"statement": position within the step, "sql": text}."""
+
 
 @frozen
 class Written:
@@ -99,6 +103,12 @@ def phases_of(step: Step) -> tuple[Phase, ...]:
 def lasts(plan: Plan) -> bool:
     """Whether some of it needs no window: it may take longer than one, while others go on with their work."""
     return any(not phase.needs_window for step in plan.steps for phase in phases_of(step))
+
+
+def undoing(step: Step) -> tuple[str, ...]:
+    """What a rollback of the whole step sends, in its order, as far as the plan says it."""
+    back = step.params.get(UNDO, ())
+    return tuple(item["sql"] for item in sorted(back, key=lambda item: -int(item["statement"])))
 
 
 def end_of(step: Step, phase: Phase) -> int:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
+from migrator.catalogue.catalogue import load_one
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, Verdict
 from migrator.plan import LEFT_OUT, MAY_FAIL, Finding, LeftOut, Plan, Severity
 from migrator.rehearsal.comparison import judged
 from migrator.reports.markup import Markup
 from migrator.reports.markup import text as escaped
 from migrator.reports.review_card import card, concerns, covered
+from migrator.stages.analyze import analyze
 from tests.evidence import make_bundle
 from tests.factories import make_plan, plan_from_sql
+from tests.unit.steps.test_kinds import folder
 
 PASSED = tuple(
     Check(name, Verdict.PASSED)
@@ -229,3 +233,19 @@ def test_from_where_the_rollback_is_left_to_a_person() -> None:
     plan = make_plan()
     bundle = bundle_of(plan, checks=(Check("rollback_halfway", Verdict.PASSED, said),))
     assert said in row_of(card(plan, bundle), "Rollback half-way")
+
+
+def test_what_takes_a_constraint_back_is_shown(tmp_path: Path) -> None:
+    """A kind that undoes itself has no script that the reviewers could read."""
+    parameters = {"table": "public.t", "constraint": "t_pkey", "definition": "PRIMARY KEY (id)"}
+    root = folder(tmp_path, [{"name": "key", "kind": "constraint", **parameters}], {}, risk_level="high")
+    shown = card(analyze(load_one(root, "001_one")), None)
+    made, _, back = shown.partition("A rollback sends for it, as far as it got; what was there before it stays:")
+    assert "CREATE UNIQUE INDEX CONCURRENTLY t_pkey ON public.t" in made
+    sent = [line for line in back.splitlines() if line.startswith(("ALTER", "DROP"))]
+    assert sent == [
+        "ALTER TABLE public.t DROP CONSTRAINT IF EXISTS t_pkey;",
+        "ALTER TABLE public.t ALTER COLUMN id DROP NOT NULL;",
+        "DROP INDEX CONCURRENTLY IF EXISTS public.t_pkey;",
+        "ALTER TABLE public.t DROP CONSTRAINT IF EXISTS t_id_not_null;",
+    ]

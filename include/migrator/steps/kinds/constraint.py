@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from migrator.frozen import frozen
 from migrator.input.described import described
 from migrator.plan import Phase, Step
-from migrator.steps.contract import Written
+from migrator.steps.contract import UNDO, Written
 from migrator.steps.names import NAME_PATTERN, RELATION_PATTERN, TABLE_WANTED
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ KIND = "constraint"
 SUMMARY = "adds a constraint while others read and write"
 ONE_BY_ONE = False
 UNDONE_BY_SCRIPT = False
-
-UNDO = "undo"
-"""In the step's parameters of the plan: what a rollback sends for each of its statements."""
 
 
 @frozen
