@@ -48,3 +48,18 @@ def test_a_constraint_of_each_sort_runs(definition: str, root: Path) -> None:
     given = ["--table", "public.messages", "--constraint", "c", "--definition", DEFINITIONS[definition]]
     assert new(root, "made", "--kind", "constraint", *given) == 0
     passes(root, "002_made")
+
+
+def test_what_a_statement_did_runs_as_steps(tmp_path: Path) -> None:
+    """The author takes the statement out of where it stood, as told."""
+    sql = (
+        "COMMENT ON TABLE public.messages IS 'mail';\n"
+        "ALTER TABLE public.messages\n  ADD COLUMN token uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE,\n"
+        "  ADD FOREIGN KEY (tenant_id) REFERENCES public.tenants (id);\n"
+    )
+    written = {"001_tables": TABLES + ROWS, "002_more": sql}
+    root = write(tmp_path / "migrations", written, after={"002_more": ["001_tables"]})
+    file = root / "2025" / "002_more" / "002_more.sql"
+    assert new(root, "made", "--from", f"{file}:3") == 0
+    file.write_text(sql.partition("\n")[0])
+    passes(root, "003_made")

@@ -291,13 +291,16 @@ def _findings(findings: Iterable[Finding]) -> str:
 
 
 def _alternatives(findings: Iterable[Finding]) -> Iterator[str]:
-    """What to write instead, where a rule knows it."""
+    """What to write instead, where a rule knows it; of several findings about one statement the same steps once."""
+    shown: set[str] = set()
     for finding in _worst_first(findings):
         if finding.alternative_sql:
             where = "" if finding.line is None else f" in line {finding.line}"
             yield f"Instead{where} ({text(finding.rule)}):\n\n" + fenced(finding.alternative_sql, "sql")
-        if finding.steps:
-            yield f"As steps ({text(finding.rule)}):\n\n" + fenced(as_yaml(*finding.steps), "yaml")
+        steps = as_yaml(*finding.steps)
+        if steps and steps not in shown:
+            shown.add(steps)
+            yield f"As steps ({text(finding.rule)}):\n\n" + fenced(steps, "yaml")
         if finding.suggestion:
             yield f"Step to add ({text(finding.rule)}):\n\n" + fenced(as_yaml(finding.suggestion), "yaml")
 

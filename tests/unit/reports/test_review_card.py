@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from migrator.catalogue.catalogue import load_one
 from migrator.evidence import Check, EvidenceBundle, ObservedLock, Verdict
-from migrator.plan import LEFT_OUT, MAY_FAIL, Finding, LeftOut, Plan, Severity
+from migrator.plan import LEFT_OUT, MAY_FAIL, Finding, LeftOut, Plan, Severity, Suggestion
 from migrator.rehearsal.comparison import judged
 from migrator.reports.markup import Markup
 from migrator.reports.markup import text as escaped
@@ -249,3 +249,10 @@ def test_what_takes_a_constraint_back_is_shown(tmp_path: Path) -> None:
         "DROP INDEX CONCURRENTLY IF EXISTS public.t_pkey;",
         "ALTER TABLE public.t DROP CONSTRAINT IF EXISTS t_id_not_null;",
     ]
+
+
+def test_steps_in_the_place_of_a_statement_are_shown_once() -> None:
+    steps = (Suggestion("drop_index", {"index": "public.i"}), Suggestion("reindex", {"table": "public.t"}))
+    told = Finding("drop-index", Severity.WARNING, "all wait", file="a.sql", line=1, steps=steps)
+    shown = card(make_plan(findings=(told, replace(told, rule="another"))), None)
+    assert shown.count("As steps (") == shown.count("- name: drop_index\n  kind: drop_index") == 1

@@ -139,7 +139,8 @@ RULE = Rule(
     id="concurrently-refused",
     severity=Severity.WARNING,
     condition="CONCURRENTLY with a partitioned table or its index, several indexes, CASCADE, a constraint's index, a "
-    "default partition, or a materialized view without a unique index",
+    "default partition, or a materialized view without a unique index; a step builds an index on one partition after"
+    " the other, if it has a name",
     effect="fails with 0A000, 2BP01 or 55000, whichever the server's version",
     alternative="what PostgreSQL has instead, see the statement's own alternative",
     without_sql="REFRESH CONCURRENTLY without a unique index: the columns that are unique in the view's query are not"
