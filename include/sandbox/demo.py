@@ -45,6 +45,7 @@ ACTS = (
     Act("001_add_analytics_tables", "success", "success", False, "two tables with foreign keys"),
     Act("002_messages_analytics_processed", "success", "success", False, "rows in batches, under traffic"),
     Act("003_index_messages_tenant_created", "success", "success", False, "an index, while the application writes"),
+    Act("005_add_jsonb_columns", "success", "success", False, "columns at once, an index, fresh statistics"),
     Act("900_retire_api_v1", "failed", "rolled_back", True, "made to fail in verify: rolled back, run red"),
 )
 

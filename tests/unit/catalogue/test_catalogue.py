@@ -62,6 +62,7 @@ def test_the_shipped_migrations() -> None:
         "001_add_analytics_tables",
         "002_messages_analytics_processed",
         "003_index_messages_tenant_created",
+        "005_add_jsonb_columns",
     ]
 
 
