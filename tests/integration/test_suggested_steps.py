@@ -42,6 +42,8 @@ WITHOUT = {
     "add-unique-builds-index/bad_partitioned_key": "likewise",
     "backfill-in-one-transaction/bad": "the loop is code",
 }
+FROM_18 = ("add-foreign-key/bad_partitioned",)
+"""Before, the foreign key of a partitioned table cannot be added NOT VALID."""
 BY_CHANCE = ("add-column-volatile-default",)
 """What the rows get is never the same twice."""
 
@@ -56,7 +58,7 @@ def test_the_steps_end_where_the_statement_does(
     offered = [item for item in example.findings(facts_of(stepwise, example.parsed)) if item.rule == example.rule]
     found = next((item for item in offered if item.steps), None)
     if found is None:
-        assert str(example) in WITHOUT
+        assert str(example) in WITHOUT or (str(example) in FROM_18 and major < 18)
         return
     before, itself = _cut(example, found)
     run(stepwise, before)
