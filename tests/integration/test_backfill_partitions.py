@@ -10,7 +10,8 @@ import pytest
 from migrator.database.session import Endpoint
 from migrator.parsing import statements
 from migrator.steps import batch_size, batch_tables
-from migrator.steps.batch_sql import BatchSql, batch_sql
+from migrator.steps.batch_sql import batch_sql
+from migrator.steps.batch_statement import BatchSql
 from migrator.steps.batches import Progress, Work
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query

@@ -18,8 +18,8 @@ METADATA_FILE = "migration-metadata.yaml"
 CHANGES_FILE = "schema_changes.yaml"
 FILE_KEY = "file"
 
-LATER = frozenset({"deadline"})
-"""Parameters that kinds got when there were digests of their steps: without a value they count for nothing."""
+LATER: Mapping[str, Any] = {"deadline": None, "quarantine": 0}
+"""Parameters that kinds got when there were digests of their steps: with this value they count for nothing."""
 
 DEFAULT_LOCK_TIMEOUT_MS = 2000
 """How long a statement may wait for a lock: applications queue behind a waiting ALTER TABLE for as long."""
@@ -70,7 +70,7 @@ class StepSpec:
     def behaviour(self) -> dict[str, Any]:
         """What a review covers, in the shape that digests of applied migrations were made of."""
         own = {"name": self.name, "kind": self.kind, "description": self.description}
-        given = {key: value for key, value in self.parameters.items() if key not in LATER or value is not None}
+        given = {key: value for key, value in self.parameters.items() if key not in LATER or value != LATER[key]}
         return {**own, "file": None, "transaction": None, **given}
 
 

@@ -18,6 +18,8 @@ from typing import Any
 STATEMENTS_DONE = "statements_done"
 """Key of a step's cursor: how many statements of a non-transactional step have been done, counted from its first."""
 
+QUARANTINED = "quarantined"
+"""Key of a step's cursor: by the oid of their table, the places of rows that fail and are left out."""
 
 WAITING = "waiting"
 """Key of a step's cursor: why it begins no further batch now. It says nothing about what is done."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from migrator.frozen import frozen
 from migrator.ledger.controls import Control
-from migrator.ledger.rows import WAITING, LedgerStep, StepStatus
+from migrator.ledger.rows import QUARANTINED, WAITING, LedgerStep, StepStatus
 from migrator.steps.kinds import gate
 from migrator.wording import count, seconds
 
@@ -31,6 +31,8 @@ class StepProgress:
     reason: str = ""
     """Why it is paused, throttled or slowed, or what it waits for."""
     since: datetime | None = None
+    left_out: int = 0
+    """Rows that fail: see `steps.quarantine`."""
 
     def __str__(self) -> str:
         parts = [f"{self.step}: {self.status}"]
@@ -43,6 +45,8 @@ class StepProgress:
             parts.append(f"{self.rate:,.0f} a second")
         if self.left_seconds is not None:
             parts.append(f"{seconds(self.left_seconds)} left")
+        if self.left_out:
+            parts.append(f"{count(self.left_out, 'row')} left out")
         since = f" since {self.since:%Y-%m-%d %H:%M:%S}" if self.since is not None else ""
         return ", ".join(parts) + (f"; {self.reason}{since}" if self.reason else "")
 
@@ -79,6 +83,7 @@ def _of(row: LedgerStep, control: Control) -> StepProgress:
         left_seconds=row.cursor.get("left_seconds") if running and status in ("running", "slowed") else None,
         reason=reason,
         since=since,
+        left_out=0 if row.status is StepStatus.SUCCESS else sum(map(len, row.cursor.get(QUARANTINED, {}).values())),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from migrator.database import naming, queries
 from migrator.database.activity import Blocker
 from migrator.database.session import Connection
 from migrator.database.vocabulary import told_name
-from migrator.steps.batch_sql import BatchSql
+from migrator.steps.batch_statement import BatchSql
 
 QUERIES = queries.load(__package__, "batches")
 
@@ -30,6 +30,12 @@ class Table:
     pages: int
     rows: float
     """Of a page, as the server knows; 0: it does not."""
+    together: bool = False
+    """All of them."""
+
+    def holds(self, oid: int) -> bool:
+        """Whether rows of this table are found in it."""
+        return self.together or oid == self.oid
 
     @property
     def told(self) -> str:
@@ -44,7 +50,7 @@ def tables(conn: Connection, sql: BatchSql) -> list[Table]:
         Table(row["oid"], row["name"], f"ONLY {row['name']}", row["kind"], row["file"], row["pages"], row["rows"])
         for row in answer.named
     ]
-    if not any(row["together"] for row in answer.named):
+    if not sql.is_together and not any(row["together"] for row in answer.named):
         return found
     odd = [table for table in found if table.kind != "r"]
     return odd or [_together(found, sql)]
@@ -59,6 +65,7 @@ def _together(found: list[Table], sql: BatchSql) -> Table:
         file=sum(table.file for table in found),
         pages=max(table.pages for table in found),
         rows=sum(table.rows for table in found),
+        together=True,
     )
 
 
@@ -66,6 +73,17 @@ def writers(conn: Connection, sql: BatchSql) -> Mapping[str, Blocker]:
     """By their virtual transaction: which no later one has again."""
     answer = naming.ask(conn, QUERIES["writers"], _names(sql))
     return {row[0]: Blocker(*row[1:]) for row in answer.rows}
+
+
+def key_columns(conn: Connection, oid: int) -> list[str]:
+    """Of the table's primary key, quoted; empty: it has none."""
+    return [row[0] for row in naming.ask(conn, QUERIES["key_columns"], {"oid": oid}).rows]
+
+
+def is_unique(conn: Connection, table: str, columns: Sequence[str]) -> bool:
+    """Whether no two rows of it can have the same values in these columns."""
+    ((found,),) = naming.ask(conn, QUERIES["is_unique"], {"table": table, "columns": list(columns)}).rows
+    return bool(found)
 
 
 def deadlock_timeout_ms(conn: Connection) -> int:

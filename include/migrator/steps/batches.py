@@ -1,4 +1,4 @@
-"""An UPDATE or DELETE of many rows in batches, each in a transaction of its own together with the ledger's cursor.
+"""An UPDATE, DELETE or INSERT of many rows in batches, each in one transaction together with the ledger's cursor.
 
 So a batch is done once in effect, whatever stops the worker: the cursor says where to go on. A row that the application
 moves to an earlier page meanwhile is found in the next round; the step is done when a query of the whole table finds no
@@ -6,6 +6,8 @@ row any more that meets the statement's condition, and nobody who was writing be
 
 A batch waits for a row as long as it should take, not longer: its own rows stay locked meanwhile. Then it gives way,
 before anybody who waits for one of them in turn is made the victim of a deadlock, and comes back with fewer pages.
+
+A batch that fails for its rows is halved until those that fail are alone (`quarantine`).
 
 Rows stay locked while a batch is looked at. So where nothing but the engine's own code can run at COMMIT, no more is
 asked before it than whether anybody has changed what the batch may have run, and what its transaction has done. What
@@ -16,34 +18,31 @@ from __future__ import annotations
 
 import functools
 import time
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from migrator.database import naming, session
 from migrator.database.door import send
-from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, NeedsHuman, StatementFailed, TransientError
-from migrator.parsing import statements
+from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, StatementFailed, TransientError
 from migrator.plan import Phase, Statement, Step
-from migrator.steps import batch_size, batch_tables
+from migrator.steps import batch_size
 from migrator.steps.batch_looks import Looks
 from migrator.steps.batch_size import Pace, Size
-from migrator.steps.batch_sql import BatchSql, batch_sql
+from migrator.steps.batch_statement import BatchSql, Place
 from migrator.steps.batch_tables import Table
-from migrator.steps.brake import Brake, braking
-from migrator.steps.context import StatementOutcome, StatementResult, StepContext
+from migrator.steps.brake import Brake
+from migrator.steps.context import StepContext
 from migrator.steps.contract import IN_BATCHES
 from migrator.steps.meter import Meter
-from migrator.steps.throttle import Rhythm
+from migrator.steps.quarantine import Quarantine, is_of_rows
 from migrator.steps.transaction import (
     Connection,
-    backend_of,
     begin,
     cancellable,
     commit,
     commit_only,
     cursor_of,
-    ddl_connection,
     failure,
     noticing,
     roll_back,
@@ -90,24 +89,33 @@ class Work:
     meter: Meter
     deadlock_ms: int
     """After which the server looks for a deadlock."""
+    quarantined: int = 0
+    """How many rows may be left out."""
     most: int | None = None
     """Of a rehearsal, where nobody else writes: how many rows the one statement would change."""
-    span: int = batch_size.FIRST_PAGES
-    """Pages of the batch at hand."""
+    span: int = batch_size.FIRST_PAGES  # pages of the batch at hand
     looked: float = 0.0
+    asked: bool = False
+    """Whether the rows of a batch still meet the condition after it."""
     said: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.brake.look = self._look
+        self.quarantine = Quarantine(
+            self.statement, self.sql, self.quarantined, self.looks.ask, self._some, self._mark, self._tables,
+            self.looks.key_columns,
+        )  # fmt: skip
 
     def run(self) -> None:
         """:raises StatementFailed: with file and line."""
         for table in self._tables()[:1]:
             self.looks.ask(self.sql.trial(table.target))  # also where nothing is to do, as on a copy without rows
+        self.looks.require_unique()
         if self.ctx.purpose == REHEARSAL and not self.progress.rows:
             self.most = int(self.looks.ask(self.sql.count()))
+        self.quarantine.begin()
         rounds = 0
-        while not self._is_done():
+        while not self._is_settled():
             if rounds == ROUNDS:
                 raise self._failed(
                     f"after {ROUNDS} rounds there are still rows that meet the condition: something goes on writing"
@@ -124,9 +132,21 @@ class Work:
             for table in tables:
                 if table.oid >= self.progress.table:
                     self._through(table)
+                    self.quarantine.require_few()
             self._look(at_once=True)
             self.brake.before_batch(self.progress.table)
             rounds += 1
+
+    def _is_settled(self) -> bool:
+        """Done, but for rows that fail. :raises StatementFailed: there are some."""
+        while self._is_done():
+            before = set(self.quarantine.rows)
+            if not before:
+                return True
+            self.quarantine.again()
+            if before == self.quarantine.rows.keys():
+                raise self.quarantine.refused()
+        return False
 
     def _is_done(self) -> bool:
         """Rows of a transaction in flight nobody sees yet: one that has begun to write before we looked is waited for,
@@ -144,9 +164,11 @@ class Work:
         if (table.oid, table.file) != (place.table, place.file):
             place = replace(place, table=table.oid, file=table.file, page=0)
         counted = True
+        self.quarantine.failed(0)
         try:
             while place.page < table.pages:
                 self._look()
+                self.quarantine.require_few(place.page)
                 self.brake.before_batch(table.oid)
                 self.size.at(Pace(self.brake.rhythm.batch, self.brake.rhythm.pause))
                 self.span = self.size.pages
@@ -157,9 +179,10 @@ class Work:
                     place, self.span = replace(place, page=first), end - first
                 before = place
                 try:
-                    place = self.progress = self.looks.patiently(functools.partial(self._sized, table, before))
+                    place = self.progress = self._one(table, before)
                 except DriftDetected as exc:  # nothing of the batch is committed
                     self.ctx.go_on_beside(exc)
+                    place = replace(place, rows=self.progress.rows)
                     continue
                 counted = self.size.is_sparse(place.page - before.page, place.rows - before.rows)
                 self._compare()
@@ -169,6 +192,15 @@ class Work:
             if exc.fields.get("sqlstate") != GONE or table.oid in {one.oid for one in self._tables()}:
                 raise
             self.ctx.log.info("step %s: %s is gone", self.step.name, table.told)
+
+    def _one(self, table: Table, place: Progress) -> Progress:
+        try:
+            return self.looks.patiently(functools.partial(self._sized, table, place))
+        except StatementFailed as exc:
+            if not is_of_rows(exc):
+                raise
+        self.quarantine.page(table, place.page)
+        return replace(place, page=place.page + 1, rows=self.progress.rows)
 
     def _compare(self) -> None:
         """What a function reads, no text shows."""
@@ -185,19 +217,19 @@ class Work:
         first, rows, window = page, 0, self.size.pages
         while page < table.pages and page - first < batch_size.MOST_PAGES:
             end, left = min(page + window, table.pages), self.size.rows - rows
-            low, high, found = self.looks.ask(self.sql.found(table.target, page, end, left))
-            if not rows:
-                first = _page_of(low) if low else end
+            text = self.sql.found(table.target, page, end, left, self.quarantine.without(page, end))
+            low, high, found = self.looks.ask(text)
+            first = first if rows else Place.of(table.oid, low).page if low else end
             rows += int(found)
             if rows >= self.size.rows:
-                return first, _page_of(high) + 1
+                return first, Place.of(table.oid, high).page + 1
             page, window = end, min(2 * window, batch_size.MOST_PAGES)
         return first, page
 
     def _sized(self, table: Table, place: Progress) -> Progress:
         """One batch, of as many pages as it can be by now."""
         while True:
-            pages, began = self.span, time.monotonic()
+            pages, began = self.quarantine.pages(place.page, self.span), time.monotonic()
             try:
                 return self._batch(table, replace(place, page=place.page + pages), place.page)
             except TransientError:
@@ -205,6 +237,9 @@ class Work:
                 self.span = batch_size.FIRST_PAGES
                 raise
             except StatementFailed as exc:
+                if is_of_rows(exc) and pages > 1:
+                    self.quarantine.failed(place.page + pages)
+                    continue
                 stopped = time.monotonic() - began >= self.size.pace.stop_ms / 1000
                 if exc.fields.get("sqlstate") != CANCELED or pages == 1 or not stopped:
                     raise
@@ -213,13 +248,47 @@ class Work:
                 self.ctx.log.info("step %s: a batch of %s pages took too long", self.step.name, pages)
 
     def _batch(self, table: Table, then: Progress, first: int) -> Progress:
-        conn, pages = self.conn, then.page - first
-        ctx = self._limited(pages)
+        pages = then.page - first
+        place = first, then.page, self.quarantine.without(first, then.page)
+        done, took = self._change(self.sql.batch(table.target, *place), then, pages, self.sql.still(*place))
+        self.size.after(pages, done.rows - then.rows, took, table.rows)
+        return done
+
+    def _some(self, table: Table, rows: Sequence[Place]) -> None:
+        """A batch of these rows, all of a page."""
+        page, these = rows[0].page, self.sql.these(rows)
+        text = self.sql.batch(table.target, page, page + 1, these)
+        while True:
+            self.brake.rest()
+            self._look()
+            self.brake.before_batch(table.oid)
+            try:
+                self.progress, _ = self.looks.patiently(lambda: self._change(text, self.progress, 1))
+                return
+            except DriftDetected as exc:
+                self.ctx.go_on_beside(exc)
+
+    def _mark(self) -> None:
+        """What fails, into the ledger; unless nothing is changed yet, nor may be left out: then nothing is to undo."""
+
+        def alone() -> None:
+            begin(self.conn, self.step, self.ctx)
+            self._commit(self.progress)
+
+        if self.progress.rows or self.quarantined:
+            self.looks.patiently(alone)
+
+    def _change(self, text: str, then: Progress, pages: int, still: str = "") -> tuple[Progress, float]:
+        """:param still: asked of the first batch of an attempt: see `BatchSql`.
+        :returns: `then` with the rows of this batch, and how many seconds it took."""
+        conn, ctx = self.conn, self._limited(pages)
         ctx.handle.raise_if_cancelled()
         begin(conn, self.step, ctx)
         started = time.monotonic()
         try:
-            changed, again = self._send(self.sql.batch(table.target, first, then.page))
+            changed, again = self._send(text)
+            if still and changed and not self.asked:
+                self.asked, again = True, self._send(still)[1]
             if again:
                 raise self._failed(
                     f"{again} of {changed} rows still meet the condition after the change, and would be changed again."
@@ -233,8 +302,7 @@ class Work:
         took = time.monotonic() - started
         then = replace(then, rows=then.rows + changed)
         self._commit(then)
-        self.size.after(pages, changed, took, table.rows)
-        return then
+        return then, took
 
     def _limited(self, pages: int) -> StepContext:
         """With timeouts of its own, in which it is stopped; a batch that cannot be smaller has the plan's time."""
@@ -250,6 +318,7 @@ class Work:
         ctx, conn = self.ctx, self.conn
         cursor = {**cursor_of(self.statement, 0, IN_BATCHES, 0), **vars(then)}
         cursor |= self.meter.at(then.table, then.page, then.rows)
+        cursor |= self.quarantine.cursor
         if (slowed := self.brake.slowed) is not None:
             cursor["slowed"] = slowed
         advance = functools.partial(ctx.ledger.step_advanced, ctx.plan.version, self.step.name)
@@ -306,7 +375,7 @@ class Work:
         return int(changed), int(again)
 
     def _left(self) -> bool:
-        return bool(self.looks.ask(self.sql.left()))
+        return bool(self.looks.ask(self.sql.left(self.quarantine.without())))
 
     def _tables(self) -> list[Table]:
         found = self.looks.tables()
@@ -329,48 +398,3 @@ class Work:
 
     def _failed(self, reason: str) -> StatementFailed:
         return failure(reason, self.statement, self.step)
-
-
-def execute(step: Step, phase: Phase, ctx: StepContext, pace: Pace) -> tuple[StatementResult, ...]:
-    """Go on where the ledger's cursor stands, until no row meets the condition; then the ledger says success."""
-    statement = step.statements[0]
-    row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
-    if row.touched and row.cursor.get("digest") != statement.digest:
-        raise NeedsHuman(
-            f"step {step.name!r} has changed rows by another statement than the plan has now; put it back as it was, or"
-            " roll the migration back first",
-            version=ctx.plan.version,
-            step=step.name,
-        )
-    started = time.monotonic()
-    with ExitStack() as stack:
-        conn = stack.enter_context(ddl_connection(ctx))
-        backend = backend_of(conn, ctx)
-        ctx.ledger.step_started(ctx.plan.version, step.name, run=ctx.run, backend=backend)
-        sql, alone = _sql_of(statement), replace(ctx, tracer=None)  # which looks at all batches together
-        looks = Looks(step, statement, sql, alone, conn)
-        brake = stack.enter_context(braking(step, ctx, backend[0], Rhythm(pace.batch, pace.pause)))
-        stack.enter_context(looks.observer)
-        with session.translated():
-            deadlock_ms = batch_tables.deadlock_timeout_ms(conn)
-        progress, size, meter = Progress.of(row.cursor), Size(pace), Meter()
-        work = Work(step, phase, statement, sql, alone, conn, looks, progress, size, brake, meter, deadlock_ms)
-        if work.progress.rows:
-            ctx.log.info("step %s goes on after %s rows", step.name, work.progress.rows)
-        ctx.trace_before(step, statement, conn)
-        work.run()
-        ctx.trace_after(step, statement, conn, work.progress.rows)
-        ctx.handle.release()
-    ctx.check_lock()
-    rows = work.progress.rows
-    ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, last=ctx.is_last(step), rows=rows)
-    outcome, took = StatementOutcome.EXECUTED, time.monotonic() - started
-    return (StatementResult(statement.index, statement.kind, outcome, took, rows, note=brake.note),)
-
-
-def _page_of(place: str) -> int:
-    return int(place.strip("()").split(",")[0])
-
-
-def _sql_of(statement: Statement) -> BatchSql:
-    return batch_sql(statements.parse(statement.sql, file=statement.file).statements[0])

@@ -102,3 +102,28 @@ ORDER BY l.virtualtransaction, l.pid;
 SELECT setting::int AS milliseconds
 FROM pg_settings
 WHERE name = 'deadlock_timeout';
+
+-- name: key_columns
+-- Of the primary key of a table.
+SELECT quote_ident(a.attname) AS name
+FROM pg_index AS i
+CROSS JOIN LATERAL unnest(i.indkey::int2 []) WITH ORDINALITY AS k (attnum, place)
+INNER JOIN pg_attribute AS a ON i.indrelid = a.attrelid AND k.attnum = a.attnum
+WHERE i.indrelid = %(oid)s::oid AND i.indisprimary AND k.place <= i.indnkeyatts
+ORDER BY k.place;
+
+-- name: is_unique
+-- Whether a unique index is on these columns or on some of them, none of which may be NULL: NULLs are not equal.
+SELECT EXISTS (
+    SELECT 1
+    FROM pg_index AS i
+    WHERE
+        i.indrelid = to_regclass(%(table)s) AND i.indisunique AND i.indisvalid
+        AND i.indpred IS NULL AND i.indexprs IS NULL
+        AND NOT EXISTS (
+            SELECT 1
+            FROM unnest(i.indkey::int2 []) WITH ORDINALITY AS k (attnum, place)
+            INNER JOIN pg_attribute AS a ON i.indrelid = a.attrelid AND k.attnum = a.attnum
+            WHERE k.place <= i.indnkeyatts AND NOT (a.attnotnull AND a.attname = ANY(%(columns)s::text []))
+        )
+) AS found;

@@ -14,7 +14,7 @@ def reads_itself(tree: Node) -> bool:
     written = None
     if type(tree).__name__ == "UpdateStmt":
         written = frozenset(item.res_target.name for item in tree.target_list)
-    mentions = {item.location for item in relations(tree) if _same(item, tree.relation)} - {tree.relation.location}
+    mentions = {item.location for item in relations(tree) if is_same(item, tree.relation)} - {tree.relation.location}
     return any(
         _sees(scope, item, tree, written)
         for scope in (tree, *find(tree, "SelectStmt"))
@@ -29,7 +29,7 @@ def _own(scope: Node) -> Iterator[Node]:
     return (item for item in find(scope, "RangeVar") if item.location not in inner)
 
 
-def _same(other: Node, target: Node) -> bool:
+def is_same(other: Node, target: Node) -> bool:
     """As far as the names tell."""
     schemas = {name for name in (other.schemaname, target.schemaname) if name}
     return bool(other.relname == target.relname and len(schemas) < 2)

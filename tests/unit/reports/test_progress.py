@@ -45,6 +45,11 @@ def line(control: Control, **over: Any) -> str:
             "fill: slowed, 25 %, 2,500 rows, 1,200 a second, 5 min 30 s left; standby 's1' is 65 MB behind since"
             " 2026-01-02 03:04:05",
         ),
+        (
+            {"cursor": CURSOR | {"quarantined": {"17": [[0, 7], [3, 1]], "18": [[2, 2]]}}},
+            Control(),
+            "fill: running, 25 %, 2,500 rows, 1,200 a second, 5 min 30 s left, 3 rows left out",
+        ),
         ({"status": StepStatus.SUCCESS}, PAUSED, "fill: success, 100 %, 2,500 rows"),
         ({"status": StepStatus.FAILED, "cursor": CURSOR | {"waiting": TOLD}}, PAUSED, "fill: failed, 25 %, 2,500 rows"),
         ({"status": StepStatus.PENDING, "cursor": {}, "rows_done": None}, PAUSED, "fill: pending"),

@@ -1,7 +1,11 @@
-"""Step kind `backfill`: one UPDATE or DELETE of many rows, batch after batch, each committed by itself.
+"""Step kind `backfill`: one UPDATE, DELETE or INSERT ... SELECT of many rows, in batches that commit one by one.
 
 The runbook's own loop does not do that: UPDATE has no LIMIT, and a DO block is one transaction, so nothing is committed
 between its batches (https://www.postgresql.org/docs/current/plpgsql-transactions.html).
+
+It goes by ranges of pages, and there is no way by a key: pages serve a table with any key and with none, each is read
+once and in order, and nothing has to be sorted or remembered but a number. A loop by the key changes fewer rows a
+second: 1 to 1.3, by a random uuid as by a number in the order of the rows (docs/measurements.md).
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from migrator.plan import Phase, Step
 from migrator.steps.contract import Written, one_phase
 from migrator.steps.files import FILE_PATTERN, FILE_WANTED
 from migrator.steps.names import RELATION_PATTERN, TABLE_WANTED
+from migrator.wording import count
 
 if TYPE_CHECKING:
     from migrator.database.session import Connection
@@ -29,13 +34,15 @@ KIND = "backfill"
 SUMMARY = "changes many rows in batches, each in a transaction of its own"
 ONE_BY_ONE = True
 UNDONE_BY_SCRIPT = True
+MOST_QUARANTINED = 1000
+"""The ledger's row names each of them, and is written with each batch."""
 
 
 @frozen
 class Parameters:
     file: str | None = described(
-        "SQL file with one UPDATE or DELETE, whose WHERE is true of the rows that still need it and of no other."
-        " Default: `<version>.sql`.",
+        "SQL file with one UPDATE, DELETE or INSERT ... SELECT, whose WHERE is true of the rows that still need it and"
+        " of no other. Default: `<version>.sql`.",
         default=None,
         pattern=FILE_PATTERN,
         wanted=FILE_WANTED,
@@ -44,6 +51,11 @@ class Parameters:
         "How many milliseconds a batch should take: so long its rows stay locked. Its size follows.", default=100
     )
     pause_ms: int = described("How many milliseconds it rests between two batches.", default=20)
+    quarantine: int = described(
+        "How many rows may fail without stopping it: they are left out, the rest of the table is done, and the step"
+        " fails at its end, until a person has mended them and cleared it.",
+        default=0,
+    )
 
 
 PARAMETERS = Parameters
@@ -67,6 +79,9 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
         yield "batch_ms", "is not between 10 milliseconds and a minute", "the usual value is 100"
     if not 0 <= parameters.pause_ms <= 600_000:
         yield "pause_ms", "is not between nothing and ten minutes", "the usual value is 20"
+    if not 0 <= parameters.quarantine <= MOST_QUARANTINED:
+        text = f"is not between none and {MOST_QUARANTINED} rows"
+        yield "quarantine", text, "where more may fail, mend them in a step before, by their condition"
 
 
 def sql(parameters: Parameters, major: int | None = None) -> str:
@@ -99,7 +114,7 @@ def problems(parsed: ParsedFile) -> Iterator[Problem]:
     from migrator.problems import Problem
     from migrator.steps.batch_sql import refusal
 
-    wanted = "a backfill is one UPDATE or DELETE; write other statements into steps of their own"
+    wanted = "a backfill is one UPDATE, DELETE or INSERT ... SELECT; write other statements into steps of their own"
     if not parsed.statements and not parsed.problems:
         yield Problem(parsed.file, "there is no statement in it", hint=wanted)
     for statement in parsed.statements[1:]:
@@ -113,24 +128,29 @@ def problems(parsed: ParsedFile) -> Iterator[Problem]:
 
 def plan(written: Written) -> Step:
     """It needs no window: what it locks, it locks for the length of a batch."""
-    step = Step(written.name, KIND, False, written.statements, dict(written.parameters))
+    from migrator.steps.batch_insert import with_row_locks
+
+    statements = tuple(map(with_row_locks, written.parsed, written.statements))
+    step = Step(written.name, KIND, False, statements, dict(written.parameters))
     return one_phase(step, needs_window=False)
 
 
 def describe(step: Step) -> str:
     parameters = documents.from_dict(Parameters, step.params)
     what = f"{step.statements[0].kind} in batches of {parameters.batch_ms} ms"
+    if parameters.quarantine:
+        what += f", leaving out up to {count(parameters.quarantine, 'row')} that fail"
     return f"{what}; may be interrupted and goes on where it was"
 
 
 def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult, ...]:
     """:raises StatementFailed: with file and line; what earlier batches did is committed, and the retry goes on."""
-    from migrator.steps import batches
+    from migrator.steps import backfilling
     from migrator.steps.batch_size import Pace
 
     parameters = documents.from_dict(Parameters, step.params)
     pace = Pace(parameters.batch_ms / 1000, parameters.pause_ms / 1000)
-    return batches.execute(step, phase, ctx, pace)
+    return backfilling.execute(step, phase, ctx, pace, quarantine=parameters.quarantine)
 
 
 def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
