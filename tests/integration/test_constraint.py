@@ -96,6 +96,36 @@ def test_it_is_added_verified_and_undone(each_database: MakeDatabase, tmp_path: 
     query(database, BREAKS[what])
 
 
+def registered(database: Endpoint) -> list[tuple[Any, ...]]:
+    return query(
+        database,
+        "SELECT class, schema_name, table_name, object_name, step, needed, made_at <= gone_at"
+        " FROM migrator.schema_migration_objects WHERE class = 'constraint'",
+    )
+
+
+def test_what_proves_a_not_null_is_registered_where_it_is_added(
+    each_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the transaction that adds it; from PostgreSQL 18 it is what was wanted, and stays."""
+    database = each_database(script=TABLES)
+    plan = planned(database, tmp_path, DEFINITIONS["not null"])
+    (step,) = plan.steps
+    adding, validating = (
+        next(one.index for one in step.statements if word in one.sql) for word in ("ADD CONSTRAINT", "VALIDATE CONSTR")
+    )
+    with pytest.raises(MigratorError), killed(monkeypatch, database, adding, before=False):
+        apply_all(plan, database)
+    assert registered(database) == [], "what did not commit is not there"
+    with pytest.raises(MigratorError), killed(monkeypatch, database, validating, before=True):
+        apply_all(plan, database)
+    row = ("constraint", "public", "messages", "added", "constrain", True)
+    old = major_of(database) < 18
+    assert registered(database) == ([(*row, None)] if old else [])
+    apply_all(plan, database)
+    assert registered(database) == ([(*row, True)] if old else [])
+
+
 def steps_of(plan: Plan) -> int:
     (step,) = plan.steps
     return len(step.statements)

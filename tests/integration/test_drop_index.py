@@ -38,6 +38,8 @@ CREATE INDEX t_w ON t (w);
 THERE = "to_regclass('t_v') IS NOT NULL"
 WAITING = "EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'DROP INDEX CONC%' AND wait_event_type = 'Lock')"
 
+REGISTERED = "SELECT class, table_name, object_name, step FROM migrator.schema_migration_objects WHERE gone_at IS NULL"
+
 
 def dropping(index: str = "public.t_v", **over: Any) -> Step:
     kind = kind_named("drop_index")
@@ -159,6 +161,33 @@ def test_half_dropped_is_built_again_by_the_rollback(database: Endpoint) -> None
             apply_all(plan, database)
     assert roll_back(plan, database, force=True).action == "rolled_back"
     assert not diff(before, read_schema(database)).changes
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_half_dropped_it_keeps_nobody_from_undoing_it(
+    each_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """By itself, as a run's own teardown does, also when an earlier way back has left a half-built one."""
+    database, plan = each_database(script=TABLE), plan_of(dropping(deadline="1 second"))
+    bundle, before = rehearse(plan, database, each_database(script=TABLE)), read_schema(database)
+    with psycopg.connect(database.conninfo) as reader:
+        reader.execute("SELECT count(*) FROM t")
+        with pytest.raises(StatementFailed, match="was given up at its deadline"):
+            apply_all(plan, database, bundle)
+    assert query(database, REGISTERED) == [("index", "t", "t_v", "drop")]
+    if again:
+        with monkeypatch.context() as patched:
+            patched.setattr(concurrent_index, "send", dying)
+            with pytest.raises(KeyboardInterrupt):
+                roll_back(plan, database, bundle)
+    report = roll_back(plan, database, bundle)
+    assert (report.action, report.schema_equal) == ("rolled_back", True), report.reason
+    assert not diff(before, read_schema(database)).changes
+    assert query(database, REGISTERED) == []
+
+
+def dying(*args: Any, **over: Any) -> Any:
+    raise KeyboardInterrupt
 
 
 def test_a_rollback_that_dies_after_the_build_goes_on(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:

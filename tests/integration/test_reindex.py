@@ -142,3 +142,25 @@ def test_all_partitions(each_database: MakeDatabase) -> None:
         assert "index public.p2_id_idx" in result.notes[0]
         verify_it(plan, database)
         query(database, "DROP SCHEMA migrator CASCADE")
+
+
+@pytest.mark.parametrize("given", [{"index": "t_v"}, {"table": "t"}])
+def test_what_it_has_left_keeps_nobody_from_undoing_it(
+    each_database: MakeDatabase, tmp_path: Path, given: dict[str, str]
+) -> None:
+    """By itself, as a run's own teardown does: nobody has rehearsed a rollback beside a copy that is half built."""
+    database, twin, plan = each_database(script=TABLE), each_database(script=TABLE), rebuilding(**given)
+    for endpoint in (database, twin):
+        leave_one(endpoint, "t_pkey")
+    bundle, before = rehearse(plan, database, twin), read_schema(database)
+    with psycopg.connect(database.conninfo) as writer:
+        writer.execute("UPDATE t SET v = 'x' WHERE id = 1")
+        with working(plan, database, tmp_path) as worker:
+            wait_for(database, "to_regclass('t_v_ccnew') IS NOT NULL AND " + WAITING)
+            worker.kill()
+            wait_for(database, GONE, seconds=5)
+    report = roll_back(plan, database, bundle)
+    assert (report.action, report.schema_equal) == ("rolled_back", True), report.reason
+    assert query(database, LEFT) == [("t_pkey_ccold",)], "that is somebody else's"
+    assert not diff(before, read_schema(database)).changes
+    assert query(database, "SELECT count(*) FROM migrator.schema_migration_objects WHERE gone_at IS NULL") == [(0,)]

@@ -111,6 +111,9 @@ UNION ALL
 SELECT 'schema_migration_reviews' AS relation, ctid::text AS place, xmin::text::bigint AS written_by
 FROM {schema}.schema_migration_reviews
 UNION ALL
+SELECT 'schema_migration_objects' AS relation, ctid::text AS place, xmin::text::bigint AS written_by
+FROM {schema}.schema_migration_objects
+UNION ALL
 SELECT 'schema_migration_events' AS relation, ctid::text AS place, xmin::text::bigint AS written_by
 FROM {schema}.schema_migration_events
 WHERE id > %(after)s;
@@ -119,7 +122,7 @@ WHERE id > %(after)s;
 -- Nobody writes there until this transaction ends; everybody reads.
 LOCK TABLE
     {schema}.ledger_identity, {schema}.schema_migrations, {schema}.schema_migration_steps,
-    {schema}.schema_migration_reviews, {schema}.schema_migration_events
+    {schema}.schema_migration_reviews, {schema}.schema_migration_objects, {schema}.schema_migration_events
 IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: take_turn
@@ -608,3 +611,52 @@ SELECT
 UPDATE {schema}.schema_migration_steps
 SET cursor = %(cursor)s
 WHERE version = %(version)s AND step = %(step)s;
+
+-- name: register_object
+-- Again by a later attempt: what was there before the first one is still not of the migration.
+INSERT INTO {schema}.schema_migration_objects (
+    class, schema_name, table_name, object_name, version, step, run_id, needed, spared
+)
+VALUES (
+    %(class)s, %(schema_name)s, %(table_name)s, %(object_name)s, %(version)s, %(step)s, %(run_id)s, %(needed)s, %(spared)s
+)
+ON CONFLICT (version, class, schema_name, table_name, object_name) WHERE gone_at IS NULL DO UPDATE
+SET step = excluded.step, run_id = excluded.run_id, needed = excluded.needed, disabled_at = NULL;
+
+-- name: object_gone
+-- By what it is.
+UPDATE {schema}.schema_migration_objects
+SET gone_at = clock_timestamp()
+WHERE
+    version = %(version)s
+    AND class = %(class)s
+    AND schema_name = %(schema_name)s
+    AND table_name = %(table_name)s
+    AND object_name = %(object_name)s
+    AND gone_at IS NULL;
+
+-- name: object_disabled
+-- From then on no new transaction runs it.
+UPDATE {schema}.schema_migration_objects
+SET disabled_at = coalesce(disabled_at, clock_timestamp())
+WHERE id = %(id)s AND gone_at IS NULL;
+
+-- name: objects
+-- What is not known to be gone, of one version or of all; oldest first.
+SELECT
+    id,
+    class,
+    schema_name,
+    table_name,
+    object_name,
+    version,
+    step,
+    run_id,
+    needed,
+    spared,
+    made_at,
+    disabled_at,
+    gone_at
+FROM {schema}.schema_migration_objects
+WHERE gone_at IS NULL AND (%(version)s::text IS NULL OR version = %(version)s)
+ORDER BY id;

@@ -114,6 +114,32 @@ CREATE TABLE {schema}.schema_migration_reviews (
 -- Read on every gate.
 CREATE INDEX schema_migration_reviews_version ON {schema}.schema_migration_reviews (version, plan_digest);
 
+-- name: objects
+-- Helper objects: what the engine makes in the target on the way, or what an interrupted statement leaves half-made.
+-- A row stays when its object is gone.
+CREATE TABLE {schema}.schema_migration_objects (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    class text NOT NULL
+    CHECK (class IN ('index', 'index_copies', 'constraint', 'trigger', 'function', 'table', 'slot')),
+    schema_name text NOT NULL,
+    table_name text NOT NULL,
+    object_name text NOT NULL CHECK (object_name <> ''),
+    version text NOT NULL REFERENCES {schema}.schema_migrations (version),
+    step text NOT NULL,
+    run_id text NOT NULL,
+    needed boolean NOT NULL,
+    spared bigint [] NOT NULL,
+    made_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    disabled_at timestamptz,
+    gone_at timestamptz
+);
+
+-- name: objects_there
+-- One row for what is not known to be gone, however often an attempt makes it.
+CREATE UNIQUE INDEX schema_migration_objects_there
+ON {schema}.schema_migration_objects (version, class, schema_name, table_name, object_name)
+WHERE gone_at IS NULL;
+
 -- name: refuse_change
 -- Says no, also to the owner. ERRCODE: object not in prerequisite state.
 CREATE FUNCTION {schema}.refuse_change() RETURNS trigger

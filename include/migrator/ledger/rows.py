@@ -107,6 +107,53 @@ class LedgerStep:
         return min(int(self.cursor.get(STATEMENTS_DONE, 0)), len(self.statement_digests))
 
 
+class ObjectClass(StrEnum):
+    INDEX = "index"
+    """Being built or dropped: a helper as long as it is not valid."""
+    INDEX_COPIES = "index_copies"
+    """The `_ccnew` and `_ccold` of the index of that name, which REINDEX CONCURRENTLY makes."""
+    CONSTRAINT = "constraint"
+    TRIGGER = "trigger"
+    FUNCTION = "function"
+    """Without arguments, as those of triggers."""
+    TABLE = "table"
+    SLOT = "slot"
+    """Of replication; it has no schema."""
+
+
+@dataclass(frozen=True)
+class Helper:
+    """What the engine makes in a target on the way, and what an interrupted statement leaves half-made. Names are not
+    quoted."""
+
+    kind: ObjectClass
+    schema: str
+    """Of its table, where it has one. Empty: it has no schema."""
+    name: str
+    table: str = ""
+    """Of an index, a constraint or a trigger."""
+    needed: bool = False
+    """Whether the next attempt goes on with it; else it makes it anew, so that it may go once nobody works on it."""
+    spared: tuple[int, ...] = ()
+    """Of INDEX_COPIES: oids of those that others had left before."""
+
+
+@dataclass(frozen=True)
+class LedgerObject:
+    """A helper as the registry has it."""
+
+    id: int
+    helper: Helper
+    version: str
+    step: str
+    run_id: str
+    made_at: datetime
+    disabled_at: datetime | None = None
+    """Of a trigger: since when no new transaction runs it. A step that goes on with it begins anew then."""
+    gone_at: datetime | None = None
+    """Since when it is known not to be there, or to be whole."""
+
+
 @dataclass(frozen=True)
 class LedgerReview:
     id: int

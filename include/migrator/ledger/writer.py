@@ -14,14 +14,14 @@ from typing import Any
 from migrator.database.session import Connection
 from migrator.errors import MigratorError, NeedsHuman
 from migrator.ledger import beginning, events, resume, review_backing, states
-from migrator.ledger.guard import GuardedLedger
+from migrator.ledger.objects import ObjectRegistry
 from migrator.ledger.reader import migration_of, step_of
 from migrator.ledger.rows import WAITING, LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.plan import Plan
 from migrator.run import RunContext
 
 
-class LedgerWriter(GuardedLedger):
+class LedgerWriter(ObjectRegistry):
     """The verbs of apply, verify, rollback and review."""
 
     def begin(

@@ -38,7 +38,7 @@ from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
 from migrator.run import RunContext
-from migrator.steps import gating, newer_rows, undo
+from migrator.steps import gating, helpers, newer_rows, undo
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
 from migrator.steps.meanwhile import Meanwhile
@@ -188,6 +188,7 @@ def run(
         if decision.action is not Action.ROLLED_BACK:
             _close(plan, ledger, run, decision)
             return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
+        helpers.clear_half_made(ctx)
         with ExitStack() as stack:
             if tracer is None:  # on a copy nobody else is
                 known = partial(_require_known, ctx, None if force else start)
@@ -201,6 +202,7 @@ def run(
             before = set_back.read(endpoint, ledger.schema, log=log) if tracer is None else None
             statements = _undo(ctx, decision)
             lost = newer_rows.lost(ctx, newer)
+        helpers.settle(ctx)
         _tell("rollback_lost", "the rollback has deleted, or changed, rows that others had written since", lost, ctx)
         stuck = set_back.problems(before, endpoint, ledger.schema, log=log)
         _tell("rollback_set_back", "the rollback has set sequences back", stuck, ctx)

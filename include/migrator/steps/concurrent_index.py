@@ -23,7 +23,7 @@ from migrator.parsing import statements
 from migrator.parsing.nodes import Node
 from migrator.parsing.unseen import one_line
 from migrator.plan import Statement, Step
-from migrator.steps import duplicates
+from migrator.steps import duplicates, helpers
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.progress import Watched, given_up, watching
 from migrator.steps.real_state import QUERIES, Connection, Evidence, State, qualified, relation, tree_of
@@ -150,6 +150,8 @@ def build(
     before = _find(statement, conn)
     if before is None:
         _require_unique(statement, step, ctx, conn)
+    made = helpers.interrupted(statement, conn)
+    helpers.intend(made, step, ctx)
     for attempt in range(1, TRIES + 1):
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=0)
         watched = Watched()
@@ -168,6 +170,7 @@ def build(
             ctx.log.warning("the build failed and is tried again (%s of %s): %s", attempt, TRIES, exc)
             ctx.handle.sleep(attempt)
     _require_valid(statement, step, conn)
+    helpers.whole(made, ctx)
     if note:
         return replace(result, outcome=StatementOutcome.REPAIRED, note=note)
     return result

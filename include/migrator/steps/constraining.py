@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from migrator.database.vocabulary import told_name
-from migrator.ledger.rows import LedgerStep, StepStatus
+from migrator.ledger.rows import Helper, LedgerStep, ObjectClass, StepStatus
+from migrator.parsing.nodes import enum
 from migrator.plan import Phase, Statement, Step
-from migrator.steps import patience, piecewise, standing, transaction
+from migrator.steps import helpers, patience, piecewise, standing, transaction
 from migrator.steps.constraint_sql import LIMIT
 from migrator.steps.context import StatementResult, StepContext
-from migrator.steps.contract import UNDO
+from migrator.steps.contract import UNDO, end_of, start_of
 from migrator.steps.real_state import Connection, relation, tree_of
 
 KEPT = "constraint_kept"
@@ -27,9 +28,30 @@ def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult
     """Go on where the ledger's cursor stands."""
     already = functools.partial(_already, step=step, ctx=ctx)
     if phase.needs_window:
-        return transaction.run_phase(step, phase, ctx, already=already)
+        told = functools.partial(_register, step, phase, ctx)
+        return transaction.run_phase(step, phase, ctx, already=already, told=told)
     refuse = functools.partial(_violated, step)
     return piecewise.execute(step, phase, ctx, refuse=refuse, already=already)
+
+
+def _register(step: Step, phase: Phase, ctx: StepContext, conn: Connection) -> None:
+    """The CHECK that proves a NOT NULL, from where it is added to where it is dropped again."""
+    version, kept = ctx.plan.version, _kept(step, ctx)
+    positions = range(start_of(step, phase), end_of(step, phase))
+    for statement, command in standing.commands(step):
+        position, subtype = step.statements.index(statement), enum(command, "subtype")
+        if position not in positions or position in kept:
+            continue
+        table = helpers.table_named(relation(tree_of(statement).relation), conn)
+        if table is None:
+            continue
+        added = subtype == "AT_AddConstraint"
+        name = getattr(command, "def").constraint.conname if added else command.name
+        helper = Helper(ObjectClass.CONSTRAINT, table[0], name, table[1], needed=True)
+        if added and name in standing.dropped(step):
+            ctx.ledger.register((helper,), version=version, step=step.name, run=ctx.run, on=conn)
+        elif subtype == "AT_DropConstraint":
+            ctx.ledger.unregister((helper,), version=version, on=conn)
 
 
 def _already(statement: Statement, conn: Connection, *, step: Step, ctx: StepContext) -> str | None:

@@ -87,7 +87,14 @@ class StepKind(Protocol):
         Twice is the same as once."""
 
     def leftovers(self, step: Step, conn: Connection) -> tuple[str, ...]:
-        """Statements that remove what an interrupted attempt has left behind and nobody uses."""
+        """Statements that remove what an interrupted attempt has left behind and nobody uses.
+
+        What a kind makes on the way (triggers, functions, tables, slots) it names by `names.helper_name` and registers
+        with the ledger: in the transaction that makes it, or before a statement that commits by itself; and takes out
+        of the registry where it drops it. What is registered the janitor finds when the migration is over, disables and
+        drops, in the order trigger, function, table. `Helper.needed` says that the next attempt goes on with it: then
+        nobody touches it until the migration is applied or rolled back. What is not needed may be gone when the next
+        attempt comes, and a trigger may be disabled: then it begins anew."""
 
 
 def one_phase(step: Step, *, needs_window: bool = True) -> Step:

@@ -13,7 +13,7 @@ from migrator.database.vocabulary import told_name
 from migrator.errors import MigratorError
 from migrator.parsing.unseen import continued
 from migrator.plan import Statement, Step
-from migrator.steps import concurrent_index, real_state
+from migrator.steps import concurrent_index, helpers, real_state
 from migrator.steps.context import StatementResult, StepContext
 from migrator.steps.patience import patiently
 from migrator.steps.progress import Watched, given_up, watching
@@ -39,7 +39,14 @@ def gently(
                 raise given_up(watched, statement, step, left) from None
             raise
 
-    return patiently(attempt, step, ctx, conn)
+    spared = (cursor or {}).get(LEFTOVERS)
+    if spared is None and real_state.is_gentle_reindex(statement):
+        spared = tuple(real_state.reindex_leftovers(statement, conn))
+    made = helpers.interrupted(statement, conn, spared or ())
+    helpers.intend(made, step, ctx)
+    result = patiently(attempt, step, ctx, conn)
+    helpers.whole(made, ctx)
+    return result
 
 
 def _sweep_after_failure(

@@ -87,14 +87,19 @@ def already(statement: Statement, step: Step, conn: Connection) -> str | None:
 
 def proving(step: Step) -> dict[str, str]:
     """The constraints of the step that prove a column to be NOT NULL, and the column."""
-    dropped = {command.name for _, command in commands(step) if enum(command, "subtype") == "AT_DropConstraint"}
+    gone = dropped(step)
     columns: dict[str, str] = {}
     for _, constraint in adds(step):
         if enum(constraint, "contype") == "CONSTR_NOTNULL":
             columns[constraint.conname] = strings(constraint.keys)[0]
-        elif constraint.conname in dropped:
+        elif constraint.conname in gone:
             columns[constraint.conname] = strings(constraint.raw_expr.null_test.arg.column_ref.fields)[-1]
     return columns
+
+
+def dropped(step: Step) -> frozenset[str]:
+    """The constraints that it drops again."""
+    return frozenset(command.name for _, command in commands(step) if enum(command, "subtype") == "AT_DropConstraint")
 
 
 def commands(step: Step) -> Iterator[tuple[Statement, Node]]:

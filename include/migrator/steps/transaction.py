@@ -74,10 +74,18 @@ def run_in_transaction(
 
 
 def run_phase(
-    step: Step, phase: Phase, ctx: StepContext, *, already: Already | None = None
+    step: Step,
+    phase: Phase,
+    ctx: StepContext,
+    *,
+    already: Already | None = None,
+    told: Callable[[Connection], None] | None = None,
 ) -> tuple[StatementResult, ...]:
     """The statements of a phase in one transaction, together with the ledger's row, which then says that they are done;
-    after the last phase, that the step is."""
+    after the last phase, that the step is.
+
+    :param told: called with the open transaction, right before COMMIT: registers the helper objects that it makes.
+    """
     start, end = start_of(step, phase), end_of(step, phase)
     last = end == len(step.statements)
 
@@ -91,6 +99,8 @@ def run_phase(
         else:
             cursor = cursor_of(step.statements[end - 1], end - 1, "done", end)
             ctx.ledger.step_progress(version, step.name, cursor=cursor, rows_done=rows, on=conn)
+        if told is not None:
+            told(conn)
 
     part = replace(step, statements=step.statements[start:end])
     results = run_in_transaction(part, ctx, started=started, finish=finish, already=already)

@@ -25,6 +25,7 @@ TABLES = {
     "schema_migration_steps",
     "schema_migration_events",
     "schema_migration_reviews",
+    "schema_migration_objects",
 }
 
 
