@@ -62,6 +62,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("tune", "migrator.cli.tune", "change the size of a running migration's batches, or the pause between them"),
     Command("baseline", "migrator.cli.baseline", "adopt a database whose migrations were applied by hand"),
     Command("rollback", "migrator.cli.rollback", "undo by hand what a migration has applied to a target"),
+    Command("janitor", "migrator.cli.janitor", "find, and drop, what migrations that are over have left in a target"),
     Command("ledger", "migrator.cli.ledger", "verify, show or repair a target's ledger"),
     Command("seal", "migrator.cli.seal", "write down who committed each migration, for the deployment"),
     Command("calendar", "migrator.cli.calendar", "print the migration calendar, also as iCalendar"),

@@ -148,6 +148,41 @@ class ReconcileLedgerOperator(TargetTask):
         return documents.to_dict(report)
 
 
+class JanitorOperator(TargetTask):
+    """Disable and drop what migrations that are over have left in the target, as far as the ledger knows whose it is
+    and its migration does not need it. In a freeze it only tells.
+
+    :param drop: false: it only tells.
+    """
+
+    template_fields: Sequence[str] = ("target", "drop")
+
+    def __init__(self, *, drop: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.drop = drop
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from migrator import documents
+        from migrator.custody import janitor
+        from migrator.run import RunContext
+        from migrator.targets import windows
+
+        run = RunContext(run_id=context["dag_run"].run_id, version="", target=self.target, actor="janitor")
+        with self.working(context) as hook, hook.ledger() as ledger:
+            when = windows.decide(datetime.now(timezone.utc), freezes=hook.target().freezes)
+            drop = self.drop and when.state is windows.WindowState.OPEN
+            if drop is not self.drop:
+                self.log.info("it is only told: %s", when.reason)
+            report = janitor.run(endpoint=hook.endpoint(), ledger=ledger, run=run, drop=drop, log=self.log)
+        for one in report.orphans:
+            log = self.log.warning if one.is_open else self.log.info
+            done = " done" if one.done else ""
+            log("%s of %s: %s%s, %s; %s", one.what, one.version, one.todo, done, one.why, one.statement)
+        if report.held:
+            self.log.info("%s", report.held)
+        return documents.to_dict(report)
+
+
 def _alarm(target: str, exc: LedgerTampered) -> Message:
     from airflow_migrator.notifications.message import EMERGENCY, Message
 

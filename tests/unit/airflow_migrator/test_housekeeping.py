@@ -30,8 +30,8 @@ def housekeeping(repository: Path, monkeypatch: pytest.MonkeyPatch) -> DAG:
 
 
 def test_one_mapped_task_a_target_and_concern(housekeeping: DAG) -> None:
-    assert sorted(housekeeping.task_ids) == ["copies", "costs", "ledger", "snapshots", "targets"]
-    for name in ("copies", "costs", "ledger", "snapshots"):
+    assert sorted(housekeeping.task_ids) == ["copies", "costs", "janitor", "ledger", "snapshots", "targets"]
+    for name in ("copies", "costs", "janitor", "ledger", "snapshots"):
         task = housekeeping.get_task(name)
         assert isinstance(task, MappedOperator)
         assert task.upstream_task_ids == {"targets"}, "no concern waits for another"
