@@ -13,7 +13,7 @@ import pytest
 
 from migrator.database import locking, session
 from migrator.database.session import Endpoint
-from migrator.errors import HeldByOther, PreflightBusy
+from migrator.errors import HeldByOther, PreflightBusy, VerifyFailed
 from migrator.evidence import EvidenceBundle
 from migrator.gates import going_on
 from migrator.ledger.ledger import Ledger
@@ -238,3 +238,35 @@ def test_each_is_undone_by_itself(database: Endpoint, lab: Lab, monkeypatch: pyt
     assert (report.action, report.schema_equal) == ("rolled_back", True)
     assert query(database, "SELECT count(*) FROM t WHERE a = id") == [(ROWS,)]
     assert statuses(database) == {LONG: "rolled_back", guest.version: "success"}
+
+
+def test_what_a_resting_one_undoes_is_no_fault_of_another(
+    database: Endpoint, lab: Lab, make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between apply and verify of the other one; what nobody has written down is still found."""
+    first = "ALTER TABLE t ADD COLUMN b int"
+    last = sql_step("ALTER TABLE t ADD CHECK (b > 0)", "publish", 2)
+    steps = (sql_step(first, "expand", 1), backfill("UPDATE t SET b = a WHERE b IS NULL"), last)
+    host = replace(long_plan(), steps=steps)
+    host = replace(host, rollback_steps=short_plan(first, "ALTER TABLE t DROP COLUMN IF EXISTS b").rollback_steps)
+    guest = replace(
+        short_plan(*ON_V), steps=(*short_plan(*ON_V).steps, sql_step("CREATE INDEX v_y ON v (y)", "two", 2))
+    )
+    host_bundle = lab.rehearsed(host)
+    with lab.in_batches(monkeypatch, host, host_bundle):
+        guest_bundle = rehearse(guest, database, make_database("beside", script=f"{SCRIPT};{first}"))
+        lab.begin(guest, guest_bundle)
+    assert roll_back(host, database, host_bundle, run_id=LONG).action == "rolled_back"
+    assert query(database, "SELECT attname FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'b'") == []
+    apply_all(guest, database, guest_bundle, run_id=guest.version)
+    query(database, "ALTER TABLE v ADD COLUMN z int")
+    with pytest.raises(VerifyFailed, match=r"not rehearsed: . column public\.v\."):
+        verify_it(guest, database, guest_bundle, run_id=guest.version)
+    query(database, "ALTER TABLE v DROP COLUMN z")
+    report = verify_it(guest, database, guest_bundle, run_id=guest.version)
+    (others,) = [one for one in report.checks if one.name == "others"]
+    assert f"{LONG} has undone" in others.detail
+    assert "column public.t.b" in others.detail
+    assert statuses(database) == {LONG: "rolled_back", guest.version: "success"}
+    back = roll_back(guest, database, guest_bundle, run_id=guest.version, force=True)
+    assert (back.action, back.schema_equal) == ("rolled_back", True)

@@ -32,6 +32,7 @@ from migrator.gates.clear_way import (
 from migrator.gates.drift import Start, require_as_rehearsed, require_no_drift, require_same_code
 from migrator.gates.evidence import evidence_problems
 from migrator.gates.going_on import GoingOn, reviewed_by
+from migrator.gates.undone import KINDS, without_undone
 from migrator.history import out_of_order
 from migrator.ledger import resume, states
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus, took_effect
@@ -346,11 +347,13 @@ def _same_code(ctx: StepContext, evidence: EvidenceBundle) -> None:
 
 
 def _schema(ctx: StepContext, evidence: EvidenceBundle) -> Schema:
-    role = Start.of(evidence.snapshot, evidence.dry_run).schema.role
+    """As if those who have rested beside it had undone nothing."""
+    start = Start.of(evidence.snapshot, evidence.dry_run)
     with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
         session.require_usual(conn, ctx.endpoint)
         settings.require_same(conn, evidence.snapshot)
-        return schema.read(conn, exclude=(ctx.ledger.schema,), role=role)
+        now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
+    return without_undone(now, ctx.plan, start, ctx.ledger.iterate_events(kinds=KINDS))
 
 
 def _drift(step: Step, ctx: StepContext, evidence: EvidenceBundle) -> None:

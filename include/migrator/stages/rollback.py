@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from migrator.database import schema, session
 from migrator.database.activity import fence
+from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import only_known, vocabulary
 from migrator.documents import StrEnum
@@ -31,7 +32,7 @@ from migrator.errors import (
     RollbackFailed,
     TransientError,
 )
-from migrator.gates import set_back, way_back
+from migrator.gates import set_back, undone, way_back
 from migrator.gates.clear_way import has_content
 from migrator.gates.drift import Start, foreign_code, without_others
 from migrator.ledger.events import FAILED as VERIFY_FAILED
@@ -200,7 +201,10 @@ def run(
                 _close(plan, ledger, run, decision)
                 return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
             before = set_back.read(endpoint, ledger.schema, log=log) if tracer is None else None
+            beside = tracer is None and any(row.version != plan.version for row in ledger.all_running())
+            schema_before = _schema(ctx, None) if beside else None
             statements = _undo(ctx, decision)
+            _tell_others(ctx, schema_before)
             lost = newer_rows.lost(ctx, newer)
         helpers.settle(ctx)
         _tell("rollback_lost", "the rollback has deleted, or changed, rows that others had written since", lost, ctx)
@@ -244,9 +248,26 @@ def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:
     """What the script would run and nobody has rehearsed."""
     rows = ctx.ledger.steps(ctx.plan.version)
     in_part = undo.may_be_done_in_part(ctx, rows)
-    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
-        now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
+    now = _without_undone(ctx, start)
     return foreign_code(now, ctx.plan, start, rows, path=ctx.endpoint.search_path, undone_in_part=in_part)
+
+
+def _schema(ctx: StepContext, role: str | None) -> Schema:
+    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
+        return schema.read(conn, exclude=(ctx.ledger.schema,), role=role)
+
+
+def _without_undone(ctx: StepContext, start: Start) -> Schema:
+    """As if those who have rested beside it had undone nothing."""
+    events = ctx.ledger.iterate_events(kinds=undone.KINDS)
+    return undone.without_undone(_schema(ctx, start.schema.role), ctx.plan, start, events)
+
+
+def _tell_others(ctx: StepContext, before: Schema | None) -> None:
+    """Those that are not finished were rehearsed beside what is undone now."""
+    if before is not None:
+        detail = {undone.CHANGES: undone.told(before, _schema(ctx, None))}
+        ctx.ledger.append_event(undone.UNDONE, version=ctx.plan.version, run=ctx.run, detail=detail)
 
 
 def _require_known(ctx: StepContext, start: Start | None) -> None:
@@ -374,14 +395,11 @@ def _resolve(ctx: StepContext, lost: CommitUnknown) -> tuple[StatementResult, ..
 def _compare(report: RollbackReport, start: Start, ctx: StepContext) -> RollbackReport:
     """The schema must be the very one from before. A difference is reported, not hidden: the data is undone all the
     same."""
-    with session.connect(ctx.endpoint, purpose="observe", version=ctx.plan.version) as conn:
-        now = schema.read(conn, exclude=(ctx.ledger.schema,), role=start.schema.role)
-    if start.is_there(without_others(now, ctx.plan, start)):
+    now = without_others(_without_undone(ctx, start), ctx.plan, start)
+    if start.is_there(now):
         return replace(report, schema_equal=True)
     known = vocabulary(ctx.plan, start.snapshot)
-    differences = known.lines_and_rest(
-        start.changes(without_others(now, ctx.plan, start)), "what the rollback left in the schema"
-    )
+    differences = known.lines_and_rest(start.changes(now), "what the rollback left in the schema")
     detail = {"differences": list(differences)}
     ctx.ledger.append_event("rollback_differs", version=ctx.plan.version, run=ctx.run, detail=detail)
     ctx.log.warning("after the rollback the schema differs from the one before:\n%s", "\n".join(differences))

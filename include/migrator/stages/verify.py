@@ -22,6 +22,7 @@ from migrator.gates import sequences as next_values
 from migrator.gates.assertions import assertion, step_checks
 from migrator.gates.clear_way import is_applied
 from migrator.gates.drift import Start, elsewhere, left_by_those_ahead, start_of, without_others
+from migrator.gates.undone import KINDS, by_others, without
 from migrator.ledger.events import FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus
 from migrator.ledger.states import EXACT_SCHEMAS, SCHEMAS
@@ -180,11 +181,18 @@ def _database_checks(
             start = start_of(bundle)
             before, known = start.schema, vocabulary(plan, start.snapshot)
             now = schema.read(conn, exclude=(ledger.schema,), role=before.role)
+            for version, back in (undone := by_others(now, plan, start, ledger.iterate_events(kinds=KINDS))).items():
+                told = known.named_and_rest(back, f"what {version} has undone")
+                text = (
+                    f"meanwhile {version} has undone what this migration can neither touch nor run: {'; '.join(told)}"
+                )
+                checks.append(Check("others", Verdict.PASSED, text))
+            now = without(now, undone.values())
             if others := elsewhere(now, plan, start):
                 told = known.named_and_rest(others, "what others have changed in the schema")
                 checks.append(Check("others", Verdict.PASSED, f"{OTHERS}: {'; '.join(told)}"))
                 now = without_others(now, plan, start)
-            else:
+            elif not undone:
                 schemas = _fingerprints(before, now, start, plan, ledger)
             checks.append(replace(schema_check(now, before, bundle, known), seconds=time.monotonic() - started))
             checks.append(owners_check(now, start, bundle, known))
