@@ -231,7 +231,7 @@ SELECT
     kind,
     status,
     attempts,
-    cursor,
+    cursor - ARRAY['others', 'own'] AS cursor,
     statement_digests,
     rows_done,
     rows_total,
@@ -246,16 +246,20 @@ FROM {schema}.schema_migration_steps
 WHERE version = %(version)s AND (%(step)s::text IS NULL OR step = %(step)s)
 ORDER BY position, step;
 
--- name: written_by
--- Of an earlier round, which was undone, the event does not count.
+-- name: work
+-- Of each step the transaction with which it began: its own where it was a single one, else that of its first start, from
+-- on. Of an earlier round, which was undone, no event counts.
 SELECT
+    s.step,
+    s.cursor ->> 'own' AS own,
     coalesce(
+        s.cursor ->> 'own',
         (
             SELECT e.xmin::text
             FROM {schema}.schema_migration_events AS e
             WHERE
                 e.version = s.version
-                AND e.kind = 'step_succeeded'
+                AND e.kind = 'step_started'
                 AND e.detail ->> 'step' = s.step
                 AND e.id > coalesce(
                     (
@@ -265,13 +269,82 @@ SELECT
                     ),
                     0
                 )
-            ORDER BY e.id DESC
+            ORDER BY e.id
             LIMIT 1
         ),
         s.xmin::text
-    ) AS xid
+    ) AS first,
+    s.cursor -> 'others' AS others
+FROM {schema}.schema_migration_steps AS s
+WHERE s.version = %(version)s
+ORDER BY s.position;
+
+-- name: others_at_work
+-- Transactions that go on and may write, each subtransaction that has a number included, and by each table that one of
+-- them may have written the oldest of those. What a snapshot lists is sure to be there; the rest only locks tell.
+WITH locks AS MATERIALIZED (
+    SELECT
+        l.virtualtransaction,
+        l.locktype,
+        l.database,
+        l.relation,
+        l.mode,
+        l.transactionid
+    FROM pg_catalog.pg_locks AS l
+    WHERE l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+),
+
+going AS (
+    SELECT
+        l.virtualtransaction,
+        l.transactionid
+    FROM locks AS l
+    WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock'
+),
+
+written AS (
+    SELECT
+        l.relation,
+        (pg_catalog.array_agg(g.transactionid::text ORDER BY pg_catalog.age(g.transactionid) DESC))[1] AS oldest
+    FROM locks AS l
+    INNER JOIN going AS g ON l.virtualtransaction = g.virtualtransaction
+    INNER JOIN pg_catalog.pg_database AS d ON l.database = d.oid
+    WHERE
+        l.locktype = 'relation'
+        AND d.datname = pg_catalog.current_database()
+        AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+    GROUP BY l.relation
+)
+
+SELECT
+    s.xmin::text AS last,
+    s.cursor -> 'others' -> 'before' AS before,
+    s.cursor ? 'statements_done' AS has_begun,
+    pg_catalog.pg_current_xact_id()::xid::text AS own,
+    ARRAY(
+        SELECT g.transactionid::text FROM going AS g
+        UNION
+        SELECT x.number::xid::text
+        FROM pg_catalog.pg_snapshot_xip(pg_catalog.pg_current_snapshot()) AS x (number)
+    ) AS going,
+    (
+        SELECT coalesce(pg_catalog.jsonb_object_agg(w.relation, w.oldest), pg_catalog.jsonb_build_object())
+        FROM written AS w
+    ) AS written
 FROM {schema}.schema_migration_steps AS s
 WHERE s.version = %(version)s AND s.step = %(step)s;
+
+-- name: note_others
+-- Beside what the cursor says already.
+UPDATE {schema}.schema_migration_steps
+SET
+    cursor = cursor
+    || CASE
+        WHEN cursor ? 'statements_done' OR %(own)s::text IS NULL THEN pg_catalog.jsonb_build_object()
+        ELSE pg_catalog.jsonb_build_object('own', %(own)s::text)
+    END
+    || pg_catalog.jsonb_build_object('others', %(others)s::jsonb)
+WHERE version = %(version)s AND step = %(step)s;
 
 -- name: reviews
 -- Oldest first; with the event that backs each, its neighbours and the head: what is no link of the chain backs nothing.
@@ -432,7 +505,7 @@ WHERE version = %(version)s AND step = %(step)s AND status <> 'success';
 -- Frequent and small; leaves no event.
 UPDATE {schema}.schema_migration_steps
 SET
-    cursor = %(cursor)s,
+    cursor = %(cursor)s::jsonb || pg_catalog.jsonb_build_object('others', cursor -> 'others'),
     rows_done = coalesce(%(rows_done)s, rows_done),
     rows_total = coalesce(%(rows_total)s, rows_total)
 WHERE version = %(version)s AND step = %(step)s AND status = 'running';
@@ -441,7 +514,7 @@ WHERE version = %(version)s AND step = %(step)s AND status = 'running';
 -- By the session that executes the step, in its own open transaction: a batch. Nobody else's pid stands in the row.
 UPDATE {schema}.schema_migration_steps
 SET
-    cursor = %(cursor)s,
+    cursor = %(cursor)s::jsonb || pg_catalog.jsonb_build_object('others', cursor -> 'others'),
     rows_done = %(rows_done)s,
     rows_total = %(rows_total)s
 WHERE
@@ -609,7 +682,7 @@ SELECT
 -- name: settle_step
 -- A person looked whether an interrupted statement took effect.
 UPDATE {schema}.schema_migration_steps
-SET cursor = %(cursor)s
+SET cursor = %(cursor)s::jsonb || pg_catalog.jsonb_build_object('others', cursor -> 'others')
 WHERE version = %(version)s AND step = %(step)s;
 
 -- name: register_object

@@ -18,9 +18,11 @@ from migrator.ledger.rows import (
     LedgerStep,
     MigrationStatus,
     StepStatus,
+    took_effect,
 )
 from migrator.ledger.states import LastStates
 from migrator.ledger.version import SCHEMA_VERSION
+from migrator.ledger.work import Work
 
 PAGE = 1000
 
@@ -62,11 +64,10 @@ class LedgerReader(LedgerConnection):
         """Whether this ledger has a history: a migration, or a person's word on what was there before."""
         return bool(self.read("baselined")[0]["found"])
 
-    def written_by(self, version: str, step: str) -> str | None:
-        """The transaction that said last that this step is done; while none has, the last one that wrote its row. Not
-        for a ledger that was copied."""
-        rows = self.read("written_by", version=version, step=step)
-        return str(rows[0]["xid"]) if rows else None
+    def work(self, version: str) -> tuple[Work, ...]:
+        """Of the steps that took effect, in their order. Not for a ledger that was copied."""
+        done = {row.step for row in self.steps(version) if took_effect(row)}
+        return tuple(Work.of(row) for row in self.read("work", version=version) if row["step"] in done)
 
     def migration(self, version: str) -> LedgerMigration | None:
         rows = self._migrations(version=version)

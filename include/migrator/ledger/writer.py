@@ -13,7 +13,7 @@ from typing import Any
 
 from migrator.database.session import Connection
 from migrator.errors import MigratorError, NeedsHuman
-from migrator.ledger import beginning, events, resume, review_backing, states
+from migrator.ledger import beginning, events, resume, review_backing, states, work
 from migrator.ledger.objects import ObjectRegistry
 from migrator.ledger.reader import migration_of, step_of
 from migrator.ledger.rows import WAITING, LedgerMigration, LedgerStep, MigrationStatus, StepStatus
@@ -61,11 +61,13 @@ class LedgerWriter(ObjectRegistry):
             self.take_head(connection)
             self._hold(connection, version, run)
             pid, start = backend or (None, None)
-            started = self.execute(
+            started = work.write(
+                self,
                 connection,
                 "step_started",
                 version=version,
                 step=step,
+                begins=True,
                 run_id=run.run_id,
                 backend_pid=pid,
                 backend_start=start,
@@ -117,14 +119,18 @@ class LedgerWriter(ObjectRegistry):
 
         :raises NeedsHuman: as said. :raises LedgerTampered: see `require_untouched`.
         """
-        parameters = {"cursor": events.as_json(cursor), "rows_done": rows_done, "rows_total": rows_total}
+        parameters: dict[str, Any] = {
+            "cursor": events.as_json(cursor),
+            "rows_done": rows_done,
+            "rows_total": rows_total,
+        }
         if on is not None:
             self.require_untouched(on=on)
-            if not self.execute(on, "step_progress", version=version, step=step, **parameters):
+            if not work.write(self, on, "step_progress", version=version, step=step, **parameters):
                 raise NeedsHuman(f"step {step!r} of {version} is not running any more: nothing is committed")
             return
         with self.transaction() as connection:
-            self.execute(connection, "step_progress", version=version, step=step, **parameters)
+            work.write(self, connection, "step_progress", version=version, step=step, **parameters)
 
     def step_advanced(
         self,
@@ -177,7 +183,7 @@ class LedgerWriter(ObjectRegistry):
         """
         if on is not None:
             self.require_untouched(on=on)
-            self._succeed(on, version, step, run, last=last, rows=rows)
+            self._succeed(on, version, step, run, last=last, rows=rows, whole=True)
             return
         with self.transaction() as connection:
             self.take_head(connection)
@@ -202,8 +208,7 @@ class LedgerWriter(ObjectRegistry):
         text = events.clean(str(error))
         with self.transaction() as connection:
             self.take_head(connection)
-            failed = {"version": version, "step": step, "sqlstate": sqlstate, "error": text}
-            if self.execute(connection, "step_failed", **failed):
+            if work.write(self, connection, "step_failed", version=version, step=step, sqlstate=sqlstate, error=text):
                 place = {name: error.fields.get(name) for name in ("file", "line", "column", "statement")}
                 detail = {"step": step, "error": text, "error_class": type(error).__name__, "sqlstate": sqlstate}
                 self._event(connection, "step_failed", version, run, {**detail, **place})
@@ -323,10 +328,18 @@ class LedgerWriter(ObjectRegistry):
                 self.execute(connection, "step_rolled_back", version=version, step=None)
 
     def _succeed(
-        self, connection: Connection, version: str, step: str, run: RunContext, *, last: bool, rows: int | None
+        self,
+        connection: Connection,
+        version: str,
+        step: str,
+        run: RunContext,
+        *,
+        last: bool,
+        rows: int | None,
+        whole: bool = False,
     ) -> None:
         self._hold(connection, version, run)
-        if not self.execute(connection, "step_succeeded", version=version, step=step, rows=rows):
+        if not work.write(self, connection, "step_succeeded", version=version, step=step, whole=whole, rows=rows):
             raise NeedsHuman(f"step {step!r} of {version} is not running: it was not started, or is done already")
         if last:
             self.execute(connection, "applied", version=version, duration_ms=None)

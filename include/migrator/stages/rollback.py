@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -195,7 +195,7 @@ def run(
                 known = partial(_require_known, ctx, None if force else start)
                 ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint, known)))
             stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
-            newer = newer_rows.look(ctx, None) if force and tracer is None else newer_rows.NOTHING
+            newer = newer_rows.look(ctx, _takes(ctx, start)) if force and tracer is None else newer_rows.NOTHING
             if not force and (reason := _why_not(ctx, start)):
                 decision = _held(decision, reason, ledger.migration(plan.version), plan)
                 _close(plan, ledger, run, decision)
@@ -238,10 +238,15 @@ def _why_not(ctx: StepContext, start: Start | None) -> str:
         )
     if not undo.needs_script(rows):
         return ""
-    taken = way_back.takes(start, ctx.plan, rows)
+    taken = _takes(ctx, start)
     if taken is None:
         return "the dry run was made by an older engine, and has not noted from which tables the rollback takes rows"
     return newer_rows.reason(newer_rows.look(ctx, taken))
+
+
+def _takes(ctx: StepContext, start: Start | None) -> Collection[str] | None:
+    """See `way_back.takes`; None: it may take rows anywhere."""
+    return None if start is None else way_back.takes(start, ctx.plan, ctx.ledger.steps(ctx.plan.version))
 
 
 def _foreign(ctx: StepContext, start: Start) -> tuple[str, ...]:

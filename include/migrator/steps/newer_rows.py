@@ -1,30 +1,36 @@
 """Rows that others have written since a migration was applied, in tables from which its rollback takes rows.
 
 Which those are, the rehearsal has seen, whatever the form of the script. A row says which transaction has written it,
-and the ledger's event, which came right after the last step that is done. What was written meanwhile by a transaction
-that had begun before is not seen.
+and the ledger which were the migration's own, and which went on beside them: those may have written later. What lies
+between two steps is others' too. A table is read as a whole, since an UPDATE stays where its row is.
+
+Within a step that is no transaction, rows of others cannot be told from its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
+from psycopg import errors as server
 from psycopg import sql as quoting
 
 from migrator import documents, wording
 from migrator.database import held, plain, queries, session
 from migrator.database.vocabulary import told_name
-from migrator.errors import MigratorError, TransientError
+from migrator.errors import MigratorError, Refused, TransientError
 from migrator.frozen import frozen
-from migrator.ledger.rows import took_effect
+from migrator.ledger.work import Work
 from migrator.steps.context import StepContext
 from migrator.steps.real_state import qualified
 
 MOST_ROWS = 1000
 """More are not counted."""
-MOST_PAGES = 32_768
-"""Of a larger table the end is looked at, where new rows come."""
+MOST_SECONDS = 60.0
+"""For all tables together: so long the rollback may wait. Of what was not read by then a person has to decide."""
+SHOWN = 5
+OLDER = "any table (an older engine has applied it, and has not noted who was writing meanwhile)"
 QUERIES = queries.load(__package__, "newer_rows")
 
 
@@ -37,10 +43,11 @@ class Newer:
     names: Mapping[int, str] = field(default_factory=dict)
     """As they may be told."""
     unseen: tuple[str, ...] = ()
-    """Tables at which nobody may look, and why."""
-    since: str = ""
+    """Tables at which nobody could look, and why."""
+    since: tuple[Work, ...] = ()
+    """The steps that were done."""
     until: str = ""
-    """Transactions between which they were written."""
+    """The transaction before which they were written."""
 
 
 NOTHING = Newer()
@@ -51,7 +58,6 @@ class _Table:
     oid: int
     schema: str
     name: str
-    pages: int
     goes_with: tuple[str, ...]
     """Names that it has, that those have of which it is a part, and its schema's."""
 
@@ -64,30 +70,35 @@ def look(ctx: StepContext, taken: Collection[str] | None) -> Newer:
     """
     :param taken: digests of names of tables and schemas, as the rehearsal has noted them; None: look everywhere.
     """
-    done = [row.step for row in ctx.ledger.steps(ctx.plan.version) if took_effect(row)]
-    since = ctx.ledger.written_by(ctx.plan.version, done[-1]) if done and taken != [] else None
-    if since is None:
+    since = ctx.ledger.work(ctx.plan.version) if taken != [] else ()
+    if not since:
         return NOTHING
+    if not all(step.is_noted for step in since):
+        return Newer(unseen=(OLDER,))
     with _looking(ctx) as conn, session.translated():
         ((until,),) = conn.execute(QUERIES["next_transaction"]).fetchall()
-        return _newer(ctx, conn, taken, since, until)
+        return _newer(ctx, conn, since, until, taken=taken)
 
 
 def lost(ctx: StepContext, before: Newer) -> tuple[str, ...]:
-    """What of it is gone, or was changed, since. That nobody can look is told."""
-    if not before.rows:
-        return ()
-    try:
-        with _looking(ctx) as conn, session.translated():
-            now = _newer(ctx, conn, None, before.since, before.until)
-    except MigratorError as exc:
-        ctx.log.warning("nobody could look what became of rows that others have written since: %s", exc)
-        return ()
-    return tuple(
+    """What of it is gone, or was changed, since; and what may be."""
+    unseen = list(before.unseen)
+    now = before
+    if before.rows:
+        try:
+            with _looking(ctx) as conn, session.translated():
+                now = _newer(ctx, conn, before.since, before.until, only=before.rows)
+        except MigratorError as exc:
+            unseen.append(str(exc))
+        else:
+            unseen += now.unseen
+    gone = [
         _told(count - now.rows.get(oid, 0), before.names[oid])
         for oid, count in before.rows.items()
         if now.rows.get(oid, 0) < count
-    )
+    ]
+    more = [f"{wording.count(len(unseen) - SHOWN, 'more table')}"] if len(unseen) > SHOWN else []
+    return (*gone, *(f"perhaps some of {one}, at which nobody could look" for one in unseen[:SHOWN] + more))
 
 
 def reason(found: Newer) -> str:
@@ -100,7 +111,7 @@ def reason(found: Newer) -> str:
         )
     if found.unseen:
         return (
-            "the rollback drops tables, or deletes from them, as it was rehearsed, and nobody may look whether others"
+            "the rollback drops tables, or deletes from them, as it was rehearsed, and nobody could look whether others"
             f" have written rows there since: {'; '.join(found.unseen)}"
         )
     return ""
@@ -114,43 +125,81 @@ def _looking(ctx: StepContext) -> session.Connection:
     return session.connect(ctx.endpoint, purpose="validate", version=ctx.plan.version, lock_timeout_ms=held.WAIT_MS)
 
 
-def _newer(ctx: StepContext, conn: session.Connection, taken: Collection[str] | None, since: str, until: str) -> Newer:
+def _newer(
+    ctx: StepContext,
+    conn: session.Connection,
+    since: tuple[Work, ...],
+    until: str,
+    *,
+    taken: Collection[str] | None = None,
+    only: Collection[int] | None = None,
+) -> Newer:
     """:raises TransientError: somebody keeps a table of which it must be known."""
     found = conn.execute(QUERIES["tables"], {"ledger": ctx.ledger.schema}).fetchall()
-    tables = [_Table(oid, schema, name, pages, tuple(parts)) for oid, schema, name, pages, parts in found]
+    tables = [_Table(oid, schema, name, tuple(parts)) for oid, schema, name, parts in found]
     rows, names, unseen = dict[int, int](), dict[int, str](), list[str]()
+    end = time.monotonic() + MOST_SECONDS
     for table in tables:
+        if only is not None and table.oid not in only:
+            continue
         if taken is not None and not {documents.digest(part) for part in table.goes_with} & {*taken}:
             continue
         try:
             with session.translated():
-                count = _count(table, since, until, conn)
+                count = _count(table, since, until, conn, end - time.monotonic())
         except TransientError:
             if taken is not None:
                 raise
-            unseen.append(f"{table.told}: somebody keeps it")
+            unseen.append(f"{table.told} (somebody keeps it)")
         except MigratorError as exc:
-            unseen.append(f"{table.told}: {exc}")
+            unseen.append(f"{table.told} ({exc})")
         else:
             if count:
                 rows[table.oid], names[table.oid] = count, table.told
     return Newer(rows, names, tuple(unseen), since, until)
 
 
-def _count(table: _Table, since: str, until: str, conn: session.Connection) -> int:
+def _count(table: _Table, since: Sequence[Work], until: str, conn: session.Connection, within: float) -> int:
     with plain.as_they_lie(conn):
         held.hold(conn, [qualified(table.schema, table.name)])
         query = quoting.SQL(
-            "select pg_catalog.count(*) from (select from only {table} as t where pg_catalog.age(t.xmin)"
-            " < pg_catalog.age({since}::pg_catalog.text::pg_catalog.xid) and pg_catalog.age(t.xmin)"
-            " > pg_catalog.age({until}::pg_catalog.text::pg_catalog.xid) and t.ctid >= {first}::pg_catalog.tid"
-            " limit {most}) as newer"
+            "select pg_catalog.count(*) from (select from only {table} as t where {until} and ({newer}) limit {most})"
+            " as newer"
         ).format(
             table=quoting.Identifier(table.schema, table.name),
-            since=quoting.Literal(since),
-            until=quoting.Literal(until),
-            first=quoting.Literal(f"({max(0, table.pages - MOST_PAGES)},0)"),
+            until=_age(">", until),
+            newer=quoting.SQL(" or ").join(_newer_than(since, table.oid)),
             most=quoting.Literal(MOST_ROWS + 1),
         )
-        row = conn.execute(query).fetchone()
+        try:
+            conn.execute(QUERIES["within"], {"milliseconds": str(max(1, round(within * 1000)))})
+            row = conn.execute(query).fetchone()
+        except server.QueryCanceled:
+            raise Refused(f"it could not be read within {wording.seconds(MOST_SECONDS)}") from None
         return int(row[0]) if row else 0
+
+
+def _newer_than(since: Sequence[Work], oid: int) -> Iterator[quoting.Composable]:
+    """What says of a row that others have written it since. Pure."""
+    others = dict.fromkeys(number for step in since for number in step.others)
+    yield quoting.SQL("t.xmin = any({}::pg_catalog.xid[])").format(f"{{{','.join(others)}}}")
+    yield _but(_age("<", since[0].last), ((step.first, step.last) for step in since[1:]))
+    for step in since:  # a part of such a transaction that had ended has a number of which nobody knows whose it is
+        if oldest := step.written.get(oid):
+            own = ((one.single or one.first, one.single or one.last) for one in since)
+            yield _but(_age("<=", oldest), own)
+
+
+def _but(condition: quoting.Composable, own: Iterable[tuple[str, str]]) -> quoting.Composable:
+    """Not written between any of these."""
+    parts = [condition]
+    for first, last in own:
+        parts.append(quoting.SQL("not ({} and {})").format(_age("<=", first), _age(">=", last)))
+    return quoting.SQL("({})").format(quoting.SQL(" and ").join(parts))
+
+
+def _age(than: str, number: str) -> quoting.Composable:
+    """How far back it is, since numbers come round."""
+    return quoting.SQL("pg_catalog.age(t.xmin) {} pg_catalog.age({}::pg_catalog.text::pg_catalog.xid)").format(
+        quoting.SQL(than), quoting.Literal(number)
+    )

@@ -1,5 +1,5 @@
 -- name: tables
--- Every table that has rows of its own, with its size in pages, the names of what it is a part of, and its schema.
+-- Every table that has rows of its own, with the names of what it is a part of, and its schema.
 WITH RECURSIVE above AS (
     SELECT
         c.oid,
@@ -18,7 +18,6 @@ SELECT
     c.oid::bigint,
     n.nspname::text,
     c.relname::text,
-    pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint AS pages,
     pg_catalog.array_agg(pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(p.relname))
     || pg_catalog.quote_ident(n.nspname) AS goes_with
 FROM above AS a
@@ -35,3 +34,7 @@ ORDER BY n.nspname, c.relname;
 SELECT (
     pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::numeric % 4294967296
 )::text AS until;
+
+-- name: within
+-- The query that follows, in this transaction.
+SELECT pg_catalog.set_config('statement_timeout', %(milliseconds)s, true);
