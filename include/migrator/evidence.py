@@ -167,9 +167,9 @@ ROLES_CHANGED = "roles_changed"
 HALFWAY = "rollback_halfway"
 """In `extra`: by where a failure can stop the migration (`steps.halts`), the verdict on the rollback from there, and
 its reason. Absent: nobody has tried."""
-TAKES = "rollback_takes"
+TAKES = "rollback_takes_or_overwrites"
 """In `extra`: by where the migration stopped (`steps.halts`; "" after all of it), digests of the names of the tables
-and schemas that the rollback drops, or from which it deletes rows."""
+and schemas that the rollback drops, or of which it deletes or overwrites rows."""
 LACKING = "lacking"
 """In `extra`: about each of the target's settings without which was rehearsed, one sentence."""
 HELD = "held"

@@ -39,6 +39,7 @@ SWAP = plan_from_sql(
 )
 INSERTED = "INSERT INTO prices VALUES (100, 7)"
 BACKUP = "CREATE TABLE bak AS TABLE prices; UPDATE prices SET amount = amount * 100;"
+UNBACKED = "DROP TABLE bak;"
 PARTITION = "CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');"
 CAUGHT = (
     "CREATE TABLE made (id int); DO $$BEGIN BEGIN INSERT INTO made VALUES (1); EXCEPTION WHEN others THEN NULL; END;"
@@ -72,6 +73,51 @@ def applied(plan: Plan, make_database: MakeDatabase) -> tuple[Endpoint, Evidence
             INSERTED,
             "1 row of public.prices",
             id="deleted",
+        ),
+        pytest.param(
+            plan_from_sql(BACKUP, "UPDATE prices SET amount = b.amount FROM bak b WHERE b.id = prices.id;" + UNBACKED),
+            "UPDATE prices SET amount = 777 WHERE id = 2",
+            "1 row of public.prices",
+            id="overwritten",
+        ),
+        pytest.param(
+            plan_from_sql(
+                BACKUP,
+                "INSERT INTO prices SELECT * FROM bak ON CONFLICT (id) DO UPDATE SET amount = excluded.amount;"
+                + UNBACKED,
+            ),
+            "UPDATE prices SET amount = 777 WHERE id = 2",
+            "1 row of public.prices",
+            id="overwritten by INSERT",
+        ),
+        pytest.param(
+            plan_from_sql(
+                BACKUP,
+                "WITH old AS (UPDATE prices SET amount = bak.amount FROM bak WHERE bak.id = prices.id RETURNING 1)"
+                " INSERT INTO codes SELECT 1 FROM old WHERE false;" + UNBACKED,
+            ),
+            "UPDATE prices SET amount = 777 WHERE id = 2",
+            "1 row of public.prices",
+            id="overwritten by WITH",
+        ),
+        pytest.param(
+            plan_from_sql(
+                BACKUP,
+                "CREATE VIEW seen AS SELECT id, amount AS worth FROM prices;"
+                "UPDATE seen SET worth = bak.amount FROM bak WHERE bak.id = seen.id; DROP VIEW seen;" + UNBACKED,
+            ),
+            "UPDATE prices SET amount = 777 WHERE id = 2",
+            "1 row of public.prices",
+            id="overwritten through a view",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices RENAME amount TO cents; UPDATE prices SET cents = cents * 100;",
+                "UPDATE prices SET cents = cents / 100; ALTER TABLE prices RENAME cents TO amount;",
+            ),
+            "UPDATE prices SET cents = 777 WHERE id = 2",
+            "1 row of public.prices",
+            id="overwritten and renamed",
         ),
         pytest.param(
             plan_from_sql(PARTITION, "DROP TABLE days_1;"),
@@ -297,6 +343,16 @@ def test_evidence_that_does_not_say_what_the_rollback_takes(make_database: MakeD
             id="its own row",
         ),
         pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ADD cents int; UPDATE prices SET cents = amount * 100;"
+                "ALTER TABLE prices DROP amount;",
+                "ALTER TABLE prices ADD amount int; UPDATE prices SET amount = cents / 100;"
+                "ALTER TABLE prices DROP cents;",
+            ),
+            "INSERT INTO prices VALUES (100, 700)",
+            id="moved to a new column",
+        ),
+        pytest.param(
             plan_from_sql("ALTER TABLE prices ALTER amount TYPE bigint;", "ALTER TABLE prices ALTER amount TYPE int;"),
             INSERTED,
             id="written anew",
@@ -314,14 +370,14 @@ def test_an_honest_rollback_is_not_held(make_database: MakeDatabase, plan: Plan,
 
 @pytest.mark.parametrize("down", ["", "VACUUM messages;"], ids=["together", "one by one"])
 def test_the_dry_run_notes_what_its_rollback_takes(copies: Endpoint, down: str) -> None:
-    """By names of which nobody can read rows; tables that it only changes are not among them."""
+    """By names of which nobody can read rows; a table that is not touched is not among them."""
     plan = plan_from_sql(
         "CREATE TABLE made (id int); INSERT INTO tenants VALUES (99, 'x'); UPDATE messages SET stars = stars + 1;",
         "DO $$ BEGIN EXECUTE 'DROP TABLE ' || 'made'; END $$; DELETE FROM tenants WHERE id = 99;"
         f" UPDATE messages SET stars = stars - 1; {down}",
     )
     extra = on_a_copy(plan, copies, make_copy(copies)).extra
-    assert extra[TAKES] == {"": sorted(map(documents.digest, ("public.made", "public.tenants")))}
+    assert extra[TAKES] == {"": sorted(map(documents.digest, ("public.made", "public.messages", "public.tenants")))}
 
 
 def test_a_second_round_looks_from_its_own_end(database: Endpoint) -> None:

@@ -112,6 +112,7 @@ class Observer:
         self._names: dict[int, str] = {}
         self._written: set[int] = set()
         self._taken: set[int] = set()
+        self._overwritten: dict[int, frozenset[str]] = {}
         self._transaction: tuple[Any, ...] | None = None
         self._base: frozenset[int] = frozenset()
         self._before: Before | None = None
@@ -146,6 +147,11 @@ class Observer:
     def taken(self) -> frozenset[int]:
         """Tables from which rows were deleted, or may have been if there had been any, by oid."""
         return frozenset(self._taken)
+
+    @property
+    def overwritten(self) -> dict[int, frozenset[str]]:
+        """By the oid of a table the columns of which values were written over, or may have been likewise."""
+        return dict(self._overwritten)
 
     def before(self, step: str, statement: Statement, conn: psycopg.Connection[Any]) -> None:
         self._stop_listening()
@@ -193,6 +199,8 @@ class Observer:
         self._written |= _written(statement, before, held, changed | refiled)
         self._taken |= taking.taken(statement, before.relations, before.locks, held, refiled)
         self._taken |= self._by_us(usage.deleted(use, before.use), before, held)
+        for oid, columns in taking.overwritten(statement, before.relations, held).items():
+            self._overwritten[oid] = self._overwritten.get(oid, frozenset()) | columns
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         rewritten = () if emptied else _rewritten(before.relations, now)
         read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}

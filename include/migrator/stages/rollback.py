@@ -240,7 +240,7 @@ def _why_not(ctx: StepContext, start: Start | None) -> str:
         return ""
     taken = _takes(ctx, start)
     if taken is None:
-        return "the dry run was made by an older engine, and has not noted from which tables the rollback takes rows"
+        return "the dry run was made by an older engine, and has not noted of which tables the rollback changes rows"
     return newer_rows.reason(newer_rows.look(ctx, taken))
 
 

@@ -1,4 +1,4 @@
-"""Rows that others have written since a migration was applied, in tables from which its rollback takes rows.
+"""Rows that others have written since a migration was applied, in tables of which its rollback takes or changes some.
 
 Which those are, the rehearsal has seen, whatever the form of the script. A row says which transaction has written it,
 and the ledger which were the migration's own, and which went on beside them: those may have written later. What lies
@@ -106,13 +106,13 @@ def reason(found: Newer) -> str:
     if found.rows:
         said = "; ".join(_told(count, found.names[oid]) for oid, count in found.rows.items())
         return (
-            "others have written rows since, in tables that the rollback drops, or from which it deletes, as it was"
-            f" rehearsed: {said}. take them along to where they belong, or go on with the migration"
+            "others have written rows since, in tables that the rollback drops, or of which it deletes or overwrites"
+            f" rows, as it was rehearsed: {said}. take them along to where they belong, or go on with the migration"
         )
     if found.unseen:
         return (
-            "the rollback drops tables, or deletes from them, as it was rehearsed, and nobody could look whether others"
-            f" have written rows there since: {'; '.join(found.unseen)}"
+            "the rollback drops tables, or deletes or overwrites rows of them, as it was rehearsed, and nobody could"
+            f" look whether others have written rows there since: {'; '.join(found.unseen)}"
         )
     return ""
 
