@@ -11,8 +11,10 @@ from migrator.database.session import Endpoint
 from migrator.errors import StatementFailed
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan, plan_name
+from tests.evidence import rehearse
 from tests.factories import plan_from_sql
-from tests.integration.stages import apply_all, query, row_of, verify_it
+from tests.integration.conftest import MakeDatabase
+from tests.integration.stages import apply_all, outcome_of, query, row_of, verify_it
 
 TARGETS = """\
 targets:
@@ -58,6 +60,39 @@ def test_what_is_half_applied_is_undone(database: Endpoint, half: Plan, tmp_path
         (event,) = [event for event in ledger.events() if event.kind == "rollback_by_hand"]
         assert (event.actor, event.detail["reason"]) == ("carol", "it hung")
         assert ledger.verify_chain() == ()
+
+
+def test_by_hand_it_is_compared_with_the_evidence_beside_the_plan(
+    database: Endpoint, make_database: MakeDatabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, "CREATE TABLE old (id int)")
+    twin = make_database("twin", script="CREATE TABLE old (id int)")
+    plan = plan_from_sql("CREATE TABLE a (id int); CREATE TABLE b (id int);", DROP)
+    bundle = rehearse(plan, database, twin)
+    apply_all(plan, database, bundle)
+    folder = keep(plan, tmp_path / "evidence").parent
+    for stage in ("snapshot", "restore", "dry_run"):
+        name = "restore_test" if stage == "restore" else stage
+        (folder / f"{name}.json").write_text(documents.canonical_json(getattr(bundle, stage)))
+    query(database, "INSERT INTO a VALUES (1)")
+    assert migrator(database, tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "the schema differs from the one before: + table public.b" in said
+    assert "1 row of public.a" in said
+    assert "NOT as before" in outcome_of(plan, database).text
+
+
+def test_what_nobody_has_compared_is_told_so(
+    database: Endpoint, half: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was applied without evidence, or that is gone."""
+    query(database, "ALTER TABLE a RENAME TO b")
+    keep(half, tmp_path / "evidence")
+    assert migrator(database, tmp_path) == 0
+    assert "nobody has compared the database" in capsys.readouterr().out
+    told = outcome_of(half, database).text
+    assert "nobody has compared the database" in told
+    assert "is as before" not in told
 
 
 def test_the_plan_must_be_the_ledgers(

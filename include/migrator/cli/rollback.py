@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from migrator.cli import options
 from migrator.cli.output import Output
@@ -15,9 +15,12 @@ from migrator.errors import EnvironmentFault, InvalidInput, NeedsHuman, UsageErr
 
 if TYPE_CHECKING:
     from migrator.database.session import Endpoint
+    from migrator.gates.drift import Start
     from migrator.ledger.ledger import Ledger
     from migrator.ledger.rows import LedgerMigration
     from migrator.plan import Plan
+
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +53,20 @@ def run(args: argparse.Namespace, out: Output) -> int:
         )
         detail = {"reason": args.reason, "was": row.status.value}
         ledger.append_event("rollback_by_hand", version=row.version, run=person, detail=detail)
-        report = rollback.run(plan, endpoint=endpoint, ledger=ledger, run=person, force=True)
+        start = _start(args, row, plan, ledger, out)
+        report = rollback.run(plan, endpoint=endpoint, ledger=ledger, run=person, force=True, start=start)
     out.document({"report": report})
     done = report.action is rollback.Action.ROLLED_BACK
     text = f"{row.version} is rolled back" if done else f"{row.version}: {report.action.value}, {report.reason}"
     out.line(text, style="good" if done else "bad")
+    if done and report.schema_equal is None:
+        out.line("nobody has compared the database with what was there before: look at it", style="bad")
+    for difference in report.differences:
+        out.line(f"the schema differs from the one before: {difference}", style="bad")
+    for told in report.lost:
+        out.line(f"the rollback has deleted, or changed, rows that others had written since: {told}", style="bad")
+    for told in report.set_back:
+        out.line(f"the rollback has set sequences back: {told}", style="bad")
     for command in report.leftovers:
         out.line(f"an interrupted attempt has left something behind; remove it with: {command}")
     return 0 if done else 1
@@ -107,6 +119,33 @@ def _plan(args: argparse.Namespace, row: LedgerMigration) -> Plan:
             f" names {row.plan_digest}"
         )
     return plan
+
+
+def _start(args: argparse.Namespace, row: LedgerMigration, plan: Plan, ledger: Ledger, out: Output) -> Start | None:
+    """What the evidence beside the plan says was there before; None: it is not there, or not what was applied by."""
+    from migrator import documents
+    from migrator.evidence import DryRunEvidence, EvidenceBundle, RestoreEvidence, SnapshotRecord
+    from migrator.gates.drift import start_of
+    from migrator.gates.evidence import kept_problems
+
+    folder = (args.plan or _kept(args, row)).parent
+
+    def read(stage: str, cls: type[T]) -> T:
+        return documents.from_dict(cls, json.loads((folder / f"{stage}.json").read_text(encoding="utf-8")))
+
+    try:
+        kept = EvidenceBundle(
+            snapshot=read("snapshot", SnapshotRecord),
+            restore=read("restore_test", RestoreEvidence),
+            dry_run=read("dry_run", DryRunEvidence),
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+        out.note(f"the evidence that it was applied by cannot be read beside its plan ({exc})")
+        return None
+    if problems := kept_problems(plan, kept, ledger):
+        out.note(f"the evidence beside its plan cannot be used: {'; '.join(problems)}")
+        return None
+    return start_of(kept)
 
 
 def _kept(args: argparse.Namespace, row: LedgerMigration) -> Path:

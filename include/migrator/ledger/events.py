@@ -77,3 +77,6 @@ RESTS = "rests"
 """It works in batches: its schema stays as it is. Its detail: step."""
 FAILED = "verify_failed"
 """The event that remembers what was not as promised, for the rollback and the outcome to say."""
+COMPARED = "rollback_compared"
+"""After a rollback the schema was found to be the one from before. Its detail: rehearsed, whether the rows come back by
+it was seen on a copy."""

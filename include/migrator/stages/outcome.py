@@ -15,6 +15,7 @@ from migrator.database import queries, session
 from migrator.database.session import Endpoint
 from migrator.gates import answers
 from migrator.gates.clear_way import has_content
+from migrator.ledger.events import COMPARED
 from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerEvent, LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import Plan
@@ -30,6 +31,22 @@ LOG = logging.getLogger(__name__)
 EVENT = "outcome"
 NOT_APPLIED = "not_applied"
 """Status of a version that the ledger does not know."""
+
+
+ALL_COMPARED = "the database is as before"
+SCHEMA_COMPARED = (
+    "the schema is as before; that the rows are, nobody has compared or rehearsed, since a person has asked for the"
+    " rollback: look at them"
+)
+
+
+@dataclass(frozen=True)
+class Back:
+    """What a rollback has given back, as far as anybody knows."""
+
+    left: tuple[str, ...] = ()
+    """What it has not."""
+    compared: str = "it is rolled back, and nobody has compared the database with what was there before: look at it"
 
 
 @dataclass(frozen=True)
@@ -98,8 +115,8 @@ def describe(
     mine = tuple(event for event in events if event.run_id == run.run_id and event.kind != EVENT)
     same = plan is None or row is None or has_content(row, plan)
     ok = row is not None and row.status is MigrationStatus.SUCCESS and same
-    left = not_as_before(events)
-    todo = "" if ok else next_step(plan, row, steps, mine, run=run, version=version, same_content=same, left=left)
+    back = given_back(events)
+    todo = "" if ok else next_step(plan, row, steps, mine, run=run, version=version, same_content=same, back=back)
     story = [*_story(row, steps, mine, ok=ok, same_content=same), *alive]
     text = f"{version} on {target}: {_headline(row, steps, run=run, ok=ok, same_content=same, mine=mine)}"
     text += "".join(f"\n- {line}" for line in story)
@@ -151,12 +168,9 @@ def next_step(
     run: RunContext,
     version: str,
     same_content: bool,
-    left: Sequence[str] = (),
+    back: Back = Back(),
 ) -> str:
-    """What a person has to do, as a command where there is one. Pure.
-
-    :param left: see `not_as_before`.
-    """
+    """What a person has to do, as a command where there is one. Pure."""
     if row is None:
         return "nothing was changed. see what the task that failed says, and clear what it names with downstream"
     if row.status is MigrationStatus.SUCCESS and not same_content:
@@ -169,14 +183,14 @@ def next_step(
         )
     if row.run_id != run.run_id and row.status is MigrationStatus.RUNNING:
         return f"wait for run {row.run_id!r}{_where(row)}; if it is over, clear its rollback"
-    if row.status is MigrationStatus.ROLLED_BACK and left:
+    if row.status is MigrationStatus.ROLLED_BACK and back.left:
         return (
-            f"it is rolled back, and the database is NOT as before: {'; '.join(left)}. put that back by hand or with a"
-            " new migration, mend the migration and its rollback script, then clear analyze with downstream"
+            f"it is rolled back, and the database is NOT as before: {'; '.join(back.left)}. put that back by hand or"
+            " with a new migration, mend the migration and its rollback script, then clear analyze with downstream"
         )
     if row.status is MigrationStatus.ROLLED_BACK:
         return (
-            "the database is as before. mend the cause, then clear preflight (or the first task of the group apply)"
+            f"{back.compared}. mend the cause, then clear preflight (or the first task of the group apply)"
             " with downstream; apply cleared alone is not verified, so it is undone again. after an edit of the files,"
             " clear analyze with downstream"
         )
@@ -194,17 +208,20 @@ def next_step(
     return "the database is as before. mend the cause, then clear preflight with downstream"
 
 
-def not_as_before(events: Sequence[LedgerEvent]) -> tuple[str, ...]:
-    """What the last rollback has not given back, whichever run has made it. Pure; events come oldest first."""
+def given_back(events: Sequence[LedgerEvent]) -> Back:
+    """By the last rollback, whichever run has made it. Pure; events come oldest first."""
     left: list[str] = []
+    compared = Back.compared
     for event in events:
-        if event.kind == "begin":
-            left = []
+        if event.kind in ("begin", "rolled_back", "repair"):
+            left, compared = left if event.kind == "rolled_back" else [], Back.compared
+        elif event.kind == COMPARED:
+            compared = ALL_COMPARED if event.detail.get("rehearsed") else SCHEMA_COMPARED
         elif event.kind == "rollback_differs":
             left.append(f"the schema differs ({'; '.join(map(str, event.detail.get('differences', ())))})")
         elif event.kind in _AFTER_ROLLBACK:
             left.append(_AFTER_ROLLBACK[event.kind])
-    return tuple(left)
+    return Back(tuple(left), compared)
 
 
 def _headline(

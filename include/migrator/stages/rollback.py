@@ -35,6 +35,7 @@ from migrator.errors import (
 from migrator.gates import set_back, undone, way_back
 from migrator.gates.clear_way import has_content
 from migrator.gates.drift import Start, foreign_code, without_others
+from migrator.ledger.events import COMPARED
 from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure, Plan
@@ -168,7 +169,8 @@ def run(
     """Bring the database back to where it was, if this run changed it.
 
     :param watch: of a rehearsal.
-    :param start: what the dry run went by; without it nothing is undone unless a person asks for it.
+    :param start: what the dry run went by; without it nothing is undone unless a person asks for it, and nothing is
+        compared then.
     :raises RollbackFailed: the script failed; recorded, and not to be retried.
     :raises TransientError: a lock or the connection; the rollback may be tried again.
     """
@@ -217,7 +219,7 @@ def run(
         for command in report.leftovers:
             log.warning("an interrupted attempt has left something behind; remove it with: %s", command)
         if start is not None:
-            report = _compare(report, start, ctx)
+            report = _compare(report, start, ctx, rehearsed=not force)
     report = replace(report, seconds=time.monotonic() - started)
     log.info("rollback of %s done in %.3f s", plan.version, report.seconds)
     return report
@@ -397,11 +399,15 @@ def _resolve(ctx: StepContext, lost: CommitUnknown) -> tuple[StatementResult, ..
     ) from lost
 
 
-def _compare(report: RollbackReport, start: Start, ctx: StepContext) -> RollbackReport:
+def _compare(report: RollbackReport, start: Start, ctx: StepContext, *, rehearsed: bool) -> RollbackReport:
     """The schema must be the very one from before. A difference is reported, not hidden: the data is undone all the
-    same."""
+    same.
+
+    :param rehearsed: the rows were seen to come back, from where the migration stopped and by what lies there now.
+    """
     now = without_others(_without_undone(ctx, start), ctx.plan, start)
     if start.is_there(now):
+        ctx.ledger.append_event(COMPARED, version=ctx.plan.version, run=ctx.run, detail={"rehearsed": rehearsed})
         return replace(report, schema_equal=True)
     known = vocabulary(ctx.plan, start.snapshot)
     differences = known.lines_and_rest(start.changes(now), "what the rollback left in the schema")

@@ -44,7 +44,13 @@ def test_what_a_rollback_has_not_given_back_is_not_as_before(kind: str, run_id: 
     assert "the database is NOT as before" in said()
     assert "the database is as before" not in said()
     events += [event("begin", "run-2"), event("rolled_back", "run-2")]
+    assert "nobody has compared the database with what was there before" in said()
+    events.append(event("rollback_compared", "run-2", {"rehearsed": False}))
+    assert "the schema is as before; that the rows are, nobody has compared" in said()
+    events[-1] = event("rollback_compared", "run-2", {"rehearsed": True})
     assert "the database is as before" in said()
+    events.append(event("repair", "run-2", {"status": "rolled_back"}))
+    assert "nobody has compared the database" in said()
 
 
 def test_an_answer_at_a_gate_is_told_with_its_comment() -> None:
