@@ -123,7 +123,7 @@ def adopt(
         raise UsageError(f"the catalogue has no migration {', '.join(map(repr, unknown))}")
     with session.connect(endpoint, purpose="baseline") as connection:
         rows = rows or (legacy_rows(connection) if from_table else ())
-        rows = tuple(legacy.as_catalogued(row, catalogue) for row in rows)
+        rows = legacy.merged(legacy.as_catalogued(row, catalogue) for row in rows)
         _, total = objects(connection, ledger.schema)
     ledger.install()
     ledger.check()

@@ -17,7 +17,8 @@ from psycopg.rows import class_row
 from migrator.database import plain, queries, session
 from migrator.database.session import Connection
 from migrator.errors import UsageError
-from migrator.history.legacy import LegacyRow, moment
+from migrator.history.legacy import LegacyRow
+from migrator.history.own_words import moment
 
 
 @dataclass(frozen=True)
