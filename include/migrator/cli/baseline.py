@@ -95,7 +95,7 @@ def _of_tool(
         rows, versions, tool, before=catalogue.dependencies_of, parts_of=lambda version: parts.get(version, ())
     )
     applied = tuple(row.version for row in found if row.not_applied_because is None)
-    if applied:
+    if applied or named:
         _refuse_gaps(catalogue, applied, named, ledger)
         return found
     told = "".join(f"\n- {row.version}: {row.not_applied_because}" for row in found)

@@ -49,6 +49,8 @@ TOOLS = (
 HALF_DOWN = (
     "the version before it is dirty, as one is that was interrupted on its way down from here: look what is there"
 )
+UNTOLD = "nobody can tell whether it is older or new: name what is applied"
+FIRST_DAY = 1970_01_01
 _CHANGESET = re.compile(r"^\s*--\s*changeset\s+([^\s:]+):(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -140,16 +142,32 @@ def changesets(sql: str) -> tuple[str, ...]:
 
 
 def _up_to(row: ForeignRow, known: Sequence[str]) -> Iterable[LegacyRow]:
+    """What the row stands for, as far as its own version tells how the tool counts."""
     last = _number(row.version)
+    if last is None:
+        return
+    is_known = any(_number(version) == last for version in known)
     for version in known:
         number = _number(version)
-        if last is not None and number is not None and number <= last:
+        if number is None or number > last:
+            continue
+        reason: str | None
+        if not is_known:
+            reason = f"the catalogue does not have {row.version}, at which the tool stands, so {UNTOLD}"
+        elif _is_time(number) != _is_time(last):
+            reason = f"it is not numbered as {row.version} is, at which the tool stands, so {UNTOLD}"
+        else:
             reason = row.not_applied_because if number == last or row.up_to else None
-            yield LegacyRow(version, None, None, None, None, reason)
-    if last is not None and row.not_applied_because and not row.up_to:
+        yield LegacyRow(version, None, None, None, None, reason)
+    if row.not_applied_because and not row.up_to:
         above = [version for version in known if (_number(version) or 0) > last]
         for version in sorted(above, key=lambda one: _number(one) or 0)[:1]:
             yield LegacyRow(version, None, None, None, None, HALF_DOWN)
+
+
+def _is_time(number: int) -> bool:
+    """Of a day or a second, rather than one that counts."""
+    return number >= FIRST_DAY
 
 
 def _one(row: ForeignRow, known: Sequence[str], tool: Tool) -> LegacyRow:

@@ -10,6 +10,7 @@ import pytest
 
 from migrator.cli import main
 from migrator.database.session import Endpoint
+from migrator.history import foreign_ledgers
 from migrator.ledger.ledger import Ledger
 from tests.integration.stages import query, traces
 
@@ -69,10 +70,10 @@ def migrations(tmp_path: Path) -> Path:
 
 
 def adopt(
-    endpoint: Endpoint, migrations: Path, tool: str, capsys: pytest.CaptureFixture[str]
+    endpoint: Endpoint, migrations: Path, tool: str, capsys: pytest.CaptureFixture[str], *named: str
 ) -> tuple[int, dict[str, Any], str]:
     options = ["--reason", "from there", "--actor", "ann", "--dsn", endpoint.conninfo, "--format", "json"]
-    code = main(["baseline", "--from", tool, *options, "--migrations", str(migrations)])
+    code = main(["baseline", *named, "--from", tool, *options, "--migrations", str(migrations)])
     said = capsys.readouterr()
     return code, json.loads(said.out) if said.out.startswith("{") else {}, said.err
 
@@ -160,6 +161,39 @@ def test_a_file_of_which_a_changeset_is_missing_is_not_applied(
     code, _, error = adopt(database, migrations, "liquibase", capsys)
     assert code == 2
     assert f"{NAMES[0]}: changeset ann:3 of its file is not in the table" in error
+
+
+@pytest.mark.parametrize("at, said", [(20240612093000, "does not have 20240612093000"), (4, "does not have 4")])
+def test_a_version_of_which_the_catalogue_does_not_know(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str], at: int, said: str
+) -> None:
+    """Then what is smaller may be older, or new and never run; a person names what is applied."""
+    query(database, GOLANG.replace("(3, true)", f"({at}, false)"))
+    code, _, error = adopt(database, migrations, "golang-migrate", capsys)
+    assert code == 2
+    assert f"{NAMES[0]}: the catalogue {said}" in error
+    assert "name what is applied" in error
+    _, report, _ = adopt(database, migrations, "golang-migrate", capsys, NAMES[0])
+    assert [one["version"] for one in report["adopted"]] == [NAMES[0]]
+
+
+def test_a_baseline_of_which_the_catalogue_does_not_know(
+    database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query(database, FLYWAY)
+    query(database, "UPDATE flyway_schema_history SET type = 'BASELINE', version = '20240612' WHERE version = '2.5'")
+    query(database, "DELETE FROM flyway_schema_history WHERE version IN ('2', '3')")
+    _, said, _ = adopt(database, migrations, "flyway", capsys)
+    assert [one["version"] for one in said["adopted"]] == [NAMES[0]], "it has a row of its own"
+    assert {version for version, _ in said["skipped"]} == set(NAMES[1:])
+
+
+def test_a_number_of_another_kind() -> None:
+    """The old files are numbered by seconds, the new one is not."""
+    rows = [foreign_ledgers.ForeignRow("20240612093000", None, None, None, None)]
+    versions = ["000_add_labels", "20240101000000_initial_schema", "20240612093000_add_tenants"]
+    found = foreign_ledgers.matched(rows, versions, foreign_ledgers.find("golang-migrate"), before=lambda _: ())
+    assert [row.not_applied_because is None for row in found] == [False, True, True]
 
 
 def test_a_history_with_a_gap_cannot_have_happened(
