@@ -51,7 +51,9 @@ HALF_DOWN = (
 )
 UNTOLD = "nobody can tell whether it is older or new: name what is applied"
 FIRST_DAY = 1970_01_01
-_CHANGESET = re.compile(r"^\s*--\s*changeset\s+([^\s:]+):(\S+)", re.IGNORECASE | re.MULTILINE)
+_CHANGESET = re.compile(
+    r"""^\s*--[ \t]*changeset[ \t]+("[^"\n]+"|[^:\n]+):[ \t]*("[^"\n]+"|\S+)""", re.IGNORECASE | re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,11 @@ def _whole(row: LegacyRow, rows: Sequence[ForeignRow], parts: Collection[str]) -
 
 def changesets(sql: str) -> tuple[str, ...]:
     """ "author:id" of each, as Liquibase's formatted SQL has them. Pure."""
-    return tuple(f"{author}:{name}" for author, name in _CHANGESET.findall(sql))
+    return tuple(f"{_bare(author)}:{_bare(name)}" for author, name in _CHANGESET.findall(sql))
+
+
+def _bare(name: str) -> str:
+    return name.strip().strip('"')
 
 
 def _up_to(row: ForeignRow, known: Sequence[str]) -> Iterable[LegacyRow]:

@@ -163,6 +163,12 @@ def test_a_file_of_which_a_changeset_is_missing_is_not_applied(
     assert f"{NAMES[0]}: changeset ann:3 of its file is not in the table" in error
 
 
+@pytest.mark.parametrize("author", ["Anna Lee", '"Anna Lee"', '"Anna: Lee"', "Anna Lee "])
+def test_an_author_with_a_blank(author: str) -> None:
+    found = foreign_ledgers.changesets(f"--changeset ann:1 runOnChange:true\n-- ChangeSet {author}: 2\nSELECT 1;\n")
+    assert found == ("ann:1", f"{author.strip().strip(chr(34))}:2")
+
+
 @pytest.mark.parametrize("at, said", [(20240612093000, "does not have 20240612093000"), (4, "does not have 4")])
 def test_a_version_of_which_the_catalogue_does_not_know(
     database: Endpoint, migrations: Path, capsys: pytest.CaptureFixture[str], at: int, said: str
