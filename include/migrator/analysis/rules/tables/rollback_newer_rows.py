@@ -45,17 +45,21 @@ def _taken(subject: Subject, first: World | None) -> Iterator[tuple[str, str, Se
             yield world.name(one.relation), what, Severity.INFO if some else Severity.WARNING
         for one in find(subject.statement.node, "UpdateStmt", "MergeStmt"):
             yield world.name(one.relation), "may change rows", Severity.INFO
+        for one in find(subject.statement.node, "InsertStmt"):
+            if enum(one.on_conflict_clause, "action") == "ONCONFLICT_UPDATE":
+                yield world.name(one.relation), "may change rows", Severity.INFO
 
 
 RULE = Rule(
     id="rollback-newer-rows",
     severity=Severity.WARNING,
-    condition="TRUNCATE, DELETE, UPDATE or MERGE in a rollback script, or DROP TABLE of a name that was there before",
+    condition="TRUNCATE, DELETE, UPDATE, MERGE or ON CONFLICT DO UPDATE in a rollback script, or DROP TABLE of a name"
+    " that was there before",
     effect="it runs minutes or days after apply: what the application has written meanwhile is lost, or changed as if"
     " the migration had written it",
     alternative="take such rows along (INSERT ... SELECT) before the table goes, or have WHERE meet only what the"
-    " migration has written; where others have written to a table that the rehearsal has seen it drop, or delete from,"
-    " the automatic rollback is held for a person all the same",
+    " migration has written; where others have written to a table that the rehearsal has seen it drop, or of which it"
+    " has seen it delete or overwrite rows, the automatic rollback is held for a person all the same",
     without_sql="always: which rows are the migration's own, only its author knows",
     source=DOCS + "sql-truncate.html",
     whole=check,
