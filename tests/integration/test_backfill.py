@@ -12,12 +12,12 @@ from migrator.database.session import Endpoint
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, MigratorError, StatementFailed
 from migrator.evidence import HALFWAY
 from migrator.plan import Plan, Step
-from migrator.stages.rollback import Action
 from migrator.steps import batch_size, batches, transaction
 from migrator.steps.batches import Progress, Work
 from migrator.steps.context import StepHandle
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named
+from migrator.steps.undo_decision import Action
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase

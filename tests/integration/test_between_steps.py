@@ -17,8 +17,8 @@ from migrator.evidence import EvidenceBundle, Verdict
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply, dry_run, restore_test, snapshot
-from migrator.stages.rollback import Action
 from migrator.steps.meanwhile import Meanwhile
+from migrator.steps.undo_decision import Action
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase

@@ -14,7 +14,7 @@ from migrator.evidence import EvidenceBundle
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply
-from migrator.stages.rollback import Action
+from migrator.steps.undo_decision import Action
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import make_copy, rehearse

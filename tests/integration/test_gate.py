@@ -20,9 +20,9 @@ from migrator.ledger.rows import WAITING
 from migrator.plan import Plan, Step
 from migrator.reports.progress import progress_of
 from migrator.stages import apply
-from migrator.stages.rollback import Action
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named
+from migrator.steps.undo_decision import Action
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql, to_steps
 from tests.integration.conftest import MakeDatabase

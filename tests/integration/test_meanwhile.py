@@ -19,10 +19,10 @@ from migrator.database.session import Endpoint
 from migrator.embedded.server import Server
 from migrator.errors import DriftDetected, MigratorError, NeedsHuman, TransientError
 from migrator.ledger.rows import MigrationStatus
-from migrator.stages.rollback import Action
 from migrator.steps.meanwhile import Meanwhile
 from migrator.steps.piecewise import Keeper
 from migrator.steps.session_state import SessionState
+from migrator.steps.undo_decision import Action
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, row_of

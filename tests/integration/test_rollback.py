@@ -9,7 +9,7 @@ from migrator.database.session import Endpoint
 from migrator.errors import LockNotAvailable, NeedsHuman, RollbackFailed, StatementFailed, VerifyFailed
 from migrator.ledger.ledger import Ledger
 from migrator.plan import OnFailure
-from migrator.stages.rollback import Action
+from migrator.steps.undo_decision import Action
 from tests.evidence import read_schema, rehearse
 from tests.factories import make_plan, plan_from_sql
 from tests.integration.conftest import MakeDatabase

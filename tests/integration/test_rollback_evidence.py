@@ -17,7 +17,7 @@ from airflow_migrator.storage.evidence_store import EvidenceStore
 from migrator.database.session import Endpoint
 from migrator.evidence import EvidenceBundle
 from migrator.plan import Plan
-from migrator.stages.rollback import Action
+from migrator.steps.undo_decision import Action
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase

@@ -11,7 +11,7 @@ from migrator.errors import StatementFailed
 from migrator.evidence import HALFWAY, DryRunEvidence, EvidenceBundle, Verdict
 from migrator.plan import OnFailure, Plan
 from migrator.rehearsal import halfway
-from migrator.stages.rollback import Action
+from migrator.steps.undo_decision import Action
 from tests import evidence
 from tests.evidence import make_bundle, read_schema
 from tests.factories import plan_from_sql

@@ -16,9 +16,9 @@ from migrator.gates.drift import start_of
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply
-from migrator.stages.rollback import Action
 from migrator.steps import newer_rows
 from migrator.steps.context import StepContext
+from migrator.steps.undo_decision import Action
 from tests.evidence import read_schema, rehearse
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase

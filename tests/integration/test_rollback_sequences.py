@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from migrator.database.session import Endpoint
-from migrator.stages.rollback import Action
+from migrator.steps.undo_decision import Action
 from tests.factories import plan_from_sql
 from tests.integration.stages import apply_all, outcome_of, query, roll_back
 

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     from migrator.ledger.ledger import Ledger
     from migrator.stages import rollback
+    from migrator.steps.undo_decision import Action
 
     endpoint = options.endpoint(args)
     if endpoint is None:  # unreachable: options.endpoint() raises when a database is required
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         start = _start(args, row, plan, ledger, out)
         report = rollback.run(plan, endpoint=endpoint, ledger=ledger, run=person, force=True, start=start)
     out.document({"report": report})
-    done = report.action is rollback.Action.ROLLED_BACK
+    done = report.action is Action.ROLLED_BACK
     text = f"{row.version} is rolled back" if done else f"{row.version}: {report.action.value}, {report.reason}"
     out.line(text, style="good" if done else "bad")
     if done and report.schema_equal is None:

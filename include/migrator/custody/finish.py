@@ -26,8 +26,8 @@ from migrator.operations.reconcile import RunState, State
 from migrator.plan import Plan
 from migrator.run import RunContext
 from migrator.stages import rollback, verify
-from migrator.stages.rollback import Action
 from migrator.steps.context import StepHandle
+from migrator.steps.undo_decision import Action
 
 if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger

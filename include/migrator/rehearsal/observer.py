@@ -7,7 +7,7 @@ that runs outside one has given its locks back when it returns, so a second conn
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from types import TracebackType
@@ -23,58 +23,32 @@ from migrator.database.schema import LEDGER_SCHEMA
 from migrator.database.session import Endpoint
 from migrator.database.told import tell
 from migrator.evidence import ObservedLock, StatementTrace
-from migrator.lock_modes import AX, MODES, RX, SUX, X, strength
+from migrator.lock_modes import RX, SUX, strength
 from migrator.plan import Statement
 from migrator.rehearsal import skipped, taking, usage
 from migrator.rehearsal.built import Built
 from migrator.rehearsal.comparison import judged
+from migrator.rehearsal.observed import (
+    INDEXES,
+    WRITING_MODES,
+    Before,
+    Lock,
+    Relation,
+    changed_by,
+    joined,
+    names_of,
+    observed,
+    predicts,
+    rebuilt,
+    rewritten,
+    strongest,
+    to_hold,
+    written_by,
+)
 from migrator.rehearsal.skipped import Skipped
-from migrator.rehearsal.taking import TABLES
 from migrator.rehearsal.traffic import Traffic
 
 QUERIES = queries.load("migrator.database", "observe")
-
-WRITING_MODES = frozenset({RX, X, AX})
-"""Whoever changes rows holds one of these."""
-
-COMMITS_BY_ITSELF = ("CALL", "DO")
-"""Outside a transaction these have many of their own: what they write may be over between two samples."""
-
-INDEXES = ("i", "I")
-MOST_HELD = 50
-"""Where nothing is predicted, all tables are held for a moment, unless they are this many."""
-Lock = tuple[int, str]
-"""OID of the relation, and mode as MODES names it."""
-
-
-@dataclass(frozen=True)
-class Relation:
-    oid: int
-    name: str
-    """Quoted, as SQL wants it."""
-    plain: str
-    """Not quoted, as predictions have it."""
-    kind: str
-    file: int
-    table_oid: int | None
-    root_oid: int | None
-    """Of a partition: the table that statements name."""
-
-
-@dataclass(frozen=True)
-class Before:
-    """What was noted just before a statement was sent."""
-
-    pid: int
-    transactional: bool
-    relations: Mapping[int, Relation]
-    """Those that existed before the transaction, with their files as of now."""
-    locks: frozenset[Lock]
-    use: Mapping[int, usage.Use]
-    wal: int
-    started: float
-    notices: list[str] = field(default_factory=list)
-    noticed: list[skipped.Notice] = field(default_factory=list)
 
 
 @dataclass
@@ -176,7 +150,7 @@ class Observer:
             predicted = {lock.relation: lock.mode for lock in statement.locks}
             expected = {oid: predicted[item.plain] for oid, item in relations.items() if item.plain in predicted}
             with nullcontext() if self._beside is None else self._beside.paused():
-                self._sampler.start(pid, held=_to_hold(statement, relations), expected=expected)
+                self._sampler.start(pid, held=to_hold(statement, relations), expected=expected)
         before = Before(pid, transactional, relations, locks, use, wal, time.monotonic())
         self._before = before
         self._listen(conn, statement, before)
@@ -196,13 +170,13 @@ class Observer:
             self.built.see(conn)
         changed = self._by_us(usage.more(use, before.use), before, held)
         refiled = {oid for oid, old in before.relations.items() if oid in now and now[oid].file != old.file}
-        self._written |= _written(statement, before, held, changed | refiled)
+        self._written |= written_by(statement, before, held, changed | refiled)
         self._taken |= taking.taken(statement, before.relations, before.locks, held, refiled)
         self._taken |= self._by_us(usage.deleted(use, before.use), before, held)
         for oid, columns in taking.overwritten(statement, before.relations, held).items():
             self._overwritten[oid] = self._overwritten.get(oid, frozenset()) | columns
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
-        rewritten = () if emptied else _rewritten(before.relations, now)
+        filed_anew = () if emptied else rewritten(before.relations, now)
         read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}
         if self._beside is not None and not before.transactional:
             read -= self._beside.referencing
@@ -216,11 +190,11 @@ class Observer:
             seconds=seconds - before.started,
             rows=rows,
             wal_bytes=max(0, wal),
-            locks=_observed(statement, before, held),
-            rewrites=rewritten,
-            scans=() if emptied else tuple(name for name in _names(before, read) if name not in rewritten),
-            writes=_changed(statement, before.relations, changed),
-            indexes_rebuilt=() if emptied else _rebuilt(before.relations, now),
+            locks=observed(statement, before, held),
+            rewrites=filed_anew,
+            scans=() if emptied else tuple(name for name in names_of(before, read) if name not in filed_anew),
+            writes=changed_by(statement, before.relations, changed),
+            indexes_rebuilt=() if emptied else rebuilt(before.relations, now),
             estimated_seconds=statement.estimated_seconds,
             predicted_locks=tuple(ObservedLock(lock.relation, lock.mode) for lock in statement.locks),
             notices=tuple(before.notices),
@@ -249,7 +223,7 @@ class Observer:
                 done.so_far = usage.before_commit(conn)
                 self._taken |= relations.keys() if done.so_far is None else set()
                 self._written |= relations.keys()
-        taken = _strongest(locks - done.locks, relations)
+        taken = strongest(locks - done.locks, relations)
         self._written |= {oid for oid, mode in taken.items() if mode in WRITING_MODES}
         self._add(done, relations, taken, changed)
         done.use = use
@@ -283,15 +257,15 @@ class Observer:
             relation, mode = relations[oid], RX if oid in changed else taken[oid]
             names = {relation.plain, relations.get(relation.root_oid or oid, relation).plain}
             key, statement = next(
-                (one for one in done.ran if _predicts(one[1], names, mode)),
+                (one for one in done.ran if predicts(one[1], names, mode)),
                 next((one for one in done.ran if not one[1].known), done.ran[-1]),
             )
             trace = self._traces[key]
             if oid in changed:
-                writes = {*trace.writes, *_changed(statement, relations, [oid])}
+                writes = {*trace.writes, *changed_by(statement, relations, [oid])}
                 trace = replace(trace, writes=tuple(sorted(writes)))
             if oid in taken and (relation.kind not in INDEXES or strength(taken[oid]) >= strength(SUX)):
-                trace = replace(trace, locks=_joined(trace.locks, ObservedLock(relation.plain, taken[oid])))
+                trace = replace(trace, locks=joined(trace.locks, ObservedLock(relation.plain, taken[oid])))
             self._traces[key] = judged(statement, trace)
 
     def _relations(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:
@@ -319,95 +293,6 @@ class Observer:
             conn, listen = self._listening
             conn.remove_notice_handler(listen)
             self._listening = None
-
-
-def _observed(statement: Statement, before: Before, held: frozenset[Lock]) -> tuple[ObservedLock, ...]:
-    """The strongest lock per relation that this statement took, and those that it needs and an earlier one had taken.
-
-    An index is mentioned from SHARE UPDATE EXCLUSIVE on: whoever reads or writes a table locks its indexes alike.
-    """
-    relations = before.relations
-    strongest = _strongest(held, relations)
-    new = _strongest(held - before.locks, relations)
-    predicted = {lock.relation: lock.mode for lock in statement.locks}
-    found = []
-    for oid, mode in strongest.items():
-        relation = relations[oid]
-        shown = new.get(oid)
-        wanted = predicted.get(relation.plain)
-        if wanted in MODES and (shown is None or strength(shown) < strength(wanted) <= strength(mode)):
-            shown = wanted if strength(wanted) <= strength(mode) else shown
-        if shown is None or (relation.kind in INDEXES and strength(shown) < strength(SUX)):
-            continue
-        found.append(ObservedLock(relation.plain, shown))
-    return _sorted(found)
-
-
-def _sorted(locks: Iterable[ObservedLock]) -> tuple[ObservedLock, ...]:
-    return tuple(sorted(locks, key=lambda lock: (-strength(lock.mode), lock.relation)))
-
-
-def _joined(locks: tuple[ObservedLock, ...], more: ObservedLock) -> tuple[ObservedLock, ...]:
-    there = next((lock for lock in locks if lock.relation == more.relation), None)
-    if there is not None and strength(there.mode) >= strength(more.mode):
-        return locks
-    return _sorted([*(lock for lock in locks if lock is not there), more])
-
-
-def _predicts(statement: Statement, names: Collection[str], mode: str) -> bool:
-    return any(lock.relation in names and strength(lock.mode) >= strength(mode) for lock in statement.locks)
-
-
-def _written(statement: Statement, before: Before, held: frozenset[Lock], changed: set[int]) -> set[int]:
-    if not before.transactional and statement.kind in COMMITS_BY_ITSELF:
-        return {*before.relations}
-    found = changed | {oid for oid, mode in held if mode in WRITING_MODES}
-    return found & before.relations.keys()
-
-
-def _to_hold(statement: Statement, relations: Mapping[int, Relation]) -> dict[int, str]:
-    """The tables that a statement outside a transaction is expected to lock; with an index, its table."""
-    tables = {oid: relation.name for oid, relation in relations.items() if relation.kind in TABLES}
-    predicted = {lock.relation for lock in statement.locks}
-    expected = {oid for oid, relation in relations.items() if relation.plain in predicted}
-    expected |= {relations[oid].table_oid or oid for oid in expected}
-    found = {oid: name for oid, name in tables.items() if oid in expected}
-    return found or (tables if len(tables) <= MOST_HELD else {})
-
-
-def _strongest(locks: Iterable[Lock], relations: Mapping[int, Relation]) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for oid, mode in locks:
-        if oid in relations and mode in MODES and (oid not in found or strength(mode) > strength(found[oid])):
-            found[oid] = mode
-    return found
-
-
-def _rewritten(before: Mapping[int, Relation], now: Mapping[int, Relation]) -> tuple[str, ...]:
-    """Tables and materialized views that are still there with another file. A sequence has but one row."""
-    changed = (old for oid, old in before.items() if oid in now and now[oid].file != old.file)
-    return tuple(sorted(old.plain for old in changed if old.kind not in (*INDEXES, "S")))
-
-
-def _rebuilt(before: Mapping[int, Relation], now: Mapping[int, Relation]) -> tuple[str, ...]:
-    """Indexes with another file. A change of type drops an index and makes it anew, with the old file if it can."""
-    files = {index.plain: index.file for index in now.values() if index.kind in INDEXES}
-    old = (index for index in before.values() if index.kind in INDEXES and index.table_oid in now)
-    return tuple(sorted(index.plain for index in old if files.get(index.plain, index.file) != index.file))
-
-
-def _names(before: Before, oids: Iterable[int]) -> tuple[str, ...]:
-    return tuple(sorted(before.relations[oid].plain for oid in oids if oid in before.relations))
-
-
-def _changed(statement: Statement, relations: Mapping[int, Relation], oids: Iterable[int]) -> tuple[str, ...]:
-    """The tables as the prediction names them: a partition, or its root."""
-    predicted = {lock.relation for lock in statement.locks}
-    found = set()
-    for one in (relations[oid] for oid in oids if oid in relations):
-        root = relations.get(one.root_oid or one.oid, one)
-        found.add(one.plain if one.plain in predicted else root.plain)
-    return tuple(sorted(found))
 
 
 def _wal(conn: psycopg.Connection[Any]) -> int:

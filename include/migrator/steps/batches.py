@@ -95,8 +95,7 @@ class Work:
     """Of a rehearsal, where nobody else writes: how many rows the one statement would change."""
     span: int = batch_size.FIRST_PAGES  # pages of the batch at hand
     looked: float = 0.0
-    asked: bool = False
-    """Whether the rows of a batch still meet the condition after it."""
+    asked: bool = False  # whether the rows of a batch still meet the condition after it
     said: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:

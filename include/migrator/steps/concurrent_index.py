@@ -27,8 +27,9 @@ from migrator.steps import duplicates, helpers
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.progress import Watched, given_up, watching
 from migrator.steps.real_state import QUERIES, Connection, Evidence, State, qualified, relation, tree_of
+from migrator.steps.timeouts import set_timeouts
 from migrator.steps.transaction import execute as send
-from migrator.steps.transaction import failure, set_timeouts
+from migrator.steps.transaction import failure
 
 KIND = "CREATE INDEX CONCURRENTLY"
 

@@ -17,7 +17,8 @@ from migrator.steps import concurrent_index, helpers, real_state
 from migrator.steps.context import StatementResult, StepContext
 from migrator.steps.patience import patiently
 from migrator.steps.progress import Watched, given_up, watching
-from migrator.steps.transaction import Connection, set_timeouts
+from migrator.steps.timeouts import set_timeouts
+from migrator.steps.transaction import Connection
 from migrator.steps.transaction import execute as send
 
 LEFTOVERS = "leftovers"

@@ -31,6 +31,7 @@ from migrator.steps.gently import LEFTOVERS, gently
 from migrator.steps.patience import patiently
 from migrator.steps.real_state import Evidence, State
 from migrator.steps.session_state import SessionState
+from migrator.steps.timeouts import set_timeouts
 from migrator.steps.transaction import (
     Already,
     Connection,
@@ -42,7 +43,6 @@ from migrator.steps.transaction import (
     failure,
     once,
     roll_back,
-    set_timeouts,
     take_back,
 )
 from migrator.steps.transaction import execute as send

@@ -29,6 +29,7 @@ from migrator.steps.context import QUERIES, Notice, StatementOutcome, StatementR
 from migrator.steps.contract import end_of, start_of
 from migrator.steps.holding import alone
 from migrator.steps.queueing import lock_first, queueing
+from migrator.steps.timeouts import timeouts
 
 Connection = psycopg.Connection[Any]
 
@@ -317,7 +318,7 @@ def begin(conn: Connection, step: Step, ctx: StepContext) -> None:
     if ctx.holding is not None:
         ctx.holding.begin()
     with session.translated(step=step.name):
-        conn.execute(quoting.SQL("BEGIN; {}").format(_timeouts(ctx, local=True)))
+        conn.execute(quoting.SQL("BEGIN; {}").format(timeouts(ctx, local=True)))
 
 
 def take_back(conn: Connection, ctx: StepContext) -> None:
@@ -329,11 +330,11 @@ def take_back(conn: Connection, ctx: StepContext) -> None:
     COMMIT all the same (`naming.before_commit`). What the engine then does itself no timeout of the file may end."""
     role = quoting.Identifier(ctx.endpoint.role) if ctx.endpoint.role else quoting.SQL("NONE")
     with cancellable(ctx), session.translated(moment=DEFERRED):
-        conn.execute(_timeouts(ctx, local=True))
+        conn.execute(timeouts(ctx, local=True))
         with naming.names_of_target(conn):
             conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with cancellable(ctx), session.translated():
-        conn.execute(_timeouts(ctx, local=True, statement_ms=0))
+        conn.execute(timeouts(ctx, local=True, statement_ms=0))
         conn.execute(
             quoting.SQL(
                 "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE {role};"
@@ -354,26 +355,6 @@ def roll_back(conn: Connection) -> None:
         naming.rolled_back(conn)
     except psycopg.Error:
         conn.close()
-
-
-def set_timeouts(
-    conn: Connection, ctx: StepContext, *, local: bool, lock_ms: int | None = None, statement_ms: int | None = None
-) -> None:
-    """Again before each unit of work: a statement before it may have changed them."""
-    with session.translated():
-        conn.execute(_timeouts(ctx, local=local, lock_ms=lock_ms, statement_ms=statement_ms))
-
-
-def _timeouts(
-    ctx: StepContext, *, local: bool, lock_ms: int | None = None, statement_ms: int | None = None
-) -> quoting.Composed:
-    lock = ctx.plan.lock_timeout_ms if lock_ms is None else lock_ms
-    statement = ctx.plan.statement_timeout_ms if statement_ms is None else statement_ms
-    return quoting.SQL("SET {scope} lock_timeout = {lock}; SET {scope} statement_timeout = {statement}").format(
-        scope=quoting.SQL("LOCAL" if local else "SESSION"),
-        lock=quoting.Literal(f"{lock}ms"),
-        statement=quoting.Literal(f"{statement}ms"),
-    )
 
 
 @contextmanager

@@ -32,8 +32,8 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from migrator.plan import OnFailure
-        from migrator.stages.rollback import Action
         from migrator.steps.kinds import irreversible
+        from migrator.steps.undo_decision import Action
 
         with self.running(context):
             plan = self._plan(context)

@@ -8,7 +8,7 @@ import pytest
 
 from migrator.ledger.rows import STATEMENTS_DONE, LedgerMigration, LedgerStep, MigrationStatus, StepStatus, took_effect
 from migrator.plan import OnFailure
-from migrator.stages.rollback import Action, Decision, decide
+from migrator.steps.undo_decision import Action, Decision, decide
 from tests.unit.ledger_rows import AT, migration_row, step_row
 
 DONE = step_row(status=StepStatus.SUCCESS)

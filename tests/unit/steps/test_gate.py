@@ -16,9 +16,8 @@ from migrator.gates.window import next_stretch
 from migrator.ledger.rows import StepStatus
 from migrator.plan import OnFailure, Plan, Severity
 from migrator.reports.review_card import card
-from migrator.stages import rollback
 from migrator.stages.analyze import analyze
-from migrator.steps import gating
+from migrator.steps import gating, undo_decision
 from tests.evidence import make_bundle
 from tests.integration.stages import make_target
 from tests.unit.ledger_rows import migration_row, step_row
@@ -106,17 +105,17 @@ def test_an_expired_gate_holds_what_is_applied() -> None:
     steps = [step_row(step="expand", status=StepStatus.SUCCESS), step_row(step="wait", kind="gate")]
     failed = step_row(step="wait", kind="gate", status=StepStatus.FAILED, cursor=cursor)
 
-    def decided(*rows: Any, force: bool = False) -> rollback.Decision:
+    def decided(*rows: Any, force: bool = False) -> undo_decision.Decision:
         given: dict[str, Any] = {
             "run_id": "run-1",
             "on_failure": OnFailure.ROLLBACK,
             "has_script": True,
             "force": force,
         }
-        return rollback.decide(migration_row(), rows, **given)
+        return undo_decision.decide(migration_row(), rows, **given)
 
     held = decided(steps[0], failed)
-    assert (held.action, held.close, "waits anew" in held.reason) == (rollback.Action.HELD, True, True)
-    assert decided(*steps).action is rollback.Action.ROLLED_BACK
-    assert decided(steps[0], failed, force=True).action is rollback.Action.ROLLED_BACK
+    assert (held.action, held.close, "waits anew" in held.reason) == (undo_decision.Action.HELD, True, True)
+    assert decided(*steps).action is undo_decision.Action.ROLLED_BACK
+    assert decided(steps[0], failed, force=True).action is undo_decision.Action.ROLLED_BACK
     assert gating.expired(steps) is None
