@@ -174,7 +174,7 @@ def test_a_batch_that_takes_too_long_is_stopped(
     query(database, slow(0.001))
     apply_all(plan_of(backfill(FILL, batch_ms=10)), database)
     assert filled(database) == [(1400, 1, 1)]
-    assert sizes[:4] == [8, 4, 2, 1]
+    assert sizes[0] > sizes[1] == 1, "by rows, of which a page has more than is usual"
 
 
 def test_what_is_done_is_passed_without_a_batch(database: Endpoint, sizes: list[int]) -> None:

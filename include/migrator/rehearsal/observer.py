@@ -179,7 +179,8 @@ class Observer:
         filed_anew = () if emptied else rewritten(before.relations, now)
         read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}
         if self._beside is not None and not before.transactional:
-            read -= self._beside.referencing
+            predicted = {oid for oid, item in before.relations.items() if item.plain in statement.scans}
+            read -= self._beside.referencing - predicted
         trace = StatementTrace(
             step=step,
             statement=statement.index,
