@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from migrator.ledger.ledger import Ledger
+from migrator.ledger.rows import Helper, ObjectClass
+from migrator.run import RunContext
+from migrator.steps.names import helper_name
 from sandbox.rest import RUN_ENDED
 from tests.acceptance.case import Case, Gate, Run, wait_until
 from tests.acceptance.specs import ADD_TABLE, DROP_TABLE, GATE, PATIENT, Files, scenario
@@ -17,10 +23,10 @@ def abandon(run: Run, step: str) -> None:
     wait_until(lambda: not run.case.backends(), what="the session of the failed step to end")
 
 
-def tidy(case: Case) -> tuple[str, dict[str, str | None]]:
+def tidy(case: Case, **conf: Any) -> tuple[str, dict[str, str | None]]:
     """Somebody triggers the housekeeping for this target alone: the run's state, and its tasks'."""
     admin = case.as_("admin")
-    run = admin.trigger("housekeeping", {"targets": [case.target]})
+    run = admin.trigger("housekeeping", {"targets": [case.target], **conf})
     wait_until(
         lambda: admin.run_state("housekeeping", run) in RUN_ENDED,
         what="the housekeeping's end",
@@ -83,6 +89,32 @@ def test_run_is_abandoned_half_way(case: Case) -> None:
     assert row is not None
     assert row.status == "success"
     assert case.value("SELECT to_regclass('labels') IS NOT NULL AND to_regclass('marks') IS NOT NULL")
+
+
+@scenario(migrations={"": Files(sql=ADD_TABLE)})
+def test_trigger_is_left_behind(case: Case) -> None:
+    """By a migration that is applied: told when nobody wants it dropped, else gone within the hour."""
+    run = case.trigger()
+    assert run.wait() == "success"
+    (row,) = [one for one in (case.row(),) if one is not None]
+    name = helper_name(row.version, "copy", "capture")
+    case.query(
+        f"CREATE FUNCTION public.{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;"
+        f" CREATE TRIGGER {name} BEFORE INSERT ON public.labels FOR EACH ROW EXECUTE FUNCTION public.{name}()"
+    )
+    left = [Helper(ObjectClass.TRIGGER, "public", name, "labels"), Helper(ObjectClass.FUNCTION, "public", name)]
+    with Ledger(case.endpoint) as ledger:
+        whose = RunContext(run_id=row.run_id, version=row.version, target=case.target, actor="tester")
+        ledger.register(left, version=row.version, step="copy", run=whose)
+
+    there = "SELECT tgenabled::text FROM pg_trigger WHERE tgname = %s"
+    assert tidy(case, drop=False)[1]["janitor"] == "success"
+    assert case.value(there, name) == "O"
+    assert tidy(case)[1]["janitor"] == "success"
+    assert case.query(there, name) == []
+    kinds = [event.kind for event in case.events() if event.kind.startswith("janitor")]
+    assert kinds == ["janitor_disabled", "janitor_dropped", "janitor_dropped"]
+    case.expect_applied()
 
 
 @scenario(migrations={"": Files(sql=ADD_TABLE)})
