@@ -49,10 +49,24 @@ FILLING = Files(
     more={"gate.sql": GATE, "fill.sql": "UPDATE numbers SET done = true WHERE done IS NULL;\n"},
 )
 
+ASKING = Files(
+    sql="CREATE TABLE signals (note text);\n",
+    rollback="DROP TABLE signals;\n",
+    metadata={
+        "steps": [
+            {"name": "expand", "kind": "sql"},
+            {"name": "deployed", "kind": "gate", "question": "Is **every** pod <b>new</b>?", "expires": "2 days"},
+            {"name": "contract", "kind": "sql", "file": "contract.sql"},
+        ],
+    },
+    more={"contract.sql": "INSERT INTO signals VALUES ('after the gate');\n"},
+)
+
 SPECS = {
     "rehearsed": Spec(migrations={"": analytics()}),
     "reviewed": Spec(migrations={"": RISKY}, target=REVIEWED),
     "overtaken": Spec(target=REVIEWED),
+    "asking": Spec(migrations={"": ASKING}),
     "filled": Spec(migrations={"": FILLING}),
     "undone": Spec(migrations={"": Files(metadata=NOT_SABOTAGED)}),
 }

@@ -244,6 +244,24 @@ def test_pause_and_resume_a_backfill(sign_in: SignIn, laboratory: Laboratory) ->
     expect(ui.report(run).get_by_role("link", name="Pause")).to_have_count(0)
 
 
+def test_answer_at_a_gate(sign_in: SignIn, laboratory: Laboratory) -> None:
+    """What it waits for stands on the run's page; the question is its author's text, and nothing more."""
+    case, ui = laboratory.cases["asking"], sign_in("alice")
+    run = case.trigger(user="carol")
+    run.until("apply.deployed", "awaiting_input")
+    waits = ui.report(run).get_by_role("listitem").filter(has_text="deployed: ")
+    expect(waits).to_contain_text("Is **every** pod <b>new</b>?")
+    expect(waits).to_contain_text("until ")
+    ui.open_task(run, "apply.deployed", "required_actions")
+    expect(ui.page.get_by_text("Is **every** pod <b>new</b>?").first).to_be_visible()
+    case.laboratory.airflow.wait_until_parked(run.dag_id, run.run_id, "apply.deployed")
+    ui.button("Yes").click()
+    assert run.wait() == "success"
+    case.expect_applied()
+    told = [(one.actor, one.detail["decision"]) for one in case.events() if one.kind == "gate_answered"]
+    assert told == [("alice", "yes")]
+
+
 def answer(ui: Ui, run: Run, case: Case, number: int, choice: str) -> None:
     """Click, as slowly as a person: see `AirflowProcesses.wait_until_parked`."""
     task = f"review.reviewer_{number}"
