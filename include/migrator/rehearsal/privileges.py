@@ -18,6 +18,7 @@ from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.vocabulary import told_name
 from migrator.evidence import ROLES_CHANGED
 from migrator.gates import owners
+from migrator.rehearsal import reached_rows
 
 VERBS: Mapping[str, str] = {
     "SELECT": "select from",
@@ -58,7 +59,8 @@ def after_apply(trial: Trial, version: str, original: Schema, before: Schema, af
         with session.connect(endpoint, purpose="observe", version=version) as conn:
             found.append(rights.read(conn, exclude=(LEDGER_SCHEMA,)))
     made = {key for key, now in found[1].items() if key in found[0] and found[0][key].oid != now.oid}
-    return Privileges(changes(found[0], found[1], original), tuple(owners.rehearsed(before, after, made)))
+    told = (*changes(found[0], found[1], original), *reached_rows.changes(before, after, found[1]))
+    return Privileges(told, tuple(owners.rehearsed(before, after, made)))
 
 
 def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], original: Schema) -> tuple[str, ...]:
