@@ -1,9 +1,9 @@
 """Rows that others may read or write from now on although no grant has changed: through a parent, a view, a policy, or
 a function that runs with its owner's rights.
 
-What may be done with a parent may be done with its children (src/backend/optimizer/util/inherit.c asks for rights
-on the parent alone), a view reads with the rights of its owner, and what a SECURITY DEFINER function calls runs with those of
-that one's owner: https://www.postgresql.org/docs/current/rules-privileges.html.
+What may be done with a parent may be done with its children (src/backend/optimizer/util/inherit.c asks for rights on
+the parent alone), a view reads with the rights of its owner, and what a SECURITY DEFINER function calls runs with
+those of that one's owner: https://www.postgresql.org/docs/current/rules-privileges.html.
 """
 
 from __future__ import annotations
