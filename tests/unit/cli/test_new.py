@@ -72,7 +72,7 @@ def test_parameters_and_the_name_come_from_the_options(root: Path) -> None:
     folder = root / "2026" / "002_backfill_public_messages"
     metadata = yaml.safe_load((folder / "migration-metadata.yaml").read_text())
     assert metadata["steps"] == [{"name": "backfill", "kind": "backfill", "file": "backfill.sql", "batch_ms": 50}]
-    assert metadata["verify"] == ["SELECT NOT EXISTS (SELECT FROM public.messages\nWHERE (label IS NULL\n))"]
+    assert metadata["verify"] == ["SELECT NOT EXISTS (SELECT FROM public.messages WHERE label IS NULL)"]
     assert metadata["risk_level"] == "medium", "as analysed"
     assert metadata["rollback_available"] is False
     assert "Nothing undoes it" in metadata["notes"]

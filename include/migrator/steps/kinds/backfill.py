@@ -106,6 +106,8 @@ def recipe(parameters: Parameters, sql: str) -> Recipe:
 
     statement = parse(sql, file="").statements[0]
     none = f"SELECT NOT {batch_sql(statement).left().removeprefix('SELECT ')}"
+    if "--" not in none:  # the breaks are there for a comment
+        none = none.replace("\nWHERE (", " WHERE ", 1).removesuffix("\n))") + ")"
     calls = any(True for _ in find(statement.tree.where_clause, "FuncCall", "SQLValueFunction"))
     return Recipe(None, () if calls else (none,))
 
