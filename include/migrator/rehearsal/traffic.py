@@ -40,8 +40,9 @@ LEAST_WRITES = 5
 LEAST_SECONDS = 5.0
 """So long they are waited for; then the evidence says why there were fewer."""
 PAUSE_SECONDS = 0.01
-LOCK_TIMEOUT_MS = 1000
-"""Who waits longer for a lock has been stalled by the migration."""
+STALLED_MS = 1000
+"""Who waits so much longer for a lock than the migration may has been stalled by it: an autovacuum gives way after a
+second only (deadlock_timeout), and who is queued behind the migration waits as well."""
 MOST_TABLES = 10
 AS_BEFORE = "INSERT without new columns"
 """As an application that does not know them yet; taken back each time."""
@@ -185,8 +186,9 @@ class Traffic:
         return {TRAFFIC: {**found, "spoiled": list(spoiled)}}
 
     def _connect(self) -> Connection:
+        patience = self._plan.lock_timeout_ms + STALLED_MS
         conn = session.connect(
-            self._trial.texts, purpose="dry_run", version=self._plan.version, lock_timeout_ms=LOCK_TIMEOUT_MS
+            self._trial.texts, purpose="dry_run", version=self._plan.version, lock_timeout_ms=patience
         )
         conn.prepare_threshold = None  # what fails because a plan is kept is the client's doing
         return conn
