@@ -141,6 +141,7 @@ def test_what_is_being_changed_is_copied_as_it_is_then(database: Endpoint) -> No
     assert query(database, DIFFERENT) == [(0,)]
 
 
+@pytest.mark.thorough
 def test_a_rehearsal_finds_the_locks_that_are_predicted(copies: Endpoint) -> None:
     predicted = plan_from_sql(COPY, "TRUNCATE t;")
     parsed, _ = to_steps(COPY, "fill.sql")

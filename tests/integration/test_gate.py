@@ -191,6 +191,7 @@ def test_its_time_is_up_and_it_waits_anew(database: Endpoint, lab: Any) -> None:
     verify_it(plan, database, bundle)
 
 
+@pytest.mark.thorough
 def test_what_fails_after_it_has_opened_is_undone_as_ever(database: Endpoint, lab: Any) -> None:
     plan = plan_with(gate(condition=CONDITION))
     bundle = lab(plan)
@@ -211,6 +212,7 @@ def test_a_gate_marked_as_success_is_not_passed(database: Endpoint, lab: Any) ->
         step_alone(plan, "contract", database, bundle)
 
 
+@pytest.mark.thorough
 def test_another_run_waits_at_it_again(database: Endpoint, lab: Any) -> None:
     """What was so for one run and plan need not be so for the next; what is applied is not done twice."""
     plan = plan_with(gate(condition=CONDITION))
@@ -254,6 +256,7 @@ def test_an_answer_to_another_card_is_kept_and_does_not_count(database: Endpoint
     shut(plan, database, bundle)
 
 
+@pytest.mark.thorough
 def test_others_are_applied_beside_it(database: Endpoint, lab: Any) -> None:
     plan = plan_with(gate(condition=CONDITION))
     bundle, other = lab(plan), short_plan(*ON_V)
@@ -304,6 +307,7 @@ def test_a_condition_that_is_none_fails(database: Endpoint, lab: Any, query_: st
         apply_all(plan, database, target=PEOPLE)
 
 
+@pytest.mark.thorough
 def test_what_it_reads_may_be_locked_for_a_while(database: Endpoint, lab: Any) -> None:
     plan = plan_with(gate(condition=CONDITION))
     bundle = lab(plan)

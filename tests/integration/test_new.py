@@ -50,6 +50,7 @@ def test_a_constraint_of_each_sort_runs(definition: str, root: Path) -> None:
     passes(root, "002_made")
 
 
+@pytest.mark.thorough
 def test_what_a_statement_did_runs_as_steps(tmp_path: Path) -> None:
     """The author takes the statement out of where it stood, as told."""
     sql = (

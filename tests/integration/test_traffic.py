@@ -93,6 +93,7 @@ def test_what_the_old_application_can_do_no_more_is_told_and_fails_nothing(copie
     assert writes(traffic(evidence)["parts"][1])["public.messages", REPLACE] >= LEAST_WRITES
 
 
+@pytest.mark.thorough
 def test_a_new_column_that_may_be_left_out_harms_nobody(copies: Endpoint) -> None:
     evidence = rehearse(
         long_plan("ALTER TABLE messages ADD region text;", "ALTER TABLE messages DROP region;"),
@@ -104,6 +105,7 @@ def test_a_new_column_that_may_be_left_out_harms_nobody(copies: Endpoint) -> Non
     assert writes(found["parts"][1])["public.messages", AS_BEFORE] > 0
 
 
+@pytest.mark.thorough
 def test_what_fails_by_the_writer_alone_is_judged_by_people(copies: Endpoint) -> None:
     """A trigger of the migration changes each row that is written: after the rollback they are others."""
     first = (

@@ -192,6 +192,7 @@ def long_report(endpoint: Endpoint) -> None:
         conn.execute("SELECT count(*), pg_sleep(%s) FROM t", (REPORT_SECONDS,))
 
 
+@pytest.mark.thorough
 def test_a_concurrent_build_stalls_nobody(table: Endpoint, programs: Programs, tmp_path: Path) -> None:
     """It waits for an open transaction as long as that takes, and no statement of the application waits with it."""
     plan = plan_from_sql("CREATE INDEX CONCURRENTLY t_v ON t (v)", lock_timeout_ms=100)
