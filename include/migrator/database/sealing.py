@@ -16,18 +16,19 @@ ROUNDS = 20_000
 
 
 def key_of(endpoint: Endpoint, purpose: str) -> bytes | None:
-    """None: the connection has no password of its own, but a certificate, a service file or the like."""
+    """None: the connection has neither a secret for it nor a password, but a certificate or the like."""
     from psycopg.conninfo import conninfo_to_dict
 
     endpoint.require_clear()
-    password = conninfo_to_dict(endpoint.conninfo).get("password")
-    return _key(str(password), purpose) if password else None
+    secret = endpoint.seal_secret or conninfo_to_dict(endpoint.conninfo).get("password")
+    return _key(str(secret), purpose) if secret else None
 
 
 @functools.lru_cache(maxsize=32)
-def _key(password: str, purpose: str) -> bytes:
-    secret = password.encode(errors="surrogateescape")
-    return hashlib.pbkdf2_hmac("sha256", secret, f"migrator {purpose}".encode(), ROUNDS)
+def _key(secret: str, purpose: str) -> bytes:
+    return hashlib.pbkdf2_hmac(
+        "sha256", secret.encode(errors="surrogateescape"), f"migrator {purpose}".encode(), ROUNDS
+    )
 
 
 def seal(key: bytes, *parts: str) -> str:

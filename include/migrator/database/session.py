@@ -125,6 +125,8 @@ class Endpoint:
     """Of another database, whose migrations are rehearsed here: see `meanings.TARGETS_OWN`."""
     latch: Latch | None = field(default=None, repr=False, compare=False)
     """Of a role that nobody but us may log in as."""
+    seal_secret: str | None = field(default=None, repr=False, compare=False)
+    """What approvals and documents are sealed with; None: the password."""
 
     def with_database(self, dbname: str) -> Endpoint:
         """The same server, role and settings, another database. :raises EnvironmentFault: see `require_clear`."""

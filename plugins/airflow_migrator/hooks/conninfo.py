@@ -9,8 +9,11 @@ from migrator.errors import UsageError
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
+SEAL_KEY = "migrator_seal_key"
+"""Extra of a connection whose password changes by itself: a secret that stays, which approvals are sealed with."""
 NOT_LIBPQ = frozenset(
     {
+        SEAL_KEY,
         "cursor",
         "iam",
         "redshift",

@@ -83,11 +83,13 @@ class PgMigrationHook(BaseHook):
         return Ledger(self.endpoint(), purpose=purpose)
 
     def _endpoint(self, connection_id: str, *, role: str | None, search_path: str) -> Endpoint:
-        from airflow_migrator.hooks.conninfo import conninfo_of
+        from airflow_migrator.hooks.conninfo import SEAL_KEY, conninfo_of
         from migrator.database.session import Endpoint
 
+        connection = self.get_connection(connection_id)
         return Endpoint(
-            conninfo=conninfo_of(self.get_connection(connection_id)),
+            conninfo=conninfo_of(connection),
+            seal_secret=connection.extra_dejson.get(SEAL_KEY),
             role=role,
             search_path=search_path,
             name=self.target_name,

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk import Connection
 from psycopg.conninfo import conninfo_to_dict
 
-from airflow_migrator.hooks.conninfo import conninfo_of
+from airflow_migrator.hooks.conninfo import SEAL_KEY, conninfo_of
 from migrator.errors import UsageError
 
 
@@ -44,6 +44,10 @@ def test_every_field_arrives() -> None:
 
 def test_extras_of_airflows_own_hook_are_left_out() -> None:
     assert "iam" not in conninfo_to_dict(conninfo_of(make(extra={"iam": False, "cursor": "dictcursor"})))
+
+
+def test_the_secret_of_seals_is_not_libpqs() -> None:
+    assert "stays" not in conninfo_of(make(extra={SEAL_KEY: "stays"}))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,13 @@ def test_a_connection_without_a_password_has_none() -> None:
     assert sealing.key_of(Endpoint("host=db user=migrator"), "reviews") is None
 
 
+def test_a_secret_of_its_own_outlives_the_password() -> None:
+    kept, since = (Endpoint(f"host=db password={word}", seal_secret="stays") for word in ("one", "two"))
+    assert sealing.key_of(kept, "reviews") == sealing.key_of(since, "reviews") is not None
+    assert sealing.key_of(kept, "reviews") != sealing.key_of(Endpoint("host=db password=one"), "reviews")
+    assert "stays" not in repr(kept)
+
+
 @pytest.mark.parametrize("given", [None, "", "f" * 64, "\ud800", 5])
 def test_what_is_no_seal_does_not_hold(given: object) -> None:
     assert not sealing.holds(given, b"key", "one", "two")
