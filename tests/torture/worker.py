@@ -118,7 +118,7 @@ def main(order: Order, pipe: Connection) -> None:
             apply_all(plan, endpoint, handle=attempt.handle)
             attempt.tell("ended", "success")
         else:
-            report = roll_back(plan, endpoint, handle=attempt.handle)
+            report = roll_back(plan, endpoint, handle=attempt.handle, force=True)  # by itself it is held: others write
             attempt.tell("ended", f"{report.action}: {report.reason}")
     except (TransientError, Cancelled) as exc:
         attempt.tell("again", f"{type(exc).__name__} {exc.fields.get('sqlstate') or ''}: {exc}")
