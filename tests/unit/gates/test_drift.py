@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -75,6 +76,44 @@ def test_a_statement_that_was_interrupted_is_done_or_not_or_half() -> None:
     for now, place in ((other, rows(plan, 0, "intent")), (half, rows(plan, 1)), (before, rows(plan, 1))):
         with pytest.raises(DriftDetected):
             require(now, plan, bundle, *place)
+
+
+def test_an_index_of_a_partition_may_be_there_before_it_is_attached() -> None:
+    plan = plan_from_sql("CREATE INDEX CONCURRENTLY i ON t (a)", "", transaction=False)
+    part, other = (f"CREATE INDEX t_1_i ON public.t_1 USING btree ({column})" for column in "ab")
+    after = Schema({"index": {"public.t_1_i": f"{part} attached to public.i"}})
+    bundle = rehearsed_as(plan, Schema({}), after)
+    for text in (part, f"{part} [invalid]"):
+        require(Schema({"index": {"public.t_1_i": text}}), plan, bundle, *rows(plan, 0, "intent"))
+    for text, place in ((other, rows(plan, 0, "intent")), (part, rows(plan, 1))):
+        with pytest.raises(DriftDetected):
+            require(Schema({"index": {"public.t_1_i": text}}), plan, bundle, *place)
+
+
+@pytest.mark.parametrize(
+    "copy, is_one",
+    [
+        ("INDEX i_ccnew ON public.t USING btree (a) [invalid]", True),
+        ("INDEX i_ccold1 ON public.t USING btree (a) [invalid]", True),
+        ("UNIQUE INDEX t_pkey_ccnew ON public.t USING btree (id) [invalid]", True),
+        ("INDEX i_ccnew ON public.t USING btree (a)", False),
+        ("UNIQUE INDEX i_ccnew ON public.t USING btree (a) [invalid]", False),
+        ("INDEX i_ccnew ON public.t USING btree (f(a)) [invalid]", False),
+        ("INDEX i_ccnew ON public.u USING btree (a) [invalid]", False),
+        ("UNIQUE INDEX t_pkey_ccnew ON public.t USING btree (id) WHERE id > f() [invalid]", False),
+    ],
+)
+def test_what_an_interrupted_reindex_leaves_runs_what_its_index_runs(copy: str, is_one: bool) -> None:
+    plan = plan_from_sql("REINDEX TABLE CONCURRENTLY t", "", transaction=False)
+    indexes = {"public.i": "CREATE INDEX i ON public.t USING btree (a) attached to public.p_i"}
+    key = {"constraint": {"public.t.t_pkey": "PRIMARY KEY (id)"}}
+    before = Schema({"index": indexes, **key})
+    now = Schema({"index": {**indexes, "public.copy": f"CREATE {copy}"}, **key})
+    bundle = rehearsed_as(plan, before, before)
+    with nullcontext() if is_one else pytest.raises(DriftDetected):
+        require(now, plan, bundle, *rows(plan, 0, "intent"))
+    with pytest.raises(DriftDetected):
+        require(now, plan, bundle, *rows(plan, 1))
 
 
 def test_a_way_back_that_was_interrupted_has_left_a_part() -> None:
