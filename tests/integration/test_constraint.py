@@ -184,7 +184,7 @@ def test_rows_that_violate_it_are_counted_and_nothing_is_changed(
     plan = planned(database, tmp_path, DEFINITIONS[what])
     query(database, BREAKS[what])
     before = read_schema(database)
-    with pytest.raises(StatementFailed, match=r"#constrain:1: 1 (rows|values) of public\.messages violate ") as caught:
+    with pytest.raises(StatementFailed, match=r"#constrain:1: 1 (row|value) of public\.messages violates ") as caught:
         apply_all(plan, database)
     assert read_schema(database).fingerprint == before.fingerprint
     assert "private" not in str(caught.value) + caplog.text

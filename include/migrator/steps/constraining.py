@@ -19,6 +19,7 @@ from migrator.steps.constraint_sql import LIMIT
 from migrator.steps.context import StatementResult, StepContext
 from migrator.steps.contract import UNDO, end_of, start_of
 from migrator.steps.real_state import Connection, relation, tree_of
+from migrator.wording import count
 
 KEPT = "constraint_kept"
 """The event that remembers what was there before the step, for the rollback to keep."""
@@ -69,8 +70,9 @@ def _violated(step: Step, result: StatementResult) -> str | None:
     query = next(one.sql for one in step.statements if one.index == result.statement)
     definition, table = step.params["definition"], step.params["table"]
     key = definition.split()[0].upper() in ("UNIQUE", "PRIMARY") and "GROUP BY" in query
-    many = f"{LIMIT} or more" if result.rows >= LIMIT else str(result.rows)
-    what = f"{many} {'values' if key else 'rows'} of {table} violate {definition}"
+    noun = "value" if key else "row"
+    many = f"{LIMIT} or more {noun}s" if result.rows >= LIMIT else count(result.rows, noun)
+    what = f"{many} of {table} {'violates' if result.rows == 1 else 'violate'} {definition}"
     if key:
         what += " by occurring more than once"
     found = query.replace("SELECT FROM", "SELECT * FROM", 1) if not key else query.replace("SELECT", "SELECT *", 1)
