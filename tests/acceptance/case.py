@@ -131,7 +131,8 @@ class Case:
 
     def expected_schema(self, *names: str) -> schemas.Schema:
         """The template's schema after the SQL of these migrations, run by hand and undisturbed."""
-        return self.laboratory.schema_after(self, [self.files(name).sql for name in names or ("",)])
+        files = [self.files(name) for name in names or ("",)]
+        return self.laboratory.schema_after(self, [one.plain or one.sql for one in files])
 
     def row(self, name: str = "") -> LedgerMigration | None:
         with Ledger(self.endpoint) as ledger:

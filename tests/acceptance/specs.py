@@ -79,6 +79,8 @@ class Files:
 
     sql: str = ADD_TABLE
     rollback: str | None = DROP_TABLE
+    plain: str = ""
+    """SQL after which the schema is as after all its steps; empty: that of `sql`."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] | None = None
     more: Mapping[str, str] = field(default_factory=dict)

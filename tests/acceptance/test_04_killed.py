@@ -228,6 +228,8 @@ def wait_for_one(case: Case, backends: str) -> int:
 
     def there() -> bool:
         found[:] = [row[0] for row in case.query(backends)]
+        if not found and case.is_over():
+            raise AssertionError(f"the run ended before there was {backends}: {case.diagnosis()}")
         return bool(found)
 
     wait_until(there, what=lambda: f"{backends}: {case.diagnosis()}", every=0.1)
