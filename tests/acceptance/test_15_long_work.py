@@ -30,6 +30,9 @@ STEP = (
     " WHERE version = %s AND step = 'fill'"
 )
 
+STOPPED = ("somebody stopped this step", "stopped from outside", "somebody has ended this session")
+"""The task's own signal, or the rollback that ends the session of a task that is marked: whichever comes first."""
+
 
 def ask(case: Case, name: str, command: str, *options: str) -> None:
     """As the person on call types it."""
@@ -81,12 +84,13 @@ def test_paused_tuned_cancelled_and_gone_on(case: Case) -> None:
     assert run.wait() == "failed"
     done = filled(case)
     assert 0 < done < 20_000
-    assert step(case)[:2] == ("failed", done), "what the ledger says is what is committed"
+    assert step(case)[1] == done, "what the ledger says is what is committed"
     row = case.row()
     assert row is not None
     assert row.status == "failed"
-    assert "somebody stopped this step" in run.log("apply.fill")
-    assert "stays applied" in run.log("outcome")
+    log = run.log("apply.fill")
+    assert any(words in log for words in STOPPED), log[-2000:]
+    assert "'make', 'gate', 'fill' stay applied" in run.log("outcome")
 
     run.clear("apply.fill", downstream=True)
     until_more(run, done)
@@ -148,7 +152,8 @@ def test_two_that_share_a_table_begin_at_once(case: Case) -> None:
             continue
         run = runs[name]
         (failed,) = [task for task, one in run.states().items() if one == "failed" and task != "outcome"]
-        assert failed in ("preflight", "dry_run", "snapshot")
+        (other,) = set(runs) - {name}
+        assert case.version(other)[:30] in run.log(failed)
         assert case.row(name) is None
         run.clear("snapshot", downstream=True)
         assert run.wait() == "success"

@@ -81,6 +81,17 @@ def test_worker_killed_at_commit(database: Endpoint, tmp_path: Path) -> None:
     expect_once(plan, database)
 
 
+def test_a_session_that_somebody_ends_says_who_may_have_been_it(database: Endpoint) -> None:
+    """The rollback of a run ends the session of a task that was marked, maybe before the task hears of it."""
+    plan = plan_from_sql(ONCE.format("SELECT pg_sleep(20);"))
+    with in_background(lambda: apply_all(plan, database)) as raised:
+        wait_for(database, ACTIVE.format("001_test"))
+        end_applying(database)
+    (error,) = raised
+    assert isinstance(error, ConnectionLost)
+    assert "or the rollback of this run, when its task was marked" in str(error)
+
+
 def test_connection_lost_at_commit_that_did_not_take_effect(database: Endpoint) -> None:
     """C.24, first half: the answer comes from the ledger, and the step is free to be tried again."""
     query(database, AT_COMMIT)

@@ -23,6 +23,12 @@ from migrator.plan import Statement
 
 LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "53300", "25P03", "25P04"})
 """Ended by an administrator, a crash or a timeout, or not let in (PostgreSQL's Appendix A); and all of class 08."""
+ENDED = "57P01"
+"""admin_shutdown"""
+ENDED_BY = (
+    ". somebody has ended this session: whoever stops the server, or the rollback of this run, when its task was marked"
+    " or seemed to be dead"
+)
 
 PROTOCOL_VIOLATION = "08P01"
 """Of class 08, but no lost connection: the server's answer to a text with `$1`, for which there is no value."""
@@ -91,7 +97,8 @@ def to_engine_error(
     if state == "55P03":
         return LockNotAvailable(f"{place}{told.text}", sqlstate=state, **fields)
     if _is_lost(state):
-        return ConnectionLost(f"{place}the connection was lost: {told.text}", sqlstate=state, **fields)
+        by_whom = ENDED_BY if state == ENDED else ""
+        return ConnectionLost(f"{place}the connection was lost: {told.text}{by_whom}", sqlstate=state, **fields)
     name = condition(state)
     if label:
         place = f"the engine's query {label}: "

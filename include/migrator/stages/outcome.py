@@ -200,8 +200,9 @@ def next_step(
     if done:
         kept = next((event for event in reversed(mine) if event.kind == "held"), None)
         why = f" ({kept.detail.get('reason')})" if kept is not None else ""
+        stay = "stays" if len(done) == 1 else "stay"
         return (
-            f"{', '.join(map(repr, done))} stays applied{why}, and other migrations are kept out. mend the cause and"
+            f"{', '.join(map(repr, done))} {stay} applied{why}, and other migrations are kept out. mend the cause and"
             " clear the step that failed with downstream to go on from there; or undo it by hand and say so with"
             f' "migrator ledger repair {version} --status rolled_back --reason ..."'
         )
