@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migrator.backups.trial import Trial
 from migrator.database import rights, session
@@ -18,7 +18,7 @@ from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.vocabulary import told_name
 from migrator.evidence import ROLES_CHANGED
 from migrator.gates import owners
-from migrator.rehearsal import reached_rows
+from migrator.rehearsal import reach, through
 
 VERBS: Mapping[str, str] = {
     "SELECT": "select from",
@@ -54,12 +54,14 @@ def after_apply(trial: Trial, version: str, original: Schema, before: Schema, af
     :param original: as it is on the target: the copy belongs to a role of its own, and lacks grants to roles that are
         not on its server.
     """
-    found = []
+    found, ways = [], []
     for endpoint in (trial.pristine, trial.watching):
         with session.connect(endpoint, purpose="observe", version=version) as conn:
             found.append(rights.read(conn, exclude=(LEDGER_SCHEMA,)))
+            ways.append(reach.read(conn, exclude=(LEDGER_SCHEMA,)))
+    opened = through.changes(*map(through.State, ways, _on_target(found[0], found[1], original)))
     made = {key for key, now in found[1].items() if key in found[0] and found[0][key].oid != now.oid}
-    told = (*changes(found[0], found[1], original), *reached_rows.changes(before, after, found[1]))
+    told = (*changes(found[0], found[1], original), *opened)
     return Privileges(told, tuple(owners.rehearsed(before, after, made)))
 
 
@@ -85,6 +87,16 @@ def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], origina
             told.append(f"{name} is made anew: it belonged to {owner}, now to the role that applies the migration")
         told += _words(old, now)
     return tuple(told)
+
+
+def _on_target(
+    before: Mapping[str, Guarded], after: Mapping[str, Guarded], original: Schema
+) -> tuple[tuple[Guarded, ...], tuple[Guarded, ...]]:
+    """With what is granted there and not on the copy; what is made anew has it no longer."""
+    granted = {one.oid: _as_on_target(one, original) for one in before.values()}
+    lacking = {one.oid: granted[one.oid] - one.grants for one in before.values()}
+    was = tuple(replace(one, grants=granted[one.oid]) for one in before.values())
+    return was, tuple(replace(one, grants=one.grants | lacking.get(one.oid, frozenset())) for one in after.values())
 
 
 def _as_on_target(old: Guarded, original: Schema) -> frozenset[Grant]:
