@@ -231,3 +231,43 @@ def _path(sql: str, endpoint: Endpoint) -> list[str]:
         facts = collect_facts(conn, (parsed,))
     findings = inspect(Sources((parsed,)), Known(facts=facts)).findings
     return [item.message for item in findings if item.rule == "security-definer-path"]
+
+
+RUN_BY_OTHERS = """
+CREATE TABLE told (body text);
+CREATE TABLE t (id int, more int DEFAULT 0);
+CREATE FUNCTION next() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION over(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.next() + $1; END';
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+"""
+OPEN_TEXT = "LANGUAGE plpgsql AS $$ BEGIN EXECUTE (SELECT body FROM told); RETURN {}; END $$"
+
+
+@pytest.mark.parametrize(
+    "there, name, result",
+    [
+        ("ALTER TABLE t ALTER COLUMN more SET DEFAULT next();", "next()", "int"),
+        ("CREATE POLICY p ON t USING (next() = id);", "next()", "int"),
+        ("ALTER TABLE t ADD CHECK (next() = id) NOT VALID;", "next()", "int"),
+        ("CREATE VIEW v AS SELECT next() AS n;", "next()", "int"),
+        ("CREATE RULE r AS ON INSERT TO t DO ALSO SELECT next();", "next()", "int"),
+        ("CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION noted();", "noted()", "trigger"),
+        ("CREATE INDEX i ON t (over(id));", "next()", "int"),
+        ("ALTER TABLE t ALTER COLUMN more SET DEFAULT over(1);", "next()", "int"),
+    ],
+)
+def test_half_known_text_replaces_what_others_run(database: Endpoint, there: str, name: str, result: str) -> None:
+    up = f"CREATE OR REPLACE FUNCTION {name} RETURNS {result} {OPEN_TEXT.format('NEW' if result == 'trigger' else 1)};"
+    assert "half-known-text" not in told_of(database, RUN_BY_OTHERS, up)
+    assert "half-known-text" in told_of(database, there, up)
+
+
+def told_of(database: Endpoint, script: str, up: str) -> set[str]:
+    """Rules that find more than a remark in `up` after `script`."""
+    with psycopg.connect(database.conninfo) as conn:
+        conn.execute(script.encode())
+    parsed = parse(up, file="x.sql")
+    with connect(database, purpose="observe") as conn:
+        facts = collect_facts(conn, (parsed,))
+    found = inspect(Sources((parsed,)), Known(facts=facts)).findings
+    return {one.rule for one in found if one.severity is not Severity.INFO}

@@ -237,6 +237,8 @@ class FunctionFacts:
     """Statements that give owner, grants and comment to one that is made anew, and take EXECUTE from PUBLIC."""
     restored: tuple[str, ...] = ()
     """What calls it and is computed anew by a restore, in words: "index public.i", "CHECK c of public.t"."""
+    used: tuple[str, ...] = ()
+    """What else calls it for whoever comes there: "trigger t of public.t", "a default of public.t"."""
     parts: tuple[tuple[str, str], ...] = ()
     """Of an aggregate: schema and name of the functions that it is made of."""
 

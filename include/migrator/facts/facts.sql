@@ -956,6 +956,53 @@ SELECT
         ORDER BY u.what
     ) AS restored,
     ARRAY(
+        SELECT DISTINCT u.what
+        FROM (
+            SELECT
+                d.classid,
+                d.objid
+            FROM (
+                SELECT
+                    'pg_catalog.pg_proc'::regclass::oid AS classid,
+                    p.oid
+                UNION ALL
+                SELECT
+                    'pg_catalog.pg_operator'::regclass::oid,
+                    o.oid
+                FROM pg_catalog.pg_operator AS o
+                WHERE o.oprcode = p.oid
+            ) AS r
+            INNER JOIN pg_catalog.pg_depend AS d ON r.classid = d.refclassid AND r.oid = d.refobjid
+        ) AS x
+        CROSS JOIN LATERAL (
+            SELECT 'trigger ' || t.tgname || ' of ' || t.tgrelid::regclass AS what
+            FROM pg_catalog.pg_trigger AS t
+            WHERE x.classid = 'pg_catalog.pg_trigger'::regclass AND x.objid = t.oid
+            UNION ALL
+            SELECT 'event trigger ' || t.evtname
+            FROM pg_catalog.pg_event_trigger AS t
+            WHERE x.classid = 'pg_catalog.pg_event_trigger'::regclass AND x.objid = t.oid
+            UNION ALL
+            SELECT 'policy ' || l.polname || ' of ' || l.polrelid::regclass
+            FROM pg_catalog.pg_policy AS l
+            WHERE x.classid = 'pg_catalog.pg_policy'::regclass AND x.objid = l.oid
+            UNION ALL
+            SELECT 'a default of ' || f.adrelid::regclass
+            FROM pg_catalog.pg_attrdef AS f
+            WHERE x.classid = 'pg_catalog.pg_attrdef'::regclass AND x.objid = f.oid
+            UNION ALL
+            SELECT 'a CHECK of ' || coalesce(nullif(k.conrelid, 0)::regclass::text, k.contypid::regtype::text)
+            FROM pg_catalog.pg_constraint AS k
+            WHERE x.classid = 'pg_catalog.pg_constraint'::regclass AND x.objid = k.oid
+            UNION ALL
+            SELECT CASE r.rulename WHEN '_RETURN' THEN '' ELSE 'rule ' || r.rulename || ' of ' END || r.ev_class::regclass
+            FROM pg_catalog.pg_rewrite AS r
+            WHERE x.classid = 'pg_catalog.pg_rewrite'::regclass AND x.objid = r.oid
+        ) AS u
+        WHERE s.nspname <> 'pg_catalog'
+        ORDER BY u.what
+    ) AS used,
+    ARRAY(
         SELECT pg_catalog.format_type(t.oid, null)
         FROM unnest(p.proargtypes::oid []) WITH ORDINALITY AS t (oid, position)
         ORDER BY t.position

@@ -44,6 +44,7 @@ def functions(rows: Sequence[Row]) -> dict[str, tuple[FunctionFacts, ...]]:
                 tuple(row["kept"] or ()),
                 parts=tuple((schema, name) for schema, name in row["parts"]),
                 restored=tuple(row["restored"]),
+                used=tuple(row["used"]),
             )
         )
     return {name: tuple(items) for name, items in groups.items()}

@@ -3,6 +3,8 @@ statements, texts that become SQL. And what is none of that is not found."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from migrator.analysis.inspection import Inspection, inspect
@@ -460,3 +462,56 @@ def test_depth_hides_nothing() -> None:
     for number in range(30):
         sql = f"DO $t{number}$ BEGIN {sql}; END $t{number}$"
     assert {ROLES, HALF} & rights(inspected(sql))
+
+
+OPEN_BODY = "LANGUAGE plpgsql AS $$ BEGIN EXECUTE (SELECT body FROM told); RETURN {}; END $$"
+TOLD = f"CREATE FUNCTION told() RETURNS integer {OPEN_BODY.format(1)};"
+TOLD_TRIGGER = f"CREATE FUNCTION told() RETURNS trigger {OPEN_BODY.format('NEW')};"
+BETWEEN = "CREATE FUNCTION over(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT $1 + told()';"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        f"{TOLD} {BETWEEN} CREATE INDEX i ON t (over(id));",
+        f"{TOLD} ALTER TABLE t ADD CHECK (told() = 1) NOT VALID;",
+        f"{TOLD} ALTER TABLE t ALTER COLUMN id SET DEFAULT told();",
+        f"{TOLD} {BETWEEN} CREATE TABLE u (id int, more int GENERATED ALWAYS AS (over(id)) STORED);",
+        f"{TOLD} CREATE DOMAIN d AS int CHECK (told() = VALUE);",
+        f"{TOLD} CREATE POLICY p ON t USING (told() = 1);",
+        f"{TOLD} CREATE VIEW v AS SELECT told();",
+        f"{TOLD} CREATE RULE r AS ON INSERT TO t DO ALSO SELECT told();",
+        f"{TOLD} {BETWEEN} CREATE OPERATOR !! (FUNCTION = over, RIGHTARG = int);",
+        f"{TOLD_TRIGGER} CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION told();",
+        f"{BETWEEN} CREATE INDEX i ON t (over(id)); {TOLD}",
+    ],
+)
+def test_half_known_text_that_runs_for_whoever_comes(made: str) -> None:
+    assert HALF in rights(inspected(made))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        TOLD,
+        f"{TOLD} SELECT told();",
+        f"{TOLD} CREATE INDEX i ON t (lower(name));",
+        f"{TOLD} GRANT EXECUTE ON FUNCTION told() TO app; COMMENT ON FUNCTION told() IS 'x'; DROP FUNCTION told();",
+        f"{TOLD} ALTER TABLE t ALTER COLUMN id TYPE bigint USING told();",
+    ],
+)
+def test_half_known_text_that_only_its_caller_runs(made: str) -> None:
+    assert HALF not in rights(inspected(made))
+
+
+def test_half_known_text_of_a_function_that_the_catalog_has() -> None:
+    there = FunctionFacts("v", 0, 0, "public", language="plpgsql", body=TOLD.removesuffix(";"))
+    facts = CatalogFacts(160000, functions={"told": (there,)})
+    assert HALF in rights(inspected("ALTER TABLE t ALTER COLUMN id SET DEFAULT told();", facts))
+    assert HALF not in rights(inspected("SELECT told();", facts))
+    again = TOLD.replace("CREATE", "CREATE OR REPLACE")
+    assert HALF not in rights(inspected(again, facts))
+    used = replace(there, used=("a default of t",))
+    assert HALF in rights(inspected(again, replace(facts, functions={"told": (used,)})))
+    above = replace(used, body=BETWEEN.removesuffix(";"), arguments=("integer",), least=1, most=1)
+    assert HALF in rights(inspected(again, replace(facts, functions={"told": (there,), "over": (above,)})))

@@ -197,8 +197,8 @@ def create_function(stmt: Node, draft: Draft) -> None:
     name, made = strings(stmt.funcname)[-1], routines.made(stmt, draft.world)
     old = routines.same(stmt, draft.world)
     if old is not None:
-        fields = {key: getattr(old, key) for key in ("arguments", "position", "oid", "owned", "kept", "restored")}
-        made = altered(made, **fields)
+        stays = ("arguments", "position", "oid", "owned", "kept", "restored", "used")
+        made = altered(made, **{key: getattr(old, key) for key in stays})
     mine = draft.collected("function", name)
     kept = tuple(item for item in mine if (item.schema, item.arguments) != (made.schema, made.arguments))
     draft.changes[("function", name)] = (*kept, made)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from migrator.analysis.rules.model import DOCS, Hit, Rule
-from migrator.analysis.rules.privileges import other_databases, other_sessions, server_files
+from migrator.analysis.rules.privileges import other_databases, other_sessions, run_by_others, server_files
+from migrator.analysis.walk.script import Script
 from migrator.analysis.walk.spots import OPEN, UNREAD, Spot
 from migrator.parsing.nodes import strings
 from migrator.parsing.routines.drafts import MARK
@@ -43,7 +44,18 @@ def check(spot: Spot) -> Iterator[Hit]:
     elif spot.kind == OPEN and spot.around.definer:
         yield Hit(f"what fills the gaps runs with the rights of the owner: {_short(spot.node)}")
     elif spot.kind == OPEN and spot.around.routine:  # what runs by itself is `not-analysed`'s
-        yield Hit(f"only a part of it is known before it runs: {_short(spot.node)}", severity=Severity.INFO)
+        if user := run_by_others.user_of(spot):
+            yield Hit(f"what fills the gaps runs with the rights of others, for {user}: {_short(spot.node)}")
+        else:
+            yield Hit(f"only a part of it is known before it runs: {_short(spot.node)}", severity=Severity.INFO)
+
+
+def used(script: Script) -> Iterator[Hit]:
+    for name, subject in run_by_others.half_known(script):
+        yield Hit(
+            f"{name}() runs with the rights of others from then on, and only a part of what it runs is known before",
+            subject=subject,
+        )
 
 
 def _suspects(text: str) -> Iterator[re.Match[str]]:
@@ -61,12 +73,15 @@ RULE = Rule(
     id="half-known-text",
     severity=Severity.WARNING,
     condition="EXECUTE of a text that is put together at run time, or code that cannot be read, where what is known"
-    " of it is about roles, rights, the server or its files, or where it runs with the rights of a function's owner",
+    " of it is about roles, rights, the server or its files, or where it runs with the rights of another than who"
+    " wrote it or calls it: of a function's owner, or for an index, a CHECK, a default, a generated column, a policy, a"
+    " rule, a view or a trigger",
     effect="whom it is for, or what is done, is decided when it runs, and nobody has reviewed that",
     alternative="write the statement itself; format() with %I for names and %L for texts leaves nothing else open",
     without_sql="always: what it should say, nobody knows but its author",
     source=DOCS + "plpgsql-statements.html#PLPGSQL-STATEMENTS-EXECUTING-DYN",
     spot=check,
+    script=used,
     kinds=(UNREAD, OPEN, "FuncCall"),
     in_rollback=True,
 )
