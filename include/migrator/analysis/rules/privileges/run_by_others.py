@@ -36,7 +36,8 @@ def user_of(spot: Spot) -> str:
         return f"{used.statement.kind} in line {used.statement.line}"
     old = routines.same(made.tree, spot.world)
     every = [old] if old is not None else []
-    return next((user for one in (*every, *_above(bare, spot)) for user in (*one.restored, *one.used)), "")
+    every += [one for _, one in above(bare, spot)]
+    return next((user for one in every for user in (*one.restored, *one.used)), "")
 
 
 def half_known(script: Script) -> Iterator[tuple[str, Subject]]:
@@ -108,14 +109,14 @@ def _parts(subject: Subject) -> Iterator[Node]:
             yield item.alter_table_cmd
 
 
-def _above(bare: str, spot: Spot) -> Iterator[FunctionFacts]:
-    """Functions of the catalog that may call it, whatever is between them."""
+def above(bare: str, spot: Spot) -> Iterator[tuple[str, FunctionFacts]]:
+    """Functions of the catalog by name that may call it, whatever is between them."""
     known = spot.world.facts.functions if spot.world.facts is not None else {}
-    above, size = {bare}, 0
-    while size != len(above):
-        size = len(above)
-        above |= {name for name, group in known.items() if any(above & _words(one.body) for one in group)}
-    return (one for name in sorted(above - {bare}) for one in known[name])
+    found, size = {bare}, 0
+    while size != len(found):
+        size = len(found)
+        found |= {name for name, group in known.items() if any(found & _words(one.body) for one in group)}
+    return ((name, one) for name in sorted(found - {bare}) for one in known[name])
 
 
 def _is_open(definition: str) -> bool:

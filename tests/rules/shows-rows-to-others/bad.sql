@@ -1,0 +1,1 @@
+ALTER TABLE secret INHERIT parent;

@@ -1,0 +1,1 @@
+CREATE OR REPLACE VIEW readable AS SELECT id, card FROM secret;

@@ -1,0 +1,1 @@
+CREATE POLICY more ON accounts USING (id = id);

@@ -1,0 +1,2 @@
+CREATE OR REPLACE FUNCTION helper() RETURNS text LANGUAGE sql
+AS $$SELECT card FROM public.secret LIMIT 1$$;

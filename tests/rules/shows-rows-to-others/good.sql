@@ -1,0 +1,5 @@
+ALTER TABLE secret INHERIT closed;
+ALTER TABLE known INHERIT parent;
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES IN (2);
+CREATE OR REPLACE VIEW private AS SELECT id, card FROM secret;
+CREATE OR REPLACE VIEW readable AS SELECT id, card FROM known;
