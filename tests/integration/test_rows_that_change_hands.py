@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
-from migrator.database.session import Endpoint
+from migrator.database.session import Endpoint, connect
 from migrator.errors import DryRunFailed
+from migrator.facts.query import collect_facts
+from migrator.parsing.statements import parse
+from migrator.rehearsal.reach import read
 from tests.factories import plan_from_sql
+from tests.integration.conftest import MakeDatabase
 from tests.integration.copies import make_copy, rehearse
 
 PATH = "SET search_path = pg_catalog, pg_temp"
@@ -138,6 +143,26 @@ def test_whoever_may_now_read_more_is_told(copies: Endpoint, up: str, told: list
 )
 def test_nothing_is_told_where_nobody_reads_more(copies: Endpoint, up: str) -> None:
     assert [line for line in privileges(copies, up) if "ROW LEVEL SECURITY" not in line] == []
+
+
+def test_what_lies_behind_is_read_on_each_major(each_database: MakeDatabase) -> None:
+    endpoint = each_database(script=SHOP.replace("WITH (security_invoker) ", ""))  # 14 does not know it
+    with psycopg.connect(endpoint.conninfo) as conn:
+        before = read(conn)
+        conn.execute("CREATE OR REPLACE VIEW public.readable AS SELECT id, card FROM public.secret")
+        after = read(conn)
+        conn.execute("ALTER TABLE public.secret RENAME COLUMN card TO number")
+        renamed = read(conn)
+    with connect(endpoint, purpose="observe") as conn:
+        facts = collect_facts(conn, (parse("SELECT is_mine('a'), noting();", file="x.sql"),))
+    names = {node.name: node for node in after.nodes.values()}
+    view, table = names["public.readable"], names["public.secret"]
+    assert before.of(view.key, "read").rows == frozenset()
+    assert after.of(view.key, "read").rows == {table.key}
+    assert not view.does_as(before.nodes[view.key])
+    assert view.does_as(renamed.nodes[view.key]), "a rename changes only how it is shown"
+    assert facts.functions["is_mine"][0].used == ("policy own of tenants",)
+    assert facts.functions["noting"][0].used == ("trigger note of inbox",)
 
 
 def privileges(copies: Endpoint, up: str) -> list[str]:
