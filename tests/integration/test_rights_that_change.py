@@ -56,10 +56,7 @@ DEFINER = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
         ),
         (
             "CREATE OR REPLACE VIEW v AS SELECT id FROM t WHERE id > 0;",
-            [
-                "public.v: security_barrier was true, is now off",
-                "PUBLIC may use public.v, whose query is another one now",
-            ],
+            ["public.v: security_barrier was true, is now off"],
         ),
         ("DROP VIEW w; CREATE VIEW w AS SELECT id FROM t;", ["PUBLIC may no longer select from public.w"]),
         (
@@ -86,61 +83,6 @@ def test_each_right_that_changes_is_told(copies: Endpoint, up: str, told: list[s
     plan = plan_from_sql(up, "SELECT 1;")
     try:
         dry = rehearse(plan, copies, copy)
-    except DryRunFailed as exc:
-        dry = exc.evidence
-    assert dry.checks[0].verdict.value == "passed", dry.checks[0].detail
-    assert dry.extra["privileges"] == told
-
-
-SECRET = """
-CREATE TABLE parent (id int, card text);
-CREATE TABLE closed (id int, card text);
-CREATE TABLE parts (id int, card text) PARTITION BY LIST (id);
-CREATE TABLE secret (id int, card text);
-CREATE VIEW readable AS SELECT 1 AS id, 'public'::text AS card;
-CREATE TABLE tenants (id int, card text, owner text);
-ALTER TABLE tenants ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON tenants USING (owner = current_user);
-CREATE FUNCTION helper() RETURNS text LANGUAGE sql AS $$SELECT 'nothing'::text$$;
-CREATE FUNCTION door() RETURNS text LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS 'SELECT public.helper()';
-CREATE FUNCTION helpers() RETURNS text LANGUAGE sql AS $$SELECT 'nothing'::text$$;
-GRANT SELECT ON parent, parts, readable, tenants TO PUBLIC;
-"""
-THROUGH = "PUBLIC may now do with the rows of public.secret what it may do with public.{}, their parent"
-DECIDED = "the policy public.tenants.{} is {}: which of its rows PUBLIC may read and write is decided anew"
-LOOKS_AT = "AS $$SELECT card FROM public.secret$$"
-
-
-@pytest.mark.parametrize(
-    "up, told",
-    [
-        ("ALTER TABLE secret INHERIT parent", [THROUGH.format("parent")]),
-        ("ALTER TABLE parts ATTACH PARTITION secret FOR VALUES IN (1)", [THROUGH.format("parts")]),
-        ("ALTER TABLE secret INHERIT closed", []),
-        ("CREATE TABLE more PARTITION OF parts FOR VALUES IN (2)", []),
-        (
-            "CREATE OR REPLACE VIEW readable AS SELECT id, card FROM secret",
-            ["PUBLIC may use public.readable, whose query is another one now"],
-        ),
-        ("CREATE POLICY more ON tenants USING (id = id)", [DECIDED.format("more", "new")]),
-        ("ALTER POLICY own ON tenants USING (owner IS NOT NULL)", [DECIDED.format("own", "another one")]),
-        ("DROP POLICY own ON tenants", [DECIDED.format("own", "gone")]),
-        (
-            f"CREATE OR REPLACE FUNCTION helper() RETURNS text LANGUAGE sql {LOOKS_AT}",
-            [
-                "PUBLIC may execute public.door(), which runs with its owner's rights (SECURITY DEFINER), and in it"
-                " public.helper(), which does something else now"
-            ],
-        ),
-        (f"CREATE OR REPLACE FUNCTION helpers() RETURNS text LANGUAGE sql {LOOKS_AT}", []),
-    ],
-)
-def test_rows_that_come_into_reach_are_told(copies: Endpoint, up: str, told: list[str]) -> None:
-    """No grant has changed."""
-    copy = make_copy(copies, SECRET)
-    try:
-        dry = rehearse(plan_from_sql(up, "SELECT 1;"), copies, copy)
     except DryRunFailed as exc:
         dry = exc.evidence
     assert dry.checks[0].verdict.value == "passed", dry.checks[0].detail
