@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,7 +78,7 @@ def fence(
     parameters = {"pid": pid, "backend_start": backend_start}
     sent = False
     while True:
-        rows = _as_login_role(connection, "backend", parameters)
+        rows = as_login_role(connection, "backend", parameters)
         if not rows:
             return True
         if rows[0][0] is None:
@@ -89,7 +89,7 @@ def fence(
         if rows[0][0] != backend_start:
             return True
         if not sent:
-            _as_login_role(connection, "terminate", parameters)
+            as_login_role(connection, "terminate", parameters)
             sent = True
         if time.monotonic() >= deadline:
             return False
@@ -98,19 +98,20 @@ def fence(
 
 def is_alive(connection: Connection, *, pid: int, backend_start: datetime) -> bool:
     """Whether that very session is still there; True as well when our role may not see when it started."""
-    rows = _as_login_role(connection, "backend", {"pid": pid})
+    rows = as_login_role(connection, "backend", {"pid": pid})
     return bool(rows) and rows[0][0] in (None, backend_start)
 
 
-def _as_login_role(connection: Connection, query: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """pg_stat_activity is read once per transaction, so each look is one; after SET ROLE it would hide our sessions."""
+def as_login_role(connection: Connection, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """A query of activity.sql. pg_stat_activity is read once per transaction, so each look is one; after SET ROLE it
+    would hide our sessions."""
     try:
         with session.translated(), connection.transaction():
             connection.execute("SET LOCAL ROLE NONE")
             return connection.execute(queries.load(__package__, "activity")[query], parameters).fetchall()
     except StatementFailed as exc:
         if exc.fields.get("sqlstate") == "42501":
-            raise NeedsHuman(f"cannot end the session with pid {parameters['pid']}: {exc}") from exc
+            raise NeedsHuman(f"cannot end another session: {exc}") from exc
         raise
 
 

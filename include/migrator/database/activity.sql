@@ -103,6 +103,32 @@ SELECT pg_terminate_backend(pid) AS sent
 FROM pg_stat_activity
 WHERE pid = %(pid)s AND backend_start = %(backend_start)s AND pid <> pg_backend_pid();
 
+-- name: idle
+-- Of these sessions, by pid and start, those that a policy gives up: clients of its roles that have been idle in a transaction
+-- for too long. What we may not see of a session is NULL, and keeps it.
+SELECT
+    a.pid,
+    extract(EPOCH FROM clock_timestamp() - a.state_change)::float8 AS idle_seconds
+FROM pg_stat_activity AS a
+INNER JOIN unnest(%(pids)s::integer[], %(starts)s::timestamptz[]) AS h (pid, start) ON a.pid = h.pid AND a.backend_start = h.start
+WHERE
+    a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
+    AND a.state IN ('idle in transaction', 'idle in transaction (aborted)')
+    AND a.state_change < clock_timestamp() - make_interval(secs => %(seconds)s)
+    AND a.usename::text = ANY(%(roles)s::text[]) AND a.application_name NOT LIKE %(own)s
+ORDER BY a.pid;
+
+-- name: end_idle
+-- The same again, because it may have gone on since.
+SELECT pg_terminate_backend(a.pid) AS sent
+FROM pg_stat_activity AS a
+INNER JOIN unnest(%(pids)s::integer[], %(starts)s::timestamptz[]) AS h (pid, start) ON a.pid = h.pid AND a.backend_start = h.start
+WHERE
+    a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
+    AND a.state IN ('idle in transaction', 'idle in transaction (aborted)')
+    AND a.state_change < clock_timestamp() - make_interval(secs => %(seconds)s)
+    AND a.usename::text = ANY(%(roles)s::text[]) AND a.application_name NOT LIKE %(own)s;
+
 -- name: try_lock
 -- Never waits, so that nobody waits for our snapshot.
 SELECT pg_try_advisory_lock(%(key)s) AS locked;

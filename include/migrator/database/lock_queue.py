@@ -30,6 +30,7 @@ SHARE = 0.1
 which somebody always works for half a second is not waited for without end."""
 
 Told = Callable[[float, tuple[Blocker, ...]], object]
+Ends = Callable[[Connection, tuple[Blocker, ...]], bool]
 
 
 class LockQueue:
@@ -42,6 +43,7 @@ class LockQueue:
         *,
         deadline_seconds: float,
         told: Told = lambda seconds, blockers: None,
+        ends: Ends = lambda connection, blockers: False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -49,9 +51,10 @@ class LockQueue:
         :param pid_of: the session that will queue.
         :param told: after each look that found somebody old, with the seconds since the first one; at the end with
             nobody.
+        :param ends: some of these sessions, if it may; it says whether it has.
         """
         self._endpoint, self._pid_of, self._deadline = endpoint, pid_of, deadline_seconds
-        self._told, self._clock, self._sleep = told, clock, sleep
+        self._told, self._ends, self._clock, self._sleep = told, ends, clock, sleep
         self._started = clock()
         self._seen: dict[str, float] = {}
         self._yielding = self._young = False
@@ -76,6 +79,8 @@ class LockQueue:
         while old := self.old(locks):
             waited = self._clock() - began
             self._told(waited, old)
+            if self._ends(self._looking(), old):
+                look = 0  # it lets go in a moment
             pause = backoff(look, first=FIRST_LOOK_SECONDS, longest=LONGEST_LOOK_SECONDS)
             if self._waited + pause > self._deadline:
                 names = "; ".join(map(str, old))

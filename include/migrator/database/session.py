@@ -42,6 +42,8 @@ __all__ = [
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+APPLICATION = "migration"
+"""The first word of every session's application_name."""
 OWN_PATH = "pg_catalog, pg_temp"
 """Where the engine's own queries look names up: nowhere that anybody else may create anything (CVE-2018-1058)."""
 
@@ -278,7 +280,7 @@ def _open(endpoint: Endpoint, name: str) -> Session:
 
 def application_name(purpose: str, version: str | None) -> str:
     """What pg_stat_activity shows; the runbook's monitoring looks for the first word. 63 bytes at most."""
-    name = " ".join(part for part in ("migration", purpose, version) if part)
+    name = " ".join(part for part in (APPLICATION, purpose, version) if part)
     return name.encode()[:63].decode(errors="ignore")
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from migrator.catalogue import content
 from migrator.database import schema, session
+from migrator.database.idle import Idle
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import only_known
@@ -131,7 +132,8 @@ def _try(
             ledger.install()
         ledger.check()
         ledger.require_intact()
-        ctx = replace(stack.enter_context(_watching(ctx, evidence)), limits=_limits(target))
+        ctx = stack.enter_context(_watching(ctx, evidence))
+        ctx = replace(ctx, limits=_limits(target), ends_idle=ends_idle(target))
         rows = ledger.migrations()
         digest = evidence.digest if evidence is not None else evidence_digest
         before = Start.of(evidence.snapshot).schema if evidence is not None else None
@@ -250,6 +252,12 @@ def _limits(target: Target) -> throttle.Limits:
         free_connections=limits.min_free_connections,
         wal_bytes_a_second=limits.max_wal_rate_bytes,
     )
+
+
+def ends_idle(target: Target) -> Idle | None:
+    """Which sessions the steps of a migration, and of its rollback, may end."""
+    policy = target.idle_in_transaction
+    return None if policy is None else Idle(policy.end_after.total_seconds(), policy.roles)
 
 
 def _require_match(

@@ -342,6 +342,9 @@ def _event_line(event: LedgerEvent) -> str:
     if event.kind == queueing.EVENT:
         waited, who = seconds(detail["waited_seconds"]), ", ".join(detail["blockers"])
         return f"step {detail['step']} has waited {waited}, before it queued for a lock, for {who}"
+    if event.kind == queueing.ENDED:
+        idle_for = seconds(detail["idle_seconds"])
+        return f"step {detail['step']} ended {detail['session']}, idle in its transaction for {idle_for}"
     if event.kind == "held":
         return f"left as it is at {at}: {detail.get('reason', '')}"
     if event.kind in ("repair", "settle"):

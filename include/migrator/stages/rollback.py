@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from migrator.database import schema, session
 from migrator.database.activity import fence
+from migrator.database.idle import Idle
 from migrator.database.schema import Schema
 from migrator.database.session import Endpoint
 from migrator.database.vocabulary import only_known, vocabulary
@@ -79,6 +80,7 @@ def run(
     force: bool = False,
     start: Start | None = None,
     deadline_seconds: float = 600.0,
+    ends_idle: Idle | None = None,
     handle: StepHandle | None = None,
     tracer: Tracer | None = None,
     watch: Watch | None = None,
@@ -87,6 +89,7 @@ def run(
     """Bring the database back to where it was, if this run changed it.
 
     :param watch: of a rehearsal.
+    :param ends_idle: which sessions it ends that hold what it needs.
     :param start: what the dry run went by; without it nothing is undone unless a person asks for it, and nothing is
         compared then.
     :raises RollbackFailed: the script failed; recorded, and not to be retried.
@@ -103,7 +106,7 @@ def run(
         plan, endpoint, ledger, run, "rollback", deadline_seconds, handle or StepHandle(), tracer=tracer, log=log
     )
     with attempt.locked() as ctx:
-        ctx = replace(ctx, watch=watch)
+        ctx = replace(ctx, watch=watch, ends_idle=ends_idle)
         fence_all(plan, endpoint, ledger)
         decision = decide_now()
         if decision.action is not Action.ROLLED_BACK:

@@ -22,6 +22,7 @@ from migrator.plan import Phase, Plan, Statement, Step
 from migrator.run import RunContext
 
 if TYPE_CHECKING:
+    from migrator.database.idle import Idle
     from migrator.database.lock_queue import LockQueue
     from migrator.database.locking import LockSession
     from migrator.ledger.ledger import Ledger
@@ -191,6 +192,8 @@ class StepContext:
     answered: Callable[[Step, datetime], Answer | None] | None = None
     """What a person who may has said to the question of a gate, since it was asked; None: no gate is waited at, as on a
     copy."""
+    ends_idle: Idle | None = None
+    """Which sessions it ends that hold what a step needs; None: none."""
     limits: Limits | None = None
     """Of the server's load, for steps of many batches; None: nobody else works there, as on a copy."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from migrator.database import idle
 from migrator.database.activity import Blocker
 from migrator.database.lock_queue import LockQueue
 from migrator.database.told import words
@@ -24,6 +25,8 @@ from migrator.wording import seconds
 
 EVENT = "lock_awaited"
 """Whom a step has waited for before it queued for a lock. Its detail: step, waited_seconds, blockers."""
+ENDED = "session_ended"
+"""A session that held what a step needs and did nothing for too long. Its detail: step, session, idle_seconds."""
 NAME = "locks"
 """What such waiting is called where a running step is shown."""
 WORTH_SECONDS = 1.0
@@ -87,6 +90,34 @@ class Telling:
             ctx.log.warning("the ledger could not be told of the waiting: %s", words(exc))
 
 
+class Ending:
+    """Of sessions that forgot their transaction. The ledger is told before: a session of which nobody could learn why
+    it is gone stays."""
+
+    def __init__(self, step: Step, ctx: StepContext) -> None:
+        self._step, self._ctx, self._policy = step, ctx, ctx.ends_idle
+
+    def __call__(self, conn: Connection, holders: tuple[Blocker, ...]) -> bool:
+        if self._policy is None:
+            return False
+        log, ended = self._ctx.log, False
+        for blocker, idle_seconds in idle.forgotten(conn, self._policy, holders):
+            try:
+                self._tell(blocker, idle_seconds)
+                if idle.end(conn, self._policy, blocker):
+                    log.warning("step %s has ended %s, idle for %s", self._step.name, blocker, seconds(idle_seconds))
+                    ended = True
+            except (MigratorError, psycopg.Error) as exc:
+                log.warning("step %s ends no forgotten session, and waits: %s", self._step.name, words(exc))
+                self._policy = None
+                break
+        return ended
+
+    def _tell(self, blocker: Blocker, idle_seconds: float) -> None:
+        detail = {"step": self._step.name, "session": str(blocker), "idle_seconds": round(idle_seconds, 3)}
+        self._ctx.ledger.append_event(ENDED, version=self._ctx.plan.version, run=self._ctx.run, detail=detail)
+
+
 @contextmanager
 def queueing(step: Step, ctx: StepContext, conn: Connection) -> Iterator[tuple[LockQueue, StepContext]]:
     """For the locks that `conn` will want, from now until its deadline; and the context that knows of it."""
@@ -96,6 +127,7 @@ def queueing(step: Step, ctx: StepContext, conn: Connection) -> Iterator[tuple[L
         lambda: conn.info.backend_pid,
         deadline_seconds=ctx.deadline_seconds,
         told=telling,
+        ends=Ending(step, ctx) if ctx.ends_idle is not None else lambda *_: False,
         sleep=ctx.handle.sleep,
     )
     try:

@@ -98,6 +98,16 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class IdleSessions:
+    """Sessions of the application that a step ends: idle in a transaction that holds what the step needs."""
+
+    end_after: timedelta
+    """Idle for longer."""
+    roles: tuple[str, ...]
+    """Logged in as one of these."""
+
+
+@dataclass(frozen=True)
 class Notification:
     """One way to tell people what happened. `connection` names an Airflow connection (not for kind log)."""
 
@@ -137,6 +147,8 @@ class Target:
     freezes: tuple[Freeze, ...] = ()
     snapshot: SnapshotPolicy = field(default_factory=SnapshotPolicy)
     limits: Limits = field(default_factory=Limits)
+    idle_in_transaction: IdleSessions | None = None
+    """None: nobody's session is ended."""
     notifications: tuple[Notification, ...] = ()
     out_of_order: OrderPolicy = OrderPolicy.REJECT
     authors: AuthorsPolicy = AuthorsPolicy.DECLARED

@@ -25,6 +25,7 @@ from migrator.targets.targets import (
     WEEKDAYS,
     AuthorsPolicy,
     Freeze,
+    IdleSessions,
     Limits,
     Notification,
     OrderPolicy,
@@ -117,6 +118,15 @@ class LimitsModel(InputModel):
     max_wal_rate: Size | None = Field(default=None, description="WAL of the whole server a second; absent: any.")
 
 
+class IdleSessionsModel(InputModel):
+    """A step that needs a lock ends sessions that have forgotten their transaction, of these roles alone."""
+
+    end_after: Duration = Field(description="How long a session has been idle in its transaction; at least a second.")
+    roles: Annotated[tuple[Name, ...], Field(min_length=1)] = Field(
+        description="Roles that such a session is logged in as."
+    )
+
+
 class NotificationModel(InputModel):
     kind: Literal["log", "slack", "smtp", "pagerduty"] = Field(description="How to tell people.")
     connection: ConnectionId | None = Field(default=None, description="Airflow connection; not for `log`.")
@@ -158,6 +168,10 @@ class TargetModel(InputModel):
     snapshot: SnapshotModel = Field(default_factory=SnapshotModel, description="How snapshots are taken and kept.")
     limits: LimitsModel = Field(
         default_factory=LimitsModel, description="Above these, preflight refuses, and steps of many batches wait."
+    )
+    idle_in_transaction: IdleSessionsModel | None = Field(
+        default=None,
+        description="Which sessions a step ends that hold what it needs and do nothing; absent: none.",
     )
     notifications: tuple[NotificationModel, ...] = Field(default=(), description="Who is told what.")
     out_of_order: OrderPolicy = Field(
@@ -330,6 +344,9 @@ def _target(name: str, model: TargetModel, document: Document, at: Key) -> tuple
         wrong.append(problem(document, (*at, "review_ttl"), "must be longer than nothing"))
     if model.snapshot.retention % timedelta(days=1) or model.snapshot.retention < timedelta(days=1):
         wrong.append(problem(document, (*at, "snapshot", "retention"), "must be a number of whole days"))
+    idle = model.idle_in_transaction
+    if idle is not None and idle.end_after < timedelta(seconds=1):
+        wrong.append(problem(document, (*at, "idle_in_transaction", "end_after"), "must be at least a second"))
     for index, notification in enumerate(model.notifications):
         key = (*at, "notifications", index)
         if notification.kind != "log" and notification.connection is None:
@@ -358,6 +375,7 @@ def _target(name: str, model: TargetModel, document: Document, at: Key) -> tuple
             max_archive_backlog=model.limits.max_archive_backlog,
             max_wal_rate_bytes=model.limits.max_wal_rate,
         ),
+        idle_in_transaction=IdleSessions(**dict(idle)) if idle is not None else None,
         notifications=tuple(Notification(**dict(notification)) for notification in model.notifications),
     )
     return Target(**values), wrong

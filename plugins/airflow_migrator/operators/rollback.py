@@ -76,6 +76,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
 
     def _run(self, context: Context, plan: Plan) -> RollbackReport:
         from migrator.stages import rollback
+        from migrator.stages.apply import ends_idle
 
         hook = self.migration_hook()
         with hook.ledger() as ledger, self.stoppable() as handle:
@@ -85,6 +86,7 @@ class PgMigrationRollbackOperator(PgMigrationOperator):
                 ledger=ledger,
                 run=self.run_context(context),
                 start=self._start(context, plan, ledger),
+                ends_idle=ends_idle(hook.target()),
                 handle=handle,
                 log=self.log,
             )

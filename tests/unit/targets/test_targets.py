@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from migrator.errors import InvalidInput, UsageError
 from migrator.plan import Risk
 from migrator.problems import Problem
-from migrator.targets.targets import OrderPolicy
+from migrator.targets.targets import IdleSessions, OrderPolicy
 from migrator.targets.targets_model import TargetModel, load_targets
 
 ONE = {"environment": "production", "connection": "a", "copies_connection": "b"}
@@ -130,3 +131,29 @@ def problems_of(file: Path) -> tuple[Problem, ...] | None:
     except InvalidInput as refused:
         return tuple(refused.problems)
     return None
+
+
+def test_sessions_that_may_be_ended(tmp_path: Path) -> None:
+    """Of the defaults, and less of it in one target; nobody's where it stands nowhere."""
+    idle = {"end_after": "10 minutes", "roles": ["reports"]}
+    two = {"a": {**ONE, "environment": "development"}, "b": {**ONE, "environment": "development"}}
+    two["b"]["idle_in_transaction"] = {"end_after": "1 hour"}  # type: ignore[assignment]
+    targets = load_targets(write(tmp_path, {"defaults": {"idle_in_transaction": idle}, "targets": two}))
+    assert targets.get("a").idle_in_transaction == IdleSessions(timedelta(minutes=10), ("reports",))
+    assert targets.get("b").idle_in_transaction == IdleSessions(timedelta(hours=1), ("reports",))
+    assert load_targets(write(tmp_path, {"targets": {"a": two["a"]}})).get("a").idle_in_transaction is None
+
+
+@pytest.mark.parametrize(
+    "idle, said",
+    [
+        ({"end_after": "0.5 seconds", "roles": ["a"]}, "end_after"),
+        ({"end_after": "5 minutes", "roles": []}, "roles"),
+        ({"end_after": "5 minutes"}, "roles"),
+        ({"roles": ["a"]}, "end_after"),
+        ({"end_after": "5 minutes", "roles": ["a"], "rolse": ["b"]}, "rolse"),
+    ],
+)
+def test_sessions_that_may_be_ended_are_named_one_by_one(tmp_path: Path, idle: Any, said: str) -> None:
+    one = {**ONE, "environment": "development", "idle_in_transaction": idle}
+    assert said in refused(tmp_path, {"targets": {"a": one}})
