@@ -30,7 +30,7 @@ SHARE = 0.1
 which somebody always works for half a second is not waited for without end."""
 
 Told = Callable[[float, tuple[Blocker, ...]], object]
-Ends = Callable[[Connection, tuple[Blocker, ...]], bool]
+Ends = Callable[[Callable[[], Connection], tuple[Blocker, ...]], bool]
 
 
 class LockQueue:
@@ -43,7 +43,7 @@ class LockQueue:
         *,
         deadline_seconds: float,
         told: Told = lambda seconds, blockers: None,
-        ends: Ends = lambda connection, blockers: False,
+        ends: Ends = lambda connect, blockers: False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -79,7 +79,7 @@ class LockQueue:
         while old := self.old(locks):
             waited = self._clock() - began
             self._told(waited, old)
-            if self._ends(self._looking(), old):
+            if self._ends(self._looking, old):
                 look = 0  # it lets go in a moment
             pause = backoff(look, first=FIRST_LOOK_SECONDS, longest=LONGEST_LOOK_SECONDS)
             if self._waited + pause > self._deadline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -97,10 +97,10 @@ class Ending:
     def __init__(self, step: Step, ctx: StepContext) -> None:
         self._step, self._ctx, self._policy = step, ctx, ctx.ends_idle
 
-    def __call__(self, conn: Connection, holders: tuple[Blocker, ...]) -> bool:
+    def __call__(self, looking: Callable[[], Connection], holders: tuple[Blocker, ...]) -> bool:
         if self._policy is None:
             return False
-        log, ended = self._ctx.log, False
+        log, conn, ended = self._ctx.log, looking(), False
         for blocker, idle_seconds in idle.forgotten(conn, self._policy, holders):
             try:
                 self._tell(blocker, idle_seconds)
@@ -127,7 +127,7 @@ def queueing(step: Step, ctx: StepContext, conn: Connection) -> Iterator[tuple[L
         lambda: conn.info.backend_pid,
         deadline_seconds=ctx.deadline_seconds,
         told=telling,
-        ends=Ending(step, ctx) if ctx.ends_idle is not None else lambda *_: False,
+        ends=Ending(step, ctx),
         sleep=ctx.handle.sleep,
     )
     try:
