@@ -111,7 +111,8 @@ def as_login_role(connection: Connection, query: str, parameters: Mapping[str, A
             return connection.execute(queries.load(__package__, "activity")[query], parameters).fetchall()
     except StatementFailed as exc:
         if exc.fields.get("sqlstate") == "42501":
-            raise NeedsHuman(f"cannot end another session: {exc}") from exc
+            pids = parameters.get("pids", [parameters.get("pid")])
+            raise NeedsHuman(f"cannot end the session with pid {', '.join(map(str, pids))}: {exc}") from exc
         raise
 
 
