@@ -68,6 +68,8 @@ def already(statement: Statement, step: Step, conn: Connection) -> str | None:
     """
     if statement.kind == concurrent_index.KIND:
         return _index(statement, step, conn)
+    if statement.kind == "LOCK TABLE":
+        return _lock_not_needed(step, conn)
     if statement.kind != "ALTER TABLE":
         return None
     tree = tree_of(statement)
@@ -114,6 +116,12 @@ def adds(step: Step) -> Iterator[tuple[Statement, Node]]:
     for statement, command in commands(step):
         if enum(command, "subtype") == "AT_AddConstraint":
             yield statement, getattr(command, "def").constraint
+
+
+def _lock_not_needed(step: Step, conn: Connection) -> str | None:
+    """What it is taken for is done already, so nobody has to wait for it."""
+    there = [already(statement, step, conn) for statement, _ in adds(step)]
+    return None if None in there else "nothing has to be added"
 
 
 def _not_null(table: str, column: str, conn: Connection) -> str | None:
