@@ -83,7 +83,12 @@ FAILING = {
     "unique": ("INSERT INTO users SELECT 2, email FROM users", "23505", "column email"),
     "primary key": ("INSERT INTO lone SELECT email FROM users", "23505", "lone_key"),
     "unique index": ("CREATE UNIQUE INDEX one ON orders (email)", "23505", "column email"),
-    "concurrent index": ("CREATE UNIQUE INDEX CONCURRENTLY one ON orders (email)", "23505", "column email"),
+    "concurrent index": ("CREATE UNIQUE INDEX CONCURRENTLY one ON orders (email)", "23505", "1 key of (email)"),
+    "concurrent index that is built": (
+        "CREATE UNIQUE INDEX CONCURRENTLY one ON orders (lower(email))",
+        "23505",
+        "lower",
+    ),
     "not null": ("INSERT INTO strict SELECT email FROM users", "23502", 'column "other" of relation "strict"'),
     "check": ("INSERT INTO users SELECT 2, repeat(email, 9) FROM users", "23514", '"users_email_check"'),
     "new check": ("ALTER TABLE users ADD CONSTRAINT c CHECK (email !~ 'c[a]nary')", "23514", '"c"'),
@@ -230,8 +235,12 @@ def test_a_failing_statement(name: str, make_database: MakeDatabase, told: Told)
     told.require_no_row(kept=name not in TOLD_IN_FULL)
 
 
-ALONE = {name: case for name, case in FAILING.items() if ";" not in case[0] or "DO $$" in case[0]}
-"""Those that fail as they are sent."""
+ALONE = {
+    name: case
+    for name, case in FAILING.items()
+    if (";" not in case[0] or "DO $$" in case[0]) and name != "concurrent index"
+}
+"""Those that fail as they are sent; equal keys are counted before a concurrent index is begun."""
 
 
 def test_each_major_has_the_same_templates(each_database: MakeDatabase) -> None:
@@ -246,7 +255,7 @@ def test_each_major_has_the_same_templates(each_database: MakeDatabase) -> None:
             assert caught.value.sqlstate == state, name
             assert says.replace("deferred until COMMIT", "") in found.text, name
             assert (found.kept is None) == (name in TOLD_IN_FULL), name
-            if name == "concurrent index":
+            if name == "concurrent index that is built":
                 conn.execute("DROP INDEX one")
 
 
