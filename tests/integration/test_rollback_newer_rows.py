@@ -120,6 +120,45 @@ def applied(plan: Plan, make_database: MakeDatabase) -> tuple[Endpoint, Evidence
             id="overwritten and renamed",
         ),
         pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ADD note int;",
+                "ALTER TABLE prices DROP note; ALTER TABLE prices RENAME amount TO note;"
+                "UPDATE prices SET note = 1 WHERE id > 50; ALTER TABLE prices RENAME note TO amount;",
+            ),
+            INSERTED,
+            "1 row of public.prices",
+            id="overwritten under the name of a column that is dropped",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ADD note int;",
+                "CREATE VIEW seen AS SELECT id, amount AS note FROM prices;"
+                "UPDATE seen SET note = 1 WHERE id > 50; DROP VIEW seen; ALTER TABLE prices DROP note;",
+            ),
+            INSERTED,
+            "1 row of public.prices",
+            id="overwritten through a view that has the name of a column that is dropped",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ALTER amount TYPE text;",
+                "ALTER TABLE prices ALTER amount TYPE int USING left(amount, 1)::int;",
+            ),
+            "INSERT INTO prices VALUES (100, '77')",
+            "1 row of public.prices",
+            id="cut off",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ALTER amount TYPE numeric(12, 4);",
+                "ALTER TABLE prices RENAME amount TO cents; ALTER TABLE prices ALTER cents TYPE int;"
+                "ALTER TABLE prices RENAME cents TO amount;",
+            ),
+            "INSERT INTO prices VALUES (100, 9.4321)",
+            "1 row of public.prices",
+            id="rounded",
+        ),
+        pytest.param(
             plan_from_sql(PARTITION, "DROP TABLE days_1;"),
             "INSERT INTO days VALUES ('2026-02-02')",
             "1 row of public.days_1",
@@ -356,6 +395,23 @@ def test_evidence_that_does_not_say_what_the_rollback_takes(make_database: MakeD
             plan_from_sql("ALTER TABLE prices ALTER amount TYPE bigint;", "ALTER TABLE prices ALTER amount TYPE int;"),
             INSERTED,
             id="written anew",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ALTER amount TYPE varchar(40);",
+                "ALTER TABLE prices ALTER amount TYPE int USING amount::int;",
+            ),
+            "SELECT 1",
+            id="nobody wrote what is converted",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ALTER amount SET DEFAULT 0;",
+                "ALTER TABLE prices ADD spare int; UPDATE prices SET spare = 1; ALTER TABLE prices DROP spare;"
+                "ALTER TABLE prices ALTER amount DROP DEFAULT;",
+            ),
+            INSERTED,
+            id="of its own and dropped again",
         ),
         pytest.param(
             plan_from_sql("ALTER TABLE prices ADD note text;", "ALTER TABLE prices DROP note;"), INSERTED, id="kept"

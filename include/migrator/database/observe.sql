@@ -19,6 +19,28 @@ WHERE
     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND NOT n.nspname = any(%(exclude)s::text []);
 
+-- name: columns
+-- Of the tables of these names, in whatever schema, and of those that inherit from them.
+WITH RECURSIVE those AS (
+    SELECT c.oid
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relkind IN ('r', 'p') AND c.relname = any(%(names)s::text [])
+    UNION
+    SELECT i.inhrelid
+    FROM those AS t
+    INNER JOIN pg_catalog.pg_inherits AS i ON t.oid = i.inhparent
+)
+
+SELECT
+    a.attrelid::bigint AS table_oid,
+    a.attname::text AS name,
+    a.attnum::integer AS number,
+    pg_catalog.format_type(a.atttypid, NULL) AS type_name,
+    a.atttypmod::integer AS modifier
+FROM those AS t
+INNER JOIN pg_catalog.pg_attribute AS a ON t.oid = a.attrelid
+WHERE a.attnum > 0 AND NOT a.attisdropped;
+
 -- name: locks
 -- Locks that a session has now; the view shows every session's.
 SELECT

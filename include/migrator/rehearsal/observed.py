@@ -9,6 +9,7 @@ from migrator.evidence import ObservedLock
 from migrator.lock_modes import AX, MODES, RX, SUX, X, strength
 from migrator.plan import Statement
 from migrator.rehearsal import skipped, usage
+from migrator.rehearsal.overwriting import Column
 from migrator.rehearsal.taking import TABLES
 
 WRITING_MODES = frozenset({RX, X, AX})
@@ -50,6 +51,8 @@ class Before:
     use: Mapping[int, usage.Use]
     wal: int
     started: float
+    columns: Collection[Column] = ()
+    """Of the tables whose columns it may write over."""
     notices: list[str] = field(default_factory=list)
     noticed: list[skipped.Notice] = field(default_factory=list)
 

@@ -25,7 +25,7 @@ from migrator.database.told import tell
 from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_modes import RX, SUX, strength
 from migrator.plan import Statement
-from migrator.rehearsal import skipped, taking, usage
+from migrator.rehearsal import overwriting, skipped, taking, usage
 from migrator.rehearsal.built import Built
 from migrator.rehearsal.comparison import judged
 from migrator.rehearsal.observed import (
@@ -45,6 +45,7 @@ from migrator.rehearsal.observed import (
     to_hold,
     written_by,
 )
+from migrator.rehearsal.overwriting import Column, Numbers
 from migrator.rehearsal.skipped import Skipped
 from migrator.rehearsal.traffic import Traffic
 
@@ -86,7 +87,7 @@ class Observer:
         self._names: dict[int, str] = {}
         self._written: set[int] = set()
         self._taken: set[int] = set()
-        self._overwritten: dict[int, frozenset[str]] = {}
+        self._overwritten: dict[int, Numbers] = {}
         self._transaction: tuple[Any, ...] | None = None
         self._base: frozenset[int] = frozenset()
         self._before: Before | None = None
@@ -123,8 +124,8 @@ class Observer:
         return frozenset(self._taken)
 
     @property
-    def overwritten(self) -> dict[int, frozenset[str]]:
-        """By the oid of a table the columns of which values were written over, or may have been likewise."""
+    def overwritten(self) -> dict[int, Numbers]:
+        """By the oid of a table the numbers of the columns whose values were written over, or may have been."""
         return dict(self._overwritten)
 
     def before(self, step: str, statement: Statement, conn: psycopg.Connection[Any]) -> None:
@@ -145,13 +146,14 @@ class Observer:
             locks = self._locks(conn, pid) if transactional else frozenset()
             use = usage.read(conn, transactional)
             wal = _wal(conn)
+            columns = self._columns(conn, statement)
         relations = {oid: relation for oid, relation in now.items() if oid in self._base}
         if not transactional:
             predicted = {lock.relation: lock.mode for lock in statement.locks}
             expected = {oid: predicted[item.plain] for oid, item in relations.items() if item.plain in predicted}
             with nullcontext() if self._beside is None else self._beside.paused():
                 self._sampler.start(pid, held=to_hold(statement, relations), expected=expected)
-        before = Before(pid, transactional, relations, locks, use, wal, time.monotonic())
+        before = Before(pid, transactional, relations, locks, use, wal, time.monotonic(), columns)
         self._before = before
         self._listen(conn, statement, before)
 
@@ -168,13 +170,19 @@ class Observer:
             use = usage.read(conn, before.transactional)
             now = self._relations(conn)
             self.built.see(conn)
+            columns = self._columns(conn, statement) if before.columns else ()
         changed = self._by_us(usage.more(use, before.use), before, held)
         refiled = {oid for oid, old in before.relations.items() if oid in now and now[oid].file != old.file}
         self._written |= written_by(statement, before, held, changed | refiled)
         self._taken |= taking.taken(statement, before.relations, before.locks, held, refiled)
         self._taken |= self._by_us(usage.deleted(use, before.use), before, held)
-        for oid, columns in taking.overwritten(statement, before.relations, held).items():
-            self._overwritten[oid] = self._overwritten.get(oid, frozenset()) | columns
+        anew = refiled | {oid for oid, one in now.items() if one.kind == "p"}
+        written_over = (
+            taking.overwritten(statement, now, before.locks, held, before.columns),
+            overwriting.converted(statement, before.columns, columns, anew),
+        )
+        for oid, numbers in (item for found in written_over for item in found.items()):
+            self._overwritten[oid] = self._overwritten.get(oid, frozenset()) | numbers
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         filed_anew = () if emptied else rewritten(before.relations, now)
         read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}
@@ -268,6 +276,11 @@ class Observer:
             if oid in taken and (relation.kind not in INDEXES or strength(taken[oid]) >= strength(SUX)):
                 trace = replace(trace, locks=joined(trace.locks, ObservedLock(relation.plain, taken[oid])))
             self._traces[key] = judged(statement, trace)
+
+    def _columns(self, conn: psycopg.Connection[Any], statement: Statement) -> tuple[Column, ...]:
+        names = overwriting.named(statement)
+        rows = conn.execute(QUERIES["columns"], {"names": names}).fetchall() if names else ()
+        return tuple(Column(*row) for row in rows)
 
     def _relations(self, conn: psycopg.Connection[Any]) -> dict[int, Relation]:
         with conn.cursor(row_factory=kwargs_row(Relation)) as cursor:

@@ -1,17 +1,34 @@
-"""Which columns a statement overwrites that keeps the rows: what others have written there is gone. Pure."""
+"""Which columns a statement overwrites that keeps the rows: what others have written there is gone. Pure.
+
+A column is its number: a script may pass names on from one to another.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
 from migrator.database.identities import Identities, Table
 from migrator.parsing.nodes import Node, enum, find
 from migrator.parsing.statements import parse
 from migrator.plan import Statement
+from migrator.rehearsal import retyping
 
 Columns = Mapping[str, frozenset[str]]
 """By the name of a table, without its schema."""
+Numbers = frozenset[int]
+ALL: Numbers = frozenset({0})
+"""Nobody can tell which: 0 stands for each."""
 WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+
+
+class Column(NamedTuple):
+    table: int
+    name: str
+    number: int
+    type: str
+    """Without its modifier."""
+    modifier: int
 
 
 def overwritten(statement: Statement) -> Columns | None:
@@ -37,12 +54,45 @@ def _set(writer: Node) -> Iterator[str]:
     return (str(item.res_target.name) for item in items)
 
 
-def stay(columns: Collection[str], table: Table, left: Identities) -> bool:
+def named(statement: Statement) -> list[str]:
+    """The tables whose columns must be known, without their schemas."""
+    types = [str(tree.relation.relname) for tree, _ in _retyping(statement)]
+    return types or sorted(overwritten(statement) or () if statement.kind.startswith(("INSERT", "UPDATE")) else ())
+
+
+def converted(
+    statement: Statement, before: Collection[Column], now: Collection[Column], anew: Collection[int]
+) -> dict[int, Numbers]:
+    """By the oid of a table the columns of which ALTER ... TYPE may have cut off what they had.
+
+    :param before: of the tables that it names and those that inherit from them. :param now: after it.
+    :param anew: the tables whose rows it has written, or would have.
+    """
+    found: dict[int, Numbers] = {}
+    types = {(column.table, column.number): column for column in now}
+    for _, command in _retyping(statement):
+        for old in before:
+            new = types.get((old.table, old.number))
+            if (
+                old.table in anew
+                and old.name == command.name
+                and new is not None
+                and not retyping.keeps(old, new, command)
+            ):
+                found[old.table] = found.get(old.table, frozenset()) | {old.number}
+    return found
+
+
+def _retyping(statement: Statement) -> Iterator[tuple[Node, Node]]:
+    if statement.kind.startswith("ALTER TABLE"):
+        for parsed in parse(statement.sql, file=statement.file).statements:
+            for item in parsed.tree.cmds if parsed.name == "alter_table_stmt" else ():
+                if enum(item.alter_table_cmd, "subtype") == "AT_AlterColumnType":
+                    yield parsed.tree, item.alter_table_cmd
+
+
+def stay(numbers: Collection[int], table: Table, left: Identities) -> bool:
     """Whether any of these columns was there before the way back and is there after it, under whatever name."""
     after = left.tables[table.oid].columns if table.oid in left.tables else {}
-    return any(_stays(column, table.columns, after) for column in columns)
-
-
-def _stays(column: str, before: Mapping[int, str], after: Mapping[int, str]) -> bool:
-    numbers = {number for names in (before, after) for number, name in names.items() if name == column}
-    return not numbers or any(number in before and number in after for number in numbers)
+    both = table.columns.keys() & after.keys()
+    return bool(both if 0 in numbers else both & {*numbers})

@@ -11,6 +11,7 @@ from migrator.database.schema import Schema
 from migrator.lock_modes import RX
 from migrator.plan import Statement
 from migrator.rehearsal import overwriting
+from migrator.rehearsal.overwriting import Column, Numbers
 
 TABLES = ("r", "p")
 KEEPING = ("INSERT", "UPDATE", "COPY")
@@ -70,22 +71,47 @@ def _names(oid: int, tables: Mapping[int, Relation]) -> set[str]:
     return {one.plain, tables.get(one.root_oid or oid, one).plain}
 
 
-def overwritten(statement: Statement, relations: Mapping[int, Relation], held: Locks) -> dict[int, frozenset[str]]:
-    """Columns by the table's oid; where the statement names a view, all that it sets. Pure."""
-    columns = overwriting.overwritten(statement) if statement.kind.startswith(KEEPING) else None
+def overwritten(
+    statement: Statement,
+    relations: Mapping[int, Relation],
+    before: Locks,
+    held: Locks,
+    columns: Collection[Column],
+) -> dict[int, Numbers]:
+    """Columns by the table's oid. Through a view nobody can tell which. Pure.
+
+    :param relations: those that are there now. :param columns: of the tables that it names.
+    """
+    named = overwriting.overwritten(statement) if statement.kind.startswith(KEEPING) else None
     tables = {oid: one for oid, one in relations.items() if one.kind in TABLES}
-    found: dict[int, frozenset[str]] = {}
-    for oid in {oid for oid, mode in held if mode == RX and oid in tables} if columns else ():
-        own = {name for name in columns or () if any(one.endswith(f".{name}") for one in _names(oid, tables))}
-        found[oid] = frozenset[str]().union(*((columns or {})[name] for name in own or columns or ()))
-    return {oid: names for oid, names in found.items() if names}
+    written = {oid for oid, mode in held if mode == RX and oid in tables} if named and any(named.values()) else set()
+    own = {oid: {name for name in named or () if _has_name(oid, name, tables)} for oid in written}
+    views = {name for name in named or () for one in relations.values() if one.kind == "v" and _ends(one.plain, name)}
+    through = bool({*(named or ())} - {name for names in own.values() for name in names} or views)
+    found: dict[int, Numbers] = {}
+    for oid in written:
+        numbers = {column.name: column.number for column in columns if column.table == oid}
+        wanted = {column for name in own[oid] for column in (named or {})[name]}
+        if through or (not own[oid] and (oid, RX) not in before) or not wanted <= numbers.keys():
+            found[oid] = overwriting.ALL
+        elif wanted:
+            found[oid] = frozenset(numbers[name] for name in wanted)
+    return found
+
+
+def _has_name(oid: int, name: str, tables: Mapping[int, Relation]) -> bool:
+    return any(_ends(one, name) for one in _names(oid, tables))
+
+
+def _ends(plain: str, name: str) -> bool:
+    return plain.endswith(f".{name}")
 
 
 def noted(
     applied: Identities,
     left: Identities,
     taken: Collection[int],
-    overwritten: Mapping[int, Collection[str]],
+    overwritten: Mapping[int, Collection[int]],
     schemas: Iterable[str],
 ) -> list[str]:
     """For the evidence: tables and whole schemas, by digests, since names may be made of rows. What is overwritten and
