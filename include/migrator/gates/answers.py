@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from migrator.run import RunContext
 
 EVENT = "gate_answered"
+BEGINS = "step_started"
+"""Whatever was said before it was said to another asking, whatever the step's row has."""
+KINDS = (EVENT, BEGINS)
+"""Of the events that are looked at."""
 YES, NO, REFUSED = "yes", "no", "refused"
 UNANSWERABLE = "gate-unanswerable"
 
@@ -78,7 +82,7 @@ def record(
         "evidence_digest": evidence_digest,
         "asked": since.isoformat(),
     }
-    ledger.append_event(EVENT, version=plan.version, run=run, detail=detail)
+    ledger.append_event(EVENT, version=plan.version, run=run, detail=detail, sealed=True)
     if refused:
         raise ReviewRefused(refused, decision=REFUSED, reviewer=responder)
 
@@ -86,10 +90,15 @@ def record(
 def given(
     events: Iterable[LedgerEvent], plan: Plan, step: Step, *, run_id: str, since: datetime, target: Target
 ) -> Answer | None:
-    """The last answer to this asking of the question that counts now. Pure; events come oldest first."""
+    """The last answer to this asking of the question that counts now. Pure.
+
+    :param events: oldest first, of answers sealed ones alone.
+    """
     found = None
     for event in events:
         told = event.detail
+        if event.kind == BEGINS and told.get("step") == step.name:
+            found = None
         if (event.kind, event.run_id, told.get("step")) != (EVENT, run_id, step.name):
             continue
         if (told.get("plan_digest"), told.get("asked")) != (plan.digest, since.isoformat()):

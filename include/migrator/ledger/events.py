@@ -16,7 +16,7 @@ from datetime import datetime
 from migrator import documents
 from migrator.database.session import Connection
 from migrator.errors import LedgerMissing
-from migrator.ledger import chain
+from migrator.ledger import chain, seals
 from migrator.ledger.connection import LedgerConnection
 
 
@@ -28,22 +28,31 @@ def append(
     version: str | None,
     run: RunContext,
     detail: Mapping[str, Any],
+    sealed: bool = False,
 ) -> tuple[int, datetime]:
-    """Write one event and move the head; the event's id and time. Other writers wait until this transaction ends."""
+    """Write one event and move the head; the event's id and time. Other writers wait until this transaction ends.
+
+    :param sealed: it lets something pass, see `seals`.
+    """
     heads = ledger.take_head(connection, as_json(detail))
     if not heads:
         raise LedgerMissing(f"the ledger in schema {ledger.schema!r} has lost its identity row")
     head = heads[0]
-    event: dict[str, Any] = {
+    place: dict[str, Any] = {
         "id": head["head_count"] + 1,
         "at": head["at"],
         "kind": kind,
         "version": version,
         "run_id": clean(run.run_id),
         "actor": clean(run.actor),
-        "detail_text": head["detail_text"],
         "prev_hash": head["head_hash"],
     }
+    text = head["detail_text"]
+    if sealed and ledger.seal_key is not None:
+        bare = json.loads(text)
+        told = {**bare, seals.SEAL: seals.seal(ledger.seal_key, detail=bare, **place)}
+        text = ledger.take_head(connection, as_json(told))[0]["detail_text"]
+    event = {**place, "detail_text": text}
     event["hash"] = chain.link(**event)
     ledger.execute(connection, "insert_event", **event)
     return event["id"], event["at"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import migrator
 from migrator.errors import LedgerForeign, LedgerOlder, UsageError
-from migrator.ledger import controls, events, identity, install, states
+from migrator.ledger import claims, controls, events, identity, install, states
 from migrator.ledger.rows import STATEMENTS_DONE, MigrationStatus, StepStatus
 from migrator.ledger.version import SCHEMA_VERSION
 from migrator.ledger.writer import LedgerWriter
@@ -85,15 +85,21 @@ class Ledger(LedgerWriter):
                     f"{version!r} is applied and verified; as failed it would keep every other migration out. if it was"
                     " undone by hand, say --status rolled_back; to undo it now, use migrator rollback"
                 )
-            detail = {
+            detail: dict[str, object] = {
                 states.STATUS: to.value,
                 "before": row.status.value,
                 "held_by": row.run_id,
                 "reason": events.clean(reason),
             }
+            step_status, affected = REPAIRED[to]
+            steps = self.fetch(connection, "steps", version=version, step=None)
+            detail[claims.DONE] = {
+                one["step"]: one["attempts"]
+                for one in steps
+                if (step_status if one["status"] in affected else one["status"]) == StepStatus.SUCCESS
+            }
             events.append(self, connection, "repair", version=version, run=run, detail=detail)
             self.execute(connection, "repaired", version=version, status=to.value, reason=events.clean(reason))
-            step_status, affected = REPAIRED[to]
             self.execute(
                 connection,
                 "steps_repaired",

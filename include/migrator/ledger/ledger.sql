@@ -243,8 +243,8 @@ SELECT
     sqlstate,
     error
 FROM {schema}.schema_migration_steps
-WHERE version = %(version)s AND (%(step)s::text IS NULL OR step = %(step)s)
-ORDER BY position, step;
+WHERE (%(version)s::text IS NULL OR version = %(version)s) AND (%(step)s::text IS NULL OR step = %(step)s)
+ORDER BY version, position, step;
 
 -- name: work
 -- Of each step the transaction with which it began: its own where it was a single one, else that of its first start, from
@@ -347,7 +347,7 @@ SET
 WHERE version = %(version)s AND step = %(step)s;
 
 -- name: reviews
--- Oldest first; with the event that backs each, its neighbours and the head: what is no link of the chain backs nothing.
+-- Oldest first, as the chain has them: a row may have been made again. With the event that backs each, its neighbours and the head: what is no link of the chain backs nothing.
 SELECT
     r.id,
     r.version,
@@ -380,7 +380,7 @@ LEFT JOIN {schema}.schema_migration_events AS a ON a.id = e.id + 1
 WHERE
     (%(version)s::text IS NULL OR r.version = %(version)s)
     AND (%(plan_digest)s::text IS NULL OR r.plan_digest = %(plan_digest)s)
-ORDER BY r.id;
+ORDER BY r.event_id;
 
 -- name: lost_reviews
 -- Events of reviews whose row is gone: a rejection that somebody deleted would let the rest pass.

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from migrator.errors import LedgerMissing, LedgerNewer, LedgerTampered
-from migrator.ledger import chain, controls, review_backing, shape
+from migrator.ledger import chain, claims, controls, review_backing, seals, shape
 from migrator.ledger.connection import LedgerConnection
 from migrator.ledger.events import TAMPERED
 from migrator.ledger.rows import (
@@ -116,6 +116,25 @@ class LedgerReader(LedgerConnection):
                 yield LedgerEvent(**row)
             after = rows[-1]["id"]
 
+    def is_sealed(self, event: LedgerEvent) -> bool:
+        """Whether who wrote it knew the secret that this connection has; without one nobody can tell."""
+        return seals.is_sealed(event, self.seal_key)
+
+    def passed_gates(self, version: str) -> frozenset[str]:
+        """Steps of which a sealed record says that they have opened for the run and the plan that the row has."""
+        row = self.migration(version)
+        if row is None:
+            return frozenset()
+        attempts = {step.step: step.attempts for step in self.steps(version)}
+        told = claims.passed(self.iterate_events(version), row, attempts)
+        return frozenset(name for name, event in told.items() if self.is_sealed(event))
+
+    def require_passed(self, version: str, *names: str) -> None:
+        """:raises LedgerTampered: of one of these gates nothing but its row says that it has opened."""
+        found = claims.not_passed(version, sorted(set(names) - self.passed_gates(version))) if names else ()
+        if found:
+            raise LedgerTampered("; ".join(found), problems=found)
+
     def control(self, version: str) -> controls.Control:
         """What people have asked of it while it runs."""
         return controls.control_of(self.iterate_events(version, controls.KINDS))
@@ -128,11 +147,13 @@ class LedgerReader(LedgerConnection):
         with self.transaction() as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             count, head = self.head()
-            states = LastStates()
-            found = list(chain.problems(states.watch(self.iterate_events()), head_count=count, head_hash=head))
+            states, done = LastStates(), claims.Claims()
+            events = done.watch(states.watch(self.iterate_events()))
+            found = list(chain.problems(events, head_count=count, head_hash=head))
             found += review_backing.problems(self.read("reviews", version=None, plan_digest=None))
             found += review_backing.lost(self.read("lost_reviews", version=None))
             found += states.problems(self.migrations())
+            found += done.problems(map(step_of, self.read("steps", version=None, step=None)))
             found += unanswered(self.iterate_events())
         return tuple(found)
 

@@ -36,10 +36,12 @@ def decide(
     row: LedgerMigration | None,
     steps: tuple[LedgerStep, ...],
     beside: Collection[str] = (),
+    passed: Collection[str] | None = None,
 ) -> Beginning:
     """
     :param running: all that are.
     :param beside: versions beside which it may begin. What is begun goes on, whoever has begun beside it.
+    :param passed: gates of which a sealed record says that they have opened; None: as their rows have it.
     :raises HeldByOther: a version, or another run of this one, is in progress.
     :raises ContentChanged: what was done differs from the plan's beginning.
     :raises NeedsHuman: the last rollback failed half-way."""
@@ -64,7 +66,8 @@ def decide(
                 new_digest=plan.content_digest,
             )
         return Beginning(write=False)
-    done = completed_prefix(plan, steps, gates=gates_stand(row, plan, run_id))
+    stand = gates_stand(row, plan, run_id)
+    done = completed_prefix(plan, steps, gates=stand, passed=passed)
     if row.status is MigrationStatus.RUNNING and row.plan_digest == plan.digest:
         return Beginning(write=False, done=done)
     complete = all(done.get(step.name) == len(step.statements) for step in plan.steps if step.kind != GATE)
@@ -76,10 +79,13 @@ def gates_stand(row: LedgerMigration | None, plan: Plan, run_id: str) -> bool:
     return row is not None and (row.run_id, row.plan_digest) == (run_id, plan.digest)
 
 
-def completed_prefix(plan: Plan, steps: tuple[LedgerStep, ...], *, gates: bool = True) -> dict[str, int]:
+def completed_prefix(
+    plan: Plan, steps: tuple[LedgerStep, ...], *, gates: bool = True, passed: Collection[str] | None = None
+) -> dict[str, int]:
     """How many statements of each step are done, after proving that the plan begins with exactly those, gates aside.
 
     :param gates: False: none of them counts as passed, so each is waited at again.
+    :param passed: see `decide`.
     :raises ContentChanged: naming the first statement that differs.
     """
     done = [step for step in steps if step.touched and step.kind != GATE]
@@ -89,8 +95,9 @@ def completed_prefix(plan: Plan, steps: tuple[LedgerStep, ...], *, gates: bool =
         if new is None or new.name != old.step:
             raise _changed(plan, f'step "{old.step}" was executed, but the plan has {_name(new)} in its place')
         _compare(plan, old, new)
-    passed = [step for step in steps if step.touched and step.kind == GATE and gates]
-    return {step.step: step.statements_done for step in (*done, *passed)}
+    at_gates = [step for step in steps if step.touched and step.kind == GATE and gates]
+    opened = [step for step in at_gates if passed is None or step.step in passed]
+    return {step.step: step.statements_done for step in (*done, *opened)}
 
 
 def held_by(row: LedgerMigration) -> HeldByOther:

@@ -7,24 +7,15 @@ from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any
 
-from migrator.database import sealing
-from migrator.ledger import chain
-from migrator.ledger.rows import LedgerReview
+from migrator.ledger import chain, seals
+from migrator.ledger.rows import LedgerEvent, LedgerReview
 
-SEAL = "seal"
-"""Key of an event's detail."""
 COVERED = ("plan_digest", "evidence_digest", "reviewer", "reviewer_email", "decision", "reason")
 
 
 def detail_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """What the event says about a review: every column that a gate decides on."""
     return {**{name: given[name] for name in COVERED}, "expires_at": _moment(given["expires_at"])}
-
-
-def sealed(given: Mapping[str, Any], key: bytes | None) -> dict[str, Any]:
-    """The same, with the seal: SQL can compute every link of the chain, but no seal."""
-    detail = detail_of(given)
-    return detail if key is None else {**detail, SEAL: sealing.seal(key, *_said(given))}
 
 
 def problems(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -54,8 +45,7 @@ def lost(rows: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 def review_of(row: Mapping[str, Any], key: bytes | None) -> LedgerReview:
     """:param key: what reviews are sealed with; None: nobody knows."""
     told = {item.name: row[item.name] for item in fields(LedgerReview) if item.name != "sealed"}
-    given = (row["event_detail"] or {}).get(SEAL)
-    return LedgerReview(**told, sealed=key is None or sealing.holds(given, key, *_said(row)))
+    return LedgerReview(**told, sealed=key is None or _is_sealed(row, key))
 
 
 def _linked(row: Mapping[str, Any]) -> bool:
@@ -76,8 +66,23 @@ def _linked(row: Mapping[str, Any]) -> bool:
     return bool(made == row["event_hash"] == row["hash_after"] and row["event_prev_hash"] == before)
 
 
-def _said(given: Mapping[str, Any]) -> tuple[str, ...]:
-    return (str(given["version"]), str(given["run_id"]), *map(str, detail_of(given).values()))
+def _is_sealed(row: Mapping[str, Any], key: bytes) -> bool:
+    """Its event is, at the very place where it stands, and says what the row says."""
+    detail: Mapping[str, Any] | None = row["event_detail"]
+    if detail is None or any(detail.get(name) != value for name, value in detail_of(row).items()):
+        return False
+    event = LedgerEvent(
+        id=row["event_id"],
+        at=row["event_at"],
+        kind="review",
+        version=row["version"],
+        run_id=row["event_run_id"],
+        actor=row["event_actor"],
+        detail=detail,
+        prev_hash=row["event_prev_hash"],
+        hash=row["event_hash"],
+    )
+    return seals.is_sealed(event, key)
 
 
 def _moment(value: datetime | None) -> str | None:

@@ -17,7 +17,7 @@ from migrator.ledger import beginning, events, resume, review_backing, states, w
 from migrator.ledger.objects import ObjectRegistry
 from migrator.ledger.reader import migration_of, step_of
 from migrator.ledger.rows import WAITING, LedgerMigration, LedgerStep, MigrationStatus, StepStatus
-from migrator.plan import Plan
+from migrator.plan import GATE, Plan
 from migrator.run import RunContext
 
 
@@ -46,6 +46,7 @@ class LedgerWriter(ObjectRegistry):
                 row=row,
                 steps=tuple(step_of(step) for step in old_steps),
                 beside=beside,
+                passed=self.passed_gates(plan.version),
             )
             if decision.write:
                 beginning.write(self, connection, plan, decision, run, evidence_digest)
@@ -188,7 +189,7 @@ class LedgerWriter(ObjectRegistry):
         with self.transaction() as connection:
             self.take_head(connection)
             self._succeed(connection, version, step, run, last=last, rows=rows)
-            self._tell_success(connection, version, step, run)
+            self._tell_success(connection, version, step, run, passed=True)
 
     def step_committed(self, version: str, step: str, *, run: RunContext) -> bool:
         """Did the step's transaction commit? The answer to an unknown COMMIT. Adds the event if it did."""
@@ -293,13 +294,19 @@ class LedgerWriter(ObjectRegistry):
         }
         self.require_shape()
         with self.transaction() as connection:
-            event, at = self._event(connection, "review", version, run, review_backing.sealed(fields, self.seal_key))
+            event, at = self._event(connection, "review", version, run, review_backing.detail_of(fields), sealed=True)
             self.execute(connection, "insert_review", decided_at=at, event_id=event, **fields)
 
-    def append_event(self, kind: str, *, version: str | None, run: RunContext, detail: Mapping[str, Any]) -> None:
-        """Something that happened and changes no state: an override, a terminated session, a refusal."""
+    def append_event(
+        self, kind: str, *, version: str | None, run: RunContext, detail: Mapping[str, Any], sealed: bool = False
+    ) -> None:
+        """Something that happened and changes no state: an override, a terminated session, a refusal.
+
+        :param sealed: a person's word, by which something may pass.
+        """
+        told = {key: value for key, value in detail.items() if key != states.STATUS}
         with self.transaction() as connection:
-            self._event(connection, kind, version, run, {k: v for k, v in detail.items() if k != states.STATUS})
+            self._event(connection, kind, version, run, told, sealed=sealed)
 
     def _mark(
         self,
@@ -344,15 +351,28 @@ class LedgerWriter(ObjectRegistry):
         if last:
             self.execute(connection, "applied", version=version, duration_ms=None)
 
-    def _tell_success(self, connection: Connection, version: str, step: str, run: RunContext) -> bool:
-        """One event per attempt that succeeded; whether there is one."""
+    def _tell_success(
+        self, connection: Connection, version: str, step: str, run: RunContext, *, passed: bool = False
+    ) -> bool:
+        """One event per attempt that succeeded; whether there is one.
+
+        :param passed: it succeeds in this very transaction. That of a gate always does: whoever has made its row say so
+            without the event is not helped to it.
+        """
         rows = self.fetch(connection, "steps", version=version, step=step)
         if not rows or rows[0]["status"] != StepStatus.SUCCESS.value:
             return False
         untold = self.fetch(connection, "untold_successes", version=version)
         if step in {row["step"] for row in untold}:
             detail = {"step": step, "attempt": rows[0]["attempts"], "rows": rows[0]["rows_done"]}
-            self._event(connection, "step_succeeded", version, run, detail)
+            if rows[0]["kind"] != GATE:
+                self._event(connection, "step_succeeded", version, run, detail)
+            elif passed:
+                row = self._row(connection, version)
+                detail["plan_digest"] = row.plan_digest if row is not None else None
+                self._event(connection, "step_succeeded", version, run, detail, sealed=True)
+            else:
+                return False
         return True
 
     def _hold(self, connection: Connection, version: str, run: RunContext) -> None:
@@ -365,6 +385,13 @@ class LedgerWriter(ObjectRegistry):
         return migration_of(rows[0]) if rows else None
 
     def _event(
-        self, connection: Connection, kind: str, version: str | None, run: RunContext, detail: Mapping[str, Any]
+        self,
+        connection: Connection,
+        kind: str,
+        version: str | None,
+        run: RunContext,
+        detail: Mapping[str, Any],
+        *,
+        sealed: bool = False,
     ) -> tuple[int, datetime]:
-        return events.append(self, connection, kind, version=version, run=run, detail=detail)
+        return events.append(self, connection, kind, version=version, run=run, detail=detail, sealed=sealed)

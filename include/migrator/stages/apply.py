@@ -206,8 +206,18 @@ def _look_at_gate(
 
 
 def _answered(ctx: StepContext, target: Target, step: Step, since: datetime) -> Answer | None:
-    events = ctx.ledger.events(ctx.plan.version)
-    return answers.given(events, ctx.plan, step, run_id=ctx.run.run_id, since=since, target=target)
+    events = tuple(ctx.ledger.iterate_events(ctx.plan.version, answers.KINDS))
+    about = partial(answers.given, plan=ctx.plan, step=step, run_id=ctx.run.run_id, since=since, target=target)
+    answer = about(one for one in events if one.kind != answers.EVENT or ctx.ledger.is_sealed(one))
+    whoevers = about(events)
+    if whoevers is not None and whoevers != answer:
+        ctx.log.warning(
+            "the answer of %r at gate %s was not written with the password that this connection has now: the password"
+            " was changed since, or somebody has forged it; it does not count, and the question stays open",
+            whoevers.person,
+            step.name,
+        )
+    return answer
 
 
 def _may_ask(plan: Plan, evidence: EvidenceBundle | None, ledger: Ledger, run: RunContext) -> bool:
@@ -322,7 +332,9 @@ def _gates(
         for item in before
         if statuses.get(item.name) is not StepStatus.SUCCESS or (item.kind == gate.KIND and not stand)
     ]
-    if undone:
+    if not undone:
+        ledger.require_passed(plan.version, *(item.name for item in before if item.kind == gate.KIND))
+    else:
         raise NeedsHuman(
             f"step {step.name!r} comes after {', '.join(map(repr, undone))}, which the ledger does not have as done;"
             f" clear the apply task of {undone[0]!r} with Downstream"

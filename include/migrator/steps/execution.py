@@ -28,7 +28,7 @@ from migrator.errors import (
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import STATEMENTS_DONE, LedgerStep
 from migrator.parsing.unseen import continued
-from migrator.plan import Phase, Plan, Step
+from migrator.plan import GATE, Phase, Plan, Step
 from migrator.run import RunContext
 from migrator.steps.context import (
     StatementResult,
@@ -109,6 +109,8 @@ def reconcile(step: Step, ctx: StepContext) -> LedgerStep:
     """The ledger's row of this step once nothing of an earlier attempt is alive any more."""
     row = _row(step, ctx)
     if row.status == "success":
+        if step.kind == GATE and ctx.answered is not None:
+            ctx.ledger.require_passed(ctx.plan.version, step.name)
         ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)  # a crash may have come before its event
         return row
     if row.backend_pid is None or row.backend_start is None:
