@@ -42,9 +42,18 @@ MAKES_NAMES = re.compile(
 LANGUAGE = re.compile(r"\blanguage\s+(?!(sql|plpgsql|c|internal)\b)", re.IGNORECASE)
 _FOLLOWS = re.compile(r"\b(partition of|inherits)\b|\bON (DELETE|UPDATE) (CASCADE|SET)\b", re.IGNORECASE)
 """In a table, or a constraint of one: its rows are changed with another table's."""
+_FOREIGN_KEY = "FOREIGN KEY"
 _ASKED = re.compile(r"\bREFERENCES\s+[^(]+\([^)]*\)")
-_WORD = re.compile(r'"(?:[^"]|"")+"|[\w$]+')
-_DOTTED = re.compile(r'(?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))+|\S+(?= on )')
+"""In a foreign key: the text of a body may look the same, and name more."""
+_BARE = r"[\w$\x80-\U0010ffff]+"
+"""Every byte above 0x7F is a part of a name (src/backend/parser/scan.l), also of spaces and signs."""
+_NAME = rf'(?:"(?:[^"]|"")+"|{_BARE})'
+_WORD = re.compile(_BARE)
+_QUOTED = re.compile(r'(?="((?:[^"]|"")+)")')
+"""From each quotation mark to the next: one in a comment or a text makes an end of what is a beginning."""
+_LONGEST = 63
+"""Bytes of a name, of which more are cut off (NAMEDATALEN)."""
+_DOTTED = re.compile(rf"{_NAME}(?:\.{_NAME})+|\S+(?= on )")
 _LAST = re.compile(r'(?:"(?:[^"]|"")+"|[^".]+)\Z')
 
 
@@ -101,7 +110,8 @@ def reach_of(plan: Plan, before: Schema, *path: str) -> Reach:
         new = [whole for whole in left if _is_named(whole, words) or _follows(whole, groups[whole], tables)]
         found.update(new)
         tables.update(_bare(whole) for whole in new if whole.startswith("table "))
-        fresh = [_ASKED.sub("", text) for whole in new for text in groups[whole]]
+        texts = [text for whole in new for text in groups[whole]]
+        fresh = [_ASKED.sub("", text) if text.startswith(_FOREIGN_KEY) else text for text in texts]
     return Reach(False, frozenset(found), frozenset(words), frozenset(tables))
 
 
@@ -159,7 +169,10 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def _words(text: str) -> Iterator[str]:
-    return (word.strip('"').replace('""', '"').lower() for word in _WORD.findall(text))
+    for word in (*_WORD.findall(text), *(name.replace('""', '"') for name in _QUOTED.findall(text))):
+        yield word.lower()
+        if len(word.encode()) > _LONGEST:
+            yield word.encode()[:_LONGEST].decode(errors="ignore").lower()
 
 
 def _bare(name: str) -> str:

@@ -74,13 +74,42 @@ def test_what_nobody_names_is_out_of_reach(objects: Mapping[str, Mapping[str, st
             "public.f()": BODY.format("PERFORM public.second();"),
             "public.second()": "CREATE FUNCTION x LANGUAGE sql AS 'UPDATE v SET x = 2'",
         }},
+        {"trigger": ON_T, "function": {"public.f()": BODY.format('-- 5" wide\n UPDATE v SET x = 1; -- 6" high\n')}},
+        {"trigger": ON_T, "function": {"public.f()": BODY.format("-- REFERENCES \n SELECT x FROM v WHERE (x) = (1);")}},
     ],
-    ids=["trigger", "quoted", "rule", "policy", "cascades", "inherits", "domain", "two calls away"],
+    ids=[
+        *("trigger", "quoted", "rule", "policy", "cascades", "inherits", "domain", "two calls away"),
+        *("behind a quotation mark", "behind a word of foreign keys"),
+    ],
 )  # fmt: skip
 def test_what_hangs_on_it_is_followed(objects: Mapping[str, Mapping[str, str]]) -> None:
     found = reach(objects)
     assert "table public.v" in found.objects
     assert not found.everything
+
+
+LONG = "a" * 63
+
+
+@pytest.mark.parametrize(
+    "name, written",
+    [
+        ('public."feed★"', "public.feed★"),
+        ('public."fee\u0301d"', "FEE\u0301D"),
+        ('public."a\u00a0b"', "public.a\u00a0b"),
+        ('public."€"', "public.€"),
+        (f"public.{LONG}", f"public.{LONG}bc"),
+        (f'public."{"é" * 31}"', f"public.{'é' * 40}"),
+        ('public."my feed"', """'5"', public."my feed\""""),
+    ],
+    ids=["a sign", "a combining accent", "a space", "nothing else", "cut", "cut beyond ASCII", "after a mark"],
+)
+def test_a_name_is_found_as_the_server_reads_it(name: str, written: str) -> None:
+    """Each byte above 0x7F is a part of a bare name, and more than 63 are cut off."""
+    found = reach({"view": {name: "SELECT 1 AS id"}}, plan_from_sql(f"SELECT 1, {written}", "SELECT 1"))
+    assert f"view {name}" in found.objects
+    assert not found.misses(Change("view", name, "SELECT 1 AS id", "SELECT 2 AS id"))
+    assert found.hears(f"view {name}")
 
 
 @pytest.mark.parametrize(
