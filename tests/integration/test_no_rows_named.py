@@ -150,6 +150,24 @@ def test_numbers_of_every_kind(name: str, copies: Endpoint, caplog: pytest.LogCa
     assert re.findall(r".{0,80}4,?111,?222.{0,40}|.{0,80}4\.111.{0,40}", found) == []
 
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+SIGNS = "".join(map(chr, range(0x2190, 0x2190 + len(LETTERS))))
+
+
+@pytest.mark.parametrize("kind", ["TABLE %I ()", "FUNCTION %I() RETURNS int LANGUAGE sql AS 'SELECT 1/0'"])
+def test_names_without_a_letter(kind: str, copies: Endpoint, caplog: pytest.LogCaptureFixture) -> None:
+    """A name of arrows has no word that nobody has written; it has the row all the same."""
+    email = f"translate((SELECT email FROM users), '{LETTERS}', '{SIGNS}')"
+    quoted = kind.replace("'", "''")
+    told = told_of(
+        f"DO $$ BEGIN EXECUTE format('CREATE {quoted}', {email}); END $$",
+        f"DO $$ BEGIN EXECUTE format('DROP {quoted.split()[0]} %I', {email}); END $$",
+        copies,
+        caplog,
+    )
+    require_no_row_in(told.replace(SIGNS, "").translate(str.maketrans(SIGNS, LETTERS)))
+
+
 def logged(caplog: pytest.LogCaptureFixture) -> str:
     return "\n".join(logging.Formatter().format(entry) for entry in caplog.records)
 

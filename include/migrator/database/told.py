@@ -76,8 +76,11 @@ _SIGNATURE = re.compile(r"\w+ ([^\s(]+)\(")
 """`function public.f(integer) does not exist`: the types are the catalog's own."""
 _CHUNK = re.compile(r'[^\s"]+')
 """What stands together outside of quotation marks; names in them are looked at as a whole first."""
-_EDGES = re.compile(r"([^\w…]*).*?([^\w…]*)")
-_WORD = re.compile(r"\w+")
+_MARKS = "«»„“”‘’‚‹›…"
+"""Of the server's own words, in whatever language, and of ours. Other signs beyond ASCII can be somebody's data."""
+_EDGE = rf"(?:[^\w\x80-\U0010ffff]|[{_MARKS[:-1]}])*"
+_EDGES = re.compile(rf"({_EDGE}).*?({_EDGE})")
+_WORD = re.compile(rf"\w+|[^\x00-\x7f\w\s{_MARKS}]+")
 _OWN_WORDS = ("deferred", "until", "commit", "inline_code_block", "sql", "pl", "pgsql", "plpgsql")
 _LITERAL = re.compile(r"(?='((?:[^'\n]|'')*)')")
 _KEY = re.compile(r"\((.*?)\)=\(")

@@ -27,8 +27,11 @@ from migrator.plan import Plan
 
 MARK = f"{HIDDEN} names and texts with words that neither the migration's files nor the schema before has are withheld"
 """The last line of a difference that has some."""
-_WORD = re.compile(r"[^\W_]+")
-_UNIT = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?(?!\w)|\w+")
+_WORD = re.compile(r"[^\W_]+|[^\x00-\x7f\w\s]+|[^\w\s'\"]{3,}")
+"""What is no letter and no digit can have a row as well: beyond ASCII, or where there are several together."""
+_UNIT = re.compile(
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?(?![^\x00-\x7f]|\w)|(?:\w|[^\x00-\x7f\s])+"
+)
 """A text, a quoted name, a number, or a bare word. Wherever a definition is cut wrongly, each of its words is looked up
 still."""
 _NUMBERED = re.compile(r"(?:key|pkey|fkey|check|idx|seq|excl|null|ccnew|ccold)[0-9]{1,2}")
@@ -53,7 +56,7 @@ canonical diff combinefunc finalfunc initcond sfunc sortop stype tag ctype local
 inherited pending subtype opclass sspace modify extra serialfunc deserialfunc msfunc minvfunc mstype msspace mfinalfunc
 minitcond hypothetical ordered used member r w ccnew ccold
 """
-_OWN = KEYWORDS | frozenset(_OWN_TEXT.split())
+_OWN = KEYWORDS | frozenset((*_OWN_TEXT.split(), HIDDEN))
 """Of `schema.sql` and the server: types, ways of access, functions that stand for syntax, the ends of names that it
 makes, the limits of sequences, and what functions cost and give unless somebody says otherwise."""
 

@@ -16,7 +16,10 @@ from psycopg.pq import DiagnosticField as Field
 
 from migrator.database import templates, told
 from migrator.database.frames import frames, is_written
+from migrator.database.schema import Schema
 from migrator.database.translate import to_engine_error, translated
+from migrator.database.vocabulary import vocabulary
+from tests.factories import plan_from_sql
 
 CANARY = "canary-4711@example.org"
 CLASSES = [item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, psycopg.Error)]
@@ -169,6 +172,22 @@ def test_no_text_inside_a_frame_is_taken_for_a_frame(text: str, inner: bool, out
     found = frames("\n".join(parts))
     assert all(CANARY not in frame for frame in found)
     assert len(found) == inner + outer
+
+
+def test_signs_beyond_ascii_are_words_but_for_quotation_marks() -> None:
+    """In French and German a server has other ones than "."""
+    known = vocabulary(plan_from_sql("SELECT t FROM public.t, f"), Schema({})).knows
+    raised = {"state": "42P01", "file": "parse_relation.c", "query": "SELECT 1"}
+    with told.names_known(known):
+        for name, says in (("←↑→", "…"), ("f", "f")):
+            one = diagnostic(
+                message="x", context=f"PL/pgSQL function public.{name}() line 3 at SQL statement", **raised
+            )
+            (frame,) = told.tell(one).where
+            assert ("←" in frame, says in frame) == (False, True)
+        frame = "PL/pgSQL function public.f() line 3 at SQL statement"
+        one = diagnostic(message="relation «t» does not exist", context=frame, **raised)
+        assert "relation «t» does not exist" in told.tell(one).text
 
 
 def test_the_traceback_of_an_error_has_no_row() -> None:

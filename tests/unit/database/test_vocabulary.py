@@ -45,6 +45,12 @@ def test_what_somebody_has_written(text: str) -> None:
         ("notes_4711", "…"),
         ("it's ann's body", "…'…'… body"),
         ("'a ''quoted'' body'", "'…'"),
+        ('public."←↑→↓"', 'public."…"'),
+        ('public."notes←↑→↓"', 'public."…"'),
+        ("public.←↑→↓", "public.…"),
+        ('public."!+?#*"', 'public."…"'),
+        ("default '!+?#*'::text", "default '…'::text"),
+        ("public.…", "public.…"),
     ],
 )
 def test_what_nobody_has_written(text: str, told: str) -> None:
