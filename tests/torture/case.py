@@ -116,9 +116,10 @@ class Case:
     actions: tuple[tuple[int, str, float], ...]
     """At which batch of all, what, and how many seconds it lasts when it is a lock that somebody holds."""
     naps: tuple[float, ...]
-    """What a busy server adds to the rests between batches, in seconds, in turn."""
+    """What a busy server adds before batches, in seconds, in turn."""
     wait_at: int
-    """At this batch the step rests until every writer has been through a block."""
+    """Before this batch, its last look or the one that it is stopped in, an attempt rests until every writer has been
+    through its blocks of old transactions."""
     roles: tuple[Role, ...]
 
 

@@ -32,6 +32,8 @@ ZOMBIE = "stopping zombie"
 SECONDS = 60.0
 """An attempt that says nothing for so long hangs, or that does not end within LONGEST."""
 LONGEST = 120.0
+MINIMUM = 3 * len(SORTS)
+"""So many transactions are committed while the step runs, or there was nothing to see."""
 ZOMBIE_SECONDS = 0.4
 """After so long a process that was thought dead comes back."""
 GRACE_SECONDS = 1.0
@@ -123,7 +125,7 @@ class Run:
     # The step.
 
     def _step(self) -> None:
-        before = sum(writer.committed.total() for writer in self.writers)
+        before = self._committed()
         stops = list(self.case.stops)
         partial = self.case.undo == "partial"
         done = False
@@ -134,7 +136,7 @@ class Run:
             done = self._attempt("apply", stop)
             if any(writer.wrong for writer in self.writers) or self.result.wrong:
                 break
-        self.result.meanwhile = sum(writer.committed.total() for writer in self.writers) - before
+        self.result.meanwhile = self._committed() - before
         self.ended = time.monotonic()
         for writer in self.writers:
             writer.ended.set()
@@ -162,7 +164,7 @@ class Run:
             most_pages=self.case.most_pages,
             stop=stop,
             naps=self.case.naps,
-            wait_at=self.case.wait_at,
+            wait_at=min(self.case.wait_at, stop.batch) if stop is not None else self.case.wait_at,
             defect=self.defect,
         )
         process, pipe = start(order)
@@ -201,14 +203,25 @@ class Run:
             elif what == "look":
                 self.looked = at
             elif what == "waiting":
-                for writer in self.writers:
-                    writer.through.wait(20)
+                self._wait_for_writers()
+                heard = time.monotonic()
                 pipe.send("go")
             elif what in ("stopping", "ended", "again", "failed"):
                 said = f"{what} {value}"
                 if what == "ended" and self.looked is None:
                     self.looked = at  # it has not looked, and says that it is done
         return "killed from outside" if killed is not None else "failed: it hangs"
+
+    def _wait_for_writers(self) -> None:
+        """Until they have done what the run must have seen by its end: however fast the step is, and they are slow."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and not any(writer.wrong for writer in self.writers):
+            if all(writer.through.is_set() for writer in self.writers) and self._committed() >= MINIMUM:
+                return
+            time.sleep(0.02)
+
+    def _committed(self) -> int:
+        return sum(writer.committed.total() for writer in self.writers)
 
     def _beside(self, zombie: BaseProcess, stage: str) -> bool:
         """The process is thought dead, and its lock is gone; it comes back while the next attempt works."""
@@ -251,7 +264,7 @@ class Run:
         if case.undo and self._schema() != schema:
             say("the schema is another one after the rollback")
         missing = set(SORTS) - committed.keys() - ({"unset"} if case.undo else set())
-        if not result.wrong and (missing or result.meanwhile < 3 * len(SORTS) or not result.filled):
+        if not result.wrong and (missing or result.meanwhile < MINIMUM or not result.filled):
             say(f"nothing to see: {result.meanwhile} transactions, {result.filled} rows, never {sorted(missing)}")
 
     def _ledger(self, conn: psycopg.Connection, say: Callable[[str], None]) -> None:

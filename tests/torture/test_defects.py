@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.torture import backfill
-from tests.torture.case import Case, Role, draw
+from tests.torture.case import Case, Role, Stop, draw
 from tests.torture.conftest import Torture
 from tests.torture.defects import DEFECTS
 
@@ -51,6 +51,20 @@ def test_a_run_without_traffic_proves_nothing(torture: Torture) -> None:
     case = quiet("set")
     silent = tuple(Role("READ COMMITTED", False, role.decisions[:0], 0) for role in case.roles)
     assert any("nothing to see" in line for line in torture(replace(case, roles=silent)).wrong)
+
+
+@pytest.mark.parametrize("undo", ["", "partial"])
+def test_a_fast_step_waits_for_slow_writers(torture: Torture, undo: str) -> None:
+    """Without pauses, with few batches, and stopped before it was to wait: there is something to see nevertheless."""
+    stops = (Stop("kill", 3, "committed", None),) if undo else ()
+    case = replace(quiet("set"), undo=undo, stops=stops, wait_at=99)
+    slow = tuple(
+        replace(
+            role, decisions=tuple(replace(one, picks=(*one.picks[:4], 4.0, one.picks[5])) for one in role.decisions)
+        )
+        for role in case.roles
+    )
+    assert torture(replace(case, roles=slow)).wrong == []
 
 
 def test_a_seed_repeats_its_decisions() -> None:

@@ -56,7 +56,7 @@ class Attempt:
     pipe: Connection
     handle: StepHandle = field(default_factory=StepHandle)
     batch: int = 0
-    napped: int = 0
+    waited: bool = False
 
     def tell(self, what: str, value: Any = None) -> None:
         try:
@@ -81,13 +81,18 @@ class Attempt:
         else:
             self._end(work.ctx.lock.pid)
 
-    def nap(self, seconds: float) -> float:
-        """How long the step rests after a batch: a busy server takes more than was asked for."""
+    def between(self) -> None:
+        """Before a batch, with no transaction open: a busy server takes its time, and the writers get theirs."""
         if self.batch == self.order.wait_at:
+            self.wait()
+        self.handle.sleep(self.order.naps[self.batch % len(self.order.naps)])
+
+    def wait(self) -> None:
+        """Once in an attempt, until the harness has seen the writers do what there must be to see."""
+        if not self.waited:
+            self.waited = True
             self.tell("waiting")
             self.pipe.recv()
-        self.napped += 1
-        return seconds + self.order.naps[self.napped % len(self.order.naps)]
 
     def _end(self, pid: int) -> None:
         with psycopg.connect(self.order.admin, autocommit=True) as conn:
@@ -133,12 +138,13 @@ def _hook(attempt: Attempt) -> None:
     """Tell of batches and looks, and stop where the order says."""
     batch_size.FIRST_PAGES, batch_size.MOST_PAGES = attempt.order.first_pages, attempt.order.most_pages
     batch, send, commit, left = batches.Work._batch, batches.Work._send, batches.Work._commit, batches.Work._left
-    commit_only, sleep = batches.commit_only, attempt.handle.sleep
+    commit_only = batches.commit_only
     current: list[Any] = [None]
 
     def told_batch(work: Any, *args: Any) -> Any:
         attempt.batch += 1
         current[0] = work
+        attempt.between()
         attempt.tell("batch", work.conn.info.backend_pid)
         attempt.at("begin", work)
         return batch(work, *args)
@@ -157,10 +163,10 @@ def _hook(attempt: Attempt) -> None:
         commit_only(*args)
 
     def told_left(work: Any) -> bool:
+        attempt.wait()  # a step with few batches is not done before either
         attempt.tell("look")
         return left(work)
 
     batches.Work._batch, batches.Work._send = told_batch, told_send  # type: ignore[method-assign]
     batches.Work._commit, batches.Work._left = told_commit, told_left  # type: ignore[method-assign]
     batches.commit_only = transaction.commit_only = told_commit_only  # of a light COMMIT, and of one that is looked at
-    attempt.handle.sleep = lambda seconds: sleep(attempt.nap(seconds))  # type: ignore[method-assign]
