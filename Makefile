@@ -14,7 +14,7 @@ help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
 	@echo "make up      start the local stack and leave it running; make down stops it"
 	@echo "make test    run the tests; make test-fast a part in a minute, make test-all also all majors, cases and the browser"
-	@echo "make torture KIND=backfill SEEDS=200   a long step under live traffic, seed after seed; goes on where it was stopped"
+	@echo "make torture KIND=backfill|insert SEEDS=200   a long step under live traffic, seed after seed; goes on where it was stopped"
 	@echo "make lint    check style, types, layers and SQL"
 	@echo "make bench   measure, and compare with the naive way or a peer"
 
@@ -48,6 +48,7 @@ test: test-unit test-integration test-torture test-core
 CORE := tests/acceptance/test_01_happy_path.py tests/acceptance/test_02_failing_stages.py
 
 test-all: TORTURED := 10
+test-all: OTHERS := 10
 test-all: test-unit test-integration-all test-torture test-acceptance test-browser
 
 # For the loop of an editor: what needs no server, a sample of the effects, and the stages on one server.
@@ -77,12 +78,13 @@ test-browser: $(STAMP)
 test-acceptance: $(STAMP)
 	$(TIMED) tests/acceptance -q $(TOOK)
 
-# Long steps under live traffic: so many seeds of each kind, and defects that must be found. One after the other, because
+# Long steps under live traffic: so many seeds of backfill and of each other kind, and defects that must be found. One after the other, because
 # a seed keeps both of a small machine's cores busy.
 TORTURED := 3
+OTHERS := 1
 
 test-torture: $(STAMP)
-	$(TIMED) tests/torture --seeds $(TORTURED) -q $(TOOK)
+	$(TIMED) tests/torture --seeds $(TORTURED) --others $(OTHERS) -q $(TOOK)
 
 # Results lie in .local/torture; a seed that has passed is left out until its line there is gone.
 KIND ?= backfill

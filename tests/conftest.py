@@ -62,8 +62,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="of the cases of effects, and of each larger matrix on a server, take one in N, the same ones each time",
     )
     torture = parser.getgroup("torture", "of tests/torture")
-    torture.addoption("--kind", default=None, choices=("backfill",), help="torture this step kind only")
-    torture.addoption("--seeds", type=int, default=3, metavar="N", help="how many seeds of each kind")
+    torture.addoption("--kind", default=None, help="torture this kind only, with as many seeds")
+    torture.addoption("--seeds", type=int, default=3, metavar="N", help="how many seeds of backfill")
+    torture.addoption("--others", type=int, default=1, metavar="N", help="how many of each other kind")
     torture.addoption("--from-seed", type=int, default=1, metavar="SEED", help="the first one")
     torture.addoption(
         "--keep", action="store_true", help="write results down, and leave out seeds that have passed before"

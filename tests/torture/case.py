@@ -102,6 +102,7 @@ class Role:
 
 @dataclass(frozen=True)
 class Case:
+    kind: str
     seed: int
     form: str
     shape: Shape
@@ -123,7 +124,7 @@ class Case:
     roles: tuple[Role, ...]
 
 
-def draw(seed: int, forms: tuple[str, ...]) -> Case:
+def draw(seed: int, forms: tuple[str, ...], kind: str = "backfill") -> Case:
     """The case of a seed. :param forms: what the kind under test can be made to do."""
     chance = random.Random(f"case {seed}")
     form = forms[seed % len(forms)] if len(forms) > 1 else forms[0]
@@ -150,6 +151,7 @@ def draw(seed: int, forms: tuple[str, ...]) -> Case:
     )
     replica = chance.randrange(12)
     return Case(
+        kind=kind,
         seed=seed,
         form=form,
         shape=shape,

@@ -22,11 +22,12 @@ from migrator.embedded.server import Server
 from tests.integration.conftest import _drop, _prepare, database_on, programs, settings_of
 from tests.torture import worker
 from tests.torture.case import Case
+from tests.torture.kinds import FORMS
 from tests.torture.run import Result, Run
 
 __all__ = ["programs"]
 
-KINDS = ("backfill",)
+KINDS = tuple(FORMS)
 RESULTS = Path(__file__).parents[2] / ".local" / "torture"
 
 
@@ -34,11 +35,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         option = metafunc.config.getoption
         kinds = [option("--kind")] if option("--kind") else KINDS
-        first, count = option("--from-seed"), option("--seeds")
+        first = option("--from-seed")
+        counts = {one: option("--seeds" if one == option("--kind") or one == KINDS[0] else "--others") for one in kinds}
         cases = [
             (kind, seed)
             for kind in kinds
-            for seed in range(first, first + count)
+            for seed in range(first, first + counts[kind])
             if not option("--keep") or seed not in _passed(kind)
         ]
         metafunc.parametrize("kind, seed", cases, ids=[f"{kind}-{seed}" for kind, seed in cases])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -38,6 +39,16 @@ def without_condition() -> None:
         return real(work, text.replace(f"WHERE {condition}", "WHERE true"))
 
     Work._send = all_of  # type: ignore[method-assign]
+
+
+def without_row_locks() -> None:
+    """A batch copies rows that somebody is changing, as they were before."""
+    real = Work._send
+
+    def unlocked(work: Any, text: str) -> Any:
+        return real(work, re.sub(r"\nFOR NO KEY UPDATE OF \w+", "", text))
+
+    Work._send = unlocked  # type: ignore[method-assign]
 
 
 def read_before() -> None:
@@ -98,5 +109,5 @@ def stalls() -> None:
 
 DEFECTS: Mapping[str, Callable[[], None]] = {
     found.__name__: found
-    for found in (cursor_apart, without_condition, read_before, range_skipped, batch_twice, stalls)
+    for found in (cursor_apart, without_condition, without_row_locks, read_before, range_skipped, batch_twice, stalls)
 }

@@ -9,12 +9,13 @@ from typing import Any
 
 import psycopg
 
-from tests.torture import backfill
+from tests.torture import backfill, copying
 from tests.torture.case import Case
 from tests.torture.model import Model
 from tests.torture.table import HOT, Row, document_of, first_rows, id_of
 
 ROWS = "SELECT owner, n, id, a, b, rank, token, md5(document) FROM t"
+WITH_COPIES = "SELECT owner, n, id, a, v, rank, t.token, md5(document) FROM t LEFT JOIN copies USING (owner, n)"
 
 
 def judge(conn: psycopg.Connection, case: Case, models: Mapping[int, Model], looked: float | None) -> Iterator[str]:
@@ -22,7 +23,10 @@ def judge(conn: psycopg.Connection, case: Case, models: Mapping[int, Model], loo
 
     :param looked: when the step's last look for rows that are left began; None: it is not done, or is undone.
     """
-    found = conn.execute(ROWS.encode()).fetchall()
+    found = conn.execute((WITH_COPIES if case.form == "insert" else ROWS).encode()).fetchall()
+    if case.form == "insert":
+        for owner, n, v, by in conn.execute(copying.WITHOUT_ROW.encode()).fetchall():
+            yield f"the copy of row {owner, n} by {by} is there with {v}, and the row is not"
     log = conn.execute("SELECT token, verb, old_a, old_b, new_a, new_b FROM filled").fetchall()
     times = Counter(token for token, *_ in log)
     for token, count in times.items():
@@ -101,5 +105,7 @@ def _hot(case: Case, found: list[tuple[Any, ...]], sums: Mapping[int, Any], look
         filled = case.form == "add" and not case.undo and looked is not None
         if a != base + (backfill.PLUS if filled else 0):
             yield f"hot row {n} has {a}, its log says {base}"
+        if case.form == "insert" and b is not None and (a, b) != backfill.done(case.form, a):
+            yield f"hot row {n} has {a}, and its copy {b}"
         if (b is None) == (looked is not None and not case.undo):
             yield f"hot row {n} has {b} in b"

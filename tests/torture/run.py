@@ -18,12 +18,12 @@ import psycopg
 from migrator import documents
 from migrator.database import schema as schemas
 from migrator.database.session import Endpoint
-from tests.torture import backfill
+from tests.torture import kinds
 from tests.torture.case import SORTS, Case, Stop
+from tests.torture.copying import CopyingWriter
 from tests.torture.disturbance import Disturbances
 from tests.torture.judge import judge
-from tests.torture.observer import ENGINE, Observer
-from tests.torture.table import ddl
+from tests.torture.observer import Observer
 from tests.torture.worker import Order, start
 from tests.torture.writer import Writer
 
@@ -72,8 +72,9 @@ class Run:
     def __init__(self, case: Case, endpoint: Endpoint, admin: str, *, defect: str = "") -> None:
         self.case, self.endpoint, self.admin, self.defect = case, endpoint, admin, defect
         self.result = Result(case.seed)
-        self.plan = backfill.plan(case)
-        self.writers = [Writer(number, case, self._login(number)) for number in range(1, case.shape.writers + 1)]
+        self.plan = kinds.plan(case)
+        writer = CopyingWriter if case.kind == "insert" else Writer
+        self.writers = [writer(number, case, self._login(number)) for number in range(1, case.shape.writers + 1)]
         self.observer = Observer(admin)
         self.disturbances = Disturbances(case, admin)
         self.looked: float | None = None
@@ -91,7 +92,7 @@ class Run:
     def carry_out(self) -> Result:
         started = time.monotonic()
         with psycopg.connect(self.endpoint.conninfo, autocommit=True) as conn:
-            conn.execute(ddl(self.case.shape, ENGINE, 1 if self.case.form == "delete" else None).encode())
+            conn.execute(kinds.tables(self.case).encode())
         schema = self._schema()
         with ExitStack() as stack:
             self.observer.start()
@@ -264,6 +265,8 @@ class Run:
         if case.undo and self._schema() != schema:
             say("the schema is another one after the rollback")
         missing = set(SORTS) - committed.keys() - ({"unset"} if case.undo else set())
+        if not all(writer.model.rows for writer in self.writers):
+            say("nothing to see: a writer has no rows")
         if not result.wrong and (missing or result.meanwhile < MINIMUM or not result.filled):
             say(f"nothing to see: {result.meanwhile} transactions, {result.filled} rows, never {sorted(missing)}")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.torture import backfill
+from tests.torture import kinds
 from tests.torture.case import Case, Role, Stop, draw
 from tests.torture.conftest import Torture
 from tests.torture.defects import DEFECTS
@@ -15,6 +15,7 @@ from tests.torture.defects import DEFECTS
 FOUND = {
     "cursor_apart": "rows were changed",
     "without_condition": r"may have|was filled",
+    "without_row_locks": "may have|, and the row is not|and its copy",
     "read_before": "may have|a batch made",
     "range_skipped": "is not filled",
     "batch_twice": "was filled 2 times|may have",
@@ -24,7 +25,7 @@ FOUND = {
 
 def quiet(form: str, seed: int = 1) -> Case:
     """A small case in which nothing happens but traffic."""
-    case = draw(seed, (form,))
+    case = draw(seed, (form,), "insert" if form == "insert" else "backfill")
     shape = replace(case.shape, key="bigint", rows=500, partitions=0, toasted=False, nested=False, deferred=False)
     roles = tuple(replace(role, isolation="READ COMMITTED", replica=False, blocks_of_old=1) for role in case.roles)
     pace = {"batch_ms": 20, "pause_ms": 0, "first_pages": 4, "most_pages": 16, "naps": (0.0,), "lock_timeout_ms": 2000}
@@ -37,14 +38,15 @@ def test_every_defect_is_looked_for() -> None:
 
 @pytest.mark.parametrize("defect", FOUND)
 def test_a_planted_defect_is_found(torture: Torture, defect: str) -> None:
-    result = torture(quiet("set"), defect=defect)
+    result = torture(quiet("insert" if defect == "without_row_locks" else "set"), defect=defect)
     print(result)
     wrong = result.wrong
     assert any(re.search(FOUND[defect], line) for line in wrong), wrong
 
 
-def test_without_a_defect_nothing_is_found(torture: Torture) -> None:
-    assert torture(quiet("set")).wrong == []
+@pytest.mark.parametrize("form", ["set", "insert"])
+def test_without_a_defect_nothing_is_found(torture: Torture, form: str) -> None:
+    assert torture(quiet(form)).wrong == []
 
 
 def test_a_run_without_traffic_proves_nothing(torture: Torture) -> None:
@@ -67,6 +69,7 @@ def test_a_fast_step_waits_for_slow_writers(torture: Torture, undo: str) -> None
     assert torture(replace(case, roles=slow)).wrong == []
 
 
-def test_a_seed_repeats_its_decisions() -> None:
-    assert draw(7, backfill.FORMS) == draw(7, backfill.FORMS)
-    assert draw(7, backfill.FORMS) != draw(8, backfill.FORMS)
+@pytest.mark.parametrize("kind", kinds.FORMS)
+def test_a_seed_repeats_its_decisions(kind: str) -> None:
+    assert kinds.case_of(kind, 7) == kinds.case_of(kind, 7)
+    assert kinds.case_of(kind, 7) != kinds.case_of(kind, 8)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tests.torture import backfill
-from tests.torture.case import draw
+from tests.torture import kinds
 from tests.torture.conftest import Torture
 
 
 def test_a_seed(torture: Torture, kind: str, seed: int) -> None:
-    case = draw(seed, backfill.FORMS)
+    case = kinds.case_of(kind, seed)
     result = torture(case, kind=kind)
-    print(f"seed {seed}: {case.form} {case.undo} {case.shape}; {result}")
+    print(f"{kind} {seed}: {case.form} {case.undo} {case.shape}; {result}")
     assert result.wrong == []

@@ -15,7 +15,7 @@ from psycopg import sql
 from tests.torture import backfill
 from tests.torture.case import SORTS, Case, Decision
 from tests.torture.model import Model, Wrong
-from tests.torture.table import HOT_ROWS, SCALE, TOKENS, Row, document_of, first_rows, id_of, key_columns, where
+from tests.torture.table import HOT, HOT_ROWS, SCALE, TOKENS, Row, document_of, first_rows, id_of, key_columns, where
 
 OLD = frozenset({"unset"})
 """Sorts that an application does no more once it knows the new column."""
@@ -124,10 +124,11 @@ class Writer(threading.Thread):
             sql.SQL("UPDATE t SET {} WHERE {} {}").format(sets, self._where, SEEN), {**self._key(n), **values}
         )
         if self._one(n, found):
-            ((_, a, b, token, rank),) = found
+            ((_, a, b, token, rank),) = self._with_copies(found, n)
             row = self.model.saw(n, a, b, token, rank)
             self.model.put(n, None)
             self.model.put(then, row)
+            self._copy_moves(n, then)
 
     def do_delete(self, decision: Decision, old: bool) -> None:
         self._remove(self._pick(decision.picks[0]))
@@ -161,12 +162,15 @@ class Writer(threading.Thread):
             " (%(id)s, %(owner)s, %(n)s, %(a)s, %(b)s, %(rank)s, %(token)s, %(document)s)"
             " ON CONFLICT ({}) DO UPDATE SET a = t.a + 1 {}"
         ).format(arbiter, SEEN)
-        ((_, a, b, token, rank),) = self._rows(query, values)
-        if token == row.token:
+        found = self._rows(query, values)
+        if found[0][3] == row.token:
             self.model.missing(n)
             self.model.put(n, row)
+            self._copy_is_made(n, row)
         else:
+            ((_, a, b, token, rank),) = self._with_copies(found)
             self._added(n, a, b, token, rank, 1)
+            self._copies_follow([n], 1)
 
     def do_bulk_update(self, decision: Decision, old: bool) -> None:
         """All of its rows, in one statement and so in an order of the server's own. Later a few: the table would grow
@@ -198,7 +202,7 @@ class Writer(threading.Thread):
         query = sql.SQL("SELECT n, a, b, token, rank FROM t WHERE {} FOR UPDATE").format(self._where)
         found = self._rows(query, self._key(n))
         if self._one(n, found):
-            ((_, a, b, token, rank),) = found
+            ((_, a, b, token, rank),) = self._with_copies(found)
             self.model.saw(n, a, b, token, rank)
             self._rest(decision.picks[5] * 0.03)
             self._change(n)
@@ -226,7 +230,7 @@ class Writer(threading.Thread):
         query = sql.SQL("UPDATE t SET document = %(document)s WHERE {} {}").format(self._where, SEEN)
         found = self._rows(query, {**self._key(n), "document": document_of(self.case.shape, number)})
         if self._one(n, found):
-            ((_, a, b, token, rank),) = found
+            ((_, a, b, token, rank),) = self._with_copies(found)
             self.model.put(n, replace(self.model.saw(n, a, b, token, rank), document=number))
 
     def do_unset(self, decision: Decision, old: bool) -> None:
@@ -238,6 +242,7 @@ class Writer(threading.Thread):
         row = self.model.row(n)
         assert row is not None
         self.model.put(n, replace(row, b=None, token=token))
+        self._copy_goes(n)
 
     def do_hot(self, decision: Decision, old: bool) -> None:
         n, by = 1 + int(decision.picks[0] * HOT_ROWS), 1 + int(decision.picks[1] * 9)
@@ -249,12 +254,27 @@ class Writer(threading.Thread):
         )
         if len(found) != 1:
             raise Wrong(f"hot row {n} was found {len(found)} times")
+        self._copies_follow([n], by, owner=HOT)
         self._rows(sql.SQL("INSERT INTO hot_log VALUES (%(n)s, %(by)s) RETURNING n"), {"n": n, "by": by})
 
     def do_rolled_back(self, decision: Decision, old: bool) -> None:
         self._change(self._pick(decision.picks[0]))
         self._remove(self._pick(decision.picks[1]))
         self._new(self._fresh(), True)
+
+    # What an application does in the same transaction that keeps copies of its rows in another table: see `copying`.
+
+    def _with_copies(self, found: list[tuple[Any, ...]], n: int | None = None) -> list[tuple[Any, ...]]:
+        """Rows as `SEEN`. :param n: the key under which the copy is kept until now, where it is another one."""
+        return found
+
+    def _copy_is_made(self, n: int, row: Row) -> None: ...
+
+    def _copy_moves(self, n: int, then: int) -> None: ...
+
+    def _copy_goes(self, n: int) -> None: ...
+
+    def _copies_follow(self, keys: list[int], by: int, *, owner: int | None = None) -> None: ...
 
     # How it is done.
 
@@ -265,8 +285,9 @@ class Writer(threading.Thread):
         found = self._rows(sql.SQL("UPDATE t SET a = a + 2 WHERE {} {}").format(self._where, SEEN), self._key(n))
         if not self._one(n, found):
             return False
-        ((_, a, b, token, rank),) = found
+        ((_, a, b, token, rank),) = self._with_copies(found)
         self._added(n, a, b, token, rank, 2)
+        self._copies_follow([n], 2)
         return True
 
     def _remove(self, n: int) -> None:
@@ -274,9 +295,10 @@ class Writer(threading.Thread):
             return
         found = self._rows(sql.SQL("DELETE FROM t WHERE {} {}").format(self._where, SEEN), self._key(n))
         if self._one(n, found):
-            ((_, a, b, token, rank),) = found
+            ((_, a, b, token, rank),) = self._with_copies(found)
             self.model.saw(n, a, b, token, rank)
             self.model.put(n, None)
+            self._copy_goes(n)
 
     def _new(self, n: int, old: bool) -> None:
         row, values = self._made(n, old)
@@ -286,6 +308,7 @@ class Writer(threading.Thread):
         )
         self._rows(query, values)
         self.model.put(n, row)
+        self._copy_is_made(n, row)
 
     def _made(self, n: int, old: bool) -> tuple[Row, dict[str, Any]]:
         token = self._token()
@@ -306,8 +329,9 @@ class Writer(threading.Thread):
             raise Wrong(f"rows are there twice: {sorted(n for n, times in Counter(found).items() if times > 1)}")
         for n in {n for n in self.model.there() if first <= n <= last} - set(found):
             self.model.missing(n)
-        for n, a, b, token, rank in rows:
+        for n, a, b, token, rank in self._with_copies(rows):
             self._added(n, a, b, token, rank, by)
+        self._copies_follow(found, by)
 
     def _one(self, n: int, found: list[tuple[Any, ...]]) -> bool:
         if len(found) > 1:
