@@ -12,7 +12,7 @@ from migrator.database.session import Endpoint
 from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, MigratorError, StatementFailed
 from migrator.evidence import HALFWAY
 from migrator.plan import Plan, Step
-from migrator.steps import batch_size, batches, transaction
+from migrator.steps import batch_promises, batch_size, batches, transaction
 from migrator.steps.batches import Progress, Work
 from migrator.steps.context import StepHandle
 from migrator.steps.contract import Written
@@ -290,7 +290,7 @@ def test_a_condition_that_writes_is_refused(database: Endpoint) -> None:
 def test_a_rehearsal_that_changes_more_than_one_statement_fails(
     database: Endpoint, monkeypatch: pytest.MonkeyPatch, more: str, sql: str
 ) -> None:
-    monkeypatch.setattr(batches, "REHEARSAL", "apply")
+    monkeypatch.setattr(batch_promises, "REHEARSAL", "apply")
     query(database, f"{TABLE.replace(str(ROWS), '800')} {more}")
     with pytest.raises(StatementFailed, match=r"fill\.sql:1: \d+ rows are changed already, and one statement would"):
         apply_all(plan_of(backfill(sql)), database)
@@ -299,7 +299,7 @@ def test_a_rehearsal_that_changes_more_than_one_statement_fails(
 def test_a_rehearsal_that_changes_as_much_as_one_statement_passes(
     database: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "REHEARSAL", "apply")
+    monkeypatch.setattr(batch_promises, "REHEARSAL", "apply")
     query(database, f"{TABLE} CREATE TABLE u AS SELECT id, 7 AS c FROM t, (VALUES (1), (2)) AS v (x)")
     sql = "UPDATE t SET b = u.c FROM u WHERE u.id = t.id AND t.b IS DISTINCT FROM u.c"
     apply_all(plan_of(backfill(sql)), database)

@@ -14,6 +14,7 @@ from migrator.database import session
 from migrator.database.session import Endpoint
 from migrator.errors import Cancelled, LockNotAvailable, TransientError
 from migrator.ledger.ledger import Ledger
+from migrator.plan import Plan
 from migrator.steps import batch_size
 from migrator.steps.batches import Progress, Work
 from migrator.steps.context import StepHandle
@@ -45,6 +46,21 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Work, "_batch", batch)
     return seen
+
+
+def meet(database: Endpoint, plan: Plan, *texts: str) -> None:
+    """It waits for a row of a transaction that has done this."""
+    blocked = """SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE %s = ANY(pg_blocking_pids(pid)) AND application_name LIKE 'migration%%')"""
+    thread = threading.Thread(target=apply_all, args=(plan, database))
+    with psycopg.connect(database.conninfo) as app, psycopg.connect(database.conninfo, autocommit=True) as look:
+        for text in texts:
+            app.execute(text.encode())
+        thread.start()
+        while look.execute(blocked.encode(), (app.info.backend_pid,)).fetchone() == (False,):
+            assert thread.is_alive()
+        app.commit()
+    thread.join()
 
 
 def slow(per_row: float) -> str:
@@ -223,3 +239,41 @@ def test_it_looks_on_from_one_session(database: Endpoint, monkeypatch: pytest.Mo
     apply_all(plan_of(backfill(FILL)), database)
     assert len(sizes) > 5
     assert len(opened) <= 1
+
+
+TOTALS = """
+CREATE TABLE sums (id int PRIMARY KEY, total int) WITH (fillfactor = 40);
+INSERT INTO sums SELECT g FROM generate_series(1, 300) AS g;
+CREATE TABLE items (id int PRIMARY KEY, sums_id int REFERENCES sums, x int);
+INSERT INTO items SELECT g, g, 1 FROM generate_series(1, 300) AS g;
+CREATE FUNCTION public.kept_up() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN UPDATE public.sums SET total = total + NEW.x WHERE id = NEW.sums_id; RETURN NULL; END $$;
+CREATE TRIGGER kept_up AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION kept_up();
+"""
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE sums SET total = (SELECT sum(x) FROM items WHERE items.sums_id = sums.id) WHERE total IS NULL",
+        "UPDATE sums SET total = own.x FROM (SELECT sums_id, sum(x) AS x FROM items GROUP BY 1) AS own"
+        " WHERE own.sums_id = sums.id AND total IS NULL",
+        "UPDATE sums SET total = CASE WHEN id > 0 THEN (SELECT sum(x) FROM items WHERE items.sums_id = sums.id) END"
+        " WHERE total IS NULL",
+    ],
+    ids=["a query", "a join", "a query within"],
+)
+def test_a_row_that_was_waited_for_is_put_together_with_what_is_there_then(database: Endpoint, sql: str) -> None:
+    """Both are committed by one transaction: a row that is new never goes with partners that are old."""
+    query(database, TOTALS)
+    meet(database, plan_of(backfill(sql)), "INSERT INTO items VALUES (1000, 5, 100)")
+    wrong = "SELECT id, total FROM sums WHERE total <> (SELECT sum(x) FROM items WHERE items.sums_id = sums.id)"
+    assert query(database, wrong) == []
+    assert query(database, "SELECT count(total) FROM sums") == [(300,)]
+
+
+def test_a_row_that_was_waited_for_is_kept_where_it_must_be_then(database: Endpoint) -> None:
+    query(database, f"{TOTALS} ALTER TABLE items DROP CONSTRAINT items_sums_id_fkey; DELETE FROM items WHERE id < 10")
+    sql = "DELETE FROM sums WHERE NOT EXISTS (SELECT FROM items WHERE items.sums_id = sums.id)"
+    meet(database, plan_of(backfill(sql)), "INSERT INTO items VALUES (1000, 5, 100)")
+    assert query(database, "SELECT id FROM sums WHERE id < 11 ORDER BY id") == [(5,), (10,)]

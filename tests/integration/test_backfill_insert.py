@@ -24,6 +24,7 @@ from tests.factories import plan_from_sql, to_steps
 from tests.integration.copies import make_copy, rehearse
 from tests.integration.stages import apply_all, query, verify_it
 from tests.integration.test_backfill import backfill
+from tests.integration.test_backfill_beside_others import meet
 
 ROWS = 5_000
 TABLE = f"""
@@ -139,6 +140,48 @@ def test_what_is_being_changed_is_copied_as_it_is_then(database: Endpoint) -> No
         thread.join()
     assert query(database, "SELECT v FROM t WHERE id = 5") == [(-1,)]
     assert query(database, DIFFERENT) == [(0,)]
+
+
+PARTNERS = """
+CREATE TABLE s (id int PRIMARY KEY, k int);
+INSERT INTO s SELECT g, 0 FROM generate_series(1, 50) AS g;
+CREATE TABLE names (k int PRIMARY KEY, name text, banned bool);
+INSERT INTO names VALUES (0, 'old', false), (1, 'new', false), (2, 'none', true);
+CREATE TABLE items (s_id int, x int);
+INSERT INTO items SELECT g, 1 FROM generate_series(1, 50) AS g;
+CREATE TABLE t (id int PRIMARY KEY, v text);
+"""
+
+
+@pytest.mark.parametrize(
+    "sql, texts, copied",
+    [
+        (
+            "INSERT INTO t (id, v) SELECT s.id, names.name FROM s LEFT JOIN names USING (k) WHERE",
+            ["UPDATE s SET k = 1 WHERE id = 5"],
+            [("new",)],
+        ),
+        (
+            "INSERT INTO t (id, v) SELECT s.id, (SELECT sum(x) FROM items WHERE s_id = s.id)::text FROM s WHERE",
+            ["UPDATE s SET k = 1 WHERE id = 5", "INSERT INTO items VALUES (5, 100)"],
+            [("101",)],
+        ),
+        (
+            "INSERT INTO t (id) SELECT s.id FROM s WHERE NOT EXISTS"
+            " (SELECT FROM names WHERE names.k = s.k AND banned) AND",
+            ["UPDATE s SET k = 2 WHERE id = 5"],
+            [],
+        ),
+    ],
+    ids=["a partner", "what is added up", "a condition"],
+)
+def test_what_was_waited_for_is_copied_with_what_belongs_to_it_then(
+    database: Endpoint, sql: str, texts: list[str], copied: list[tuple[str]]
+) -> None:
+    query(database, PARTNERS)
+    meet(database, plan_of(f"{sql} NOT EXISTS (SELECT FROM t WHERE t.id = s.id)", batch_ms=1000), *texts)
+    assert query(database, "SELECT v FROM t WHERE id = 5") == copied
+    assert query(database, "SELECT count(*) FROM t WHERE id <> 5") == [(49,)]
 
 
 @pytest.mark.thorough

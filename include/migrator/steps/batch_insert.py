@@ -56,9 +56,15 @@ class InsertSql(BatchSql):
         whole = f"{change} {self.conflict}\nRETURNING false AS again"
         return f"WITH batch AS ({whole}) SELECT pg_catalog.count(*), 0 FROM batch"  # noqa: S608
 
-    def still(self, first: int, end: int, more: str = "") -> str:
+    @property
+    def lock(self) -> str:
+        return "NO KEY UPDATE"
+
+    def still(self, table: str, first: int, end: int, more: str = "") -> str:
         mine = f"{self.alias}.xmax OPERATOR(pg_catalog.=) pg_catalog.pg_current_xact_id()::pg_catalog.xid"
-        return f"SELECT 0, pg_catalog.count(*) FROM {self.sources}\nWHERE {self._within(first, end)}{more} AND {mine}"  # noqa: S608
+        return (
+            f"SELECT 0, pg_catalog.count(*) FROM {self._from(table)}\nWHERE {self._within(first, end)}{more} AND {mine}"  # noqa: S608
+        )
 
     def count(self) -> str:
         return f"SELECT pg_catalog.count(*) {self._all()}"
@@ -132,6 +138,7 @@ def insert_sql(statement: ParsedStatement) -> InsertSql:
         condition=text[where.end : end].strip(),
         again=False,
         columns=(),
+        locks_first=True,
         sources=text[start : where.start].strip(),
         conflict=text[end:].strip(),
         into=qualified_name(tree.relation),

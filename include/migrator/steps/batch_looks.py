@@ -18,7 +18,7 @@ from migrator.steps import batch_size, batch_tables
 from migrator.steps.batch_statement import BatchSql
 from migrator.steps.batch_tables import Table
 from migrator.steps.context import StepContext
-from migrator.steps.transaction import Connection, cancellable, failure, roll_back
+from migrator.steps.transaction import Connection, cancellable, roll_back
 
 WAIT_SECONDS = 0.1
 SEEN_SECONDS = batch_size.SHORTEST_LOCK_MS / 2000
@@ -57,28 +57,16 @@ class Looks:
         return self.patiently(lambda: self._ask(text))
 
     def tables(self) -> list[Table]:
-        return self.patiently(lambda: self._translated(batch_tables.tables))
+        return self.at_peace(batch_tables.tables)
 
-    def require_unique(self) -> None:
-        """:raises StatementFailed: nothing keeps others from inserting the same row beside the statement."""
-        if self.sql.unique is None:
-            return
-        table, columns = self.sql.unique
-        if self.patiently(lambda: self._translated(lambda conn, _: batch_tables.is_unique(conn, table, columns))):
-            return
-        raise failure(
-            f"{table} has no unique index, of all its rows, on ({', '.join(columns)}) or some of these columns, each of"
-            " them NOT NULL: whoever inserts the same row meanwhile would have it there twice. build one in a step"
-            " before, or look in NOT EXISTS by the columns of one that is there",
-            self.statement,
-            self.step,
-        )
+    def at_peace(self, query: Callable[[Connection, BatchSql], T]) -> T:
+        return self.patiently(lambda: self._translated(query))
 
     def key_columns(self, oid: int) -> list[str]:
-        return self.patiently(lambda: self._translated(lambda conn, _: batch_tables.key_columns(conn, oid)))
+        return self.at_peace(lambda conn, _: batch_tables.key_columns(conn, oid))
 
     def writers(self) -> Mapping[str, Blocker]:
-        return self.patiently(lambda: self._translated(batch_tables.writers))
+        return self.at_peace(batch_tables.writers)
 
     def wait_for(self, writing: Mapping[str, Blocker]) -> None:
         """:raises LockNotAvailable: at the deadline, with who is still there."""

@@ -80,4 +80,5 @@ def batch_sql(statement: ParsedStatement) -> BatchSql:
         condition=text[where.end :].strip(),
         again=kind == "update_stmt",
         columns=tuple(item.res_target.name for item in tree.target_list) if kind == "update_stmt" else (),
+        locks_first=len(sources) > 0 or next(find(tree, "SubLink"), None) is not None,
     )

@@ -65,6 +65,9 @@ class BatchSql:
 
     columns: tuple[str, ...]
     """Those that SET names."""
+    locks_first: bool
+    """Whether it reads anything beside the row. A row that somebody else has just changed the server looks at again,
+    in the middle of the statement, and at nothing else: it would be put together with what is no longer there."""
 
     def batch(self, table: str, first: int, end: int, more: str = "") -> str:
         """Pages `first` to before `end` of `table`, as FROM writes it. One row: how many rows it has changed, and how
@@ -77,9 +80,21 @@ class BatchSql:
         counts = "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE again)"
         return f"WITH batch AS ({change} RETURNING {returning} AS again) SELECT {counts} FROM batch"  # noqa: S608
 
-    def trial(self, table: str) -> str:
-        """A batch that nobody executes: the server says whether it could be."""
-        return f"EXPLAIN (FORMAT JSON) {self.batch(table, 0, 1)}"
+    def locked(self, table: str, first: int, end: int, more: str = "") -> str:
+        """Locks the rows of the batch, so that the batch, which begins to look only then, waits for none of them, and
+        sees all that belongs to them as it is. One row: a list of table and ctid of each, or NULL; and 0."""
+        rows = f"FROM {self._from(table)}\nWHERE {self._within(first, end)}{more}\nFOR {self.lock} OF {self.alias}"
+        batch = f"WITH batch AS (SELECT {self._pair} AS place {rows})"
+        return f"{batch} SELECT pg_catalog.jsonb_agg(DISTINCT place), 0 FROM batch"  # noqa: S608
+
+    @property
+    def lock(self) -> str:
+        return "NO KEY UPDATE" if self.again else "UPDATE"
+
+    def trials(self, table: str) -> tuple[str, ...]:
+        """Of a batch that nobody executes: the server says whether it could be."""
+        texts = [self.locked(table, 0, 1)] if self.locks_first else []
+        return tuple(f"EXPLAIN (FORMAT JSON) {text}" for text in (*texts, self.batch(table, 0, 1)))
 
     def found(self, table: str, first: int, end: int, most: int, more: str = "") -> str:
         """One row: the places of the first and the last row within these pages that meet the condition, and how many
@@ -92,8 +107,7 @@ class BatchSql:
 
     def rows(self, table: str, page: int, more: str = "") -> str:
         """One row: a list of table and ctid of each row of this page that meets the condition, or NULL."""
-        pair = f"{self.alias}.tableoid::pg_catalog.int8, {self.alias}.ctid::pg_catalog.text"
-        found = f"pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array({pair}))"
+        found = f"pg_catalog.jsonb_agg(DISTINCT {self._pair})"
         where = f"{self._within(page, page + 1)}{more}"
         return f"SELECT {found} FROM {self._from(table)}\nWHERE {where}"  # noqa: S608
 
@@ -122,7 +136,7 @@ class BatchSql:
         row = f"DISTINCT {self.alias}.tableoid, {self.alias}.ctid" if self.others else ""
         return f"SELECT pg_catalog.count(*) FROM (SELECT {row} {self._all()}) AS found"  # noqa: S608
 
-    def still(self, first: int, end: int, more: str = "") -> str:
+    def still(self, table: str, first: int, end: int, more: str = "") -> str:
         """Asked in the transaction of a batch, where its own answer cannot tell. One row like its own. Empty: there is
         no need to ask."""
         return ""
@@ -136,6 +150,12 @@ class BatchSql:
     def unique(self) -> tuple[str, tuple[str, ...]] | None:
         """A table, for to_regclass(), that must not have two rows with the same values in these columns."""
         return None
+
+    @property
+    def _pair(self) -> str:
+        """Where a row lies."""
+        pair = f"{self.alias}.tableoid::pg_catalog.int8, {self.alias}.ctid::pg_catalog.text"
+        return f"pg_catalog.jsonb_build_array({pair})"
 
     def _all(self) -> str:
         table = f"ONLY {self.relation}" if self.only else self.relation

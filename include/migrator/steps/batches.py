@@ -7,6 +7,9 @@ row any more that meets the statement's condition, and nobody who was writing be
 A batch waits for a row as long as it should take, not longer: its own rows stay locked meanwhile. Then it gives way,
 before anybody who waits for one of them in turn is made the victim of a deadlock, and comes back with fewer pages.
 
+A statement that reads more than the row has the rows of its batch locked first: so it sees all that belongs to them as
+it is by then.
+
 A batch that fails for its rows is halved until those that fail are alone (`quarantine`).
 
 Rows stay locked while a batch is looked at. So where nothing but the engine's own code can run at COMMIT, no more is
@@ -28,6 +31,7 @@ from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, Statem
 from migrator.plan import Phase, Statement, Step
 from migrator.steps import batch_size
 from migrator.steps.batch_looks import Looks
+from migrator.steps.batch_promises import Promises
 from migrator.steps.batch_size import Pace, Size
 from migrator.steps.batch_statement import BatchSql, Place
 from migrator.steps.batch_tables import Table
@@ -54,7 +58,6 @@ ROUNDS = 10
 """Of one attempt. When rows are still found after as many, something goes on writing them."""
 SAY_SECONDS = 10.0
 LOOK_SECONDS = 2.0
-REHEARSAL = "dry_run"
 CANCELED, GONE = "57014", "42P01"
 """query_canceled and undefined_table"""
 
@@ -91,8 +94,6 @@ class Work:
     """After which the server looks for a deadlock."""
     quarantined: int = 0
     """How many rows may be left out."""
-    most: int | None = None
-    """Of a rehearsal, where nobody else writes: how many rows the one statement would change."""
     span: int = batch_size.FIRST_PAGES  # pages of the batch at hand
     looked: float = 0.0
     asked: bool = False  # whether the rows of a batch still meet the condition after it
@@ -100,6 +101,7 @@ class Work:
 
     def __post_init__(self) -> None:
         self.brake.look = self._look
+        self.promises = Promises(self.looks)
         self.quarantine = Quarantine(
             self.statement, self.sql, self.quarantined, self.looks.ask, self._some, self._mark, self._tables,
             self.looks.key_columns,
@@ -107,11 +109,7 @@ class Work:
 
     def run(self) -> None:
         """:raises StatementFailed: with file and line."""
-        for table in self._tables()[:1]:
-            self.looks.ask(self.sql.trial(table.target))  # also where nothing is to do, as on a copy without rows
-        self.looks.require_unique()
-        if self.ctx.purpose == REHEARSAL and not self.progress.rows:
-            self.most = int(self.looks.ask(self.sql.count()))
+        self.promises.before(self._tables(), self.progress.rows)
         self.quarantine.begin()
         rounds = 0
         while not self._is_settled():
@@ -184,7 +182,7 @@ class Work:
                     place = replace(place, rows=self.progress.rows)
                     continue
                 counted = self.size.is_sparse(place.page - before.page, place.rows - before.rows)
-                self._compare()
+                self.promises.so_far(self.progress.rows)
                 self._say(table)
                 self.brake.rest()
         except StatementFailed as exc:
@@ -200,15 +198,6 @@ class Work:
                 raise
         self.quarantine.page(table, place.page)
         return replace(place, page=place.page + 1, rows=self.progress.rows)
-
-    def _compare(self) -> None:
-        """What a function reads, no text shows."""
-        if self.most is not None and self.progress.rows > self.most:
-            raise self._failed(
-                f"{self.progress.rows} rows are changed already, and one statement would have changed {self.most}: what"
-                " it reads changes with what it writes, or a row has several partners that each change it. write what"
-                " decides into a table of its own, in a step before, and read that"
-            )
 
     def _next(self, table: Table, page: int) -> tuple[int, int]:
         """From where on there is something to do, and up to where as much as a batch may have. Reading only: so pages
@@ -248,21 +237,20 @@ class Work:
 
     def _batch(self, table: Table, then: Progress, first: int) -> Progress:
         pages = then.page - first
-        place = first, then.page, self.quarantine.without(first, then.page)
-        done, took = self._change(self.sql.batch(table.target, *place), then, pages, self.sql.still(*place))
+        done, took = self._change((table.target, first, then.page, self.quarantine.without(first, then.page)), then)
         self.size.after(pages, done.rows - then.rows, took, table.rows)
         return done
 
     def _some(self, table: Table, rows: Sequence[Place]) -> None:
         """A batch of these rows, all of a page."""
-        page, these = rows[0].page, self.sql.these(rows)
-        text = self.sql.batch(table.target, page, page + 1, these)
+        page = rows[0].page
+        part = table.target, page, page + 1, self.sql.these(rows)
         while True:
             self.brake.rest()
             self._look()
             self.brake.before_batch(table.oid)
             try:
-                self.progress, _ = self.looks.patiently(lambda: self._change(text, self.progress, 1))
+                self.progress, _ = self.looks.patiently(lambda: self._change(part, self.progress))
                 return
             except DriftDetected as exc:
                 self.ctx.go_on_beside(exc)
@@ -277,16 +265,19 @@ class Work:
         if self.progress.rows or self.quarantined:
             self.looks.patiently(alone)
 
-    def _change(self, text: str, then: Progress, pages: int, still: str = "") -> tuple[Progress, float]:
-        """:param still: asked of the first batch of an attempt: see `BatchSql`.
-        :returns: `then` with the rows of this batch, and how many seconds it took."""
-        conn, ctx = self.conn, self._limited(pages)
+    def _change(self, part: tuple[str, int, int, str], then: Progress) -> tuple[Progress, float]:
+        """:param part: what `BatchSql` makes a batch of. :returns: `then` with its rows, and how long it took."""
+        table, first, end, more = part
+        conn, ctx = self.conn, self._limited(end - first)
         ctx.handle.raise_if_cancelled()
         begin(conn, self.step, ctx)
         started = time.monotonic()
         try:
-            changed, again = self._send(text)
-            if still and changed and not self.asked:
+            if self.sql.locks_first:
+                held = [Place.of(oid, tid) for oid, tid in self._send(self.sql.locked(*part))[0] or ()]
+                part = table, first, end, f"{more}{self.sql.these(held)}" if held else " AND false"
+            changed, again = self._send(self.sql.batch(*part))
+            if not self.asked and changed and (still := self.sql.still(table, first, end, more)):
                 self.asked, again = True, self._send(still)[1]
             if again:
                 raise self._failed(
@@ -363,15 +354,15 @@ class Work:
         if self.ctx.meanwhile is not None:
             self.ctx.meanwhile.require_unchanged()
 
-    def _send(self, text: str) -> tuple[int, int]:
+    def _send(self, text: str) -> tuple[Any, int]:
         with (
             noticing(self.conn, self.ctx, self.statement),
             cancellable(self.ctx),
             session.translated(statement=self.statement, step=self.step.name),
             naming.names_of_target(self.conn),
         ):
-            ((changed, again),) = send(self.conn, text, statement=self.statement).fetchall()
-        return int(changed), int(again)
+            ((found, again),) = send(self.conn, text, statement=self.statement).fetchall()
+        return found, again
 
     def _left(self) -> bool:
         return bool(self.looks.ask(self.sql.left(self.quarantine.without())))

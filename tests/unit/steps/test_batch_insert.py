@@ -89,7 +89,7 @@ def test_what_is_sent_is_the_statement_for_a_range(sql: str) -> None:
     assert [lock.locking_clause.locked_rels[0].range_var.relname for lock in query.locking_clause] == [
         parts.alias.strip('"')
     ]
-    for text in (parts.left(), parts.count(), parts.found("s", 0, 1, 9), parts.rows("s", 0), parts.still(0, 1)):
+    for text in (parts.left(), parts.count(), parts.found("s", 0, 1, 9), parts.rows("s", 0), parts.still("s", 0, 1)):
         assert not parse(text, file="asked.sql").problems
 
 

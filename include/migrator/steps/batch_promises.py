@@ -1,0 +1,58 @@
+"""What must be true for all batches together to do what the one statement does: asked before the first of them, and in
+a rehearsal, where nobody else writes, counted as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from migrator.errors import StatementFailed
+from migrator.steps import batch_tables
+from migrator.steps.batch_looks import Looks
+from migrator.steps.batch_tables import Table
+from migrator.steps.transaction import failure
+
+REHEARSAL = "dry_run"
+
+
+@dataclass
+class Promises:
+    looks: Looks
+    most: int | None = None
+    """Of a rehearsal: how many rows the one statement would change."""
+
+    def before(self, tables: Sequence[Table], done: int) -> None:
+        """:param tables: in which the rows lie. :param done: rows that an earlier attempt has changed.
+        :raises StatementFailed: one of them is not kept."""
+        looks, sql = self.looks, self.looks.sql
+        for table in tables[:1]:
+            for text in sql.trials(table.target):  # also where nothing is to do, as on a copy without rows
+                looks.ask(text)
+        self._require_unique()
+        if looks.ctx.purpose == REHEARSAL and not done:
+            self.most = int(looks.ask(sql.count()))
+
+    def so_far(self, rows: int) -> None:
+        """What a function reads, no text shows."""
+        if self.most is not None and rows > self.most:
+            raise self._broken(
+                f"{rows} rows are changed already, and one statement would have changed {self.most}: what it reads"
+                " changes with what it writes, or a row has several partners that each change it. write what decides"
+                " into a table of its own, in a step before, and read that"
+            )
+
+    def _require_unique(self) -> None:
+        """Else nothing keeps others from inserting the same row beside the statement."""
+        if self.looks.sql.unique is None:
+            return
+        table, columns = self.looks.sql.unique
+        if self.looks.at_peace(lambda conn, _: batch_tables.is_unique(conn, table, columns)):
+            return
+        raise self._broken(
+            f"{table} has no unique index, of all its rows, on ({', '.join(columns)}) or some of these columns, each of"
+            " them NOT NULL: whoever inserts the same row meanwhile would have it there twice. build one in a step"
+            " before, or look in NOT EXISTS by the columns of one that is there"
+        )
+
+    def _broken(self, reason: str) -> StatementFailed:
+        return failure(reason, self.looks.statement, self.looks.step)
