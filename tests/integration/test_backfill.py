@@ -278,7 +278,8 @@ def test_a_condition_that_writes_is_refused(database: Endpoint) -> None:
     "more, sql",
     [
         (
-            "CREATE FUNCTION public.oldest() RETURNS int LANGUAGE sql STABLE AS 'SELECT min(id) + 99 FROM t'",
+            "CREATE FUNCTION public.oldest() RETURNS int LANGUAGE plpgsql IMMUTABLE"
+            " AS 'BEGIN RETURN (SELECT min(id) + 99 FROM t); END'",
             "DELETE FROM t WHERE id <= oldest()",
         ),
         (

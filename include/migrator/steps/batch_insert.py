@@ -19,7 +19,7 @@ from migrator.parsing.nodes import Node, copy_of, enum, find, name_of, relations
 from migrator.parsing.statements import ParsedStatement
 from migrator.plan import Statement
 from migrator.steps.batch_statement import BatchSql, qualified_name
-from migrator.steps.reads_itself import is_same
+from migrator.steps.reads_itself import called, is_same, named
 
 Refusal = tuple[str, str]
 """Why it cannot be done in batches, and what to do."""
@@ -50,6 +50,10 @@ class InsertSql(BatchSql):
     """The table that is written, for to_regclass()."""
     found_by: tuple[str, ...] = ()
     """Its columns by which a row says that it is done."""
+    values: tuple[str, ...] = ()
+    """What is inserted there."""
+    copied: tuple[str, ...] = ()
+    """The columns of the only table that is read, where these are no more than that."""
 
     def batch(self, table: str, first: int, end: int, more: str = "") -> str:
         change = f"{self.middle}\nWHERE {self._within(first, end)}{more}\nFOR NO KEY UPDATE OF {self.alias}"
@@ -72,6 +76,28 @@ class InsertSql(BatchSql):
     @property
     def is_together(self) -> bool:
         return True
+
+    @property
+    def written(self) -> str:
+        return self.into
+
+    @property
+    def writes_only(self) -> bool:
+        return False
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.conflict
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        return self.copied
+
+    def repeated(self, types: Sequence[str]) -> str:
+        key = ", ".join(f"({value})::{of}" for value, of in zip(self.values, types, strict=True))
+        return (
+            f"SELECT EXISTS (SELECT {self._all()} GROUP BY {key} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1)"
+        )
 
     @property
     def unique(self) -> tuple[str, tuple[str, ...]] | None:
@@ -127,6 +153,9 @@ def insert_sql(statement: ParsedStatement) -> InsertSql:
         end = len(text.encode()[: clause.location].decode())
     source_words = words[: words.index(where)]
     start = before(source_words, "FROM", query.from_clause, text).end
+    found_by = () if there is None else _found_by(tree, there, source)
+    given = _given(tree, query)
+    values = [given[column] for column in found_by]
     return InsertSql(
         verb="INSERT INTO",
         relation=qualified_name(source),
@@ -139,11 +168,22 @@ def insert_sql(statement: ParsedStatement) -> InsertSql:
         again=False,
         columns=(),
         locks_first=True,
+        reads=named(tree, tree.relation),
+        calls=called(tree),
         sources=text[start : where.start].strip(),
         conflict=text[end:].strip(),
         into=qualified_name(tree.relation),
-        found_by=() if there is None else _found_by(tree, there, source),
+        found_by=found_by,
+        values=tuple(expression_text(value) for value in values),
+        copied=_copied(query, values),
     )
+
+
+def _copied(query: Node, values: Sequence[Node]) -> tuple[str, ...]:
+    """The columns, of the only table that is read."""
+    alone = len(query.from_clause) == 1 and name_of(query.from_clause[0]) == "range_var"
+    names = [strings(value.column_ref.fields) for value in values if name_of(value) == "column_ref"]
+    return tuple(name[-1] for name in names) if alone and len(names) == len(values) else ()
 
 
 def _whole(tree: Node, query: Node) -> Refusal | None:
@@ -170,6 +210,10 @@ def _target(tree: Node) -> Refusal | None:
     if tree.HasField("on_conflict_clause") and enum(tree.on_conflict_clause, "action") != "ONCONFLICT_NOTHING":
         return "ON CONFLICT DO UPDATE would change a row again in each round", (
             "write ON CONFLICT DO NOTHING here, and the UPDATE into a step of its own"
+        )
+    if enum(tree, "override") == "OVERRIDING_USER_VALUE":
+        return "OVERRIDING USER VALUE inserts other values than it looks for, so nobody knows which rows are done", (
+            "leave it out; where the table is to give the keys itself, look in NOT EXISTS by another one"
         )
     if tree.relation.catalogname:
         return "the table's name cannot have the database before it in what is done in batches", "leave it out"
@@ -244,11 +288,9 @@ def _found_by(tree: Node, there: Node, source: Node) -> tuple[str, ...]:
     query = tree.select_stmt.select_stmt
     inner = there.from_clause[0].range_var
     name = inner.alias.aliasname or inner.relname
-    names = [item.res_target.name for item in tree.cols]
-    values = [item.res_target.val for item in query.target_list]
-    if len(names) != len(values):
+    names, given = [item.res_target.name for item in tree.cols], _given(tree, query)
+    if not given:
         return ()
-    given = dict(zip(names, values, strict=True))
     alone = len(query.from_clause) == 1 and name_of(query.from_clause[0]) == "range_var"
     own = source.alias.aliasname or source.relname if alone else ""
     found = []
@@ -261,6 +303,13 @@ def _found_by(tree: Node, there: Node, source: Node) -> tuple[str, ...]:
             return ()
         found.append(column)
     return tuple(found)
+
+
+def _given(tree: Node, query: Node) -> dict[str, Node]:
+    """What each column gets; empty: that is not clear."""
+    names = [item.res_target.name for item in tree.cols]
+    values = [item.res_target.val for item in query.target_list]
+    return dict(zip(names, values, strict=True)) if len(names) == len(values) else {}
 
 
 def _sides(part: Node, name: str, names: Sequence[str]) -> tuple[str, Node] | None:

@@ -68,6 +68,10 @@ class BatchSql:
     locks_first: bool
     """Whether it reads anything beside the row. A row that somebody else has just changed the server looks at again,
     in the middle of the statement, and at nothing else: it would be put together with what is no longer there."""
+    reads: tuple[str, ...]
+    """Relations beside the one that is written, as they are named, for to_regclass()."""
+    calls: tuple[tuple[str, str], ...]
+    """Functions, each with its schema, or nothing before it."""
 
     def batch(self, table: str, first: int, end: int, more: str = "") -> str:
         """Pages `first` to before `end` of `table`, as FROM writes it. One row: how many rows it has changed, and how
@@ -91,9 +95,9 @@ class BatchSql:
     def lock(self) -> str:
         return "NO KEY UPDATE" if self.again else "UPDATE"
 
-    def trials(self, table: str) -> tuple[str, ...]:
+    def trials(self, table: str, locks_first: bool) -> tuple[str, ...]:
         """Of a batch that nobody executes: the server says whether it could be."""
-        texts = [self.locked(table, 0, 1)] if self.locks_first else []
+        texts = [self.locked(table, 0, 1)] if locks_first else []
         return tuple(f"EXPLAIN (FORMAT JSON) {text}" for text in (*texts, self.batch(table, 0, 1)))
 
     def found(self, table: str, first: int, end: int, most: int, more: str = "") -> str:
@@ -145,6 +149,31 @@ class BatchSql:
     def is_together(self) -> bool:
         """Whether the statement is always one for all partitions."""
         return False
+
+    @property
+    def written(self) -> str:
+        """The table, for to_regclass()."""
+        return self.relation
+
+    @property
+    def writes_only(self) -> bool:
+        """Not its children."""
+        return self.only
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it inserts each row that it makes, or fails."""
+        return False
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Where the columns of `unique` are copied from, one by one; empty: they are not just copied."""
+        return ()
+
+    def repeated(self, types: Sequence[str]) -> str:
+        """One row: whether the statement would insert two rows with the same values in the columns of `unique`, which
+        have these types."""
+        raise NotImplementedError
 
     @property
     def unique(self) -> tuple[str, tuple[str, ...]] | None:

@@ -133,6 +133,7 @@ class Work:
             self._look(at_once=True)
             self.brake.before_batch(self.progress.table)
             rounds += 1
+        self.promises.at_end(self.progress.rows)
 
     def _is_settled(self) -> bool:
         """Done, but for rows that fail. :raises StatementFailed: there are some."""
@@ -273,7 +274,7 @@ class Work:
         begin(conn, self.step, ctx)
         started = time.monotonic()
         try:
-            if self.sql.locks_first:
+            if self.promises.locks_first:
                 held = [Place.of(oid, tid) for oid, tid in self._send(self.sql.locked(*part))[0] or ()]
                 part = table, first, end, f"{more}{self.sql.these(held)}" if held else " AND false"
             changed, again = self._send(self.sql.batch(*part))

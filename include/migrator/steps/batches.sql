@@ -113,12 +113,19 @@ WHERE i.indrelid = %(oid)s::oid AND i.indisprimary AND k.place <= i.indnkeyatts
 ORDER BY k.place;
 
 -- name: is_unique
--- Whether a unique index is on these columns or on some of them, none of which may be NULL: NULLs are not equal.
+-- Whether a unique index is on these columns or on some of them, none of which may be NULL: NULLs are not equal. A parent's
+-- index knows nothing of its children's rows, which a trigger may put there.
 SELECT EXISTS (
     SELECT 1
     FROM pg_index AS i
     WHERE
         i.indrelid = to_regclass(%(table)s) AND i.indisunique AND i.indisvalid
+        AND NOT EXISTS (
+            SELECT 1
+            FROM pg_inherits AS h
+            INNER JOIN pg_class AS c ON h.inhparent = c.oid
+            WHERE h.inhparent = i.indrelid AND c.relkind <> 'p'
+        )
         AND i.indpred IS NULL AND i.indexprs IS NULL
         AND NOT EXISTS (
             SELECT 1

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migrator.parsing.nodes import Node, find, relations, strings
+from migrator.steps.batch_statement import qualified_name
 
 
 def reads_itself(tree: Node) -> bool:
     """Of what an UPDATE reads elsewhere in its table only the columns count that it sets: the others are as they were.
-    What a function reads nobody sees here; the rehearsal counts."""
+    What a view or a function reads nobody sees here, nor that another table is a part of this one: see `promises`."""
     written = None
     if type(tree).__name__ == "UpdateStmt":
         written = frozenset(item.res_target.name for item in tree.target_list)
@@ -27,6 +28,18 @@ def _own(scope: Node) -> Iterator[Node]:
     """The relations that this query reads, as far as no query within it does."""
     inner = {item.location for one in find(scope, "SelectStmt") if one is not scope for item in find(one, "RangeVar")}
     return (item for item in find(scope, "RangeVar") if item.location not in inner)
+
+
+def named(tree: Node, target: Node) -> tuple[str, ...]:
+    """The relations beside it, for to_regclass()."""
+    names = (qualified_name(item) for item in relations(tree) if not is_same(item, target))
+    return tuple(dict.fromkeys(names))
+
+
+def called(tree: Node) -> tuple[tuple[str, str], ...]:
+    """The functions, each with its schema, or nothing before it."""
+    calls = (["", *strings(call.funcname)] for call in find(tree, "FuncCall"))
+    return tuple(dict.fromkeys((names[-2], names[-1]) for names in calls))
 
 
 def is_same(other: Node, target: Node) -> bool:

@@ -50,6 +50,7 @@ REFUSED = [
     (f"INSERT INTO shop.public.t (id) SELECT s.id FROM s WHERE {THERE}", "the database before it"),
     (f"INSERT INTO t (id) SELECT s.id FROM u RIGHT JOIN s USING (id) WHERE {THERE}", "goes through one table"),
     (f"INSERT INTO t (id) SELECT s.id FROM (SELECT 1 AS id) AS s WHERE {THERE}", "goes through one table"),
+    (f"INSERT INTO t (id) OVERRIDING USER VALUE SELECT s.id FROM s WHERE {THERE}", "inserts other values than"),
     ("INSERT INTO t (id) SELECT s.id FROM s", NOT_EXACT),
     ("INSERT INTO t (id) SELECT s.id FROM s ON CONFLICT (id) DO NOTHING", NOT_EXACT),
     ("INSERT INTO t (id) SELECT s.id FROM s WHERE s.id > 5", NOT_EXACT),
