@@ -153,3 +153,85 @@ def test_a_partition_that_goes_while_the_tables_are_listed(database: Endpoint, m
     monkeypatch.setattr(batch_tables, "tables", listed)
     apply_all(plan_of(backfill(FILL)), database)
     assert query(database, "SELECT count(*), count(b) FROM p") == [(999, 999)]
+
+
+COPY = "INSERT INTO n (id) SELECT p.id FROM p WHERE NOT EXISTS (SELECT FROM n WHERE n.id = p.id)"
+OTHER_ORDER = """
+CREATE TABLE p (id int, k int, b text) PARTITION BY RANGE (k);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (1000);
+CREATE TABLE p2 (b text, k int, id int);
+ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (1000) TO (100000);
+INSERT INTO p SELECT g, g FROM generate_series(1, 3000) AS g;
+CREATE TABLE n (id int PRIMARY KEY, b text);
+"""
+
+
+@pytest.mark.parametrize("more", ["", "CREATE TRIGGER c AFTER UPDATE ON p EXECUTE FUNCTION public.c();"])
+def test_what_is_copied_from_partitions_is_copied_one_by_one(database: Endpoint, more: str) -> None:
+    """A batch that took the same pages of all would lock hundreds of times as many rows."""
+    query(
+        database,
+        f"{TABLES} CREATE TABLE n (id int PRIMARY KEY); CREATE FUNCTION public.c() RETURNS trigger LANGUAGE plpgsql"
+        f" AS 'BEGIN RETURN NULL; END'; {more}",
+    )
+    sql = batch_sql(statements.parse(COPY, file="fill.sql").statements[0])
+    with psycopg.connect(database.conninfo, autocommit=True) as conn:
+        assert [table.target for table in batch_tables.tables(conn, sql)] == ["ONLY public.p1", "ONLY public.p2"]
+    apply_all(plan_of(backfill(COPY)), database)
+    assert query(database, "SELECT count(*) FROM n") == [(5000,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO n (id, b) SELECT x.id, x::text FROM p AS x WHERE NOT EXISTS (SELECT FROM n WHERE n.id = x.id)",
+        "INSERT INTO n (id, b) SELECT p.id, ROW(p.*)::text FROM p WHERE NOT EXISTS (SELECT FROM n WHERE n.id = p.id)",
+        "INSERT INTO n (id, b) SELECT y.id, ROW(y.id, y.k, y.b)::text FROM p * AS y"
+        " WHERE NOT EXISTS (SELECT FROM n WHERE n.id = y.id)",
+        "INSERT INTO n (id, b) SELECT p.id, ROW(public.p.id, p.k, p.b)::text FROM public . p"
+        " WHERE NOT EXISTS (SELECT FROM n WHERE n.id = p.id)",
+        "INSERT INTO n (id, b) SELECT x.i, ROW(x.i, x.j, x.l)::text FROM p AS x (i, j, l)"
+        " WHERE NOT EXISTS (SELECT FROM n WHERE n.id = x.i)",
+    ],
+)
+def test_a_row_is_copied_as_the_parent_has_it(database: Endpoint, sql: str) -> None:
+    """A partition may have its columns in another order."""
+    query(database, OTHER_ORDER)
+    apply_all(plan_of(backfill(sql)), database)
+    assert query(database, "SELECT count(*) FROM n WHERE b = format('(%s,%s,)', id, id)") == [(3000,)]
+
+
+@pytest.mark.parametrize("value", ["p::text", "ROW(p.*)::text", "ROW(public.p.id, p.k, p.b)::text"])
+def test_a_row_is_changed_as_the_parent_has_it(database: Endpoint, value: str) -> None:
+    query(database, OTHER_ORDER)
+    apply_all(plan_of(backfill(f"UPDATE p SET b = {value} WHERE b IS NULL")), database)
+    assert query(database, "SELECT count(*) FROM p WHERE b = format('(%s,%s,)', id, id)") == [(3000,)]
+
+
+def test_nobody_waits_for_a_page_of_every_partition(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of the application's is locked about as long as a batch should take, however many partitions there are."""
+    monkeypatch.setattr(batch_size, "FIRST_PAGES", 1)
+    monkeypatch.setattr(batch_size, "MOST_PAGES", 8192)
+    query(
+        database,
+        """CREATE TABLE p (id int PRIMARY KEY, v int) PARTITION BY HASH (id);
+        DO $$ BEGIN FOR i IN 0..99 LOOP
+            EXECUTE format('CREATE TABLE p_%s PARTITION OF p FOR VALUES WITH (MODULUS 100, REMAINDER %s)', i, i);
+        END LOOP; END $$;
+        INSERT INTO p SELECT g, g FROM generate_series(1, 10000) AS g; CREATE TABLE n (id int PRIMARY KEY);
+        CREATE FUNCTION public.works() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM md5(repeat(NEW.id::text, 20000)); RETURN NEW; END $$;
+        CREATE TRIGGER works BEFORE INSERT ON n FOR EACH ROW EXECUTE FUNCTION works();""",
+    )
+    rows: list[int] = []
+    real = Work._batch
+
+    def batch(work: Work, table: Any, then: Progress, first: int) -> Progress:
+        done = real(work, table, then, first)
+        rows.append(done.rows - then.rows)
+        return done
+
+    monkeypatch.setattr(Work, "_batch", batch)
+    apply_all(plan_of(backfill(COPY)), database)
+    assert sum(rows) == 10_000
+    assert max(rows) < 300, "of one partition"

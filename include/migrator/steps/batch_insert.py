@@ -17,9 +17,10 @@ from migrator.parsing.build import expression_text, name_text, relation_text
 from migrator.parsing.clauses import before, outer_words
 from migrator.parsing.nodes import Node, copy_of, enum, find, name_of, relations, strings
 from migrator.parsing.statements import ParsedStatement
+from migrator.parsing.tokens import tokens
 from migrator.plan import Statement
 from migrator.steps.batch_statement import BatchSql, qualified_name
-from migrator.steps.reads_itself import called, is_same, named
+from migrator.steps.reads_itself import called, is_same, named, needs_all
 
 Refusal = tuple[str, str]
 """Why it cannot be done in batches, and what to do."""
@@ -44,6 +45,8 @@ CALLS = ("FuncCall", "SQLValueFunction", "SubLink", "ParamRef")
 class InsertSql(BatchSql):
     sources: str = ""
     """What stands behind FROM."""
+    place: tuple[int, int] = (0, 0)
+    """Of the name there, in `sources`; the alias stands behind it."""
     conflict: str = ""
     """ON CONFLICT DO NOTHING, or nothing."""
     into: str = ""
@@ -56,8 +59,8 @@ class InsertSql(BatchSql):
     """The columns of the only table that is read, where these are no more than that."""
 
     def batch(self, table: str, first: int, end: int, more: str = "") -> str:
-        change = f"{self.middle}\nWHERE {self._within(first, end)}{more}\nFOR NO KEY UPDATE OF {self.alias}"
-        whole = f"{change} {self.conflict}\nRETURNING false AS again"
+        rows = f"{self._from(table)}\nWHERE {self._within(first, end)}{more}\nFOR {self.lock} OF {self.alias}"
+        whole = f"{self.middle} {rows} {self.conflict}\nRETURNING false AS again"
         return f"WITH batch AS ({whole}) SELECT pg_catalog.count(*), 0 FROM batch"  # noqa: S608
 
     @property
@@ -74,16 +77,16 @@ class InsertSql(BatchSql):
         return f"SELECT pg_catalog.count(*) {self._all()}"
 
     @property
-    def is_together(self) -> bool:
-        return True
-
-    @property
     def written(self) -> str:
         return self.into
 
     @property
     def writes_only(self) -> bool:
         return False
+
+    @property
+    def is_read(self) -> bool:
+        return True
 
     @property
     def is_whole(self) -> bool:
@@ -104,7 +107,10 @@ class InsertSql(BatchSql):
         return self.into, self.found_by
 
     def _from(self, table: str) -> str:
-        return self.sources
+        start, end = self.place
+        written = self.is_together or table.removeprefix("ONLY ") == self.relation
+        name = self.sources[start:end] if written else table if self.aliased else f"{table} AS {self.alias}"
+        return f"{self.sources[:start]}{name}{self.sources[end:]}"
 
 
 def refusal(statement: ParsedStatement) -> Refusal | None:
@@ -156,27 +162,45 @@ def insert_sql(statement: ParsedStatement) -> InsertSql:
     found_by = () if there is None else _found_by(tree, there, source)
     given = _given(tree, query)
     values = [given[column] for column in found_by]
+    sources = text[start : where.start].strip()
+    first, last, star = _place(sources, len(text.encode()[: source.location].decode()) - text.index(sources, start))
     return InsertSql(
         verb="INSERT INTO",
         relation=qualified_name(source),
         only=not source.inh,
         alias=name_text(source.alias.aliasname if source.HasField("alias") else source.relname),
         aliased=source.HasField("alias"),
-        middle=text[: where.start].rstrip(),
+        middle=text[:start].rstrip(),
         others="",
         condition=text[where.end : end].strip(),
         again=False,
         columns=(),
         locks_first=True,
+        is_together=not source.inh or star or needs_all(tree, source),
         reads=named(tree, tree.relation),
         calls=called(tree),
-        sources=text[start : where.start].strip(),
+        sources=sources,
+        place=(first, last),
         conflict=text[end:].strip(),
         into=qualified_name(tree.relation),
         found_by=found_by,
         values=tuple(expression_text(value) for value in values),
         copied=_copied(query, values),
     )
+
+
+def _place(text: str, first: int) -> tuple[int, int, bool]:
+    """Of a name with what is before it: from where to where, and whether a star behind it says that children count."""
+    last, dot = first, True
+    for token in tokens(text, first):
+        if token.kind in ("space", "comment"):
+            continue
+        if token.text == "*":
+            return first, last, True
+        if (token.text == ".") is dot:
+            break
+        last, dot = token.end, not dot
+    return first, last, False
 
 
 def _copied(query: Node, values: Sequence[Node]) -> tuple[str, ...]:

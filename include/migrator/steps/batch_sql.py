@@ -8,7 +8,7 @@ from migrator.parsing.nodes import Node, find, name_of
 from migrator.parsing.statements import ParsedStatement
 from migrator.steps import batch_insert
 from migrator.steps.batch_statement import BatchSql, qualified_name
-from migrator.steps.reads_itself import called, named, reads_itself
+from migrator.steps.reads_itself import called, named, needs_all, reads_itself
 
 INSERT = "insert_stmt"
 VERBS = {"update_stmt": "UPDATE", "delete_stmt": "DELETE FROM"}
@@ -81,6 +81,7 @@ def batch_sql(statement: ParsedStatement) -> BatchSql:
         again=kind == "update_stmt",
         columns=tuple(item.res_target.name for item in tree.target_list) if kind == "update_stmt" else (),
         locks_first=len(sources) > 0 or next(find(tree, "SubLink"), None) is not None,
+        is_together=needs_all(tree, relation),
         reads=named(tree, relation),
         calls=called(tree),
     )

@@ -68,6 +68,8 @@ class BatchSql:
     locks_first: bool
     """Whether it reads anything beside the row. A row that somebody else has just changed the server looks at again,
     in the middle of the statement, and at nothing else: it would be put together with what is no longer there."""
+    is_together: bool
+    """Whether the statement is always one for all partitions: a row of one may have its columns in another order."""
     reads: tuple[str, ...]
     """Relations beside the one that is written, as they are named, for to_regclass()."""
     calls: tuple[tuple[str, str], ...]
@@ -146,11 +148,6 @@ class BatchSql:
         return ""
 
     @property
-    def is_together(self) -> bool:
-        """Whether the statement is always one for all partitions."""
-        return False
-
-    @property
     def written(self) -> str:
         """The table, for to_regclass()."""
         return self.relation
@@ -159,6 +156,11 @@ class BatchSql:
     def writes_only(self) -> bool:
         """Not its children."""
         return self.only
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the rows that it goes through stay as they are."""
+        return False
 
     @property
     def is_whole(self) -> bool:

@@ -45,7 +45,7 @@ class Table:
 
 def tables(conn: Connection, sql: BatchSql) -> list[Table]:
     """In the order in which they are done."""
-    answer = naming.ask(conn, QUERIES["tables"], {**_names(sql), "written": list(sql.columns)})
+    answer = naming.ask(conn, QUERIES["tables"], {**_names(sql), "written": list(sql.columns), "is_read": sql.is_read})
     found = [
         Table(row["oid"], row["name"], f"ONLY {row['name']}", row["kind"], row["file"], row["pages"], row["rows"])
         for row in answer.named

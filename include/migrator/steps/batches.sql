@@ -1,8 +1,9 @@
 -- name: tables
 -- The tables that hold the rows of a relation, in the order of their oids: itself, and with children its partitions.
 -- `together`: a statement for one of them would not do what the one for all does: for policies, statement triggers,
--- rules and rights it is the named table that counts, and a row that leaves its partition goes to another one. `rows`
--- are those of a page, 0 while nobody has counted them. A table that is gone since has no size.
+-- rules and rights it is the named table that counts, and a row that leaves its partition goes to another one. Triggers
+-- and rules are of who writes. `rows` are those of a page, 0 while nobody has counted them. A table that is gone since has
+-- no size.
 WITH RECURSIVE wanted AS (
     SELECT to_regclass(%(relation)s)::oid AS oid
 ),
@@ -32,12 +33,13 @@ special AS (
     FROM members AS m
     INNER JOIN pg_class AS c ON m.oid = c.oid
     WHERE
-        c.relrowsecurity OR c.relhasrules OR NOT pg_has_role(c.relowner, 'USAGE')
+        c.relrowsecurity OR (c.relhasrules AND NOT %(is_read)s) OR NOT pg_has_role(c.relowner, 'USAGE')
         OR EXISTS (SELECT 1 FROM keys AS k WHERE k.oid = c.oid)
         OR EXISTS (
             SELECT 1
             FROM pg_trigger AS t
             WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 1 = 0 AND t.tgenabled <> 'D'
+                AND NOT %(is_read)s
         )
 ),
 

@@ -30,6 +30,16 @@ def _own(scope: Node) -> Iterator[Node]:
     return (item for item in find(scope, "RangeVar") if item.location not in inner)
 
 
+def needs_all(tree: Node, table: Node) -> bool:
+    """Whether it may name the row itself, or a column with the schema before it."""
+    alias = table.alias.aliasname or table.relname
+    for column in find(tree, "ColumnRef"):
+        names = strings(column.fields)
+        if len(column.fields) > 2 or names == (alias,):
+            return True
+    return bool(len(table.alias.colnames))
+
+
 def named(tree: Node, target: Node) -> tuple[str, ...]:
     """The relations beside it, for to_regclass()."""
     names = (qualified_name(item) for item in relations(tree) if not is_same(item, target))
