@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from migrator.catalogue.catalogue import load_one
 from migrator.database.session import Endpoint
 from migrator.errors import StatementFailed
-from migrator.plan import Plan
-from migrator.steps import batch_promises, batch_size
-from tests.factories import plan_from_sql
+from migrator.plan import Plan, Severity
+from migrator.run import RunContext
+from migrator.stages.analyze import run_analyze
+from migrator.steps import batch_promises, batch_readings, batch_size
+from tests.factories import NOW, plan_from_sql
 from tests.integration.stages import apply_all, query
 from tests.integration.test_backfill import backfill
 from tests.integration.test_backfill_beside_others import meet
+from tests.unit.steps.test_kinds import folder
 
 TABLE = """
 CREATE TABLE whole (id int, v int, w int, filler text) PARTITION BY RANGE (id);
@@ -238,3 +243,37 @@ def test_a_row_that_a_trigger_puts_into_a_child_has_no_key(database: Endpoint) -
     )
     with pytest.raises(StatementFailed, match="t has no unique index, of all its rows"):
         apply_all(plan_of(COPY), database)
+
+
+BY_KEY = "INSERT INTO t (id, v) SELECT s.k, s.id FROM s WHERE NOT EXISTS (SELECT FROM t WHERE t.id = s.k)"
+DOUBLED = COPY.replace("s.id, s.k FROM s", "s.id, w.n FROM s JOIN twice AS w USING (id)")
+
+
+@pytest.mark.parametrize(
+    "script, sql, told",
+    [
+        (
+            TABLE,
+            "UPDATE t SET v = (SELECT count(v) FROM whole) WHERE v IS NULL",
+            [(Severity.WARNING, "by table whole")],
+        ),
+        (TABLE + FORCED.format("t"), "UPDATE t SET v = 1 WHERE v IS NULL", [(Severity.WARNING, "may hide rows of t")]),
+        (COPIED, BY_KEY, [(Severity.WARNING, "no index says that no two rows")]),
+        (COPIED, DOUBLED, [(Severity.INFO, "no index says that no two rows")]),
+        (COPIED, COPY, []),
+        (TABLE, "UPDATE t SET v = 1 WHERE v IS NULL", []),
+        ("SELECT 1", "UPDATE t SET v = 1 WHERE v IS NULL", []),
+    ],
+)
+def test_the_analysis_foretells_it(
+    database: Endpoint, tmp_path: Path, script: str, sql: str, told: list[tuple[Severity, str]]
+) -> None:
+    query(database, script)
+    step = {"name": "fill", "kind": "backfill", "file": "fill.sql"}
+    migration = load_one(folder(tmp_path, [step], {"fill.sql": f"{sql};\n"}, risk_level="high"), "001_one")
+    run = RunContext(run_id="run-1", version="001_test", target="test", actor="tester", clock=lambda: NOW)
+    plan = run_analyze(migration, target=None, catalogue=None, endpoint=database, ledger=None, run=run)
+    found = [one for one in plan.findings if one.rule == batch_readings.NOT_IN_BATCHES]
+    assert [one.severity for one in found] == [severity for severity, _ in told]
+    assert all(words in one.message for one, (_, words) in zip(found, told, strict=True))
+    assert all(one.file == "fill.sql" and one.line == 1 and one.help for one in found)

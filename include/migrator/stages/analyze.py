@@ -240,6 +240,8 @@ def run_analyze(
         behind=tuple(one.version for one in window.behind),
     )
     plan = plan.with_findings((*plan.findings, *refused)) if refused else plan
+    if endpoint is not None and not plan.already_applied:
+        plan = plan.with_findings((*plan.findings, *_not_in_batches(endpoint, plan)))
     if endpoint is not None and target is not None and not plan.already_applied:
         plan = plan.with_findings((*plan.findings, *_obstacles(endpoint, copies)))
     gone = history.without_files(rows.values(), catalogue) if catalogue is not None else ()
@@ -316,6 +318,16 @@ def _obstacles(endpoint: Endpoint, copies: Endpoint | None) -> tuple[Finding, ..
     from migrator.backups import obstacle_facts, obstacles
 
     return obstacles.findings(*obstacle_facts.look(endpoint, copies))
+
+
+def _not_in_batches(endpoint: Endpoint, plan: Plan) -> tuple[Finding, ...]:
+    from migrator.database.session import connect, translated
+    from migrator.steps import batch_readings
+
+    if not any(step.kind == batch_readings.BACKFILL for step in plan.steps):
+        return ()
+    with connect(endpoint, purpose="validate") as conn, translated():
+        return batch_readings.foretold(conn, plan)
 
 
 def _major(endpoint: Endpoint) -> int:

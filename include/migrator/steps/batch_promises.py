@@ -5,20 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from migrator.database import naming, queries
 from migrator.errors import StatementFailed
-from migrator.parsing.running_functions import READ_NAMED, RUN_TEXTS
-from migrator.steps import batch_tables
+from migrator.steps import batch_readings, batch_tables
 from migrator.steps.batch_looks import Looks
-from migrator.steps.batch_statement import BatchSql
 from migrator.steps.batch_tables import Table
-from migrator.steps.transaction import Connection, failure
+from migrator.steps.transaction import failure
 
-QUERIES = queries.load(__package__, "batch_promises")
 REHEARSAL = "dry_run"
-OWN_TABLE = "write what it finds there into a table of its own, in a step before, and read that"
 
 
 @dataclass
@@ -33,12 +27,9 @@ class Promises:
         """:param tables: in which the rows lie. :param done: rows that an earlier attempt has changed.
         :raises StatementFailed: one of them is not kept."""
         looks, sql = self.looks, self.looks.sql
-        self._require_all_seen()
-        self._require_others_only()
-        for table in tables[:1]:
-            for text in sql.trials(
-                table.target, self.locks_first
-            ):  # also where nothing is to do, as on a copy without rows
+        self._require_all_read()
+        for table in tables[:1]:  # also where nothing is to do, as on a copy without rows
+            for text in sql.trials(table.target, self.locks_first):
                 looks.ask(text)
         self._require_unique()
         self._require_apart()
@@ -63,64 +54,25 @@ class Promises:
                 " CONFLICT DO NOTHING, where one of those with the same key is enough"
             )
 
-    def _require_all_seen(self) -> None:
-        """Else what nobody sees is left as it is, and nothing tells that."""
-        tables = [self.looks.sql.relation, self.looks.sql.written, *self.looks.sql.reads]
-        hidden = self._ask("hidden", {"tables": tables})
-        if hidden:
-            raise self._broken(
-                f"row security is in force for our role, and a policy may hide rows of {hidden[0]['name']}: they would"
-                " be left as they are, and the step would pass for done. let a role do it that sees all of them: one"
-                " with BYPASSRLS, the owner while row security is not forced, or one with a policy FOR ALL USING (true)"
-            )
-
-    def _require_others_only(self) -> None:
-        sql = self.looks.sql
-        calls = sql.calls
-        named = {
-            "written": sql.written, "by_itself": sql.writes_only, "reads": list(sql.reads),
-            "schemas": [schema for schema, _ in calls], "calls": [name for _, name in calls],
-            "runs": sorted(RUN_TEXTS | READ_NAMED),
-        }  # fmt: skip
-        found = self._ask("others", named)
-        for row in found:
-            if row["reads"]:
-                raise self._broken(
-                    f"it reads {sql.written} beside the row that it writes, by {row['name']}: a batch would see what"
-                    " those before it have done, and all of them together would do something else than this one"
-                    f" statement. {OWN_TABLE}"
-                )
-            if row["opaque"]:
-                raise self._broken(
-                    f"nobody can tell whether {row['name']} reads {sql.written}: what it calls is in another language,"
-                    " or runs a text that it puts together; then a batch would see what those before it have done."
-                    f" {OWN_TABLE}; or declare IMMUTABLE what reads no table"
-                )
-        self.locks_first = sql.locks_first or any(row["owned"] for row in found)
+    def _require_all_read(self) -> None:
+        looks = self.looks
+        reads, owned = looks.at_peace(batch_readings.others)
+        for reason in (looks.at_peace(batch_readings.hidden), reads):
+            if reason is not None:
+                raise self._broken(reason)
+        self.locks_first = looks.sql.locks_first or owned
 
     def _require_apart(self) -> None:
-        """The one statement would fail for two rows of the same key. A batch finds what the one before has inserted."""
-        sql = self.looks.sql
-        if not sql.is_whole or sql.unique is None:
+        looks = self.looks
+        if not looks.at_peace(batch_readings.may_repeat):
             return
-        table, columns = sql.unique
-        where = {"table": table, "columns": list(columns)}
-        copied = {"source": sql.relation, "by_itself": sql.only, "given": list(sql.given), **where}
-        if sql.given and self._ask("are_apart", copied)[0]["found"]:
-            return
-        types = [row["type"] for row in self._ask("types", where)]
-        if self.looks.ask(sql.repeated(types)):
+        if looks.ask(looks.sql.repeated(looks.at_peace(batch_readings.key_types))):
+            columns = ", ".join((looks.sql.unique or ("", ()))[1])
             raise self._broken(
-                f"rows that it would insert have the same ({', '.join(columns)}): the one statement fails for them, and"
-                " in batches the second one would pass for done. choose in WHERE which of them is copied; or write ON"
-                " CONFLICT DO NOTHING, where any of them is enough"
+                f"rows that it would insert have the same ({columns}): the one statement fails for them, and in batches"
+                " the second one would pass for done. choose in WHERE which of them is copied; or write ON CONFLICT DO"
+                " NOTHING, where any of them is enough"
             )
-
-    def _ask(self, name: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-        def query(conn: Connection, _: BatchSql) -> list[dict[str, Any]]:
-            return naming.ask(conn, QUERIES[name], values).named
-
-        return self.looks.at_peace(query)
 
     def _require_unique(self) -> None:
         """Else nothing keeps others from inserting the same row beside the statement."""

@@ -11,7 +11,7 @@ from migrator.steps.batch_statement import qualified_name
 
 def reads_itself(tree: Node) -> bool:
     """Of what an UPDATE reads elsewhere in its table only the columns count that it sets: the others are as they were.
-    What a view or a function reads nobody sees here, nor that another table is a part of this one: see `promises`."""
+    What a view or a function reads nobody sees here, nor which table is a part of this one: see `batch_readings`."""
     written = None
     if type(tree).__name__ == "UpdateStmt":
         written = frozenset(item.res_target.name for item in tree.target_list)
