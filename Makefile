@@ -14,7 +14,7 @@ help:
 	@echo "make demo    run the shipped migrations through a real Airflow, then stop everything"
 	@echo "make up      start the local stack and leave it running; make down stops it"
 	@echo "make test    run the tests; make test-fast a part in a minute, make test-all also all majors, cases and the browser"
-	@echo "make torture KIND=backfill|insert SEEDS=200   a long step under live traffic, seed after seed; goes on where it was stopped"
+	@echo "make torture KIND=backfill|insert|quarantine|index|constraint SEEDS=200   a long step under live traffic, seed after seed; goes on where it was stopped"
 	@echo "make lint    check style, types, layers and SQL"
 	@echo "make bench   measure, and compare with the naive way or a peer"
 

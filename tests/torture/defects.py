@@ -7,10 +7,11 @@ import re
 import signal
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from migrator.database.door import send
-from migrator.steps import batches
+from migrator.steps import batches, concurrent_index, piecewise
 from migrator.steps.batches import Work
 
 
@@ -107,7 +108,42 @@ def stalls() -> None:
     Work._send = slow  # type: ignore[method-assign]
 
 
+def left_out_in_silence() -> None:
+    """Rows that fail are left out, and the step passes for done."""
+    Work._is_settled = lambda work: bool(work.quarantine.rows) or Work._is_done(work)  # type: ignore[method-assign]
+
+
+def without_concurrently() -> None:
+    """An index is built while nobody can write."""
+    real = concurrent_index.build
+
+    def build(statement: Any, step: Any, ctx: Any, conn: Any, **named: Any) -> Any:
+        with conn.transaction():
+            conn.execute("SET LOCAL lock_timeout = 0")
+            conn.execute("LOCK TABLE public.t IN SHARE MODE")
+            time.sleep(4)
+        return real(statement, step, ctx, conn, **named)
+
+    concurrent_index.build = build
+
+
+def never_validated() -> None:
+    """A constraint stays NOT VALID."""
+    real = piecewise._run
+
+    def run(position: int, step: Any, *args: Any, **named: Any) -> Any:
+        statements = tuple(
+            replace(one, sql="SELECT WHERE false") if "VALIDATE" in one.sql else one for one in step.statements
+        )
+        return real(position, replace(step, statements=statements), *args, **named)
+
+    piecewise._run = run
+
+
 DEFECTS: Mapping[str, Callable[[], None]] = {
     found.__name__: found
-    for found in (cursor_apart, without_condition, without_row_locks, read_before, range_skipped, batch_twice, stalls)
+    for found in (
+        *(cursor_apart, without_condition, without_row_locks, read_before, range_skipped, batch_twice, stalls),
+        *(left_out_in_silence, without_concurrently, never_validated),
+    )
 }

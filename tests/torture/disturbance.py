@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import psycopg
 
-from tests.torture.case import Case
+from tests.torture.case import SORTS, Case
 
 STATEMENTS = {
     "vacuum": "VACUUM t",
@@ -70,3 +71,33 @@ class Disturbances:
                 else:
                     conn.execute("LOCK TABLE t IN SHARE MODE")
                 time.sleep(seconds)  # it is idle in its transaction for so long
+
+
+class Holder(threading.Thread):
+    """Somebody who is always in a transaction that has written: what works CONCURRENTLY waits for it in each of its
+    phases, and so until the writers have done their part. Of a partitioned table it has the partitions: the index of
+    the whole is made under a lock that would wait for such a writer without an end.
+
+    :param committed: how many transactions the writers have by now.
+    """
+
+    def __init__(self, case: Case, conninfo: str, committed: Callable[[], int]) -> None:
+        super().__init__(name="holder", daemon=True)
+        self.conninfo, self.committed = conninfo, committed
+        parts = [f"t{number}" for number in range(case.shape.partitions)]
+        self.lock = f"LOCK TABLE {', '.join(parts or ['t'])} IN ROW EXCLUSIVE MODE"
+        self._done = threading.Event()
+
+    def stop(self) -> None:
+        self._done.set()
+        if self.is_alive():
+            self.join(10)
+
+    def run(self) -> None:
+        with psycopg.connect(self.conninfo, autocommit=True, application_name="somebody holds") as conn:
+            while not self._done.wait(0.001):
+                with conn.transaction():
+                    conn.execute(self.lock.encode())
+                    wanted, deadline = self.committed() + len(SORTS), time.monotonic() + 3
+                    while self.committed() < wanted and time.monotonic() < deadline and not self._done.wait(0.01):
+                        pass

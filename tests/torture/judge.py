@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from tests.torture import backfill, copying
+from tests.torture import backfill, copying, pieces
 from tests.torture.case import Case
 from tests.torture.model import Model
 from tests.torture.table import HOT, Row, document_of, first_rows, id_of
@@ -32,7 +32,10 @@ def judge(conn: psycopg.Connection, case: Case, models: Mapping[int, Model], loo
     for token, count in times.items():
         if count > 1 and not case.undo:
             yield f"token {token} was filled {count} times"
-    if not case.undo:
+    if case.kind in pieces.KINDS:
+        yield from (f"the engine has changed the row of token {token}" for token in times)
+        yield from pieces.judge(conn, case)
+    elif not case.undo:
         yield from _log(case, log)
     owners: dict[int, list[tuple[Any, ...]]] = {}
     for row in found:

@@ -20,12 +20,23 @@ FOUND = {
     "range_skipped": "is not filled",
     "batch_twice": "was filled 2 times|may have",
     "stalls": "a statement waited",
+    "left_out_in_silence": "is not filled",
+    "without_concurrently": "a statement waited",
+    "never_validated": "the constraint is",
 }
 
 
-def quiet(form: str, seed: int = 1) -> Case:
+OF_KINDS = {
+    "without_row_locks": ("insert", "insert"),
+    "left_out_in_silence": ("quarantine", "set"),
+    "without_concurrently": ("index", "build"),
+    "never_validated": ("constraint", "check"),
+}
+
+
+def quiet(form: str, kind: str = "backfill", seed: int = 1) -> Case:
     """A small case in which nothing happens but traffic."""
-    case = draw(seed, (form,), "insert" if form == "insert" else "backfill")
+    case = draw(seed, (form,), kind)
     shape = replace(case.shape, key="bigint", rows=500, partitions=0, toasted=False, nested=False, deferred=False)
     roles = tuple(replace(role, isolation="READ COMMITTED", replica=False, blocks_of_old=1) for role in case.roles)
     pace = {"batch_ms": 20, "pause_ms": 0, "first_pages": 4, "most_pages": 16, "naps": (0.0,), "lock_timeout_ms": 2000}
@@ -38,15 +49,16 @@ def test_every_defect_is_looked_for() -> None:
 
 @pytest.mark.parametrize("defect", FOUND)
 def test_a_planted_defect_is_found(torture: Torture, defect: str) -> None:
-    result = torture(quiet("insert" if defect == "without_row_locks" else "set"), defect=defect)
+    kind, form = OF_KINDS.get(defect, ("backfill", "set"))
+    result = torture(quiet(form, kind), defect=defect)
     print(result)
     wrong = result.wrong
     assert any(re.search(FOUND[defect], line) for line in wrong), wrong
 
 
-@pytest.mark.parametrize("form", ["set", "insert"])
-def test_without_a_defect_nothing_is_found(torture: Torture, form: str) -> None:
-    assert torture(quiet(form)).wrong == []
+@pytest.mark.parametrize("kind", kinds.FORMS)
+def test_without_a_defect_nothing_is_found(torture: Torture, kind: str) -> None:
+    assert torture(quiet(kinds.FORMS[kind][0], kind)).wrong == []
 
 
 def test_a_run_without_traffic_proves_nothing(torture: Torture) -> None:

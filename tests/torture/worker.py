@@ -5,6 +5,7 @@ It is forked from a server that has loaded the engine, so an attempt costs no st
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import multiprocessing
@@ -12,8 +13,10 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -22,8 +25,8 @@ from migrator import documents
 from migrator.database.session import Endpoint
 from migrator.errors import Cancelled, MigratorError, TransientError
 from migrator.plan import Plan
-from migrator.steps import batch_size, batches, transaction
-from migrator.steps.context import StepHandle
+from migrator.steps import batch_size, batches, piecewise, transaction
+from migrator.steps.context import StepContext, StepHandle
 from tests.integration.stages import apply_all, roll_back
 from tests.torture.case import Stop
 from tests.torture.defects import DEFECTS
@@ -45,6 +48,7 @@ class Order:
     stop: Stop | None
     naps: tuple[float, ...]
     wait_at: int
+    in_pieces: bool = False
     defect: str = ""
 
 
@@ -77,7 +81,7 @@ class Attempt:
         elif stop.how == "cancel":
             self.handle.cancel()
         elif stop.how == "terminate":
-            self._end(work.conn.info.backend_pid)
+            self._end(work.ctx.lock.pid if work.conn is None else work.conn.info.backend_pid)
         else:
             self._end(work.ctx.lock.pid)
 
@@ -93,6 +97,19 @@ class Attempt:
             self.waited = True
             self.tell("waiting")
             self.pipe.recv()
+
+    def piece(self, real: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """A statement, or the statements of a transaction, of a step that goes through no rows in batches."""
+        found = {type(one): one for one in args}
+        work = SimpleNamespace(ctx=found[StepContext], conn=found.get(psycopg.Connection))
+        self.batch, self.waited = self.batch + 1, False
+        self.wait()
+        self.between()
+        self.tell("piece")
+        self.at("begin", work)
+        done = real(*args, **named)
+        self.at("committed", work)
+        return done
 
     def _end(self, pid: int) -> None:
         with psycopg.connect(self.order.admin, autocommit=True) as conn:
@@ -136,6 +153,10 @@ def main(order: Order, pipe: Connection) -> None:
 
 def _hook(attempt: Attempt) -> None:
     """Tell of batches and looks, and stop where the order says."""
+    if attempt.order.in_pieces:
+        piecewise._run = functools.partial(attempt.piece, piecewise._run)
+        transaction.run_phase = functools.partial(attempt.piece, transaction.run_phase)
+        return
     batch_size.FIRST_PAGES, batch_size.MOST_PAGES = attempt.order.first_pages, attempt.order.most_pages
     batch, send, commit, left = batches.Work._batch, batches.Work._send, batches.Work._commit, batches.Work._left
     commit_only = batches.commit_only
