@@ -85,15 +85,16 @@ def plan(case: Case) -> Plan:
 def _step(case: Case) -> Step:
     if case.kind == "constraint":
         given = {"table": "t", "constraint": "made", "definition": CONSTRAINTS[case.form]}
-        return _planned("constraint", None, **given)
+        return planned("constraint", None, **given)
     text = INDEXES[case.form]
     if text is None:
-        return _planned("reindex", None, index=None, table="t", deadline=None)
-    return _planned("create_index", text, file=None, transaction=None, deadline=None)
+        return planned("reindex", None, index=None, table="t", deadline=None)
+    return planned("create_index", text, file=None, transaction=None, deadline=None)
 
 
-def _planned(name: str, text: str | None, **given: Any) -> Step:
-    kind = kind_named(name)
+def planned(of: str, text: str | None, *, name: str = "made", **given: Any) -> Step:
+    """:param text: None: the kind writes it itself."""
+    kind = kind_named(of)
     parsed, statements = to_steps(text or kind.sql(parameters_of(kind, given)), f"{name}.sql")
     return kind.plan(Written(name, parsed, statements, given))
 
