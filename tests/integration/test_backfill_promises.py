@@ -71,6 +71,12 @@ PLPGSQL = "STABLE LANGUAGE plpgsql"
             "(SELECT count(v) FROM again)",
             "view again",
         ),
+        ("CREATE VIEW seen AS SELECT t AS one FROM t;", "(SELECT count(one::text) FROM seen)", "view seen"),
+        (
+            "ALTER TABLE whole ADD g int GENERATED ALWAYS AS (v + 1) STORED; CREATE VIEW seen AS SELECT g FROM t;",
+            "(SELECT count(g) FROM seen)",
+            "view seen",
+        ),
         (function(NUMBER), "known()", r"function known\(\)"),
         (function(f"BEGIN RETURN ({NUMBER}); END", kind=PLPGSQL), "public.known()", r"function known\(\)"),
         (function(NUMBER) + function("SELECT known()", name="outer"), "outer()", r"function \"outer\"\(\)"),
@@ -115,6 +121,8 @@ def test_what_nobody_can_tell_is_refused(database: Endpoint, made: str, value: s
         ("", "length(lower(filler)) > 0"),
         ("", "(SELECT count(v) FROM later) = 0"),
         ("CREATE VIEW seen AS SELECT w FROM u;", "(SELECT w FROM seen) = 7"),
+        ("CREATE VIEW seen AS SELECT id, sum(w) AS w FROM t GROUP BY id;", "(SELECT w FROM seen WHERE id = t.id) = 0"),
+        ("CREATE VIEW seen AS SELECT count(*) AS n FROM whole;", "(SELECT n FROM seen) = 500"),
         ("CREATE MATERIALIZED VIEW seen AS SELECT count(v) AS n FROM t;", "(SELECT n FROM seen) = 0"),
         (function("SELECT w FROM u"), "known() = 7"),
         (function("BEGIN RETURN 7; END", kind="LANGUAGE plpgsql"), "known() = 7"),
@@ -243,6 +251,12 @@ def test_a_row_that_a_trigger_puts_into_a_child_has_no_key(database: Endpoint) -
     )
     with pytest.raises(StatementFailed, match="t has no unique index, of all its rows"):
         apply_all(plan_of(COPY), database)
+
+
+def test_rows_that_are_deleted_count_of_whatever_column(database: Endpoint) -> None:
+    query(database, TABLE + "CREATE VIEW seen AS SELECT max(id) AS id FROM t;")
+    with pytest.raises(StatementFailed, match=f"{READS}view seen"):
+        apply_all(plan_of("DELETE FROM t WHERE id < (SELECT id FROM seen)"), database)
 
 
 BY_KEY = "INSERT INTO t (id, v) SELECT s.k, s.id FROM s WHERE NOT EXISTS (SELECT FROM t WHERE t.id = s.k)"

@@ -36,6 +36,7 @@ def others(conn: Connection, sql: BatchSql) -> tuple[str | None, bool]:
     """Why it reads what it writes, or may, and whether it calls functions that are somebody's own."""
     named = {
         "written": sql.written, "by_itself": sql.writes_only, "reads": list(sql.reads),
+        "columns": list(sql.columns),
         "schemas": [schema for schema, _ in sql.calls], "calls": [name for _, name in sql.calls],
         "runs": sorted(RUN_TEXTS | READ_NAMED),
     }  # fmt: skip

@@ -3,6 +3,8 @@
 -- functions whose bodies have the name of one of these, or what they call has. Of a body only the words are known, so
 -- what a function of the same name would read counts too. `opaque`: nobody can tell from its words. `owned`: somebody's
 -- function is called there. One that is declared immutable has promised to read nothing; one of an extension is trusted.
+-- Where only some columns are written, those count of which a view says that it reads them, and what is made of them; a
+-- whole row it reads without saying so.
 WITH RECURSIVE below AS (
     SELECT to_regclass(%(written)s)::oid AS oid
     UNION
@@ -73,7 +75,21 @@ seen AS (
         FROM pg_class AS v
         INNER JOIN pg_rewrite AS w ON v.oid = w.ev_class
         INNER JOIN pg_depend AS d ON w.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
-        WHERE s.class = 'pg_class'::regclass AND v.oid = s.oid AND v.relkind = 'v'
+        WHERE
+            s.class = 'pg_class'::regclass AND v.oid = s.oid AND v.relkind = 'v'
+            AND (
+                %(columns)s::text [] = '{}'
+                OR d.refclassid <> 'pg_class'::regclass
+                OR d.refobjid NOT IN (SELECT f.oid FROM family AS f)
+                OR w.ev_action::text LIKE '%%:varattno 0 %%'
+                OR EXISTS (
+                    SELECT 1
+                    FROM pg_attribute AS a
+                    WHERE
+                        a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                        AND (a.attname = ANY(%(columns)s::text []) OR a.attgenerated <> '')
+                )
+            )
         UNION ALL
         SELECT
             d.refclassid AS class,
