@@ -184,6 +184,46 @@ def test_what_was_waited_for_is_copied_with_what_belongs_to_it_then(
     assert query(database, "SELECT count(*) FROM t WHERE id <> 5") == [(49,)]
 
 
+KEPT = """
+CREATE FUNCTION public.kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO public.t VALUES (NEW.id, NEW.v) ON CONFLICT (id) DO UPDATE SET v = excluded.v; RETURN NULL; END $$;
+CREATE TRIGGER kept AFTER UPDATE ON s FOR EACH ROW EXECUTE FUNCTION kept();
+CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN IF NEW.id = 5 AND NEW.v > 0 THEN PERFORM pg_sleep(0.4); END IF; RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION slow();
+"""
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_trigger_finds_no_copy_that_is_newer_than_its_snapshot_and_fails(database: Endpoint, level: str) -> None:
+    """As the README has it: the change is tried again, and none is lost."""
+    query(database, TABLE + KEPT)
+    with psycopg.connect(database.conninfo) as application:
+        application.execute(f"SET TRANSACTION ISOLATION LEVEL {level}".encode())
+        application.execute("SELECT 1 FROM s WHERE id = 5")
+        apply_all(plan_of(), database)
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            application.execute("UPDATE s SET v = -1 WHERE id = 5")
+        application.rollback()
+        application.execute("UPDATE s SET v = -1 WHERE id = 5")
+    assert query(database, DIFFERENT) == [(0,)]
+    assert query(database, "SELECT v FROM t WHERE id = 5") == [(-1,)]
+
+
+def test_a_trigger_finds_the_copy_for_which_its_statement_has_waited(database: Endpoint) -> None:
+    query(database, TABLE + KEPT)
+    thread = threading.Thread(target=apply_all, args=(plan_of(), database))
+    with psycopg.connect(database.conninfo, autocommit=True) as application:
+        thread.start()
+        sleeping = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')"
+        while application.execute(sleeping.encode()).fetchone() == (False,):
+            assert thread.is_alive()
+        application.execute("UPDATE s SET v = -1 WHERE id = 5")
+    thread.join()
+    assert query(database, DIFFERENT) == [(0,)]
+    assert query(database, "SELECT v FROM t WHERE id = 5") == [(-1,)]
+
+
 @pytest.mark.thorough
 def test_a_rehearsal_finds_the_locks_that_are_predicted(copies: Endpoint) -> None:
     predicted = plan_from_sql(COPY, "TRUNCATE t;")
