@@ -45,15 +45,6 @@ class Promises:
                 " into a table of its own, in a step before, and read that"
             )
 
-    def at_end(self, rows: int) -> None:
-        """A trigger may have left one out, or one that was written before has passed for its own."""
-        if self.most is not None and self.looks.sql.is_whole and rows < self.most:
-            raise self._broken(
-                f"{rows} rows are inserted, and one statement would have inserted {self.most}: those that are missing"
-                " pass for done by what others have inserted. see to it that each has a key of its own; or write ON"
-                " CONFLICT DO NOTHING, where one of those with the same key is enough"
-            )
-
     def _require_all_read(self) -> None:
         looks = self.looks
         reads, owned = looks.at_peace(batch_readings.others)

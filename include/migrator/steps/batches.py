@@ -133,7 +133,6 @@ class Work:
             self._look(at_once=True)
             self.brake.before_batch(self.progress.table)
             rounds += 1
-        self.promises.at_end(self.progress.rows)
 
     def _is_settled(self) -> bool:
         """Done, but for rows that fail. :raises StatementFailed: there are some."""
