@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,12 +129,32 @@ def test_at_its_deadline_it_is_given_up(database: Endpoint) -> None:
         ({"table": "pg_class"}, "pg_class is of the system's catalog, for which there is no CONCURRENTLY"),
         ({"index": "x_r_excl"}, "index public.x_r_excl belongs to an exclusion constraint"),
         ({"table": "x"}, "index public.x_r_excl belongs to an exclusion constraint, .* name the others one by one"),
+        ({"index": "d_r_key"}, "index public.d_r_key belongs to a DEFERRABLE constraint"),
+        ({"table": "d"}, "index public.d_r_key belongs to a DEFERRABLE constraint.* name the others one by one"),
     ],
 )
 def test_what_it_cannot_do_is_told(database: Endpoint, given: dict[str, str], told: str) -> None:
     query(database, "CREATE TABLE x (id int PRIMARY KEY, r int4range, EXCLUDE USING gist (r WITH &&))")
+    query(database, "CREATE TABLE d (id int PRIMARY KEY, r int UNIQUE DEFERRABLE)")
     with pytest.raises(StatementFailed, match=rf"migration-metadata\.yaml#again:1: {told}"):
         apply_all(rebuilding(**given), database)
+
+
+@pytest.mark.xfail(strict=True, reason="REINDEX waits for a SHARE lock on each partition, with all writers behind it")
+def test_an_application_does_not_wait_behind_it_for_a_writer_of_a_partition(database: Endpoint) -> None:
+    query(database, "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY HASH (id)")
+    query(database, "CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    with ThreadPoolExecutor() as pool, psycopg.connect(database.conninfo) as writer:
+        writer.execute("INSERT INTO p VALUES (1)")
+        done = pool.submit(apply_all, rebuilding(table="p"), database)
+        wait_for(
+            database, "EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ '^REINDEX')"
+        )
+        try:
+            query(database, "SET lock_timeout = '2s'; INSERT INTO p VALUES (2)")
+        finally:
+            writer.rollback()
+            done.result()
 
 
 def test_all_partitions(each_database: MakeDatabase) -> None:

@@ -75,6 +75,17 @@ def _require_possible(found: list[dict[str, Any]], step: Step) -> None:
             step,
             sqlstate="0A000",
         )
+    waiting = [told_name(one["name"]) for one in found if one["waits"]]
+    if waiting:
+        others = "" if "index" in step.params else ", and name the others one by one, each in a step of its own"
+        raise failure(
+            f"index {', '.join(waiting)} belongs to a DEFERRABLE constraint: the copy that REINDEX CONCURRENTLY makes"
+            " of it refuses at once what an application may write that is right only at COMMIT; take a window and run"
+            f" REINDEX INDEX without it in a step of kind sql{others}",
+            step.statements[0],
+            step,
+            sqlstate="0A000",
+        )
 
 
 def _sizes(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:

@@ -16,6 +16,7 @@ SELECT
     quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
     pg_relation_size(c.oid) AS bytes,
     i.indisexclusion AS excludes,
+    NOT i.indimmediate AS waits,
     i.indisvalid AND i.indisready AS usable,
     n.nspname = 'pg_catalog' AS of_system
 FROM members AS m
