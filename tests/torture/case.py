@@ -70,8 +70,8 @@ class Shape:
 
 @dataclass(frozen=True)
 class Stop:
-    """An attempt ends at a point of its nth batch; or so many seconds after its start, from outside, when that is
-    first."""
+    """An attempt ends at a point of its nth batch; or so many seconds after its start, or that of its first piece, from
+    outside, when that is first."""
 
     how: str
     batch: int

@@ -13,7 +13,7 @@ ENGINE, APPLICATION = "migration", "app"
 
 QUERY = """
 SELECT pid, application_name, COALESCE(query_start::text, ''),
-    CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END
+    CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END, left(query, 80)
 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
@@ -50,11 +50,12 @@ class Observer(threading.Thread):
             self.failed = exc
 
     def _look(self, rows: list[tuple[Any, ...]], now: float) -> None:
-        names = {pid: name for pid, name, _, _ in rows}
-        blocked = {pid: blockers for pid, _, _, blockers in rows}
+        names = {pid: name for pid, name, *_ in rows}
+        blocked = {pid: blockers for pid, _, _, blockers, _ in rows}
+        queries = {pid: " ".join(query.split()) for pid, *_, query in rows}
         self.engine |= {pid: name for pid, name in names.items() if name.startswith(ENGINE)}
         waiting = {}
-        for pid, name, query_start, blockers in rows:
+        for pid, name, query_start, blockers, _ in rows:
             behind = [names[one] for one in _chain(blockers, blocked) if names.get(one, "").startswith(ENGINE)]
             if not name.startswith(APPLICATION) or not behind:
                 continue
@@ -64,8 +65,8 @@ class Observer(threading.Thread):
                 self.behind_rollback = max(self.behind_rollback, now - since)
             elif now - since > self.longest:
                 self.longest = now - since
-                chain = [names.get(one, str(one)) for one in _chain(blockers, blocked)]
-                self.behind = f"{name} behind {', '.join(chain)}"
+                chain = [f"{names.get(one, one)}: {queries.get(one)}" for one in _chain(blockers, blocked)]
+                self.behind = f"{name}: {queries[pid]} behind {', '.join(chain)}"
         self._waiting = waiting
 
 

@@ -197,8 +197,10 @@ class Run:
         """What the attempt said last."""
         began, said = time.monotonic(), "killed"
         killed = stop.seconds if stop is not None else None
-        heard = began
-        while time.monotonic() - began < (killed or LONGEST) and time.monotonic() - heard < SECONDS:
+        heard, since = began, None if self.case.kind in pieces.KINDS else began
+        while time.monotonic() - began < LONGEST and time.monotonic() - heard < SECONDS:
+            if killed is not None and since is not None and time.monotonic() - since > killed:
+                return "killed from outside"
             if not pipe.poll(0.02):
                 if said == ZOMBIE or (not process.is_alive() and not pipe.poll(0)):
                     return said
@@ -213,6 +215,7 @@ class Run:
                 self.observer.engine[value] = "migration apply"
                 self.disturbances.batch(self.result.batches)
             elif what == "piece":
+                since = since or heard
                 self.result.batches += 1
                 self.disturbances.batch(self.result.batches)
             elif what == "look":
@@ -220,14 +223,14 @@ class Run:
             elif what == "waiting":
                 heard = time.monotonic()
                 self._wait_for_writers()
-                began += time.monotonic() - heard
-                heard = time.monotonic()
+                waited, heard = time.monotonic() - heard, time.monotonic()
+                began, since = began + waited, since and since + waited
                 pipe.send("go")
             elif what in ("stopping", "ended", "again", "failed"):
                 said = f"{what} {value}"
                 if what == "ended" and self.looked is None:
                     self.looked = at  # it has not looked, and says that it is done
-        return "killed from outside" if killed is not None else "failed: it hangs"
+        return "failed: it hangs"
 
     def _wait_for_writers(self) -> None:
         """Until they have done what the run must have seen by its end, and a part anew each time: however fast the step
