@@ -147,7 +147,7 @@ def _takes(plan: Plan, twin: Endpoint, back: Sequence[Statement]) -> list[str]:
             rows = conn.execute(statement.sql.encode()).rowcount
             observer.after("rollback", statement, conn, rows=rows)
         gone = taking.schemas_gone(schemas, schema.read(conn))
-        return taking.noted(there, identities.read(conn), observer.taken, observer.overwritten, gone)
+        return taking.noted(there, identities.read(conn), observer.taken, observer.overwritten, observer.moved, gone)
     return []
 
 

@@ -159,6 +159,56 @@ def applied(plan: Plan, make_database: MakeDatabase) -> tuple[Endpoint, Evidence
             id="rounded",
         ),
         pytest.param(
+            plan_from_sql("ALTER TABLE prices ADD note text;", "ALTER TABLE prices DROP note;"),
+            "UPDATE prices SET note = 'x' WHERE id = 2",
+            "1 row of public.prices (column note)",
+            id="column dropped",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ADD note text, ADD more text;",
+                "ALTER TABLE prices RENAME note TO was; DO $$ BEGIN EXECUTE 'ALTER TABLE prices DROP was'; END $$;"
+                "ALTER TABLE prices DROP more;",
+            ),
+            "UPDATE prices SET note = 'x' WHERE id = 2; UPDATE prices SET more = 'x' WHERE id = 3",
+            "2 rows of public.prices (columns note, more)",
+            id="columns dropped under other names",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ADD kind text NOT NULL DEFAULT 'usual';", "ALTER TABLE prices DROP kind;"
+            ),
+            INSERTED + "; UPDATE prices SET kind = 'other' WHERE id = 2",
+            "1 row of public.prices (column kind)",
+            id="another value than the default dropped",
+        ),
+        pytest.param(
+            plan_from_sql("ALTER TABLE prices ADD at timestamptz DEFAULT now();", "ALTER TABLE prices DROP at;"),
+            INSERTED,
+            "1 row of public.prices (column at)",
+            id="a default dropped that is another each time",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices RENAME amount TO amount_old; ALTER TABLE prices ADD amount bigint;"
+                "UPDATE prices SET amount = amount_old;",
+                "ALTER TABLE prices DROP amount; ALTER TABLE prices RENAME amount_old TO amount;",
+            ),
+            "UPDATE prices SET amount = 777 WHERE id = 2",
+            "1 row of public.prices (column amount)",
+            id="columns swapped",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "ALTER TABLE prices ADD cents int;",
+                "ALTER TABLE prices ADD spare int; UPDATE prices SET spare = cents;"
+                "ALTER TABLE prices DROP spare; ALTER TABLE prices DROP cents;",
+            ),
+            "UPDATE prices SET cents = 777 WHERE id = 2",
+            "1 row of public.prices (column cents)",
+            id="moved to a column that is dropped as well",
+        ),
+        pytest.param(
             plan_from_sql(PARTITION, "DROP TABLE days_1;"),
             "INSERT INTO days VALUES ('2026-02-02')",
             "1 row of public.days_1",
@@ -346,6 +396,47 @@ def test_a_partition_and_a_table_of_a_schema_that_came_later(make_database: Make
     assert sorted(found.rows.values()) == [1, 1]
 
 
+def test_what_is_taken_along_of_some_rows_alone_is_missed(make_database: MakeDatabase) -> None:
+    plan = plan_from_sql(
+        "ALTER TABLE prices ADD cents int;",
+        "ALTER TABLE prices ADD worth int; UPDATE prices SET worth = cents WHERE id > 50;"
+        "ALTER TABLE prices DROP cents;",
+    )
+    database, bundle = applied(plan, make_database)
+    query(database, "UPDATE prices SET cents = 777 WHERE id = 2")
+    report = roll_back(plan, database, bundle)
+    assert report.action is Action.HELD
+    assert "1 row of public.prices (column cents)" in report.reason
+
+
+def test_values_in_a_partition_that_came_later(make_database: MakeDatabase) -> None:
+    """The column that is dropped is the parent's; a partition may have others before it."""
+    plan = plan_from_sql("ALTER TABLE days ADD note text;", "ALTER TABLE days DROP note;")
+    database, bundle = applied(plan, make_database)
+    query(database, "CREATE TABLE public.later (spare int, note text, day date NOT NULL)")
+    query(database, "ALTER TABLE public.later DROP spare; ALTER TABLE days ATTACH PARTITION public.later DEFAULT")
+    query(database, "INSERT INTO days VALUES ('2026-02-02', 'x'), ('2026-02-02', NULL)")
+    with Ledger(database) as ledger:
+        found = newer_rows.look(StepContext(database, ledger, plan, run_of(plan)), bundle.dry_run.extra[TAKES][""])
+    assert (list(found.rows.values()), list(found.names.values())) == ([1], ["public.later (column note)"])
+
+
+def test_a_default_that_would_run_what_others_have_made(make_database: MakeDatabase) -> None:
+    """A domain's check is not run to see whether a value is the default; then any value counts."""
+    up = (
+        "CREATE FUNCTION fails(text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN $1 <> ''bad''; END';"
+        "CREATE DOMAIN checked AS text CHECK (fails(VALUE)); ALTER TABLE prices ADD note text DEFAULT 'x'::checked;"
+    )
+    plan = plan_from_sql(up, "ALTER TABLE prices DROP note; DROP DOMAIN checked; DROP FUNCTION fails;")
+    database, bundle = applied(plan, make_database)
+    query(database, INSERTED)
+    query(database, "CREATE OR REPLACE FUNCTION fails(text) RETURNS bool LANGUAGE plpgsql AS"
+          " 'BEGIN RAISE EXCEPTION ''it was run''; END'")  # fmt: skip
+    with Ledger(database) as ledger:
+        found = newer_rows.look(StepContext(database, ledger, plan, run_of(plan)), bundle.dry_run.extra[TAKES][""])
+    assert (list(found.rows.values()), found.unseen) == ([1], ())
+
+
 def test_a_table_at_which_nobody_may_look(make_database: MakeDatabase, server: Server) -> None:
     """To read it would run functions of its owner."""
     plan = plan_from_sql("CREATE TABLE made (id int);", "DROP TABLE made;")
@@ -403,6 +494,16 @@ def test_evidence_that_does_not_say_what_the_rollback_takes(make_database: MakeD
             ),
             "SELECT 1",
             id="nobody wrote what is converted",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "CREATE TYPE mood AS ENUM ('good', 'bad'); ALTER TABLE prices ADD mood mood DEFAULT 'good',"
+                " ADD more jsonb NOT NULL DEFAULT '{}', ADD tags text[] DEFAULT ARRAY['a'], ADD less int DEFAULT -1,"
+                " ADD word varchar(9) DEFAULT 'it''s %s', ADD twice int GENERATED ALWAYS AS (amount * 2) STORED;",
+                "ALTER TABLE prices DROP mood, DROP more, DROP tags, DROP less, DROP word, DROP twice;DROP TYPE mood;",
+            ),
+            INSERTED + "; UPDATE prices SET amount = 777 WHERE id = 2",
+            id="defaults and generated values dropped",
         ),
         pytest.param(
             plan_from_sql(

@@ -83,7 +83,7 @@ class Judging(Sheet):
     def takes_of(self, tracer: Observer, there: Schema, restored: Schema) -> list[str]:
         left = rows.identities_of(self.trial.watching, self.plan.version)
         gone = schemas_gone(there, restored)
-        return noted(self.applied.after, left, tracer.taken, tracer.overwritten, gone)
+        return noted(self.applied.after, left, tracer.taken, tracer.overwritten, tracer.moved, gone)
 
     def judge_sequences(self, written: Collection[str]) -> None:
         self.sequences = positions.after_apply(self.trial, self.plan.version, written)

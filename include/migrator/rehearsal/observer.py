@@ -45,7 +45,7 @@ from migrator.rehearsal.observed import (
     to_hold,
     written_by,
 )
-from migrator.rehearsal.overwriting import Column, Numbers
+from migrator.rehearsal.overwriting import Column, Moved, Numbers
 from migrator.rehearsal.skipped import Skipped
 from migrator.rehearsal.traffic import Traffic
 
@@ -88,6 +88,7 @@ class Observer:
         self._written: set[int] = set()
         self._taken: set[int] = set()
         self._overwritten: dict[int, Numbers] = {}
+        self._moved: dict[int, frozenset[Moved]] = {}
         self._transaction: tuple[Any, ...] | None = None
         self._base: frozenset[int] = frozenset()
         self._before: Before | None = None
@@ -127,6 +128,11 @@ class Observer:
     def overwritten(self) -> dict[int, Numbers]:
         """By the oid of a table the numbers of the columns whose values were written over, or may have been."""
         return dict(self._overwritten)
+
+    @property
+    def moved(self) -> dict[int, frozenset[Moved]]:
+        """By the oid of a table what was taken along from one column to another."""
+        return dict(self._moved)
 
     def before(self, step: str, statement: Statement, conn: psycopg.Connection[Any]) -> None:
         self._stop_listening()
@@ -183,6 +189,8 @@ class Observer:
         )
         for oid, numbers in (item for found in written_over for item in found.items()):
             self._overwritten[oid] = self._overwritten.get(oid, frozenset()) | numbers
+        for oid, pairs in overwriting.moved(statement, before.columns).items():
+            self._moved[oid] = self._moved.get(oid, frozenset()) | pairs
         emptied = statement.kind.startswith("TRUNCATE")  # a new file and new indexes, but no row is read or written
         filed_anew = () if emptied else rewritten(before.relations, now)
         read = {oid for oid, one in use.items() if one.scans > before.use.get(oid, usage.UNUSED).scans}

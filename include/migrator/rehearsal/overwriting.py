@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from migrator.database.identities import Identities, Table
-from migrator.parsing.nodes import Node, enum, find
+from migrator.parsing.nodes import Node, enum, find, name_of, strings
 from migrator.parsing.statements import parse
 from migrator.plan import Statement
 from migrator.rehearsal import retyping
@@ -29,6 +29,34 @@ class Column(NamedTuple):
     type: str
     """Without its modifier."""
     modifier: int
+
+
+class Moved(NamedTuple):
+    """The numbers of two columns of a table."""
+
+    source: int
+    to: int
+
+
+def moved(statement: Statement, columns: Collection[Column]) -> dict[int, frozenset[Moved]]:
+    """By the oid of a table what an UPDATE of all its rows takes along from one column to another."""
+    parsed = parse(statement.sql, file=statement.file).statements if statement.kind == "UPDATE" else ()
+    found: dict[int, frozenset[Moved]] = {}
+    for one in parsed:
+        tree, by_table = one.tree, dict[int, dict[str, int]]()
+        if name_of(tree.where_clause) or tree.from_clause or tree.HasField("with_clause"):
+            continue
+        for column in columns:
+            by_table.setdefault(column.table, {})[column.name] = column.number
+        for oid, numbers in by_table.items():
+            found[oid] = frozenset(
+                Moved(numbers[name], numbers[item.res_target.name])
+                for item in tree.target_list
+                for reference in find(item.res_target.val, "ColumnRef")
+                for name in strings(reference.fields)[-1:]
+                if name in numbers and item.res_target.name in numbers
+            )
+    return found
 
 
 def overwritten(statement: Statement) -> Columns | None:

@@ -11,7 +11,8 @@ from migrator.database.schema import Schema
 from migrator.lock_modes import RX
 from migrator.plan import Statement
 from migrator.rehearsal import overwriting
-from migrator.rehearsal.overwriting import Column, Numbers
+from migrator.rehearsal.overwriting import Column, Moved, Numbers
+from migrator.steps import newer_values
 
 TABLES = ("r", "p")
 KEEPING = ("INSERT", "UPDATE", "COPY")
@@ -112,19 +113,37 @@ def noted(
     left: Identities,
     taken: Collection[int],
     overwritten: Mapping[int, Collection[int]],
+    moved: Mapping[int, Collection[Moved]],
     schemas: Iterable[str],
 ) -> list[str]:
-    """For the evidence: tables and whole schemas, by digests, since names may be made of rows. What is overwritten and
-    then dropped is not missed. Pure.
+    """For the evidence: tables, whole schemas and columns, by digests, since names may be made of rows. What is
+    overwritten and then dropped is not missed. Pure.
 
-    :param applied: what was there before the way back. :param left: after it. :param schemas: those that it dropped.
+    :param applied: what was there before the way back. :param left: after it. :param moved: what it has taken along
+        from one column to another. :param schemas: those that it dropped.
     """
     names = {
         table.name
         for oid, table in applied.tables.items()
-        if oid in taken or oid not in left.tables or overwriting.stay(overwritten.get(oid, ()), table, left)
+        if oid in taken
+        or oid not in left.tables
+        or overwriting.stay(overwritten.get(oid, ()), table, left)
+        or any(_lacks(kind, applied, left) for kind in table.holds)
     }
-    return sorted(map(documents.digest, {*names, *schemas}))
+    columns = {
+        newer_values.digest(table.name, name)
+        for oid, table in applied.tables.items()
+        if oid in left.tables and table.name not in names
+        for number, name in table.columns.items()
+        if number not in left.tables[oid].columns
+        and not any(one.source == number and one.to in left.tables[oid].columns for one in moved.get(oid, ()))
+    }
+    return sorted({*map(documents.digest, {*names, *schemas}), *columns})
+
+
+def _lacks(kind: int, applied: Identities, left: Identities) -> bool:
+    """Whether a row type that is there still has lost an attribute."""
+    return kind in left.types and not left.types[kind].columns.keys() >= applied.types[kind].columns.keys()
 
 
 def schemas_gone(before: Schema, after: Schema) -> set[str]:

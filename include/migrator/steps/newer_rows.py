@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from psycopg import errors as server
 from psycopg import sql as quoting
@@ -22,7 +22,9 @@ from migrator.database.vocabulary import told_name
 from migrator.errors import MigratorError, Refused, TransientError
 from migrator.frozen import frozen
 from migrator.ledger.work import Work
+from migrator.steps import newer_values
 from migrator.steps.context import StepContext
+from migrator.steps.newer_values import Values
 from migrator.steps.real_state import qualified
 
 MOST_ROWS = 1000
@@ -42,6 +44,8 @@ class Newer:
     """By the oid of their table, of those that have some."""
     names: Mapping[int, str] = field(default_factory=dict)
     """As they may be told."""
+    values: Mapping[int, Values] = field(default_factory=dict)
+    """By the oid of those of which not all counts, but what stands in columns that are dropped."""
     unseen: tuple[str, ...] = ()
     """Tables at which nobody could look, and why."""
     since: tuple[Work, ...] = ()
@@ -87,7 +91,10 @@ def lost(ctx: StepContext, before: Newer) -> tuple[str, ...]:
     if before.rows:
         try:
             with _looking(ctx) as conn, session.translated():
-                now = _newer(ctx, conn, before.since, before.until, only=before.rows)
+                whole = before.rows.keys() - before.values.keys()
+                now = _newer(ctx, conn, before.since, before.until, only=whole)
+                left = before.values.keys() - newer_values.gone(conn, before.values)
+                now = replace(now, rows={**now.rows, **{oid: before.rows[oid] for oid in left}})
         except MigratorError as exc:
             unseen.append(str(exc))
         else:
@@ -106,8 +113,9 @@ def reason(found: Newer) -> str:
     if found.rows:
         said = "; ".join(_told(count, found.names[oid]) for oid, count in found.rows.items())
         return (
-            "others have written rows since, in tables that the rollback drops, or of which it deletes or overwrites"
-            f" rows, as it was rehearsed: {said}. take them along to where they belong, or go on with the migration"
+            "others have written rows since, in tables or columns that the rollback drops, or of which it deletes or"
+            f" overwrites rows, as it was rehearsed: {said}. take them along to where they belong, or go on with the"
+            " migration"
         )
     if found.unseen:
         return (
@@ -137,16 +145,20 @@ def _newer(
     """:raises TransientError: somebody keeps a table of which it must be known."""
     found = conn.execute(QUERIES["tables"], {"ledger": ctx.ledger.schema}).fetchall()
     tables = [_Table(oid, schema, name, tuple(parts)) for oid, schema, name, parts in found]
+    parts = {table.oid: table.goes_with for table in tables}
+    values = newer_values.dropped(conn, parts, taken) if taken else {}
     rows, names, unseen = dict[int, int](), dict[int, str](), list[str]()
     end = time.monotonic() + MOST_SECONDS
     for table in tables:
         if only is not None and table.oid not in only:
             continue
-        if taken is not None and not {documents.digest(part) for part in table.goes_with} & {*taken}:
+        if taken is not None and {documents.digest(part) for part in table.goes_with} & {*taken}:
+            values.pop(table.oid, None)
+        elif taken is not None and table.oid not in values:
             continue
         try:
             with session.translated():
-                count = _count(table, since, until, conn, end - time.monotonic())
+                count = _count(table, since, until, conn, end - time.monotonic(), values.get(table.oid))
         except TransientError:
             if taken is not None:
                 raise
@@ -155,20 +167,24 @@ def _newer(
             unseen.append(f"{table.told} ({exc})")
         else:
             if count:
-                rows[table.oid], names[table.oid] = count, table.told
-    return Newer(rows, names, tuple(unseen), since, until)
+                of = values[table.oid].told if table.oid in values else ""
+                rows[table.oid], names[table.oid] = count, f"{table.told}{of}"
+    return Newer(rows, names, {oid: values[oid] for oid in rows if oid in values}, tuple(unseen), since, until)
 
 
-def _count(table: _Table, since: Sequence[Work], until: str, conn: session.Connection, within: float) -> int:
+def _count(
+    table: _Table, since: Sequence[Work], until: str, conn: session.Connection, within: float, values: Values | None
+) -> int:
     with plain.as_they_lie(conn):
         held.hold(conn, [qualified(table.schema, table.name)])
         query = quoting.SQL(
-            "select pg_catalog.count(*) from (select from only {table} as t where {until} and ({newer}) limit {most})"
-            " as newer"
+            "select pg_catalog.count(*) from (select from only {table} as t where {until} and ({newer})"
+            " and ({those}) limit {most}) as newer"
         ).format(
             table=quoting.Identifier(table.schema, table.name),
             until=_age(">", until),
             newer=quoting.SQL(" or ").join(_newer_than(since, table.oid)),
+            those=quoting.SQL("true") if values is None else values.condition,
             most=quoting.Literal(MOST_ROWS + 1),
         )
         try:
