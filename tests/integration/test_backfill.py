@@ -248,7 +248,7 @@ def test_a_batch_that_fails_names_the_statement(database: Endpoint) -> None:
 
 
 def test_a_part_of_the_rows_is_undone_by_a_person(database: Endpoint, make_database: MakeDatabase) -> None:
-    """The script was rehearsed after all of them: on the others it would undo what nobody has done."""
+    """Where the script was rehearsed after all of them alone: on the others it would undo what nobody has done."""
     plan = replace(plan_from_sql("SELECT 1", "UPDATE t SET a = a / 2, b = NULL"), steps=(backfill(DOUBLE),))
     query(database, TABLE)
     bundle = rehearse(plan, database, make_database("twin", script=TABLE), extra={HALFWAY: {}})
@@ -257,7 +257,7 @@ def test_a_part_of_the_rows_is_undone_by_a_person(database: Endpoint, make_datab
         apply_all(plan, database, bundle)
     report = roll_back(plan, database, bundle)
     assert report.action is Action.HELD
-    assert "the migration stopped within statement 1 of step 'fill'" in report.reason
+    assert "the migration stopped part-way through step 'fill'" in report.reason
     assert query(database, "SELECT count(*) FROM t WHERE a = id * 2 AND b = 1") > [(0,)]
 
 

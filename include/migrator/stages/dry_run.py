@@ -296,8 +296,11 @@ class _Rehearsal(Judging):
         kept = all(step.transactional for step in self.plan.rollback_steps)
         with Ledger(self.trial.texts) as book, Observer(self.trial.watching, version=self.plan.version) as tracer:
             before = self.before = self._open(book)
-            if not self.timed("apply", lambda: self._apply(book, None)):
+            stop = halfway.Stop(halt)
+            if not self.timed("apply", lambda: stop.reached(lambda: self._apply(book, stop=stop))):
                 return halfway.judged(halt, self.checks)
+            if stop.missed:
+                return halfway.undivided(halt)
             there, self.applied = self.schema(), rows.after_apply(self.trial, self.plan.version)
             undone = self.timed("rollback", lambda: self._roll_back(book, tracer))
             restored = self.schema()
@@ -305,7 +308,7 @@ class _Rehearsal(Judging):
                 return halfway.refused(halt, self.error)
             self.checks.append(self.schema_equal("rollback_schema_equal", before, restored))
             self.timed_check(lambda: self.rows_equal(restored, tracer.written.union(written), tracer))
-        return halfway.judged(halt, self.checks, self.takes_of(tracer, there, restored))
+        return halfway.judged(halt, self.checks, self.takes_of(tracer, there, restored), stop.told)
 
     def evidence(self, forwards: tuple[StatementTrace, ...], backwards: tuple[StatementTrace, ...]) -> DryRunEvidence:
         return DryRunEvidence(
@@ -354,6 +357,7 @@ class _Rehearsal(Judging):
         tracer: Observer | None = None,
         watch: Watch | None = None,
         traffic: Traffic | None = None,
+        stop: halfway.Stop | None = None,
     ) -> str:
         patience, endpoint = ahead.LOCK_DEADLINE_SECONDS, self.trial.texts
         attempt = Attempt(self.plan, endpoint, book, self.run, "dry_run", patience, self.handle, tracer, self.log)
@@ -362,7 +366,8 @@ class _Rehearsal(Judging):
             results = []
             for step in self.plan.steps:
                 moments = watch if traffic is None else traffic.watching(step.name, watch)
-                results.append(execution.run(step, replace(ctx, watch=moments)))
+                stops = None if stop is None else stop.of(step)
+                results.append(execution.run(step, replace(ctx, watch=moments, stops=stops)))
                 if moments is not None:
                     moments.went_on()
         if traffic is not None:

@@ -157,10 +157,9 @@ class Work:
         return not self._left()
 
     def _through(self, table: Table) -> None:
-        place = self.progress
+        place, counted = self.progress, True
         if (table.oid, table.file) != (place.table, place.file):
             place = replace(place, table=table.oid, file=table.file, page=0)
-        counted = True
         self.quarantine.failed(0)
         try:
             while place.page < table.pages:
@@ -286,6 +285,7 @@ class Work:
                 )
             ctx.check_lock()
             take_back(conn, ctx)
+            ctx.may_commit(then.rows, changed, self.most)
         except BaseException:
             roll_back(conn)
             raise

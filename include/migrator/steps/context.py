@@ -184,6 +184,9 @@ class StepContext:
     """By the step so far."""
     watch: Watch | None = None
     """Of a rehearsal."""
+    stops: Callable[[int, int, int | None], object] | None = None
+    """Of a rehearsal: asked before each batch is committed, with how many rows were changed before it, how many by it,
+    and how many there are to change. It raises where the step is to stop, as if the batch had failed."""
     may_go_on: Callable[[Phase], object] | None = None
     """Asks the calendar, between two parts of a long phase. It raises when the phase must stop for now: it is not done
     then, and has not failed."""
@@ -228,6 +231,11 @@ class StepContext:
         self.meanwhile.begin_anew()
         told = ", ".join(others.fields["differences"])
         self.log.warning("%s goes on, although others have changed: %s", self.plan.version, told)
+
+    def may_commit(self, before: int, rows: int, of: int | None) -> None:
+        """Of a batch. :raises Cancelled: a rehearsal stops before it."""
+        if self.stops is not None:
+            self.stops(before, rows, of)
 
     def went_on(self) -> None:
         """A part has taken effect, and the ledger says so."""

@@ -183,7 +183,8 @@ def _resolve_commit(
 
 def _record_failure(step: Step, ctx: StepContext, error: MigratorError) -> None:
     """On the ledger's own connection, so that rolling back cannot erase it. The first error matters more than ours."""
-    ctx.log.error("step %s of %s failed: %s", step.name, ctx.plan.version, continued(str(error)))
+    say = ctx.log.error if ctx.stops is None else ctx.log.info  # a rehearsal means to stop it
+    say("step %s of %s failed: %s", step.name, ctx.plan.version, continued(str(error)))
     try:
         ctx.check_lock()
         ctx.ledger.step_failed(ctx.plan.version, step.name, run=ctx.run, error=error)

@@ -9,6 +9,7 @@ import pytest
 
 from migrator.ledger.rows import StepStatus
 from migrator.plan import Phase, Plan
+from migrator.steps.contract import IN_BATCHES
 from migrator.steps.halts import cut, halted, halts_of
 from tests.factories import plan_from_sql
 from tests.unit.ledger_rows import step_row
@@ -24,6 +25,8 @@ def in_steps(*parts: Plan) -> Plan:
 WHOLE, SINGLE = plan_from_sql(TWO), plan_from_sql(TWO, transaction=False)
 ANALYZE = plan_from_sql("ANALYZE a;")
 ANALYZE = replace(ANALYZE, steps=(replace(ANALYZE.steps[0], kind="analyze_tables", transactional=False),))
+BATCHES = plan_from_sql("UPDATE a SET id = 1 WHERE id IS NULL;")
+BATCHES = replace(BATCHES, steps=(replace(BATCHES.steps[0], kind="backfill", transactional=False, phases=()),))
 PHASES = replace(WHOLE, steps=(replace(WHOLE.steps[0], phases=(Phase("a", 1), Phase("b", 1))),))
 
 
@@ -37,15 +40,27 @@ PHASES = replace(WHOLE, steps=(replace(WHOLE.steps[0], phases=(Phase("a", 1), Ph
         (in_steps(SINGLE, WHOLE), ["s0:1", "s0"]),
         (in_steps(WHOLE, ANALYZE, WHOLE), ["s0"]),
         (in_steps(WHOLE, ANALYZE), []),
+        (in_steps(BATCHES), ["s0:part"]),
+        (in_steps(WHOLE, BATCHES, WHOLE), ["s0", "s1:part", "s1"]),
     ],
-    ids=["transaction", "one by one", "phases", "two steps", "both", "undoes itself", "undoes itself at the end"],
+    ids=[
+        "transaction",
+        "one by one",
+        "phases",
+        "two steps",
+        "both",
+        "undoes itself",
+        "undoes itself at the end",
+        "batches",
+        "between",
+    ],
 )
 def test_between_nothing_and_all(plan: Plan, keys: list[str]) -> None:
     halts = halts_of(plan)
     assert [halt.key for halt in halts] == keys
     for halt in halts:
         last = cut(plan, halt).steps[-1]
-        assert (last.name, len(last.statements)) == (halt.step, halt.statements)
+        assert (last.name, len(last.statements)) == (halt.step, halt.of if halt.part else halt.statements)
 
 
 DONE, FAILED = StepStatus.SUCCESS, StepStatus.FAILED
@@ -75,6 +90,14 @@ def test_by_the_ledger(rows: list[dict[str, Any]], key: str | None) -> None:
         plan, [step_row(step=f"s{number}", statement_digests=("a", "b"), **row) for number, row in enumerate(rows)]
     )
     assert (found.key if found else None) == key
+
+
+def test_between_two_batches() -> None:
+    cursor = {"statement": 0, "state": IN_BATCHES, "statements_done": 0}
+    found = halted(in_steps(BATCHES), [step_row(step="s0", statement_digests=("a",), status=FAILED, cursor=cursor)])
+    assert found is not None
+    assert (found.key, found.doubtful) == ("s0:part", False)
+    assert str(found) == "part-way through step 's0'"
 
 
 def test_what_commits_by_itself_may_have_stopped_within() -> None:
