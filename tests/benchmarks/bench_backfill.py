@@ -51,6 +51,7 @@ def main() -> None:
         "one UPDATE": at_once,
         "by the key, 1,000 rows": by_key,
         "step kind backfill, no pause": lambda conninfo, _: in_batches(conninfo, pause_ms=0),
+        "step kind backfill, two workers": lambda conninfo, _: in_batches(conninfo, pause_ms=0, workers=2),
         "step kind backfill, as it is": lambda conninfo, _: in_batches(conninfo),
     }
     for key in sys.argv[2:] or KEYS:
@@ -72,7 +73,7 @@ def measure(server: Server, key: str, rows: int, ways: Mapping[str, Callable[[st
             rates[name] = rows / (time.perf_counter() - begin)
             assert conn.execute("SELECT count(*) FROM t WHERE b = a * 2").fetchone() == (rows,)
         part = rates[name] / rates["one UPDATE"]
-        print(f"{key:7} {name:30} {rates[name]:10,.0f} rows a second  {part:5.2f} of one UPDATE")
+        print(f"{key:7} {name:32} {rates[name]:10,.0f} rows a second  {part:5.2f} of one UPDATE")
 
 
 def at_once(conninfo: str, _: str) -> None:

@@ -13,7 +13,8 @@ from migrator.errors import Cancelled, CommitUnknown, ConnectionLost, MigratorEr
 from migrator.evidence import HALFWAY
 from migrator.plan import Plan, Step
 from migrator.steps import batch_promises, batch_size, batches, transaction
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batch_progress import Progress
+from migrator.steps.batches import Work
 from migrator.steps.context import StepHandle
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named

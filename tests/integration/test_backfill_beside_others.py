@@ -16,7 +16,9 @@ from migrator.errors import Cancelled, LockNotAvailable, TransientError
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.steps import batch_size
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batch_progress import Progress
+from migrator.steps.batch_sender import Sender
+from migrator.steps.batches import Work
 from migrator.steps.context import StepHandle
 from tests.integration.stages import apply_all, query
 from tests.integration.test_backfill import FILL, ROWS, TABLE, backfill, filled, plan_of
@@ -115,13 +117,13 @@ def test_the_application_is_never_the_victim(database: Endpoint, monkeypatch: py
         except psycopg.Error as exc:
             got.append(exc.sqlstate)
 
-    thread, real = threading.Thread(target=early), Work._send
+    thread, real = threading.Thread(target=early), Sender._send
 
-    def send(work: Work, text: str) -> tuple[int, int]:
+    def send(sender: Sender, *args: Any) -> Any:
         begun.set()
-        return real(work, text)
+        return real(sender, *args)
 
-    monkeypatch.setattr(Work, "_send", send)
+    monkeypatch.setattr(Sender, "_send", send)
     thread.start()
     with application:
         apply_all(plan_of(backfill(FILL)), database)
@@ -135,15 +137,15 @@ def test_what_may_go_through_later_is_tried_again(
     database: Endpoint, monkeypatch: pytest.MonkeyPatch, sqlstate: str
 ) -> None:
     query(database, TABLE)
-    real, failing = Work._send, [sqlstate]
+    real, failing = Sender._send, [sqlstate]
 
-    def send(work: Work, text: str) -> tuple[int, int]:
-        done = real(work, text)
+    def send(sender: Sender, *args: Any) -> Any:
+        done = real(sender, *args)
         if failing:
             raise TransientError("it met somebody", sqlstate=failing.pop())
         return done
 
-    monkeypatch.setattr(Work, "_send", send)
+    monkeypatch.setattr(Sender, "_send", send)
     apply_all(plan_of(backfill(FILL)), database)
     assert filled(database) == [(ROWS, 1, 1)]
 

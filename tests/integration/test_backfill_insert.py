@@ -17,7 +17,8 @@ from migrator.errors import StatementFailed, TransientError
 from migrator.evidence import ObservedLock, Verdict
 from migrator.plan import Plan
 from migrator.steps import batch_size
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batch_progress import Progress
+from migrator.steps.batches import Work
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named
 from tests.factories import plan_from_sql, to_steps

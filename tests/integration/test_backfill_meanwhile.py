@@ -14,7 +14,8 @@ from migrator.errors import DriftDetected, LedgerTampered, MigratorError, Review
 from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.steps import batch_size, batches
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batch_progress import Progress
+from migrator.steps.batches import Work
 from tests.evidence import make_bundle, read_schema, rehearse
 from tests.factories import plan_from_sql
 from tests.integration.conftest import MakeDatabase

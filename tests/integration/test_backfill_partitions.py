@@ -11,9 +11,10 @@ from migrator.database.session import Endpoint
 from migrator.errors import StatementFailed
 from migrator.parsing import statements
 from migrator.steps import batch_size, batch_tables
+from migrator.steps.batch_progress import Progress
 from migrator.steps.batch_sql import batch_sql
 from migrator.steps.batch_statement import BatchSql
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batches import Work
 from tests.integration.conftest import MakeDatabase
 from tests.integration.stages import apply_all, query
 from tests.integration.test_backfill import backfill, plan_of

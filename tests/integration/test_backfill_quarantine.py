@@ -18,7 +18,8 @@ from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.reports.progress import progress_of
 from migrator.steps import batch_size
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batch_progress import Progress
+from migrator.steps.batches import Work
 from tests.factories import plan_from_sql
 from tests.integration.stages import apply_all, query
 from tests.integration.test_backfill import backfill

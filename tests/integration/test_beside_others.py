@@ -12,7 +12,8 @@ from migrator.errors import DriftDetected, VerifyFailed
 from migrator.evidence import EvidenceBundle
 from migrator.plan import Plan
 from migrator.steps import batch_size, batches
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batch_progress import Progress
+from migrator.steps.batches import Work
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named
 from migrator.steps.meanwhile import Meanwhile

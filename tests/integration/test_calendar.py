@@ -18,7 +18,8 @@ from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan, Risk, Step
 from migrator.stages import apply, review
 from migrator.steps import batch_size, batches
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batch_progress import Progress
+from migrator.steps.batches import Work
 from migrator.targets.targets import Freeze, Limits, Target, WindowRule
 from tests.evidence import rehearse
 from tests.factories import NOW, plan_from_sql, to_steps

@@ -20,7 +20,8 @@ from migrator.ledger.ledger import Ledger
 from migrator.plan import Plan
 from migrator.stages import apply
 from migrator.steps import batch_size, batches
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batch_progress import Progress
+from migrator.steps.batches import Work
 from migrator.steps.context import StepHandle
 from tests.evidence import rehearse
 from tests.factories import plan_from_sql

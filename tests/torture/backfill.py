@@ -33,7 +33,8 @@ QUARANTINE = 400
 
 def plan(case: Case) -> Plan:
     more = {"quarantine": QUARANTINE} if case.kind == "quarantine" else {}
-    step = backfill(STATEMENTS[case.form], batch_ms=case.batch_ms, pause_ms=case.pause_ms, **more)
+    pace = {"batch_ms": case.batch_ms, "pause_ms": case.pause_ms, "workers": 1 + case.seed % 3}
+    step = backfill(STATEMENTS[case.form], **pace, **more)
     made = plan_from_sql("SELECT 1", UNDO.get(case.form), lock_timeout_ms=case.lock_timeout_ms)
     return replace(made, steps=(step,))
 

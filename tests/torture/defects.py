@@ -12,6 +12,7 @@ from typing import Any
 
 from migrator.database.door import send
 from migrator.steps import batches, concurrent_index, piecewise
+from migrator.steps.batch_sender import Sender
 from migrator.steps.batches import Work
 
 
@@ -19,7 +20,7 @@ def cursor_apart() -> None:
     """The cursor is written in a transaction of its own after its batch; the first process dies between the two."""
     first: list[int] = []
 
-    def commit(work: Any, then: Any) -> None:
+    def commit(work: Any, then: Any, on: Any = None) -> None:
         if then.rows > work.progress.rows:
             first.append(work.progress.rows)
         batches.commit_only(work.conn, work.step, work.ctx)
@@ -33,23 +34,23 @@ def cursor_apart() -> None:
 
 def without_condition() -> None:
     """A batch changes what is in its pages, whether it still needs it or not."""
-    real = Work._send
+    real = Sender._send
 
-    def all_of(work: Any, text: str) -> Any:
+    def all_of(work: Any, text: str, ctx: Any) -> Any:
         condition = f"({work.sql.condition}\n)"
-        return real(work, text.replace(f"WHERE {condition}", "WHERE true"))
+        return real(work, text.replace(f"WHERE {condition}", "WHERE true"), ctx)
 
-    Work._send = all_of  # type: ignore[method-assign]
+    Sender._send = all_of  # type: ignore[method-assign]
 
 
 def without_row_locks() -> None:
     """A batch copies rows that somebody is changing, as they were before."""
-    real = Work._send
+    real = Sender._send
 
-    def unlocked(work: Any, text: str) -> Any:
-        return real(work, re.sub(r"\nFOR NO KEY UPDATE OF \w+", "", text))
+    def unlocked(work: Any, text: str, ctx: Any) -> Any:
+        return real(work, re.sub(r"\nFOR NO KEY UPDATE OF \w+", "", text), ctx)
 
-    Work._send = unlocked  # type: ignore[method-assign]
+    Sender._send = unlocked  # type: ignore[method-assign]
 
 
 def read_before() -> None:
@@ -83,29 +84,29 @@ def range_skipped() -> None:
 
 def batch_twice() -> None:
     """The same range once more in the same transaction, as after a COMMIT whose answer was taken for a failure."""
-    real = Work._send
+    real = Sender._send
 
-    def twice(work: Any, text: str) -> Any:
-        found = real(work, text)
+    def twice(work: Any, text: str, ctx: Any) -> Any:
+        found = real(work, text, ctx)
         again = text.replace(f"({work.sql.condition}\n)", "(b IS NOT NULL)")
         send(work.conn, again, statement=work.statement).fetchall()
         return found
 
-    Work._send = twice  # type: ignore[method-assign]
+    Sender._send = twice  # type: ignore[method-assign]
 
 
 def stalls() -> None:
     """A batch takes its time while its rows are locked."""
-    real, slept = Work._send, [False]
+    real, slept = Sender._send, [False]
 
-    def slow(work: Any, text: str) -> Any:
-        found = real(work, text)
+    def slow(work: Any, text: str, ctx: Any) -> Any:
+        found = real(work, text, ctx)
         if found[0] > 100 and not slept[0]:
             slept[0] = True
             time.sleep(4)  # in the server its own time-out would end it
         return found
 
-    Work._send = slow  # type: ignore[method-assign]
+    Sender._send = slow  # type: ignore[method-assign]
 
 
 def left_out_in_silence() -> None:

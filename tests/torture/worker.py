@@ -26,6 +26,7 @@ from migrator.database.session import Endpoint
 from migrator.errors import Cancelled, MigratorError, TransientError
 from migrator.plan import Plan
 from migrator.steps import batch_size, batches, piecewise, transaction
+from migrator.steps.batch_sender import Sender
 from migrator.steps.context import StepContext, StepHandle
 from tests.integration.stages import apply_all, roll_back
 from tests.torture.case import Stop
@@ -158,7 +159,7 @@ def _hook(attempt: Attempt) -> None:
         transaction.run_phase = functools.partial(attempt.piece, transaction.run_phase)
         return
     batch_size.FIRST_PAGES, batch_size.MOST_PAGES = attempt.order.first_pages, attempt.order.most_pages
-    batch, send, commit, left = batches.Work._batch, batches.Work._send, batches.Work._commit, batches.Work._left
+    batch, send, commit, left = batches.Work._batch, Sender._send, batches.Work._commit, batches.Work._left
     commit_only = batches.commit_only
     current: list[Any] = [None]
 
@@ -170,13 +171,13 @@ def _hook(attempt: Attempt) -> None:
         attempt.at("begin", work)
         return batch(work, *args)
 
-    def told_send(work: Any, text: str) -> Any:
-        found = send(work, text)
-        attempt.at("sent", work)
+    def told_send(sender: Any, text: str, ctx: Any) -> Any:
+        found = send(sender, text, ctx)
+        attempt.at("sent", current[0])
         return found
 
-    def told_commit(work: Any, then: Any) -> None:
-        commit(work, then)
+    def told_commit(work: Any, then: Any, on: Any = None) -> None:
+        commit(work, then, on)
         attempt.at("committed", work)
 
     def told_commit_only(*args: Any) -> None:
@@ -188,6 +189,6 @@ def _hook(attempt: Attempt) -> None:
         attempt.tell("look")
         return left(work)
 
-    batches.Work._batch, batches.Work._send = told_batch, told_send  # type: ignore[method-assign]
+    batches.Work._batch, Sender._send = told_batch, told_send  # type: ignore[method-assign]
     batches.Work._commit, batches.Work._left = told_commit, told_left  # type: ignore[method-assign]
     batches.commit_only = transaction.commit_only = told_commit_only  # of a light COMMIT, and of one that is looked at

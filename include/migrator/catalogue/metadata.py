@@ -18,7 +18,7 @@ METADATA_FILE = "migration-metadata.yaml"
 CHANGES_FILE = "schema_changes.yaml"
 FILE_KEY = "file"
 
-LATER: Mapping[str, Any] = {"deadline": None, "quarantine": 0}
+LATER: Mapping[str, Any] = {"deadline": None, "quarantine": 0, "workers": 1}
 """Parameters that kinds got when there were digests of their steps: with this value they count for nothing."""
 
 DEFAULT_LOCK_TIMEOUT_MS = 2000

@@ -490,7 +490,7 @@ WHERE version = %(version)s AND run_id = %(run_id)s AND status = 'running' AND r
 UPDATE {schema}.schema_migration_steps
 SET
     status = 'running',
-    cursor = cursor - ARRAY['waiting', 'slowed'],
+    cursor = cursor - ARRAY['waiting', 'slowed', 'helpers'],
     attempts = attempts + 1,
     run_id = %(run_id)s,
     backend_pid = %(backend_pid)s,
@@ -511,7 +511,7 @@ SET
 WHERE version = %(version)s AND step = %(step)s AND status = 'running';
 
 -- name: step_advanced
--- By the session that executes the step, in its own open transaction: a batch. Nobody else's pid stands in the row.
+-- By a session that executes the step, in its own open transaction: a batch. Nobody else's pid stands in the row.
 UPDATE {schema}.schema_migration_steps
 SET
     cursor = %(cursor)s::jsonb || pg_catalog.jsonb_build_object('others', cursor -> 'others'),
@@ -521,7 +521,14 @@ WHERE
     version = %(version)s
     AND step = %(step)s
     AND status = 'running'
-    AND backend_pid = pg_catalog.pg_backend_pid();
+    AND (
+        backend_pid = pg_catalog.pg_backend_pid()
+        OR EXISTS (
+            SELECT 1
+            FROM pg_catalog.jsonb_array_elements(cursor -> 'helpers') AS h (session)
+            WHERE (h.session ->> 0)::integer = pg_catalog.pg_backend_pid()
+        )
+    );
 
 -- name: step_waits
 -- Why nothing goes on, for those who look; the place to go on stays. A worker that was fenced meets no row.

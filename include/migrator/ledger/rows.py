@@ -21,6 +21,9 @@ STATEMENTS_DONE = "statements_done"
 QUARANTINED = "quarantined"
 """Key of a step's cursor: by the oid of their table, the places of rows that fail and are left out."""
 
+HELPERS = "helpers"
+"""Key of a step's cursor: pid and start of the sessions that change batches beside the step's own."""
+
 WAITING = "waiting"
 """Key of a step's cursor: why it begins no further batch now. It says nothing about what is done."""
 
@@ -96,6 +99,13 @@ class LedgerStep:
         if self.status in (StepStatus.PENDING, StepStatus.ROLLED_BACK):
             return False
         return self.status is StepStatus.SUCCESS or any(key != WAITING for key in self.cursor)
+
+    @property
+    def sessions(self) -> tuple[tuple[int, datetime], ...]:
+        """pid and start of all that execute it, or did."""
+        own = [(self.backend_pid, self.backend_start)] if self.backend_pid and self.backend_start else []
+        helpers = [(int(pid), datetime.fromisoformat(start)) for pid, start in self.cursor.get(HELPERS, ())]
+        return (*own, *helpers)
 
     @property
     def statements_done(self) -> int:

@@ -245,9 +245,7 @@ def _is_final(decision: Decision) -> bool:
 def fence_all(plan: Plan, endpoint: Endpoint, ledger: Ledger) -> None:
     """End every session that the ledger remembers as executing this migration, forwards or backwards."""
     backends: set[tuple[int, datetime]] = {
-        (step.backend_pid, step.backend_start)
-        for step in ledger.steps(plan.version)
-        if step.backend_pid is not None and step.backend_start is not None and step.status is not StepStatus.SUCCESS
+        one for step in ledger.steps(plan.version) if step.status is not StepStatus.SUCCESS for one in step.sessions
     }
     for event in ledger.events(plan.version):
         if event.kind == undo.STARTED:

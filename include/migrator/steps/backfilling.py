@@ -12,10 +12,11 @@ from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
 from migrator.steps import batch_tables
 from migrator.steps.batch_looks import Looks
+from migrator.steps.batch_progress import Progress
 from migrator.steps.batch_size import Pace, Size
 from migrator.steps.batch_sql import batch_sql
 from migrator.steps.batch_statement import BatchSql
-from migrator.steps.batches import Progress, Work
+from migrator.steps.batches import Work
 from migrator.steps.brake import braking
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.meter import Meter
@@ -24,11 +25,12 @@ from migrator.steps.transaction import backend_of, ddl_connection
 
 
 def execute(
-    step: Step, phase: Phase, ctx: StepContext, pace: Pace, *, quarantine: int = 0
+    step: Step, phase: Phase, ctx: StepContext, pace: Pace, *, quarantine: int = 0, workers: int = 1
 ) -> tuple[StatementResult, ...]:
     """Go on where the ledger's cursor stands, until no row meets the condition; then the ledger says success.
 
     :param quarantine: how many rows may fail before it stops.
+    :param workers: how many batches are changed at once.
     """
     statement = step.statements[0]
     row = next(row for row in ctx.ledger.steps(ctx.plan.version) if row.step == step.name)
@@ -52,12 +54,14 @@ def execute(
             deadlock_ms = batch_tables.deadlock_timeout_ms(conn)
         progress, size, meter = Progress.of(row.cursor), Size(pace), Meter()
         work = Work(
-            step, phase, statement, sql, alone, conn, looks, progress, size, brake, meter, deadlock_ms, quarantine
-        )
+            step, phase, statement, sql, alone, conn, looks, progress, size, brake, meter, deadlock_ms, quarantine,
+            workers=workers,
+        )  # fmt: skip
         work.quarantine.load(row.cursor)
         if work.progress.rows:
             ctx.log.info("step %s goes on after %s rows", step.name, work.progress.rows)
         ctx.trace_before(step, statement, conn)
+        stack.enter_context(work.team)
         work.run()
         ctx.trace_after(step, statement, conn, work.progress.rows)
         ctx.handle.release()

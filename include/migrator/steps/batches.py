@@ -10,7 +10,8 @@ before anybody who waits for one of them in turn is made the victim of a deadloc
 A statement that reads more than the row has the rows of its batch locked first: so it sees all that belongs to them as
 it is by then.
 
-A batch that fails for its rows is halved until those that fail are alone (`quarantine`).
+A batch that fails for its rows is halved until those that fail are alone (`quarantine`). With several workers it has
+so many parts, which are changed at once and committed in order (`batch_team`).
 
 Rows stay locked while a batch is looked at. So where nothing but the engine's own code can run at COMMIT, no more is
 asked before it than whether anybody has changed what the batch may have run, and what its transaction has done. What
@@ -23,18 +24,26 @@ import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from migrator.database import naming, session
-from migrator.database.door import send
-from migrator.errors import CommitUnknown, ConnectionLost, DriftDetected, StatementFailed, TransientError
+from migrator.database import session
+from migrator.errors import (
+    CommitUnknown,
+    ConnectionLost,
+    DriftDetected,
+    StatementFailed,
+    TransientError,
+)
+from migrator.ledger.rows import HELPERS
 from migrator.plan import Phase, Statement, Step
 from migrator.steps import batch_size
 from migrator.steps.batch_looks import Looks
+from migrator.steps.batch_progress import Progress
 from migrator.steps.batch_promises import Promises
+from migrator.steps.batch_sender import Changed, Part, Sender, limited
 from migrator.steps.batch_size import Pace, Size
 from migrator.steps.batch_statement import BatchSql, Place
 from migrator.steps.batch_tables import Table
+from migrator.steps.batch_team import Team, cuts
 from migrator.steps.brake import Brake
 from migrator.steps.context import StepContext
 from migrator.steps.contract import IN_BATCHES
@@ -48,9 +57,7 @@ from migrator.steps.transaction import (
     commit_only,
     cursor_of,
     failure,
-    noticing,
     roll_back,
-    take_back,
 )
 from migrator.wording import seconds
 
@@ -60,21 +67,6 @@ SAY_SECONDS = 10.0
 LOOK_SECONDS = 2.0
 CANCELED, GONE = "57014", "42P01"
 """query_canceled and undefined_table"""
-
-
-@dataclass
-class Progress:
-    """What the cursor keeps. `table`, `file`, `page`: where to go on; pages of another file say nothing."""
-
-    round: int = 1
-    table: int = 0
-    file: int = 0
-    page: int = 0
-    rows: int = 0
-
-    @classmethod
-    def of(cls, cursor: Any) -> Progress:
-        return cls(**{name: int(cursor[name]) for name in cls.__dataclass_fields__ if name in cursor})
 
 
 @dataclass
@@ -96,12 +88,18 @@ class Work:
     """How many rows may be left out."""
     span: int = batch_size.FIRST_PAGES  # pages of the batch at hand
     looked: float = 0.0
+    workers: int = 1
+    """How many batches may be changed at once."""
+    together: int = 1  # parts of the batch at hand
+    light: bool = False  # whether the last COMMIT could run nobody's code
     asked: bool = False  # whether the rows of a batch still meet the condition after it
     said: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.brake.look = self._look
         self.promises = Promises(self.looks)
+        self.sender = Sender(self.step, self.statement, self.sql, self.conn)
+        self.team = Team(self.sender, self.ctx, self.workers)
         self.quarantine = Quarantine(
             self.statement, self.sql, self.quarantined, self.looks.ask, self._some, self._mark, self._tables,
             self.looks.key_columns,
@@ -167,7 +165,8 @@ class Work:
                 self.quarantine.require_few(place.page)
                 self.brake.before_batch(table.oid)
                 self.size.at(Pace(self.brake.rhythm.batch, self.brake.rhythm.pause))
-                self.span = self.size.pages
+                self.together = self._ready()
+                self.span = self.size.pages * self.together
                 if counted:
                     first, end = self._next(table, place.page)
                     if first >= table.pages:
@@ -235,15 +234,31 @@ class Work:
                 self.ctx.log.info("step %s: a batch of %s pages took too long", self.step.name, pages)
 
     def _batch(self, table: Table, then: Progress, first: int) -> Progress:
-        pages = then.page - first
-        done, took = self._change((table.target, first, then.page, self.quarantine.without(first, then.page)), then)
-        self.size.after(pages, done.rows - then.rows, took, table.rows)
+        parts = self._parts(table, first, then.page)
+        if len(parts) > 1:
+            return self._together(table, replace(then, page=first), parts)
+        done, took = self._change(parts[0], then)
+        self.size.after(then.page - first, done.rows - then.rows, took, table.rows)
         return done
+
+    def _parts(self, table: Table, first: int, end: int) -> list[Part]:
+        """For each session that is there, of one page and more."""
+        return [Part(table.target, *cut, self.quarantine.without(*cut)) for cut in cuts(first, end, self.together)]
+
+    def _ready(self) -> int:
+        """How many parts the next batch may have. Those before any has shown what it does have one."""
+        if not self.light:
+            return 1
+        if self.team.join():
+            if self.brake.signals is not None:
+                self.brake.signals.helpers = self.team.pids
+            self._note()
+        return self.team.count()
 
     def _some(self, table: Table, rows: Sequence[Place]) -> None:
         """A batch of these rows, all of a page."""
         page = rows[0].page
-        part = table.target, page, page + 1, self.sql.these(rows)
+        part = Part(table.target, page, page + 1, self.sql.these(rows))
         while True:
             self.brake.rest()
             self._look()
@@ -256,59 +271,58 @@ class Work:
 
     def _mark(self) -> None:
         """What fails, into the ledger; unless nothing is changed yet, nor may be left out: then nothing is to undo."""
+        if self.progress.rows or self.quarantined:
+            self._note()
+
+    def _note(self) -> None:
+        """The cursor, into the ledger."""
 
         def alone() -> None:
             begin(self.conn, self.step, self.ctx)
             self._commit(self.progress)
 
-        if self.progress.rows or self.quarantined:
-            self.looks.patiently(alone)
+        self.looks.patiently(alone)
 
-    def _change(self, part: tuple[str, int, int, str], then: Progress) -> tuple[Progress, float]:
-        """:param part: what `BatchSql` makes a batch of. :returns: `then` with its rows, and how long it took."""
-        table, first, end, more = part
-        conn, ctx = self.conn, self._limited(end - first)
-        ctx.handle.raise_if_cancelled()
-        begin(conn, self.step, ctx)
-        started = time.monotonic()
+    def _change(self, part: Part, then: Progress) -> tuple[Progress, float]:
+        """:returns: `then` with the rows of this batch, and how long it took."""
+        ctx = self._limited(part.end - part.first)
+        changed = self.sender.change(part, ctx, locks_first=self.promises.locks_first, asks=not self.asked)
+        self.asked = self.asked or changed.rows > 0
+        return self._taken(then, changed), changed.seconds
+
+    def _taken(self, then: Progress, changed: Changed, on: Connection | None = None) -> Progress:
+        """Commit what is changed. :returns: `then` with its rows."""
         try:
-            if self.promises.locks_first:
-                held = [Place.of(oid, tid) for oid, tid in self._send(self.sql.locked(*part))[0] or ()]
-                part = table, first, end, f"{more}{self.sql.these(held)}" if held else " AND false"
-            changed, again = self._send(self.sql.batch(*part))
-            if not self.asked and changed and (still := self.sql.still(table, first, end, more)):
-                self.asked, again = True, self._send(still)[1]
-            if again:
-                raise self._failed(
-                    f"{again} of {changed} rows still meet the condition after the change, and would be changed again."
-                    " write WHERE so that it is false of a row that is done"
-                )
-            ctx.check_lock()
-            take_back(conn, ctx)
-            ctx.may_commit(then.rows, changed, self.most)
+            self.ctx.may_commit(then.rows, changed.rows, self.promises.most)
         except BaseException:
-            roll_back(conn)
+            roll_back(on or self.conn)
             raise
-        took = time.monotonic() - started
-        then = replace(then, rows=then.rows + changed)
-        self._commit(then)
-        return then, took
+        then = replace(then, rows=then.rows + changed.rows)
+        self._commit(then, on)
+        return then
+
+    def _together(self, table: Table, place: Progress, parts: Sequence[Part]) -> Progress:
+        """As many of these as do not fail, from the first on. :raises MigratorError: the first one does."""
+        then = place
+
+        def commit(part: Part, changed: Changed, conn: Connection) -> None:
+            nonlocal then
+            then = self._taken(replace(then, page=part.end), changed, conn)
+            self.size.after(part.end - part.first, changed.rows, changed.seconds, table.rows)
+
+        self.team.change(parts, self._limited(2), commit, locks_first=self.promises.locks_first)
+        return then
 
     def _limited(self, pages: int) -> StepContext:
-        """With timeouts of its own, in which it is stopped; a batch that cannot be smaller has the plan's time."""
-        plan, pace = self.ctx.plan, self.size.pace
-        limited = replace(plan, lock_timeout_ms=pace.lock_ms(plan.lock_timeout_ms, self.deadlock_ms))
-        if pages > 1:
-            limited = replace(
-                limited, statement_timeout_ms=min(pace.stop_ms, plan.statement_timeout_ms or pace.stop_ms)
-            )
-        return replace(self.ctx, plan=limited)
+        return limited(self.ctx, self.size.pace, pages, self.deadlock_ms)
 
-    def _commit(self, then: Progress) -> None:
-        ctx, conn = self.ctx, self.conn
+    def _commit(self, then: Progress, on: Connection | None = None) -> None:
+        ctx, conn = self.ctx, on or self.conn
         cursor = {**cursor_of(self.statement, 0, IN_BATCHES, 0), **vars(then)}
         cursor |= self.meter.at(then.table, then.page, then.rows)
         cursor |= self.quarantine.cursor
+        if self.team.backends:
+            cursor[HELPERS] = [[pid, start.isoformat()] for pid, start in self.team.backends]
         if (slowed := self.brake.slowed) is not None:
             cursor["slowed"] = slowed
         advance = functools.partial(ctx.ledger.step_advanced, ctx.plan.version, self.step.name)
@@ -316,11 +330,12 @@ class Work:
         write = functools.partial(advance, cursor=cursor, rows_done=then.rows, rows_total=total, on=conn)
         try:
             with cancellable(ctx), session.translated(step=self.step.name):
-                light = ctx.ledger.is_light(conn)
-                if light:
+                ctx.check_lock()
+                self.light = ctx.ledger.is_light(conn)
+                if self.light:
                     self._require_unchanged()
                     write(light=True)
-            if light:
+            if self.light:
                 commit_only(conn, self.step, ctx)
             else:
                 commit(conn, self.step, ctx, functools.partial(write, light=False))
@@ -353,16 +368,6 @@ class Work:
         """:raises DriftDetected: see `Meanwhile`."""
         if self.ctx.meanwhile is not None:
             self.ctx.meanwhile.require_unchanged()
-
-    def _send(self, text: str) -> tuple[Any, int]:
-        with (
-            noticing(self.conn, self.ctx, self.statement),
-            cancellable(self.ctx),
-            session.translated(statement=self.statement, step=self.step.name),
-            naming.names_of_target(self.conn),
-        ):
-            ((found, again),) = send(self.conn, text, statement=self.statement).fetchall()
-        return found, again
 
     def _left(self) -> bool:
         return bool(self.looks.ask(self.sql.left(self.quarantine.without())))

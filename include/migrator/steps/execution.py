@@ -113,14 +113,15 @@ def reconcile(step: Step, ctx: StepContext) -> LedgerStep:
             ctx.ledger.require_passed(ctx.plan.version, step.name)
         ctx.ledger.step_committed(ctx.plan.version, step.name, run=ctx.run)  # a crash may have come before its event
         return row
-    if row.backend_pid is None or row.backend_start is None:
+    if not row.sessions:
         return row
     with session.connect(login_of(ctx.endpoint), purpose="observe", version=ctx.plan.version) as conn:
-        if not fence(conn, pid=row.backend_pid, backend_start=row.backend_start):
-            raise ConnectionLost(
-                f"backend {row.backend_pid} of an earlier attempt at step {step.name!r} does not end; it may be waiting"
-                " for a disk or a standby: look at it and try again"
-            )
+        for pid, backend_start in row.sessions:
+            if not fence(conn, pid=pid, backend_start=backend_start):
+                raise ConnectionLost(
+                    f"backend {pid} of an earlier attempt at step {step.name!r} does not end; it may be waiting for a"
+                    " disk or a standby: look at it and try again"
+                )
     return _row(step, ctx)
 
 

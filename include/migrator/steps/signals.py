@@ -54,6 +54,8 @@ class Signals:
 
     pid: int
     """Of the session that executes the batches."""
+    helpers: tuple[int, ...] = ()
+    """Of those that change parts of them beside it."""
     tables: tuple[int, ...] = ()
     """Oids of the tables that are changed now."""
     hidden: tuple[str, ...] = ()
@@ -142,7 +144,9 @@ def _reading(cursor: psycopg.Cursor[dict[str, Any]], signals: Signals, ready: in
     """:raises psycopg.Error: it is not to be had."""
     before_17 = cursor.connection.info.server_version < 170000
     started = time.monotonic()
-    ((row),) = cursor.execute(QUERIES["signals"], {"pid": signals.pid, "tables": list(signals.tables)}).fetchall()
+    ((row),) = cursor.execute(
+        QUERIES["signals"], {"pids": [signals.pid, *signals.helpers], "tables": list(signals.tables)}
+    ).fetchall()
     took = time.monotonic() - started
     ((checkpoints),) = cursor.execute(QUERIES["checkpoints_before_17" if before_17 else "checkpoints"]).fetchall()
     row["standbys"] = tuple(Standby(**one) for one in row["standbys"] or ())

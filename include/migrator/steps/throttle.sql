@@ -6,7 +6,7 @@ SELECT
     current_setting('archive_mode') <> 'off' AS archives;
 
 -- name: signals
--- One round trip for all that is looked at every quarter of a second. `pid` executes the batches, `tables` are theirs.
+-- One round trip for all that is looked at every quarter of a second. `pids` execute the batches, `tables` are theirs.
 SELECT
     pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint AS wal,
     (
@@ -80,7 +80,7 @@ FROM (
         count(DISTINCT l.pid) AS blocked,
         coalesce(extract(EPOCH FROM max(clock_timestamp() - l.waitstart)), 0)::float8 AS blocked_seconds
     FROM pg_locks AS l
-    WHERE NOT l.granted AND l.pid <> %(pid)s AND %(pid)s = ANY(pg_blocking_pids(l.pid))
+    WHERE NOT l.granted AND l.pid <> ALL(%(pids)s) AND pg_blocking_pids(l.pid) && %(pids)s::integer[]
 ) AS w
 CROSS JOIN (
     SELECT
@@ -92,7 +92,7 @@ CROSS JOIN (
                 EPOCH FROM max(clock_timestamp() - a.xact_start) FILTER (
                     WHERE
                     a.backend_xmin IS NOT NULL AND a.datname = current_database()
-                    AND a.backend_type = 'client backend' AND a.pid <> ALL(ARRAY[pg_backend_pid(), %(pid)s])
+                    AND a.backend_type = 'client backend' AND a.pid <> ALL(pg_backend_pid() || %(pids)s::integer[])
                 )
             ),
             0

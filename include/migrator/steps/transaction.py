@@ -140,10 +140,15 @@ def ddl_connection(
 
 
 def backend_of(conn: Connection, ctx: StepContext) -> tuple[int, datetime]:
-    """pid and start of the session, and from now on a cancel reaches it.
+    """pid and start of the session, and from now on a cancel reaches it."""
+    pid, backend_start = backend_named(conn, ctx)
+    ctx.handle.watch(ctx.endpoint, pid, backend_start)
+    return pid, backend_start
 
-    Asked from a login session: after SET ROLE, pg_stat_activity hides our own start from us.
-    """
+
+def backend_named(conn: Connection, ctx: StepContext) -> tuple[int, datetime]:
+    """pid and start of the session. Asked from a login session: after SET ROLE, pg_stat_activity hides our own start
+    from us."""
     pid = conn.info.backend_pid
     if ctx.endpoint.role is None:
         _, backend_start = session.backend_of(conn)
@@ -153,7 +158,6 @@ def backend_of(conn: Connection, ctx: StepContext) -> tuple[int, datetime]:
         if row is None or row[0] is None:
             raise ConnectionLost(f"the server does not list our own session {pid} in pg_stat_activity")
         backend_start = row[0]
-    ctx.handle.watch(ctx.endpoint, pid, backend_start)
     return pid, backend_start
 
 

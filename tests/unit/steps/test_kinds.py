@@ -33,7 +33,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "create_index": {"file": None, "transaction": None, "deadline": None},
     "drop_index": {"index": "public.t_a", "deadline": None},
     "reindex": {"index": "public.t_a", "table": None, "deadline": None},
-    "backfill": {"file": None, "batch_ms": 100, "pause_ms": 20, "quarantine": 0},
+    "backfill": {"file": None, "batch_ms": 100, "pause_ms": 20, "quarantine": 0, "workers": 1},
     "constraint": {"table": "public.t", "constraint": "t_b", "definition": "CHECK (b > 0)"},
     "analyze_tables": {"tables": ["public.t"], "skip_locked": False, "buffer_usage_limit": None},
     "gate": {"condition": "SELECT true", "question": None, "expires": "2 days", "every": "90s"},
@@ -251,6 +251,7 @@ def test_a_suggestion_that_no_kind_takes_is_a_fault_of_the_rule() -> None:
 def test_a_parameter_that_came_later_counts_for_nothing_until_it_is_given() -> None:
     """Migrations that were applied before have the digest that they had."""
     before = {"file": "a.sql", "batch_ms": 100, "pause_ms": 20}
-    found = StepSpec("a", "backfill", {**before, "quarantine": 0}, "why").behaviour()
+    found = StepSpec("a", "backfill", {**before, "quarantine": 0, "workers": 1}, "why").behaviour()
     assert found == StepSpec("a", "backfill", before, "why").behaviour()
     assert StepSpec("a", "backfill", {**before, "quarantine": 1}, "why").behaviour() != found
+    assert StepSpec("a", "backfill", {**before, "workers": 2}, "why").behaviour() != found

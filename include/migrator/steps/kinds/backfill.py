@@ -34,6 +34,7 @@ KIND = "backfill"
 SUMMARY = "changes many rows in batches, each in a transaction of its own"
 ONE_BY_ONE = True
 UNDONE_BY_SCRIPT = True
+MOST_WORKERS = 8
 MOST_QUARANTINED = 1000
 """The ledger's row names each of them, and is written with each batch."""
 
@@ -55,6 +56,10 @@ class Parameters:
         "How many rows may fail without stopping it: they are left out, the rest of the table is done, and the step"
         " fails at its end, until a person has mended them and cleared it.",
         default=0,
+    )
+    workers: int = described(
+        "How many batches are changed at once, each by a session of its own. They are committed one after the other.",
+        default=1,
     )
 
 
@@ -82,6 +87,8 @@ def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | Non
     if not 0 <= parameters.quarantine <= MOST_QUARANTINED:
         text = f"is not between none and {MOST_QUARANTINED} rows"
         yield "quarantine", text, "where more may fail, mend them in a step before, by their condition"
+    if not 1 <= parameters.workers <= MOST_WORKERS:
+        yield "workers", f"is not between 1 and {MOST_WORKERS}", "one is gentle; two are about as fast as a disk allows"
 
 
 def sql(parameters: Parameters, major: int | None = None) -> str:
@@ -142,6 +149,8 @@ def describe(step: Step) -> str:
     what = f"{step.statements[0].kind} in batches of {parameters.batch_ms} ms"
     if parameters.quarantine:
         what += f", leaving out up to {count(parameters.quarantine, 'row')} that fail"
+    if parameters.workers > 1:
+        what += f", {parameters.workers} at once"
     return f"{what}; may be interrupted and goes on where it was"
 
 
@@ -152,7 +161,7 @@ def execute(step: Step, phase: Phase, ctx: StepContext) -> tuple[StatementResult
 
     parameters = documents.from_dict(Parameters, step.params)
     pace = Pace(parameters.batch_ms / 1000, parameters.pause_ms / 1000)
-    return backfilling.execute(step, phase, ctx, pace, quarantine=parameters.quarantine)
+    return backfilling.execute(step, phase, ctx, pace, quarantine=parameters.quarantine, workers=parameters.workers)
 
 
 def verify(step: Step, conn: Connection) -> tuple[str, ...] | None:
