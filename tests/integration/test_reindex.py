@@ -140,7 +140,6 @@ def test_what_it_cannot_do_is_told(database: Endpoint, given: dict[str, str], to
         apply_all(rebuilding(**given), database)
 
 
-@pytest.mark.xfail(strict=True, reason="REINDEX waits for a SHARE lock on each partition, with all writers behind it")
 def test_an_application_does_not_wait_behind_it_for_a_writer_of_a_partition(database: Endpoint) -> None:
     query(database, "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY HASH (id)")
     query(database, "CREATE TABLE p0 PARTITION OF p FOR VALUES WITH (MODULUS 1, REMAINDER 0)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -33,13 +34,16 @@ def gently(
         watched = Watched()
         try:
             with ctx.watching(statement, conn), watching(statement, step, ctx, conn, cursor=cursor) as watched:
-                return send(statement, step, ctx, conn)
+                for text in parts:
+                    result = send(replace(statement, sql=text), step, ctx, conn)
+                return result
         except MigratorError:
             left = _sweep_after_failure(statement, ctx, conn, cursor)
             if watched.overdue:
                 raise given_up(watched, statement, step, left) from None
             raise
 
+    parts = real_state.reindex_parts(statement, conn) if real_state.is_gentle_reindex(statement) else (statement.sql,)
     spared = (cursor or {}).get(LEFTOVERS)
     if spared is None and real_state.is_gentle_reindex(statement):
         spared = tuple(real_state.reindex_leftovers(statement, conn))

@@ -15,7 +15,7 @@ from migrator.database import naming, queries, session
 from migrator.database.vocabulary import told_name
 from migrator.documents import StrEnum
 from migrator.parsing import statements
-from migrator.parsing.nodes import Node, strings
+from migrator.parsing.nodes import Node, enum, strings
 from migrator.plan import Statement
 
 QUERIES = queries.load(__package__, "real_state")
@@ -110,6 +110,18 @@ def reindex_leftovers(statement: Statement, conn: Connection) -> dict[int, str]:
     with session.translated(statement=statement):
         rows = naming.ask(conn, QUERIES["reindex_leftovers"], asked).rows
     return {int(oid): qualified(str(schema), str(index)) for oid, schema, index in rows}
+
+
+def reindex_parts(statement: Statement, conn: Connection) -> tuple[str, ...]:
+    """The same REINDEX CONCURRENTLY of each partition by itself. Of them all PostgreSQL does it too, but waits for a
+    SHARE lock on each before: behind one long transaction the application would wait as well."""
+    tree = tree_of(statement)
+    kind = {"REINDEX_OBJECT_INDEX": "INDEX", "REINDEX_OBJECT_TABLE": "TABLE"}.get(enum(tree, "kind"))
+    if kind is None or any(one.def_elem.defname != "concurrently" for one in tree.params):
+        return (statement.sql,)
+    with session.translated(statement=statement):
+        rows = naming.ask(conn, QUERIES["reindex_leaves"], {"name": relation(tree.relation)}).rows
+    return tuple(f"REINDEX {kind} CONCURRENTLY {qualified(*row)}" for row in rows) or (statement.sql,)
 
 
 def _reindex(statement: Statement, conn: Connection, known: Collection[int]) -> Evidence:

@@ -2,6 +2,17 @@
 -- By the name as the statement wrote it, through the session's search_path.
 SELECT to_regclass(%(name)s) IS NOT NULL AS there;
 
+-- name: reindex_leaves
+-- What a REINDEX of a partitioned table or index builds anew.
+SELECT
+    n.nspname,
+    c.relname
+FROM pg_partition_tree(to_regclass(%(name)s)) AS p
+INNER JOIN pg_class AS c ON p.relid = c.oid
+INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+WHERE p.isleaf AND p.level > 0 AND c.relkind IN ('r', 'i')
+ORDER BY c.oid;
+
 -- name: reindex_leftovers
 -- An interrupted REINDEX CONCURRENTLY leaves invalid copies; the manual says to drop them and start over. Those of
 -- TOAST tables only a superuser may drop.
