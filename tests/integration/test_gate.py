@@ -20,6 +20,8 @@ from migrator.ledger.rows import WAITING
 from migrator.plan import Plan, Step
 from migrator.reports.progress import progress_of
 from migrator.stages import apply
+from migrator.steps import gating
+from migrator.steps.context import StepHandle
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named
 from migrator.steps.undo_decision import Action
@@ -117,6 +119,51 @@ def test_a_condition_opens_it(database: Endpoint, lab: Any) -> None:
     query(database, "INSERT INTO flags VALUES (true)")
     apply_all(plan, database, bundle, target=PEOPLE)
     verify_it(plan, database, bundle)
+
+
+@pytest.mark.parametrize("is_prepared", [False, True], ids=["open", "prepared"])
+@pytest.mark.parametrize("reads", ["flags", "seen"], ids=["its table", "a view"])
+def test_it_does_not_open_before_those_who_write_what_it_reads(
+    reads: str,
+    is_prepared: bool,
+    database: Endpoint,
+    make_database: MakeDatabase,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they write nobody sees yet: they are waited for, and it is looked at again."""
+    if is_prepared and query(database, "SHOW max_prepared_transactions") == [("0",)]:
+        pytest.skip("this server prepares no transaction")
+    monkeypatch.setattr(gating, "WRITERS_SECONDS", 0.5)
+    script = TABLES + "CREATE VIEW seen AS SELECT done FROM flags;"
+    query(database, script)
+    plan = plan_with(gate(condition=f"SELECT NOT EXISTS (SELECT FROM {reads} WHERE NOT done)"))
+    bundle = rehearse(plan, database, make_database("twin", script=script))
+    with psycopg.connect(database.conninfo, autocommit=True) as application:
+        application.execute("BEGIN; INSERT INTO flags VALUES (false)")
+        if is_prepared:
+            application.execute("PREPARE TRANSACTION 'old'")
+        note = shut(plan, database, bundle)["note"]
+        who = "a prepared transaction" if is_prepared else f"pid {application.info.backend_pid}"
+        assert "it is true, but nobody knows what those write who have begun" in note
+        assert f"{who} " in note
+        assert "RowExclusiveLock on public.flags" in note
+        application.execute("COMMIT PREPARED 'old'" if is_prepared else "COMMIT")
+    assert shut(plan, database, bundle)["note"] == " (it is false)"
+    query(database, "UPDATE flags SET done = true")
+    with psycopg.connect(database.conninfo) as reader:
+        reader.execute("SELECT FROM flags")
+        apply_all(plan, database, bundle, target=PEOPLE)
+
+
+def test_what_they_wrote_counts(database: Endpoint, lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer ends while it is waited for: then it is not true any more."""
+    plan = plan_with(gate(condition="SELECT NOT EXISTS (SELECT FROM flags WHERE NOT done)"))
+    bundle = lab(plan)
+    with psycopg.connect(database.conninfo) as application:
+        application.execute("INSERT INTO flags VALUES (false)")
+        monkeypatch.setattr(StepHandle, "sleep", lambda handle, seconds: application.commit())
+        assert shut(plan, database, bundle)["note"] == " (it is false)"
 
 
 def test_a_person_opens_it(database: Endpoint, lab: Any) -> None:

@@ -103,7 +103,9 @@ def test_what_is_exchanged_during_an_assertion_is_not_run_by_the_next(
     apply_all(plan, database, bundle)
     asked = []
 
-    def slow(conn: psycopg.Connection[Any], number: int, text: str, plan: Plan, before: Schema | None) -> Check:
+    def slow(
+        conn: psycopg.Connection[Any], number: int, text: str, plan: Plan, before: Schema | None, **given: Any
+    ) -> Check:
         query(database, change)
         asked.append(number)
         return assertions.assertion(conn, number, text, plan, before)

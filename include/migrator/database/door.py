@@ -25,6 +25,21 @@ def send(conn: psycopg.Connection[Any], sql: str, *, statement: Statement | None
     :param statement: where the text stands, for the message.
     :raises StatementFailed: an earlier statement has changed how the server reads text; nothing was sent.
     """
+    _require_read_as(conn, statement)
+    return conn.execute(sql.encode(), binary=True)  # binary results: that is what makes psycopg use the protocol
+
+
+def lock_named(conn: psycopg.Connection[Any], sql: str, *, statement: Statement | None = None) -> None:
+    """Have the server read one query and run nothing of it. It locks what the query and the views in it name, and keeps
+    that until the transaction ends: whoever has to wait waits here. Errors as in `send`.
+    """
+    _require_read_as(conn, statement)
+    result = conn.pgconn.prepare(b"", sql.encode())
+    if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(result, encoding=conn.info.encoding)
+
+
+def _require_read_as(conn: psycopg.Connection[Any], statement: Statement | None) -> None:
     for name, wanted in READ_AS.items():
         now = conn.info.parameter_status(name)
         if now != wanted:
@@ -37,4 +52,3 @@ def send(conn: psycopg.Connection[Any], sql: str, *, statement: Statement | None
                 line=statement.line if statement is not None else None,
                 statement=statement.index if statement is not None else None,
             )
-    return conn.execute(sql.encode(), binary=True)  # binary results: that is what makes psycopg use the protocol

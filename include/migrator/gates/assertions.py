@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -9,7 +10,7 @@ import psycopg
 from migrator.database import condition, session
 from migrator.database.schema import Schema
 from migrator.database.vocabulary import only_known
-from migrator.errors import MigratorError, TransientError
+from migrator.errors import DriftDetected, MigratorError, TransientError
 from migrator.evidence import Check, Verdict
 from migrator.plan import Plan
 from migrator.steps.kinds import kind_of
@@ -27,19 +28,27 @@ def step_checks(plan: Plan, conn: psycopg.Connection[Any]) -> list[Check]:
 
 
 def assertion(
-    conn: psycopg.Connection[Any], number: int, query: str, plan: Plan, before: Schema | None = None
+    conn: psycopg.Connection[Any],
+    number: int,
+    query: str,
+    plan: Plan,
+    before: Schema | None = None,
+    *,
+    unchanged: Callable[[], object] | None = None,
 ) -> Check:
     """One query of the metadata's `verify`, which must give exactly one row with one true value; it cannot write, and
     it is one statement by construction. What it locks is looked at: the analysis has seen no more than its text.
 
     :param before: the schema from before, whose names may be told.
+    :param unchanged: see `condition.ask`.
+    :raises DriftDetected: see there.
     :raises TransientError: somebody's lock or a lost connection says nothing about the migration, and must not undo it.
     """
     name = f"assertion {number}"
     try:
         with only_known(plan, before), session.translated():
-            found = condition.ask(conn, query, timeout_ms=plan.statement_timeout_ms)
-    except TransientError:
+            found = condition.ask(conn, query, timeout_ms=plan.statement_timeout_ms, unchanged=unchanged)
+    except (TransientError, DriftDetected):
         raise
     except MigratorError as exc:
         return Check(name, Verdict.FAILED, f"{exc}: {query}")

@@ -199,9 +199,14 @@ def _look_at_gate(
     digest = evidence.digest if evidence is not None else evidence_digest
     reviews.require(ledger, plan, digest, target, reviewed_by(plan, ledger, run))
     before = Start.of(evidence.snapshot).schema if evidence is not None else None
-    if evidence is not None:
-        _drift(step, ctx, evidence)
-    with only_known(plan, before) if before is not None else nullcontext():
+    with ExitStack() as stack:
+        ctx = stack.enter_context(_watching(ctx, evidence))
+        if evidence is not None:
+            _drift(step, ctx, evidence)
+            reach = beside.reserved(plan, evidence)
+            ctx = replace(ctx, hears=reach.hears if reach is not None else ctx.hears)
+        if before is not None:
+            stack.enter_context(only_known(plan, before))
         gating.look_again(step, replace(ctx, answered=partial(_answered, ctx, target)))
 
 

@@ -217,7 +217,8 @@ def _fingerprints(before: Schema, now: Schema, start: Start, plan: Plan, ledger:
 
 
 def _assertions(plan: Plan, conn: Connection, meanwhile: Meanwhile, names: Schema | None) -> list[Check]:
-    """One may wait for a lock, and what somebody exchanges then is not run by the next.
+    """One may wait for a lock, and what somebody exchanges then is not run: not by itself where its text shows the
+    lock, and in any case not by the next.
 
     :raises TransientError: somebody has; the next try looks at the schema again.
     """
@@ -226,7 +227,8 @@ def _assertions(plan: Plan, conn: Connection, meanwhile: Meanwhile, names: Schem
         for number, query in enumerate(plan.assertions, start=1):
             meanwhile.require_unchanged()
             started = time.monotonic()
-            checks.append(replace(assertion(conn, number, query, plan, names), seconds=time.monotonic() - started))
+            check = assertion(conn, number, query, plan, names, unchanged=meanwhile.require_unchanged)
+            checks.append(replace(check, seconds=time.monotonic() - started))
         meanwhile.require_unchanged()
     except DriftDetected as exc:
         changed = ", ".join(exc.fields["differences"])

@@ -218,6 +218,11 @@ class StepContext:
         yield
         self._unless_beside(partial(self.meanwhile.went_on, statement.kind))
 
+    def require_unchanged(self) -> None:
+        """Of what only reads. :raises DriftDetected: others have changed what it may run since the gates looked."""
+        if self.meanwhile is not None:
+            self._unless_beside(self.meanwhile.require_unchanged)
+
     def _unless_beside(self, look: Callable[[], object]) -> None:
         try:
             look()

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from migrator.database import condition, session
+from migrator.database.activity import Blocker
 from migrator.database.condition import Found
 from migrator.errors import GateClosed, GateExpired, GateRefused, LockNotAvailable, StatementFailed
 from migrator.input.durations import format_duration, parse_duration
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from migrator.ledger.ledger import Ledger
 
 EVERY = "1 minute"
+WRITERS_SECONDS = 10.0
+"""A longer transaction is waited for until the next look, without a worker."""
+LOOK_SECONDS = 0.1
+PATIENCE_MS = 100
+"""Of a condition that is looked at by what was reviewed: while it waits for a lock that its text does not show, what it
+runs could be exchanged."""
 TOO_LONG = "57014"
 """query_canceled, by statement_timeout: no answer is none yet."""
 
@@ -166,6 +173,11 @@ def _of_condition(step: Step, ctx: StepContext) -> _Verdict:
         backend_of(conn, ctx)
         try:
             found = _ask(step, ctx, conn)
+            if found.value is True:
+                if still := _wait_for(found.writing, step, ctx, conn):
+                    names = "; ".join(map(str, still))
+                    return _Verdict(False, f"it is true, but nobody knows what those write who have begun: {names}")
+                found = _ask(step, ctx, conn)
         except StatementFailed as exc:
             if exc.fields.get("sqlstate") != TOO_LONG:
                 raise
@@ -176,6 +188,21 @@ def _of_condition(step: Step, ctx: StepContext) -> _Verdict:
         finally:
             ctx.handle.release()
     return _Verdict(found.value is True, f"it is {found.shown}")
+
+
+def _wait_for(writing: Mapping[str, Blocker], step: Step, ctx: StepContext, conn: Connection) -> tuple[Blocker, ...]:
+    """Until all have ended who were writing what the condition reads when it was true: it is asked again then, and sees
+    what they wrote. Who has begun since has begun when it was true. Gives those that are still there when it has waited
+    long enough; no lock and no snapshot is held meanwhile."""
+    began, said = time.monotonic(), False
+    while still := condition.still_there(conn, writing) if writing else ():
+        if time.monotonic() - began > min(WRITERS_SECONDS, ctx.deadline_seconds):
+            break
+        if not said:
+            said = True
+            ctx.log.info("gate %s waits for what others are writing: %s", step.name, "; ".join(map(str, still)))
+        ctx.handle.sleep(LOOK_SECONDS)
+    return still
 
 
 def _ask(step: Step, ctx: StepContext, conn: Connection) -> Found:
@@ -190,7 +217,15 @@ def _ask(step: Step, ctx: StepContext, conn: Connection) -> Found:
 
     with cancellable(ctx), session.translated(statement=statement, step=step.name):
         timeout = ctx.plan.statement_timeout_ms
-        found = condition.ask(conn, statement.sql, timeout_ms=timeout, statement=statement, around=traced)
+        found = condition.ask(
+            conn,
+            statement.sql,
+            timeout_ms=timeout,
+            statement=statement,
+            around=traced,
+            unchanged=ctx.require_unchanged if ctx.meanwhile is not None else None,
+            patience_ms=PATIENCE_MS if ctx.meanwhile is not None else None,
+        )
     if found.problem:
         raise failure(f"the condition of gate {step.name!r} {found.problem}", statement, step)
     return found
