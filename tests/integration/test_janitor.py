@@ -16,6 +16,7 @@ from migrator.custody.janitor import Report
 from migrator.custody.orphans import Todo
 from migrator.database import locking, session
 from migrator.database.session import Endpoint
+from migrator.database.told import names_known
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import Helper, MigrationStatus, ObjectClass
 from migrator.plan import Plan
@@ -48,7 +49,8 @@ CAPTURES = f"SELECT count(*) FROM {OUTBOX}"
 
 
 def look(database: Endpoint, *, drop: bool = False) -> Report:
-    with Ledger(database) as ledger:
+    """As at a terminal, which tells all names."""
+    with Ledger(database) as ledger, names_known(lambda name: True):
         return janitor.run(endpoint=database, ledger=ledger, run=RUN, drop=drop)
 
 

@@ -11,7 +11,7 @@ anywhere, and the next one goes on.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,10 +19,11 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from migrator.custody.orphans import MEANT, ORDER, Orphan, Todo, decide, name_of, statement_of
-from migrator.database import queries, session
+from migrator.database import queries, session, withheld
 from migrator.database.locking import migration_lock, with_lock_retries
 from migrator.database.session import Connection, Endpoint
-from migrator.database.vocabulary import told_name
+from migrator.database.told import are_names_known, names_known
+from migrator.database.vocabulary import told_name, vocabulary_of
 from migrator.errors import HeldByOther, MigratorError, TransientError
 from migrator.gates import beside
 from migrator.gates.reach import Reach
@@ -90,8 +91,24 @@ def run(*, endpoint: Endpoint, ledger: Ledger, run: RunContext, drop: bool, log:
     """
     if ledger.exists():
         ledger.check()
+    known = Known.read(ledger)
+    with nullcontext() if are_names_known() else names_known(vocabulary_of(_written(known)).knows):
+        return _run(endpoint, ledger, run, drop, log, known)
+
+
+def _written(known: Known) -> Iterator[str]:
+    """What people have written of what the ledger has. The copies of a table's indexes have names out of the catalog: a
+    migration may have made those of rows."""
+    for row in known.migrations.values():
+        yield from (row.version, row.filename, row.description)
+    for one in known.objects:
+        yield from (one.step, one.helper.schema, one.helper.table)
+        if one.helper.kind is not ObjectClass.INDEX_COPIES:
+            yield one.helper.name
+
+
+def _run(endpoint: Endpoint, ledger: Ledger, run: RunContext, drop: bool, log: logging.Logger, known: Known) -> Report:
     with session.connect(endpoint, purpose="observe") as conn:
-        known = Known.read(ledger)
         found = [one for row in _ordered(known.objects) for one in _of(row, known, conn)]
     held, there = "", {row.id for row, _, _ in found}
     gone = any(row.id not in there and _is_over(row, known) for row in known.objects)
@@ -104,7 +121,7 @@ def run(*, endpoint: Endpoint, ledger: Ledger, run: RunContext, drop: bool, log:
             log.info("%s", held)
     orphans = tuple(one for _, _, one in found)
     with session.connect(endpoint, purpose="observe") as conn:
-        orphans += tuple(_strays(ledger, conn, orphans))
+        orphans += tuple(_strays(ledger, conn, {name_of(row.helper.kind, there) for row, there, _ in found}))
     return Report(run.target, orphans, held)
 
 
@@ -140,7 +157,7 @@ def _plain(row: LedgerObject) -> Any:
 def _orphan(row: LedgerObject, there: There, todo: Todo, why: str) -> Orphan:
     kind = row.helper.kind
     return Orphan(
-        what=told_name(name_of(kind, there)),
+        what=_told(name_of(kind, there), statement_of(kind, there, todo)),
         todo=todo,
         why=why,
         statement="" if todo is Todo.LEAVE else told_name(statement_of(kind, there, todo)),
@@ -226,15 +243,27 @@ def _do(
     return replace(orphan, done=True)
 
 
-def _strays(ledger: Ledger, conn: Connection, known: Sequence[Orphan]) -> Iterator[Orphan]:
-    """What looks like a helper object, and is none that the registry has."""
-    told = {one.what for one in known}
+def _strays(ledger: Ledger, conn: Connection, registered: Collection[str]) -> Iterator[Orphan]:
+    """What looks like a helper object, and is none that the registry has. A name of which nobody knows who wrote it
+    is not told: an oid finds it as well."""
     with session.translated(), conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(QUERIES["strays"], {"ledger": ledger.schema, "named": NAMED}).fetchall()
     for row in rows:
         kind = ObjectClass(row["class"])
         there = There(row["schema_name"], row["table_name"], row["name"], row["bytes"], False, False, row["kept"], "")
-        what = told_name(name_of(kind, there))
-        if what not in told:
-            why = "; ".join(filter(None, (there.kept, UNKNOWN)))
-            yield Orphan(what, Todo.PERSON, why, told_name(statement_of(kind, there, Todo.DROP)), there.bytes)
+        name, statement = name_of(kind, there), statement_of(kind, there, Todo.DROP)
+        if name in registered:
+            continue
+        why = "; ".join(filter(None, (there.kept, UNKNOWN)))
+        what = _told(name, statement)
+        if what != name:
+            what = f"{kind.value} with oid {row['oid']}" if row["oid"] else f"{kind.value}, whose name is withheld"
+        yield Orphan(what, Todo.PERSON, why, told_name(statement) if what == name else "", there.bytes)
+
+
+def _told(name: str, statement: str) -> str:
+    """As it may be told; the rest is put where the run keeps what may hold rows."""
+    told = told_name(name)
+    if told != name:
+        withheld.keep(f"{name}: {statement}")
+    return told

@@ -3,6 +3,7 @@
 -- nobody reads from. Their columns are those of helpers.sql.
 SELECT
     'index' AS class,
+    c.oid::bigint AS oid,
     n.nspname::text AS schema_name,
     t.relname::text AS table_name,
     c.relname::text AS name,
@@ -20,6 +21,7 @@ WHERE NOT i.indisvalid AND n.nspname <> %(ledger)s
 UNION ALL
 SELECT
     'trigger' AS class,
+    g.oid::bigint AS oid,
     n.nspname::text AS schema_name,
     t.relname::text AS table_name,
     g.tgname::text AS name,
@@ -32,6 +34,7 @@ WHERE NOT g.tgisinternal AND g.tgparentid = 0 AND g.tgname ~ %(named)s AND n.nsp
 UNION ALL
 SELECT
     'function' AS class,
+    p.oid::bigint AS oid,
     n.nspname::text AS schema_name,
     '' AS table_name,
     p.proname::text AS name,
@@ -43,6 +46,7 @@ WHERE p.pronargs = 0 AND p.proname ~ %(named)s AND n.nspname <> %(ledger)s
 UNION ALL
 SELECT
     'table' AS class,
+    c.oid::bigint AS oid,
     n.nspname::text AS schema_name,
     '' AS table_name,
     c.relname::text AS name,
@@ -54,6 +58,7 @@ WHERE c.relkind IN ('r', 'p') AND c.relname ~ %(named)s AND n.nspname <> %(ledge
 UNION ALL
 SELECT
     'slot' AS class,
+    0::bigint AS oid,
     '' AS schema_name,
     '' AS table_name,
     s.slot_name::text AS name,

@@ -11,7 +11,7 @@ What an author chooses among known words (one of two names, by a row) is told: n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -142,6 +142,11 @@ def vocabulary(plan: Plan, before: Schema, *names: str) -> Vocabulary:
     """:param names: further ones that no row has made: the role that executes."""
     texts = (*written(plan, before), *names)
     return Vocabulary(_OWN.union(*(_words(_ESCAPE.sub(" ", text) + " " + text) for text in texts)))
+
+
+def vocabulary_of(texts: Iterable[str]) -> Vocabulary:
+    """Of those alone who have no plan and no schema from before: what others have written."""
+    return Vocabulary(_OWN.union(*map(_words, texts)))
 
 
 def written(plan: Plan, before: Schema) -> Iterator[str]:

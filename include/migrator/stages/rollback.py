@@ -105,7 +105,7 @@ def run(
     attempt = Attempt(
         plan, endpoint, ledger, run, "rollback", deadline_seconds, handle or StepHandle(), tracer=tracer, log=log
     )
-    with attempt.locked() as ctx:
+    with only_known(plan, start.snapshot if start is not None else None), attempt.locked() as ctx:
         ctx = replace(ctx, watch=watch, ends_idle=ends_idle)
         fence_all(plan, endpoint, ledger)
         decision = decide_now()
@@ -117,7 +117,6 @@ def run(
             if tracer is None:  # on a copy nobody else is
                 known = partial(_require_known, ctx, None if force else start)
                 ctx = replace(ctx, meanwhile=stack.enter_context(Meanwhile(endpoint, known)))
-            stack.enter_context(only_known(plan, start.snapshot if start is not None else None))
             newer = newer_rows.look(ctx, _takes(ctx, start)) if force and tracer is None else newer_rows.NOTHING
             if not force and (reason := _why_not(ctx, start)):
                 decision = _held(decision, reason, ledger.migration(plan.version), plan)
