@@ -396,6 +396,50 @@ def test_a_partition_and_a_table_of_a_schema_that_came_later(make_database: Make
     assert sorted(found.rows.values()) == [1, 1]
 
 
+EMPTIES = (
+    "CREATE FUNCTION public.empties() RETURNS trigger LANGUAGE plpgsql AS"
+    " 'BEGIN IF NEW.id > 50 THEN DELETE FROM public.prices WHERE id > 50; END IF; RETURN NULL; END';"
+)
+
+
+@pytest.mark.parametrize(
+    "up, down",
+    [
+        pytest.param(
+            EMPTIES + "CREATE TRIGGER empties AFTER INSERT ON codes FOR EACH ROW EXECUTE FUNCTION public.empties();",
+            "INSERT INTO prices SELECT 1, 1 WHERE false; INSERT INTO codes SELECT 1 WHERE false;"
+            "DROP TRIGGER empties ON codes; DROP FUNCTION public.empties();",
+            id="a trigger of a table that gets no row",
+        ),
+        pytest.param(
+            EMPTIES + "CREATE TRIGGER empties AFTER UPDATE ON codes FOR EACH ROW EXECUTE FUNCTION public.empties();"
+            "CREATE FUNCTION touch() RETURNS void LANGUAGE sql BEGIN ATOMIC UPDATE codes SET id = id; END;",
+            "SELECT touch(); DROP FUNCTION touch; DROP TRIGGER empties ON codes; DROP FUNCTION public.empties();",
+            id="a trigger of what a function writes",
+        ),
+        pytest.param(
+            "ALTER TABLE prices ADD CONSTRAINT big CHECK (amount < 1000);",
+            "DO $$ BEGIN IF EXISTS (SELECT FROM prices WHERE amount < 0) THEN DELETE FROM prices WHERE amount < 0;"
+            " END IF; END $$; ALTER TABLE prices DROP CONSTRAINT big;",
+            id="a branch of a block",
+        ),
+        pytest.param(
+            "CREATE FUNCTION mends() RETURNS void LANGUAGE plpgsql AS"
+            " 'BEGIN IF false THEN UPDATE prices SET amount = 0; END IF; END';",
+            "SELECT mends(); DROP FUNCTION mends;",
+            id="a branch of a function",
+        ),
+    ],
+)
+def test_what_is_not_run_on_the_copy_is_read(make_database: MakeDatabase, up: str, down: str) -> None:
+    plan = plan_from_sql(up, down)
+    database, bundle = applied(plan, make_database)
+    query(database, INSERTED)
+    report = roll_back(plan, database, bundle)
+    assert report.action is Action.HELD
+    assert "1 row of public.prices" in report.reason
+
+
 def test_what_is_taken_along_of_some_rows_alone_is_missed(make_database: MakeDatabase) -> None:
     plan = plan_from_sql(
         "ALTER TABLE prices ADD cents int;",
@@ -504,6 +548,20 @@ def test_evidence_that_does_not_say_what_the_rollback_takes(make_database: MakeD
             ),
             INSERTED + "; UPDATE prices SET amount = 777 WHERE id = 2",
             id="defaults and generated values dropped",
+        ),
+        pytest.param(
+            plan_from_sql(
+                "CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN INSERT INTO codes VALUES (NEW.id); NEW.amount := 1; RETURN NEW; END';"
+                "CREATE FUNCTION empties() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM codes; END';"
+                "CREATE TRIGGER notes BEFORE INSERT ON prices FOR EACH ROW EXECUTE FUNCTION notes();"
+                "CREATE TRIGGER empties AFTER DELETE ON prices EXECUTE FUNCTION empties();",
+                "INSERT INTO codes VALUES (1); INSERT INTO prices SELECT 1, 1 WHERE false;"
+                "DROP TRIGGER notes ON prices; DROP TRIGGER empties ON prices; DROP FUNCTION notes, empties;"
+                "DO $$ BEGIN IF EXISTS (SELECT FROM codes) THEN INSERT INTO codes VALUES (2); END IF; END $$;",
+            ),
+            "INSERT INTO days SELECT '2026-02-02' WHERE false",
+            id="triggers and blocks that take nothing",
         ),
         pytest.param(
             plan_from_sql(

@@ -41,6 +41,28 @@ FROM those AS t
 INNER JOIN pg_catalog.pg_attribute AS a ON t.oid = a.attrelid
 WHERE a.attnum > 0 AND NOT a.attisdropped;
 
+-- name: routines
+-- What functions of these names, and those of triggers that fire for these events of these tables, are made of.
+SELECT
+    p.oid::bigint AS oid,
+    pg_catalog.pg_get_functiondef(p.oid) AS definition
+FROM pg_catalog.pg_proc AS p
+INNER JOIN pg_catalog.pg_language AS l ON p.prolang = l.oid
+WHERE
+    l.lanname IN ('sql', 'plpgsql') AND p.prokind IN ('f', 'p') AND p.oid >= 16384
+    AND (
+        p.proname = any(%(called)s::text [])
+        OR EXISTS (
+            SELECT FROM pg_catalog.pg_trigger AS t
+            INNER JOIN pg_catalog.pg_class AS c ON t.tgrelid = c.oid
+            WHERE
+                t.tgfoid = p.oid AND t.tgenabled <> 'D' AND NOT t.tgisinternal
+                AND t.tgtype & (%(events)s::integer [])[
+                    pg_catalog.array_position(%(tables)s::text [], c.relname::text)
+                ] <> 0
+        )
+    );
+
 -- name: locks
 -- Locks that a session has now; the view shows every session's.
 SELECT

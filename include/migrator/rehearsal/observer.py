@@ -25,7 +25,7 @@ from migrator.database.told import tell
 from migrator.evidence import ObservedLock, StatementTrace
 from migrator.lock_modes import RX, SUX, strength
 from migrator.plan import Statement
-from migrator.rehearsal import overwriting, skipped, taking, usage
+from migrator.rehearsal import hidden, overwriting, skipped, taking, usage
 from migrator.rehearsal.built import Built
 from migrator.rehearsal.comparison import judged
 from migrator.rehearsal.observed import (
@@ -153,6 +153,7 @@ class Observer:
             use = usage.read(conn, transactional)
             wal = _wal(conn)
             columns = self._columns(conn, statement)
+            self._taken |= taking.of_names(hidden.taken(statement.kind, statement.sql, conn), now)
         relations = {oid: relation for oid, relation in now.items() if oid in self._base}
         if not transactional:
             predicted = {lock.relation: lock.mode for lock in statement.locks}

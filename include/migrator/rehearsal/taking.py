@@ -72,6 +72,12 @@ def _names(oid: int, tables: Mapping[int, Relation]) -> set[str]:
     return {one.plain, tables.get(one.root_oid or oid, one).plain}
 
 
+def of_names(names: Collection[str], relations: Mapping[int, Relation]) -> set[int]:
+    """Tables of these names in whatever schema, and those that are a part of them. Pure."""
+    tables = {oid: one for oid, one in relations.items() if one.kind in TABLES}
+    return {oid for oid in tables if any(_has_name(oid, name, tables) for name in names)}
+
+
 def overwritten(
     statement: Statement,
     relations: Mapping[int, Relation],
