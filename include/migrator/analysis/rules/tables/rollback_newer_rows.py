@@ -9,7 +9,7 @@ from migrator.analysis.effects.objects.indexes import dotted_names
 from migrator.analysis.rules.model import DOCS, Hit, Rule
 from migrator.analysis.walk.script import Whole
 from migrator.analysis.walk.subject import Subject
-from migrator.parsing.nodes import enum, find
+from migrator.parsing.nodes import enum, find, name_of
 from migrator.plan import Severity
 
 
@@ -38,6 +38,16 @@ def _taken(subject: Subject, first: World | None) -> Iterator[tuple[str, str, Se
     elif name == "truncate_stmt":
         for item in tree.relations:
             yield world.name(item.range_var), "empties the table with the rows", Severity.WARNING
+    elif name == "alter_table_stmt":
+        for item in tree.cmds:
+            command = item.alter_table_cmd
+            using = getattr(command, "def").column_def.raw_default
+            if enum(command, "subtype") == "AT_AlterColumnType" and name_of(using) not in (
+                "",
+                "column_ref",
+                "type_cast",
+            ):
+                yield world.name(tree.relation), f"may cut off {command.name} of rows", Severity.INFO
     elif name in ("delete_stmt", "update_stmt", "merge_stmt", "insert_stmt", "select_stmt", "create_table_as_stmt"):
         for one in find(subject.statement.node, "DeleteStmt"):  # also in WITH
             some = one.HasField("where_clause")
@@ -53,13 +63,14 @@ def _taken(subject: Subject, first: World | None) -> Iterator[tuple[str, str, Se
 RULE = Rule(
     id="rollback-newer-rows",
     severity=Severity.WARNING,
-    condition="TRUNCATE, DELETE, UPDATE, MERGE or ON CONFLICT DO UPDATE in a rollback script, or DROP TABLE of a name"
-    " that was there before",
+    condition="TRUNCATE, DELETE, UPDATE, MERGE or ON CONFLICT DO UPDATE in a rollback script, ALTER TYPE USING what"
+    " is more than a cast, or DROP TABLE of a name that was there before",
     effect="it runs minutes or days after apply: what the application has written meanwhile is lost, or changed as if"
     " the migration had written it",
     alternative="take such rows along (INSERT ... SELECT) before the table goes, or have WHERE meet only what the"
     " migration has written; where others have written to a table that the rehearsal has seen it drop, or of which it"
-    " has seen it delete or overwrite rows, the automatic rollback is held for a person all the same",
+    " has seen it delete, convert or overwrite rows, or values other than the default to a column that it drops, the"
+    " automatic rollback is held for a person all the same",
     without_sql="always: which rows are the migration's own, only its author knows",
     source=DOCS + "sql-truncate.html",
     whole=check,
