@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from migrator.evidence import HALFWAY, TAKES, DryRunEvidence, Verdict
 from migrator.plan import OnFailure, Plan
 from migrator.rehearsal import halfway
 from migrator.steps import batch_size
+from migrator.steps.batches import Progress, Work
 from migrator.steps.undo_decision import Action
 from tests.factories import plan_from_sql
 from tests.integration.copies import check_of, make_copy, rehearse
@@ -25,6 +27,7 @@ CREATE TABLE t (id int PRIMARY KEY, a int, filler text DEFAULT repeat('x', 100))
 INSERT INTO t (id, a) SELECT g, g FROM generate_series(1, {ROWS}) AS g;
 """
 DOUBLE = "UPDATE t SET kept = a, a = a * 2 WHERE kept IS NULL"
+FILL, DROP = "UPDATE t SET kept = a * 2 WHERE kept IS NULL", "ALTER TABLE t DROP COLUMN kept;"
 ANYWHERE = "UPDATE t SET a = kept WHERE kept IS NOT NULL; ALTER TABLE t DROP COLUMN kept;"
 ALL_OR_NOTHING = (
     "UPDATE t SET a = a / 2 WHERE EXISTS (SELECT FROM t WHERE kept IS NOT NULL); ALTER TABLE t DROP COLUMN kept;"
@@ -64,7 +67,7 @@ def originals(database: Endpoint) -> int:
 
 
 def test_what_is_right_from_there_is_undone_by_itself(copies: Endpoint, database: Endpoint) -> None:
-    plan = plan_of(ANYWHERE)
+    plan = plan_of(DROP, sql=FILL)
     evidence = rehearsed(plan, copies)
     assert evidence.verdict is Verdict.PASSED
     assert [verdict for verdict, _ in evidence.extra[HALFWAY].values()] == ["passed"] * 2
@@ -97,7 +100,7 @@ def test_what_is_wrong_from_there_alone_is_seen_and_held(copies: Endpoint, datab
 
 def test_rows_in_quarantine_stay_as_they_are(copies: Endpoint, database: Endpoint) -> None:
     """All others are done when the step fails at its end: to the rollback that is a part, too."""
-    plan = plan_of(ANYWHERE, quarantine=3)
+    plan = plan_of(DROP, sql=FILL, quarantine=3)
     evidence = rehearsed(plan, copies)
     fail_part_way(plan, database, evidence)
     assert query(database, "SELECT count(*) FROM t WHERE kept IS NULL") == [(1,)]
@@ -117,8 +120,29 @@ def test_values_that_others_have_written_since_hold_it(copies: Endpoint, databas
     assert query(database, "SELECT a FROM t WHERE id = 1") == [(7,)]
 
 
-@pytest.mark.parametrize("sql, rows", [(DOUBLE + " AND id <= 5", 5), (DOUBLE + " AND id < 0", 0)])
-def test_one_batch_has_nothing_half_way(copies: Endpoint, sql: str, rows: int) -> None:
+def test_values_that_others_have_written_meanwhile_are_not_overwritten(
+    copies: Endpoint, database: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can tell them from what the batches have written before and after."""
+    plan, real, count = plan_of(ANYWHERE), Work._batch, [0]
+    evidence = rehearsed(plan, copies)
+
+    def batch(work: Work, table: Any, then: Progress, first: int) -> Progress:
+        count[0] += 1
+        if count[0] == 3:
+            query(database, "UPDATE t SET a = 7 WHERE id = 1")
+        return real(work, table, then, first)
+
+    monkeypatch.setattr(Work, "_batch", batch)
+    fail_part_way(plan, database, evidence)
+    report = roll_back(plan, database, bundle_of(evidence, plan, database))
+    assert report.action is Action.HELD
+    assert "between two batches" in report.reason
+    assert query(database, "SELECT a FROM t WHERE id = 1") == [(7,)]
+
+
+@pytest.mark.parametrize("sql", [f"{DOUBLE} AND id <= 5", f"{DOUBLE} AND id < 0"], ids=["one batch", "none"])
+def test_one_batch_has_nothing_half_way(copies: Endpoint, sql: str) -> None:
     evidence = rehearsed(plan_of(ANYWHERE, sql=sql), copies)
     assert evidence.verdict is Verdict.PASSED
     assert evidence.extra[HALFWAY]["fill:part"] == ["unverified", halfway.UNDIVIDED]
