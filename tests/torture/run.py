@@ -237,7 +237,9 @@ class Run:
         is, and they are slow."""
         wanted = max(MINIMUM, self.seen + len(SORTS))
         deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline and not any(writer.wrong for writer in self.writers):
+        while time.monotonic() < deadline and any(writer.is_alive() for writer in self.writers):
+            if any(writer.wrong for writer in self.writers):
+                break
             if all(writer.through.is_set() for writer in self.writers) and self._committed() >= wanted:
                 break
             time.sleep(0.02)

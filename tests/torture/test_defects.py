@@ -56,9 +56,8 @@ def test_a_planted_defect_is_found(torture: Torture, defect: str) -> None:
     assert any(re.search(FOUND[defect], line) for line in wrong), wrong
 
 
-@pytest.mark.parametrize("kind", kinds.FORMS)
-def test_without_a_defect_nothing_is_found(torture: Torture, kind: str) -> None:
-    assert torture(quiet(kinds.FORMS[kind][0], kind)).wrong == []
+def test_without_a_defect_nothing_is_found(torture: Torture) -> None:
+    assert torture(quiet("set")).wrong == []
 
 
 def test_a_run_without_traffic_proves_nothing(torture: Torture) -> None:
@@ -74,7 +73,7 @@ def test_a_fast_step_waits_for_slow_writers(torture: Torture, undo: str) -> None
     case = replace(quiet("set"), undo=undo, stops=stops, wait_at=99)
     slow = tuple(
         replace(
-            role, decisions=tuple(replace(one, picks=(*one.picks[:4], 4.0, one.picks[5])) for one in role.decisions)
+            role, decisions=tuple(replace(one, picks=(*one.picks[:4], 2.0, one.picks[5])) for one in role.decisions)
         )
         for role in case.roles
     )
