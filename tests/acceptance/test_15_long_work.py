@@ -20,7 +20,7 @@ FILLED = Files(
         "steps": [
             {"name": "make", "kind": "sql"},
             {"name": "gate", "kind": "sql", "file": "gate.sql"},
-            {"name": "fill", "kind": "backfill", "file": "fill.sql", **SLOWLY},
+            {"name": "fill", "kind": "backfill", "file": "fill.sql", **SLOWLY, "pause_ms": 900, "workers": 2},
         ],
     },
     more={"gate.sql": GATE, "fill.sql": FILL},
