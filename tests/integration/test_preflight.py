@@ -92,20 +92,18 @@ def test_all_reasons_are_told_at_once(database: Endpoint, caplog: pytest.LogCapt
 def test_a_lasting_reason_beside_passing_ones_keeps_its_class(database: Endpoint) -> None:
     plan = make_plan()
     target = make_target(reviews={risk: 1 for risk in Risk}, limits=Limits(max_transaction_age_seconds=0.0))
-    with psycopg.connect(database.conninfo, application_name="forgotten psql") as conn:
+    with psycopg.connect(database.conninfo, application_name="psql") as conn:
         conn.execute("SELECT 1")
-        with pytest.raises(ReviewMissing, match="forgotten psql") as caught:
+        with pytest.raises(ReviewMissing, match="psql") as caught:
             check(plan, database, target=target)
     assert {one.name for one in caught.value.checks} == {"reviews", "transactions"}
 
 
 def test_an_old_transaction_is_named_and_worth_another_try(database: Endpoint) -> None:
     target = make_target(limits=Limits(max_transaction_age_seconds=0.0, min_free_connections=1))
-    with psycopg.connect(database.conninfo, application_name="forgotten psql") as conn:
+    with psycopg.connect(database.conninfo, application_name="psql") as conn:
         conn.execute("SELECT 1")
-        with pytest.raises(
-            PreflightBusy, match=rf"pid {conn.info.backend_pid} \(forgotten psql, .*idle in transaction"
-        ):
+        with pytest.raises(PreflightBusy, match=rf"pid {conn.info.backend_pid} \(psql, .*idle in transaction"):
             check(make_plan(), database, target=target)
     check(make_plan(), database, target=target)
 

@@ -26,7 +26,9 @@ from migrator.backups.copies import Copy, base_name, drop_database, settle, spoi
 from migrator.backups.copy_role import CopyRole
 from migrator.backups.isolation import require_confined, require_isolated
 from migrator.database import queries, session
+from migrator.database.activity import called_by
 from migrator.database.session import Connection, Endpoint
+from migrator.database.vocabulary import told_program
 from migrator.errors import CopySpoiled, EnvironmentFault, TransientError
 
 LOG = logging.getLogger(__name__)
@@ -198,9 +200,8 @@ def _clone(
 def _connected(conn: Connection, copy: str) -> str:
     with session.translated():
         rows = conn.execute(queries.load(__package__, "trial")["connected"], {"database": copy}).fetchall()
-    return (
-        "; ".join(f"pid {pid} ({name or 'no application name'}, user {user})" for pid, user, name in rows) or "nobody"
-    )
+    who = (f"pid {pid} ({called_by(told_program(name), name)}user {user})" for pid, user, name in rows)
+    return "; ".join(who) or "nobody"
 
 
 def _drop(conn: Connection, name: str) -> None:

@@ -12,7 +12,7 @@ from psycopg.rows import kwargs_row
 
 from migrator.database import queries, session
 from migrator.database.session import Connection
-from migrator.database.vocabulary import told_name
+from migrator.database.vocabulary import told_application, told_name
 from migrator.errors import NeedsHuman, StatementFailed
 
 POLL_SECONDS = 0.05
@@ -41,15 +41,18 @@ class Blocker:
         if self.pid == 0:
             return "a prepared transaction"
         age = f", transaction open for {self.xact_age_seconds:.1f} s" if self.xact_age_seconds is not None else ""
-        return (
-            f"pid {self.pid} ({self.application_name or 'no application name'}, user {self.user or 'hidden'}, "
-            f"{self.state or 'state hidden'}{age})"
-        )
+        called = called_by(told_application(self.application_name), self.application_name)
+        return f"pid {self.pid} ({called}user {self.user or 'hidden'}, {self.state or 'state hidden'}{age})"
 
     def __str__(self) -> str:
         relation = told_name(self.relation) if self.relation else "an object"
         verb = "holds" if self.holds else "waits ahead of us for"
         return f"{self.who} {verb} {self.mode or 'a lock'} on {relation}"
+
+
+def called_by(told: str | None, name: str | None) -> str:
+    """What a session calls itself by, before its user; nothing where that is not told."""
+    return f"{told or 'no application name'}, " if told or not name else ""
 
 
 def blockers_of(connection: Connection, pid: int) -> tuple[Blocker, ...]:

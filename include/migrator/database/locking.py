@@ -18,6 +18,7 @@ from migrator.database import queries, session
 from migrator.database.backoff import backoff
 from migrator.database.lock_retries import with_lock_retries
 from migrator.database.session import Connection, Endpoint
+from migrator.database.vocabulary import told_name
 from migrator.errors import ConnectionLost, HeldByOther, MigratorError
 from migrator.run import RunContext
 
@@ -42,7 +43,8 @@ class LockHolder:
     def __str__(self) -> str:
         since = self.backend_start.isoformat(timespec="seconds") if self.backend_start else "an unknown time"
         where = self.client or "a local socket"
-        return f'"{self.application_name or "unknown"}" (pid {self.pid}, user {self.user}, from {where}, since {since})'
+        name = told_name(self.application_name or "unknown")
+        return f'"{name}" (pid {self.pid}, user {self.user}, from {where}, since {since})'
 
 
 class LockSession:

@@ -56,6 +56,13 @@ canonical diff combinefunc finalfunc initcond sfunc sortop stype tag ctype local
 inherited pending subtype opclass sspace modify extra serialfunc deserialfunc msfunc minvfunc mstype msspace mfinalfunc
 minitcond hypothetical ordered used member r w ccnew ccold
 """
+_PROGRAMS_TEXT = """
+psql pgadmin 4 db conn pg dump restore basebackup receivewal pgbench vacuumdb reindexdb walreceiver dbeaver datagrip
+jdbc driver postgresql pgbouncer pgjdbc npgsql cron migration snapshot lock apply rollback observe validate ledger
+janitor
+"""
+PROGRAMS = frozenset(_PROGRAMS_TEXT.split())
+"""Words of what sessions call themselves by, without anybody having chosen it."""
 _OWN = KEYWORDS | frozenset((*_OWN_TEXT.split(), HIDDEN))
 """Of `schema.sql` and the server: types, ways of access, functions that stand for syntax, the ends of names that it
 makes, the limits of sequences, and what functions cost and give unless somebody says otherwise."""
@@ -182,6 +189,21 @@ def told_name(text: str) -> str:
     """A name out of a server's catalog, or another text of it, as a message may have it: while `only_known` lasts, with
     `…` for what nobody has written."""
     return _told(text, is_known)
+
+
+def told_application(name: str | None) -> str | None:
+    """The application_name of somebody's session, a text that SQL can set, as a trigger may to a row: None where one of
+    its words is not known. Without a vocabulary it is told."""
+    return name if name and (_is_program(name) or is_known(name)) else None
+
+
+def told_program(name: str | None) -> str | None:
+    """The same where there is no vocabulary, and everybody reads it: one that programs choose by themselves."""
+    return told_application(name) if name and (are_names_known() or _is_program(name)) else None
+
+
+def _is_program(name: str) -> bool:
+    return bool(words := _words(name)) and words <= PROGRAMS
 
 
 def _told(text: str, knows: Callable[[str], bool]) -> str:

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from migrator.database import queries, sealing, session
 from migrator.database.session import Connection, Endpoint
+from migrator.database.vocabulary import told_application
 from migrator.errors import ConnectionLost, LockNotAvailable
 from migrator.ledger.version import SCHEMA
 
@@ -141,9 +142,7 @@ class LedgerConnection:
         except LockNotAvailable as exc:
             with session.connect(self.endpoint, purpose="observe") as looking:
                 found = self.fetch(looking, "turn_holder", schema=self.schema)
-            holder = (
-                "{application_name} (pid {pid}, user {user_name})".format(**found[0]) if found else "it let go just now"
-            )
+            holder = _called(**found[0]) if found else "it let go just now"
             raise LockNotAvailable(
                 f"another session keeps the ledger's writers waiting: {holder}; see what it does, and end it when it is"
                 " not the engine's",
@@ -163,3 +162,8 @@ def fetch(connection: Connection, query: psycopg.sql.Composed, parameters: Mappi
     """Rows as dictionaries; driver errors in our words."""
     with session.translated(), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, parameters).fetchall()
+
+
+def _called(pid: int, user_name: str | None, application_name: str | None) -> str:
+    name = told_application(application_name)
+    return f"{name} (pid {pid}, user {user_name})" if name else f"pid {pid} (user {user_name})"

@@ -19,6 +19,7 @@ import psycopg
 
 from migrator.database import naming, session
 from migrator.database.session import Connection
+from migrator.database.vocabulary import told_name
 from migrator.errors import LedgerTampered
 from migrator.ledger import chain, shape, states
 from migrator.ledger.reader import PAGE, LedgerReader
@@ -123,8 +124,8 @@ class GuardedLedger(LedgerReader):
         ):
             return ""
         return (
-            f". its search_path was {path}, and through that names without a schema lead to the ledger's schema"
-            f' "{self.schema}": write the schema before the names, or give search_path the one that is meant'
+            f". its search_path was {told_name(path)}, and through that names without a schema lead to the ledger's"
+            f' schema "{self.schema}": write the schema before the names, or give search_path the one that is meant'
         )
 
     def before_commit(self, on: Connection) -> Sealed:

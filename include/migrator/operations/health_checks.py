@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from migrator.database.activity import called_by
+from migrator.database.vocabulary import told_program
 from migrator.evidence import Check, EvidenceBundle, Verdict
 from migrator.input.durations import format_duration
 from migrator.operations.health_facts import Connections, InvalidIndex, OpenTransaction, ServerFacts
@@ -198,9 +200,9 @@ def _words(mode: str) -> str:
 
 
 def _session(one: OpenTransaction) -> str:
-    name = one.application_name or "no application name"
+    called = called_by(told_program(one.application_name), one.application_name)
     return (
-        f"pid {one.pid} ({name}, user {one.user_name or 'hidden'}, {one.state or 'state hidden'}) since"
+        f"pid {one.pid} ({called}user {one.user_name or 'hidden'}, {one.state or 'state hidden'}) since"
         f" {_span(one.seconds or 0.0)}"
     )
 

@@ -73,7 +73,7 @@ def test_each_standby_that_lags_is_named() -> None:
 
 
 def session(seconds: float | None, **over: Any) -> OpenTransaction:
-    base = OpenTransaction(7, "app", "forgotten psql", "idle in transaction", seconds)
+    base = OpenTransaction(7, "app", "psql", "idle in transaction", seconds)
     return replace(base, **over)
 
 
@@ -87,7 +87,7 @@ def test_transactions(seconds: float, expected: Verdict) -> None:
 def test_old_sessions_and_prepared_transactions_are_named() -> None:
     prepared = PreparedTransaction("order-42", "app", 7200.0)
     detail = checks.transactions(facts(transactions=(session(400.0),), prepared=(prepared,)), 300.0).check.detail
-    assert "pid 7 (forgotten psql, user app, idle in transaction) since 6 minutes 40 seconds" in detail
+    assert "pid 7 (psql, user app, idle in transaction) since 6 minutes 40 seconds" in detail
     assert "prepared transaction 'order-42' of app, since 2 hours" in detail
     assert "ROLLBACK PREPARED" in detail
 

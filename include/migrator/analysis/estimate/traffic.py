@@ -15,6 +15,7 @@ from migrator.analysis.estimate.model import Family, Holder, Traffic
 from migrator.database import queries, session
 from migrator.database.lock_sampler import mode_name
 from migrator.database.session import Connection
+from migrator.database.vocabulary import told_program
 from migrator.parsing.without_values import without_values
 
 LEAST_SECONDS = 1.0
@@ -29,7 +30,8 @@ def traffic_of(conn: Connection, relations: Sequence[str]) -> Mapping[str, Traff
     holders: dict[str, list[Holder]] = defaultdict(list)
     for found in _rows(conn, "holders", **names):
         who = f"pid {found['pid']}" if found["pid"] else "a prepared transaction"
-        application = f" ({found['application_name']})" if found["application_name"] else ""
+        name = told_program(found["application_name"])
+        application = f" ({name})" if name else ""
         holder = Holder(f"{who}{application}, {found['state']}", mode_name(found["mode"]), found["seconds"] or 0.0)
         holders[found["relation"]].append(holder)
     counted = {row["relation"]: row for row in _rows(conn, "tables", **names)}
