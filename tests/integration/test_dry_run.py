@@ -404,9 +404,9 @@ def test_evidence_of_another_snapshot_is_refused(copies: Endpoint, copy: Endpoin
 
 
 def test_somebody_looks_at_the_copy(copies: Endpoint, copy: Endpoint) -> None:
-    with psycopg.connect(copy.conninfo, application_name="psql of anna"):
+    with psycopg.connect(copy.conninfo, application_name="psql"):
         trial = trial_database(copies, copy_of(copies), patience_seconds=0.1)
-        with pytest.raises(TransientError, match="psql of anna"):
+        with pytest.raises(TransientError, match=r"pid \d+ \(psql, user "):
             trial.__enter__()
     with trial_database(copies, copy_of(copies)) as opened:
         assert conninfo_to_dict(opened.texts.conninfo)["dbname"] == trial_name(COPY)
