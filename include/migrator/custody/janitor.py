@@ -4,8 +4,8 @@ The ledger's registry says whose a helper object is. What it does not know is to
 and never touched. A trigger is disabled first: that takes SHARE ROW EXCLUSIVE, which readers pass, and which no writer
 that has run the trigger holds out against, so that afterwards no session can need it, nor what it calls or writes to.
 
-Each statement is looked at again right before it, and is the same when it is repeated; so a janitor may be killed
-anywhere, and the next one goes on.
+Each statement is looked at again right before it, and what it drops under its lock: what is another one by then, or
+was made whole, stays. It is the same when it is repeated, so a janitor may be killed anywhere: the next one goes on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from migrator.gates.reach import Reach
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import LedgerMigration, LedgerObject, MigrationStatus, ObjectClass
 from migrator.run import RunContext
-from migrator.steps import helpers
+from migrator.steps import as_found, helpers
 from migrator.steps.helpers import INDEXES, There
 from migrator.steps.names import HELPER_PREFIX
 
@@ -184,7 +184,7 @@ def _work(
                 done = orphan
                 while not left and done.todo in MEANT:
                     check_lock()
-                    done = _do(row, there, done, conn, endpoint, ledger, run, log)
+                    done = _do(row, there, done, conn, looking, endpoint, ledger, run, log)
                     if not done.done or done.todo is Todo.DROP:
                         break
                     again = next(iter(_of(row, Known.read(ledger), looking)), None)  # a disabled trigger may be dropped
@@ -207,17 +207,25 @@ def _do(
     there: There,
     orphan: Orphan,
     conn: Connection,
+    looking: Connection,
     endpoint: Endpoint,
     ledger: Ledger,
     run: RunContext,
     log: logging.Logger,
 ) -> Orphan:
     statement = statement_of(row.helper.kind, there, orphan.todo)
-    alone = row.helper.kind in (*INDEXES, ObjectClass.SLOT)
 
     def send() -> None:
-        with session.translated(), nullcontext() if alone else conn.transaction():
-            conn.execute(statement.encode())
+        if row.helper.kind in INDEXES:
+            given: dict[str, Any] = {"lock_timeout_ms": 0, "statement_timeout_ms": DROP_INDEX_MS}
+            with session.connect(endpoint, purpose="janitor", **given) as keeping:
+                as_found.drop_index(statement, row.helper, there, conn, keeping)
+        elif row.helper.kind is ObjectClass.SLOT:
+            with session.translated():
+                conn.execute(statement.encode())
+        else:
+            mode = "SHARE ROW EXCLUSIVE" if orphan.todo is Todo.DISABLE else "ACCESS EXCLUSIVE"
+            as_found.in_transaction(statement, row.helper, there, conn, looking, mode=mode)
 
     log.warning("%s: %s (%s)", run.target, orphan.statement, orphan.why)
     try:
@@ -231,6 +239,9 @@ def _do(
             deadline_seconds=DEADLINE_SECONDS,
             log=log,
         )
+    except as_found.Exchanged as exc:
+        log.warning("%s stays: %s", orphan.what, exc)
+        return replace(orphan, todo=Todo.LEAVE, why=str(exc), statement="")
     except MigratorError as exc:
         log.warning("%s stays: %s", orphan.what, exc)
         passes = isinstance(exc, TransientError) or exc.fields.get("sqlstate") == helpers.CANCELLED

@@ -145,7 +145,8 @@ class Helper:
     needed: bool = False
     """Whether the next attempt goes on with it; else it makes it anew, so that it may go once nobody works on it."""
     spared: tuple[int, ...] = ()
-    """Of INDEX_COPIES: oids of those that others had left before."""
+    """Of INDEX_COPIES: oids of those that others had left before. Of a constraint: its own oid, which another
+    one that gets its name later does not have."""
 
 
 @dataclass(frozen=True)

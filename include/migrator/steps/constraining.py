@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from migrator.database.vocabulary import told_name
-from migrator.ledger.rows import Helper, LedgerStep, ObjectClass, StepStatus
+from migrator.ledger.rows import LedgerStep, StepStatus
 from migrator.parsing.nodes import enum
 from migrator.plan import Phase, Statement, Step
 from migrator.steps import helpers, patience, piecewise, standing, transaction
@@ -48,8 +48,9 @@ def _register(step: Step, phase: Phase, ctx: StepContext, conn: Connection) -> N
             continue
         added = subtype == "AT_AddConstraint"
         name = getattr(command, "def").constraint.conname if added else command.name
-        helper = Helper(ObjectClass.CONSTRAINT, table[0], name, table[1], needed=True)
+        helper = helpers.constraint_of(*table, name, conn)
         if added and name in standing.dropped(step):
+            ctx.ledger.unregister((helper,), version=version, on=conn)  # one of an earlier attempt, which is gone
             ctx.ledger.register((helper,), version=version, step=step.name, run=ctx.run, on=conn)
         elif subtype == "AT_DropConstraint":
             ctx.ledger.unregister((helper,), version=version, on=conn)

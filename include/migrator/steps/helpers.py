@@ -49,6 +49,8 @@ class There:
     """Why nobody drops it alone. Empty: it can be."""
     busy: str
     """Who keeps it from being dropped now. Empty: nobody."""
+    identity: str = ""
+    """Which one it is, and in what state: what is another one by now, or was made whole, is not dropped for it."""
 
     @property
     def qualified(self) -> str:
@@ -87,6 +89,14 @@ def table_named(name: str, conn: Connection) -> tuple[str, str] | None:
     """
     rows = _ask("table", name, conn)
     return (rows[0][0], rows[0][1]) if rows else None
+
+
+def constraint_of(schema: str, table: str, name: str, conn: Connection) -> Helper:
+    """As it is registered, in the transaction that has added it."""
+    with session.translated():
+        rows = conn.execute(QUERIES["added"], {"schema": schema, "table": table, "name": name}).fetchall()
+    own = tuple(int(oid) for (oid,) in rows)
+    return Helper(ObjectClass.CONSTRAINT, schema, name, table, needed=True, spared=own)
 
 
 def intend(made: Sequence[Helper], step: Step, ctx: StepContext) -> None:
@@ -159,5 +169,5 @@ def _ask(query: str, name: str, conn: Connection) -> list[tuple[Any, ...]]:
 
 
 def _there(row: dict[str, Any]) -> There:
-    found = {key: row[key] for key in ("name", "bytes", "whole", "disabled", "kept", "busy")}
+    found = {key: row[key] for key in ("name", "bytes", "whole", "disabled", "kept", "busy", "identity")}
     return There(schema=row["schema_name"], table=row["table_name"], **found)

@@ -69,7 +69,8 @@ SELECT
             LIMIT 1
         ),
         ''
-    ) AS busy
+    ) AS busy,
+    concat_ws(' ', c.oid, c.relfilenode, i.indisvalid, i.indisready, i.indislive, pg_get_indexdef(c.oid)) AS identity
 FROM pg_index AS i
 INNER JOIN pg_class AS c ON i.indexrelid = c.oid
 INNER JOIN pg_class AS t ON i.indrelid = t.oid
@@ -85,6 +86,7 @@ WITH copies AS (
         c.relname::text AS name,
         pg_relation_size(c.oid) AS bytes,
         t.oid AS table_oid,
+        concat_ws(' ', c.oid, c.relfilenode, i.indisready, i.indislive, pg_get_indexdef(c.oid)) AS identity,
         regexp_replace(c.relname::text, '_cc(new|old)[0-9]*$', '') AS stem
     FROM pg_index AS i
     INNER JOIN pg_class AS c ON i.indexrelid = c.oid
@@ -119,12 +121,14 @@ SELECT
             LIMIT 1
         ),
         ''
-    ) AS busy
+    ) AS busy,
+    k.identity
 FROM copies AS k
 WHERE k.stem = %(name)s OR (octet_length(k.name) > 59 AND starts_with(%(name)s, k.stem))
 ORDER BY k.name;
 
 -- name: constraint
+-- The one that was registered: another of its name is no helper. Added before oids were noted, it is nobody's to drop.
 SELECT
     n.nspname::text AS schema_name,
     t.relname::text AS table_name,
@@ -132,8 +136,19 @@ SELECT
     0::bigint AS bytes,
     false AS whole,
     false AS disabled,
-    '' AS kept,
-    '' AS busy
+    CASE WHEN cardinality(%(spared)s::bigint []) = 0 THEN 'the ledger has not noted which of its name it is' ELSE '' END AS kept,
+    '' AS busy,
+    concat_ws(' ', k.oid, k.convalidated, pg_get_constraintdef(k.oid)) AS identity
+FROM pg_constraint AS k
+INNER JOIN pg_class AS t ON k.conrelid = t.oid
+INNER JOIN pg_namespace AS n ON t.relnamespace = n.oid
+WHERE
+    n.nspname = %(schema)s AND t.relname = %(table)s AND k.conname = %(name)s
+    AND (k.oid::bigint = ANY(%(spared)s::bigint []) OR cardinality(%(spared)s::bigint []) = 0);
+
+-- name: added
+-- By which oid a constraint is known again.
+SELECT k.oid::bigint AS oid
 FROM pg_constraint AS k
 INNER JOIN pg_class AS t ON k.conrelid = t.oid
 INNER JOIN pg_namespace AS n ON t.relnamespace = n.oid
@@ -148,7 +163,8 @@ SELECT
     false AS whole,
     g.tgenabled = 'D' AS disabled,
     '' AS kept,
-    '' AS busy
+    '' AS busy,
+    concat_ws(' ', g.oid, g.tgenabled, pg_get_triggerdef(g.oid)) AS identity
 FROM pg_trigger AS g
 INNER JOIN pg_class AS t ON g.tgrelid = t.oid
 INNER JOIN pg_namespace AS n ON t.relnamespace = n.oid
@@ -171,7 +187,8 @@ SELECT
             LIMIT 1
         ),
         ''
-    ) AS busy
+    ) AS busy,
+    concat_ws(' ', p.oid, pg_get_functiondef(p.oid)) AS identity
 FROM pg_proc AS p
 INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
 WHERE n.nspname = %(schema)s AND p.proname = %(name)s AND p.pronargs = 0;
@@ -185,7 +202,8 @@ SELECT
     false AS whole,
     false AS disabled,
     '' AS kept,
-    '' AS busy
+    '' AS busy,
+    concat_ws(' ', c.oid, c.relfilenode) AS identity
 FROM pg_class AS c
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
 WHERE n.nspname = %(schema)s AND c.relname = %(name)s AND c.relkind IN ('r', 'p');
@@ -200,7 +218,8 @@ SELECT
     false AS whole,
     false AS disabled,
     '' AS kept,
-    CASE WHEN s.active THEN 'pid ' || s.active_pid || ' reads from it' ELSE '' END AS busy
+    CASE WHEN s.active THEN 'pid ' || s.active_pid || ' reads from it' ELSE '' END AS busy,
+    concat_ws(' ', s.plugin, s.slot_type, s.database) AS identity
 FROM pg_replication_slots AS s
 WHERE
     s.slot_name = %(name)s
