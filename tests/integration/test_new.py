@@ -8,8 +8,10 @@ import pytest
 
 from migrator.catalogue.catalogue import load_catalogue
 from migrator.cli.local_trial import try_migration
+from migrator.database.session import Endpoint
 from migrator.embedded.programs import find_programs
 from tests.catalogue_files import write
+from tests.integration.stages import query
 from tests.unit.cli.test_new import KINDS, TABLES, UNDO, new
 
 ROWS = """
@@ -64,3 +66,33 @@ def test_what_a_statement_did_runs_as_steps(tmp_path: Path) -> None:
     assert new(root, "made", "--from", f"{file}:3") == 0
     file.write_text(sql.partition("\n")[0])
     passes(root, "003_made")
+
+
+@pytest.mark.parametrize(
+    "last, said",
+    [
+        ("(SELECT last / 100 FROM public.ends)", "it reads public.m beside the row that it writes, by view ends"),
+        ("(SELECT public.last() / 100)", "by function last"),
+        ("(SELECT n FROM public.apart)", ""),
+    ],
+    ids=["view", "function", "another table"],
+)
+def test_no_batches_for_what_reads_the_table_that_it_empties(
+    database: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str], last: str, said: str
+) -> None:
+    """Each batch would delete by what those before it have left: all rows in the end. A file does not tell; the catalog
+    does."""
+    tables = (
+        "CREATE TABLE public.m (id int PRIMARY KEY); CREATE VIEW public.ends AS SELECT max(id) AS last FROM public.m;"
+        "CREATE FUNCTION public.last() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(id) FROM public.m';"
+        "CREATE TABLE public.apart (n int);"
+    )
+    query(database, f"{tables} INSERT INTO public.m SELECT generate_series(1, 1100000)")
+    query(database, "ANALYZE public.m")
+    written = {"001_tables": tables, "002_more": f"DELETE FROM public.m WHERE id > {last};\n"}
+    root = write(tmp_path / "migrations", written, after={"002_more": ["001_tables"]})
+    file = root / "2025" / "002_more" / "002_more.sql"
+    code = new(root, "made", "--from", f"{file}:1", "--dsn", database.conninfo)
+    assert (code == 0) == (not said), capsys.readouterr().err
+    assert said in capsys.readouterr().err.replace('"', "")
+    assert (len(list((root / "2025").glob("003*"))) + len(list((root / "2026").glob("003*"))) == 1) == (not said)

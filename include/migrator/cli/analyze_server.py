@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from migrator.history.past import Past
     from migrator.ledger.rows import LedgerMigration
     from migrator.parsing.statements import ParsedFile
-    from migrator.plan import Finding
+    from migrator.plan import Finding, Suggestion
 
 
 class Server:
@@ -106,6 +106,16 @@ class Server:
             conn = self._session(self._endpoint, "observe")
             found += [finding for script in scripts for finding in findings_of(conn, script.parsed)]
         return tuple(found)
+
+    def refused(self, steps: Sequence[Suggestion]) -> str | None:
+        """Why batches would not do what their statement does, as far as the catalog tells."""
+        from migrator.steps.batch_readings import BACKFILL, refused
+
+        if self._endpoint is None:
+            return None
+        texts = [step.sql for step in steps if step.kind == BACKFILL and step.sql]
+        found = [refused(self._session(self._endpoint, "observe"), text) for text in texts]
+        return next((text for text in found if text is not None), None)
 
     def _session(self, endpoint: Endpoint, purpose: str) -> Connection:
         from migrator.database.session import connect

@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def found_at(args: argparse.Namespace) -> Found | None:
     """None without --from.
 
-    :raises UsageError: no statement, no finding or no recipe is there. :raises EnvironmentFault: no such file.
+    :raises UsageError: no statement, no finding or no recipe is there, or it would do something else.
+    :raises EnvironmentFault: no such file.
     """
     if args.place is None:
         return None
@@ -69,6 +70,8 @@ def found_at(args: argparse.Namespace) -> Found | None:
             f"{what}: no step kind does that ({rules}); `migrator analyze {path}` says what to do instead, and"
             " `migrator new --kind` writes a step from what you tell it"
         )
+    if (why := _refused(best.steps, args)) is not None:
+        raise UsageError(f"{what}: a step of kind backfill would be refused: {why}")
     return Found(path, version, parsed, statement, best.rule, best.steps)
 
 
@@ -116,3 +119,11 @@ def _inspected(path: Path, args: argparse.Namespace) -> tuple[str | None, Parsed
         facts, basis = server.look((parsed,), before.files)
         found = inspect(Sources((parsed,)), Known(facts, basis, before=before, pending=others)).findings
     return version, parsed, found
+
+
+def _refused(steps: Sequence[Suggestion], args: argparse.Namespace) -> str | None:
+    """Why they would not do what the statement does. Without a connection the dry run tells."""
+    from migrator.cli.analyze_server import Server
+
+    with Server(options.endpoint(args, required=False), schema=None, validate=False) as server:
+        return server.refused(steps)

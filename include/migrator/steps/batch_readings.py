@@ -60,6 +60,12 @@ def _other(row: dict[str, Any], sql: BatchSql) -> str:
     )
 
 
+def refused(conn: Connection, text: str) -> str | None:
+    """Why a step of kind backfill would not do what this statement does, as things are now."""
+    sql = batch_sql(statements.parse(text, file="its file").statements[0])
+    return hidden(conn, sql) or others(conn, sql)[0]
+
+
 def may_repeat(conn: Connection, sql: BatchSql) -> bool:
     """Whether two rows that it inserts may have the same key, as far as indexes tell. The one statement fails for them;
     a batch finds what the one before it has inserted."""
