@@ -177,6 +177,34 @@ def test_what_moves_meanwhile_is_not_counted_twice(
     assert count[0] > 12
 
 
+@pytest.mark.parametrize("more", [0, 1], ids=["nobody else", "a writer of others"])
+def test_rows_that_fail_and_are_moved_again_and_again_are_told_as_such(
+    database: Endpoint, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    """The application changes them before each look for what is left, so no place of theirs is known by then. Where
+    somebody writes rows that a batch does change, it is that which keeps the step from its end."""
+    query(database, TABLE)
+    real, looks = Work._is_done, [0]
+
+    def moved(work: Work) -> bool:
+        looks[0] += 1
+        query(database, "UPDATE t SET a = a - 1 WHERE a < 0")
+        query(database, "UPDATE t SET a = a + 1, b = NULL WHERE id = 1 AND %s > 0", more)
+        return real(work)
+
+    monkeypatch.setattr(Work, "_is_done", moved)
+    plan = plan_of(100)
+    told = "^fill.sql:1: after 10 rounds there are still rows.* besides" if more else "rows that fail"
+    with pytest.raises(StatementFailed, match=rf"{told}: 4 \(constraint positive\)"):
+        apply_all(plan, database)
+    assert undone(database) == [*([1] if more else []), *BAD]
+    assert more or looks[0] < 6, "a round that changes nothing is the last"
+    monkeypatch.setattr(Work, "_is_done", real)
+    mend(database, *BAD)
+    apply_all(plan, database)
+    assert undone(database) == []
+
+
 def test_over_a_kill(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     query(database, TABLE)
     plan, real = plan_of(4), Work._batch

@@ -109,19 +109,22 @@ class Work:
         """:raises StatementFailed: with file and line."""
         self.promises.before(self._tables(), self.progress.rows)
         self.quarantine.begin()
-        rounds = 0
+        rounds = before = 0
         while not self._is_settled():
+            if rounds and self.quarantine.seen and self.progress.rows == before:
+                raise self.quarantine.refused(moved=True)
             if rounds == ROUNDS:
                 raise self._failed(
                     f"after {ROUNDS} rounds there are still rows that meet the condition: something goes on writing"
                     " them, or one that is done meets it again, or a trigger or policy keeps it as it is. stop what"
                     " does, then try again; or roll this migration back, and see to it that new rows are right, by a"
-                    " DEFAULT or a trigger in a step before"
+                    f" DEFAULT or a trigger in a step before{self.quarantine.besides()}"
                 )
             if rounds:
                 self.progress = Progress(round=self.progress.round + 1, rows=self.progress.rows)
                 self.ctx.log.info("step %s: round %s, for rows that moved", self.step.name, self.progress.round)
-            tables, place = self._tables(), self.progress
+            tables, place, before = self._tables(), self.progress, self.progress.rows
+            self.quarantine.seen.clear()
             sizes = ((one.oid, one.pages, round(one.rows * one.pages)) for one in tables)
             self.meter.begin_round(sizes, table=place.table, page=place.page, rows=place.rows)
             for table in tables:

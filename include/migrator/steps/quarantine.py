@@ -5,8 +5,9 @@ of the table is done, and the step fails at its end: it never passes for done wh
 mended meanwhile is done by the next attempt, which begins with these rows.
 
 A row is named by its place. Whoever updates it moves it: then it is found again, by the next round. Whatever else lies
-at that place by then waits until the end of the attempt, where each of these places is tried once more. Keys are values
-of rows: they go where the run keeps what only some may read.
+at that place by then waits until the end of the attempt, where each of these places is tried once more. A round that
+has changed nothing, and in which rows fail, is the last: they move as fast as they are found. Keys are values of rows:
+they go where the run keeps what only some may read.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class Quarantine:
     """Left out, and why; None: an earlier attempt knew."""
     over: dict[Place, StatementFailed] = field(default_factory=dict)
     """More than may be left out: the next attempt begins with them."""
+    seen: dict[tuple[int, str], StatementFailed] = field(default_factory=dict)
+    """All that has failed in this round, by table and key, so that a row that moves is one; without a key by place."""
     end: int = 0
     """Of the range of pages that is known to fail, as far as it is not done yet."""
 
@@ -127,18 +130,29 @@ class Quarantine:
             self.mark()
             raise self.refused()
 
-    def refused(self) -> StatementFailed:
-        errors = [error for error in (*self.over.values(), *self.rows.values()) if error is not None]
+    def refused(self, *, moved: bool = False) -> StatementFailed:
+        """:param moved: they do not stay where they are found, so none of their places says how many they are."""
+        if moved:
+            self.again()
+        places = self.seen.values() if moved else (*self.over.values(), *self.rows.values())
+        errors = [error for error in places if error is not None]
         first = errors[0]
-        reasons = Counter(map(_reason, errors))
-        told = ", ".join(f"{number} ({reason})" for reason, number in reasons.items())
-        if not self.over:
+        told = _counted(errors)
+        if moved:
+            what = "they are left out, and somebody goes on changing them, which moves them; a whole round has found no"
+            what += " other row to change. mend them, then clear the step"
+        elif not self.over:
             what = "they are left out, and all others are done. mend them, then clear the step: it does these alone"
         else:
             most = f", and quarantine: {self.most} takes no more" if self.most else ""
             what = f"the others of their batch are done{most}. mend them, and look for more like them; then try again"
         where = "their keys are with the server's own words"
         return StatementFailed(f"{first}; rows that fail: {told}; {what}; {where}", **first.fields)
+
+    def besides(self) -> str:
+        """What fails in this round or is left out still, for who tells why the step does not end."""
+        self.again()
+        return f". rows that fail besides: {_counted([*self.seen.values()])}" if self.seen else ""
 
     def _try(self, table: Table, rows: Sequence[Place]) -> StatementFailed | None:
         try:
@@ -166,6 +180,7 @@ class Quarantine:
             key = self.ask(self.sql.key(table.target, row, columns))
         except StatementFailed:
             key = None
+        self.seen[row.table, str(key) if columns and key else row.tid] = error
         name = f" ({', '.join(columns)}) =" if columns else ""
         withheld.keep(f"{self.statement.file}:{self.statement.line}: row{name} {key} at {row.tid}: {_reason(error)}")
 
@@ -174,6 +189,10 @@ def _halves(rows: Sequence[Place]) -> list[Sequence[Place]]:
     """The second one first: the last of a list is taken next."""
     middle = (len(rows) + 1) // 2
     return [rows[middle:], rows[:middle]]
+
+
+def _counted(errors: Sequence[StatementFailed]) -> str:
+    return ", ".join(f"{number} ({reason})" for reason, number in Counter(map(_reason, errors)).items())
 
 
 def _reason(error: StatementFailed) -> str:
