@@ -120,7 +120,7 @@ def traces(endpoint: Endpoint) -> list[tuple[Any, ...]]:
     """Every row of the ledger with its place on disk: equal only when nothing was written, not even the same again."""
     tables = (
         *("ledger_identity", "schema_migrations", "schema_migration_steps", "schema_migration_events"),
-        "schema_migration_objects",
+        *("schema_migration_objects", "schema_migration_transactions"),
     )
     rows = [query(endpoint, f"SELECT t.ctid::text, t.xmin::text, t::text FROM migrator.{name} AS t") for name in tables]
     return list(itertools.chain.from_iterable(rows))

@@ -120,10 +120,18 @@ def test_values_that_others_have_written_since_hold_it(copies: Endpoint, databas
     assert query(database, "SELECT a FROM t WHERE id = 1") == [(7,)]
 
 
+def test_what_only_the_batches_have_written_is_set_back(copies: Endpoint, database: Endpoint) -> None:
+    plan = plan_of(ANYWHERE)
+    evidence = rehearsed(plan, copies)
+    fail_part_way(plan, database, evidence)
+    assert roll_back(plan, database, bundle_of(evidence, plan, database)).action is Action.ROLLED_BACK
+    assert originals(database) == ROWS - 1
+
+
 def test_values_that_others_have_written_meanwhile_are_not_overwritten(
     copies: Endpoint, database: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody can tell them from what the batches have written before and after."""
+    """Their numbers lie between those of the batches, which are known one by one."""
     plan, real, count = plan_of(ANYWHERE), Work._batch, [0]
     evidence = rehearsed(plan, copies)
 
@@ -137,7 +145,7 @@ def test_values_that_others_have_written_meanwhile_are_not_overwritten(
     fail_part_way(plan, database, evidence)
     report = roll_back(plan, database, bundle_of(evidence, plan, database))
     assert report.action is Action.HELD
-    assert "between two batches" in report.reason
+    assert "1 row of public.t" in report.reason
     assert query(database, "SELECT a FROM t WHERE id = 1") == [(7,)]
 
 

@@ -42,7 +42,7 @@ def test_statements_and_ledger_row_commit_together(database: Endpoint) -> None:
     xmins = query(
         database,
         "SELECT (SELECT xmin::text FROM pg_class WHERE oid = 'a'::regclass),"
-        " (SELECT cursor ->> 'own' FROM migrator.schema_migration_steps)",
+        " (SELECT first::text FROM migrator.schema_migration_transactions WHERE NOT is_part)",
     )
     assert xmins[0][0] == xmins[0][1]
 

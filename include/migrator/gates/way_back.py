@@ -32,22 +32,6 @@ def unrehearsed(start: Start, plan: Plan, rows: Sequence[LedgerStep]) -> str:
     )
 
 
-def between_batches(plan: Plan, rows: Sequence[LedgerStep], taken: Collection[str]) -> str:
-    """What others have written while a step worked in batches has numbers between the numbers of those: nobody can tell
-    it from the step's own (`newer_rows`), so nothing that takes rows is run over it.
-
-    :param taken: see `takes`.
-    """
-    halt = halted(plan, rows)
-    if halt is None or not halt.part or not taken:
-        return ""
-    return (
-        f"the migration stopped {halt}, and the rollback drops tables, or deletes or overwrites rows, as it was"
-        " rehearsed: what others have written there between two batches nobody can tell from what the batches have. go"
-        " on with the migration, or look at what others have written meanwhile"
-    )
-
-
 def takes(start: Start, plan: Plan, rows: Sequence[LedgerStep]) -> Collection[str] | None:
     """See `evidence.TAKES`; None: the rehearsal has not noted it."""
     halt = halted(plan, rows)

@@ -231,7 +231,7 @@ SELECT
     kind,
     status,
     attempts,
-    cursor - ARRAY['others', 'own'] AS cursor,
+    cursor - 'others' AS cursor,
     statement_digests,
     rows_done,
     rows_total,
@@ -247,35 +247,49 @@ WHERE (%(version)s::text IS NULL OR version = %(version)s) AND (%(step)s::text I
 ORDER BY version, position, step;
 
 -- name: work
--- Of each step the transaction with which it began: its own where it was a single one, else that of its first start, from
--- on. Of an earlier round, which was undone, no event counts.
+-- Of each step the numbers of its own transactions, and from which on it may have written: the first of those, but of
+-- statements of which some have no transaction that the ledger knows, its first start. Of an earlier round, which was
+-- undone, no event counts.
 SELECT
     s.step,
-    s.cursor ->> 'own' AS own,
-    coalesce(
-        s.cursor ->> 'own',
-        (
-            SELECT e.xmin::text
-            FROM {schema}.schema_migration_events AS e
-            WHERE
-                e.version = s.version
-                AND e.kind = 'step_started'
-                AND e.detail ->> 'step' = s.step
-                AND e.id > coalesce(
-                    (
-                        SELECT max(u.id)
-                        FROM {schema}.schema_migration_events AS u
-                        WHERE u.version = s.version AND u.kind = 'rolled_back'
-                    ),
-                    0
-                )
-            ORDER BY e.id
-            LIMIT 1
-        ),
-        s.xmin::text
-    ) AS first,
+    n.own,
+    n.parts,
+    CASE
+        WHEN n.first IS NOT NULL AND NOT (s.kind = 'sql' AND s.cursor ? 'statements_done')
+            THEN pg_catalog.mod(n.first, 4294967296)::text
+        WHEN s.kind = 'sql' OR n.first IS NOT NULL
+            THEN coalesce(
+                (
+                    SELECT e.xmin::text
+                    FROM {schema}.schema_migration_events AS e
+                    WHERE
+                        e.version = s.version
+                        AND e.kind = 'step_started'
+                        AND e.detail ->> 'step' = s.step
+                        AND e.id > coalesce(
+                            (
+                                SELECT max(u.id)
+                                FROM {schema}.schema_migration_events AS u
+                                WHERE u.version = s.version AND u.kind = 'rolled_back'
+                            ),
+                            0
+                        )
+                    ORDER BY e.id
+                    LIMIT 1
+                ),
+                s.xmin::text
+            )
+    END AS first,
     s.cursor -> 'others' AS others
 FROM {schema}.schema_migration_steps AS s
+CROSS JOIN LATERAL (
+    SELECT
+        min(t.first) AS first,
+        (pg_catalog.range_agg(pg_catalog.int8range(t.first, t.last, '[]')) FILTER (WHERE NOT t.is_part))::text AS own,
+        (pg_catalog.range_agg(pg_catalog.int8range(t.first, t.last, '[]')) FILTER (WHERE t.is_part))::text AS parts
+    FROM {schema}.schema_migration_transactions AS t
+    WHERE t.version = s.version AND t.step = s.step
+) AS n
 WHERE s.version = %(version)s
 ORDER BY s.position;
 
@@ -320,7 +334,6 @@ SELECT
     s.xmin::text AS last,
     s.cursor -> 'others' -> 'before' AS before,
     s.cursor ? 'statements_done' AS has_begun,
-    pg_catalog.pg_current_xact_id()::xid::text AS own,
     ARRAY(
         SELECT g.transactionid::text FROM going AS g
         UNION
@@ -337,14 +350,42 @@ WHERE s.version = %(version)s AND s.step = %(step)s;
 -- name: note_others
 -- Beside what the cursor says already.
 UPDATE {schema}.schema_migration_steps
-SET
-    cursor = cursor
-    || CASE
-        WHEN cursor ? 'statements_done' OR %(own)s::text IS NULL THEN pg_catalog.jsonb_build_object()
-        ELSE pg_catalog.jsonb_build_object('own', %(own)s::text)
-    END
-    || pg_catalog.jsonb_build_object('others', %(others)s::jsonb)
+SET cursor = cursor || pg_catalog.jsonb_build_object('others', %(others)s::jsonb)
 WHERE version = %(version)s AND step = %(step)s;
+
+-- name: note_own
+-- The number of this transaction, and those of its parts: up to the last one they go on as it does. A part of another one
+-- that has ended is among them. Where there may be too many to ask for, they are not noted, and count as others'.
+WITH this AS (
+    SELECT pg_catalog.pg_current_xact_id()::text::bigint AS number
+),
+
+span AS (
+    SELECT
+        t.number,
+        t.number + pg_catalog.mod(%(last)s::bigint - pg_catalog.mod(t.number, 4294967296) + 4294967296, 4294967296) AS last
+    FROM this AS t
+),
+
+parts AS (
+    SELECT
+        n.one AS number,
+        n.one - pg_catalog.row_number() OVER (ORDER BY n.one) AS island
+    FROM span AS s
+    CROSS JOIN LATERAL pg_catalog.generate_series(s.number + 1, s.last) AS n (one)
+    WHERE
+        s.last - s.number <= %(most)s
+        AND pg_catalog.pg_xact_status(n.one::text::xid8) = 'in progress'
+        AND NOT n.one::text::xid8::xid = ANY(%(going)s::xid [])
+)
+
+INSERT INTO {schema}.schema_migration_transactions (version, step, first, last, is_part)
+SELECT %(version)s, %(step)s, t.number AS first, t.number AS last, false AS is_part
+FROM this AS t
+UNION ALL
+SELECT %(version)s, %(step)s, min(p.number), max(p.number), true
+FROM parts AS p
+GROUP BY p.island;
 
 -- name: reviews
 -- Oldest first, as the chain has them: a row may have been made again. With the event that backs each, its neighbours and the head: what is no link of the chain backs nothing.
@@ -512,23 +553,36 @@ WHERE version = %(version)s AND step = %(step)s AND status = 'running';
 
 -- name: step_advanced
 -- By a session that executes the step, in its own open transaction: a batch. Nobody else's pid stands in the row.
-UPDATE {schema}.schema_migration_steps
-SET
-    cursor = %(cursor)s::jsonb || pg_catalog.jsonb_build_object('others', cursor -> 'others'),
-    rows_done = %(rows_done)s,
-    rows_total = %(rows_total)s
-WHERE
-    version = %(version)s
-    AND step = %(step)s
-    AND status = 'running'
-    AND (
-        backend_pid = pg_catalog.pg_backend_pid()
-        OR EXISTS (
-            SELECT 1
-            FROM pg_catalog.jsonb_array_elements(cursor -> 'helpers') AS h (session)
-            WHERE (h.session ->> 0)::integer = pg_catalog.pg_backend_pid()
+-- Its number is noted: rows that have it are the step's own.
+WITH advanced AS (
+    UPDATE {schema}.schema_migration_steps
+    SET
+        cursor = %(cursor)s::jsonb || pg_catalog.jsonb_build_object('others', cursor -> 'others'),
+        rows_done = %(rows_done)s,
+        rows_total = %(rows_total)s
+    WHERE
+        version = %(version)s
+        AND step = %(step)s
+        AND status = 'running'
+        AND (
+            backend_pid = pg_catalog.pg_backend_pid()
+            OR EXISTS (
+                SELECT 1
+                FROM pg_catalog.jsonb_array_elements(cursor -> 'helpers') AS h (session)
+                WHERE (h.session ->> 0)::integer = pg_catalog.pg_backend_pid()
+            )
         )
-    );
+    RETURNING version, step
+)
+
+INSERT INTO {schema}.schema_migration_transactions (version, step, first, last, is_part)
+SELECT
+    a.version,
+    a.step,
+    pg_catalog.pg_current_xact_id()::text::bigint AS first,
+    pg_catalog.pg_current_xact_id()::text::bigint AS last,
+    false AS is_part
+FROM advanced AS a;
 
 -- name: step_waits
 -- Why nothing goes on, for those who look; the place to go on stays. A worker that was fenced meets no row.
@@ -568,7 +622,12 @@ SET
 WHERE version = %(version)s AND step = %(step)s AND status <> 'success';
 
 -- name: step_rolled_back
--- Undone, by the rollback script.
+-- Undone, by the rollback script; what it had written is not there any more.
+WITH gone AS (
+    DELETE FROM {schema}.schema_migration_transactions
+    WHERE version = %(version)s AND (%(step)s::text IS NULL OR step = %(step)s)
+)
+
 UPDATE {schema}.schema_migration_steps
 SET status = 'rolled_back', finished_at = clock_timestamp()
 WHERE version = %(version)s AND (%(step)s::text IS NULL OR step = %(step)s) AND status <> 'pending';

@@ -74,6 +74,21 @@ CREATE TABLE {schema}.schema_migration_steps (
     PRIMARY KEY (version, step)
 );
 
+-- name: transactions
+-- By which numbers rows are known as a step's own: each of its transactions, with its epoch, and the parts of one that may
+-- have rows (subtransactions). Nothing else has it, and nothing looks at it while a step goes on.
+CREATE TABLE {schema}.schema_migration_transactions (
+    version text NOT NULL,
+    step text NOT NULL,
+    first bigint NOT NULL,
+    last bigint NOT NULL,
+    is_part boolean NOT NULL
+);
+
+-- name: transactions_by_step
+-- There is a row for each batch.
+CREATE INDEX schema_migration_transactions_step ON {schema}.schema_migration_transactions (version, step);
+
 -- name: events
 -- Append-only; each row carries the hash of the one before it. The hash is computed by the engine, not here, so that a
 -- row written by hand does not become part of the chain.

@@ -127,7 +127,7 @@ class LedgerWriter(ObjectRegistry):
         }
         if on is not None:
             self.require_untouched(on=on)
-            if not work.write(self, on, "step_progress", version=version, step=step, **parameters):
+            if not work.write(self, on, "step_progress", version=version, step=step, within=True, **parameters):
                 raise NeedsHuman(f"step {step!r} of {version} is not running any more: nothing is committed")
             return
         with self.transaction() as connection:
@@ -184,7 +184,7 @@ class LedgerWriter(ObjectRegistry):
         """
         if on is not None:
             self.require_untouched(on=on)
-            self._succeed(on, version, step, run, last=last, rows=rows, whole=True)
+            self._succeed(on, version, step, run, last=last, rows=rows, within=True)
             return
         with self.transaction() as connection:
             self.take_head(connection)
@@ -343,10 +343,10 @@ class LedgerWriter(ObjectRegistry):
         *,
         last: bool,
         rows: int | None,
-        whole: bool = False,
+        within: bool = False,
     ) -> None:
         self._hold(connection, version, run)
-        if not work.write(self, connection, "step_succeeded", version=version, step=step, whole=whole, rows=rows):
+        if not work.write(self, connection, "step_succeeded", version=version, step=step, within=within, rows=rows):
             raise NeedsHuman(f"step {step!r} of {version} is not running: it was not started, or is done already")
         if last:
             self.execute(connection, "applied", version=version, duration_ms=None)

@@ -163,7 +163,7 @@ def _why_not(ctx: StepContext, start: Start | None) -> str:
     taken = _takes(ctx, start)
     if taken is None:
         return "the dry run was made by an older engine, and has not noted of which tables the rollback changes rows"
-    return newer_rows.reason(newer_rows.look(ctx, taken)) or way_back.between_batches(ctx.plan, rows, taken)
+    return newer_rows.reason(newer_rows.look(ctx, taken))
 
 
 def _takes(ctx: StepContext, start: Start | None) -> Collection[str] | None:

@@ -1,10 +1,11 @@
 """Rows that others have written since a migration was applied, in tables of which its rollback takes or changes some.
 
 Which those are, the rehearsal has seen, whatever the form of the script. A row says which transaction has written it,
-and the ledger which were the migration's own, and which went on beside them: those may have written later. What lies
-between two steps is others' too. A table is read as a whole, since an UPDATE stays where its row is.
+and the ledger which were the migration's own, and which went on beside them: those may have written later. All others
+since the migration's first are others', whether a step went on meanwhile or not. A table is read as a whole, since an
+UPDATE stays where its row is.
 
-Within a step that is no transaction, rows of others cannot be told from its own.
+What a step writes in no transaction of the ledger's, as a procedure with COMMIT does, counts as others'.
 """
 
 from __future__ import annotations
@@ -199,19 +200,28 @@ def _newer_than(since: Sequence[Work], oid: int) -> Iterator[quoting.Composable]
     """What says of a row that others have written it since. Pure."""
     others = dict.fromkeys(number for step in since for number in step.others)
     yield quoting.SQL("t.xmin = any({}::pg_catalog.xid[])").format(f"{{{','.join(others)}}}")
-    yield _but(_age("<", since[0].last), ((step.first, step.last) for step in since[1:]))
-    for step in since:  # a part of such a transaction that had ended has a number of which nobody knows whose it is
-        if oldest := step.written.get(oid):
-            own = ((one.single or one.first, one.single or one.last) for one in since)
-            yield _but(_age("<=", oldest), own)
+    begun = [_age("<=", first) for first in dict.fromkeys(step.first for step in since) if first is not None]
+    own = [step.own for step in since]
+    if begun:
+        yield _but(quoting.SQL("({})").format(quoting.SQL(" or ").join(begun)), [*own, *(one.parts for one in since)])
+    # a part of such a transaction that had ended has a number of which nobody knows whose it is
+    for oldest in dict.fromkeys(step.written[oid] for step in since if oid in step.written):
+        yield _but(_age("<=", oldest), own)
 
 
-def _but(condition: quoting.Composable, own: Iterable[tuple[str, str]]) -> quoting.Composable:
-    """Not written between any of these."""
-    parts = [condition]
-    for first, last in own:
-        parts.append(quoting.SQL("not ({} and {})").format(_age("<=", first), _age(">=", last)))
-    return quoting.SQL("({})").format(quoting.SQL(" and ").join(parts))
+def _but(condition: quoting.Composable, own: Iterable[str]) -> quoting.Composable:
+    """Not written by any of these. They are looked up in a table of hashes."""
+    numbers = (
+        "not (t.xmin = any (select (n.number % 4294967296)::pg_catalog.text::pg_catalog.xid"
+        " from pg_catalog.unnest({own}::pg_catalog._int8multirange) as m (ranges),"
+        " pg_catalog.unnest(m.ranges) as r (numbers),"
+        " pg_catalog.generate_series(pg_catalog.lower(r.numbers), pg_catalog.upper(r.numbers) - 1) as n (number)))"
+    )
+    found = [one for one in own if one != "{}"]
+    if not found:
+        return quoting.SQL("({})").format(condition)
+    told = quoting.SQL(numbers).format(own=quoting.Literal(found))
+    return quoting.SQL("({} and {})").format(condition, told)
 
 
 def _age(than: str, number: str) -> quoting.Composable:

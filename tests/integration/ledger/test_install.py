@@ -26,6 +26,7 @@ TABLES = {
     "schema_migration_events",
     "schema_migration_reviews",
     "schema_migration_objects",
+    "schema_migration_transactions",
 }
 
 
