@@ -19,8 +19,8 @@ from migrator.steps import as_found, helpers
 from tests.factories import plan_from_sql
 from tests.integration import test_constraint, test_janitor
 from tests.integration.conftest import MakeDatabase
-from tests.integration.stages import apply_all, query, verify_it
-from tests.integration.test_apply import wait_for
+from tests.integration.stages import apply_all, query, roll_back, verify_it
+from tests.integration.test_apply import in_background, wait_for
 from tests.integration.test_janitor import (
     CAPTURE,
     CAPTURED,
@@ -33,6 +33,7 @@ from tests.integration.test_janitor import (
     mark,
     told,
 )
+from tests.integration.test_reindex import rebuilding
 
 WAITS = "EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')"
 
@@ -127,3 +128,20 @@ def test_a_function_of_another_body(database: Endpoint) -> None:
         (there,) = helpers.look(helper, looking)
         as_found.in_transaction(drop, helper, there, conn, looking, mode="")
         assert helpers.look(helper, looking) == ()
+
+
+def test_a_rollback_leaves_what_somebody_has_made_whole(database: Endpoint, tmp_path: Path) -> None:
+    """It clears what an interrupted REINDEX has left, and has waited for whoever mends it."""
+    query(database, TABLE)
+    leave_one(database, "t_pkey")
+    plan = rebuilding(index="t_v")
+    test_janitor.killed(plan, database, tmp_path)
+    mark(plan, database, MigrationStatus.FAILED)
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute("LOCK TABLE public.t IN SHARE MODE")
+        with in_background(lambda: roll_back(plan, database, force=True)) as errors:
+            wait_for(database, WAITS)
+            holder.execute("REINDEX INDEX public.t_v_ccnew")
+            holder.commit()
+    assert errors == []
+    assert query(database, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('t_v_ccnew')") == [(True,)]

@@ -40,7 +40,7 @@ from migrator.ledger.events import FAILED as VERIFY_FAILED
 from migrator.ledger.rows import LedgerMigration, MigrationStatus, StepStatus
 from migrator.plan import Plan
 from migrator.run import RunContext
-from migrator.steps import helpers, newer_rows, undo
+from migrator.steps import as_found, helpers, newer_rows, undo
 from migrator.steps.attempt import Attempt
 from migrator.steps.context import StatementResult, StepContext, StepHandle, login_of
 from migrator.steps.meanwhile import Meanwhile
@@ -112,7 +112,7 @@ def run(
         if decision.action is not Action.ROLLED_BACK:
             _close(plan, ledger, run, decision)
             return RollbackReport(plan.version, decision.action, decision.reason, time.monotonic() - started)
-        helpers.clear_half_made(ctx)
+        as_found.clear_half_made(ctx)
         with ExitStack() as stack:
             if tracer is None:  # on a copy nobody else is
                 known = partial(_require_known, ctx, None if force else start)

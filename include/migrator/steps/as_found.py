@@ -8,12 +8,16 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from typing import Any
 
 from migrator.database import session
-from migrator.errors import LockNotAvailable
+from migrator.database.vocabulary import told_name
+from migrator.errors import LockNotAvailable, MigratorError, TransientError
 from migrator.ledger.rows import Helper, ObjectClass
+from migrator.parsing.unseen import continued
 from migrator.steps import helpers
-from migrator.steps.helpers import There
+from migrator.steps.context import StepContext
+from migrator.steps.helpers import CANCELLED, INDEXES, There
 from migrator.steps.real_state import Connection, qualified
 
 CHANGED = "somebody has changed it, or put another one in its place, since it was found"
@@ -74,6 +78,41 @@ def drop_index(statement: str, helper: Helper, there: There, conn: Connection, k
             if others:
                 raise LockNotAvailable(f"pid {', '.join(map(str, others))} waits for {table} before us") from exc
             raise
+
+
+def clear_half_made(ctx: StepContext) -> tuple[str, ...]:
+    """Drop the invalid indexes that interrupted statements of this migration have left: no query uses them, every write
+    pays for them, and nobody has rehearsed a rollback beside them. Returns their names, as they may be told."""
+    rows = [row for row in ctx.ledger.objects(ctx.plan.version) if row.helper.kind in INDEXES]
+    if not rows:
+        return ()
+    told: list[str] = []
+    timeout = int(ctx.deadline_seconds * 1000)
+    given: dict[str, Any] = {"lock_timeout_ms": 0, "statement_timeout_ms": timeout, "version": ctx.plan.version}
+    with session.connect(ctx.endpoint, purpose="rollback", **given) as conn:
+        for row in rows:
+            for there in helpers.look(row.helper, conn):
+                if there.whole or there.kept:
+                    continue
+                told.append(told_name(there.qualified))
+                ctx.log.warning("dropping index %s, which an interrupted statement has left", continued(told[-1]))
+                _clear(row.helper, there, ctx, conn, given)
+    return tuple(told)
+
+
+def _clear(helper: Helper, there: There, ctx: StepContext, conn: Connection, given: dict[str, Any]) -> None:
+    """:raises TransientError: somebody has kept it from being dropped for too long, or comes first."""
+    text = f"index {told_name(there.qualified)}, which is not valid, could not be dropped"
+    try:
+        with session.connect(ctx.endpoint, purpose="rollback", **given) as keeping:
+            drop_index(f"DROP INDEX CONCURRENTLY IF EXISTS {there.qualified}", helper, there, conn, keeping)
+    except Exchanged as exc:
+        ctx.log.warning("index %s stays: %s", told_name(there.qualified), exc)
+    except MigratorError as exc:
+        if isinstance(exc, LockNotAvailable) or exc.fields.get("sqlstate") == CANCELLED:
+            said = f"{text}: {exc}. the rollback is not begun, and is to be tried again"
+            raise TransientError(said, **exc.fields) from exc
+        ctx.log.warning("%s: %s", text, exc)
 
 
 def _send(statement: str, conn: Connection) -> None:

@@ -14,11 +14,9 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from migrator.database import naming, queries, session
-from migrator.database.vocabulary import told_name
-from migrator.errors import MigratorError, TransientError
+from migrator.errors import MigratorError
 from migrator.ledger.rows import Helper, ObjectClass
 from migrator.parsing.nodes import strings
-from migrator.parsing.unseen import continued
 from migrator.plan import Statement, Step
 from migrator.steps import real_state
 from migrator.steps.context import StepContext
@@ -115,38 +113,6 @@ def look(helper: Helper, conn: Connection) -> tuple[There, ...]:
     with session.translated(), conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(QUERIES[_ASKED.get(helper.kind, helper.kind.value)], asked).fetchall()
     return tuple(_there(row) for row in rows)
-
-
-def clear_half_made(ctx: StepContext) -> tuple[str, ...]:
-    """Drop the invalid indexes that interrupted statements of this migration have left: no query uses them, every write
-    pays for them, and nobody has rehearsed a rollback beside them. Returns their names, as they may be told."""
-    rows = [row for row in ctx.ledger.objects(ctx.plan.version) if row.helper.kind in INDEXES]
-    if not rows:
-        return ()
-    told: list[str] = []
-    timeout = int(ctx.deadline_seconds * 1000)
-    given: dict[str, Any] = {"lock_timeout_ms": 0, "statement_timeout_ms": timeout, "version": ctx.plan.version}
-    with session.connect(ctx.endpoint, purpose="rollback", **given) as conn:
-        for row in rows:
-            for there in look(row.helper, conn):
-                if there.whole or there.kept:
-                    continue
-                told.append(told_name(there.qualified))
-                ctx.log.warning("dropping index %s, which an interrupted statement has left", continued(told[-1]))
-                _drop(there, ctx, conn)
-    return tuple(told)
-
-
-def _drop(there: There, ctx: StepContext, conn: Connection) -> None:
-    """:raises TransientError: somebody has kept it from being dropped for too long."""
-    try:
-        with session.translated():
-            conn.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {there.qualified}".encode())
-    except MigratorError as exc:
-        text = f"index {told_name(there.qualified)}, which is not valid, could not be dropped: {exc}"
-        if exc.fields.get("sqlstate") == CANCELLED:
-            raise TransientError(f"{text}. the rollback is not begun, and is to be tried again", **exc.fields) from exc
-        ctx.log.warning("%s", text)
 
 
 def settle(ctx: StepContext) -> None:
