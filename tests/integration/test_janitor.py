@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,12 @@ def test_an_index_that_a_killed_worker_has_left(each_database: MakeDatabase, tmp
     assert orphan.statement == f'DROP INDEX CONCURRENTLY IF EXISTS "public"."{left}"'
     assert (orphan.version, orphan.run_id) == (plan.version, "run-1")
     assert not report.is_clean
+
+    toast = [one for one in report.orphans if "pg_toast" in one.what]
+    assert [one.todo for one in toast] == (["person"] if what == "reindex" else [])
+    for one in toast:
+        assert re.fullmatch(r'DROP .* IF EXISTS "pg_toast"."pg_toast_[0-9]+_index_ccnew"', one.statement)
+        assert "a superuser may drop it, or its owner who may use schema pg_toast" in one.why
 
     done = told(look(database, drop=True))
     assert done.pop(f"index public.{left}") == "drop done"

@@ -9,16 +9,18 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from migrator.database.schema_diff import diff
 from migrator.database.session import Endpoint
+from migrator.embedded.server import Server
 from migrator.errors import StatementFailed
 from migrator.plan import Plan
 from migrator.steps.contract import Written
 from migrator.steps.kinds import kind_named, parameters_of
 from tests.evidence import read_schema, rehearse
 from tests.factories import plan_from_sql, to_steps
-from tests.integration.conftest import MakeDatabase
+from tests.integration.conftest import OWNER, MakeDatabase
 from tests.integration.stages import apply_all, query, roll_back, verify_it
 from tests.integration.test_apply import wait_for
 from tests.integration.test_crash import GONE
@@ -31,7 +33,8 @@ CREATE INDEX t_v ON t (v);
 DELETE FROM t WHERE id > 100;
 """
 LEFT = "SELECT relname::text FROM pg_class WHERE relname ~ '_cc(new|old)' AND relname !~ 'toast' ORDER BY 1"
-"""But for those of TOAST tables, which only a superuser may drop."""
+"""But for those of TOAST tables, which their owner may drop only where he may use the schema they are in."""
+TOAST_LEFT = LEFT.replace("!~ 'toast'", "~ 'toast'")
 WAITING = "EXISTS (SELECT FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%')"
 
 
@@ -103,9 +106,44 @@ def test_killed_and_rolled_back(database: Endpoint, tmp_path: Path) -> None:
             worker.kill()
             wait_for(database, GONE, seconds=5)
     report = roll_back(plan, database, force=True)
-    assert (report.action, report.leftovers) == ("rolled_back", ())
+    ((toast,),) = query(database, TOAST_LEFT)
+    assert report.action == "rolled_back"
+    assert report.leftovers == (f'DROP INDEX CONCURRENTLY IF EXISTS "pg_toast"."{toast}"',)
     assert query(database, LEFT) == []
     assert not diff(before, read_schema(database)).changes
+
+
+@pytest.mark.parametrize("may_use", [False, True], ids=["an owner", "an owner who may use the schema"])
+@pytest.mark.parametrize("kind", ["reindex", "sql"])
+def test_a_killed_one_tells_the_toast_index_that_only_others_may_drop(
+    each_server: Server, each_database: MakeDatabase, tmp_path: Path, kind: str, may_use: bool
+) -> None:
+    """Done in the end or rolled back: with the statement, where the login itself may not run it."""
+    database, plan = each_database(script=TABLE), rebuilding(table="t")
+    if kind == "sql":
+        plan = plan_from_sql("REINDEX TABLE CONCURRENTLY t", "SELECT 1")
+    superuser = replace(database, conninfo=each_server.conninfo(conninfo_to_dict(database.conninfo)["dbname"]))
+    if may_use:
+        query(superuser, f"GRANT USAGE ON SCHEMA pg_toast TO {OWNER}")
+    with psycopg.connect(database.conninfo) as writer:
+        writer.execute("UPDATE t SET v = 'x' WHERE id = 1")
+        with working(plan, database, tmp_path) as worker:
+            wait_for(database, "EXISTS (SELECT FROM pg_class WHERE relname ~ 'toast.*_ccnew') AND " + WAITING)
+            worker.kill()
+            wait_for(database, GONE, seconds=5)
+    ((index,),) = query(database, TOAST_LEFT)
+    command = f'DROP INDEX CONCURRENTLY IF EXISTS "pg_toast"."{index}"'
+    (result,) = apply_all(plan, database)
+    notes = [*result.notes, *(one.note for one in result.statements)]
+    assert any(command in note for note in notes) is not may_use, notes
+    assert query(database, TOAST_LEFT) == ([] if may_use else [(index,)])
+    verify_it(plan, database)
+    report = roll_back(plan, database, force=True)
+    assert report.action == "rolled_back"
+    assert report.leftovers == (() if may_use else (command,))
+    for statement in report.leftovers:
+        query(superuser, statement)
+    assert query(database, TOAST_LEFT) == []
 
 
 def test_at_its_deadline_it_is_given_up(database: Endpoint) -> None:

@@ -33,6 +33,7 @@ from migrator.run import RunContext
 from migrator.steps import as_found, helpers
 from migrator.steps.helpers import INDEXES, There
 from migrator.steps.names import HELPER_PREFIX
+from migrator.steps.real_state import OF_TOAST, told_removal
 
 LOG = logging.getLogger(__name__)
 QUERIES = queries.load(__package__, "janitor")
@@ -269,12 +270,12 @@ def _strays(ledger: Ledger, conn: Connection, registered: Collection[str]) -> It
         what = _told(name, statement)
         if what != name:
             what = f"{kind.value} with oid {row['oid']}" if row["oid"] else f"{kind.value}, whose name is withheld"
-        yield Orphan(what, Todo.PERSON, why, told_name(statement) if what == name else "", there.bytes)
+        yield Orphan(what, Todo.PERSON, why, told_removal(statement) if what == name else "", there.bytes)
 
 
 def _told(name: str, statement: str) -> str:
     """As it may be told; the rest is put where the run keeps what may hold rows."""
-    told = told_name(name)
+    told = name if OF_TOAST.fullmatch(statement) else told_name(name)
     if told != name:
         withheld.keep(f"{name}: {statement}")
     return told

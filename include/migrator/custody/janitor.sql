@@ -9,7 +9,7 @@ SELECT
     c.relname::text AS name,
     pg_catalog.pg_relation_size(c.oid) AS bytes,
     CASE
-        WHEN n.nspname = 'pg_toast' THEN 'only a superuser may drop it'
+        WHEN n.nspname = 'pg_toast' THEN 'a superuser may drop it, or its owner who may use schema pg_toast'
         WHEN c.relkind = 'I' THEN 'its table is partitioned: a part of it is missing, or not valid'
         ELSE ''
     END AS kept

@@ -51,7 +51,28 @@ def gently(
     helpers.intend(made, step, ctx)
     result = patiently(attempt, step, ctx, conn)
     helpers.whole(made, ctx)
-    return result
+    if not real_state.is_gentle_reindex(statement) or not (note := out_of_reach(statement, conn)):
+        return result
+    ctx.log.warning("%s", continued(note))
+    return replace(result, note="; ".join(filter(None, (result.note, note))))
+
+
+def removals_by_others(statement: Statement, conn: Connection) -> tuple[str, ...]:
+    """Statements that remove the leftovers of a REINDEX which this login may not drop: of a TOAST table's index."""
+    left = real_state.reindex_leftovers(statement, conn, reach=False)
+    return tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in left.values())
+
+
+def out_of_reach(statement: Statement, conn: Connection) -> str:
+    """What a person has to do about them; "" where there are none."""
+    commands = removals_by_others(statement, conn)
+    if not commands:
+        return ""
+    return (
+        f"an interrupted REINDEX has left what this login may not drop: {len(commands)} of the TOAST tables' indexes,"
+        " which no query uses and writes may still pay for. let a superuser run, or the table's owner once he may use"
+        f" schema pg_toast: {'; '.join(map(real_state.told_removal, commands))}"
+    )
 
 
 def _sweep_after_failure(
@@ -73,7 +94,8 @@ def sweep(
     statement: Statement, known: Collection[int], ctx: StepContext, conn: Connection, *, timeout_ms: int = 0
 ) -> tuple[str, ...]:
     """Drop the leftovers of a REINDEX that are not among `known`. Returns their names."""
-    left = {oid: name for oid, name in real_state.reindex_leftovers(statement, conn).items() if oid not in known}
+    found = real_state.reindex_leftovers(statement, conn, reach=True)
+    left = {oid: name for oid, name in found.items() if oid not in known}
     for name in left.values():
         set_timeouts(conn, ctx, local=False, lock_ms=0, statement_ms=timeout_ms)
         ctx.log.warning("dropping index %s, which an interrupted REINDEX has left", continued(told_name(name)))

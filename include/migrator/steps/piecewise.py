@@ -271,7 +271,8 @@ def _outside_transaction(
     with ctx.ledger.kept_from_others(ctx.plan.version) if may_commit(statement) else nullcontext():
         result = send_alone(sent, step, ctx, conn, cursor=cursor)
     if found is not None and (found.cleanup or found.instead):
-        return replace(result, outcome=StatementOutcome.REPAIRED, note=found.text)
+        note = "; ".join(filter(None, (found.text, result.note)))
+        return replace(result, outcome=StatementOutcome.REPAIRED, note=note)
     return result
 
 

@@ -5,6 +5,7 @@ Only for statements that PostgreSQL refuses inside a transaction: all others com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,11 @@ from migrator.plan import Statement
 QUERIES = queries.load(__package__, "real_state")
 
 Connection = psycopg.Connection[Any]
+
+OF_TOAST = re.compile(
+    r'DROP INDEX CONCURRENTLY IF EXISTS "pg_toast"\."pg_toast_[0-9]+_index_cc(?:new|old)[0-9]*"', re.ASCII
+)
+"""As SQL quotes it, so no name of anybody's own reads like that."""
 
 
 class State(StrEnum):
@@ -102,14 +108,26 @@ def is_gentle_reindex(statement: Statement) -> bool:
     return statement.kind.startswith("REINDEX") and statement.kind.endswith("CONCURRENTLY")
 
 
-def reindex_leftovers(statement: Statement, conn: Connection) -> dict[int, str]:
-    """Invalid copies that interrupted REINDEX CONCURRENTLY of the same indexes have left: names, quoted, by oid."""
+def reindex_leftovers(statement: Statement, conn: Connection, *, reach: bool | None = None) -> dict[int, str]:
+    """Invalid copies that interrupted REINDEX CONCURRENTLY of the same indexes have left: names, quoted, by oid.
+
+    :param reach: only those that this login may drop, or only those that it may not; None: all.
+    """
     tree = tree_of(statement)
     name = relation(tree.relation) if tree.HasField("relation") else None
     asked = {"name": name, "schema": tree.name or None}
     with session.translated(statement=statement):
         rows = naming.ask(conn, QUERIES["reindex_leftovers"], asked).rows
-    return {int(oid): qualified(str(schema), str(index)) for oid, schema, index in rows}
+    return {
+        int(oid): qualified(str(schema), str(index))
+        for oid, schema, index, reachable in rows
+        if reach is None or reach == reachable
+    }
+
+
+def told_removal(command: str) -> str:
+    """A statement that removes what is left, as it may be told. What lies in `pg_toast` the server alone names."""
+    return command if OF_TOAST.fullmatch(command) else told_name(command)
 
 
 def reindex_parts(statement: Statement, conn: Connection) -> tuple[str, ...]:
@@ -125,7 +143,7 @@ def reindex_parts(statement: Statement, conn: Connection) -> tuple[str, ...]:
 
 
 def _reindex(statement: Statement, conn: Connection, known: Collection[int]) -> Evidence:
-    left = tuple(name for oid, name in reindex_leftovers(statement, conn).items() if oid not in known)
+    left = tuple(name for oid, name in reindex_leftovers(statement, conn, reach=True).items() if oid not in known)
     text = f"REINDEX may be repeated; left behind: {', '.join(map(told_name, left)) or 'nothing'}"
     return Evidence(State.REPEAT, text, cleanup=tuple(f"DROP INDEX CONCURRENTLY IF EXISTS {index}" for index in left))
 

@@ -15,7 +15,7 @@ ORDER BY c.oid;
 
 -- name: reindex_leftovers
 -- An interrupted REINDEX CONCURRENTLY leaves invalid copies; the manual says to drop them and start over. Those of
--- TOAST tables only a superuser may drop.
+-- TOAST tables their owner drops as well where he may use the schema pg_toast, which by default only a superuser may.
 WITH named AS (
     SELECT to_regclass(%(name)s)::oid AS oid
 ),
@@ -34,14 +34,14 @@ tables AS (
 SELECT
     i.indexrelid::bigint AS oid,
     n.nspname,
-    c.relname
+    c.relname,
+    has_schema_privilege(n.oid, 'USAGE') AS reachable
 FROM pg_index AS i
 INNER JOIN pg_class AS c ON i.indexrelid = c.oid
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
 WHERE
     NOT i.indisvalid
     AND c.relname ~ '_cc(new|old)[0-9]*$'
-    AND has_schema_privilege(n.oid, 'USAGE')
     AND (%(schema)s::text IS NULL OR n.nspname = %(schema)s)
     AND (
         %(name)s::text IS NULL

@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from migrator.database import session, withheld
-from migrator.database.vocabulary import told_name
 from migrator.errors import MigratorError
 from migrator.ledger.rows import LedgerStep, took_effect
 from migrator.plan import Statement, Step
 from migrator.steps import concurrent_index, patience, piecewise, real_state
 from migrator.steps.context import StatementOutcome, StatementResult, StepContext
 from migrator.steps.kinds import kind_named, kind_of
-from migrator.steps.real_state import State
+from migrator.steps.real_state import State, told_removal
 from migrator.steps.transaction import Connection, backend_of, ddl_connection, run_in_transaction
 
 STARTED = "rollback_started"
@@ -113,7 +112,7 @@ def leftovers(ctx: StepContext) -> tuple[str, ...]:
     except MigratorError as exc:
         ctx.log.warning("nobody could look for what interrupted attempts have left behind: %s", exc)
         return ()
-    told = tuple(dict.fromkeys(map(told_name, found)))
+    told = tuple(dict.fromkeys(map(told_removal, found)))
     if list(told) != found:
         withheld.keep("what interrupted attempts have left behind goes with:\n" + "\n".join(found))
     return told

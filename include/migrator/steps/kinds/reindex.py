@@ -118,5 +118,7 @@ def undo(step: Step, row: LedgerStep, ctx: StepContext, conn: Connection) -> tup
 
 
 def leftovers(step: Step, conn: Connection) -> tuple[str, ...]:
-    """Those of this step are gone by `undo`, and others are not its own."""
-    return ()
+    """Those that this login may not drop; all others of this step are gone by `undo`."""
+    from migrator.steps import gently
+
+    return gently.removals_by_others(step.statements[0], conn)
