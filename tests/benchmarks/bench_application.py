@@ -3,12 +3,14 @@
 pgbench begins so many transactions a second, whether earlier ones are through or not, and counts each from when it was
 to begin: what waits behind a slow one is slow as well. Prints p50, p99 and the longest, of a quiet time and of the
 step, and their ratios. The goal of a gentle step: a p99 of at most 6 times the quiet one, or under 10 ms, and no error.
-Run it with `python tests/benchmarks/bench_application.py [ROWS [RATE [STEP ...]]]`; nothing else should run on the
-machine, and how much does is told.
+Run it with `python tests/benchmarks/bench_application.py`; nothing else should run on the machine, and how much does is
+told. `--rows` and `--batch-ms` say how large the table is and how long a batch of a backfill should take: the fewer
+rows there are, the more often the application meets those of a batch.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -56,11 +58,11 @@ WEIGHTS = {"read": 5, "update": 4, "insert": 1}
 FILL = "UPDATE t SET b = id % 1000 WHERE b IS NULL"
 
 
-def steps() -> dict[str, tuple[Step, ...]]:
+def steps(batch_ms: int) -> dict[str, tuple[Step, ...]]:
     numbers = range(1, PIECES + 1)
     return {
-        "backfill, gentle": (backfill(FILL, pause_ms=20),),
-        "backfill, no pause": (backfill(FILL, pause_ms=0),),
+        "backfill, gentle": (backfill(FILL, batch_ms=batch_ms, pause_ms=20),),
+        "backfill, no pause": (backfill(FILL, batch_ms=batch_ms, pause_ms=0),),
         "index": tuple(
             planned("create_index", f"CREATE INDEX CONCURRENTLY made_{n} ON t (a, id)", name=f"made_{n}")
             for n in numbers
@@ -102,17 +104,24 @@ class Load:
 
 
 def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 300_000
-    rate = int(sys.argv[2]) if len(sys.argv) > 2 else 400
+    parser = argparse.ArgumentParser()
+    parser.add_argument("steps", nargs="*", help="backfill, index, constraint; default: all")
+    parser.add_argument("--rows", type=int, default=300_000, help="of the table")
+    parser.add_argument("--rate", type=int, default=400, help="transactions a second")
+    parser.add_argument("--batch-ms", type=int, default=100, help="of a backfill")
+    args = parser.parse_args()
     settings = {"shared_buffers": "512MB", "max_wal_size": "8GB"}
     with Server.temporary(programs=find_programs(), settings=settings) as server:
-        for number, (name, what) in enumerate(steps().items()):
-            if sys.argv[3:] and name.split(",")[0] not in sys.argv[3:]:
+        for number, (name, what) in enumerate(steps(args.batch_ms).items()):
+            if args.steps and name not in args.steps and name.split(",")[0] not in args.steps:
                 continue
             with psycopg.connect(server.conninfo("postgres"), autocommit=True) as conn:
                 conn.execute(f"CREATE DATABASE bench_{number}".encode())
-            print(f"{name:20} {rate} a second, {os.cpu_count()} cores, {os.getloadavg()[0]:.1f} runnable before")
-            tell(name, *measure(server.conninfo(f"bench_{number}"), what, rows, rate))
+            print(
+                f"{name:20} {args.rows:,} rows, {args.rate} a second, {os.cpu_count()} cores,"
+                f" {os.getloadavg()[0]:.1f} runnable before"
+            )
+            tell(name, *measure(server.conninfo(f"bench_{number}"), what, args.rows, args.rate))
 
 
 def tell(name: str, quiet: list[float], during: list[float], seconds: float, load: Load) -> None:
