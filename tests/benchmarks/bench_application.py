@@ -61,7 +61,7 @@ FILL = "UPDATE t SET b = id % 1000 WHERE b IS NULL"
 def steps(batch_ms: int) -> dict[str, tuple[Step, ...]]:
     numbers = range(1, PIECES + 1)
     return {
-        "backfill, gentle": (backfill(FILL, batch_ms=batch_ms, pause_ms=20),),
+        "backfill, gentle": (backfill(FILL, batch_ms=batch_ms, pause_ms=batch_ms),),
         "backfill, no pause": (backfill(FILL, batch_ms=batch_ms, pause_ms=0),),
         "index": tuple(
             planned("create_index", f"CREATE INDEX CONCURRENTLY made_{n} ON t (a, id)", name=f"made_{n}")
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("steps", nargs="*", help="backfill, index, constraint; default: all")
     parser.add_argument("--rows", type=int, default=300_000, help="of the table")
     parser.add_argument("--rate", type=int, default=400, help="transactions a second")
-    parser.add_argument("--batch-ms", type=int, default=100, help="of a backfill")
+    parser.add_argument("--batch-ms", type=int, default=25, help="of a backfill")
     args = parser.parse_args()
     settings = {"shared_buffers": "512MB", "max_wal_size": "8GB"}
     with Server.temporary(programs=find_programs(), settings=settings) as server:

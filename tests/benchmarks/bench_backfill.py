@@ -91,7 +91,7 @@ def by_key(conninfo: str, least: str) -> None:
 def in_batches(conninfo: str, **parameters: int) -> None:
     """With evidence, so that each batch is looked at."""
     plan, endpoint = (
-        plan_of(backfill(FILL, **{"pause_ms": 20, **parameters})),
+        plan_of(backfill(FILL, **{"batch_ms": 25, "pause_ms": 25, **parameters})),
         Endpoint(conninfo=conninfo, name="bench"),
     )
     before = read_schema(endpoint)

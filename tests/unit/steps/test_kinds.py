@@ -33,7 +33,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "create_index": {"file": None, "transaction": None, "deadline": None},
     "drop_index": {"index": "public.t_a", "deadline": None},
     "reindex": {"index": "public.t_a", "table": None, "deadline": None},
-    "backfill": {"file": None, "batch_ms": 100, "pause_ms": 20, "quarantine": 0, "workers": 1},
+    "backfill": {"file": None, "batch_ms": 25, "pause_ms": 25, "quarantine": 0, "workers": 1},
     "constraint": {"table": "public.t", "constraint": "t_b", "definition": "CHECK (b > 0)"},
     "analyze_tables": {"tables": ["public.t"], "skip_locked": False, "buffer_usage_limit": None},
     "gate": {"condition": "SELECT true", "question": None, "expires": "2 days", "every": "90s"},

@@ -49,9 +49,9 @@ class Parameters:
         wanted=FILE_WANTED,
     )
     batch_ms: int = described(
-        "How many milliseconds a batch should take: so long its rows stay locked. Its size follows.", default=100
+        "How many milliseconds a batch should take: so long its rows stay locked. Its size follows.", default=25
     )
-    pause_ms: int = described("How many milliseconds it rests between two batches.", default=20)
+    pause_ms: int = described("How many milliseconds it rests between two batches.", default=25)
     quarantine: int = described(
         "How many rows may fail without stopping it: they are left out, the rest of the table is done, and the step"
         " fails at its end, until a person has mended them and cleared it.",
@@ -81,9 +81,9 @@ DRAFT: type[Any] | None = Draft
 
 def contradictions(parameters: Parameters) -> Iterator[tuple[str, str, str | None]]:
     if not 10 <= parameters.batch_ms <= 60_000:
-        yield "batch_ms", "is not between 10 milliseconds and a minute", "the usual value is 100"
+        yield "batch_ms", "is not between 10 milliseconds and a minute", "the usual value is 25"
     if not 0 <= parameters.pause_ms <= 600_000:
-        yield "pause_ms", "is not between nothing and ten minutes", "the usual value is 20"
+        yield "pause_ms", "is not between nothing and ten minutes", "the usual value is 25"
     if not 0 <= parameters.quarantine <= MOST_QUARANTINED:
         text = f"is not between none and {MOST_QUARANTINED} rows"
         yield "quarantine", text, "where more may fail, mend them in a step before, by their condition"
