@@ -52,10 +52,9 @@ def names_of_target(conn: psycopg.Connection[Any]) -> Iterator[None]:
         if not conn.closed and conn.info.transaction_status == TransactionStatus.IDLE:
             _set(conn, OWN_PATH)  # within a transaction nothing can be set any more, and ROLLBACK does it
         raise
-    conn.target_path = _shown(conn)
+    conn.target_path = _shown(conn, then=OWN_PATH)
     if conn.info.transaction_status == TransactionStatus.IDLE:
         conn.lasting_path = conn.target_path
-    _set(conn, OWN_PATH)
 
 
 def ask(conn: psycopg.Connection[Any], query: str, values: Mapping[str, Any] | None = None) -> Answer:
@@ -128,11 +127,15 @@ def _answer(cursor: psycopg.Cursor[tuple[Any, ...]]) -> Answer:
 
 def _set(conn: Session, path: str, *, local: bool | None = None) -> None:
     """For this transaction when there is one, else for the session."""
+    conn.execute(_setting(conn, path, local))
+
+
+def _setting(conn: Session, path: str, local: bool | None = None) -> quoting.Composed:
     if local is None:
         local = conn.info.transaction_status != TransactionStatus.IDLE
     parts = [quoting.Literal(name) for name in names_in(path)] or [quoting.Literal("")]
     scope = quoting.SQL("LOCAL" if local else "SESSION")
-    conn.execute(quoting.SQL("SET {} search_path TO {}").format(scope, quoting.SQL(", ").join(parts)))
+    return quoting.SQL("SET {} search_path TO {}").format(scope, quoting.SQL(", ").join(parts))
 
 
 def names_in(path: str) -> list[str]:
@@ -141,6 +144,9 @@ def names_in(path: str) -> list[str]:
     return [one["quoted"].replace('""', '"') if one["quoted"] else one["plain"].lower() for one in found]
 
 
-def _shown(conn: Session) -> str:
-    row = conn.execute("SHOW search_path").fetchone()
+def _shown(conn: Session, *, then: str | None = None) -> str:
+    """:param then: what it is set to, in the same round trip."""
+    shown = quoting.SQL("SHOW search_path")
+    both = shown if then is None else quoting.SQL("{}; {}").format(shown, _setting(conn, then))
+    row = conn.execute(both).fetchone()
     return str(row[0]) if row else OWN_PATH

@@ -42,6 +42,12 @@ def read(connection: Connection, schema: str) -> tuple[Line, ...]:
     return tuple((row["kind"], row["name"], row["text"]) for row in ask(connection, "shape", schema=schema))
 
 
+def is_there(connection: Connection, schema: str, layout: int) -> bool:
+    """Whether this connection's transaction sees every relation of a ledger of this layout, of whatever shape."""
+    wanted = {name for kind, name, _ in expected(layout) if kind == "relation"}
+    return wanted <= {row["name"] for row in ask(connection, "relations", schema=schema)}
+
+
 def problems(found: Iterable[Line], layout: int) -> tuple[str, ...]:
     """Every object that is missing, altered or too many. Pure."""
     wanted, there = set(expected(layout)), set(found)

@@ -406,6 +406,13 @@ WHERE
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
 ORDER BY c.relname, l.mode;
 
+-- name: relations
+-- Cheaper than their shape.
+SELECT c.relname AS name
+FROM pg_catalog.pg_class AS c
+INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
+WHERE n.nspname = %(schema)s;
+
 -- name: is_light
 -- Whether this very transaction has written to no catalog, by its own counters, which nobody else can reset, and no trigger
 -- may wait for its COMMIT. Whose trigger that is does not matter: PostgreSQL's own evaluate expressions and operators of

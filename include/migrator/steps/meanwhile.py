@@ -76,6 +76,11 @@ class Meanwhile:
     def __exit__(self, *exc: object) -> None:
         self._conn.close()
 
+    def ready(self, conn: psycopg.Connection[Any]) -> None:
+        """Before a transaction that takes locks: see `GuardedLedger.ready`."""
+        with session.translated():
+            self._seen(conn)
+
     def require_unchanged(self) -> None:
         """Before a statement that takes effect by itself, and in a transaction that has written to no catalog.
 

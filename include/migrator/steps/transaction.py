@@ -60,6 +60,7 @@ def run_in_transaction(
     locks = tuple(lock for statement in step.statements for lock in statement.locks)
     with ddl_connection(ctx) as conn, queueing(step, ctx, conn) as (queue, queued):
         started(backend_of(conn, ctx))
+        _ready(conn, ctx)
         results = with_lock_retries(
             lambda: _attempt(step, queued, conn, finish, already),
             observer_endpoint=ctx.endpoint,
@@ -119,6 +120,12 @@ def cursor_of(statement: Statement, position: int, state: str, done: int) -> dic
         "kind": statement.kind,
         STATEMENTS_DONE: done,
     }
+
+
+def _ready(conn: Connection, ctx: StepContext) -> None:
+    if ctx.meanwhile is not None:
+        ctx.meanwhile.ready(conn)
+        ctx.ledger.ready(conn)
 
 
 @contextmanager
@@ -338,14 +345,13 @@ def take_back(conn: Connection, ctx: StepContext) -> None:
         with naming.names_of_target(conn):
             conn.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with cancellable(ctx), session.translated():
-        conn.execute(timeouts(ctx, local=True, statement_ms=0))
         conn.execute(
             quoting.SQL(
-                "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE {role};"
+                "{timeouts}; SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE {role};"
                 " SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL TimeZone = 'UTC';"
                 " SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL row_security = on;"
                 " SET LOCAL quote_all_identifiers = off"
-            ).format(role=role)
+            ).format(timeouts=timeouts(ctx, local=True, statement_ms=0), role=role)
         )
         ctx.trace_deferred(conn)
 
