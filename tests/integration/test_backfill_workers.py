@@ -76,7 +76,7 @@ def test_every_row_is_changed_once(database: Endpoint, sizes: list[int]) -> None
 def test_the_sessions_are_at_work_at_the_same_time(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has changed its part, and none has committed."""
     query(database, TABLE)
-    real, open_at_once = Work._commit, set[int]()
+    real, open_at_once = Work.commit, set[int]()
 
     def commit(work: Work, *args: Any) -> None:
         with psycopg.connect(database.conninfo) as conn:
@@ -86,7 +86,7 @@ def test_the_sessions_are_at_work_at_the_same_time(database: Endpoint, monkeypat
         open_at_once.add(count)
         real(work, *args)
 
-    monkeypatch.setattr(Work, "_commit", commit)
+    monkeypatch.setattr(Work, "commit", commit)
     apply_all(plan(), database)
     assert max(open_at_once) == WORKERS
 
@@ -94,7 +94,7 @@ def test_the_sessions_are_at_work_at_the_same_time(database: Endpoint, monkeypat
 def test_the_cursor_is_behind_all_that_is_committed(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each COMMIT, by what another session sees then."""
     query(database, TABLE)
-    real, looked = Work._commit, list[int]()
+    real, looked = Work.commit, list[int]()
 
     def commit(work: Work, *args: Any) -> None:
         real(work, *args)
@@ -105,7 +105,7 @@ def test_the_cursor_is_behind_all_that_is_committed(database: Endpoint, monkeypa
         )
         looked.append(left)
 
-    monkeypatch.setattr(Work, "_commit", commit)
+    monkeypatch.setattr(Work, "commit", commit)
     apply_all(plan(), database)
     assert len(looked) > 5
     assert set(looked) == {0}
@@ -283,7 +283,7 @@ def test_a_session_that_the_ledger_does_not_know_commits_nothing(
         part(team, reason)
 
     monkeypatch.setattr(Team, "_part", told)
-    monkeypatch.setattr(Work, "_commit", without_helpers(Work._commit))
+    monkeypatch.setattr(Work, "commit", without_helpers(Work.commit))
     apply_all(plan(), database)
     assert isinstance(refused[0], NeedsHuman)
     assert filled(database) == [(ROWS, 1, 1)]

@@ -171,13 +171,13 @@ def test_a_person_tunes_it(database: Endpoint, monkeypatch: pytest.MonkeyPatch) 
     query(database, TABLE)
     plan, seen = plan_of(backfill(FILL)), list[tuple[float, float]]()
     before_the_third(monkeypatch, lambda work: ask(database, controls.TUNE, plan, batch_ms=50, pause_ms=1))
-    real = Work._commit
+    real = Work.commit
 
     def commit(work: Work, *args: Any) -> None:
         seen.append((work.brake.rhythm.longest, work.brake.rhythm.least))
         real(work, *args)
 
-    monkeypatch.setattr(Work, "_commit", commit)
+    monkeypatch.setattr(Work, "commit", commit)
     apply_all(plan, database)
     assert filled(database) == [(ROWS, 1, 1)]
     assert (seen[0], seen[-1]) == ((0.1, 0.0), (0.05, 0.001))
@@ -237,7 +237,7 @@ def test_a_standby_that_does_not_replay_holds_it(own_server: Server, programs: P
 
 def test_a_session_that_waits_for_a_batch_slows_it_down(database: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     query(database, TABLE)
-    real, told = Work._commit, list[tuple[float, float]]()
+    real, told = Work.commit, list[tuple[float, float]]()
     waiting: list[threading.Thread] = []
 
     def commit(work: Work, *args: Any) -> None:
@@ -255,7 +255,7 @@ def test_a_session_that_waits_for_a_batch_slows_it_down(database: Endpoint, monk
             work.brake.rhythm.pause = work.brake.rhythm.least  # so that the test need not wait
         real(work, *args)
 
-    monkeypatch.setattr(Work, "_commit", commit)
+    monkeypatch.setattr(Work, "commit", commit)
     apply_all(plan_of(backfill(FILL)), database)
     waiting[0].join()
     assert told == [(1.0, 0.05)]

@@ -29,7 +29,7 @@ def cursor_apart() -> None:
         cursor = {**batches.cursor_of(work.statement, 0, batches.IN_BATCHES, 0), **vars(then)}
         work.ctx.ledger.step_progress(work.ctx.plan.version, work.step.name, cursor=cursor, rows_done=then.rows)
 
-    Work._commit = commit  # type: ignore[method-assign]
+    Work.commit = commit  # type: ignore[method-assign]
 
 
 def without_condition() -> None:

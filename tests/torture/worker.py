@@ -159,7 +159,7 @@ def _hook(attempt: Attempt) -> None:
         transaction.run_phase = functools.partial(attempt.piece, transaction.run_phase)
         return
     batch_size.FIRST_PAGES, batch_size.MOST_PAGES = attempt.order.first_pages, attempt.order.most_pages
-    batch, send, commit, left = batches.Work._batch, Sender._send, batches.Work._commit, batches.Work._left
+    batch, send, commit, left = batches.Work._batch, Sender._send, batches.Work.commit, batches.Work._left
     commit_only = batches.commit_only
     current: list[Any] = [None]
 
@@ -190,5 +190,5 @@ def _hook(attempt: Attempt) -> None:
         return left(work)
 
     batches.Work._batch, Sender._send = told_batch, told_send  # type: ignore[method-assign]
-    batches.Work._commit, batches.Work._left = told_commit, told_left  # type: ignore[method-assign]
+    batches.Work.commit, batches.Work._left = told_commit, told_left  # type: ignore[method-assign]
     batches.commit_only = transaction.commit_only = told_commit_only  # of a light COMMIT, and of one that is looked at

@@ -69,6 +69,11 @@ class LedgerReader(LedgerConnection):
         done = {row.step for row in self.steps(version) if took_effect(row)}
         return tuple(Work.of(row) for row in self.read("work", version=version) if row["step"] in done)
 
+    def own_transactions(self, version: str, step: str) -> tuple[int, ...]:
+        """Numbers, as rows have them, of those that a step has committed by now, without their parts."""
+        row = next(row for row in self.read("work", version=version) if row["step"] == step)
+        return Work.of(row).numbers
+
     def migration(self, version: str) -> LedgerMigration | None:
         rows = self._migrations(version=version)
         return rows[0] if rows else None

@@ -8,6 +8,7 @@ writes that ends transactions itself, as a procedure may, nobody notes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ from migrator.ledger.connection import LedgerConnection
 
 MOST_PARTS = 50_000
 """Numbers since the transaction began; so many are asked for within 20 ms."""
+
+NUMBERS = 2**32
+_SPAN = re.compile(r"\[(\d+),(\d+)\)")
 
 
 @frozen
@@ -36,6 +40,12 @@ class Work:
     """By the oid of a table that one of those may have written when it ended, the oldest of them."""
     is_noted: bool
     """False: an older engine has done it, and nobody knows the others."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of its own transactions, without their epoch."""
+        spans = ((int(first), int(end)) for first, end in _SPAN.findall(self.own))
+        return tuple(number % NUMBERS for first, end in spans for number in range(first, end))
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Work:

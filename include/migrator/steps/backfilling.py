@@ -10,7 +10,7 @@ from migrator.database import session
 from migrator.errors import NeedsHuman
 from migrator.parsing import statements
 from migrator.plan import Phase, Statement, Step
-from migrator.steps import batch_tables
+from migrator.steps import batch_tables, stale_copies
 from migrator.steps.batch_looks import Looks
 from migrator.steps.batch_progress import Progress
 from migrator.steps.batch_size import Pace, Size
@@ -63,13 +63,15 @@ def execute(
         ctx.trace_before(step, statement, conn)
         stack.enter_context(work.team)
         work.run()
+        copied_again = stale_copies.settle(work)
         ctx.trace_after(step, statement, conn, work.progress.rows)
         ctx.handle.release()
     ctx.check_lock()
     rows = work.progress.rows
     ctx.ledger.step_succeeded(ctx.plan.version, step.name, run=ctx.run, last=ctx.is_last(step), rows=rows)
+    note = "; ".join(filter(None, (brake.note, copied_again)))
     outcome, took = StatementOutcome.EXECUTED, time.monotonic() - started
-    return (StatementResult(statement.index, statement.kind, outcome, took, rows, note=brake.note),)
+    return (StatementResult(statement.index, statement.kind, outcome, took, rows, note=note),)
 
 
 def _sql_of(statement: Statement) -> BatchSql:

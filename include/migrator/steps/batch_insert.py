@@ -19,7 +19,9 @@ from migrator.parsing.nodes import Node, copy_of, enum, find, name_of, relations
 from migrator.parsing.statements import ParsedStatement
 from migrator.parsing.tokens import tokens
 from migrator.plan import Statement
+from migrator.steps import copy_sql
 from migrator.steps.batch_statement import BatchSql, qualified_name
+from migrator.steps.copy_sql import CopySql
 from migrator.steps.reads_itself import called, is_same, named, needs_all
 
 Refusal = tuple[str, str]
@@ -55,6 +57,8 @@ class InsertSql(BatchSql):
     """Its columns by which a row says that it is done."""
     values: tuple[str, ...] = ()
     """What is inserted there."""
+    copies: CopySql | None = None
+    """How a copy is made again; None: nothing is copied but a key."""
     copied: tuple[str, ...] = ()
     """The columns of the only table that is read, where these are no more than that."""
 
@@ -186,6 +190,16 @@ def insert_sql(statement: ParsedStatement) -> InsertSql:
         found_by=found_by,
         values=tuple(expression_text(value) for value in values),
         copied=_copied(query, values),
+        copies=None
+        if there is None
+        else copy_sql.of(
+            tree,
+            source,
+            there,
+            sources,
+            {column: value for column, value in given.items() if column not in found_by},
+            list(_conjuncts(query.where_clause)),
+        ),
     )
 
 

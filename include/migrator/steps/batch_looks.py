@@ -70,21 +70,26 @@ class Looks:
 
     def wait_for(self, writing: Mapping[str, Blocker]) -> None:
         """:raises LockNotAvailable: at the deadline, with who is still there."""
+        if still := tuple(map(str, self.still(writing, self.writers, "what others are writing"))):
+            what = "all rows that can be seen are done, but of transactions that are open nobody knows"
+            raise LockNotAvailable(f"{what}: {'; '.join(still)}", blockers=still)
+
+    def still(
+        self, there: Mapping[str, Blocker], look: Callable[[], Mapping[str, Blocker]], what: str
+    ) -> tuple[Blocker, ...]:
+        """Wait until these are gone. Who is still there at the deadline.
+
+        :param look: who is there now. :param what: for the log.
+        """
         began, said = time.monotonic(), False
         while True:
-            now = self.writers()
-            still = [blocker for key, blocker in writing.items() if key in now]
-            if not still:
-                return
-            names = "; ".join(map(str, still))
-            if time.monotonic() - began > self.ctx.deadline_seconds:
-                raise LockNotAvailable(
-                    f"all rows that can be seen are done, but of transactions that are open nobody knows: {names}",
-                    blockers=tuple(map(str, still)),
-                )
+            now = look() if there else {}
+            left = tuple(blocker for key, blocker in there.items() if key in now)
+            if not left or time.monotonic() - began > self.ctx.deadline_seconds:
+                return left
             if not said:
                 said = True
-                self.ctx.log.info("step %s waits for what others are writing: %s", self.step.name, names)
+                self.ctx.log.info("step %s waits for %s: %s", self.step.name, what, "; ".join(map(str, left)))
             self.ctx.handle.sleep(WAIT_SECONDS)
 
     def _ask(self, text: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from migrator.database import naming, queries
@@ -78,7 +78,11 @@ def may_repeat(conn: Connection, sql: BatchSql) -> bool:
 
 
 def key_types(conn: Connection, sql: BatchSql) -> list[str]:
-    table, columns = sql.unique or ("", ())
+    return types(conn, *(sql.unique or ("", ())))
+
+
+def types(conn: Connection, table: str, columns: Sequence[str]) -> list[str]:
+    """Of these columns, not quoted, as a cast has them."""
     return [row["type"] for row in _ask(conn, "types", {"table": table, "columns": list(columns)})]
 
 

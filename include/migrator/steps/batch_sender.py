@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -75,6 +76,18 @@ class Sender:
             roll_back(conn)
             raise
         return Changed(int(changed), time.monotonic() - started)
+
+    def send(self, texts: Sequence[str], ctx: StepContext) -> int:
+        """These in one transaction. How many rows the last of them has changed."""
+        ctx.handle.raise_if_cancelled()
+        begin(self.conn, self.step, ctx)
+        try:
+            found = [self._send(text, ctx)[0] for text in texts]
+            take_back(self.conn, ctx)
+        except BaseException:
+            roll_back(self.conn)
+            raise
+        return int(found[-1])
 
     def _locked(self, part: Part, ctx: StepContext) -> Part:
         """The rows of it that are locked now."""

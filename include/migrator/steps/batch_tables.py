@@ -75,6 +75,15 @@ def writers(conn: Connection, sql: BatchSql) -> Mapping[str, Blocker]:
     return {row[0]: Blocker(*row[1:]) for row in answer.rows}
 
 
+def snapshots(conn: Connection, last: int) -> Mapping[str, Blocker]:
+    """Who may look by a snapshot in which a transaction of ours is not done.
+
+    :param last: its number, without its epoch.
+    """
+    answer = naming.ask(conn, QUERIES["snapshots"], {"last": str(last)})
+    return {row[0]: Blocker(*row[1:]) for row in answer.rows}
+
+
 def key_columns(conn: Connection, oid: int) -> list[str]:
     """Of the table's primary key, quoted; empty: it has none."""
     return [row[0] for row in naming.ask(conn, QUERIES["key_columns"], {"oid": oid}).rows]

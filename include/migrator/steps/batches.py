@@ -59,7 +59,6 @@ from migrator.steps.transaction import (
     failure,
     roll_back,
 )
-from migrator.wording import seconds
 
 ROUNDS = 10
 """Of one attempt. When rows are still found after as many, something goes on writing them."""
@@ -96,7 +95,7 @@ class Work:
     said: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.brake.look = self._look
+        self.brake.look = self.look
         self.promises = Promises(self.looks)
         self.sender = Sender(self.step, self.statement, self.sql, self.conn)
         self.team = Team(self.sender, self.ctx, self.workers)
@@ -131,7 +130,7 @@ class Work:
                 if table.oid >= self.progress.table:
                     self._through(table)
                     self.quarantine.require_few()
-            self._look(at_once=True)
+            self.look(at_once=True)
             self.brake.before_batch(self.progress.table)
             rounds += 1
 
@@ -164,7 +163,7 @@ class Work:
         self.quarantine.failed(0)
         try:
             while place.page < table.pages:
-                self._look()
+                self.look()
                 self.quarantine.require_few(place.page)
                 self.brake.before_batch(table.oid)
                 self.size.at(Pace(self.brake.rhythm.batch, self.brake.rhythm.pause))
@@ -264,7 +263,7 @@ class Work:
         part = Part(table.target, page, page + 1, self.sql.these(rows))
         while True:
             self.brake.rest()
-            self._look()
+            self.look()
             self.brake.before_batch(table.oid)
             try:
                 self.progress, _ = self.looks.patiently(lambda: self._change(part, self.progress))
@@ -282,13 +281,13 @@ class Work:
 
         def alone() -> None:
             begin(self.conn, self.step, self.ctx)
-            self._commit(self.progress)
+            self.commit(self.progress)
 
         self.looks.patiently(alone)
 
     def _change(self, part: Part, then: Progress) -> tuple[Progress, float]:
         """:returns: `then` with the rows of this batch, and how long it took."""
-        ctx = self._limited(part.end - part.first)
+        ctx = self.limited(part.end - part.first)
         changed = self.sender.change(part, ctx, locks_first=self.promises.locks_first, asks=not self.asked)
         self.asked = self.asked or changed.rows > 0
         return self._taken(then, changed), changed.seconds
@@ -301,7 +300,7 @@ class Work:
             roll_back(on or self.conn)
             raise
         then = replace(then, rows=then.rows + changed.rows)
-        self._commit(then, on)
+        self.commit(then, on)
         return then
 
     def _together(self, table: Table, place: Progress, parts: Sequence[Part]) -> Progress:
@@ -313,13 +312,13 @@ class Work:
             then = self._taken(replace(then, page=part.end), changed, conn)
             self.size.after(part.end - part.first, changed.rows, changed.seconds, table.rows)
 
-        self.team.change(parts, self._limited(2), commit, locks_first=self.promises.locks_first)
+        self.team.change(parts, self.limited(2), commit, locks_first=self.promises.locks_first)
         return then
 
-    def _limited(self, pages: int) -> StepContext:
+    def limited(self, pages: int) -> StepContext:
         return limited(self.ctx, self.size.pace, pages, self.deadlock_ms)
 
-    def _commit(self, then: Progress, on: Connection | None = None) -> None:
+    def commit(self, then: Progress, on: Connection | None = None) -> None:
         ctx, conn = self.ctx, on or self.conn
         cursor = {**cursor_of(self.statement, 0, IN_BATCHES, 0), **vars(then)}
         cursor |= self.meter.at(then.table, then.page, then.rows)
@@ -351,7 +350,7 @@ class Work:
             roll_back(conn)  # what is committed stays
             raise
 
-    def _look(self, *, at_once: bool = False) -> None:
+    def look(self, *, at_once: bool = False) -> None:
         """:raises DriftDetected: somebody has changed what it may run. :raises LedgerTampered: see there."""
         now = time.monotonic()
         if not at_once and now - self.looked < LOOK_SECONDS:
@@ -386,13 +385,10 @@ class Work:
         if time.monotonic() - self.said < SAY_SECONDS:
             return
         self.said = time.monotonic()
-        told = self.meter.at(table.oid, self.progress.page, self.progress.rows)
-        left = "" if told["left_seconds"] is None else f", {seconds(told['left_seconds'])} left"
+        done = self.meter.told(table.oid, self.progress.page, self.progress.rows)
         self.ctx.log.info(
-            "step %s: page %s of %s of %s, %.0f %% of all pages, %s rows so far, %.0f a second%s",
-            self.step.name, self.progress.page, table.pages, table.told,
-            100 * told["pages_done"] / max(1, told["pages_total"]), self.progress.rows, told["rate"] or 0, left,
-        )  # fmt: skip
+            "step %s: page %s of %s of %s, %s", self.step.name, self.progress.page, table.pages, table.told, done
+        )
 
     def _failed(self, reason: str) -> StatementFailed:
         return failure(reason, self.statement, self.step)

@@ -99,6 +99,26 @@ WHERE
     AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
 ORDER BY l.virtualtransaction, l.pid;
 
+-- name: snapshots
+-- Transactions whose snapshot may be older than transaction `last`, of which it does not show what that has written then.
+-- A session's snapshot of a later statement of the same transaction may be newer: then it is another row here, or it may
+-- be. VACUUM and the like change no rows.
+SELECT
+    a.pid::text || ' ' || coalesce(a.xact_start::text, '') || ' ' || a.backend_xmin::text AS id,
+    a.pid,
+    a.usename::text,
+    a.application_name,
+    a.state,
+    extract(EPOCH FROM clock_timestamp() - a.xact_start)::float8 AS xact_age_seconds,
+    NULL::text AS mode,
+    NULL::text AS relation
+FROM pg_stat_activity AS a
+WHERE
+    a.datname = current_database() AND a.pid <> pg_backend_pid()
+    AND a.backend_type = 'client backend' AND a.backend_xmin IS NOT NULL
+    AND age(a.backend_xmin) >= age(%(last)s::text::xid)
+ORDER BY id;
+
 -- name: deadlock_timeout
 -- In milliseconds.
 SELECT setting::int AS milliseconds

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from migrator.wording import seconds
+
 
 @dataclass
 class Meter:
@@ -44,6 +46,13 @@ class Meter:
             "rate": round((rows - self.first_rows) / passed, 1) if passed > 0 else None,
             "left_seconds": None if left is None else round(left, 1),
         }
+
+    def told(self, table: int, page: int, rows: int) -> str:
+        """For the log."""
+        at = self.at(table, page, rows)
+        left = "" if at["left_seconds"] is None else f", {seconds(at['left_seconds'])} left"
+        done = 100 * at["pages_done"] / max(1, at["pages_total"])
+        return f"{done:.0f} % of all pages, {rows} rows so far, {at['rate'] or 0:.0f} a second{left}"
 
     def _done(self, table: int, page: int) -> int:
         return min(self.pages_total, self.offsets.get(table, 0) + page)
