@@ -178,6 +178,16 @@ class Author:
 
 
 @frozen
+class ActsAs:
+    """By whom, and by which names, its texts are sent: as the target was configured when it was analysed. With others
+    the same text is about other tables."""
+
+    role: str | None
+    """SET ROLE; None: the login."""
+    search_path: str
+
+
+@frozen
 class Plan:
     version: str
     target: str
@@ -228,6 +238,8 @@ class Plan:
     """Who counts as author beside `author`, which the metadata declares."""
     ahead: tuple[Plan, ...] = ()
     """What comes before it in the same window and is not applied yet: it is rehearsed, and applied, on top of them."""
+    acts_as: ActsAs | None = None
+    """None: a plan of an older engine, or of no target."""
     behind: tuple[str, ...] = ()
     """What comes after it in that window."""
 
@@ -239,7 +251,7 @@ class Plan:
             data.pop(volatile)
         data.pop("behind")
         data["ahead"] = [(one.version, one.content_digest) for one in self.ahead]
-        for later in ("authors", "left_out", "ahead"):
+        for later in ("authors", "left_out", "ahead", "acts_as"):
             if not data[later]:  # so that the digests of plans hold that were made before there were any
                 del data[later]
         return documents.digest(data)

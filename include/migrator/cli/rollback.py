@@ -45,6 +45,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
     endpoint = options.endpoint(args)
     if endpoint is None:  # unreachable: options.endpoint() raises when a database is required
         raise UsageError("which database?")
+    if args.target is None and args.plan is not None:
+        endpoint = _as_planned(endpoint, _read(args.plan))
     with Ledger(endpoint) as ledger:
         row = _row(args, ledger)
         plan = _plan(args, row)
@@ -104,22 +106,38 @@ def _row(args: argparse.Namespace, ledger: Ledger) -> LedgerMigration:
 
 def _plan(args: argparse.Namespace, row: LedgerMigration) -> Plan:
     """:raises NeedsHuman: it is not the plan that the ledger names."""
-    from migrator import documents
-    from migrator.plan import Plan
-
     path = args.plan or _kept(args, row)
-    try:
-        plan = documents.from_dict(Plan, json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise EnvironmentFault(f"there is no plan {str(path)!r}: name it with --plan FILE") from None
-    except (ValueError, TypeError, KeyError) as exc:
-        raise InvalidInput(f"{path}: is no plan: {exc}") from None
+    plan = _read(path)
+    if args.target not in (None, plan.target):
+        raise UsageError(f"{path}: is a plan for target {plan.target!r}, not for {args.target!r}")
     if (plan.version, plan.digest, plan.content_digest) != (row.version, row.plan_digest, row.checksum):
         raise NeedsHuman(
             f"{path}: is not the plan that {row.version!r} was applied with: its digest is {plan.digest}, the ledger"
             f" names {row.plan_digest}"
         )
     return plan
+
+
+def _read(path: Path) -> Plan:
+    from migrator import documents
+    from migrator.plan import Plan
+
+    try:
+        return documents.from_dict(Plan, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise EnvironmentFault(f"there is no plan {str(path)!r}: name it with --plan FILE") from None
+    except (ValueError, TypeError, KeyError) as exc:
+        raise InvalidInput(f"{path}: is no plan: {exc}") from None
+
+
+def _as_planned(endpoint: Endpoint, plan: Plan) -> Endpoint:
+    """The database of --dsn, by the names and the role that the plan's texts are about."""
+    if plan.acts_as is None:
+        raise UsageError(
+            "by which search_path, and by which role, was it applied? an older engine has made the plan, which does not"
+            f" say so: give --target {plan.target} beside --dsn"
+        )
+    return replace(endpoint, role=plan.acts_as.role, search_path=plan.acts_as.search_path)
 
 
 def _start(args: argparse.Namespace, row: LedgerMigration, plan: Plan, ledger: Ledger, out: Output) -> Start | None:

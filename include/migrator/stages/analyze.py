@@ -34,7 +34,7 @@ from migrator.history.out_of_order import higher
 from migrator.history.out_of_order import require as require_order
 from migrator.history.past import Past
 from migrator.parsing.statements import ParsedFile, parse
-from migrator.plan import Author, Finding, LeftOut, MigrationType, Plan, Risk, Severity
+from migrator.plan import ActsAs, Author, Finding, LeftOut, MigrationType, Plan, Risk, Severity
 from migrator.run import RunContext, system_clock
 from migrator.targets.targets import OrderPolicy
 
@@ -166,6 +166,7 @@ def analyze(
             LeftOut(file.file, one.line, one.what) for file in parsed.sources.files for one in file.aside.left_out
         ),
         authors=standing.authors,
+        acts_as=ActsAs(target.role, target.search_path) if target else None,
     )
     return _with_ledger(plan, standing.applied)
 

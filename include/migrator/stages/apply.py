@@ -87,6 +87,7 @@ def run_step(
     """
     step = execution.find(plan, step_name)
     _require_match(plan, target, run, evidence, evidence_digest)
+    settings.require_as_planned(plan, endpoint)
     if applied_already(plan, ledger):
         log.info("%s is applied and verified on %s: nothing to do", plan.version, target.name)
         return StepResult(step.name, step.kind, "success", 0.0, (), 0, reconciled=True)

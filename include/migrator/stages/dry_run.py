@@ -41,6 +41,7 @@ from migrator.evidence import (
     StatementTrace,
     Verdict,
 )
+from migrator.gates import settings
 from migrator.gates.rehearsed import reached_by
 from migrator.ledger.ledger import Ledger
 from migrator.ledger.rows import took_effect
@@ -95,6 +96,7 @@ def run(
         )
     if record.target != plan.target:
         raise Refused(f"the snapshot is of target {record.target!r}, the plan is for {plan.target!r}")
+    settings.require_as_planned(plan, copies, by_role=False)
     with session.connect(copies, purpose="dry_run", version=plan.version) as conn:
         require_isolated(conn)
         copy = restored.own(conn, restore.copy_database, run)

@@ -242,6 +242,7 @@ def _settings(plan: Plan, bundle: EvidenceBundle, endpoint: Endpoint) -> str:
     with session.connect(endpoint, purpose="observe", version=plan.version) as connection:
         session.require_usual(connection, endpoint)
         settings.require_same(connection, bundle.snapshot)
+    settings.require_as_planned(plan, endpoint)
     return "a text means what it meant on the copy"
 
 

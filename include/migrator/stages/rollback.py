@@ -32,7 +32,7 @@ from migrator.errors import (
     RollbackFailed,
     TransientError,
 )
-from migrator.gates import set_back, undone, way_back
+from migrator.gates import set_back, settings, undone, way_back
 from migrator.gates.clear_way import has_content
 from migrator.gates.drift import Start, foreign_code, without_others
 from migrator.ledger.events import COMPARED
@@ -101,6 +101,8 @@ def run(
     log.info("rollback of %s: %s (%s)", plan.version, decision.action, decision.reason)
     if _is_final(decision):
         return RollbackReport(plan.version, decision.action, decision.reason)
+    if force and tracer is None:
+        settings.require_as_planned(plan, endpoint, then="undo it by hand by the names that it had")
     fence_all(plan, endpoint, ledger)
     attempt = Attempt(
         plan, endpoint, ledger, run, "rollback", deadline_seconds, handle or StepHandle(), tracer=tracer, log=log
@@ -149,6 +151,8 @@ def _why_not(ctx: StepContext, start: Start | None) -> str:
     """Why nobody has rehearsed what the script would do; empty: somebody has."""
     if start is None:
         return way_back.NOT_KEPT
+    if ctx.tracer is None and (told := settings.otherwise(ctx.plan, ctx.endpoint)):
+        return f"{told}. put it back in targets.yaml, then clear rollback with Downstream"
     rows = ctx.ledger.steps(ctx.plan.version)
     if reason := way_back.unrehearsed(start, ctx.plan, rows):
         return reason

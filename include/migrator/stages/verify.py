@@ -17,7 +17,7 @@ from migrator.database.session import Connection, Endpoint
 from migrator.database.vocabulary import MARK, Vocabulary, only_known, vocabulary
 from migrator.errors import DriftDetected, NeedsHuman, TransientError, VerifyFailed
 from migrator.evidence import ROLES_CHANGED, Check, EvidenceBundle, Verdict
-from migrator.gates import owners
+from migrator.gates import owners, settings
 from migrator.gates import sequences as next_values
 from migrator.gates.assertions import assertion, step_checks
 from migrator.gates.clear_way import is_applied
@@ -75,6 +75,7 @@ def run(
     """
     if bundle is None and not without_evidence:
         raise NeedsHuman("verify compares with the dry run's evidence, and there is none; run again from snapshot")
+    settings.require_as_planned(plan, endpoint, then="roll it back by hand by the names that it had")
     ledger.check()
     ledger.require_intact()
     row = ledger.migration(plan.version)
