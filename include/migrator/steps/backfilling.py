@@ -63,6 +63,7 @@ def execute(
         ctx.trace_before(step, statement, conn)
         stack.enter_context(work.team)
         work.run()
+        work.promises.after(ctx.ledger.own_transactions(ctx.plan.version, step.name))
         copied_again = stale_copies.settle(work)
         ctx.trace_after(step, statement, conn, work.progress.rows)
         ctx.handle.release()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from migrator.database.vocabulary import told_name
 from migrator.errors import StatementFailed
 from migrator.steps import batch_readings, batch_tables
 from migrator.steps.batch_looks import Looks
@@ -44,6 +45,23 @@ class Promises:
                 " changes with what it writes, or a row has several partners that each change it. write what decides"
                 " into a table of its own, in a step before, and read that"
             )
+
+    def after(self, own: Sequence[int]) -> None:
+        """What a trigger writes, no text shows either: of a rehearsal, where its rows are there to be seen.
+
+        :param own: transactions of the batches, without their epoch.
+        """
+        if self.most is None or not own:
+            return
+        made = ", ".join(map(str, own))
+        for table in self.looks.at_peace(batch_readings.read_tables):
+            is_own = f"xmin OPERATOR(pg_catalog.=) ANY ('{{{made}}}'::pg_catalog.xid[])"
+            text = f"SELECT EXISTS (SELECT FROM ONLY {table} WHERE {is_own})"  # noqa: S608
+            if self.looks.ask(text):
+                raise self._broken(
+                    f"it reads {told_name(table)}, and its batches have written there, by a trigger or the like: each"
+                    f" would see what those before it have done. {batch_readings.OWN_TABLE}"
+                )
 
     def _require_all_read(self) -> None:
         looks = self.looks

@@ -41,9 +41,25 @@ def others(conn: Connection, sql: BatchSql) -> tuple[str | None, bool]:
         "runs": sorted(RUN_TEXTS | READ_NAMED),
     }  # fmt: skip
     found = _ask(conn, "others", named)
-    return next((_other(row, sql) for row in found if row["reads"] or row["opaque"]), None), any(
-        row["owned"] for row in found
+    owned = any(row["owned"] for row in found)
+    return next((_other(row, sql) for row in found if row["reads"] or row["opaque"]), None) or _beside(conn, sql), owned
+
+
+def _beside(conn: Connection, sql: BatchSql) -> str | None:
+    """Why what it reads of other rows of its table may change though it does not set that."""
+    beside = _ask(conn, "changes_beside", {"written": sql.written, "sees": list(sql.sees)}) if sql.sees else []
+    if not beside:
+        return None
+    return (
+        f"it reads other rows of {sql.written}, and {beside[0]['name']} may change what it reads there: a batch would"
+        f" see what those before it have done. {OWN_TABLE}"
     )
+
+
+def read_tables(conn: Connection, sql: BatchSql) -> list[str]:
+    """Those that it reads beside the one whose rows it goes through, for FROM ONLY."""
+    reads = [name for name in sql.reads if name != sql.relation]
+    return [row["name"] for row in _ask(conn, "read_tables", {"reads": reads, "written": sql.written})]
 
 
 def _other(row: dict[str, Any], sql: BatchSql) -> str:

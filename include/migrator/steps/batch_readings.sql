@@ -141,6 +141,86 @@ LEFT JOIN pg_proc AS p ON t.first = p.oid AND t.first_class = 'pg_proc'::regclas
 WHERE t.first IS NOT NULL
 ORDER BY name;
 
+-- name: changes_beside
+-- What changes a column of these names with those that are written: it is generated, or a trigger has its name, or nobody
+-- can tell from the trigger's words.
+WITH RECURSIVE family AS (
+    SELECT to_regclass(%(written)s)::oid AS oid
+    UNION
+    SELECT x.oid
+    FROM family AS f
+    CROSS JOIN LATERAL (
+        SELECT i.inhrelid AS oid FROM pg_inherits AS i WHERE i.inhparent = f.oid
+        UNION ALL
+        SELECT i.inhparent AS oid FROM pg_inherits AS i WHERE i.inhrelid = f.oid
+    ) AS x
+),
+
+bodies AS MATERIALIZED (
+    SELECT
+        p.oid,
+        p.proname,
+        regexp_split_to_array(p.prosrc || ' ' || lower(p.prosrc), '[^[:alnum:]_$]+') AS words,
+        l.lanname NOT IN ('sql', 'plpgsql', 'internal') AS outside
+    FROM pg_proc AS p
+    INNER JOIN pg_language AS l ON p.prolang = l.oid
+    WHERE p.oid >= 16384
+),
+
+run AS (
+    SELECT
+        t.oid AS trigger,
+        t.tgfoid AS oid
+    FROM pg_trigger AS t
+    WHERE t.tgrelid IN (SELECT f.oid FROM family AS f) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 16 <> 0
+    UNION
+    SELECT
+        r.trigger,
+        c.oid
+    FROM run AS r
+    INNER JOIN bodies AS b ON r.oid = b.oid
+    INNER JOIN bodies AS c ON c.proname = ANY(b.words)
+)
+
+SELECT 'column ' || quote_ident(a.attname) || ', which is generated,' AS name
+FROM pg_attribute AS a
+WHERE
+    a.attrelid IN (SELECT f.oid FROM family AS f) AND a.attgenerated <> '' AND a.attname = ANY(%(sees)s::text [])
+UNION
+SELECT 'trigger ' || quote_ident(t.tgname)
+FROM run AS r
+INNER JOIN pg_trigger AS t ON r.trigger = t.oid
+LEFT JOIN bodies AS b ON r.oid = b.oid
+WHERE
+    b.outside OR b.words && '{execute}' OR b.words && %(sees)s::text []
+    OR string_to_array(encode(t.tgargs, 'escape'), '\000') && %(sees)s::text []
+ORDER BY name;
+
+-- name: read_tables
+-- Those with rows of their own among what it names, and what views read.
+WITH RECURSIVE named AS (
+    SELECT to_regclass(r.name)::oid AS oid
+    FROM unnest(%(reads)s::text []) AS r (name)
+    UNION
+    SELECT x.oid
+    FROM named AS n
+    CROSS JOIN LATERAL (
+        SELECT i.inhrelid AS oid FROM pg_inherits AS i WHERE i.inhparent = n.oid
+        UNION ALL
+        SELECT d.refobjid AS oid
+        FROM pg_rewrite AS w
+        INNER JOIN pg_depend AS d ON w.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+        INNER JOIN pg_class AS v ON w.ev_class = v.oid AND v.relkind = 'v'
+        WHERE w.ev_class = n.oid AND d.refclassid = 'pg_class'::regclass
+    ) AS x
+)
+
+SELECT c.oid::regclass::text AS name
+FROM named AS n
+INNER JOIN pg_class AS c ON n.oid = c.oid
+WHERE c.relkind = 'r' AND c.oid <> to_regclass(%(written)s) AND has_table_privilege(c.oid, 'SELECT')
+ORDER BY name;
+
 -- name: hidden
 -- Those of these tables of which a policy may hide rows from our role: unless one for all commands lets it see every row,
 -- and none takes rows away.

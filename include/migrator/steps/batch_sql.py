@@ -8,7 +8,7 @@ from migrator.parsing.nodes import Node, find, name_of
 from migrator.parsing.statements import ParsedStatement
 from migrator.steps import batch_insert
 from migrator.steps.batch_statement import BatchSql, qualified_name
-from migrator.steps.reads_itself import called, named, needs_all, reads_itself
+from migrator.steps.reads_itself import called, named, needs_all, numbers_rows, reads_itself, seen_of_itself
 
 INSERT = "insert_stmt"
 VERBS = {"update_stmt": "UPDATE", "delete_stmt": "DELETE FROM"}
@@ -43,6 +43,12 @@ def unfit(kind: str, tree: Node) -> tuple[str, str] | None:
         return "the table's name cannot have the database before it in what is done in batches", "leave it out"
     if next(find(tree, "LockingClause"), None) is not None:
         return "what is done in batches cannot lock rows of other queries", "take FOR UPDATE and its like out"
+    if numbers_rows(tree):
+        return (
+            "it puts rows into an order, or chooses some of all of them, and each batch would do that anew: rows that"
+            " are equal in it may change places, so that a number is given twice, or never",
+            "write what it gives into a table of its own, in a step before, and read that",
+        )
     if reads_itself(tree):
         name = relation_text(tree.relation)
         return (
@@ -84,4 +90,5 @@ def batch_sql(statement: ParsedStatement) -> BatchSql:
         is_together=needs_all(tree, relation),
         reads=named(tree, relation),
         calls=called(tree),
+        sees=seen_of_itself(tree),
     )

@@ -74,6 +74,8 @@ class BatchSql:
     """Relations beside the one that is written, as they are named, for to_regclass()."""
     calls: tuple[tuple[str, str], ...]
     """Functions, each with its schema, or nothing before it."""
+    sees: tuple[str, ...] = ()
+    """Columns of other rows of its table, by their names."""
 
     def batch(self, table: str, first: int, end: int, more: str = "") -> str:
         """Pages `first` to before `end` of `table`, as FROM writes it. One row: how many rows it has changed, and how

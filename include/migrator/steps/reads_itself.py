@@ -5,23 +5,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator.parsing.nodes import Node, find, relations, strings
+from migrator.parsing.nodes import Node, enum, find, name_of, relations, strings
 from migrator.steps.batch_statement import qualified_name
+
+MOVED = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax"})
+"""What a row has otherwise once it was changed, whichever column was."""
 
 
 def reads_itself(tree: Node) -> bool:
-    """Of what an UPDATE reads elsewhere in its table only the columns count that it sets: the others are as they were.
+    """Of what an UPDATE reads elsewhere in its table only the columns count that it sets: the others are as they were,
+    unless a trigger changes them, or they are generated from those.
     What a view or a function reads nobody sees here, nor which table is a part of this one: see `batch_readings`."""
     written = None
     if type(tree).__name__ == "UpdateStmt":
-        written = frozenset(item.res_target.name for item in tree.target_list)
-    mentions = {item.location for item in relations(tree) if is_same(item, tree.relation)} - {tree.relation.location}
-    return any(
-        _sees(scope, item, tree, written)
-        for scope in (tree, *find(tree, "SelectStmt"))
-        for item in _own(scope)
-        if item.location in mentions
-    )
+        written = frozenset(item.res_target.name for item in tree.target_list) | MOVED
+    return any(_sees(scope, item, tree, written) for scope, item in _mentions(tree))
+
+
+def seen_of_itself(tree: Node) -> tuple[str, ...]:
+    """Columns that it may read of other rows of its table, by their names."""
+    target = tree.relation.alias.aliasname or tree.relation.relname
+    names = [strings(column.fields) for scope, _ in _mentions(tree) for column in find(scope, "ColumnRef")]
+    return tuple(dict.fromkeys(one[-1] for one in names if one and one[-2:-1] != (target,)))
+
+
+def numbers_rows(tree: Node) -> bool:
+    """Whether it puts rows into an order, or chooses some of all: each batch would do that anew, and rows that are
+    equal in it may change places."""
+    if any(call.HasField("over") for call in find(tree, "FuncCall")):
+        return True
+    queries = [one.subquery.select_stmt for one in find(tree, "RangeSubselect") if not one.lateral]
+    queries += [one.subselect.select_stmt for one in find(tree, "SubLink") if enum(one, "sub_link_type") in _OF_SETS]
+    return any(one.HasField("limit_count") or (len(one.distinct_clause) > 0 and _is_on(one)) for one in queries)
+
+
+_OF_SETS = ("ANY_SUBLINK", "ALL_SUBLINK")
+
+
+def _is_on(query: Node) -> bool:
+    """DISTINCT ON, which has its columns; DISTINCT alone has an empty one."""
+    return any(name_of(item) for item in query.distinct_clause)
+
+
+def _mentions(tree: Node) -> Iterator[tuple[Node, Node]]:
+    """Where it names its own table once more, each with the query that does."""
+    found = {item.location for item in relations(tree) if is_same(item, tree.relation)} - {tree.relation.location}
+    for scope in (tree, *find(tree, "SelectStmt")):
+        yield from ((scope, item) for item in _own(scope) if item.location in found)
 
 
 def _own(scope: Node) -> Iterator[Node]:

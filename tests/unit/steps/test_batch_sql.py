@@ -36,13 +36,12 @@ WRITTEN = [
 ]
 
 READING_ITSELF = [
-    "DELETE FROM t WHERE id IN (SELECT id FROM t WHERE done ORDER BY id LIMIT 100)",
     "DELETE FROM t WHERE a < (SELECT avg(a) FROM t)",
     "DELETE FROM t WHERE EXISTS (SELECT FROM t AS o WHERE o.k = t.k AND o.id <> t.id)",
     "DELETE FROM app.t USING app.t AS o WHERE o.k = t.k AND o.id < t.id",
     "DELETE FROM app.t WHERE id IN (TABLE t)",
-    "UPDATE t SET n = s.n FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM t WHERE n IS NULL) s"
-    " WHERE s.id = t.id AND t.n IS NULL",
+    "UPDATE t SET b = 1 WHERE b IS NULL AND EXISTS (SELECT FROM t AS o WHERE o.xmin <> t.xmin)",
+    "UPDATE t SET b = (SELECT min(ctid)::text FROM t AS o WHERE o.k = t.k) WHERE b IS NULL",
     "UPDATE t SET b = 1 WHERE id IN (SELECT x.id FROM t AS x WHERE x.b IS NULL)",
     "UPDATE t SET b = (SELECT max(b) + 1 FROM t) WHERE b IS NULL",
     "UPDATE t SET b = o.b FROM t AS o WHERE o.id = t.before AND t.b IS NULL",
@@ -53,14 +52,25 @@ READING_ITSELF = [
     "UPDATE t SET b = 1 WHERE b IS NULL AND id IN (WITH s AS (SELECT * FROM t) SELECT id FROM s)",
 ]
 
+NUMBERING = [
+    "UPDATE t SET n = s.n FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM t WHERE n IS NULL) s"
+    " WHERE s.id = t.id AND t.n IS NULL",
+    "UPDATE t SET n = s.i FROM (SELECT id, row_number() OVER (ORDER BY id) AS i FROM u) s WHERE s.id = t.id AND n = 0",
+    "UPDATE t SET n = u.v FROM (SELECT DISTINCT ON (k) k, v FROM u ORDER BY k, at) AS u WHERE u.k = t.k AND n = 0",
+    "UPDATE t SET n = u.v FROM (SELECT k, v FROM u FETCH FIRST 10 ROWS ONLY) AS u WHERE u.k = t.k AND n = 0",
+    "DELETE FROM t WHERE id IN (SELECT id FROM t WHERE done ORDER BY id LIMIT 100)",
+    "DELETE FROM t WHERE id = ANY (SELECT id FROM u ORDER BY at LIMIT 10)",
+]
+
 READING_OTHERS = [
+    "UPDATE t SET b = (SELECT u.name FROM u WHERE u.id = t.u ORDER BY at LIMIT 1) WHERE b IS NULL",
+    "UPDATE t SET b = u.n FROM (SELECT DISTINCT k, n FROM u) AS u WHERE u.k = t.k AND b IS NULL",
+    "UPDATE t SET b = u.n FROM u, LATERAL (SELECT n FROM v WHERE k = u.k LIMIT 1) w WHERE u.k = t.k AND b IS NULL",
     "UPDATE t SET b = (SELECT p.name FROM t AS p WHERE p.id = t.parent) WHERE b IS NULL",
     "UPDATE t SET b = 1 WHERE b IS NULL AND EXISTS (SELECT FROM t AS o WHERE o.k = t.k AND o.id <> t.id)",
-    "UPDATE t SET n = s.i FROM (SELECT id, row_number() OVER (ORDER BY id) AS i FROM t) s WHERE s.id = t.id AND n = 0",
     "UPDATE t SET b = p.name FROM t AS p WHERE p.id = t.parent AND t.b IS NULL",
     "UPDATE app.t SET b = 1 WHERE b IS NULL AND id IN (SELECT id FROM old.t WHERE b IS NULL)",
     "DELETE FROM app.t WHERE id IN (WITH t AS (SELECT id FROM u) SELECT id FROM t)",
-    "DELETE FROM t WHERE id IN (SELECT id FROM u ORDER BY id LIMIT 10)",
 ]
 
 
@@ -124,6 +134,7 @@ def test_what_is_left_is_asked_in_one_query(sql: str) -> None:
         ("UPDATE shop.public.t SET a = 1 WHERE b", "cannot have the database before it"),
         ("UPDATE t SET a = 1 WHERE b IN (SELECT b FROM u FOR UPDATE)", "cannot lock rows of other queries"),
         *((sql, "beside the row that it changes") for sql in READING_ITSELF),
+        *((sql, "each batch would do that anew") for sql in NUMBERING),
     ],
 )
 def test_what_cannot_be_done(sql: str, reason: str) -> None:
