@@ -18,6 +18,7 @@ from migrator.database.schema import LEDGER_SCHEMA, Schema
 from migrator.database.vocabulary import told_name
 from migrator.evidence import ROLES_CHANGED
 from migrator.gates import owners
+from migrator.parsing.build import name_text
 from migrator.rehearsal import reach, through
 
 VERBS: Mapping[str, str] = {
@@ -35,6 +36,10 @@ VERBS: Mapping[str, str] = {
 _TOKEN = re.compile(
     r'(?P<sign>[+-])(?P<privilege>[A-Z]+)(?: with grant option)? (?:to|from) (?P<role>"(?:[^"]|"")+"|[^,"]+)'
 )
+_GIVEN = re.compile(r'(?P<privilege>[A-Z]+)(?: with grant option)? to (?P<role>"(?:[^"]|"")+"|[^,"]+)')
+_SCHEMA = re.compile(r'(?P<schema>"(?:[^"]|"")+"|[^."]+)\.')
+_CALLED = ("function", "procedure", "aggregate")
+_DEFAULTS = {"sequence": "sequences", **dict.fromkeys(_CALLED, "functions")}
 _SWITCHES = frozenset({"IMMUTABLE", "STABLE", "VOLATILE", "SECURITY DEFINER"})
 
 
@@ -59,10 +64,34 @@ def after_apply(trial: Trial, version: str, original: Schema, before: Schema, af
         with session.connect(endpoint, purpose="observe", version=version) as conn:
             found.append(rights.read(conn, exclude=(LEDGER_SCHEMA,)))
             ways.append(reach.read(conn, exclude=(LEDGER_SCHEMA,)))
+    found[1] = by_default(found[0], found[1], original)
     opened = through.changes(*map(through.State, ways, _on_target(found[0], found[1], original)))
     made = {key for key, now in found[1].items() if key in found[0] and found[0][key].oid != now.oid}
     told = (*changes(found[0], found[1], original), *opened)
     return Privileges(told, tuple(owners.rehearsed(before, after, made)))
+
+
+def by_default(before: Mapping[str, Guarded], after: Mapping[str, Guarded], original: Schema) -> Mapping[str, Guarded]:
+    """With what the target's default privileges will grant on that which is made: on the copy another role makes it.
+    Pure."""
+    there = {(one.kind, one.oid) for one in before.values()}
+    return {
+        key: one if (one.kind, one.oid) in there else replace(one, grants=one.grants | _default(one, original))
+        for key, one in after.items()
+    }
+
+
+def _default(made: Guarded, original: Schema) -> frozenset[Grant]:
+    """See ALTER DEFAULT PRIVILEGES: those of a schema come on top of those of all of them."""
+    defaults = original.objects.get("default_privileges", {})
+    schema = _SCHEMA.match(made.name)
+    if not original.role or schema is None:
+        return frozenset()
+    role, what = name_text(original.role), _DEFAULTS.get(made.kind, "tables")
+    texts = (defaults.get(f"for {role}{place} on {what}", "") for place in ("", f" in {schema['schema']}"))
+    given = (one for text in texts for one in _GIVEN.finditer(text))
+    grants = {Grant(EVERYBODY if one["role"] == "public" else one["role"], one["privilege"]) for one in given}
+    return frozenset(grant for grant in grants if grant.role != role)
 
 
 def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], original: Schema) -> tuple[str, ...]:
@@ -76,7 +105,8 @@ def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], origina
     for key, now in after.items():
         old = by_oid.get((now.kind, now.oid)) or before.get(key)  # renamed, or made anew
         if old is None:
-            told += sorted(_may(now, grant, "may now") for grant in now.grants if grant.role != EVERYBODY)
+            usual = EVERYBODY if now.kind in _CALLED else None
+            told += sorted(_may(now, grant, "may now") for grant in now.grants if grant.role != usual)
             continue
         had = old.grants if old.oid == now.oid else _as_on_target(old, original)
         told += sorted(_may(now, grant, "may now") for grant in now.grants - had)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from migrator.database.rights import Grant, Guarded
 from migrator.database.schema import Schema
-from migrator.rehearsal.privileges import changes
+from migrator.rehearsal.privileges import by_default, changes
 
 VIEW = Guarded("view", "public.v", 10, "copy", frozenset(), frozenset())
 FUNCTION = Guarded("function", "public.f(integer)", 11, "copy", frozenset({"VOLATILE"}), frozenset())
@@ -59,3 +59,36 @@ def test_whose_rights_a_view_reads_with() -> None:
 def test_a_role_that_is_called_public_is_quoted() -> None:
     granted = replace(VIEW, grants=frozenset({Grant('"PUBLIC"', "SELECT")}))
     assert changes({VIEW.key: VIEW}, {VIEW.key: granted}, ORIGINAL) == ('"PUBLIC" may now select from public.v',)
+
+
+DEFAULTS = Schema(
+    {
+        "default_privileges": {
+            'for "the owner" on tables': 'SELECT to reader, INSERT with grant option to "a, b"',
+            'for "the owner" in public on tables': 'SELECT to public, ALL to "the owner"',
+            'for "the owner" in other on tables': "UPDATE to reader",
+            'for "the owner" on functions': "EXECUTE to reader, EXECUTE to public",
+            "for somebody on tables": "DELETE to reader",
+        }
+    },
+    role="the owner",
+)
+
+
+def test_what_the_targets_default_privileges_will_grant() -> None:
+    """On that which is made, or made anew; not on what was there."""
+    made, anew = replace(VIEW, oid=30, name="public.w"), replace(VIEW, oid=31)
+    before = {VIEW.key: VIEW, FUNCTION.key: FUNCTION}
+    called = replace(FUNCTION, oid=32, name="public.g(integer)")
+    after = {made.key: made, anew.key: anew, FUNCTION.key: FUNCTION, called.key: called}
+    told = changes(before, by_default(before, after, DEFAULTS), DEFAULTS)
+    assert told == (
+        '"a, b" may now insert into public.w',
+        "PUBLIC may now select from public.w",
+        "reader may now select from public.w",
+        '"a, b" may now insert into public.v',
+        "PUBLIC may now select from public.v",
+        "reader may now select from public.v",
+        "reader may now execute public.g(integer)",
+    )
+    assert by_default(before, after, replace(DEFAULTS, role="other")) == after
