@@ -100,6 +100,7 @@ def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], origina
     several = (
         len({owner for key, owner in owner_of.items() if not key.startswith("schema ")}) > 1
     )  # `public` is the server's
+    known = frozenset(original.objects.get("schema", {}))
     by_oid = {(one.kind, one.oid): one for one in before.values()}
     told: list[str] = []
     for key, now in after.items():
@@ -116,7 +117,23 @@ def changes(before: Mapping[str, Guarded], after: Mapping[str, Guarded], origina
             name = told_name(now.name)
             told.append(f"{name} is made anew: it belonged to {owner}, now to the role that applies the migration")
         told += _words(old, now)
+        if old.oid == now.oid and (line := _moved(old, now, known)):
+            told.append(line)
     return tuple(told)
+
+
+def _moved(old: Guarded, now: Guarded, known: frozenset[str]) -> str:
+    """Rights on it stay, and another schema lets others in."""
+    was, into = (_SCHEMA.match(one.name) for one in (old, now))
+    if was is None or into is None or was["schema"] == into["schema"] or not {was["schema"], into["schema"]} <= known:
+        return ""
+    roles = ", ".join(sorted({grant.role for grant in now.grants}))
+    if not roles:
+        return ""
+    return (
+        f"{told_name(now.name)} was in schema {told_name(was['schema'])}: of those who have rights on it ({roles}),"
+        f" whoever may use schema {told_name(into['schema'])} reaches it now"
+    )
 
 
 def _on_target(

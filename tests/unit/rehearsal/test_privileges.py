@@ -92,3 +92,16 @@ def test_what_the_targets_default_privileges_will_grant() -> None:
         "reader may now execute public.g(integer)",
     )
     assert by_default(before, after, replace(DEFAULTS, role="other")) == after
+
+
+def test_who_reaches_it_in_another_schema() -> None:
+    """A schema that is renamed takes its rights along."""
+    schemas = Schema({"schema": {"public": "", "open": ""}})
+    was = replace(VIEW, grants=frozenset({Grant("PUBLIC", "SELECT"), Grant("app", "UPDATE")}))
+    moved, renamed = replace(was, name="open.v"), replace(was, name="new.v")
+    assert changes({was.key: was}, {moved.key: moved}, schemas) == (
+        "open.v was in schema public: of those who have rights on it (PUBLIC, app), whoever may use schema open reaches"
+        " it now",
+    )
+    assert changes({was.key: was}, {renamed.key: renamed}, schemas) == ()
+    assert changes({VIEW.key: VIEW}, {VIEW.key: replace(VIEW, name="open.v")}, schemas) == ()

@@ -93,6 +93,27 @@ def test_what_a_function_returns_is_looked_at(body: str, result: str) -> None:
     assert FILES in rights(inspected(function(body, result)))
 
 
+@pytest.mark.parametrize(
+    "sql, told",
+    [
+        ("CREATE PUBLICATION p FOR TABLE t", True),
+        ("CREATE PUBLICATION p FOR ALL TABLES", True),
+        ("CREATE PUBLICATION p FOR TABLES IN SCHEMA public", True),
+        ("ALTER PUBLICATION p ADD TABLE t", True),
+        ("ALTER PUBLICATION p SET TABLE t", True),
+        (block("EXECUTE 'CREATE PUBLICATION p FOR TABLE t';"), True),
+        ("CREATE PUBLICATION p", False),
+        ("ALTER PUBLICATION p DROP TABLE t", False),
+        ("ALTER PUBLICATION p SET (publish = 'insert')", False),
+        ("DROP PUBLICATION p", False),
+    ],
+)
+def test_rows_that_leave_by_a_publication(sql: str, told: bool) -> None:
+    inspection = inspected(sql)
+    assert ("publishes-rows" in rights(inspection)) is told
+    assert (inspection.classification.risk is Risk.HIGH) is told
+
+
 LATER = [
     ("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN ALTER ROLE a SUPERUSER; END $$", ROLES),
     ("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT pg_read_file('/x') $$", FILES),

@@ -1,0 +1,1 @@
+CREATE PUBLICATION feed FOR TABLE users;
