@@ -78,6 +78,8 @@ _NOT_RUN = frozenset(["create_function_stmt", "prepare_stmt", "do_stmt"])
 """What has statements inside that it does not run, or that are judged by themselves."""
 _WRITES_BACK = frozenset("cnd")
 """ON DELETE CASCADE, SET NULL, SET DEFAULT (pg_constraint.confdeltype)."""
+_TELLS = ("ColumnRef", "SubLink", "FuncCall", "CurrentOfExpr")
+"""In a condition: what may be true of one row and false of another."""
 _HARMLESS_DROPS = frozenset(
     [
         "OBJECT_INDEX",
@@ -272,9 +274,25 @@ def _rows(name: str, tree: Node, world: World, own: OwnRelations) -> Iterator[_V
         yield _Verdict(_ADDITION, f"{doing} the new table {table}")
         return
     table = _with_below(table, world) if tree.relation.inh else table
-    whole = name in ("update_stmt", "delete_stmt") and not tree.HasField("where_clause")
-    risk = Risk.HIGH if name == "delete_stmt" and whole else None
-    yield _Verdict(_DATA, f"{doing} {table}" + (" without WHERE" if whole else ""), risk)
+    whole = name in ("update_stmt", "delete_stmt") and not _chooses(tree, "where_clause")
+    none_given = whole and not tree.HasField("where_clause")
+    emptied = name == "merge_stmt" and _empties(tree)
+    risk = Risk.HIGH if (name == "delete_stmt" and whole) or emptied else None
+    how = " without WHERE" if none_given else ", each of them" if whole or emptied else ""
+    yield _Verdict(_DATA, f"{doing} {table}{how}", risk)
+
+
+def _chooses(tree: Node, field: str) -> bool:
+    """Whether a condition is there, and tells one row from another."""
+    return tree.HasField(field) and any(True for _ in find(getattr(tree, field), *_TELLS))
+
+
+def _empties(merge: Node) -> bool:
+    """Whether it deletes whatever row there is."""
+    deletes = (one.merge_when_clause for one in merge.merge_when_clauses)
+    return not _chooses(merge, "join_condition") and any(
+        enum(one, "command_type") == "CMD_DELETE" and not _chooses(one, "condition") for one in deletes
+    )
 
 
 def _with_below(table: str, world: World) -> str:
@@ -294,10 +312,17 @@ def _alter_table(tree: Node, world: World, own: OwnRelations) -> Iterator[_Verdi
             yield _Verdict(_REMOVAL, f"drops column {table}.{command.name}")
         elif subtype == "AT_AddColumn":
             yield _Verdict(_ADDITION, f"adds column {table}.{getattr(command, 'def').column_def.colname}")
+        elif subtype == "AT_AlterColumnType" and _forgets(getattr(command, "def").column_def):
+            yield _Verdict(_DATA, f"gives column {table}.{command.name} other values, whatever it has", Risk.HIGH)
         elif subtype == "AT_AttachPartition":
             yield _Verdict(_MODIFICATION, f"attaches a partition to {table}")
         else:
             yield _Verdict(_MODIFICATION, f"alters {table} ({_subtype_title(subtype)})")
+
+
+def _forgets(column: Node) -> bool:
+    """Whether USING makes the new value of nothing that is there."""
+    return column.HasField("raw_default") and not _chooses(column, "raw_default")
 
 
 def _subtype_title(subtype: str) -> str:

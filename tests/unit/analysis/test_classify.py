@@ -134,3 +134,25 @@ def test_what_was_not_looked_into() -> None:
 @pytest.mark.parametrize("sql", LOW)
 def test_what_stays_low(sql: str) -> None:
     assert plan_from_sql(sql).risk is Risk.LOW
+
+
+@pytest.mark.parametrize(
+    "sql, risk",
+    [
+        ("DELETE FROM t", Risk.HIGH),
+        ("DELETE FROM t WHERE true", Risk.HIGH),
+        ("DELETE FROM t WHERE 1 = 1", Risk.HIGH),
+        ("DELETE FROM t WHERE old", Risk.MEDIUM),
+        ("DELETE FROM t WHERE random() < 0.5", Risk.MEDIUM),
+        ("MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE", Risk.HIGH),
+        ("MERGE INTO t USING s ON true WHEN MATCHED AND t.old THEN DELETE", Risk.MEDIUM),
+        ("MERGE INTO t USING s ON s.id = t.id WHEN MATCHED THEN DELETE", Risk.MEDIUM),
+        ("MERGE INTO t USING s ON true WHEN MATCHED THEN UPDATE SET a = 1", Risk.MEDIUM),
+        ("ALTER TABLE t ALTER a TYPE int USING NULL", Risk.HIGH),
+        ("ALTER TABLE t ALTER a TYPE int USING 0", Risk.HIGH),
+        ("ALTER TABLE t ALTER a TYPE int USING a::int", Risk.MEDIUM),
+        ("ALTER TABLE t ALTER a TYPE int", Risk.MEDIUM),
+    ],
+)
+def test_what_takes_whatever_there_is_is_of_high_risk(sql: str, risk: Risk) -> None:
+    assert plan_from_sql(sql).risk is risk
