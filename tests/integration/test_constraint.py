@@ -96,6 +96,23 @@ def test_it_is_added_verified_and_undone(each_database: MakeDatabase, tmp_path: 
     query(database, BREAKS[what])
 
 
+def test_a_check_that_was_there_is_not_dropped_as_a_helper(each_database: MakeDatabase, tmp_path: Path) -> None:
+    """By the name and the definition of what proves a NOT NULL before PostgreSQL 18."""
+    database = each_database(script="CREATE TABLE kept (a int)")
+    if major_of(database) >= 18:
+        pytest.skip("a NOT NULL is a constraint of its own there")
+    plan = planned(database, tmp_path, "NOT NULL a", table="public.kept")
+    query(database, "ALTER TABLE kept ADD CONSTRAINT added CHECK (a IS NOT NULL)")
+    before = read_schema(database)
+    apply_all(plan, database)
+    there = (
+        "SELECT convalidated, attnotnull FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attname = 'a'"
+    )
+    assert query(database, f"{there} WHERE conname = 'added'") == [(True, True)]
+    assert roll_back(plan, database, force=True).action == "rolled_back"
+    assert read_schema(database).fingerprint == before.fingerprint
+
+
 def registered(database: Endpoint) -> list[tuple[Any, ...]]:
     return query(
         database,

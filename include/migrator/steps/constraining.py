@@ -57,11 +57,23 @@ def _register(step: Step, phase: Phase, ctx: StepContext, conn: Connection) -> N
 
 
 def _already(statement: Statement, conn: Connection, *, step: Step, ctx: StepContext) -> str | None:
-    note = standing.already(statement, step, conn)
+    note = _stays(statement, step, ctx) or standing.already(statement, step, conn)
     if note is not None:
         detail = {"step": step.name, "statement": step.statements.index(statement), "found": note}
         ctx.ledger.append_event(KEPT, version=ctx.plan.version, run=ctx.run, detail=detail)
     return note
+
+
+def _stays(statement: Statement, step: Step, ctx: StepContext) -> str | None:
+    """A CHECK that proves a NOT NULL is dropped after it, but not one that was there before the step."""
+    names = {one: constraint.conname for one, constraint in standing.adds(step)}
+    command = dict(standing.commands(step)).get(statement)
+    if command is None or enum(command, "subtype") != "AT_DropConstraint":
+        return None
+    kept = _kept(step, ctx)
+    if not any(name == command.name and step.statements.index(one) in kept for one, name in names.items()):
+        return None
+    return f"constraint {told_name(command.name)} was there before, and stays"
 
 
 def _violated(step: Step, result: StatementResult) -> str | None:
