@@ -77,6 +77,8 @@ class IndexFacts:
     predicate: str | None = None
     definition: str = ""
     """As pg_get_indexdef() writes it."""
+    mentions: tuple[str, ...] = ()
+    """Columns that it has beside its key, where there is no definition: included, in expressions, in the predicate."""
     partitioned: bool = False
     parent: str | None = None
     """The index of the partitioned table that it is part of."""

@@ -91,6 +91,30 @@ def test_what_an_earlier_migration_drops_is_gone(tmp_path: Path) -> None:
     assert any("public.orders is dropped by migration 2025/004_gone" in text for text in late.assumptions)
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        "CREATE INDEX i ON orders (id) WHERE note IS NULL;",
+        "CREATE INDEX i ON orders (id, lower(note));",
+        "CREATE INDEX i ON orders (id) INCLUDE (note);",
+    ],
+)
+@pytest.mark.parametrize("renamed", [False, True])
+def test_an_index_goes_with_any_column_that_it_has(tmp_path: Path, index: str, renamed: bool) -> None:
+    last, sql = "note", {"001_orders": FIRST, "002_index": index}
+    if renamed:
+        last, sql["003_rename"] = "remark", "ALTER TABLE orders RENAME COLUMN note TO remark;"
+    sql["004_drop"] = f"ALTER TABLE orders DROP COLUMN {last}; CREATE INDEX i ON orders (id);"
+    assert CONFLICT not in rules(inspected(write(tmp_path, sql), "004_drop"))
+
+
+def test_an_index_stays_without_one_that_it_does_not_have(tmp_path: Path) -> None:
+    sql = {"001_orders": FIRST, "002_index": "CREATE INDEX i ON orders (id) WHERE note IS NULL;"}
+    sql["003_add"] = "ALTER TABLE orders ADD COLUMN more int;"
+    sql["004_drop"] = "ALTER TABLE orders DROP COLUMN more; CREATE INDEX i ON orders (id);"
+    assert CONFLICT in rules(inspected(write(tmp_path, sql), "004_drop"))
+
+
 def test_temporary_tables_end_with_their_session(tmp_path: Path) -> None:
     root = write(tmp_path, {"001_temp": "CREATE TEMP TABLE orders (id int);", "002_use": "LOCK TABLE orders;"})
     assert [lock.relation for lock in effects(inspected(root, "002_use"))[0].locks] == ["public.orders"]

@@ -136,8 +136,16 @@ def index(stmt: Node, table: str, world: World, *, partitioned: bool) -> IndexFa
         collations=tuple("".join(strings(item.index_elem.collation)[-1:]) for item in stmt.index_params),
         method=stmt.access_method or "btree",
         predicate="" if stmt.HasField("where_clause") else None,
+        mentions=tuple(dict.fromkeys(_mentions(stmt))),
         partitioned=partitioned,
     )
+
+
+def _mentions(stmt: Node) -> Iterator[str]:
+    yield from (item.index_elem.name for item in stmt.index_including_params)
+    parts = [item.index_elem.expr for item in stmt.index_params if item.index_elem.HasField("expr")]
+    parts += [stmt.where_clause] if stmt.HasField("where_clause") else []
+    yield from (strings(ref.fields)[-1] for part in parts for ref in find(part, "ColumnRef") if strings(ref.fields))
 
 
 def key_index(item: ConstraintFacts, *, partitioned: bool) -> IndexFacts | None:

@@ -200,6 +200,7 @@ def uses_column(world: World, table: str, column: str) -> tuple[str, ...]:
     """Indexes of a table that mention a column in their key, their expressions or their predicate."""
     found = []
     for index in indexes_of(world, table):
-        if column in index.columns or column in types.words(index.definition.partition(" USING ")[2]):
+        known = (*index.columns, *index.mentions)
+        if column in known or column in types.words(index.definition.partition(" USING ")[2]):
             found.append(index.name)
     return tuple(found)

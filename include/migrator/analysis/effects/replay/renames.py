@@ -166,7 +166,9 @@ def _rename_column(table: str, old: str, new: str, draft: Draft) -> None:
             columns=_renamed_key(facts.columns, old, new),
             partition_key=_renamed_word(facts.partition_key, old, new),
             constraints=tuple(constraints),
-            indexes=tuple(altered(item, columns=many(item.columns)) for item in facts.indexes),
+            indexes=tuple(
+                altered(item, columns=many(item.columns), mentions=many(item.mentions)) for item in facts.indexes
+            ),
             views=tuple(altered(item, columns=many(item.columns)) for item in facts.views),
         )
     )
