@@ -152,7 +152,7 @@ def trapped(request: pytest.FixtureRequest, programs: Programs, tmp_path: Path) 
             copies_server=copies,
             copies=Endpoint(_conninfo(copies, "postgres", RESTORER), search_path=endpoint.search_path, name="copies"),
             folder=tmp_path,
-            target=make_target(storage=str(tmp_path / "snapshots")),
+            target=make_target(storage=str(tmp_path / "snapshots"), search_path=endpoint.search_path),
         )
 
 
