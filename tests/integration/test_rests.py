@@ -90,7 +90,7 @@ class Lab:
             if first >= 4 and work.ctx.plan.version == LONG:
                 there.set()
                 while not go_on.wait(0.05):
-                    work._look(at_once=True)
+                    work.look(at_once=True)
             return real(work, table, then, first)
 
         def work() -> None:
