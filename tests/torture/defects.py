@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.database.door import send
-from migrator.steps import batches, concurrent_index, piecewise
+from migrator.steps import batches, concurrent_index, piecewise, stale_copies
 from migrator.steps.batch_sender import Sender
 from migrator.steps.batches import Work
 
@@ -44,8 +44,9 @@ def without_condition() -> None:
 
 
 def without_row_locks() -> None:
-    """A batch copies rows that somebody is changing, as they were before."""
+    """A batch copies rows that somebody is changing, as they were before, and nobody copies them again at the end."""
     real = Sender._send
+    stale_copies.settle = lambda work: ""
 
     def unlocked(work: Any, text: str, ctx: Any) -> Any:
         return real(work, re.sub(r"\nFOR NO KEY UPDATE OF \w+", "", text), ctx)
